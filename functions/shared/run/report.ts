@@ -1,0 +1,52 @@
+/** How a run ended. `partial`: some of the work was done, and something still needs a person or the next run. */
+export type Outcome = 'succeeded' | 'partial' | 'failed' | 'skipped';
+
+/** Something that went wrong in a run, for the operator who reads of it. */
+export interface Problem {
+  /** What happened, in one sentence. */
+  what: string;
+  /** Where: the deployment and, if there is one, the node, container or queue. */
+  where: string;
+  /** What to do next. */
+  next: string;
+}
+
+/** What a run did. Every job ends with one, in its log, its metrics and an event. */
+export interface RunReport {
+  job: string;
+  deployment: string;
+  /** The name of the durable execution, made of deployment, job and scheduled time. */
+  runId: string;
+  /** When the schedule wanted the run. ISO 8601, UTC. */
+  scheduledFor: string;
+  /** ISO 8601, UTC. */
+  startedAt: string;
+  /** ISO 8601, UTC. */
+  endedAt: string;
+  outcome: Outcome;
+  /** Numbers with plain names, such as `messagesDeleted`. Each becomes a metric. */
+  figures: Record<string, number>;
+  problems: Problem[];
+  /** What the figures leave out, such as a list of nodes. In the log line and the event, not in the metrics. */
+  details?: Record<string, unknown>;
+}
+
+/** The metric namespace of every run. Dimensions: `deployment` and `job`. */
+export const METRIC_NAMESPACE = 'Upkeep';
+
+/** `source` of the event that carries a {@link RunReport} as its detail, on the account's default bus. */
+export const REPORT_EVENT_SOURCE = 'upkeep';
+
+/** `detail-type` of the event that carries a {@link RunReport}. */
+export const REPORT_EVENT_TYPE = 'Run Report';
+
+/** The metric that counts runs of each outcome: 1 for the outcome that a run had, 0 for the others. */
+export const OUTCOME_METRICS = {
+  succeeded: 'RunsSucceeded',
+  partial: 'RunsPartial',
+  failed: 'RunsFailed',
+  skipped: 'RunsSkipped',
+} as const satisfies Record<Outcome, string>;
+
+/** The metric of a run's length, in seconds. */
+export const DURATION_METRIC = 'RunSeconds';

@@ -1,0 +1,36 @@
+/** What a schedule, or a person by hand, sends to start-run. */
+export interface StartRunEvent {
+  job: string;
+  deployment: string;
+  /** ISO 8601, UTC. Left out by a person: now. */
+  scheduledFor?: string;
+}
+
+/** What start-run passes to the job: the same for the same run, since its durable execution is found by name and payload. */
+export interface RunEvent {
+  job: string;
+  deployment: string;
+  runId: string;
+  /** ISO 8601, UTC. */
+  scheduledFor: string;
+  /** The end of the downtime window that contains `scheduledFor`. ISO 8601, UTC. */
+  windowEnd: string;
+}
+
+/** start-run's environment variable `UPKEEP_SETTINGS`, as JSON. */
+export interface StartRunSettings {
+  deployment: string;
+  /** IANA name. */
+  timeZone: string;
+  /** Local times `HH:MM`; `to` before `from` crosses midnight. */
+  window: { from: string; to: string };
+  jobs: Record<string, JobTarget>;
+}
+
+/** How start-run reaches a job. */
+export interface JobTarget {
+  /** The ARN of the durable function's alias. */
+  aliasArn: string;
+  /** Names of the jobs, itself left out, during whose runs this one must not start. */
+  conflictsWith: string[];
+}
