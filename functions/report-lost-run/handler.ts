@@ -1,0 +1,59 @@
+import * as v from 'valibot';
+import { identityOf } from '../shared/run/identity.ts';
+import { publishReport } from '../shared/run/publish-report.ts';
+import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import type { DurableExecutionStatusChange, ReportLostRunSettings } from './contract.ts';
+
+const settingsSchema = v.object({ deployment: v.string() }) satisfies v.GenericSchema<ReportLostRunSettings>;
+
+const eventSchema = v.object({
+  time: v.string(),
+  detail: v.object({
+    durableExecutionArn: v.string(),
+    durableExecutionName: v.string(),
+    functionArn: v.string(),
+    status: v.picklist(['FAILED', 'TIMED_OUT', 'STOPPED']),
+  }),
+}) satisfies v.GenericSchema<DurableExecutionStatusChange>;
+
+const WHAT_HAPPENED = {
+  FAILED: 'failed before it could report',
+  TIMED_OUT: 'was ended by Lambda at its execution timeout',
+  STOPPED: 'was stopped by somebody',
+};
+
+const settings = readSettings(settingsSchema);
+
+/** Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. */
+export async function handler(event: unknown): Promise<void> {
+  const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
+  const endedAt = new Date(time).toISOString();
+  const identity = identityOf(detail.durableExecutionName, settings.deployment);
+  const job = identity?.job ?? jobOf(detail.functionArn);
+  const scheduledFor = identity?.scheduledFor ?? endedAt;
+  await publishReport(
+    {
+      job,
+      deployment: settings.deployment,
+      runId: detail.durableExecutionName,
+      scheduledFor,
+      startedAt: scheduledFor,
+      endedAt,
+      outcome: 'failed',
+      figures: {},
+      problems: [
+        {
+          what: `The run ${WHAT_HAPPENED[detail.status]}; what it had done until then is in its history.`,
+          where: `${settings.deployment}, durable execution ${detail.durableExecutionArn}`,
+          next: `Look at the execution in Lambda's console and at the function's log, mend the cause, then start ${job} by hand.`,
+        },
+      ],
+    },
+    { RunsLost: 1 },
+  );
+}
+
+function jobOf(functionArn: string): string {
+  const name = functionArn.split(':')[6] ?? '';
+  return name.startsWith(`${settings.deployment}-`) ? name.slice(settings.deployment.length + 1) : name;
+}

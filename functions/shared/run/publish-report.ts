@@ -1,0 +1,65 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import {
+  DURATION_METRIC,
+  METRIC_NAMESPACE,
+  OUTCOME_METRICS,
+  type Outcome,
+  REPORT_EVENT_SOURCE,
+  REPORT_EVENT_TYPE,
+  type RunReport,
+} from './report.ts';
+
+/** The log of every function: JSON lines, the function's name as service. */
+export const logger = new Logger({ serviceName: process.env['AWS_LAMBDA_FUNCTION_NAME'] ?? 'upkeep' });
+
+const eventBridge = new EventBridgeClient({});
+
+/**
+ * Tells the world of a run: one log line, its metrics (embedded metric format), and an event on the default bus.
+ * @param extraMetrics counts that are no figures of the report, by metric name.
+ * @throws Error if the event could not be put on the bus.
+ */
+export async function publishReport(
+  report: RunReport,
+  extraMetrics: Record<string, number> = {},
+): Promise<void> {
+  logger.info('Run report', { report });
+  publishMetrics(report, extraMetrics);
+  const { Entries: entries } = await eventBridge.send(
+    new PutEventsCommand({
+      Entries: [
+        { Source: REPORT_EVENT_SOURCE, DetailType: REPORT_EVENT_TYPE, Detail: JSON.stringify(report) },
+      ],
+    }),
+  );
+  const refused = entries?.find((entry) => entry.ErrorCode);
+  if (refused)
+    throw new Error(
+      `EventBridge refused the report of ${report.runId}: ${refused.ErrorCode} ${refused.ErrorMessage}`,
+    );
+}
+
+function publishMetrics(report: RunReport, extraMetrics: Record<string, number>): void {
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+  // Powertools' own default dimension, `service`, would make a metric apart from the one that the alarms watch.
+  metrics.clearDefaultDimensions();
+  metrics.addDimensions({ deployment: report.deployment, job: report.job });
+  for (const [outcome, name] of Object.entries(OUTCOME_METRICS) as [Outcome, string][])
+    metrics.addMetric(name, MetricUnit.Count, report.outcome === outcome ? 1 : 0);
+  metrics.addMetric(
+    DURATION_METRIC,
+    MetricUnit.Seconds,
+    (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,
+  );
+  for (const [name, value] of Object.entries({ ...pascalCased(report.figures), ...extraMetrics }))
+    metrics.addMetric(name, MetricUnit.NoUnit, value);
+  metrics.publishStoredMetrics();
+}
+
+function pascalCased(figures: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [name.charAt(0).toUpperCase() + name.slice(1), value]),
+  );
+}

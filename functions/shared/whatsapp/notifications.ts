@@ -1,0 +1,55 @@
+import * as v from 'valibot';
+import { SINGLE_INSTANCE } from './web-app.ts';
+
+/** What one node said of a garbage collection. */
+export interface GcNotification {
+  kind: 'message' | 'media';
+  node: string;
+  status: 'complete' | 'failed';
+  /** Messages or items. */
+  deleted: number;
+  /** What the node gives as reasons of its failure. */
+  errors: string[];
+}
+
+const gc = v.object({
+  status: v.picklist(['complete', 'failed']),
+  node: v.optional(v.string(), SINGLE_INSTANCE),
+  messages_deleted: v.optional(v.number()),
+  items_deleted: v.optional(v.number()),
+  errors: v.optional(
+    v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
+    [],
+  ),
+});
+
+const payload = v.object({
+  services: v.array(v.record(v.string(), v.object({ gc: v.optional(gc) }))),
+});
+
+/**
+ * Reads the client's callback for garbage collection.
+ * @returns `undefined` for what is none, or not of the known form.
+ */
+export function parseGcNotifications(callback: unknown): GcNotification[] | undefined {
+  const parsed = v.safeParse(payload, callback);
+  if (!parsed.success) return undefined;
+  return parsed.output.services.flatMap((service) =>
+    Object.entries(service).flatMap(([key, value]) => (value.gc ? [notificationOf(key, value.gc)] : [])),
+  );
+}
+
+/** The count's name tells the kind: media's success is shown under the key `message` in Meta's documentation. */
+function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotification {
+  const kind =
+    value.messages_deleted !== undefined || (value.items_deleted === undefined && key !== 'media')
+      ? 'message'
+      : 'media';
+  return {
+    kind,
+    node: value.node,
+    status: value.errors.length > 0 ? 'failed' : value.status,
+    deleted: value.messages_deleted ?? value.items_deleted ?? 0,
+    errors: value.errors.map(({ code, details }) => [code, details].filter(Boolean).join(' ')),
+  };
+}

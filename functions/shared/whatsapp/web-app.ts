@@ -1,0 +1,226 @@
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { Agent, type Dispatcher, request } from 'undici';
+import * as v from 'valibot';
+import type { WebAppSettings } from '../../message-gc/contract.ts';
+import { parseOrThrow } from '../run/settings.ts';
+import {
+  UntrustedCertificateError,
+  WebAppError,
+  WebAppUnreachableError,
+  WrongCredentialsError,
+} from './errors.ts';
+
+/** The node's name where the client is a single instance, which names none. */
+export const SINGLE_INSTANCE = 'single instance';
+
+/** WebApp's error codes that are acted on (Meta's table of error codes). */
+export const WEB_APP_CODES = { accessDenied: 1005, notFound: 1006, internal: 1014 } as const;
+
+const REQUEST_TIMEOUT_MS = 30_000;
+
+const apiUser = v.object({ username: v.string(), password: v.string() });
+
+const errorEnvelope = v.object({
+  errors: v.pipe(
+    v.array(
+      v.object({
+        code: v.number(),
+        title: v.optional(v.string(), ''),
+        details: v.optional(v.string(), ''),
+      }),
+    ),
+    v.minLength(1),
+  ),
+});
+
+const loginAnswer = v.object({ users: v.tuple([v.object({ token: v.string() })]) });
+
+const processing = v.object({ status: v.string() });
+const gcAnswer = v.object({
+  services: v.object({
+    message: v.object({ gc: v.union([processing, v.record(v.string(), processing)]) }),
+  }),
+});
+
+const healthAnswer = v.object({
+  health: v.union([
+    v.object({ gateway_status: v.string() }),
+    v.record(v.string(), v.object({ gateway_status: v.string() })),
+  ]),
+});
+
+const secretsManager = new SecretsManagerClient({});
+
+/** An API user's session with WebApp, whose token is held in memory only and never outlives {@link withWebApp}. */
+export interface WebApp {
+  /**
+   * Asks for garbage collection of messages.
+   * @returns the nodes that began, each of which will notify: one unnamed ({@link SINGLE_INSTANCE}), or those of Multiconnect.
+   */
+  collectMessageGarbage(): Promise<string[]>;
+  /** Marks an inbound message as read, and with it the earlier ones of its conversation. */
+  markRead(messageId: string): Promise<void>;
+  /** The nodes that are there now: `host:container` each with Multiconnect. */
+  nodes(): Promise<string[]>;
+}
+
+/**
+ * Logs in to WebApp, works, and logs out. A token that expires meanwhile is renewed once.
+ * @throws WrongCredentialsError, UntrustedCertificateError, WebAppUnreachableError, WebAppError
+ */
+export async function withWebApp<T>(
+  settings: WebAppSettings,
+  work: (webApp: WebApp) => Promise<T>,
+): Promise<T> {
+  const { certificateAuthority: ca, serverName } = settings;
+  const agent = new Agent({ connect: { ca, ...(serverName && { servername: serverName }) } });
+  try {
+    const session = new Session(settings, agent);
+    try {
+      return await work(session);
+    } finally {
+      await session.logout();
+    }
+  } finally {
+    await agent.close();
+  }
+}
+
+class Session implements WebApp {
+  readonly #settings: WebAppSettings;
+  readonly #agent: Agent;
+  #token: Promise<string> | undefined;
+  #renewed = false;
+
+  constructor(settings: WebAppSettings, agent: Agent) {
+    this.#settings = settings;
+    this.#agent = agent;
+  }
+
+  async collectMessageGarbage(): Promise<string[]> {
+    const path = '/v1/services/message/gc';
+    const { gc } = this.#parse(gcAnswer, await this.#authorized('PUT', path), path).services.message;
+    return 'status' in gc && typeof gc.status === 'string' ? [SINGLE_INSTANCE] : Object.keys(gc);
+  }
+
+  async markRead(messageId: string): Promise<void> {
+    await this.#authorized('PUT', `/v1/messages/${encodeURIComponent(messageId)}`, { status: 'read' });
+  }
+
+  async nodes(): Promise<string[]> {
+    const path = '/v1/health';
+    const { health } = this.#parse(healthAnswer, await this.#authorized('GET', path), path);
+    return typeof health.gateway_status === 'string' ? [SINGLE_INSTANCE] : Object.keys(health);
+  }
+
+  /** Gives the token back. Without an effect on the work's outcome: a token that stays expires by itself. */
+  async logout(): Promise<void> {
+    const token = await this.#token?.catch(() => undefined);
+    if (!token) return;
+    await this.#send('POST', '/v1/users/logout', { authorization: `Bearer ${token}` }).catch(() => undefined);
+  }
+
+  async #authorized(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<unknown> {
+    this.#token ??= this.#login();
+    const token = this.#token;
+    const answer = await this.#send(method, path, { authorization: `Bearer ${await token}` }, body);
+    if (answer.status !== 401) return this.#valueOf(answer, `${method} ${path}`);
+    if (this.#token === token) {
+      if (this.#renewed)
+        throw new WrongCredentialsError(
+          `WebApp at ${this.#settings.url} refused ${method} ${path} although its token was just renewed. Check the rights of the API user.`,
+        );
+      this.#renewed = true;
+      this.#token = this.#login();
+    }
+    const second = await this.#send(method, path, { authorization: `Bearer ${await this.#token}` }, body);
+    return this.#valueOf(second, `${method} ${path}`);
+  }
+
+  async #login(): Promise<string> {
+    const { secretArn, url } = this.#settings;
+    const { SecretString: secret } = await secretsManager.send(
+      new GetSecretValueCommand({ SecretId: secretArn }),
+    );
+    const { username, password } = parseOrThrow(apiUser, parsedJson(secret), `The secret ${secretArn}`);
+    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    const path = '/v1/users/login';
+    const answer = await this.#send('POST', path, { authorization });
+    const refused = errorOf(answer)?.code === WEB_APP_CODES.accessDenied;
+    if (answer.status === 401 || answer.status === 403 || refused)
+      throw new WrongCredentialsError(
+        `WebApp at ${url} refused the login of the API user in ${secretArn}. Put the right username and password in the secret. (An expired client refuses every login.)`,
+      );
+    return this.#parse(loginAnswer, this.#valueOf(answer, `POST ${path}`), path).users[0].token;
+  }
+
+  async #send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    headers: Record<string, string>,
+    body?: object,
+  ): Promise<Answer> {
+    const url = new URL(path, this.#settings.url);
+    try {
+      const response = await request(url, {
+        method,
+        dispatcher: this.#agent,
+        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+        body: body ? JSON.stringify(body) : null,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        bodyTimeout: REQUEST_TIMEOUT_MS,
+      });
+      return { status: response.statusCode, text: await response.body.text() };
+    } catch (error) {
+      throw connectionError(error, url.origin);
+    }
+  }
+
+  #valueOf(answer: Answer, request: string): unknown {
+    const error = errorOf(answer);
+    if (error) throw new WebAppError(request, error.code, [error.title, error.details].join(' ').trim());
+    if (answer.status === 401)
+      throw new WrongCredentialsError(
+        `WebApp at ${this.#settings.url} refused ${request} as unauthorized. Check the rights of the API user.`,
+      );
+    if (answer.status === 404) throw new WebAppError(request, WEB_APP_CODES.notFound, 'HTTP status 404');
+    if (answer.status >= 300)
+      throw new WebAppUnreachableError(
+        `What answered ${request} at ${this.#settings.url} is not WebApp: HTTP status ${answer.status} without WebApp's error. Check the load balancer before it.`,
+      );
+    return answer.text ? parsedJson(answer.text) : null;
+  }
+
+  #parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown, path: string) {
+    return parseOrThrow(schema, value, `WebApp's answer to ${path}`);
+  }
+}
+
+interface Answer {
+  status: number;
+  text: string;
+}
+
+function errorOf(answer: Answer): { code: number; title: string; details: string } | undefined {
+  const parsed = v.safeParse(errorEnvelope, parsedJson(answer.text));
+  return parsed.success ? parsed.output.errors[0] : undefined;
+}
+
+function parsedJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+function connectionError(error: unknown, origin: string): Error {
+  const code = String((error as NodeJS.ErrnoException).code ?? (error as Error).name);
+  if (/CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME/.test(code))
+    return new UntrustedCertificateError(
+      `WebApp at ${origin} shows a certificate that the configured certificate authority does not vouch for (${code}). If it was renewed, put the new one in the configuration and deploy; if not, somebody else answers.`,
+    );
+  return new WebAppUnreachableError(
+    `WebApp at ${origin} could not be reached (${code}). Check that it runs and that the function's security group may reach it.`,
+  );
+}
