@@ -1,0 +1,67 @@
+/**
+ * Loaded before a function's code in its process (`node --import`). Makes `Date` follow the rehearsal's clock, whose
+ * offset lies in the file `REHEARSAL_CLOCK`, and leads connections to the hosts in `REHEARSAL_HOSTS`
+ * (JSON, `{"host:port": "127.0.0.1:port"}`) to loopback, as the network of a VPC would: names, TLS and
+ * certificates stay as the function wants them.
+ */
+import { openSync, readSync } from 'node:fs';
+import { Socket } from 'node:net';
+
+const { REHEARSAL_CLOCK: clockFile, REHEARSAL_HOSTS: hosts } = process.env;
+if (clockFile !== undefined) followClock(clockFile);
+if (hosts !== undefined) mapHosts(JSON.parse(hosts));
+
+function followClock(file: string): void {
+  const RealDate = Date;
+  const descriptor = openSync(file, 'r');
+  const offset = new Float64Array(1);
+  const bytes = new Uint8Array(offset.buffer);
+  const now = () => {
+    readSync(descriptor, bytes, 0, 8, 0);
+    return Math.floor(RealDate.now() + (offset[0] ?? 0));
+  };
+  const SimulatedDate = new Proxy(RealDate, {
+    construct: (target, parameters, newTarget) =>
+      Reflect.construct(target, parameters.length === 0 ? [now()] : parameters, newTarget),
+    apply: () => new RealDate(now()).toString(),
+    get: (target, key, receiver) => (key === 'now' ? now : Reflect.get(target, key, receiver)),
+  });
+  Object.defineProperty(RealDate.prototype, 'constructor', { value: SimulatedDate });
+  globalThis.Date = SimulatedDate;
+}
+
+function mapHosts(map: Record<string, string>): void {
+  const { connect } = Socket.prototype;
+  function mapped(this: Socket, ...parameters: unknown[]): Socket {
+    // node:net itself passes an array of [options, callback]; others pass options, or port and host.
+    const [first, ...rest] = parameters;
+    if (Array.isArray(first)) {
+      const [options, ...others] = first;
+      return Reflect.apply(connect, this, [
+        Object.assign([lead(options), ...others], symbolsOf(first)),
+        ...rest,
+      ]);
+    }
+    if (typeof first === 'object') return Reflect.apply(connect, this, [lead(first), ...rest]);
+    const [host, ...others] = rest;
+    const target = typeof host === 'string' ? map[`${host}:${first}`] : undefined;
+    if (target === undefined) return Reflect.apply(connect, this, parameters);
+    const { hostname, port } = new URL(`tcp://${target}`);
+    return Reflect.apply(connect, this, [Number(port), hostname, ...others]);
+  }
+  const lead = (options: unknown): unknown => {
+    if (typeof options !== 'object' || options === null || !('port' in options) || !('host' in options)) {
+      return options;
+    }
+    const target = map[`${options.host}:${options.port}`];
+    if (target === undefined) return options;
+    const { hostname, port } = new URL(`tcp://${target}`);
+    return { ...options, host: hostname, port: Number(port) };
+  };
+  Object.defineProperty(Socket.prototype, 'connect', { value: mapped, configurable: true, writable: true });
+}
+
+/** node:net marks its array of normalized parameters with a symbol of its own. */
+function symbolsOf(array: unknown[]): Record<symbol, unknown> {
+  return Object.fromEntries(Object.getOwnPropertySymbols(array).map((key) => [key, Reflect.get(array, key)]));
+}
