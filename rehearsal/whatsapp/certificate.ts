@@ -1,0 +1,32 @@
+import { generate } from 'selfsigned';
+
+/** A self-signed certificate and its key, in PEM. The certificate is what a client pins. */
+export interface Certificate {
+  certificate: string;
+  key: string;
+}
+
+/**
+ * Both limits by the real clock, by which TLS goes. Wide enough for a rehearsal's simulated nights and
+ * for a stand-in that stays up.
+ */
+const VALID_DAYS_BEFORE_AND_AFTER = 3650;
+
+/** Makes a certificate for a host name such as the client makes for itself at its installation. */
+export async function createCertificate(hostName: string): Promise<Certificate> {
+  const aside = VALID_DAYS_BEFORE_AND_AFTER * 24 * 60 * 60 * 1000;
+  const made = await generate([{ name: 'commonName', value: hostName }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notBeforeDate: new Date(Date.now() - aside),
+    notAfterDate: new Date(Date.now() + aside),
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', digitalSignature: true, keyCertSign: true, critical: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: hostName }] },
+    ],
+  });
+  return { certificate: made.cert, key: made.private };
+}
