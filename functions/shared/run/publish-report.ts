@@ -12,7 +12,7 @@ import {
 } from './report.ts';
 
 /** The log of every function: JSON lines, the function's name as service. */
-export const logger = new Logger({ serviceName: process.env['AWS_LAMBDA_FUNCTION_NAME'] ?? 'upkeep' });
+export const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'upkeep' });
 
 const eventBridge = new EventBridgeClient({});
 

@@ -7,7 +7,7 @@ import * as v from 'valibot';
 export function readSettings<Schema extends v.GenericSchema>(schema: Schema): v.InferOutput<Schema> {
   return parseOrThrow(
     schema,
-    JSON.parse(process.env['UPKEEP_SETTINGS'] ?? '{}'),
+    JSON.parse(process.env.UPKEEP_SETTINGS ?? '{}'),
     'The environment variable UPKEEP_SETTINGS',
   );
 }

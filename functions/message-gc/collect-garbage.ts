@@ -1,0 +1,259 @@
+import { type DurableContext, StepInterruptedError, StepSemantics } from '@aws/durable-execution-sdk-js';
+import type { Problem } from '../shared/run/report.ts';
+import { deleteCallbacks, hideCallbacks, receiveCallbacks } from '../shared/whatsapp/callback-queue.ts';
+import { needsAPerson, WebAppError, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
+import { type GcNotification, parseGcNotifications } from '../shared/whatsapp/notifications.ts';
+import { SINGLE_INSTANCE, withWebApp } from '../shared/whatsapp/web-app.ts';
+import type { MessageGcSettings } from './contract.ts';
+
+/** How long a notification stays hidden once it was looked at: until the next look has deleted it. */
+const NOTIFICATION_HIDDEN_SECONDS = 300;
+
+/** Between two looks at the queue: short while a small database may be done, long later. */
+const FIRST_LOOK_SECONDS = 15;
+const LONGEST_LOOK_SECONDS = 120;
+
+/** Between two questions of whether a silent node is still there. */
+const NODE_CHECK_SECONDS = 300;
+
+/** What became of one request for garbage collection. */
+export type GcCall =
+  /** `gone`: nodes whose task went away before they notified. */
+  | { kind: 'answered'; heard: GcNotification[]; missing: string[]; gone: string[] }
+  | { kind: 'not-started'; reason: string }
+  /** Whether WebApp got the request is not known, for the function was ended while it asked. */
+  | { kind: 'interrupted'; heard: GcNotification[] }
+  | { kind: 'refused'; reason: string };
+
+export interface CollectedGarbage {
+  calls: GcCall[];
+  /** Callbacks that were of no node asked, or of the other kind of GC. */
+  ignored: number;
+  problems: Problem[];
+}
+
+type Asked =
+  | { kind: 'processing'; nodes: string[]; at: number }
+  | { kind: 'not-started' | 'refused'; reason: string; at: number }
+  | { kind: 'interrupted'; at: number };
+
+/** Asks for GC until every node's callback came without errors, the calls are used up or the window ends. */
+export async function collectGarbage(
+  settings: MessageGcSettings,
+  windowEnd: number,
+  context: DurableContext,
+): Promise<CollectedGarbage> {
+  const { maximumCalls, pauseSeconds, callbackTimeoutSeconds } = settings.gc;
+  const collected: CollectedGarbage = { calls: [], ignored: 0, problems: [] };
+  let unreadable = 0;
+
+  for (let number = 1; number <= maximumCalls; number++) {
+    unreadable += await context.step(`discard stale notifications ${number}`, async () => {
+      const stale = await look(settings.notificationsQueueUrl);
+      await deleteCallbacks(settings.notificationsQueueUrl, stale.receiptHandles);
+      return stale.unreadable;
+    });
+    const asked = await ask(settings, number, context);
+    const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, windowEnd);
+    const answers = await waitForCallbacks(settings, asked, number, deadline, context);
+    const call = callOf(asked, answers);
+    collected.calls.push(call);
+    collected.ignored += answers.ignored;
+    unreadable += answers.unreadable;
+
+    const another = number < maximumCalls && answers.lookedAt + pauseSeconds * 1000 < windowEnd;
+    if (isComplete(call) || call.kind === 'refused' || !another) break;
+    await context.wait(`pause after call ${number}`, { seconds: pauseSeconds });
+  }
+
+  const where = `${settings.deployment}, queue ${settings.notificationsQueueUrl}`;
+  if (unreadable > 0)
+    collected.problems.push({
+      what: `${unreadable} notifications in the queue are not of the form that the client sends.`,
+      where,
+      next: 'They were left there and end in its dead-letter queue: look at them, and at what the webhook puts on the callbacks bus.',
+    });
+  return collected;
+}
+
+/** Whether every node that was asked is done without errors. */
+export function isComplete(call: GcCall | undefined): boolean {
+  return (
+    call !== undefined &&
+    (call.kind === 'answered' || call.kind === 'interrupted') &&
+    (call.kind === 'answered'
+      ? call.missing.length + call.gone.length === 0
+      : call.heard.some(({ node }) => node === SINGLE_INSTANCE)) &&
+    call.heard.every(({ status }) => status === 'complete')
+  );
+}
+
+/** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */
+async function ask(settings: MessageGcSettings, number: number, context: DurableContext): Promise<Asked> {
+  try {
+    return await context.step(`ask for GC ${number}`, () => requestGc(settings), {
+      semantics: StepSemantics.AtMostOncePerRetry,
+      retryStrategy: () => ({ shouldRetry: false }),
+    });
+  } catch (error) {
+    if (!isInterruption(error)) throw error;
+    return context.step(`call ${number} was interrupted`, async () => ({
+      kind: 'interrupted' as const,
+      at: Date.now(),
+    }));
+  }
+}
+
+function isInterruption(error: unknown): boolean {
+  return (
+    error instanceof StepInterruptedError ||
+    (error instanceof Error && error.cause instanceof StepInterruptedError) ||
+    (error as { errorType?: string }).errorType === StepInterruptedError.name
+  );
+}
+
+async function requestGc(settings: MessageGcSettings): Promise<Asked> {
+  try {
+    const nodes = await withWebApp(settings.webApp, (webApp) => webApp.collectMessageGarbage());
+    return { kind: 'processing', nodes, at: Date.now() };
+  } catch (error) {
+    if (needsAPerson(error)) return { kind: 'refused', reason: (error as Error).message, at: Date.now() };
+    if (error instanceof WebAppError || error instanceof WebAppUnreachableError)
+      return { kind: 'not-started', reason: error.message, at: Date.now() };
+    throw error;
+  }
+}
+
+interface Answers {
+  heard: Record<string, GcNotification>;
+  pending: string[];
+  gone: string[];
+  ignored: number;
+  unreadable: number;
+  /** Looked at, and deleted by the next look, so that a look which was not recorded loses nothing. */
+  receiptHandles: string[];
+  lookedAt: number;
+  nodesCheckedAt: number;
+}
+
+async function waitForCallbacks(
+  settings: MessageGcSettings,
+  asked: Asked,
+  number: number,
+  deadline: number,
+  context: DurableContext,
+): Promise<Answers> {
+  const initialState: Answers = {
+    heard: {},
+    pending: asked.kind === 'processing' ? asked.nodes : [],
+    gone: [],
+    ignored: 0,
+    unreadable: 0,
+    receiptHandles: [],
+    lookedAt: asked.at,
+    nodesCheckedAt: asked.at,
+  };
+  if (asked.kind !== 'processing' && asked.kind !== 'interrupted') return initialState;
+
+  const answers = await context.waitForCondition(
+    `callbacks of call ${number}`,
+    (state) => lookForCallbacks(settings, asked, state),
+    {
+      initialState,
+      waitStrategy: ({ pending, heard, lookedAt }, attempt) => {
+        const done =
+          asked.kind === 'processing' ? pending.length === 0 : heard[SINGLE_INSTANCE] !== undefined;
+        if (done || lookedAt >= deadline) return { shouldContinue: false };
+        const pace = Math.min(FIRST_LOOK_SECONDS * 1.5 ** (attempt - 1), LONGEST_LOOK_SECONDS);
+        const left = Math.ceil((deadline - lookedAt) / 1000);
+        return { shouldContinue: true, delay: { seconds: Math.max(1, Math.min(Math.round(pace), left)) } };
+      },
+    },
+  );
+  await context.step(`delete the callbacks of call ${number}`, () =>
+    deleteCallbacks(settings.notificationsQueueUrl, answers.receiptHandles),
+  );
+  return answers;
+}
+
+async function lookForCallbacks(
+  settings: MessageGcSettings,
+  asked: Asked,
+  before: Answers,
+): Promise<Answers> {
+  await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
+  const { notifications, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
+  const heard = { ...before.heard };
+  let { pending, gone, ignored, nodesCheckedAt } = before;
+  for (const notification of notifications) {
+    const expected =
+      notification.kind === 'message' &&
+      (asked.kind !== 'processing' || asked.nodes.includes(notification.node));
+    if (expected) heard[notification.node] = notification;
+    else ignored += 1;
+  }
+  pending = pending.filter((node) => !heard[node]);
+
+  const now = Date.now();
+  const named = pending.filter((node) => node !== SINGLE_INSTANCE);
+  if (named.length > 0 && now - nodesCheckedAt >= NODE_CHECK_SECONDS * 1000) {
+    nodesCheckedAt = now;
+    const present = await presentNodes(settings);
+    const vanished = present ? named.filter((node) => !present.includes(node)) : [];
+    gone = [...gone, ...vanished];
+    pending = pending.filter((node) => !vanished.includes(node));
+  }
+  return {
+    heard,
+    pending,
+    gone,
+    ignored,
+    unreadable: before.unreadable + unreadable,
+    receiptHandles,
+    lookedAt: now,
+    nodesCheckedAt,
+  };
+}
+
+/** `undefined` while WebApp cannot tell: then a silent node is waited for until its time is up. */
+async function presentNodes(settings: MessageGcSettings): Promise<string[] | undefined> {
+  try {
+    return await withWebApp(settings.webApp, (webApp) => webApp.nodes());
+  } catch {
+    return undefined;
+  }
+}
+
+async function look(queueUrl: string) {
+  const notifications: GcNotification[] = [];
+  const receiptHandles: string[] = [];
+  const unreadable = new Set<string>();
+  for (;;) {
+    const received = await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
+    if (received.length === 0) return { notifications, receiptHandles, unreadable: unreadable.size };
+    for (const { callback, receiptHandle } of received) {
+      const parsed = parseGcNotifications(callback);
+      if (!parsed) continue;
+      notifications.push(...parsed);
+      receiptHandles.push(receiptHandle);
+    }
+    const unread = received.filter(({ receiptHandle }) => !receiptHandles.includes(receiptHandle));
+    for (const { callback } of unread) unreadable.add(JSON.stringify(callback) ?? '');
+    // Given back at once, so that its receives are used up and it moves to the dead-letter queue in this very look.
+    await hideCallbacks(
+      queueUrl,
+      unread.map(({ receiptHandle }) => ({ receiptHandle, seconds: 0 })),
+    );
+  }
+}
+
+function callOf(asked: Asked, { heard, pending, gone }: Answers): GcCall {
+  switch (asked.kind) {
+    case 'processing':
+      return { kind: 'answered', heard: Object.values(heard), missing: pending, gone };
+    case 'interrupted':
+      return { kind: 'interrupted', heard: Object.values(heard) };
+    default:
+      return { kind: asked.kind, reason: asked.reason };
+  }
+}

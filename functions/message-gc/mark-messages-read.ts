@@ -1,0 +1,254 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import PQueue from 'p-queue';
+import * as v from 'valibot';
+import {
+  deleteCallbacks,
+  hideCallbacks,
+  isAtInFlightLimit,
+  receiveCallbacks,
+} from '../shared/whatsapp/callback-queue.ts';
+import { needsAPerson, WebAppError, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
+import { WEB_APP_CODES, type WebApp, withWebApp } from '../shared/whatsapp/web-app.ts';
+import type { MessageGcSettings } from './contract.ts';
+
+/** Older messages cannot be marked read (Meta's documentation of "mark as read"). */
+const MARKABLE_DAYS = 30;
+
+/** How much of Lambda's fifteen minutes one step may use; the rest is for giving back what it did not get to. */
+const STEP_BUDGET_MS = 10 * 60 * 1000;
+
+/** Longer than a step takes, so that nothing received in it comes back while it works. */
+const WORKING_VISIBILITY_SECONDS = 15 * 60;
+
+/** SQS hides a message for at most 12 hours in all from its receive; a step may have used its budget of that. */
+const LONGEST_HIDDEN_SECONDS = 12 * 3600 - WORKING_VISIBILITY_SECONDS;
+
+/** What one step holds in memory: under SQS's limit of 120,000 messages in flight. */
+const MOST_HELD = 100_000;
+
+const RECEIVERS = 5;
+
+const inbound = v.object({
+  messages: v.pipe(
+    v.array(
+      v.object({
+        from: v.string(),
+        id: v.string(),
+        timestamp: v.pipe(v.union([v.string(), v.number()]), v.transform(Number), v.finite()),
+      }),
+    ),
+    v.minLength(1),
+  ),
+});
+
+/** One message of the queue: a callback with one or more of the client's messages in it. */
+interface QueueItem {
+  receiptHandle: string;
+  /** How many of its messages are still to be dealt with. It is deleted when none is. */
+  left: number;
+}
+
+/** `sentAt` in epoch milliseconds. */
+interface UnreadMessage {
+  id: string;
+  from: string;
+  sentAt: number;
+  item: QueueItem;
+}
+
+export interface MarkedRead {
+  messagesMarkedRead: number;
+  /** Unknown to the client by now, or too old to be marked: taken off the queue. */
+  messagesDropped: number;
+  /** Left in the queue until they are old enough. */
+  messagesTooYoung: number;
+  /** Left in the queue, for the client refused them. */
+  messagesNotMarked: number;
+  /** Left in the queue, for they are not of the form that the client sends. */
+  messagesUnreadable: number;
+  /** SQS gives nothing more while so many messages are in flight. */
+  atInFlightLimit: boolean;
+  /** The last error with which a message was refused, or WebApp could not be worked with. */
+  error?: string;
+  /** The error needs a person, so that nothing else can be done with WebApp either. */
+  fatal: boolean;
+}
+
+type StepResult = MarkedRead & { more: boolean; now: number };
+
+/** Drains the unread-messages queue and marks what is old enough, one request per sender. */
+export async function markMessagesRead(
+  settings: MessageGcSettings & { markRead: NonNullable<MessageGcSettings['markRead']> },
+  until: number,
+  context: DurableContext,
+): Promise<MarkedRead> {
+  const total: MarkedRead = { ...NOTHING_MARKED };
+  for (let number = 1; ; number++) {
+    const { more, now, ...step } = await context.step(`mark messages read ${number}`, () =>
+      markChunk(settings, until),
+    );
+    total.messagesMarkedRead += step.messagesMarkedRead;
+    total.messagesDropped += step.messagesDropped;
+    total.messagesTooYoung += step.messagesTooYoung;
+    total.messagesNotMarked += step.messagesNotMarked;
+    total.messagesUnreadable += step.messagesUnreadable;
+    total.atInFlightLimit ||= step.atInFlightLimit;
+    total.fatal ||= step.fatal;
+    if (step.error) total.error = step.error;
+    if (!more || now >= until) return total;
+  }
+}
+
+const NOTHING_MARKED: MarkedRead = {
+  messagesMarkedRead: 0,
+  messagesDropped: 0,
+  messagesTooYoung: 0,
+  messagesNotMarked: 0,
+  messagesUnreadable: 0,
+  atInFlightLimit: false,
+  fatal: false,
+};
+
+async function markChunk(
+  { webApp: webAppSettings, markRead }: Parameters<typeof markMessagesRead>[0],
+  until: number,
+): Promise<StepResult> {
+  const stopAt = Math.min(Date.now() + STEP_BUDGET_MS, until);
+  const { unread, young, youngMessages, unreadable, drained } = await drain(markRead);
+  await hideCallbacks(markRead.queueUrl, young);
+  const result: StepResult = {
+    ...NOTHING_MARKED,
+    messagesTooYoung: youngMessages,
+    messagesUnreadable: unreadable,
+    atInFlightLimit: drained && (await isAtInFlightLimit(markRead.queueUrl)),
+    more: !drained,
+    now: 0,
+  };
+  const conversations = [...Map.groupBy(unread, ({ from }) => from).values()];
+  if (conversations.length > 0) {
+    const stopped = await withWebApp(webAppSettings, (webApp) =>
+      markConversations(webApp, conversations, { ...markRead, stopAt }, result),
+    ).catch((error: Error) => error);
+    if (stopped instanceof Error) {
+      if (!needsAPerson(stopped) && !(stopped instanceof WebAppUnreachableError)) throw stopped;
+      result.error = stopped.message;
+      result.fatal = needsAPerson(stopped);
+      result.more = false;
+    } else result.more ||= stopped === 'out of time';
+  }
+  const unfinished = new Set(unread.map(({ item }) => item).filter(({ left }) => left > 0));
+  await hideCallbacks(
+    markRead.queueUrl,
+    [...unfinished].map(({ receiptHandle }) => ({ receiptHandle, seconds: 0 })),
+  );
+  return { ...result, now: Date.now() };
+}
+
+interface Limits {
+  queueUrl: string;
+  concurrency: number;
+  requestsPerSecond: number;
+  stopAt: number;
+}
+
+/** @throws the first error after which no other conversation could be marked either. */
+async function markConversations(
+  webApp: WebApp,
+  conversations: UnreadMessage[][],
+  { queueUrl, concurrency, requestsPerSecond, stopAt }: Limits,
+  result: MarkedRead,
+): Promise<'finished' | 'out of time'> {
+  const requests = new PQueue({ concurrency, interval: 1000, intervalCap: requestsPerSecond });
+  let stopped: unknown;
+  await requests.addAll(
+    conversations.map((messages) => async () => {
+      if (stopped) return;
+      if (Date.now() >= stopAt) {
+        stopped = 'out of time';
+        return;
+      }
+      try {
+        const finished = await markConversation(webApp, messages, result);
+        for (const { item } of finished) item.left -= 1;
+        const items = new Set(finished.map(({ item }) => item));
+        await deleteCallbacks(
+          queueUrl,
+          [...items].filter(({ left }) => left === 0).map(({ receiptHandle }) => receiptHandle),
+        );
+      } catch (error) {
+        stopped ??= error;
+      }
+    }),
+  );
+  if (stopped && stopped !== 'out of time') throw stopped;
+  return stopped ? 'out of time' : 'finished';
+}
+
+/**
+ * Marks the newest message of a conversation that the client still knows, and with it the earlier ones.
+ * @returns the messages that are dealt with; what is not among them stays in the queue.
+ */
+async function markConversation(
+  webApp: WebApp,
+  messages: UnreadMessage[],
+  result: MarkedRead,
+): Promise<UnreadMessage[]> {
+  const oldest = Date.now() - MARKABLE_DAYS * 24 * 3600 * 1000;
+  const expired = messages.filter(({ sentAt }) => sentAt < oldest);
+  const newestFirst = messages
+    .filter(({ sentAt }) => sentAt >= oldest)
+    .sort((one, other) => other.sentAt - one.sentAt);
+  result.messagesDropped += expired.length;
+  for (const [index, { id }] of newestFirst.entries()) {
+    try {
+      await webApp.markRead(id);
+      result.messagesMarkedRead += newestFirst.length - index;
+      return messages;
+    } catch (error) {
+      if (!(error instanceof WebAppError)) throw error;
+      if (error.code !== WEB_APP_CODES.notFound) {
+        result.error = error.message;
+        result.messagesNotMarked += newestFirst.length - index;
+        return [...expired, ...newestFirst.slice(0, index)];
+      }
+      result.messagesDropped += 1;
+    }
+  }
+  return messages;
+}
+
+/** Receives all that the queue gives, as far as memory allows, and sorts it by what is to be done. */
+async function drain({ queueUrl, olderThanSeconds }: NonNullable<MessageGcSettings['markRead']>) {
+  const unread: UnreadMessage[] = [];
+  const young: { receiptHandle: string; seconds: number }[] = [];
+  let youngMessages = 0;
+  let unreadable = 0;
+  let drained = false;
+  const receive = async () => {
+    while (!drained && unread.length < MOST_HELD) {
+      const received = await receiveCallbacks(queueUrl, WORKING_VISIBILITY_SECONDS);
+      if (received.length === 0) drained = true;
+      for (const { callback, receiptHandle } of received) {
+        const parsed = v.safeParse(inbound, callback);
+        if (!parsed.success) {
+          unreadable += 1;
+          continue;
+        }
+        const { messages } = parsed.output;
+        const newest = Math.max(...messages.map(({ timestamp }) => timestamp));
+        const seconds = Math.ceil(newest + olderThanSeconds - Date.now() / 1000);
+        if (seconds > 0) {
+          young.push({ receiptHandle, seconds: Math.min(seconds, LONGEST_HIDDEN_SECONDS) });
+          youngMessages += messages.length;
+          continue;
+        }
+        const item = { receiptHandle, left: messages.length };
+        unread.push(
+          ...messages.map(({ id, from, timestamp }) => ({ id, from, sentAt: timestamp * 1000, item })),
+        );
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: RECEIVERS }, receive));
+  return { unread, young, youngMessages, unreadable, drained };
+}
