@@ -20,8 +20,17 @@ export interface Postgres {
   password: string;
   /** The database that exists from the beginning. */
   database: string;
+  /** What the server has written to its log so far. */
+  logs(): string;
   /** Ends the server, its connections and its data. Without it, all three end with this process. */
   stop(): Promise<void>;
+}
+
+export interface PostgresOptions {
+  /** With it, the server speaks TLS to those who ask for it. PEM. */
+  tls?: { certificate: string; key: string };
+  /** Further settings, as in postgresql.conf. */
+  settings?: Record<string, string>;
 }
 
 /** PostgreSQL could not be started; the message says why and what to do. */
@@ -39,10 +48,10 @@ export class PostgresStartError extends Error {
  *
  * @throws {@link PostgresStartError}
  */
-export async function startPostgres(): Promise<Postgres> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await start(await freePort());
+      return await start(await freePort(), options);
     } catch (error) {
       // Between looking for a free port and the server's bind somebody else may have taken it.
       if (attempt === 3 || !(error instanceof Error && error.message.includes('could not bind'))) throw error;
@@ -50,7 +59,7 @@ export async function startPostgres(): Promise<Postgres> {
   }
 }
 
-async function start(port: number): Promise<Postgres> {
+async function start(port: number, { tls, settings = {} }: PostgresOptions): Promise<Postgres> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
   try {
     const owner = await dataOwner();
@@ -78,13 +87,21 @@ async function start(port: number): Promise<Postgres> {
       { cwd: folder, ...owner },
     );
     await rm(passwordFile);
-    const server = await serve({ binaries, folder, data, port, owner });
+    const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
+    const { server, logs } = await serve({
+      binaries,
+      folder,
+      data,
+      owner,
+      settings: { ...SETTINGS, ...tlsSettings, ...settings, port: String(port) },
+    });
     return {
       host: '127.0.0.1',
       port,
       user: 'postgres',
       password,
       database: 'postgres',
+      logs,
       stop: () => end(server),
     };
   } catch (error) {
@@ -94,6 +111,22 @@ async function start(port: number): Promise<Postgres> {
         `Where a library was not found, run: npm rebuild ${packageName()}`,
     );
   }
+}
+
+async function tlsFiles(
+  folder: string,
+  tls: { certificate: string; key: string },
+  owner: Owner | undefined,
+): Promise<Record<string, string>> {
+  const certificate = join(folder, 'certificate.pem');
+  const key = join(folder, 'key.pem');
+  await writeFile(certificate, tls.certificate);
+  await writeFile(key, tls.key, { mode: 0o600 });
+  if (owner !== undefined) {
+    await chown(certificate, owner.uid, owner.gid);
+    await chown(key, owner.uid, owner.gid);
+  }
+  return { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key };
 }
 
 interface Owner {
@@ -183,10 +216,13 @@ interface Serving {
 }
 
 async function serve({ binaries, folder, data, port, owner }: Serving): Promise<ChildProcess> {
-  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
   const child = spawn(
     '/bin/sh',
-    ['-c', WATCHED_SERVER, 'sh', join(binaries, 'postgres'), '-D', data, ...settings],
+    ['-c', WATCHED_SERVER, 'sh', join(binaries, 'postgres'), '-D', data, ...words],
     {
       cwd: folder,
       env: { ...process.env, FOLDER: folder },
@@ -197,16 +233,12 @@ async function serve({ binaries, folder, data, port, owner }: Serving): Promise<
     },
   );
   const log = child.stderr;
+  let seen = '';
   await new Promise<void>((resolve, reject) => {
-    let seen = '';
-    const read = (text: string) => {
+    log.setEncoding('utf8').on('data', (text: string) => {
       seen += text;
-      if (!seen.includes('ready to accept connections')) return;
-      log.off('data', read);
-      log.resume();
-      resolve();
-    };
-    log.setEncoding('utf8').on('data', read);
+      if (seen.includes('ready to accept connections')) resolve();
+    });
     child.once('error', reject);
     child.once('close', (code) => reject(new Error(`the server ended with ${code}: ${seen}`)));
   });
@@ -214,7 +246,7 @@ async function serve({ binaries, folder, data, port, owner }: Serving): Promise<
   for (const handle of [child, child.stdin, child.stderr]) {
     if ('unref' in handle && typeof handle.unref === 'function') handle.unref();
   }
-  return child;
+  return { server: child, logs: () => seen };
 }
 
 /** How long a server that was told to end at once may take. It takes some milliseconds; this only stops a hang. */

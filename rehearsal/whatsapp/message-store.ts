@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Client, escapeIdentifier, Pool } from 'pg';
 
 /** A database server and its administrator's login, as `startPostgres` returns it. */
@@ -72,11 +73,14 @@ export interface MessageStore {
   insertInbound(messages: readonly InboundMessage[]): Promise<void>;
   /** Marks an inbound message and the earlier ones of its conversation; `since` (epoch milliseconds) bounds its age. */
   markRead(id: string, since: number): Promise<'marked' | 'unknown' | 'too old'>;
+  /** Deletes inbound messages that the client is to know no longer. */
+  forget(ids: readonly string[]): Promise<void>;
   /** Deletes messages that are sent or read. */
   deleteMessages(chunk: GarbageChunk): Promise<{ deleted: number; last: string }>;
   hasGarbage(shard: number, shards: number, after: string): Promise<boolean>;
   /** Deletes media entries not used since a time (epoch milliseconds). */
   deleteMedia(unusedSince: number, limit: number): Promise<number>;
+  hasUnusedMedia(unusedSince: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -109,11 +113,29 @@ export async function openMessageStore(server: DatabaseServer, prefix: string): 
     count: () => count(pool),
     insertInbound: (messages) => insertInbound(pool, messages),
     markRead: (id, since) => markRead(pool, id, since),
+    forget: (ids) => forget(pool, ids),
     deleteMessages: (chunk) => deleteMessages(pool, chunk),
     hasGarbage: (shard, shards, after) => hasGarbage(pool, shard, shards, after),
     deleteMedia: (unusedSince, limit) => deleteMedia(pool, unusedSince, limit),
+    hasUnusedMedia: (unusedSince) => hasUnusedMedia(pool, unusedSince),
     close: () => pool.end(),
   };
+}
+
+/** Makes inbound messages with ids of their own, in order of time, each conversation's spread over the whole of it. */
+export function inboundMessages(wanted: {
+  count: number;
+  conversations: number;
+  /** Epoch milliseconds. */
+  oldest: number;
+  newest: number;
+}): InboundMessage[] {
+  const { count, conversations, oldest, newest } = wanted;
+  return Array.from({ length: count }, (_, index) => ({
+    from: String(FIRST_NUMBER + (index % conversations)),
+    id: `ABEG${randomBytes(10).toString('hex').toUpperCase()}`,
+    timestamp: Math.floor(oldest + ((newest - oldest) * index) / Math.max(count - 1, 1)),
+  }));
 }
 
 /** The sender's address in the database. */
@@ -248,6 +270,10 @@ async function markRead(pool: Pool, id: string, since: number): Promise<'marked'
   return 'marked';
 }
 
+async function forget(pool: Pool, ids: readonly string[]): Promise<void> {
+  await pool.query('DELETE FROM messages WHERE key_id = ANY ($1) AND NOT key_from_me', [ids]);
+}
+
 /** The conversation decides the CoreApp, as in a real cluster, where a CoreApp owns the conversations of its shard. */
 const IS_GARBAGE_OF_SHARD = `status IN ('sent', 'read') AND id > $1 AND mod(abs(hashtext(key_remote_jid)::bigint), $3) = $2`;
 
@@ -283,6 +309,11 @@ async function deleteMedia(pool: Pool, unusedSince: number, limit: number): Prom
     [unusedSince, limit],
   );
   return rowCount ?? 0;
+}
+
+async function hasUnusedMedia(pool: Pool, unusedSince: number): Promise<boolean> {
+  const { rowCount } = await pool.query('SELECT FROM media WHERE last_used < $1 LIMIT 1', [unusedSince]);
+  return rowCount === 1;
 }
 
 function login({ host, port, user, password, database }: DatabaseServer) {
