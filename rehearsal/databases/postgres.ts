@@ -211,15 +211,18 @@ interface Serving {
   binaries: string;
   folder: string;
   data: string;
-  port: number;
   owner: Owner | undefined;
+  settings: Record<string, string>;
 }
 
-async function serve({ binaries, folder, data, port, owner }: Serving): Promise<ChildProcess> {
-  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
+async function serve({
+  binaries,
+  folder,
+  data,
+  owner,
+  settings,
+}: Serving): Promise<{ server: ChildProcess; logs: () => string }> {
+  const words = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawn(
     '/bin/sh',
     ['-c', WATCHED_SERVER, 'sh', join(binaries, 'postgres'), '-D', data, ...words],

@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { glob, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Packages unpacked, not installed, in a folder of their own, with all that they depend on, libc included. */
+export interface UnpackedPackages {
+  /** The folder that holds `usr`. */
+  root: string;
+  /** The words that start a program of the packages with their own loader and libraries. */
+  command(program: string): string[];
+}
+
+/** The packages cannot be had on this machine; the message says why. */
+export class PackagesUnavailable extends Error {
+  override name = 'PackagesUnavailable';
+}
+
+/**
+ * Fetches Debian packages into `.cache/debian/` of the checkout and unpacks them there, once. Nothing is
+ * installed and no state of the machine's own apt is touched: only its mirror and its keys are used.
+ *
+ * @param suite a Debian suite, such as `unstable`; `stable` is the suite of the machine's own sources.
+ * @param names the packages; what they depend on comes along.
+ * @throws {@link PackagesUnavailable}
+ */
+export async function unpackedPackages(
+  suite: 'stable' | 'unstable',
+  names: readonly string[],
+): Promise<UnpackedPackages> {
+  const cache = fileURLToPath(new URL('../../.cache/debian/', import.meta.url));
+  const root = join(cache, `${suite}-${names.join('-')}`);
+  if (!existsSync(root)) await fetchInto(root, cache, suite, names);
+  return describe(root);
+}
+
+async function fetchInto(
+  root: string,
+  cache: string,
+  suite: 'stable' | 'unstable',
+  names: readonly string[],
+): Promise<void> {
+  const mirror = await machinesMirror();
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, 'fetching-'));
+  try {
+    const apt = await privateApt(work, mirror.uri, suite === 'stable' ? mirror.suite : suite);
+    await apt('update');
+    await apt('install', '--download-only', '--yes', ...names);
+    const archives = join(work, 'cache', 'archives');
+    const unpacked = join(work, 'root');
+    await mkdir(unpacked);
+    for (const file of await readdir(archives)) {
+      if (file.endsWith('.deb')) await run('dpkg-deb', ['--extract', join(archives, file), unpacked]);
+    }
+    // Whole or not at all: another process may be fetching the same, and a fetch may be cut off.
+    await rename(unpacked, root).catch((error: unknown) => {
+      if (!existsSync(root)) throw error;
+    });
+  } catch (error) {
+    throw new PackagesUnavailable(
+      `Debian's ${names.join(', ')} (${suite}) could not be fetched: ${reasonOf(error)}`,
+    );
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The first Debian archive among the machine's apt sources. */
+async function machinesMirror(): Promise<{ uri: string; suite: string }> {
+  const format = ['--no-release-info', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)'];
+  const { stdout } = await run('apt-get', ['indextargets', ...format, 'Created-By: Packages']).catch(
+    (error: unknown) => {
+      throw new PackagesUnavailable(`this machine has no apt: ${reasonOf(error)}`);
+    },
+  );
+  for (const line of stdout.split('\n')) {
+    const [uri, suite, component] = line.split(' ');
+    if (uri && suite && component === 'main' && /\/debian\/?$/.test(uri)) return { uri, suite };
+  }
+  throw new PackagesUnavailable("this machine's apt sources name no Debian archive");
+}
+
+/** An apt-get with lists, cache and status of its own. The status is empty, so that nothing counts as there. */
+async function privateApt(work: string, uri: string, suite: string) {
+  await mkdir(join(work, 'state', 'lists', 'partial'), { recursive: true });
+  await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
+  await writeFile(join(work, 'status'), '');
+  // Where the package debian-archive-keyring put it; a machine without it has the keys among apt's own.
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  const signedBy = existsSync(keyring) ? `[signed-by=${keyring}] ` : '';
+  await writeFile(join(work, 'sources.list'), `deb ${signedBy}${uri} ${suite} main\n`);
+  const settings = {
+    'Dir::Etc::sourcelist': join(work, 'sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'Dir::Etc::preferences': '/dev/null',
+    'Dir::Etc::preferencesparts': '/dev/null',
+    'Dir::State': join(work, 'state'),
+    'Dir::State::status': join(work, 'status'),
+    'Dir::Cache': join(work, 'cache'),
+    // apt's own user may not enter a folder below a home folder. Effective for root only.
+    'APT::Sandbox::User': 'root',
+    'APT::Install-Recommends': 'false',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '3',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  return async (...words: string[]) => {
+    await run('apt-get', [...options, '--quiet=2', ...words], { maxBuffer: 16 * 1024 * 1024 });
+  };
+}
+
+async function describe(root: string): Promise<UnpackedPackages> {
+  const [loader] = await matches(root, '{usr/,}{lib,lib64}/{,*-linux-gnu/}ld-linux*.so.*');
+  const libraries = await matches(root, '{usr/,}lib/*-linux-gnu');
+  if (loader === undefined || libraries.length === 0) {
+    throw new PackagesUnavailable(`${root} holds no loader; delete that folder, it is then fetched again`);
+  }
+  return { root, command: (program) => [loader, '--library-path', libraries.join(':'), program] };
+}
+
+async function matches(root: string, pattern: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const path of glob(pattern, { cwd: root })) found.push(path);
+  return found.sort().map((path) => join(root, path));
+}
+
+function reasonOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'stderr' in error && typeof error.stderr === 'string') {
+    const lines = error.stderr.trim().split('\n').slice(-3).join('; ');
+    if (lines) return lines;
+  }
+  return error instanceof Error ? error.message : String(error);
+}

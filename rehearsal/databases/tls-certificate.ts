@@ -1,0 +1,39 @@
+import { generate } from 'selfsigned';
+
+/** A certificate for `localhost`, and the authority that signed it, in PEM. */
+export interface TlsCertificate {
+  authority: string;
+  certificate: string;
+  key: string;
+}
+
+const VALID_DAYS = 3650;
+
+/** Makes an authority and a server certificate for `localhost`, as a database that verifying clients accept has. */
+export async function localhostCertificate(): Promise<TlsCertificate> {
+  const common = {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notBeforeDate: new Date(Date.now() - VALID_DAYS * 86_400_000),
+    notAfterDate: new Date(Date.now() + VALID_DAYS * 86_400_000),
+  } as const;
+  const authority = await generate([{ name: 'commonName', value: 'Rehearsal database authority' }], {
+    ...common,
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  const server = await generate([{ name: 'commonName', value: 'localhost' }], {
+    ...common,
+    ca: { key: authority.private, cert: authority.cert },
+    extensions: [
+      { name: 'basicConstraints', cA: false },
+      { name: 'keyUsage', digitalSignature: true, critical: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+    ],
+  });
+  return { authority: authority.cert, certificate: server.cert, key: server.private };
+}
