@@ -124,16 +124,17 @@ class Session implements WebApp {
     this.#token ??= this.#login();
     const token = this.#token;
     const answer = await this.#send(method, path, { authorization: `Bearer ${await token}` }, body);
-    if (answer.status !== 401) return this.#valueOf(answer, `${method} ${path}`);
-    if (this.#token === token) {
-      if (this.#renewed)
-        throw new WrongCredentialsError(
-          `WebApp at ${this.#settings.url} refused ${method} ${path} although its token was just renewed. Check the rights of the API user.`,
-        );
+    if (!isRefusal(answer)) return this.#valueOf(answer, `${method} ${path}`);
+    // Unless another request has renewed it meanwhile.
+    if (this.#token === token && !this.#renewed) {
       this.#renewed = true;
       this.#token = this.#login();
     }
     const second = await this.#send(method, path, { authorization: `Bearer ${await this.#token}` }, body);
+    if (isRefusal(second))
+      throw new WrongCredentialsError(
+        `WebApp at ${this.#settings.url} refused ${method} ${path} although its token was just renewed. Check the rights of the API user in ${this.#settings.secretArn}.`,
+      );
     return this.#valueOf(second, `${method} ${path}`);
   }
 
@@ -146,8 +147,7 @@ class Session implements WebApp {
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
     const path = '/v1/users/login';
     const answer = await this.#send('POST', path, { authorization });
-    const refused = errorOf(answer)?.code === WEB_APP_CODES.accessDenied;
-    if (answer.status === 401 || answer.status === 403 || refused)
+    if (isRefusal(answer))
       throw new WrongCredentialsError(
         `WebApp at ${url} refused the login of the API user in ${secretArn}. Put the right username and password in the secret. (An expired client refuses every login.)`,
       );
@@ -179,10 +179,6 @@ class Session implements WebApp {
   #valueOf(answer: Answer, request: string): unknown {
     const error = errorOf(answer);
     if (error) throw new WebAppError(request, error.code, [error.title, error.details].join(' ').trim());
-    if (answer.status === 401)
-      throw new WrongCredentialsError(
-        `WebApp at ${this.#settings.url} refused ${request} as unauthorized. Check the rights of the API user.`,
-      );
     if (answer.status === 404) throw new WebAppError(request, WEB_APP_CODES.notFound, 'HTTP status 404');
     if (answer.status >= 300)
       throw new WebAppUnreachableError(
@@ -199,6 +195,11 @@ class Session implements WebApp {
 interface Answer {
   status: number;
   text: string;
+}
+
+/** A wrong or expired token, a wrong password, missing rights: the client has one code for all of them. */
+function isRefusal(answer: Answer): boolean {
+  return answer.status === 401 || errorOf(answer)?.code === WEB_APP_CODES.accessDenied;
 }
 
 function errorOf(answer: Answer): { code: number; title: string; details: string } | undefined {
