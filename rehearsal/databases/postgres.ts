@@ -1,13 +1,13 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort, type WatchedServer, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
 
@@ -88,7 +88,7 @@ async function start(port: number, { tls, settings = {} }: PostgresOptions): Pro
     );
     await rm(passwordFile);
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
-    const { server, logs } = await serve({
+    const server = await serve({
       binaries,
       folder,
       data,
@@ -101,8 +101,8 @@ async function start(port: number, { tls, settings = {} }: PostgresOptions): Pro
       user: 'postgres',
       password,
       database: 'postgres',
-      logs,
-      stop: () => end(server),
+      logs: server.log,
+      stop: server.stop,
     };
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
@@ -188,25 +188,6 @@ const SETTINGS = {
   timezone: 'UTC',
 };
 
-/**
- * Runs the server and a reader of its own standard input, the other end of which this process holds: whatever
- * ends this process closes it, and the reader then ends the server, and the shell deletes the data. SIGQUIT
- * makes the server end at once, for nobody needs its last checkpoint.
- */
-const WATCHED_SERVER = `
-exec 3<&0
-"$@" </dev/null 3<&- &
-server=$!
-( read -r _ <&3; kill -QUIT $server ) >/dev/null 2>&1 &
-reader=$!
-wait $server
-status=$?
-kill $reader 2>/dev/null
-cd /
-rm -rf "$FOLDER"
-exit $status
-`;
-
 interface Serving {
   binaries: string;
   folder: string;
@@ -215,68 +196,20 @@ interface Serving {
   settings: Record<string, string>;
 }
 
-async function serve({
-  binaries,
-  folder,
-  data,
-  owner,
-  settings,
-}: Serving): Promise<{ server: ChildProcess; logs: () => string }> {
+async function serve({ binaries, folder, data, owner, settings }: Serving): Promise<WatchedServer> {
   const words = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const child = spawn(
-    '/bin/sh',
-    ['-c', WATCHED_SERVER, 'sh', join(binaries, 'postgres'), '-D', data, ...words],
-    {
-      cwd: folder,
-      env: { ...process.env, FOLDER: folder },
-      stdio: ['pipe', 'ignore', 'pipe'],
-      // A session of its own, so that Ctrl-C reaches us alone and we may still use the database while we end.
-      detached: true,
-      ...owner,
-    },
-  );
-  const log = child.stderr;
-  let seen = '';
-  await new Promise<void>((resolve, reject) => {
-    log.setEncoding('utf8').on('data', (text: string) => {
-      seen += text;
-      if (seen.includes('ready to accept connections')) resolve();
-    });
-    child.once('error', reject);
-    child.once('close', (code) => reject(new Error(`the server ended with ${code}: ${seen}`)));
+  // At SIGQUIT the server ends all its processes at once; killed, it would leave them behind for a while.
+  const server = watchedServer([join(binaries, 'postgres'), '-D', data, ...words], folder, {
+    ...(owner && { owner }),
+    signal: 'QUIT',
   });
-  // Who forgets stop() is not kept from ending.
-  for (const handle of [child, child.stdin, child.stderr]) {
-    if ('unref' in handle && typeof handle.unref === 'function') handle.unref();
+  let hasEnded = false;
+  server.ended.then(() => {
+    hasEnded = true;
+  });
+  while (!server.log().includes('ready to accept connections')) {
+    if (hasEnded) throw new Error(`the server ended: ${server.log()}`);
+    await delay(10);
   }
-  return { server: child, logs: () => seen };
-}
-
-/** How long a server that was told to end at once may take. It takes some milliseconds; this only stops a hang. */
-const STOP_LIMIT_MS = 10_000;
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.ref();
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.stdin?.end();
-  const late = new AbortController();
-  await Promise.race([
-    exited,
-    delay(STOP_LIMIT_MS, undefined, { signal: late.signal }).then(() => {
-      throw new Error(`PostgreSQL (process group ${child.pid}) did not end; end it by hand`);
-    }),
-  ]).finally(() => late.abort());
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the system gave no free port');
-  return address.port;
+  return server;
 }

@@ -6,8 +6,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface WatchedServer {
   /** Resolves when the process has ended, with what it wrote to its standard error. */
   ended: Promise<string>;
+  /** What it has written to its standard error so far. */
+  log(): string;
   /** Ends the server and deletes its folder. */
   stop(): Promise<void>;
+}
+
+/** What a server needs that is not like the others. */
+export interface WatchedServerOptions {
+  /** Whom it runs as. @default this process's user */
+  owner?: { uid: number; gid: number };
+  /** What ends it at once. A server of several processes needs a signal that its first one can pass on. @default 'KILL' */
+  signal?: 'KILL' | 'QUIT';
 }
 
 /**
@@ -19,7 +29,7 @@ const SCRIPT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
-( read -r _ <&3; kill -KILL $server ) >/dev/null 2>&1 &
+( read -r _ <&3; kill -$SIGNAL $server ) >/dev/null 2>&1 &
 reader=$!
 wait $server
 status=$?
@@ -33,13 +43,18 @@ exit $status
 const STOP_LIMIT_MS = 10_000;
 
 /** Starts a server whose data lie in a folder that is deleted at its end, however this process ends. */
-export function watchedServer(command: readonly string[], folder: string): WatchedServer {
+export function watchedServer(
+  command: readonly string[],
+  folder: string,
+  { owner, signal = 'KILL' }: WatchedServerOptions = {},
+): WatchedServer {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', ...command], {
     cwd: folder,
-    env: { ...process.env, FOLDER: folder },
+    env: { ...process.env, FOLDER: folder, SIGNAL: signal },
     stdio: ['pipe', 'ignore', 'pipe'],
     // A session of its own, so that Ctrl-C reaches us alone and the database serves until we are done.
     detached: true,
+    ...owner,
   });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -53,7 +68,7 @@ export function watchedServer(command: readonly string[], folder: string): Watch
   for (const handle of [child, child.stdin, child.stderr]) {
     if ('unref' in handle && typeof handle.unref === 'function') handle.unref();
   }
-  return { ended, stop: () => stop(child, ended) };
+  return { ended, log: () => errors, stop: () => stop(child, ended) };
 }
 
 async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> {
