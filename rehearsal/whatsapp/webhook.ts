@@ -41,8 +41,6 @@ export const MALFORMED_NOTIFICATIONS: readonly object[] = [
 
 /** Most entries that one PutEvents request may hold (EventBridge's quota). */
 const LARGEST_BATCH = 10;
-/** Requests to the bus at once. While all are under way, payloads wait and go together. */
-const CONCURRENT_PUTS = 4;
 
 /**
  * Starts the webhook: it puts each payload, verbatim, on the bus as an event's detail, and answers 200 only after
@@ -51,7 +49,7 @@ const CONCURRENT_PUTS = 4;
 export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
   const { bus, region, endpoint, credentials } = options;
   const events = new EventBridgeClient({ region, credentials, ...(endpoint && { endpoint }) });
-  const put = batched(CONCURRENT_PUTS, LARGEST_BATCH, (details: string[]) => putEvents(events, bus, details));
+  const put = batched(LARGEST_BATCH, (details: string[]) => putEvents(events, bus, details));
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let payload = '';
@@ -115,36 +113,35 @@ async function putEvents(
   });
 }
 
-/** Runs single items through a function of several: what comes while all runs are under way goes together. */
+/** Runs single items through a function of several, one batch after the other: what comes meanwhile goes together. */
 function batched<T>(
-  concurrency: number,
   size: number,
   run: (items: T[]) => Promise<(Error | undefined)[]>,
 ): (item: T) => Promise<void> {
   const waiting: { item: T; resolve: () => void; reject: (error: unknown) => void }[] = [];
-  let running = 0;
+  let isRunning = false;
 
-  async function next(): Promise<void> {
-    const batch = waiting.splice(0, size);
-    running += 1;
-    try {
-      const errors = await run(batch.map(({ item }) => item));
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        const error = errors[index];
-        if (error === undefined) resolve();
-        else reject(error);
+  async function runAll(): Promise<void> {
+    isRunning = true;
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, size);
+      try {
+        const errors = await run(batch.map(({ item }) => item));
+        for (const [index, { resolve, reject }] of batch.entries()) {
+          const error = errors[index];
+          if (error === undefined) resolve();
+          else reject(error);
+        }
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
       }
-    } catch (error) {
-      for (const { reject } of batch) reject(error);
-    } finally {
-      running -= 1;
-      if (waiting.length > 0) void next();
     }
+    isRunning = false;
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (running < concurrency) void next();
+      if (!isRunning) void runAll();
     });
 }
