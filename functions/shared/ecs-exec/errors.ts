@@ -1,0 +1,64 @@
+/** Everything that this client throws, apart from what the AWS SDK throws for causes that are not ours. */
+export class EcsExecError extends Error {
+  override name = 'EcsExecError';
+}
+
+/** Bytes that are no message of the data channel, or one that AWS's own readers would stop or crash on. */
+export class FrameError extends EcsExecError {
+  override name = 'FrameError';
+}
+
+/** A command, run id or option that cannot work, found before anything was sent. */
+export class InvalidCommandError extends EcsExecError {
+  override name = 'InvalidCommandError';
+}
+
+/** The caller may not do this: the message names the action. */
+export class AccessDeniedError extends EcsExecError {
+  override name = 'AccessDeniedError';
+}
+
+/** AWS asks for fewer calls: the account's token bucket for them is empty. Wait, and start the same run again. */
+export class ThrottledError extends EcsExecError {
+  override name = 'ThrottledError';
+}
+
+/** There is no such cluster. */
+export class ClusterNotFoundError extends EcsExecError {
+  override name = 'ClusterNotFoundError';
+}
+
+/** The task was started without `enableExecuteCommand`: only a new task can have it. */
+export class ExecNotEnabledError extends EcsExecError {
+  override name = 'ExecNotEnabledError';
+}
+
+/** ECS Exec is enabled, but the agent in the container has stopped or has not started yet. */
+export class AgentNotRunningError extends EcsExecError {
+  override name = 'AgentNotRunningError';
+}
+
+/** The agent runs but is not connected to Session Manager: often so in a task's first seconds. */
+export class TargetNotConnectedError extends EcsExecError {
+  override name = 'TargetNotConnectedError';
+}
+
+/** The session was opened and ended before the command had started: the message has the agent's words. */
+export class SessionRefusedError extends EcsExecError {
+  override name = 'SessionRefusedError';
+}
+
+/** The session is encrypted by KMS, and its key could not be agreed on. */
+export class HandshakeError extends EcsExecError {
+  override name = 'HandshakeError';
+}
+
+/** Output was wanted byte for byte, and the container has no program that could encode it. Nothing was started. */
+export class EncoderMissingError extends EcsExecError {
+  override name = 'EncoderMissingError';
+}
+
+/** The command was not started, for a cause that none of the other errors names. */
+export class StartError extends EcsExecError {
+  override name = 'StartError';
+}
