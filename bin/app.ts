@@ -1,0 +1,18 @@
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration.ts';
+import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
+
+const app = new App();
+const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
+try {
+  for (const deployment of await loadConfiguration(String(file)))
+    new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment });
+} catch (error) {
+  if (!(error instanceof ConfigurationError)) throw error;
+  console.error(error.message);
+  // At once: the app would synthesize when the process ends by itself.
+  process.exit(1);
+}
+// The reasons of what the rules find and is right nonetheless stand in the templates, beside what they are about.
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { writeSuppressionsToCloudFormation: true }));

@@ -1,0 +1,47 @@
+import { Stack } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { Construct } from 'constructs';
+
+export interface AlarmTopicProps {
+  /** The alarms whose names begin with it and a hyphen may publish. */
+  readonly deployment: string;
+  /** Each must confirm the subscription that SNS mails to it. @default none */
+  readonly emails?: string[];
+  /** @default not encrypted: alarms name resources, and hold nothing of a message */
+  readonly encryptionKey?: IKey;
+}
+
+/** The topic that a deployment's alarms go to: TLS only, and only those alarms may publish. */
+export class AlarmTopic extends Construct {
+  readonly topic: Topic;
+
+  constructor(scope: Construct, id: string, { deployment, emails = [], encryptionKey }: AlarmTopicProps) {
+    super(scope, id);
+    const { partition, region, account } = Stack.of(this);
+    this.topic = new Topic(this, 'Topic', {
+      topicName: `${deployment}-upkeep-alarms`,
+      displayName: `Upkeep of ${deployment}`,
+      enforceSSL: true,
+      ...(encryptionKey && { masterKey: encryptionKey }),
+    });
+    // A topic with a policy of its own loses SNS's default one, by which CloudWatch could publish.
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsPublish',
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': account },
+          ArnLike: {
+            'aws:SourceArn': `arn:${partition}:cloudwatch:${region}:${account}:alarm:${deployment}-*`,
+          },
+        },
+      }),
+    );
+    for (const email of emails) this.topic.addSubscription(new EmailSubscription(email));
+  }
+}

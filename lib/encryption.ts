@@ -1,0 +1,85 @@
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
+import { type IQueue, Queue, QueueEncryption, type QueueProps } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+
+/** A key for everything that a deployment's upkeep stores. */
+export function createEncryptionKey(scope: Construct, id: string, deployment: string): Key {
+  return new Key(scope, id, {
+    description: `Queues, logs and alarms of the upkeep of ${deployment}`,
+    enableKeyRotation: true,
+    // What it encrypts goes with the stack; KMS keeps the key for another 30 days.
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+}
+
+/**
+ * Lets the AWS services that produce into the deployment's queues, logs and topic use the key. Without these
+ * they drop what they should deliver and show nothing of it.
+ * Of no effect on an imported key, whose own policy must then say the same.
+ */
+export function letServicesEncrypt(key: IKey, deployment: string): void {
+  const { partition, region, account } = Stack.of(key);
+  const use = ['kms:Decrypt', 'kms:GenerateDataKey'];
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'AlarmsReachTheTopic',
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: use,
+      resources: ['*'],
+      conditions: { StringEquals: { 'aws:SourceAccount': account } },
+    }),
+  );
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'RulesReachTheQueues',
+      // Without a condition: EventBridge's request to KMS carries neither source account nor source ARN
+      // (EventBridge user guide, troubleshooting). Which rule may send is said by each queue's own policy.
+      principals: [new ServicePrincipal('events.amazonaws.com')],
+      actions: use,
+      resources: ['*'],
+    }),
+  );
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: `LogsOf${deployment.replaceAll('-', '')}`,
+      principals: [new ServicePrincipal(`logs.${region}.amazonaws.com`)],
+      actions: [...use, 'kms:Encrypt', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:DescribeKey'],
+      resources: ['*'],
+      conditions: {
+        ArnLike: {
+          'kms:EncryptionContext:aws:logs:arn': `arn:${partition}:logs:${region}:${account}:log-group:/aws/lambda/${deployment}-*`,
+        },
+      },
+    }),
+  );
+}
+
+/** A queue that takes TLS only, encrypted with the key, or by SQS itself where there is none. */
+export function encryptedQueue(
+  scope: Construct,
+  id: string,
+  { encryptionKey, ...props }: QueueProps & { encryptionKey: IKey | undefined },
+): Queue {
+  return new Queue(scope, id, {
+    ...props,
+    enforceSSL: true,
+    ...(encryptionKey
+      ? { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }
+      : { encryption: QueueEncryption.SQS_MANAGED }),
+  });
+}
+
+/** Lets rules send to a queue, as the target's events or as the dead letters of other targets. */
+export function letRulesSend(queue: IQueue, sid: string, ruleArns: string[]): void {
+  queue.addToResourcePolicy(
+    new PolicyStatement({
+      sid,
+      principals: [new ServicePrincipal('events.amazonaws.com')],
+      actions: ['sqs:SendMessage'],
+      resources: [queue.queueArn],
+      conditions: { ArnEquals: { 'aws:SourceArn': ruleArns } },
+    }),
+  );
+}

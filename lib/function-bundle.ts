@@ -1,0 +1,88 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { AssetHashType, DockerImage } from 'aws-cdk-lib';
+import { Code } from 'aws-cdk-lib/aws-lambda';
+import { type BuildOptions, type BuildResult, buildSync } from 'esbuild';
+
+/** The name of the bundle's file, and with it the first half of the function's `handler`. */
+export const BUNDLE_NAME = 'index';
+
+/**
+ * Bundles a function's entry file with all that it imports, the AWS SDK too: what was tested is what runs.
+ *
+ * esbuild is called here rather than through `NodejsFunction`, whose command line wants a lock file above the
+ * entry (none is there for a package installed in another app), would deploy the metafile with the bundle, and
+ * runs anew for each stack.
+ */
+export function bundledCode(entry: string): Code {
+  return Code.fromAsset(dirname(entry), {
+    assetHashType: AssetHashType.OUTPUT,
+    bundling: {
+      image: DockerImage.fromRegistry('unused: esbuild runs on this machine'),
+      // Not run: the CDK tells assets of one folder apart by it.
+      command: ['esbuild', basename(entry)],
+      local: {
+        tryBundle(outputDirectory) {
+          for (const { path, contents } of bundle(entry).outputFiles) {
+            const file = join(outputDirectory, basename(path));
+            mkdirSync(dirname(file), { recursive: true });
+            writeFileSync(file, contents);
+          }
+          return true;
+        },
+      },
+    },
+  });
+}
+
+const bundles = new Map<string, Bundle>();
+
+/** esbuild's answer for an entry: the files, and the metafile that tells what went into them. */
+export type Bundle = BuildResult<{ write: false; metafile: true }>;
+
+/**
+ * Runs esbuild, once per entry and process.
+ * @throws Error of esbuild, naming file and line.
+ */
+export function bundle(entry: string): Bundle {
+  const known = bundles.get(entry);
+  if (known) return known;
+  const built = buildSync({ ...bundleOptions(entry), write: false, metafile: true });
+  bundles.set(entry, built);
+  return built;
+}
+
+function bundleOptions(entry: string): BuildOptions {
+  return {
+    entryPoints: [entry],
+    // Paths in the source map are relative to it: so the asset's hash is the same on every machine.
+    absWorkingDir: packageRoot(entry),
+    outfile: `${BUNDLE_NAME}.mjs`,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    mainFields: ['module', 'main'],
+    minify: true,
+    // The names of error classes are part of what a durable execution records.
+    keepNames: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'warning',
+    banner: {
+      // Dependencies that are CommonJS call `require`, which an ES module has not.
+      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
+    },
+  };
+}
+
+function packageRoot(entry: string): string {
+  let folder = dirname(resolve(entry));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) return dirname(resolve(entry));
+    folder = parent;
+  }
+  return folder;
+}

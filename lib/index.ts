@@ -1,0 +1,33 @@
+export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
+export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
+export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
+export {
+  type EndpointService,
+  InterfaceEndpoints,
+  type InterfaceEndpointsProps,
+} from './interface-endpoints.ts';
+export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
+export { letPublishReports } from './run-reports.ts';
+export { type DailySchedule, StartRun, type StartRunProps } from './start-run.ts';
+export { Upkeep, type UpkeepProps } from './upkeep.ts';
+export {
+  alarmOnAny,
+  alarmOnMissing,
+  type DailySuccess,
+  hoursUntilMissed,
+  type UpkeepAlarmProps,
+} from './upkeep-alarm.ts';
+export { type FunctionNetwork, UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
+export { UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
+export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
+export {
+  ConfigurationError,
+  checkConfiguration,
+  type Deployment,
+  defineUpkeep,
+  loadConfiguration,
+  type UpkeepConfiguration,
+} from './whatsapp/configuration.ts';
+export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
+export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
+export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';

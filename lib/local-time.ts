@@ -1,0 +1,59 @@
+import { Temporal } from 'temporal-polyfill';
+
+const MINUTES_PER_DAY = 24 * 60;
+
+/** Minutes since midnight of a local time `HH:MM`. */
+export function minuteOfDay(time: string): number {
+  const [hour = '', minute = ''] = time.split(':');
+  return Number(hour) * 60 + Number(minute);
+}
+
+/** A daily window's length on an ordinary day, in minutes. `to` at or before `from` lies on the next day. */
+export function windowMinutes({ from, to }: { from: string; to: string }): number {
+  return minutesFromTo(from, to) || MINUTES_PER_DAY;
+}
+
+/** From one local time to the next occurrence of another, on an ordinary day. 0 if they are the same. */
+export function minutesFromTo(from: string, to: string): number {
+  return (minuteOfDay(to) - minuteOfDay(from) + MINUTES_PER_DAY) % MINUTES_PER_DAY;
+}
+
+/** A change of a time zone's offset by which local times do not exist. */
+export interface SkippedTimes {
+  /** The day, as `YYYY-MM-DD`. */
+  date: string;
+  /** The first local time, `HH:MM`, that is skipped. */
+  from: string;
+  /** The first one after it that exists. */
+  to: string;
+}
+
+/** The first day, within so many years, on which the time zone skips a local time; `undefined` if none does. */
+export function firstSkip(
+  time: string,
+  timeZone: string,
+  { after, years }: { after: Date; years: number },
+): SkippedTimes | undefined {
+  const start = Temporal.Instant.fromEpochMilliseconds(after.getTime()).toZonedDateTimeISO(timeZone);
+  const end = start.add({ years });
+  let transition = start.getTimeZoneTransition('next');
+  while (transition && Temporal.ZonedDateTime.compare(transition, end) < 0) {
+    const skipped = skippedBy(transition);
+    if (skipped && minutesFromTo(skipped.from, time) < minutesFromTo(skipped.from, skipped.to))
+      return skipped;
+    transition = transition.getTimeZoneTransition('next');
+  }
+  return undefined;
+}
+
+function skippedBy(transition: Temporal.ZonedDateTime): SkippedTimes | undefined {
+  const before = transition.subtract({ nanoseconds: 1 });
+  const gap = transition.offsetNanoseconds - before.offsetNanoseconds;
+  if (gap <= 0) return undefined;
+  const from = transition.toPlainDateTime().subtract({ nanoseconds: gap });
+  return {
+    date: from.toPlainDate().toString(),
+    from: from.toPlainTime().toString({ smallestUnit: 'minute' }),
+    to: transition.toPlainTime().toString({ smallestUnit: 'minute' }),
+  };
+}

@@ -1,0 +1,88 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { Rule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
+import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { entryFile } from './entry-file.ts';
+import { letPublishReports } from './run-reports.ts';
+import { alarmOnAny } from './upkeep-alarm.ts';
+import { UpkeepFunction } from './upkeep-function.ts';
+
+export interface ReportLostRunProps {
+  readonly deployment: string;
+  readonly topic: ITopic;
+  readonly encryptionKey?: IKey | undefined;
+  readonly logRetention?: RetentionDays | undefined;
+}
+
+/** Notices a durable execution that ended without a report of its own, and reports it: by Lambda's status events. */
+export class ReportLostRun extends Construct {
+  readonly function: UpkeepFunction;
+  readonly errorsAlarm: Alarm;
+  readonly deadLetters: DeadLetterQueue;
+
+  private readonly rule: Rule;
+
+  constructor(scope: Construct, id: string, props: ReportLostRunProps) {
+    super(scope, id);
+    const { deployment, topic, encryptionKey, logRetention } = props;
+    const functionName = `${deployment}-report-lost-run`;
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
+      queueName: `${functionName}-dead-letters`,
+      meaning: `A run of ${deployment} died, and what should report it could not.`,
+      whatToDo: [
+        `Read the message: "durableExecutionName" names the run. The log is /aws/lambda/${functionName}.`,
+        'Look at that execution in the Lambda console, and mend what ended it.',
+      ],
+      topic,
+      encryptionKey,
+    });
+    this.function = new UpkeepFunction(this, 'Function', {
+      functionName,
+      description: `Reports the runs of ${deployment} that ended without a report`,
+      entry: entryFile('report-lost-run'),
+      settings: { deployment } satisfies ReportLostRunSettings,
+      timeout: Duration.seconds(60),
+      deadLetterQueue: this.deadLetters.queue,
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    letPublishReports(this.function);
+    this.errorsAlarm = alarmOnAny(this, 'Errors', {
+      alarmName: `${functionName}-errors`,
+      meaning: `report-lost-run of ${deployment} failed: a run died, and its report may be missing. Lambda tries it twice more.`,
+      whatToDo: [
+        `Look in the log /aws/lambda/${functionName} for the error.`,
+        `If it failed each time, the alarm ${functionName}-dead-letters rings too: go on there.`,
+      ],
+      topic,
+      metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+    });
+    this.rule = new Rule(this, 'Rule', {
+      description: `Durable executions of ${deployment} that failed, timed out or were stopped`,
+      eventPattern: {
+        source: ['aws.lambda'],
+        detailType: ['Durable Execution Status Change'],
+        detail: { status: ['FAILED', 'TIMED_OUT', 'STOPPED'] },
+      },
+      targets: [
+        new LambdaFunction(this.function.function, {
+          deadLetterQueue: this.deadLetters.queue,
+          retryAttempts: 10,
+          maxEventAge: Duration.hours(1),
+        }),
+      ],
+    });
+  }
+
+  /** Watches the runs of a job. */
+  watch(functionArn: string): void {
+    // The event may name the function alone, or its version too.
+    this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
+  }
+}

@@ -1,0 +1,202 @@
+import { Duration, Lazy, Stack, TimeZone } from 'aws-cdk-lib';
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import {
+  ContextAttribute,
+  Schedule,
+  ScheduleExpression,
+  ScheduleGroup,
+  ScheduleTargetInput,
+  TimeWindow,
+} from 'aws-cdk-lib/aws-scheduler';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
+import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { entryFile } from './entry-file.ts';
+import { letPublishReports } from './run-reports.ts';
+import { alarmOnAny } from './upkeep-alarm.ts';
+import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
+
+/** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
+const SCHEDULE_EVENT_AGE = Duration.minutes(30);
+/** Within {@link SCHEDULE_EVENT_AGE}, with the scheduler's growing pauses. Its own default is 185. */
+const SCHEDULE_RETRIES = 10;
+
+/** How late a start can be, when something fails at first: what the scheduler and Lambda allow together. */
+export const LATEST_START = SCHEDULE_EVENT_AGE.plus(ASYNCHRONOUS_EVENT_AGE);
+
+/** A time of each day, in the deployment's time zone. */
+export interface DailySchedule {
+  /** Local time, `HH:MM`. */
+  readonly at: string;
+  /**
+   * Within which EventBridge Scheduler picks the moment itself, so that not everything starts on the minute.
+   * Whole minutes, at most a day.
+   * @default exactly at that time
+   */
+  readonly flexibleWindow?: Duration;
+}
+
+export interface StartRunProps extends Omit<StartRunSettings, 'jobs'> {
+  readonly topic: ITopic;
+  readonly encryptionKey?: IKey | undefined;
+  readonly logRetention?: RetentionDays | undefined;
+}
+
+/**
+ * The function that every schedule of a deployment calls: it starts a job's run under the name of its identity,
+ * which EventBridge Scheduler cannot form. Runs started by hand go the same way.
+ */
+export class StartRun extends Construct {
+  readonly function: UpkeepFunction;
+  readonly errorsAlarm: Alarm;
+  /** What a start that failed each time ends in. */
+  readonly deadLetters: DeadLetterQueue;
+  /** What a schedule could not hand over ends in. */
+  readonly scheduleDeadLetters: DeadLetterQueue;
+
+  private readonly props: StartRunProps;
+  private readonly jobs: Record<string, JobTarget> = {};
+  private readonly scheduleGroup: ScheduleGroup;
+  private readonly schedulerRole: Role;
+
+  constructor(scope: Construct, id: string, props: StartRunProps) {
+    super(scope, id);
+    this.props = props;
+    const { deployment, timeZone, window, topic, encryptionKey, logRetention } = props;
+    const functionName = `${deployment}-start-run`;
+
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
+      queueName: `${functionName}-dead-letters`,
+      meaning: `start-run failed each time it was tried, so a run of ${deployment} was not started.`,
+      whatToDo: [
+        `Read the message: "requestPayload" names the job and the time, "responsePayload" the error. The log is /aws/lambda/${functionName}.`,
+        `Mend the cause, then start the run by hand inside the downtime window: \`aws lambda invoke --function-name ${functionName}\` with the job and deployment as payload.`,
+      ],
+      topic,
+      encryptionKey,
+    });
+    this.function = new UpkeepFunction(this, 'Function', {
+      functionName,
+      description: `Starts the runs of ${deployment}`,
+      entry: entryFile('start-run'),
+      settings: {
+        deployment,
+        timeZone,
+        window,
+        jobs: Lazy.any({ produce: () => this.jobs }),
+      },
+      timeout: Duration.seconds(60),
+      deadLetterQueue: this.deadLetters.queue,
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    letPublishReports(this.function);
+    this.errorsAlarm = alarmOnAny(this, 'Errors', {
+      alarmName: `${functionName}-errors`,
+      meaning: `start-run of ${deployment} failed. Lambda tries it twice more, so the run may have been started a few minutes late.`,
+      whatToDo: [
+        `Look in the log /aws/lambda/${functionName} for the error and for "Started" after it.`,
+        `If the run was not started, the alarm ${functionName}-dead-letters rings too: go on there.`,
+      ],
+      topic,
+      metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+    });
+
+    this.scheduleDeadLetters = new DeadLetterQueue(this, 'ScheduleDeadLetters', {
+      queueName: `${deployment}-schedules-dead-letters`,
+      meaning: `EventBridge Scheduler could not hand a start to start-run of ${deployment}, so a run was not started.`,
+      whatToDo: [
+        'Read the message: its attributes ERROR_CODE and ERROR_MESSAGE give the cause, its body the job and the time.',
+        `Mend the cause, then start the run by hand inside the downtime window, with the body as payload: \`aws lambda invoke --function-name ${functionName}\`.`,
+      ],
+      topic,
+      encryptionKey,
+    });
+    this.scheduleGroup = new ScheduleGroup(this, 'Schedules', { scheduleGroupName: `${deployment}-upkeep` });
+    this.schedulerRole = this.createSchedulerRole();
+  }
+
+  /** Makes a job known to start-run, and lets start-run start it. */
+  addJob(job: string, functionArn: string, target: JobTarget): void {
+    this.jobs[job] = target;
+    const sid = job.replaceAll('-', '');
+    this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
+    this.function.allow(`FindRunsOf${sid}`, ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
+  }
+
+  /** Starts a job each day. */
+  schedule(scope: Construct, id: string, job: string, { at, flexibleWindow }: DailySchedule): Schedule {
+    const { deployment, timeZone } = this.props;
+    const [hour = '', minute = ''] = at.split(':');
+    return new Schedule(scope, id, {
+      scheduleName: `${deployment}-${job}`,
+      description: `${job} of ${deployment}, daily at ${at} ${timeZone}`,
+      scheduleGroup: this.scheduleGroup,
+      schedule: ScheduleExpression.cron({
+        hour: String(Number(hour)),
+        minute: String(Number(minute)),
+        timeZone: TimeZone.of(timeZone),
+      }),
+      timeWindow: flexibleWindow?.toMinutes() ? TimeWindow.flexible(flexibleWindow) : TimeWindow.off(),
+      target: {
+        bind: () => ({
+          arn: this.function.functionArn,
+          role: this.schedulerRole,
+          input: ScheduleTargetInput.fromObject({
+            job,
+            deployment,
+            scheduledFor: ContextAttribute.scheduledTime,
+          }),
+          retryPolicy: {
+            maximumEventAgeInSeconds: SCHEDULE_EVENT_AGE.toSeconds(),
+            maximumRetryAttempts: SCHEDULE_RETRIES,
+          },
+          deadLetterConfig: { arn: this.scheduleDeadLetters.queue.queueArn },
+        }),
+      },
+    });
+  }
+
+  private createSchedulerRole(): Role {
+    const { account } = Stack.of(this);
+    const { encryptionKey, deployment } = this.props;
+    const role = new Role(this, 'SchedulerRole', {
+      description: `What the schedules of ${deployment} may do`,
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: {
+          StringEquals: {
+            'aws:SourceAccount': account,
+            'aws:SourceArn': this.scheduleGroup.scheduleGroupArn,
+          },
+        },
+      }),
+    });
+    role.addToPolicy(
+      new PolicyStatement({
+        sid: 'CallStartRun',
+        actions: ['lambda:InvokeFunction'],
+        resources: [this.function.functionArn],
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        sid: 'SendToDeadLetterQueue',
+        actions: ['sqs:SendMessage'],
+        resources: [this.scheduleDeadLetters.queue.queueArn],
+      }),
+    );
+    if (encryptionKey)
+      role.addToPolicy(
+        new PolicyStatement({
+          sid: 'EncryptForDeadLetterQueue',
+          actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
+          resources: [encryptionKey.keyArn],
+        }),
+      );
+    return role;
+  }
+}

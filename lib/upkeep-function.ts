@@ -1,0 +1,234 @@
+import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import type { ISecurityGroup, ISubnet, IVpc } from 'aws-cdk-lib/aws-ec2';
+import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
+
+/** How long Lambda tries an asynchronous invocation of an ordinary function again. */
+export const ASYNCHRONOUS_EVENT_AGE = Duration.minutes(30);
+
+/** Where in a VPC a function stands. */
+export interface FunctionNetwork {
+  readonly vpc: IVpc;
+  /** One in each availability zone to use. */
+  readonly subnets: ISubnet[];
+  readonly securityGroups: ISecurityGroup[];
+}
+
+export interface UpkeepFunctionProps {
+  /** At most 64 characters: policies name the function by it before it exists. */
+  readonly functionName: string;
+  /** At most 256 characters. */
+  readonly description: string;
+  /** The file that exports `handler`. */
+  readonly entry: string;
+  /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed. No secrets: name them by ARN. */
+  readonly settings: unknown;
+  /** How long one invocation may take. At most 15 minutes. */
+  readonly timeout: Duration;
+  /** @default 256 MiB */
+  readonly memorySize?: number;
+  /**
+   * Makes it a durable function, which can be said only when the function is made.
+   * @default an ordinary function
+   */
+  readonly durable?: {
+    /** After which Lambda ends an execution by force. */
+    readonly executionTimeout: Duration;
+    /** How long an execution's history can be read, and its name is taken, after its end. 1 to 90 days. */
+    readonly retention: Duration;
+  };
+  /** @default not in a VPC */
+  readonly network?: FunctionNetwork;
+  /**
+   * Encrypts the function's log and environment.
+   * @default keys that AWS owns
+   */
+  readonly encryptionKey?: IKey;
+  /** @default three months */
+  readonly logRetention?: RetentionDays;
+  /**
+   * Receives the events of asynchronous invocations that failed for good.
+   * @default they are lost
+   */
+  readonly deadLetterQueue?: IQueue;
+}
+
+/**
+ * A Lambda function that may do only what it is told by {@link allow}: its role has no managed policy.
+ * Node 24 on arm64, bundled by esbuild, with a log group of its own.
+ */
+export class UpkeepFunction extends Construct {
+  readonly function: LambdaFunction;
+  readonly role: Role;
+  readonly logGroup: LogGroup;
+  /** Made of the name, so that a policy which the function waits for can name the function. */
+  readonly functionArn: string;
+
+  constructor(scope: Construct, id: string, props: UpkeepFunctionProps) {
+    super(scope, id);
+    this.functionArn = functionArn(this, props.functionName);
+    this.logGroup = new LogGroup(this, 'Log', {
+      logGroupName: `/aws/lambda/${props.functionName}`,
+      retention: props.logRetention ?? RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+      ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
+    });
+    this.role = this.createRole(props);
+    this.function = new LambdaFunction(this, 'Function', {
+      functionName: props.functionName,
+      description: props.description,
+      code: bundledCode(props.entry),
+      handler: `${BUNDLE_NAME}.handler`,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: props.memorySize ?? 256,
+      timeout: props.timeout,
+      role: this.role,
+      logGroup: this.logGroup,
+      environment: {
+        NODE_OPTIONS: '--enable-source-maps',
+        UPKEEP_SETTINGS: Stack.of(this).toJsonString(props.settings),
+      },
+      // A run waits under the version that it began with: a deploy must not delete that version.
+      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+      ...(props.durable && {
+        durableConfig: {
+          executionTimeout: props.durable.executionTimeout,
+          retentionPeriod: props.durable.retention,
+        },
+      }),
+      ...(props.network && {
+        vpc: props.network.vpc,
+        vpcSubnets: { subnets: props.network.subnets },
+        securityGroups: props.network.securityGroups,
+      }),
+      ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
+      ...this.deadLetters(props),
+    });
+    if (props.durable)
+      Validations.of(this.function).acknowledge({
+        id: 'Annotation::aws-lambda:Function.DurableConfig',
+        reason: 'It is durable from its first deploy.',
+      });
+  }
+
+  /**
+   * Lets the function's code do something.
+   * @param sid what for, in letters and digits.
+   */
+  allow(
+    sid: string,
+    actions: string[],
+    resources: string[],
+    conditions?: PolicyStatement['conditions'],
+  ): void {
+    this.role.addToPolicy(
+      new PolicyStatement({ sid, actions, resources, ...(conditions && { conditions }) }),
+    );
+  }
+
+  private createRole(props: UpkeepFunctionProps): Role {
+    const role = new Role(this, 'Role', {
+      description: `What ${props.functionName} may do`,
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      inlinePolicies: props.network ? { NetworkInterfaces: networkInterfacesPolicy(this.functionArn) } : {},
+    });
+    if (props.network)
+      Validations.of(role).acknowledge({
+        id: 'AwsSolutions-IAM5[Resource::*]',
+        reason:
+          "Lambda checks these on every resource before it makes the function's network interfaces, which do not exist yet. The statement beside it denies them to the function's own code.",
+      });
+    role.addToPolicy(
+      new PolicyStatement({
+        sid: 'WriteLog',
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [this.logGroup.logGroupArn],
+      }),
+    );
+    if (props.durable) {
+      const ownVersions = `${this.functionArn}:*`;
+      role.addToPolicy(
+        new PolicyStatement({
+          sid: 'KeepDurableState',
+          actions: ['lambda:CheckpointDurableExecution', 'lambda:GetDurableExecutionState'],
+          resources: [ownVersions],
+        }),
+      );
+      Validations.of(role).acknowledge({
+        id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, ownVersions)}]`,
+        reason:
+          "A run keeps its state under the function's version that it began with, one more after each deploy.",
+      });
+    }
+    if (props.encryptionKey)
+      role.addToPolicy(
+        new PolicyStatement({
+          sid: 'ReadOwnEnvironment',
+          actions: ['kms:Decrypt'],
+          resources: [props.encryptionKey.keyArn],
+        }),
+      );
+    return role;
+  }
+
+  private deadLetters({ durable, deadLetterQueue }: UpkeepFunctionProps) {
+    if (!deadLetterQueue) return {};
+    this.allow('SendToDeadLetterQueue', ['sqs:SendMessage'], [deadLetterQueue.queueArn]);
+    const key = deadLetterQueue.encryptionMasterKey;
+    if (key) this.allow('EncryptForDeadLetterQueue', ['kms:GenerateDataKey', 'kms:Decrypt'], [key.keyArn]);
+    // A durable execution that fails, times out or is stopped sends its event to the dead-letter queue only,
+    // not to a destination (Lambda's developer guide, durable functions, best practices).
+    if (durable) return { deadLetterQueue };
+    return {
+      onFailure: { bind: () => ({ destination: deadLetterQueue.queueArn }) },
+      retryAttempts: 2,
+      maxEventAge: ASYNCHRONOUS_EVENT_AGE,
+    };
+  }
+}
+
+/** The ARN of a function of this account and region, by its name. */
+export function functionArn(scope: Construct, functionName: string): string {
+  const { partition, region, account } = Stack.of(scope);
+  return `arn:${partition}:lambda:${region}:${account}:function:${functionName}`;
+}
+
+/** A string as the rules for templates show it: `arn:<AWS::Partition>:…`. */
+function asTemplateText(scope: Construct, text: string): string {
+  const shown = (part: unknown): string => {
+    if (typeof part !== 'object' || part === null) return String(part);
+    if ('Ref' in part) return `<${part.Ref}>`;
+    if ('Fn::Join' in part && Array.isArray(part['Fn::Join'])) return part['Fn::Join'][1].map(shown).join('');
+    throw new Error(`${scope.node.path}: an ARN holds ${JSON.stringify(part)}, which cannot be shown.`);
+  };
+  return shown(Stack.of(scope).resolve(text));
+}
+
+function networkInterfacesPolicy(ownArn: string): PolicyDocument {
+  const actions = [
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:CreateNetworkInterface',
+    'ec2:DeleteNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:UnassignPrivateIpAddresses',
+  ];
+  return new PolicyDocument({
+    statements: [
+      new PolicyStatement({ sid: 'LambdaStandsInTheVpc', actions, resources: ['*'] }),
+      new PolicyStatement({
+        sid: 'NotTheCodeItself',
+        effect: Effect.DENY,
+        actions,
+        resources: ['*'],
+        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': ownArn } },
+      }),
+    ],
+  });
+}

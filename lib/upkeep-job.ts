@@ -1,0 +1,189 @@
+import { Duration } from 'aws-cdk-lib';
+import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
+import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
+import { Construct } from 'constructs';
+import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
+import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { letPublishReports } from './run-reports.ts';
+import { type DailySchedule, LATEST_START } from './start-run.ts';
+import type { Upkeep } from './upkeep.ts';
+import { alarmOnAny, alarmOnMissing } from './upkeep-alarm.ts';
+import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
+
+/** The metric by which report-lost-run counts a run that died. */
+const LOST_METRIC = 'RunsLost';
+/** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
+const GRACE = Duration.minutes(15);
+/** How long a run's history can be looked at, and its name is taken. */
+const HISTORY = Duration.days(30);
+
+export interface UpkeepJobProps {
+  readonly upkeep: Upkeep;
+  /** A kind of upkeep. The function's name is the deployment's with this. Lower case, digits, hyphens, at most 22 characters. */
+  readonly job: string;
+  /** One sentence, at most 200 characters. */
+  readonly description: string;
+  /**
+   * The file that exports `handler`: a durable function, whose event is start-run's `RunEvent` and which ends with
+   * its report published.
+   */
+  readonly entry: string;
+  /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
+  readonly settings: unknown;
+  readonly schedule: DailySchedule;
+  /** After which the run should have ended by itself. Lambda ends it 15 minutes later. */
+  readonly timeLimit: Duration;
+  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
+  readonly conflictsWith?: string[];
+  /** @default not in a VPC */
+  readonly network?: FunctionNetwork;
+  /** @default 512 MiB */
+  readonly memorySize?: number;
+}
+
+/** A job: a durable function that runs daily for a deployment, with its role, log, schedule, metrics and alarms. */
+export class UpkeepJob extends Construct {
+  readonly job: string;
+  readonly function: UpkeepFunction;
+  /** What start-run calls. Runs keep to the version behind it when they began. */
+  readonly alias: Alias;
+  readonly schedule: Schedule;
+  readonly deadLetters: DeadLetterQueue;
+  readonly failedAlarm: Alarm;
+  readonly partialAlarm: Alarm;
+  readonly missedAlarm: Alarm;
+  readonly lostAlarm: Alarm;
+
+  private readonly upkeep: Upkeep;
+
+  constructor(scope: Construct, id: string, props: UpkeepJobProps) {
+    super(scope, id);
+    const { upkeep, job, schedule, timeLimit, conflictsWith = [], network } = props;
+    const { deployment, topic, encryptionKey, logRetention } = upkeep;
+    const functionName = `${deployment}-${job}`;
+    this.upkeep = upkeep;
+    this.job = job;
+
+    const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
+      queueName: `${functionName}-dead-letters`,
+      meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped, and Lambda put its event here.`,
+      whatToDo: [
+        `Read the message: "runId" names the run. Look at ${history} for what ended it.`,
+        `Mend the cause, then start ${job} by hand inside the downtime window, or wait for its next scheduled run.`,
+      ],
+      topic,
+      encryptionKey,
+    });
+    this.function = new UpkeepFunction(this, 'Function', {
+      functionName,
+      description: props.description,
+      entry: props.entry,
+      settings: props.settings,
+      timeout: Duration.minutes(15),
+      memorySize: props.memorySize ?? 512,
+      durable: { executionTimeout: timeLimit.plus(GRACE), retention: HISTORY },
+      deadLetterQueue: this.deadLetters.queue,
+      ...(network && { network }),
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    letPublishReports(this.function);
+    this.alias = new Alias(this, 'Live', {
+      aliasName: 'live',
+      // Only under exactOptionalPropertyTypes are the CDK's own types at odds here.
+      version: this.function.function.currentVersion as IVersion,
+      description: 'What start-run starts',
+    });
+    upkeep.startRun.addJob(job, this.function.functionArn, {
+      aliasArn: this.alias.functionArn,
+      conflictsWith,
+    });
+    upkeep.reportLostRun.watch(this.function.functionArn);
+    this.schedule = upkeep.startRun.schedule(this, 'Schedule', job, schedule);
+
+    const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
+    const again = `Then start ${job} by hand inside the downtime window (\`aws lambda invoke --function-name ${deployment}-start-run\`), or wait for its next scheduled run.`;
+    this.failedAlarm = alarmOnAny(this, 'Failed', {
+      alarmName: `${functionName}-failed`,
+      meaning: `A run of ${job} for ${deployment} failed.`,
+      whatToDo: [report, again],
+      topic,
+      metric: this.metricRunsFailed(),
+    });
+    this.partialAlarm = alarmOnAny(this, 'Partial', {
+      alarmName: `${functionName}-partial`,
+      meaning: `A run of ${job} for ${deployment} did some of its work, and could not do the rest.`,
+      whatToDo: [report, again],
+      topic,
+      metric: this.metricRunsPartial(),
+    });
+    this.lostAlarm = alarmOnAny(this, 'Lost', {
+      alarmName: `${functionName}-lost`,
+      meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
+      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, again],
+      topic,
+      metric: this.metricRunsLost(),
+    });
+    const daily = {
+      flexibleWindow: schedule.flexibleWindow ?? Duration.minutes(0),
+      startDelay: LATEST_START,
+      timeLimit,
+    };
+    this.missedAlarm = alarmOnMissing(this, 'Missed', {
+      alarmName: `${functionName}-missed`,
+      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. Further missed days send no new message while this alarm is on.`,
+      whatToDo: [
+        `If another alarm of ${functionName} rang too, begin there.`,
+        `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
+        `Look in the log /aws/lambda/${deployment}-start-run for the last start, and whether it was skipped and why.`,
+        again,
+      ],
+      topic,
+      metric: this.metricRunsSucceeded(),
+      daily,
+    });
+  }
+
+  /** A metric of this job's runs. @default the sum over five minutes */
+  metric(metricName: string, options?: MetricOptions): Metric {
+    return new Metric({
+      namespace: METRIC_NAMESPACE,
+      metricName,
+      dimensionsMap: { deployment: this.upkeep.deployment, job: this.job },
+      statistic: 'Sum',
+      ...options,
+    });
+  }
+
+  /** Runs that did all they had to. @default the sum over five minutes */
+  metricRunsSucceeded(options?: MetricOptions): Metric {
+    return this.metric(OUTCOME_METRICS.succeeded, options);
+  }
+
+  /** Runs that did some of their work. @default the sum over five minutes */
+  metricRunsPartial(options?: MetricOptions): Metric {
+    return this.metric(OUTCOME_METRICS.partial, options);
+  }
+
+  /** Runs that failed, the lost ones too. @default the sum over five minutes */
+  metricRunsFailed(options?: MetricOptions): Metric {
+    return this.metric(OUTCOME_METRICS.failed, options);
+  }
+
+  /** Runs that were not to start, such as one delivered after the window. @default the sum over five minutes */
+  metricRunsSkipped(options?: MetricOptions): Metric {
+    return this.metric(OUTCOME_METRICS.skipped, options);
+  }
+
+  /** Runs that ended without a report of their own. @default the sum over five minutes */
+  metricRunsLost(options?: MetricOptions): Metric {
+    return this.metric(LOST_METRIC, options);
+  }
+
+  /** How long runs took, in seconds. @default the maximum over five minutes */
+  metricRunSeconds(options?: MetricOptions): Metric {
+    return this.metric(DURATION_METRIC, { statistic: 'Maximum', ...options });
+  }
+}

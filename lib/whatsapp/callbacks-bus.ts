@@ -1,0 +1,190 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import { EventBus, Rule } from 'aws-cdk-lib/aws-events';
+import { AccountPrincipal, ArnPrincipal, type IPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { DeadLetterQueue } from '../dead-letter-queue.ts';
+import { encryptedQueue, letRulesSend } from '../encryption.ts';
+import type { UpkeepFunction } from '../upkeep-function.ts';
+
+export interface CallbacksBusProps {
+  readonly deployment: string;
+  readonly topic: ITopic;
+  /** @default keys that AWS owns */
+  readonly encryptionKey?: IKey | undefined;
+  /**
+   * Keeps inbound messages until they are marked read.
+   * @default false: they are not kept
+   */
+  readonly keepUnreadMessages?: boolean;
+  /**
+   * Who may put events on the bus by the bus's policy: role ARNs and account numbers. Roles of the bus's own
+   * account may do so by a policy of their own as well.
+   * @default nobody
+   */
+  readonly senders?: string[];
+}
+
+/**
+ * The way of the WhatsApp client's callbacks: the business's webhook puts each payload, verbatim, as an event's
+ * detail on this bus, and rules send what a job waits for to that job's queue.
+ */
+export class CallbacksBus extends Construct {
+  readonly bus: EventBus;
+  /** The client's notifications of garbage collection, of messages and of media. */
+  readonly gcNotifications: Queue;
+  /** Inbound messages, if they are kept. */
+  readonly unreadMessages: Queue | undefined;
+
+  private readonly props: CallbacksBusProps;
+  private readonly undelivered: DeadLetterQueue;
+
+  constructor(scope: Construct, id: string, props: CallbacksBusProps) {
+    super(scope, id);
+    this.props = props;
+    const { deployment, topic, encryptionKey, senders = [] } = props;
+    this.undelivered = new DeadLetterQueue(this, 'Undelivered', {
+      queueName: `${deployment}-callbacks-dead-letters`,
+      meaning: `EventBridge could not deliver a callback of ${deployment} to its queue: the run that waits for it will ask again, or a message stays unread.`,
+      whatToDo: [
+        'Read the message: its attributes ERROR_CODE and ERROR_MESSAGE give the cause, RULE_ARN the rule.',
+        "Most often a queue's or key's policy was changed by hand: deploy the stack again.",
+      ],
+      topic,
+      encryptionKey,
+    });
+    this.bus = new EventBus(this, 'Bus', {
+      eventBusName: `${deployment}-callbacks`,
+      description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
+      ...(encryptionKey && { kmsKey: encryptionKey, deadLetterQueue: this.undelivered.queue }),
+    });
+    if (senders.length > 0)
+      this.bus.addToResourcePolicy(
+        new PolicyStatement({
+          sid: 'SendersPutCallbacks',
+          principals: senders.map(principalOf),
+          actions: ['events:PutEvents'],
+          resources: [this.bus.eventBusArn],
+        }),
+      );
+
+    this.gcNotifications = this.createQueue('GcNotifications', {
+      name: 'gc-notifications',
+      // Read within seconds of being received; a run that dies in between gets them again.
+      visibilityTimeout: Duration.minutes(2),
+      retentionPeriod: Duration.days(2),
+      maxReceiveCount: 5,
+      whatToDo: [
+        'Read the message: a run could not use it five times. What the client sends may have changed.',
+        'Compare it with the forms in functions/shared/whatsapp, and report the difference.',
+      ],
+    });
+    // Two rules: a payload of either kind goes to the queue, and a pattern has no "or" across paths of an array
+    // that was ever shown to work.
+    const gcStatus = { gc: { status: [{ exists: true }] } };
+    const rules = [
+      this.createRule('MessageGc', { services: { message: gcStatus } }, this.gcNotifications),
+      this.createRule('MediaGc', { services: { media: gcStatus } }, this.gcNotifications),
+    ];
+    letRulesSend(
+      this.gcNotifications,
+      'RulesSend',
+      rules.map((rule) => rule.ruleArn),
+    );
+
+    if (props.keepUnreadMessages) {
+      this.unreadMessages = this.createQueue('UnreadMessages', {
+        name: 'unread-messages',
+        // As long as one invocation of the job: what it received and did not deal with comes back for the next.
+        visibilityTimeout: Duration.minutes(15),
+        // SQS's maximum; the client itself marks nothing read that is older than 30 days.
+        retentionPeriod: Duration.days(14),
+        // SQS's maximum: a message is received again each night until it is old enough.
+        maxReceiveCount: 1000,
+        whatToDo: [
+          'Read the message: for many nights it could neither be marked read nor dropped.',
+          'Look in the log of message-gc for its id.',
+        ],
+      });
+      const rule = this.createRule('Inbound', { messages: { id: [{ exists: true }] } }, this.unreadMessages);
+      letRulesSend(this.unreadMessages, 'RulesSend', [rule.ruleArn]);
+      rules.push(rule);
+    }
+    letRulesSend(
+      this.undelivered.queue,
+      'RulesSendDeadLetters',
+      rules.map((rule) => rule.ruleArn),
+    );
+    if (encryptionKey) letRulesSend(this.undelivered.queue, 'BusSendsDeadLetters', [this.bus.eventBusArn]);
+  }
+
+  /** Lets a function read one of the queues. */
+  letReceive(upkeepFunction: UpkeepFunction, sid: string, queue: Queue, moreActions: string[] = []): void {
+    upkeepFunction.allow(sid, ['sqs:DeleteMessage', 'sqs:ReceiveMessage', ...moreActions], [queue.queueArn]);
+    const { encryptionKey } = this.props;
+    if (encryptionKey) upkeepFunction.allow('DecryptQueues', ['kms:Decrypt'], [encryptionKey.keyArn]);
+  }
+
+  /** The policy that the webhook's role needs, where it is not among the senders. */
+  senderPolicy(): string {
+    return Stack.of(this).toJsonString({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: this.bus.eventBusArn }],
+    });
+  }
+
+  private createQueue(
+    id: string,
+    queue: {
+      name: string;
+      visibilityTimeout: Duration;
+      retentionPeriod: Duration;
+      maxReceiveCount: number;
+      whatToDo: string[];
+    },
+  ): Queue {
+    const { deployment, topic, encryptionKey } = this.props;
+    const queueName = `${deployment}-${queue.name}`;
+    const deadLetters = new DeadLetterQueue(this, `${id}DeadLetters`, {
+      queueName: `${queueName}-dead-letters`,
+      meaning: `A message of the queue ${queueName} was received ${queue.maxReceiveCount} times and never dealt with.`,
+      whatToDo: queue.whatToDo,
+      topic,
+      encryptionKey,
+    });
+    return encryptedQueue(this, id, {
+      queueName,
+      encryptionKey,
+      visibilityTimeout: queue.visibilityTimeout,
+      retentionPeriod: queue.retentionPeriod,
+      deadLetterQueue: { queue: deadLetters.queue, maxReceiveCount: queue.maxReceiveCount },
+    });
+  }
+
+  private createRule(id: string, detail: Record<string, unknown>, queue: Queue): Rule {
+    return new Rule(this, `${id}Rule`, {
+      eventBus: this.bus,
+      eventPattern: { detail },
+      targets: [
+        {
+          // The queues' policies are written here, for the ready-made target leaves the source out of them where
+          // the queue has a key, and gives the dead-letter queue's key nothing.
+          bind: () => ({
+            arn: queue.queueArn,
+            deadLetterConfig: { arn: this.undelivered.queue.queueArn },
+            retryPolicy: {
+              maximumEventAgeInSeconds: Duration.hours(1).toSeconds(),
+              maximumRetryAttempts: 100,
+            },
+          }),
+        },
+      ],
+    });
+  }
+}
+
+function principalOf(sender: string): IPrincipal {
+  return /^\d{12}$/.test(sender) ? new AccountPrincipal(sender) : new ArnPrincipal(sender);
+}

@@ -1,0 +1,330 @@
+import * as v from 'valibot';
+
+/** What the documentation and the messages say of a field. */
+export interface FieldText {
+  /** Completes "it must be …". */
+  allowed: string;
+  description: string;
+}
+
+/** Days that CloudWatch Logs can keep a log for, up to ten years. */
+const LOG_RETENTION_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+function field<const Schema extends v.GenericSchema>(schema: Schema, allowed: string, description: string) {
+  return v.pipe(schema, v.metadata({ allowed, description } satisfies FieldText));
+}
+
+function pattern(regex: RegExp, allowed: string, description: string) {
+  return field(v.pipe(v.string(), v.regex(regex)), allowed, description);
+}
+
+function wholeNumber(from: number, to: number, description: string) {
+  return field(
+    v.pipe(v.number(), v.integer(), v.minValue(from), v.maxValue(to)),
+    `a whole number from ${from} to ${to}`,
+    description,
+  );
+}
+
+function localTime(description: string) {
+  return pattern(/^([01]\d|2[0-3]):[0-5]\d$/, 'a local time HH:MM, from 00:00 to 23:59', description);
+}
+
+const securityGroupId = pattern(
+  /^sg-([0-9a-f]{8}|[0-9a-f]{17})$/,
+  'a security group id such as sg-0123456789abcdef0',
+  'A security group.',
+);
+
+const notificationsSchema = field(
+  v.strictObject({
+    emails: v.optional(
+      field(
+        v.array(field(v.pipe(v.string(), v.email()), 'an e-mail address', 'An address.')),
+        'a list of e-mail addresses',
+        'Who is mailed each alarm, by a topic of the stack. Each address must confirm the mail that SNS sends it.',
+      ),
+    ),
+    topicArn: v.optional(
+      pattern(
+        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}$/,
+        "the ARN of an SNS topic in the deployment's region",
+        "A topic of yours, instead of one of the stack's. Its policy must let `cloudwatch.amazonaws.com` publish; if a KMS key of yours encrypts it, the key's policy must let it `kms:Decrypt` and `kms:GenerateDataKey*`: else alarms are dropped in silence.",
+      ),
+    ),
+  }),
+  'an object with "emails" or "topicArn"',
+  'Where the alarms go.',
+);
+
+const markReadSchema = field(
+  v.strictObject({
+    olderThanHours: v.optional(
+      wholeNumber(
+        1,
+        312,
+        'Only messages at least this old are marked read. At most 13 days, for the queue keeps them for 14.',
+      ),
+      24,
+    ),
+    requestsPerSecond: v.optional(wholeNumber(1, 100, 'The most requests to WebApp in a second.'), 10),
+    concurrency: v.optional(wholeNumber(1, 50, 'The most requests to WebApp at once.'), 4),
+  }),
+  'an object, {} for the defaults',
+  'Marks inbound messages read before garbage collection is asked for, which deletes only what is read. **Your customers see it**, as blue ticks. Without it nothing is marked read.',
+);
+
+const messageGcSchema = field(
+  v.strictObject({
+    schedule: field(
+      v.strictObject({
+        at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
+        flexibleMinutes: v.optional(
+          wholeNumber(
+            0,
+            1440,
+            'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
+          ),
+          15,
+        ),
+      }),
+      'an object with "at"',
+      'When the job runs, daily.',
+    ),
+    timeLimitMinutes: v.optional(
+      wholeNumber(
+        30,
+        1440,
+        'How long a run may take. Not longer than the downtime window; at the end of the window a run ends in any case.',
+      ),
+      120,
+    ),
+    maximumCalls: v.optional(
+      wholeNumber(
+        1,
+        50,
+        'How often garbage collection may be asked for in one run. A table of more than 10 million rows takes several calls.',
+      ),
+      3,
+    ),
+    pauseSeconds: v.optional(
+      wholeNumber(1, 3600, 'Between a call that ended with errors and the next one.'),
+      60,
+    ),
+    callbackTimeoutMinutes: v.optional(
+      wholeNumber(
+        16,
+        720,
+        "How long to wait for the nodes' callbacks before asking again. The client may send one 15 minutes late.",
+      ),
+      30,
+    ),
+    markRead: v.optional(markReadSchema),
+  }),
+  'an object with "schedule"',
+  "Message garbage collection: deletes delivered and read messages from the client's database.",
+);
+
+const networkSchema = field(
+  v.strictObject({
+    vpcId: pattern(
+      /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      'a VPC id such as vpc-0123456789abcdef0',
+      'The VPC from which WebApp can be reached.',
+    ),
+    subnets: field(
+      v.pipe(
+        v.array(
+          v.strictObject({
+            id: pattern(
+              /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/,
+              'a subnet id such as subnet-0123456789abcdef0',
+              'A private subnet of the VPC.',
+            ),
+            availabilityZone: pattern(
+              /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/,
+              "the name of an availability zone of the deployment's region, such as us-east-1a",
+              'Its availability zone.',
+            ),
+          }),
+        ),
+        v.minLength(1),
+      ),
+      'a list of at least one { id, availabilityZone }, each in another zone',
+      'Where the functions that reach WebApp stand. They get no public address.',
+    ),
+    securityGroupIds: field(
+      v.pipe(v.array(securityGroupId), v.minLength(1), v.maxLength(5)),
+      'a list of one to five security group ids',
+      "The functions' security groups: let them out to WebApp's port and to 443.",
+    ),
+    endpoints: v.optional(
+      field(
+        v.picklist(['existing', 'create']),
+        '"existing" or "create"',
+        "How the functions reach AWS's own interfaces: `existing` ways (a NAT gateway, or endpoints that are there), or interface endpoints that the stack creates. Those take over the services' names in the whole VPC.",
+      ),
+      'existing',
+    ),
+    otherEndpointClients: v.optional(
+      field(
+        v.array(securityGroupId),
+        'a list of security group ids',
+        'With `endpoints: "create"`: the security groups of everything else in the VPC that calls the same services. What is not named can no longer reach them, for the endpoints answer to the services\' names.',
+      ),
+      [],
+    ),
+  }),
+  'an object with "vpcId", "subnets" and "securityGroupIds"',
+  'Where the functions that reach WebApp stand. Nothing is looked up.',
+);
+
+const webAppSchema = field(
+  v.strictObject({
+    url: pattern(
+      /^https:\/\/[a-zA-Z0-9.-]+(:\d{1,5})?\/?$/,
+      'an https URL without a path, such as https://webapp.example.internal',
+      'Where WebApp answers. Never plain http: a password travels on it.',
+    ),
+    certificateAuthority: field(
+      v.pipe(v.string(), v.minLength(1)),
+      'the path of a PEM file, relative to the configuration file or absolute',
+      "The certificate to trust, and no other: the client's own (`GET /v1/certificates/external/ca` gives it), or that of the authority that signed it. At most 3 KB, for it goes into the function's environment.",
+    ),
+    serverName: v.optional(
+      pattern(
+        /^[a-zA-Z0-9*.-]+$/,
+        'a host name',
+        "The name in WebApp's certificate, where it is not the URL's host.",
+      ),
+    ),
+    apiUser: field(
+      v.strictObject({
+        secretArn: pattern(
+          /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[a-zA-Z0-9]{6}$/,
+          "the full ARN of a secret, with the six characters at its end, in the deployment's account and region",
+          'JSON with `username` and `password` of a user of WebApp.',
+        ),
+        encryptionKeyArn: v.optional(
+          pattern(
+            /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
+            "the ARN of a KMS key in the deployment's region",
+            "The key of the secret, if it is not the account's own for Secrets Manager.",
+          ),
+        ),
+      }),
+      'an object with "secretArn"',
+      'The user that logs in to WebApp.',
+    ),
+  }),
+  'an object with "url", "certificateAuthority" and "apiUser"',
+  "The client's WebApp.",
+);
+
+const deploymentSchema = v.strictObject({
+  name: pattern(
+    /^[a-z][a-z0-9-]{0,23}$/,
+    'a lower-case letter, then at most 23 lower-case letters, digits and hyphens',
+    'Begins the name of everything made for the deployment. Unique in the file, for names of runs are unique in an account and region.',
+  ),
+  account: pattern(/^\d{12}$/, 'an AWS account number of 12 digits, in quotes', 'The AWS account.'),
+  region: pattern(
+    /^[a-z]{2}(-[a-z]+)+-\d$/,
+    'the name of an AWS region',
+    'The AWS region: one with Lambda durable functions.',
+  ),
+  timeZone: field(
+    v.pipe(v.string(), v.check(isTimeZone)),
+    'an IANA time zone such as Europe/Berlin',
+    'Of the downtime window and the schedules.',
+  ),
+  window: field(
+    v.strictObject({
+      from: localTime('The beginning.'),
+      to: localTime('The end. Before `from`: on the next day.'),
+    }),
+    'an object with "from" and "to"',
+    'The downtime window: the local hours of low outgoing volume. No run begins outside it, and each ends with it.',
+  ),
+  network: networkSchema,
+  webApp: webAppSchema,
+  callbacks: v.optional(
+    field(
+      v.strictObject({
+        senders: v.optional(
+          field(
+            v.array(
+              pattern(
+                /^(\d{12}|arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+)$/,
+                'the ARN of a role, or an account number',
+                'A sender.',
+              ),
+            ),
+            'a list of role ARNs and account numbers',
+            "Who may put callbacks on the bus, by the bus's policy: the role of your webhook. A role named here must exist. Another way, in the bus's own account, is the policy that the stack prints, attached to the role.",
+          ),
+          [],
+        ),
+      }),
+      'an object with "senders"',
+      "The client's callbacks, which your webhook puts on the stack's bus.",
+    ),
+    {},
+  ),
+  encryption: v.optional(
+    field(
+      v.picklist(['aws', 'customer-managed']),
+      '"aws" or "customer-managed"',
+      'Keys that AWS owns, or a KMS key of the stack for its queues, logs, bus, environments and topic.',
+    ),
+    'aws',
+  ),
+  logRetentionDays: v.optional(
+    field(
+      v.picklist(LOG_RETENTION_DAYS),
+      `one of the periods that CloudWatch Logs knows, in days: ${LOG_RETENTION_DAYS.join(', ')}`,
+      'How long the logs are kept.',
+    ),
+    90,
+  ),
+  notifications: v.optional(notificationsSchema),
+  jobs: field(
+    v.strictObject({ messageGc: v.optional(messageGcSchema) }),
+    'an object with a job, such as "messageGc"',
+    'The jobs; one that is not named does not run.',
+  ),
+});
+
+/** The whole configuration. It says what each field allows; what no single field can say, by `checkDeployments`. */
+export const configurationSchema = v.strictObject({
+  notifications: v.optional(notificationsSchema, {}),
+  additionalDurableRegions: v.optional(
+    field(
+      v.array(pattern(/^[a-z]{2}(-[a-z]+)+-\d$/, 'the name of an AWS region', 'A region.')),
+      'a list of AWS regions',
+      'Regions that got Lambda durable functions after the list here was written.',
+    ),
+    [],
+  ),
+  deployments: field(
+    v.pipe(v.array(deploymentSchema), v.minLength(1)),
+    'a list of at least one deployment',
+    'The deployments, each with a stack of its own: any mix of accounts and regions.',
+  ),
+});
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    // Intl also takes offsets such as +01:00 and any case, which EventBridge Scheduler does not.
+    return /^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(name);
+  } catch {
+    return false;
+  }
+}
+
+export type ConfigurationOutput = v.InferOutput<typeof configurationSchema>;
+export type DeploymentOutput = ConfigurationOutput['deployments'][number];
+export type NotificationsOutput = ConfigurationOutput['notifications'];

@@ -1,0 +1,130 @@
+import { CfnOutput, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+import { createEncryptionKey } from '../encryption.ts';
+import { InterfaceEndpoints } from '../interface-endpoints.ts';
+import { Upkeep } from '../upkeep.ts';
+import type { FunctionNetwork } from '../upkeep-function.ts';
+import { CallbacksBus } from './callbacks-bus.ts';
+import type { Deployment } from './configuration-checks.ts';
+import { MessageGc } from './message-gc.ts';
+
+export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
+  /** A checked one: see `loadConfiguration`. */
+  readonly deployment: Deployment;
+}
+
+/** The upkeep of one WhatsApp deployment, in its account and region. Nothing in it touches another deployment. */
+export class UpkeepStack extends Stack {
+  readonly upkeep: Upkeep;
+  readonly callbacks: CallbacksBus;
+  readonly messageGc: MessageGc | undefined;
+
+  constructor(scope: Construct, id: string, { deployment, ...props }: UpkeepStackProps) {
+    super(scope, id, {
+      description: `Upkeep of the WhatsApp Business API client ${deployment.name}`,
+      ...props,
+      env: { account: deployment.account, region: deployment.region },
+    });
+    const { name, timeZone, window, notifications, logRetentionDays } = deployment;
+    const { messageGc } = deployment.jobs;
+    const encryptionKey =
+      deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
+
+    this.upkeep = new Upkeep(this, 'Upkeep', {
+      deployment: name,
+      timeZone,
+      window,
+      logRetention: logRetentionDays,
+      ...(notifications.topicArn && { topic: Topic.fromTopicArn(this, 'Topic', notifications.topicArn) }),
+      ...(notifications.emails && { emails: notifications.emails }),
+      ...(encryptionKey && { encryptionKey }),
+    });
+    this.callbacks = new CallbacksBus(this, 'Callbacks', {
+      deployment: name,
+      topic: this.upkeep.topic,
+      encryptionKey,
+      keepUnreadMessages: messageGc?.markRead !== undefined,
+      senders: deployment.callbacks.senders,
+    });
+
+    const network = networkOf(this, deployment);
+    if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
+    if (deployment.network.endpoints === 'create')
+      new InterfaceEndpoints(this, 'Endpoints', {
+        network,
+        services: [...(messageGc ? MessageGc.ENDPOINT_SERVICES : [])],
+        otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
+          SecurityGroup.fromSecurityGroupId(this, securityGroupId, securityGroupId, { mutable: false }),
+        ),
+      });
+
+    new CfnOutput(this, 'CallbacksBusName', {
+      value: this.callbacks.bus.eventBusName,
+      description: 'The EventBusName with which the webhook puts events',
+    });
+    new CfnOutput(this, 'CallbacksSenderPolicy', {
+      value: this.callbacks.senderPolicy(),
+      description: "The policy for the webhook's role, where the role is not among callbacks.senders",
+    });
+    new CfnOutput(this, 'AlarmTopicArn', { value: this.upkeep.topic.topicArn });
+    new CfnOutput(this, 'StartRunFunctionName', {
+      value: this.upkeep.startRun.function.function.functionName,
+      description: 'Starts a run by hand: payload {"job":"message-gc","deployment":"…"}',
+    });
+  }
+
+  private createMessageGc(
+    settings: NonNullable<Deployment['jobs']['messageGc']>,
+    { webApp, certificateAuthority }: Deployment,
+    network: FunctionNetwork,
+  ): MessageGc {
+    const { schedule, markRead } = settings;
+    return new MessageGc(this, 'MessageGc', {
+      upkeep: this.upkeep,
+      callbacks: this.callbacks,
+      webApp: {
+        url: webApp.url.replace(/\/$/, ''),
+        certificateAuthority,
+        secretArn: webApp.apiUser.secretArn,
+        ...(webApp.serverName && { serverName: webApp.serverName }),
+      },
+      ...(webApp.apiUser.encryptionKeyArn && { secretKeyArn: webApp.apiUser.encryptionKeyArn }),
+      network,
+      schedule: { at: schedule.at, flexibleWindow: Duration.minutes(schedule.flexibleMinutes) },
+      timeLimit: Duration.minutes(settings.timeLimitMinutes),
+      maximumCalls: settings.maximumCalls,
+      pause: Duration.seconds(settings.pauseSeconds),
+      callbackTimeout: Duration.minutes(settings.callbackTimeoutMinutes),
+      ...(markRead && {
+        markRead: {
+          olderThan: Duration.hours(markRead.olderThanHours),
+          requestsPerSecond: markRead.requestsPerSecond,
+          concurrency: markRead.concurrency,
+        },
+      }),
+    });
+  }
+}
+
+function networkOf(stack: Stack, { network }: Deployment): FunctionNetwork {
+  const { vpcId, subnets, securityGroupIds } = network;
+  return {
+    vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+      vpcId,
+      availabilityZones: subnets.map(({ availabilityZone }) => availabilityZone),
+    }),
+    subnets: subnets.map(({ id, availabilityZone }) => {
+      const subnet = Subnet.fromSubnetAttributes(stack, id, { subnetId: id, availabilityZone });
+      Validations.of(subnet).acknowledge({
+        id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
+        reason: 'Nothing here needs the route table.',
+      });
+      return subnet;
+    }),
+    securityGroups: securityGroupIds.map((id) =>
+      SecurityGroup.fromSecurityGroupId(stack, id, id, { mutable: false }),
+    ),
+  };
+}
