@@ -179,12 +179,13 @@ export class UpkeepFunction extends Construct {
 
   private deadLetters({ durable, deadLetterQueue }: UpkeepFunctionProps) {
     if (!deadLetterQueue) return {};
-    this.allow('SendToDeadLetterQueue', ['sqs:SendMessage'], [deadLetterQueue.queueArn]);
     const key = deadLetterQueue.encryptionMasterKey;
-    if (key) this.allow('EncryptForDeadLetterQueue', ['kms:GenerateDataKey', 'kms:Decrypt'], [key.keyArn]);
+    if (key) this.allow('EncryptForDeadLetterQueue', ['kms:Decrypt', 'kms:GenerateDataKey'], [key.keyArn]);
     // A durable execution that fails, times out or is stopped sends its event to the dead-letter queue only,
     // not to a destination (Lambda's developer guide, durable functions, best practices).
+    // The construct adds the permission to send.
     if (durable) return { deadLetterQueue };
+    this.allow('SendToDeadLetterQueue', ['sqs:SendMessage'], [deadLetterQueue.queueArn]);
     return {
       onFailure: { bind: () => ({ destination: deadLetterQueue.queueArn }) },
       retryAttempts: 2,

@@ -32,7 +32,7 @@ export interface UpkeepJobProps {
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
   readonly schedule: DailySchedule;
-  /** After which the run should have ended by itself. Lambda ends it 15 minutes later. */
+  /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: string[];
@@ -98,6 +98,7 @@ export class UpkeepJob extends Construct {
     });
     upkeep.startRun.addJob(job, this.function.functionArn, {
       aliasArn: this.alias.functionArn,
+      timeLimitSeconds: timeLimit.toSeconds(),
       conflictsWith,
     });
     upkeep.reportLostRun.watch(this.function.functionArn);

@@ -13,7 +13,10 @@ export interface RunEvent {
   runId: string;
   /** ISO 8601, UTC. */
   scheduledFor: string;
-  /** The end of the downtime window that contains `scheduledFor`. ISO 8601, UTC. */
+  /**
+   * When the run must end: with the downtime window that contains `scheduledFor`, or with the job's time limit,
+   * counted from then, where that is earlier. ISO 8601, UTC.
+   */
   windowEnd: string;
 }
 
@@ -31,6 +34,8 @@ export interface StartRunSettings {
 export interface JobTarget {
   /** The ARN of the durable function's alias. */
   aliasArn: string;
+  /** How long a run may take, counted from its scheduled time. */
+  timeLimitSeconds: number;
   /** Names of the jobs, itself left out, during whose runs this one must not start. */
   conflictsWith: string[];
 }

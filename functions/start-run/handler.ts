@@ -15,7 +15,10 @@ const settingsSchema = v.object({
   deployment: v.string(),
   timeZone: v.string(),
   window: v.object({ from: v.string(), to: v.string() }),
-  jobs: v.record(v.string(), v.object({ aliasArn: v.string(), conflictsWith: v.array(v.string()) })),
+  jobs: v.record(
+    v.string(),
+    v.object({ aliasArn: v.string(), timeLimitSeconds: v.number(), conflictsWith: v.array(v.string()) }),
+  ),
 }) satisfies v.GenericSchema<StartRunSettings>;
 
 const eventSchema = v.object({
@@ -59,7 +62,8 @@ export async function handler(event: unknown): Promise<StartOutcome> {
   }
 
   const window = windowContaining(scheduled, settings.window, settings.timeZone);
-  const reason = reasonToSkip(window, new Date()) ?? (await conflictingRun(job, target, runId));
+  const timeLimit = new Date(scheduled.getTime() + target.timeLimitSeconds * 1000);
+  const reason = reasonToSkip(window, timeLimit, new Date()) ?? (await conflictingRun(job, target, runId));
   if (reason || !window) return skip({ job, runId, scheduled, reason: reason ?? '' });
 
   return start(target, {
@@ -67,7 +71,7 @@ export async function handler(event: unknown): Promise<StartOutcome> {
     deployment,
     runId,
     scheduledFor: scheduled.toISOString(),
-    windowEnd: window.end.toISOString(),
+    windowEnd: (timeLimit < window.end ? timeLimit : window.end).toISOString(),
   });
 }
 
@@ -76,12 +80,15 @@ async function wasStarted({ aliasArn }: JobTarget, runId: string): Promise<boole
   return executions.includes(runId);
 }
 
-function reasonToSkip(window: { end: Date } | undefined, now: Date): string | undefined {
+function reasonToSkip(window: { end: Date } | undefined, timeLimit: Date, now: Date): string | undefined {
   const { from, to } = settings.window;
   if (!window)
     return `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`;
-  if (now < window.end) return undefined;
-  return `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`;
+  if (now >= window.end)
+    return `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`;
+  if (now >= timeLimit)
+    return `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`;
+  return undefined;
 }
 
 async function conflictingRun(job: string, target: JobTarget, runId: string): Promise<string | undefined> {

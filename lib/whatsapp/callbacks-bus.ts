@@ -122,7 +122,11 @@ export class CallbacksBus extends Construct {
 
   /** Lets a function read one of the queues. */
   letReceive(upkeepFunction: UpkeepFunction, sid: string, queue: Queue, moreActions: string[] = []): void {
-    upkeepFunction.allow(sid, ['sqs:DeleteMessage', 'sqs:ReceiveMessage', ...moreActions], [queue.queueArn]);
+    upkeepFunction.allow(
+      sid,
+      ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:ReceiveMessage', ...moreActions],
+      [queue.queueArn],
+    );
     const { encryptionKey } = this.props;
     if (encryptionKey) upkeepFunction.allow('DecryptQueues', ['kms:Decrypt'], [encryptionKey.keyArn]);
   }

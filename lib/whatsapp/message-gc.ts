@@ -93,8 +93,8 @@ export class MessageGc extends Construct {
       });
     callbacks.letReceive(this.job.function, 'ReceiveGcNotifications', callbacks.gcNotifications);
     if (markRead && unreadMessages)
+      // The attributes tell that SQS gives nothing more because too much is in flight.
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [
-        'sqs:ChangeMessageVisibility',
         'sqs:GetQueueAttributes',
       ]);
   }
