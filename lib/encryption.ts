@@ -21,12 +21,11 @@ export function createEncryptionKey(scope: Construct, id: string, deployment: st
  */
 export function letServicesEncrypt(key: IKey, deployment: string): void {
   const { partition, region, account } = Stack.of(key);
-  const use = ['kms:Decrypt', 'kms:GenerateDataKey'];
   key.addToResourcePolicy(
     new PolicyStatement({
       sid: 'AlarmsReachTheTopic',
       principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
-      actions: use,
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
       resources: ['*'],
       conditions: { StringEquals: { 'aws:SourceAccount': account } },
     }),
@@ -37,7 +36,7 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
       // Without a condition: EventBridge's request to KMS carries neither source account nor source ARN
       // (EventBridge user guide, troubleshooting). Which rule may send is said by each queue's own policy.
       principals: [new ServicePrincipal('events.amazonaws.com')],
-      actions: use,
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
       resources: ['*'],
     }),
   );
@@ -45,7 +44,7 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
     new PolicyStatement({
       sid: `LogsOf${deployment.replaceAll('-', '')}`,
       principals: [new ServicePrincipal(`logs.${region}.amazonaws.com`)],
-      actions: [...use, 'kms:Encrypt', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:DescribeKey'],
+      actions: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:Describe*'],
       resources: ['*'],
       conditions: {
         ArnLike: {

@@ -110,11 +110,6 @@ export class UpkeepFunction extends Construct {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
-    if (props.durable)
-      Validations.of(this.function).acknowledge({
-        id: 'Annotation::aws-lambda:Function.DurableConfig',
-        reason: 'It is durable from its first deploy.',
-      });
   }
 
   /**

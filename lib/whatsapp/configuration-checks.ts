@@ -135,19 +135,6 @@ const CHECKS: Check[] = [
     },
   },
   {
-    needs: ['notifications'],
-    find({ notifications }) {
-      if (!notifications?.topicArn || !notifications.emails) return [];
-      return [
-        {
-          field: ['notifications'],
-          problem:
-            'has both "emails" and "topicArn"; it must have one of them: subscribe the addresses to your topic yourself.',
-        },
-      ];
-    },
-  },
-  {
     needs: ['jobs'],
     find({ jobs }) {
       if (Object.keys(jobs).length > 0) return [];

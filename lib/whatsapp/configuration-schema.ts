@@ -39,23 +39,26 @@ const securityGroupId = pattern(
 );
 
 const notificationsSchema = field(
-  v.strictObject({
-    emails: v.optional(
-      field(
-        v.array(field(v.pipe(v.string(), v.email()), 'an e-mail address', 'An address.')),
-        'a list of e-mail addresses',
-        'Who is mailed each alarm, by a topic of the stack. Each address must confirm the mail that SNS sends it.',
+  v.pipe(
+    v.strictObject({
+      emails: v.optional(
+        field(
+          v.array(field(v.pipe(v.string(), v.email()), 'an e-mail address', 'An address.')),
+          'a list of e-mail addresses',
+          'Who is mailed each alarm, by a topic of the stack. Each address must confirm the mail that SNS sends it.',
+        ),
       ),
-    ),
-    topicArn: v.optional(
-      pattern(
-        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}$/,
-        "the ARN of an SNS topic in the deployment's region",
-        "A topic of yours, instead of one of the stack's. Its policy must let `cloudwatch.amazonaws.com` publish; if a KMS key of yours encrypts it, the key's policy must let it `kms:Decrypt` and `kms:GenerateDataKey*`: else alarms are dropped in silence.",
+      topicArn: v.optional(
+        pattern(
+          /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}$/,
+          "the ARN of an SNS topic in the deployment's region",
+          "A topic of yours, instead of one of the stack's. Its policy must let `cloudwatch.amazonaws.com` publish; if a KMS key of yours encrypts it, the key's policy must let it `kms:Decrypt` and `kms:GenerateDataKey*`: else alarms are dropped in silence.",
+        ),
       ),
-    ),
-  }),
-  'an object with "emails" or "topicArn"',
+    }),
+    v.check(({ emails, topicArn }) => !emails || !topicArn),
+  ),
+  'an object with either "emails" or "topicArn"',
   'Where the alarms go.',
 );
 

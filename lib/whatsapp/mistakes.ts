@@ -32,7 +32,7 @@ export function pathText(path: (string | number)[]): string {
 /** A value as a message shows it: short, on one line. */
 export function valueText(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
 function mistakeOf(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Mistake {
