@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { ReadStream } from 'node:tty';
+
+/** A process whose input, output and controlling terminal are one new pseudo-terminal. */
+export interface Terminal {
+  /** Of the direct child, as this process sees it. */
+  readonly pid: number;
+  /** Fulfilled when the last process has closed the terminal, or when {@link hangUp} was called. */
+  readonly closed: Promise<void>;
+  write(input: Uint8Array): void;
+  resize(columns: number, rows: number): void;
+  /** Stops and resumes reading: a process that writes on blocks once the terminal's buffer is full. */
+  pause(): void;
+  resume(): void;
+  /** Kills the direct child only. */
+  killChild(): void;
+  /** Closes our side of the terminal: what still runs under it gets SIGHUP. */
+  hangUp(): void;
+}
+
+export interface TerminalOptions {
+  /** Programs that lead into the container, before the command itself. */
+  entrance: string[];
+  argv: string[];
+  environment: Record<string, string>;
+  workingFolder: string;
+  onOutput: (bytes: Buffer) => void;
+}
+
+/**
+ * Starts a command as Session Manager's agent does: no shell, a session of its own under a new terminal of size
+ * 0 × 0, reading paused. Unlike node-pty's own `spawn` it reads until the last process has closed the terminal, not
+ * until the first has exited.
+ */
+export function startInTerminal({
+  entrance,
+  argv,
+  environment,
+  workingFolder,
+  onOutput,
+}: TerminalOptions): Terminal {
+  const { master, slave, pty } = native.open(0, 0);
+  // The library's own end does not block, and a program's standard input has to.
+  const end = openSync(pty, constants.O_RDWR | constants.O_NOCTTY);
+  closeSync(slave);
+  const stream = new ReadStream(master);
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  let child: ChildProcess;
+  try {
+    const [program = '', ...rest] = [...entrance, 'setsid', '--ctty', ...argv];
+    child = spawn(program, rest, {
+      cwd: workingFolder,
+      env: { TERM: 'xterm-256color', LANG: 'C.UTF-8', ...environment },
+      stdio: [end, end, end],
+    });
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  } finally {
+    closeSync(end);
+  }
+  // What cannot be started closes its terminal.
+  child.on('error', () => {});
+  stream.on('data', onOutput);
+  // EIO is how Linux says that no process has the terminal open any more.
+  stream.on('error', () => stream.destroy());
+  stream.on('close', () => resolve());
+  stream.pause();
+  return {
+    pid: child.pid ?? 0,
+    closed,
+    write: (input) => {
+      if (!stream.destroyed) stream.write(input);
+    },
+    resize: (columns, rows) => {
+      if (!stream.destroyed) native.resize(master, columns, rows);
+    },
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
+    killChild: () => {
+      const leader = entrance.length === 0 ? child.pid : firstChildOf(child.pid ?? 0);
+      if (leader !== undefined) kill(leader);
+      child.kill('SIGKILL');
+    },
+    hangUp: () => stream.destroy(),
+  };
+}
+
+/** The native half of node-pty, which its types leave out. */
+interface NativePty {
+  open(columns: number, rows: number): { master: number; slave: number; pty: string };
+  resize(master: number, columns: number, rows: number): void;
+}
+
+const native: NativePty = createRequire(import.meta.url)('@lydell/node-pty/requireBinary.js').requireBinary(
+  'pty.node',
+);
+
+function firstChildOf(pid: number): number | undefined {
+  try {
+    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    return first ? Number(first) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
