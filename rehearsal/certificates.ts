@@ -1,0 +1,31 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Certificate, createCertificate } from './whatsapp/certificate.ts';
+
+const folder = resolve(import.meta.dirname, '../.cache/certificates');
+
+/** The file of the certificate that a deployment's WebApp shows in the rehearsal. {@link keepCertificate} makes it. */
+export function certificateFile(deployment: string): string {
+  return resolve(folder, `${deployment}.pem`);
+}
+
+/** A deployment's certificate with its key: made once and kept, so that what was synthesized stays right. */
+export async function keepCertificate(deployment: string, hostName: string): Promise<Certificate> {
+  const file = resolve(folder, `${deployment}.json`);
+  if (!existsSync(file)) {
+    const made = { ...(await createCertificate(hostName)), hostName };
+    writeWhole(certificateFile(deployment), made.certificate);
+    writeWhole(file, JSON.stringify(made));
+  }
+  const kept = JSON.parse(readFileSync(file, 'utf8')) as Certificate;
+  writeWhole(certificateFile(deployment), kept.certificate);
+  return kept;
+}
+
+/** Never half a file for whoever reads meanwhile. */
+function writeWhole(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const part = `${file}.${process.pid}`;
+  writeFileSync(part, text, { mode: 0o600 });
+  renameSync(part, file);
+}

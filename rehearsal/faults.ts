@@ -1,0 +1,226 @@
+import type { Expectation } from './night.ts';
+import { createCertificate } from './whatsapp/certificate.ts';
+import { MALFORMED_NOTIFICATIONS } from './whatsapp/webhook.ts';
+import type { ClientScript, PlayedDeployment, World } from './world.ts';
+
+const HOUR = 3600 * 1000;
+
+/** Something that goes wrong in a night, and what must then come of it. */
+export interface Fault {
+  description: string;
+  /** The deployment that it strikes; the other one has a good night. */
+  deployment: 'latam' | 'emea';
+  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
+  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
+  /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
+  expected: Expectation;
+  /** How long to play, in milliseconds. @default one night */
+  lasts?: number;
+}
+
+/** Called at what happens in the client that is struck. */
+export type Hooks = Pick<ClientScript, 'onRequest' | 'onCollection'>;
+
+const GOOD: Expectation = { outcomes: ['succeeded'], alarms: [] };
+
+/** By the name that `npm start -- --fault` takes. */
+export const FAULTS: Record<string, Fault> = {
+  'callback-never-comes': {
+    description: 'GC is done, but no callback ever comes',
+    deployment: 'latam',
+    strike({ webApp }) {
+      webApp.faults.callback = 'never';
+    },
+    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+  },
+  'callback-twice': {
+    description: 'Each callback comes twice',
+    deployment: 'emea',
+    strike({ webApp }) {
+      webApp.faults.callback = 'twice';
+    },
+    expected: GOOD,
+  },
+  'callback-of-unknown-node': {
+    description: 'Callbacks come of a node that was never asked, too',
+    deployment: 'emea',
+    strike({ webApp }) {
+      webApp.faults.callback = 'also-unknown-node';
+    },
+    expected: GOOD,
+  },
+  'callback-failed-then-success': {
+    description: 'The first GC ends with errors, the next one does not',
+    deployment: 'latam',
+    strike({ webApp }) {
+      webApp.faults.failingRequests = 1;
+    },
+    expected: GOOD,
+  },
+  'webapp-down': {
+    description: 'WebApp is down all night',
+    deployment: 'latam',
+    async strike({ webApp }) {
+      await webApp.goDown();
+    },
+    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+  },
+  'webapp-restarts': {
+    description: 'WebApp is down when the run begins, and back some minutes later',
+    deployment: 'emea',
+    async strike({ webApp }, { clock }) {
+      await webApp.goDown();
+      // emea's run begins between 23:15 and 23:30 UTC.
+      clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webApp.comeBack());
+    },
+    expected: GOOD,
+  },
+  'coreapp-unreachable': {
+    description: 'WebApp cannot reach CoreApp at first: error 1014',
+    deployment: 'latam',
+    strike({ webApp }) {
+      webApp.faults.unreachableCoreApp = 2;
+    },
+    expected: GOOD,
+  },
+  'token-expires': {
+    description: "WebApp's token expires in the middle of the run",
+    deployment: 'latam',
+    strike({ webApp }, _world, hooks) {
+      hooks.onRequest = once(isGcRequest, () => webApp.revokeTokens());
+    },
+    expected: GOOD,
+  },
+  'node-replaced': {
+    description: "A CoreApp's task is replaced while it collects: its callback never comes",
+    deployment: 'emea',
+    strike({ webApp }, { clock }, hooks) {
+      hooks.onRequest = once(isGcRequest, () => {
+        clock.at(clock.now() + 2000, () => {
+          webApp.replaceNode(webApp.nodes()[0] ?? '');
+        });
+      });
+    },
+    expected: GOOD,
+  },
+  'wrong-password': {
+    description: "The API user's password was changed in WebApp only",
+    deployment: 'latam',
+    strike({ webApp }) {
+      webApp.setPassword('upkeep', 'Somebody-changed-1t');
+    },
+    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+  },
+  'wrong-certificate': {
+    description: 'WebApp shows a certificate that is not the pinned one',
+    deployment: 'emea',
+    async strike({ settings, webApp }) {
+      webApp.useCertificate(await createCertificate(new URL(settings.webApp.url).hostname));
+    },
+    expected: { outcomes: ['failed'], alarms: ['emea-message-gc-failed'] },
+  },
+  'scheduled-twice': {
+    description: 'EventBridge Scheduler delivers the same schedule twice',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.scheduler.fault('latam-message-gc', { kind: 'doubled' });
+    },
+    expected: GOOD,
+  },
+  'delivered-late': {
+    description: 'The schedule is delivered after the downtime window ended; the next night is good',
+    deployment: 'latam',
+    strike(_target, { aws, clock }) {
+      aws.scheduler.fault('latam-message-gc', { kind: 'delayed', milliseconds: 4 * HOUR });
+      clock.at(clock.now() + 18 * HOUR, () => {
+        aws.scheduler.fault('latam-message-gc', undefined);
+      });
+    },
+    // A skipped night is a night without a success.
+    expected: { outcomes: ['skipped', 'succeeded'], alarms: ['latam-message-gc-missed'] },
+    lasts: 36 * HOUR,
+  },
+  'malformed-notification': {
+    description: 'Notifications that the client never sends come over the bus',
+    deployment: 'latam',
+    async strike({ webhook }) {
+      for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+    },
+    expected: { outcomes: ['succeeded'], alarms: ['latam-gc-notifications-dead-letters'] },
+  },
+  'function-killed': {
+    description: "The function's process is killed while it waits for callbacks, and the run replayed",
+    deployment: 'emea',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => aws.killFunction('emea-message-gc'),
+      );
+    },
+    expected: GOOD,
+  },
+  'function-killed-while-asking': {
+    description: 'The function is killed while WebApp answers its request for GC',
+    deployment: 'latam',
+    strike(_target, { aws }, hooks) {
+      hooks.onRequest = once(isGcRequest, () => aws.killFunction('latam-message-gc'));
+    },
+    expected: GOOD,
+  },
+  'run-stopped': {
+    description: 'Somebody stops the run before it can report',
+    deployment: 'latam',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => aws.lambda.stopExecutions('latam-message-gc'),
+      );
+    },
+    expected: {
+      outcomes: ['failed'],
+      alarms: ['latam-message-gc-failed', 'latam-message-gc-lost', 'latam-message-gc-dead-letters'],
+    },
+  },
+  'start-run-fails-at-first': {
+    description: "start-run's first try fails, its second works",
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onInvoke(({ functionName, attempt }) =>
+        functionName === 'latam-start-run' && attempt === 1 ? new Error('The first try fails') : undefined,
+      );
+    },
+    expected: { outcomes: ['succeeded'], alarms: ['latam-start-run-errors'] },
+  },
+  'start-run-fails': {
+    description: 'start-run fails each time it is tried',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onInvoke(({ functionName }) =>
+        functionName === 'latam-start-run' ? new Error('Every try fails') : undefined,
+      );
+    },
+    expected: { outcomes: [], alarms: ['latam-start-run-errors', 'latam-start-run-dead-letters'] },
+  },
+  'schedule-never-fires': {
+    description: 'The schedule was disabled by hand: nothing fails, and nothing happens',
+    deployment: 'emea',
+    strike(_target, { aws }) {
+      aws.scheduler.fault('emea-message-gc', { kind: 'disabled' });
+    },
+    expected: { outcomes: [], alarms: ['emea-message-gc-missed'] },
+    lasts: 36 * HOUR,
+  },
+};
+
+function isGcRequest({ path }: { path: string }): boolean {
+  return path === '/v1/services/message/gc';
+}
+
+function once<T>(applies: (value: T) => boolean, action: () => unknown): (value: T) => void {
+  let done = false;
+  return (value) => {
+    if (done || !applies(value)) return;
+    done = true;
+    action();
+  };
+}

@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { startPostgres } from './databases/postgres.ts';
+import { FAULTS } from './faults.ts';
+import { type Night, playNight } from './night.ts';
+import { synthesize } from './synthesize.ts';
+
+const USAGE = `npm start plays a night of upkeep on this machine, through what cdk synth made.
+
+  npm start                          a good night
+  npm start -- --fault NAME          a night in which something goes wrong
+  npm start -- --list-faults         what can go wrong
+  npm start -- --json FILE           also writes the run reports to FILE`;
+
+const { values } = parseArgs({
+  options: {
+    fault: { type: 'string' },
+    'list-faults': { type: 'boolean' },
+    json: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+if (values.help) console.log(USAGE);
+else if (values['list-faults']) listFaults();
+else await rehearse(values.fault, values.json);
+
+function listFaults(): void {
+  const table = new Table({
+    head: ['fault', 'what goes wrong', 'alarms that must ring'],
+    style: { head: [] },
+  });
+  for (const [name, { description, expected }] of Object.entries(FAULTS))
+    table.push([name, description, expected.alarms.join('\n') || 'none']);
+  console.log(table.toString());
+}
+
+async function rehearse(faultName: string | undefined, json: string | undefined): Promise<void> {
+  const fault = faultName === undefined ? undefined : FAULTS[faultName];
+  if (faultName !== undefined && !fault) {
+    console.error(`There is no fault "${faultName}". npm start -- --list-faults names them all.`);
+    process.exitCode = 2;
+    return;
+  }
+  const cdkOut = resolve('cdk.out');
+  say('Synthesizing the stacks of the sample configuration');
+  await synthesize(cdkOut);
+  say('Starting PostgreSQL');
+  const postgres = await startPostgres();
+  try {
+    say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
+    const night = await playNight({ cdkOut, postgres, onEvent, ...(fault && { fault }) });
+    if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
+    conclude(night);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+function say(what: string): void {
+  console.log(`· ${what} …`);
+}
+
+function onEvent(at: number, what: string): void {
+  console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
+}
+
+function conclude({ runs, alarms, rows, mismatches }: Night): void {
+  const runTable = new Table({
+    head: ['deployment', 'job', 'outcome', 'minutes', 'calls', 'deleted', 'marked read', 'rows left by SQL'],
+    style: { head: [] },
+  });
+  for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
+    const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
+    const { calls = '', messagesDeleted = '', messagesMarkedRead = '' } = figures;
+    const left = `${rows[deployment]?.garbageAfter} of ${rows[deployment]?.garbageBefore}`;
+    runTable.push([deployment, job, outcome, minutes, calls, messagesDeleted, messagesMarkedRead, left]);
+  }
+  console.log(`\n${runTable.toString()}`);
+  for (const { deployment, problems } of runs)
+    for (const { what, where, next } of problems)
+      console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);
+  const alarmTable = new Table({ head: ['alarm that rang', 'when (UTC)'], style: { head: [] } });
+  for (const { name, rangAt } of alarms) alarmTable.push([name, rangAt]);
+  console.log(alarms.length > 0 ? `\n${alarmTable.toString()}` : '\nNo alarm rang.');
+  if (mismatches.length === 0) {
+    console.log('\nThe night went as its script expects.');
+    return;
+  }
+  console.error('\nThe night did not go as its script expects:');
+  for (const mismatch of mismatches) console.error(`- ${mismatch}`);
+  process.exitCode = 1;
+}

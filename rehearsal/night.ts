@@ -1,0 +1,262 @@
+import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
+import type { Fault, Hooks } from './faults.ts';
+import { inboundMessages } from './whatsapp/message-store.ts';
+import {
+  type ClientScript,
+  createWorld,
+  type PlayedDeployment,
+  type World,
+  type WorldOptions,
+} from './world.ts';
+
+const HOUR = 3600 * 1000;
+const DAY = 24 * HOUR;
+
+/** In the evening of both deployments' time zones, before their downtime windows. */
+const NIGHT_STARTS = Date.parse('2026-11-24T21:00:00Z');
+/** Until after both windows, and the periods of the alarms. A longer one has a second night after a day. */
+const NIGHT_LASTS = 12 * HOUR;
+
+/** How large a night is. The tests of the faults play small ones. */
+export interface Scale {
+  /** Rows of garbage in the single instance. The cluster has three times as many. */
+  rows: number;
+  /** Inbound messages that are old enough to be marked read. */
+  unread: number;
+}
+
+export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000 };
+
+export interface NightOptions extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres'> {
+  /** @default a good night */
+  fault?: Fault;
+  /** @default FULL_SCALE */
+  scale?: Scale;
+  /** The only deployment that takes part. @default all of the script */
+  only?: string;
+  /** Called with each thing that happens: the moment on the clock, and a sentence. */
+  onEvent?: (at: number, what: string) => void;
+}
+
+/** What a night came to. */
+export interface Night {
+  runs: RunReport[];
+  /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
+  alarms: { name: string; rangAt: string; told: boolean }[];
+  /** Rows by deployment, counted by SQL. */
+  rows: Record<string, { garbageBefore: number; garbageAfter: number; deleted: number }>;
+  /** What is not as the script, or the fault, says. Empty: the night went as expected. */
+  mismatches: string[];
+}
+
+/** What must come of a night for one deployment. */
+export interface Expectation {
+  /** Of its runs, in order. */
+  outcomes: Outcome[];
+  /** The names of all alarms that ring. */
+  alarms: string[];
+}
+
+/** Inbound messages of the single instance that it is not to mark. */
+const YOUNG = 40;
+const UNKNOWN = 15;
+
+/** One single instance, one cluster of two CoreApps whose table is too large for one call. */
+function clientsOf({ rows }: Scale): Record<string, ClientScript> {
+  const age = { oldest: NIGHT_STARTS - 90 * DAY, newest: NIGHT_STARTS - DAY };
+  return {
+    latam: { coreApps: 1, filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age } },
+    emea: {
+      coreApps: 2,
+      filling: { sent: rows * 2.7, read: rows * 0.3, pending: 50, unread: 500, ...age },
+      // Two calls that end with errors, and a third that has the rest.
+      rowsPerCall: Math.ceil((rows * 3) / 2 / 2.5),
+    },
+  };
+}
+
+/** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
+export async function playNight(options: NightOptions): Promise<Night> {
+  const { cdkOut, change, postgres, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
+  const hooks: Hooks = {};
+  const clients = Object.entries(clientsOf(scale))
+    .filter(([name]) => only === undefined || only === name)
+    .map(([name, client]) => {
+      const script: ClientScript = {
+        ...client,
+        onRequest: (request) => (name === fault?.deployment ? hooks.onRequest?.(request) : undefined),
+        onCollection(collection) {
+          if (name === fault?.deployment) hooks.onCollection?.(collection);
+          const { kind, node = 'the client', outcome, deleted } = collection;
+          const what =
+            outcome === 'running' ? `collects ${kind} garbage` : `${outcome}, ${deleted} rows deleted`;
+          onEvent(world.clock.now(), `${name}: ${node} ${what}`);
+        },
+      };
+      return [name, script];
+    });
+  const world = await createWorld({
+    cdkOut,
+    postgres,
+    start: NIGHT_STARTS,
+    clients: Object.fromEntries(clients),
+    ...(change && { change }),
+  });
+  try {
+    return await play(world, hooks, { scale, fault, onEvent });
+  } finally {
+    await world.close();
+  }
+}
+
+async function play(
+  world: World,
+  hooks: Hooks,
+  {
+    scale,
+    fault,
+    onEvent,
+  }: { scale: Scale; fault: Fault | undefined; onEvent: NonNullable<NightOptions['onEvent']> },
+): Promise<Night> {
+  const { clock, aws } = world;
+  const { latam } = world.deployments;
+  const before = await countAll(world);
+  await clock.hold(async () => {
+    if (latam) await deliverUnread(latam, scale);
+    const struck = fault && world.deployments[fault.deployment];
+    if (struck) await fault.strike(struck, world, hooks);
+  });
+
+  const end = NIGHT_STARTS + (fault?.lasts ?? NIGHT_LASTS);
+  let told = { reports: 0, alarms: 0 };
+  for (let time = NIGHT_STARTS; time < end; ) {
+    // By the half hour, so that what happened is told while the night goes on.
+    time = Math.min(time + HOUR / 2, end);
+    await clock.runUntil(time);
+    told = tell(aws, told, onEvent);
+  }
+
+  const after = await countAll(world);
+  const rows: Night['rows'] = {};
+  for (const { name, webApp } of Object.values(world.deployments))
+    rows[name] = {
+      garbageBefore: before[name] ?? 0,
+      garbageAfter: after[name] ?? 0,
+      deleted: webApp.collections.reduce((sum, { deleted }) => sum + deleted, 0),
+    };
+  const alarms = aws.alarms
+    .filter(({ to }) => to === 'ALARM')
+    .map(({ alarm: name, time }) => ({
+      name,
+      rangAt: new Date(time).toISOString(),
+      told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
+    }));
+  const night: Night = { runs: [...aws.reports], alarms, rows, mismatches: [] };
+  night.mismatches.push(
+    ...aws.problems.map(String),
+    ...aws.denials,
+    ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
+    ...leaks(world),
+    ...compare(night, Object.keys(rows), fault),
+    ...(fault ? [] : goodNightMismatches(night, scale)),
+  );
+  return night;
+}
+
+async function countAll({ deployments }: World): Promise<Record<string, number>> {
+  const garbage: Record<string, number> = {};
+  for (const { name, store } of Object.values(deployments)) {
+    const { sent, read } = await store.count();
+    garbage[name] = sent + read;
+  }
+  return garbage;
+}
+
+/** Thousands of messages from customers, most of them old enough to be marked read, some not, some unknown by now. */
+async function deliverUnread({ webApp, store }: PlayedDeployment, { unread }: Scale): Promise<void> {
+  const conversations = Math.ceil(unread / 10);
+  const old = { oldest: NIGHT_STARTS - 6 * DAY, newest: NIGHT_STARTS - 2 * DAY };
+  const unknown = inboundMessages({ count: UNKNOWN, conversations, ...old });
+  await webApp.deliverInbound([
+    ...inboundMessages({ count: unread, conversations, ...old }),
+    ...unknown,
+    ...inboundMessages({
+      count: YOUNG,
+      conversations,
+      oldest: NIGHT_STARTS - 2 * HOUR,
+      newest: NIGHT_STARTS,
+    }),
+  ]);
+  await store.forget(unknown.map(({ id }) => id));
+}
+
+function tell(
+  aws: World['aws'],
+  told: { reports: number; alarms: number },
+  onEvent: (at: number, what: string) => void,
+): typeof told {
+  for (const { endedAt, deployment, job, outcome, problems } of aws.reports.slice(told.reports))
+    onEvent(
+      Date.parse(endedAt),
+      [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
+    );
+  for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
+    if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
+  return { reports: aws.reports.length, alarms: aws.alarms.length };
+}
+
+function compare(night: Night, deployments: string[], fault: Fault | undefined): string[] {
+  const mismatches: string[] = [];
+  const nights = Math.ceil((fault?.lasts ?? NIGHT_LASTS) / DAY);
+  const good: Outcome[] = Array.from({ length: nights }, () => 'succeeded');
+  for (const name of deployments) {
+    const expected = name === fault?.deployment ? fault.expected.outcomes : good;
+    const outcomes = night.runs.filter(({ deployment }) => deployment === name).map(({ outcome }) => outcome);
+    const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
+    if (came !== wanted) mismatches.push(`${name}: expected ${wanted}, came ${came}.`);
+  }
+  const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
+  const wanted = [...(fault?.expected.alarms ?? [])].sort().join(', ') || 'none';
+  if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
+  for (const { name, told } of night.alarms)
+    if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  return mismatches;
+}
+
+/** What a good night must have done, counted by SQL where it is about rows. */
+function goodNightMismatches(night: Night, { unread }: Scale): string[] {
+  const mismatches: string[] = [];
+  const expect = (what: string, came: number | undefined, wanted: number) => {
+    if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
+  };
+  for (const [name, { garbageAfter, deleted }] of Object.entries(night.rows)) {
+    const report = night.runs.find(({ deployment }) => deployment === name);
+    expect(`${name}: rows of garbage left`, garbageAfter, 0);
+    expect(
+      `${name}: messagesDeleted in the report against rows gone`,
+      report?.figures.messagesDeleted,
+      deleted,
+    );
+  }
+  const figuresOf = (name: string) => night.runs.find(({ deployment }) => deployment === name)?.figures;
+  if (night.rows.latam) {
+    expect('latam: messages marked read', figuresOf('latam')?.messagesMarkedRead, unread);
+    expect('latam: messages too young', figuresOf('latam')?.messagesTooYoung, YOUNG);
+    expect('latam: messages unknown to the client', figuresOf('latam')?.messagesDropped, UNKNOWN);
+  }
+  if (night.rows.emea) expect('emea: calls', figuresOf('emea')?.calls, 3);
+  return mismatches;
+}
+
+/** Passwords and tokens, looked for in everything that leaves a function. */
+function leaks({ aws, secrets }: World): string[] {
+  const places: Record<string, string> = {
+    'a log': aws.logs.map(({ text }) => text).join('\n'),
+    'a run report': JSON.stringify(aws.reports),
+    'an alarm message': JSON.stringify(aws.notifications),
+    "a durable execution's history": JSON.stringify(aws.lambda.histories()),
+  };
+  return Object.entries(places).flatMap(([place, text]) =>
+    secrets.some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
+  );
+}

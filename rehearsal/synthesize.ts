@@ -1,0 +1,19 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import sample from '../upkeep.config.ts';
+import { keepCertificate } from './certificates.ts';
+
+/**
+ * Runs `cdk synth` on the rehearsal's configuration, as a user would on theirs.
+ * @throws Error with what the CDK said.
+ */
+export async function synthesize(cdkOut: string): Promise<void> {
+  for (const { name, webApp } of sample.deployments)
+    await keepCertificate(name, webApp.serverName ?? new URL(webApp.url).hostname);
+  const args = ['synth', '--quiet', '-c', 'config=rehearsal/upkeep.config.ts', '--output', cdkOut];
+  try {
+    await promisify(execFile)('cdk', args, { maxBuffer: 64 * 1024 * 1024 });
+  } catch (error) {
+    throw new Error(`cdk ${args.join(' ')} failed:\n${(error as { stderr?: string }).stderr ?? error}`);
+  }
+}

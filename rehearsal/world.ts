@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MessageGcSettings } from '../functions/message-gc/contract.ts';
+import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
+import type { Resource } from './aws/template.ts';
+import { keepCertificate } from './certificates.ts';
+import { type Clock, realClock, simulatedClock } from './clock.ts';
+import type { Postgres } from './databases/postgres.ts';
+import { type Filling, type MessageStore, openMessageStore } from './whatsapp/message-store.ts';
+import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
+import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
+
+/** What a deployment's client is like when the rehearsal begins. */
+export interface ClientScript
+  extends Pick<WebAppOptions, 'coreApps' | 'rowsPerCall' | 'rowsPerSecond' | 'onRequest' | 'onCollection'> {
+  filling: Filling;
+}
+
+export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port'> {
+  postgres: Postgres;
+  /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
+  clients: Record<string, ClientScript>;
+  /** Epoch milliseconds; undefined: the real time, which does not jump. */
+  start: number | undefined;
+}
+
+/** One deployment of the templates with the client that it is there for. */
+export interface PlayedDeployment {
+  name: string;
+  settings: MessageGcSettings;
+  store: MessageStore;
+  webApp: WebApp;
+  webhook: Webhook;
+}
+
+/** The stand-ins of everything, at work together. */
+export interface World {
+  clock: Clock;
+  aws: Aws;
+  deployments: Record<string, PlayedDeployment>;
+  /** What must appear in no log, event, metric or process: passwords and keys that are in play. */
+  secrets: string[];
+  close(): Promise<void>;
+}
+
+/** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
+export async function createWorld({ postgres, clients, start, ...options }: WorldOptions): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
+  const clock = start === undefined ? realClock() : simulatedClock(start, folder);
+  const aws = await startAws({ ...options, clock });
+  const world: World = {
+    clock,
+    aws,
+    deployments: {},
+    secrets: [postgres.password],
+    async close() {
+      for (const { webApp, webhook, store } of Object.values(world.deployments)) {
+        await webApp.close();
+        await webhook.close();
+        await store.close();
+      }
+      await aws.close();
+      clock.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    for (const gc of aws.deployed.ofType('AWS::Lambda::Function')) {
+      if (!gc.name.endsWith('-message-gc')) continue;
+      const name = gc.name.slice(0, -'-message-gc'.length);
+      const script = clients[name];
+      if (script) world.deployments[name] = await createDeployment(world, postgres, name, gc, script);
+      else aws.scheduler.fault(gc.name, { kind: 'disabled' });
+    }
+    return world;
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+}
+
+async function createDeployment(
+  { aws, clock, secrets }: World,
+  postgres: Postgres,
+  name: string,
+  gc: Resource,
+  script: ClientScript,
+): Promise<PlayedDeployment> {
+  const settings = settingsOf(gc);
+  const { hostname, port } = new URL(settings.webApp.url);
+  const user = { username: 'upkeep', password: `Upkeep-${name}-${crypto.randomUUID()}` };
+  secrets.push(user.password);
+  aws.secrets.put(settings.webApp.secretArn, JSON.stringify(user));
+
+  const webhook = await startWebhook({ ...webhookOf(aws, name), endpoint: aws.endpoint });
+  // Each world has databases of its own on the shared server.
+  const store = await openMessageStore(postgres, `${name}_${crypto.randomUUID().slice(0, 8)}_`);
+  await store.fill(script.filling);
+  const webApp = await startWebApp({
+    ...script,
+    store,
+    clock,
+    certificate: await keepCertificate(name, settings.webApp.serverName ?? hostname),
+    users: [user],
+    callbackUrl: webhook.url,
+  });
+  aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
+  return { name, settings, store, webApp, webhook };
+}
+
+/** The webhook's role: what the README tells its owner to allow. */
+function webhookOf(aws: Aws, deployment: string) {
+  const bus = aws.deployed
+    .ofType('AWS::Events::EventBus')
+    .find(({ name }) => name === `${deployment}-callbacks`);
+  if (!bus) throw new Error(`The templates have no callbacks bus for ${deployment}.`);
+  const credentials = aws.credentialsFor({
+    arn: `arn:aws:sts::${bus.account}:assumed-role/webhook/${deployment}`,
+    policy: {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: bus.arn }],
+    },
+  });
+  return { bus: bus.name, region: bus.region, credentials };
+}
+
+function settingsOf(gc: Resource): MessageGcSettings {
+  const variables = gc.properties.child('Environment')?.child('Variables');
+  return JSON.parse(variables?.text('UPKEEP_SETTINGS') ?? '');
+}

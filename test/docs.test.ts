@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { loadConfiguration } from '../lib/whatsapp/configuration.ts';
+import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
+
+// Nothing is bundled: only what the templates say counts here.
+const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
+const stacks = (await loadConfiguration('upkeep.config.ts')).map(
+  (deployment) => new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment }),
+);
+const templates = stacks.map((stack) => ({
+  deployment: stack.upkeep.deployment,
+  template: Template.fromStack(stack),
+}));
+
+test('docs/operations.md explains every alarm', () => {
+  const operations = readFileSync('docs/operations.md', 'utf8');
+  for (const { deployment, template } of templates)
+    for (const alarm of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
+      const name = String(alarm.Properties.AlarmName)
+        .replace(`${deployment}-message-gc-`, 'DEPLOYMENT-JOB-')
+        .replace(`${deployment}-`, 'DEPLOYMENT-');
+      assert.ok(operations.includes(`\`${name}\``), name);
+    }
+});
+
+test('docs/security.md gives a reason for every action of every role', () => {
+  const security = readFileSync('docs/security.md', 'utf8');
+  for (const { template } of templates) {
+    const roles = Object.values(template.findResources('AWS::IAM::Role'));
+    const documents = [
+      ...Object.values(template.findResources('AWS::IAM::Policy')).map(
+        ({ Properties: properties }) => properties.PolicyDocument,
+      ),
+      ...roles.flatMap(({ Properties: properties }) =>
+        (properties.Policies ?? []).map((policy: { PolicyDocument: unknown }) => policy.PolicyDocument),
+      ),
+    ] as { Statement: { Action: string | string[] }[] }[];
+    for (const action of documents.flatMap(({ Statement }) => Statement.flatMap(({ Action }) => Action)))
+      assert.ok(security.includes(`\`${action}\``), action);
+  }
+});

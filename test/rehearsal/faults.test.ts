@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { FAULTS } from '../../rehearsal/faults.ts';
+import { playNight } from '../../rehearsal/night.ts';
+import { buildStage, type Stage } from './stage.ts';
+
+let stage: Stage;
+before(async () => {
+  stage = await buildStage();
+});
+after(() => stage.close());
+
+test('a good night leaves no garbage, reports what SQL counts, and rings no alarm', async () => {
+  const { mismatches, rows } = await playNight(stage);
+  assert.deepEqual(mismatches, []);
+  assert.equal(rows.latam?.garbageBefore, 2_000);
+  assert.equal(rows.emea?.deleted, 6_000);
+});
+
+for (const [name, fault] of Object.entries(FAULTS))
+  test(`${name}: ${fault.description}`, async () => {
+    const { mismatches, runs } = await playNight({ ...stage, fault, only: fault.deployment });
+    assert.deepEqual(mismatches, [], JSON.stringify(runs));
+  });

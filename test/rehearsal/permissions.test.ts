@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Template } from '../../rehearsal/aws/template.ts';
+import type { Fault } from '../../rehearsal/faults.ts';
+import { playNight } from '../../rehearsal/night.ts';
+import { MALFORMED_NOTIFICATIONS } from '../../rehearsal/whatsapp/webhook.ts';
+import { buildStage, type Stage } from './stage.ts';
+
+type Statement = { Action: string | string[]; Effect: string };
+
+/** So that message-gc does all that it ever does: it gives back notifications that it cannot read. */
+const busyNight = (deployment: 'latam' | 'emea'): Fault => ({
+  description: 'Everything that needs a permission happens',
+  deployment,
+  async strike({ webhook }) {
+    for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+  },
+  expected: { outcomes: ['succeeded'], alarms: [`${deployment}-gc-notifications-dead-letters`] },
+});
+
+let stage: Stage;
+before(async () => {
+  stage = await buildStage();
+});
+after(() => stage.close());
+
+for (const deployment of ['latam', 'emea'] as const)
+  describe(`message-gc of ${deployment}`, () => {
+    test('can do all it has to with the role that the template gives it', async () => {
+      const { mismatches } = await playNight({ ...stage, only: deployment, fault: busyNight(deployment) });
+      assert.deepEqual(mismatches, []);
+    });
+
+    test('fails with the action and the resource named, whichever action its role lacks', async (t) => {
+      const template = JSON.parse(
+        readFileSync(join(stage.cdkOut, `upkeep-${deployment}.template.json`), 'utf8'),
+      ) as Template;
+      const actions = new Set(statementsOf(template).flatMap(({ Action }) => Action));
+      assert.ok(actions.size > 10);
+      for (const action of actions)
+        await t.test(action, async () => {
+          const { mismatches } = await playNight({
+            ...stage,
+            only: deployment,
+            fault: busyNight(deployment),
+            change: (templates) => remove(templates[`upkeep-${deployment}`], action),
+          });
+          const named = new RegExp(`not authorized to perform: ${action} on resource: (arn:|\\*)`, 'i');
+          assert.match(mismatches.join('\n'), named);
+        });
+    });
+  });
+
+/** What the role of message-gc is allowed, in its own policies and those attached to it. */
+function statementsOf({ Resources: resources }: Template): Statement[] {
+  const entries = Object.entries(resources);
+  const gc = entries.find(([, { Properties: properties }]) =>
+    String(properties?.FunctionName).endsWith('-message-gc'),
+  )?.[1].Properties;
+  assert.ok(gc);
+  const [role = ''] = (gc.Role as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'];
+  const own = (resources[role]?.Properties?.Policies ?? []) as {
+    PolicyDocument: { Statement: Statement[] };
+  }[];
+  const attached = entries
+    .filter(([, { Type, Properties: properties }]) => {
+      const roles = (properties?.Roles ?? []) as { Ref: string }[];
+      return Type === 'AWS::IAM::Policy' && roles.some(({ Ref }) => Ref === role);
+    })
+    .map(([, { Properties: properties }]) => properties as { PolicyDocument: { Statement: Statement[] } });
+  return [...own, ...attached]
+    .flatMap(({ PolicyDocument: document }) => document.Statement)
+    .filter(({ Effect }) => Effect === 'Allow');
+}
+
+function remove(template: Template | undefined, action: string): void {
+  assert.ok(template);
+  for (const statement of statementsOf(template)) {
+    const left = [statement.Action].flat().filter((one) => one !== action);
+    // A statement must allow something: what nobody asks for here.
+    statement.Action = left.length > 0 ? left : ['s3:ListAllMyBuckets'];
+  }
+}

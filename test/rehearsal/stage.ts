@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Postgres, startPostgres } from '../../rehearsal/databases/postgres.ts';
+import type { Scale } from '../../rehearsal/night.ts';
+import { synthesize } from '../../rehearsal/synthesize.ts';
+
+/** What nights are played with. */
+export interface Stage {
+  cdkOut: string;
+  postgres: Postgres;
+  /** Few rows: what is tested is the course of the night. */
+  scale: Scale;
+  close(): Promise<void>;
+}
+
+/** Synthesizes once and starts one PostgreSQL for a file of tests. */
+export async function buildStage(): Promise<Stage> {
+  const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
+  const [postgres] = await Promise.all([startPostgres(), synthesize(cdkOut)]);
+  return {
+    cdkOut,
+    postgres,
+    scale: { rows: 2_000, unread: 60 },
+    async close() {
+      await postgres.stop();
+      rmSync(cdkOut, { recursive: true });
+    },
+  };
+}
