@@ -10,7 +10,7 @@ export interface AlarmTopicProps {
   readonly deployment: string;
   /** Each must confirm the subscription that SNS mails to it. @default none */
   readonly emails?: string[];
-  /** @default not encrypted: alarms name resources, and hold nothing of a message */
+  /** Its policy gets what CloudWatch needs, unless it is imported. @default not encrypted: alarms name resources, and hold nothing of a message */
   readonly encryptionKey?: IKey;
 }
 
@@ -40,6 +40,15 @@ export class AlarmTopic extends Construct {
             'aws:SourceArn': `arn:${partition}:cloudwatch:${region}:${account}:alarm:${deployment}-*`,
           },
         },
+      }),
+    );
+    encryptionKey?.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsReachTheTopic',
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
       }),
     );
     for (const email of emails) this.topic.addSubscription(new EmailSubscription(email));

@@ -15,21 +15,12 @@ export function createEncryptionKey(scope: Construct, id: string, deployment: st
 }
 
 /**
- * Lets the AWS services that produce into the deployment's queues, logs and topic use the key. Without these
- * they drop what they should deliver and show nothing of it.
+ * Lets the AWS services that produce into the deployment's queues and logs use the key. Without these they drop
+ * what they should deliver and show nothing of it.
  * Of no effect on an imported key, whose own policy must then say the same.
  */
 export function letServicesEncrypt(key: IKey, deployment: string): void {
   const { partition, region, account } = Stack.of(key);
-  key.addToResourcePolicy(
-    new PolicyStatement({
-      sid: 'AlarmsReachTheTopic',
-      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
-      actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
-      resources: ['*'],
-      conditions: { StringEquals: { 'aws:SourceAccount': account } },
-    }),
-  );
   key.addToResourcePolicy(
     new PolicyStatement({
       sid: 'RulesReachTheQueues',

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, type Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { checkConfiguration, type Deployment } from '../../lib/whatsapp/configuration.ts';
+import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
+import sample from '../../upkeep.config.ts';
+
+export const REPOSITORY = new URL('../../', import.meta.url).pathname;
+
+export interface Resource {
+  Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of any form, and the tests say what they expect of it.
+  Properties: Record<string, any>;
+  DeletionPolicy?: string;
+}
+
+/** An app whose functions are not bundled, for tests of what is around them. */
+export function appWithoutBundles(): App {
+  const outdir = mkdtempSync(join(tmpdir(), 'upkeep-cdk-'));
+  process.on('exit', () => rmSync(outdir, { recursive: true, force: true }));
+  return new App({ outdir, context: { 'aws:cdk:bundling-stacks': [] } });
+}
+
+/** The stack of a deployment of the sample, after a change to what was configured. */
+export function sampleStack(name: 'latam' | 'emea', change: Partial<Deployment> = {}): UpkeepStack {
+  const deployment = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY }).find(
+    (configured) => configured.name === name,
+  );
+  if (!deployment) throw new Error(`The sample has no deployment ${name}.`);
+  return new UpkeepStack(appWithoutBundles(), `upkeep-${name}`, { deployment: { ...deployment, ...change } });
+}
+
+export function resourcesOf(stack: Stack): Record<string, Resource> {
+  return Template.fromStack(stack).toJSON().Resources;
+}
+
+export function ofType(resources: Record<string, Resource>, type: string): [string, Resource][] {
+  return Object.entries(resources).filter(([, resource]) => resource.Type === type);
+}
+
+/**
+ * A value of a template as one text: `arn:aws:…` in place of a join, the resource's own name in place of a
+ * reference to it.
+ */
+export function textOf(value: unknown, resources: Record<string, Resource>): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return value.map((item) => textOf(item, resources)).join(', ');
+  if ('Ref' in value) return value.Ref === 'AWS::Partition' ? 'aws' : nameOf(String(value.Ref), resources);
+  if ('Fn::GetAtt' in value) {
+    const [id, attribute] = value['Fn::GetAtt'] as [string, string];
+    return attribute === 'Arn' ? nameOf(id, resources) : `${nameOf(id, resources)}.${attribute}`;
+  }
+  if ('Fn::Join' in value) {
+    const [separator, parts] = value['Fn::Join'] as [string, unknown[]];
+    return parts.map((part) => textOf(part, resources)).join(separator);
+  }
+  return JSON.stringify(value);
+}
+
+const NAME_PROPERTIES = ['FunctionName', 'QueueName', 'TopicName', 'LogGroupName', 'ScheduleGroupName'];
+
+function nameOf(id: string, resources: Record<string, Resource>): string {
+  const resource = resources[id];
+  if (!resource) return id;
+  if (resource.Type === 'AWS::Lambda::Alias')
+    return `${textOf(resource.Properties.FunctionName, resources)}:${resource.Properties.Name}`;
+  const property = NAME_PROPERTIES.find((name) => typeof resource.Properties[name] === 'string');
+  if (resource.Type === 'AWS::Events::EventBus') return `bus ${resource.Properties.Name}`;
+  return property ? resource.Properties[property] : id.replace(/[0-9A-F]{8}$/, '');
+}
