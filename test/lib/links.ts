@@ -194,7 +194,7 @@ function logGroups(resources: Resources): string[] {
     const name = group.LogGroupName;
     const encrypted = keyStatements(resources, keyId).some(
       (statement) =>
-        /^logs\.[a-z0-9-]+\.amazonaws\.com$/.test(String(statement.Principal?.Service)) &&
+        /^logs\.[\w:-]+\.amazonaws\.com$/.test(textOf(statement.Principal?.Service, resources)) &&
         ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:Describe*'].every(
           (action) => statement.Action.includes(action),
         ) &&

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+const REPOSITORY = new URL('../../', import.meta.url).pathname;
+
+/** Runs the CDK's command line as a user without credentials would, and without a network. */
+function synthesize(...args: string[]) {
+  return spawnSync('cdk', ['synth', '--quiet', ...args], {
+    cwd: REPOSITORY,
+    encoding: 'utf8',
+    env: {
+      PATH: process.env.PATH,
+      HOME: join(tmpdir(), 'nobody'),
+      CI: 'true',
+      // Where nothing listens.
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+      HTTP_PROXY: 'http://127.0.0.1:9',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+  });
+}
+
+let folder = '';
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'upkeep-app-'));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+describe('cdk synth of the sample', () => {
+  let output = '';
+  let errors = '';
+  before(() => {
+    output = join(folder, 'cdk.out');
+    const { status, stderr } = synthesize('--output', output);
+    errors = stderr;
+    assert.equal(status, 0, stderr);
+  });
+
+  it('makes a stack per deployment, without credentials and network', () => {
+    for (const stack of ['upkeep-latam', 'upkeep-emea'])
+      assert.ok(existsSync(join(output, `${stack}.template.json`)), errors);
+  });
+
+  it('has no finding of cdk-nag that is not acknowledged', () => {
+    assert.doesNotMatch(errors, /AwsSolutions/);
+    const template = readFileSync(join(output, 'upkeep-latam.template.json'), 'utf8');
+    assert.match(template, /"cdk_nag"/, 'cdk-nag, which writes the reasons into the template, did not run');
+  });
+
+  it('has a written reason beside each permission on everything', () => {
+    for (const stack of ['upkeep-latam', 'upkeep-emea']) {
+      const { Resources: resources } = JSON.parse(
+        readFileSync(join(output, `${stack}.template.json`), 'utf8'),
+      );
+      let onEverything = 0;
+      for (const [id, { Type: type, Properties: properties, Metadata: metadata }] of Object.entries<
+        // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of any form.
+        Record<string, any>
+      >(resources)) {
+        if (type !== 'AWS::IAM::Role' && type !== 'AWS::IAM::Policy') continue;
+        const documents = [
+          properties.PolicyDocument,
+          ...(properties.Policies ?? []).map((policy: { PolicyDocument: unknown }) => policy.PolicyDocument),
+        ];
+        const statements = documents.flatMap((document) => document?.Statement ?? []);
+        if (!statements.some(({ Resource }) => [Resource].flat().includes('*'))) continue;
+        onEverything += 1;
+        const reasons: { id: string; reason: string }[] = metadata?.cdk_nag?.rules_to_suppress ?? [];
+        const reason = reasons.find((rule) => rule.id.includes('IAM5[Resource::*]'))?.reason;
+        assert.ok(reason && reason.length > 40, `${stack} ${id}`);
+      }
+      assert.equal(onEverything, 1, 'only network interfaces of a function in a VPC');
+    }
+  });
+
+  it('deploys no metafile, and no source beside the map of it', () => {
+    const { files } = JSON.parse(readFileSync(join(output, 'upkeep-latam.assets.json'), 'utf8'));
+    for (const { source } of Object.values<{ source: { path: string } }>(files)) {
+      if (!source.path.startsWith('asset.')) continue;
+      const map = JSON.parse(readFileSync(join(output, source.path, 'index.mjs.map'), 'utf8'));
+      assert.equal(map.sourcesContent, undefined);
+      assert.ok(!existsSync(join(output, source.path, 'index.meta.json')));
+      for (const path of map.sources) assert.doesNotMatch(path, /^\//, 'a path of this machine');
+    }
+  });
+});
+
+describe('cdk synth of a mistaken configuration', () => {
+  it('tells all mistakes, fails, and synthesizes nothing', () => {
+    const config = join(folder, 'mistaken.config.ts');
+    writeFileSync(
+      config,
+      `import sample from '${REPOSITORY}upkeep.config.ts';
+      const [latam, emea] = structuredClone(sample.deployments);
+      export default { deployments: [{ ...latam, timeZone: 'Nowhere' }, { ...emea, regin: 'eu-west-1' }] };`,
+    );
+    const output = join(folder, 'mistaken.out');
+    const { status, stderr } = synthesize('--output', output, '-c', `config=${config}`);
+    assert.notEqual(status, 0);
+    assert.match(stderr, /mistaken\.config\.ts has \d mistakes:/);
+    assert.match(stderr, /- deployments\[0\]\.timeZone is "Nowhere"; it must be an IANA time zone/);
+    assert.match(stderr, /- deployments\[1\]\.regin is not a known field; did you mean "region"\?/);
+    assert.ok(!existsSync(join(output, 'manifest.json')));
+  });
+});

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Duration, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { entryFile } from '../../lib/entry-file.ts';
+import { hoursUntilMissed, Upkeep, UpkeepJob, type UpkeepJobProps } from '../../lib/index.ts';
+import { brokenLinks } from './links.ts';
+import { appWithoutBundles, ofType, resourcesOf } from './template.ts';
+
+/** A stack of somebody else's app, of no account and region, with nothing of WhatsApp in it. */
+function foreignStack(
+  props: Partial<UpkeepJobProps> = {},
+  shared: (stack: Stack) => Partial<ConstructorParameters<typeof Upkeep>[2]> = () => ({}),
+) {
+  const stack = new Stack(appWithoutBundles(), 'Shop');
+  const upkeep = new Upkeep(stack, 'Upkeep', {
+    deployment: 'shop',
+    timeZone: 'Europe/Paris',
+    window: { from: '01:00', to: '05:00' },
+    ...shared(stack),
+  });
+  const job = new UpkeepJob(stack, 'Reindex', {
+    upkeep,
+    job: 'reindex',
+    description: 'Rebuilds the search index',
+    // Any durable function will do for the template.
+    entry: entryFile('message-gc'),
+    settings: { index: 'articles' },
+    schedule: { at: '03:00' },
+    timeLimit: Duration.minutes(90),
+    ...props,
+  });
+  return { stack, upkeep, job };
+}
+
+describe('a job in an app of somebody else', () => {
+  it('is a durable function of its own name, with its settings, and runs exactly at its time', () => {
+    const template = Template.fromStack(foreignStack().stack);
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      FunctionName: 'shop-reindex',
+      Environment: { Variables: { UPKEEP_SETTINGS: '{"index":"articles"}' } },
+      DurableConfig: { ExecutionTimeout: 105 * 60, RetentionPeriodInDays: 30 },
+      VpcConfig: Match.absent(),
+    });
+    template.hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'cron(0 3 * * ? *)',
+      ScheduleExpressionTimezone: 'Europe/Paris',
+      FlexibleTimeWindow: { Mode: 'OFF' },
+    });
+  });
+
+  it('has all its links where account and region are not known', () => {
+    assert.deepEqual(brokenLinks(resourcesOf(foreignStack().stack)), []);
+  });
+
+  it('has all its links with a key and a topic of that app, whose policies it completes', () => {
+    const { stack } = foreignStack({}, (scope) => {
+      const encryptionKey = new Key(scope, 'Key');
+      return { encryptionKey };
+    });
+    assert.deepEqual(brokenLinks(resourcesOf(stack)), []);
+  });
+
+  it('sends its alarms to a topic that it is given, and makes none', () => {
+    const { stack } = foreignStack({}, (scope) => ({
+      topic: Topic.fromTopicArn(scope, 'Given', 'arn:aws:sns:eu-west-3:111111111111:pager'),
+    }));
+    const resources = resourcesOf(stack);
+    assert.deepEqual(ofType(resources, 'AWS::SNS::Topic'), []);
+    for (const [, { Properties: alarm }] of ofType(resources, 'AWS::CloudWatch::Alarm'))
+      assert.deepEqual(alarm.AlarmActions, ['arn:aws:sns:eu-west-3:111111111111:pager']);
+  });
+
+  it('asks for no rights to network interfaces outside a VPC, and for them in one', () => {
+    assert.doesNotMatch(JSON.stringify(resourcesOf(foreignStack().stack)), /ec2:/);
+    const stack = new Stack(appWithoutBundles(), 'Net');
+    const network = {
+      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+        vpcId: 'vpc-0a1b2c3d4e5f60001',
+        availabilityZones: ['eu-west-3a'],
+      }),
+      subnets: [Subnet.fromSubnetId(stack, 'Subnet', 'subnet-0a1b2c3d4e5f60001')],
+      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-0a1b2c3d4e5f60001')],
+    };
+    const { stack: inVpc } = foreignStack({ network });
+    assert.match(JSON.stringify(resourcesOf(inVpc)), /ec2:CreateNetworkInterface/);
+  });
+
+  it('knows the jobs that it must not meet, and start-run may look for them', () => {
+    const { stack, upkeep } = foreignStack();
+    new UpkeepJob(stack, 'Vacuum', {
+      upkeep,
+      job: 'vacuum',
+      description: 'Vacuums',
+      entry: entryFile('message-gc'),
+      settings: {},
+      schedule: { at: '04:00', flexibleWindow: Duration.minutes(10) },
+      timeLimit: Duration.minutes(30),
+      conflictsWith: ['reindex'],
+    });
+    const text = JSON.stringify(resourcesOf(stack));
+    assert.match(text, /\\"conflictsWith\\":\[\\"reindex\\"\]/);
+    for (const job of ['reindex', 'vacuum'])
+      assert.match(text, new RegExp(`FindRunsOf${job}`), `start-run cannot find runs of ${job}`);
+  });
+
+  it('offers its metrics, of its own dimensions', () => {
+    const { stack, job } = foreignStack();
+    const names = [
+      job.metricRunsSucceeded(),
+      job.metricRunsPartial(),
+      job.metricRunsFailed(),
+      job.metricRunsSkipped(),
+      job.metricRunsLost(),
+      job.metricRunSeconds(),
+      job.metric('PagesIndexed', { statistic: 'Average' }),
+    ].map((metric) => {
+      assert.deepEqual(stack.resolve(metric.dimensions), { deployment: 'shop', job: 'reindex' });
+      assert.equal(metric.namespace, 'Upkeep');
+      return `${metric.metricName} ${metric.statistic}`;
+    });
+    assert.deepEqual(names, [
+      'RunsSucceeded Sum',
+      'RunsPartial Sum',
+      'RunsFailed Sum',
+      'RunsSkipped Sum',
+      'RunsLost Sum',
+      'RunSeconds Maximum',
+      'PagesIndexed Average',
+    ]);
+  });
+});
+
+describe('the alarm on a missing success', () => {
+  /** [flexible minutes, minutes of late start, time limit in minutes, hours] */
+  for (const [flexible, delay, limit, hours] of [
+    [0, 0, 0, 26],
+    [0, 0, 60, 27],
+    [15, 60, 120, 30],
+    [60, 60, 240, 32],
+    [1, 0, 60, 28],
+  ] as const)
+    it(`waits ${hours} hours for ${flexible} flexible minutes, ${delay} of late start and a limit of ${limit}`, () => {
+      const waited = hoursUntilMissed({
+        flexibleWindow: Duration.minutes(flexible),
+        startDelay: Duration.minutes(delay),
+        timeLimit: Duration.minutes(limit),
+      });
+      assert.equal(waited, hours);
+    });
+
+  it('never rings while all is well, on whatever minute of the hour two successes fall', () => {
+    const [flexible, delay, limit] = [15, 60, 120];
+    const hours = hoursUntilMissed({
+      flexibleWindow: Duration.minutes(flexible),
+      startDelay: Duration.minutes(delay),
+      timeLimit: Duration.minutes(limit),
+    });
+    const latestGap = 25 * 60 + flexible + delay + limit;
+    for (let minute = 0; minute < 60; minute++) {
+      const firstHour = 0;
+      const nextHour = Math.floor((minute + latestGap) / 60);
+      // The whole hours between them, in which no point lies, are fewer than the alarm wants to see empty.
+      assert.ok(nextHour - firstHour - 1 < hours, `at minute ${minute}`);
+    }
+  });
+});
