@@ -29,5 +29,6 @@ export {
   type UpkeepConfiguration,
 } from './whatsapp/configuration.ts';
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
+export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';

@@ -75,6 +75,10 @@ export function alarmOnMissing(
   props: UpkeepAlarmProps & { metric: Metric; daily: DailySuccess },
 ): Alarm {
   const hours = hoursUntilMissed(props.daily);
+  if (hours * 60 > MAXIMUM_WARM_UP_MINUTES)
+    throw new Error(
+      `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WARM_UP_MINUTES / 60}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
+    );
   const period = Duration.hours(1);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
@@ -90,7 +94,7 @@ export function alarmOnMissing(
   });
   // The construct has no property for it yet.
   (alarm.node.defaultChild as CfnAlarm).warmUpConfiguration = {
-    warmUpPeriodDurationInMinutes: Math.min(hours * 60, MAXIMUM_WARM_UP_MINUTES),
+    warmUpPeriodDurationInMinutes: hours * 60,
     onlyStartEvaluatingAfterWarmUpPeriodEnds: true,
   };
   return alarm;

@@ -13,6 +13,8 @@ import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
 
 /** The metric by which report-lost-run counts a run that died. */
 const LOST_METRIC = 'RunsLost';
+/** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
+const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
 const GRACE = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
@@ -62,6 +64,10 @@ export class UpkeepJob extends Construct {
     const { upkeep, job, schedule, timeLimit, conflictsWith = [], network } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
+    if (!JOB_NAME.test(job))
+      throw new Error(
+        `${this.node.path}: the job's name is "${job}"; it must be a lower-case letter, then at most 21 lower-case letters, digits and hyphens.`,
+      );
     this.upkeep = upkeep;
     this.job = job;
 

@@ -3,6 +3,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm-topic.ts';
+import { DEPLOYMENT_NAME } from './deployment-name.ts';
 import { letServicesEncrypt } from './encryption.ts';
 import { ReportLostRun } from './report-lost-run.ts';
 import { StartRun } from './start-run.ts';
@@ -46,6 +47,10 @@ export class Upkeep extends Construct {
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id);
     const { deployment, timeZone, window, encryptionKey, logRetention } = props;
+    if (!DEPLOYMENT_NAME.test(deployment))
+      throw new Error(
+        `${this.node.path}: the deployment's name is "${deployment}"; it must be a lower-case letter, then at most 23 lower-case letters, digits and hyphens.`,
+      );
     this.deployment = deployment;
     this.encryptionKey = encryptionKey;
     this.logRetention = logRetention;

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { configurationSchema } from './configuration-schema.ts';
 import { DURABLE_REGIONS } from './durable-regions.ts';
+import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import { isArraySchema, isObjectSchema, textOf, unwrappedOptional, valueText } from './mistakes.ts';
 
 /** docs/configuration.md, made from the schema. `node lib/whatsapp/configuration-document.ts` writes it. */
@@ -31,6 +32,18 @@ export function configurationDocument(): string {
     "- Subnets lie in different availability zones of the deployment's region.",
     "- The secret lies in the deployment's account and region, topics and keys in its region.",
     '- The certificate file can be read, holds certificates that have not ended and no private key.',
+    '',
+    '## Ways to AWS from the VPC',
+    '',
+    'The functions that stand in the VPC call these services of AWS. Each needs a way there: a NAT gateway, an',
+    "interface endpoint `com.amazonaws.REGION.SERVICE` with private DNS that lets the functions' security groups in",
+    'on port 443, or `endpoints: "create"`, which makes exactly these.',
+    '',
+    '| Job | Services |',
+    '|---|---|',
+    ...Object.entries(ENDPOINT_SERVICES).map(([job, services]) => `| ${job} | ${services.join(', ')} |`),
+    '',
+    'start-run and report-lost-run stand outside the VPC. Logs and metrics need no endpoint.',
     '',
     '## Encryption',
     '',

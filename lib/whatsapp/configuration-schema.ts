@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { DEPLOYMENT_NAME } from '../deployment-name.ts';
 
 /** What the documentation and the messages say of a field. */
 export interface FieldText {
@@ -87,7 +88,7 @@ const messageGcSchema = field(
         flexibleMinutes: v.optional(
           wholeNumber(
             0,
-            1440,
+            360,
             'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
           ),
           15,
@@ -99,8 +100,8 @@ const messageGcSchema = field(
     timeLimitMinutes: v.optional(
       wholeNumber(
         30,
-        1440,
-        'How long a run may take. Not longer than the downtime window; at the end of the window a run ends in any case.',
+        720,
+        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
       ),
       120,
     ),
@@ -228,7 +229,7 @@ const webAppSchema = field(
 
 const deploymentSchema = v.strictObject({
   name: pattern(
-    /^[a-z][a-z0-9-]{0,23}$/,
+    DEPLOYMENT_NAME,
     'a lower-case letter, then at most 23 lower-case letters, digits and hyphens',
     'Begins the name of everything made for the deployment. Unique in the file, for names of runs are unique in an account and region.',
   ),

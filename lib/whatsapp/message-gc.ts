@@ -3,7 +3,6 @@ import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import type { MessageGcSettings, WebAppSettings } from '../../functions/message-gc/contract.ts';
 import { entryFile } from '../entry-file.ts';
-import type { EndpointService } from '../interface-endpoints.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
@@ -24,7 +23,7 @@ export interface MessageGcProps {
   readonly webApp: WebAppSettings;
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly secretKeyArn?: string;
-  /** From where WebApp can be reached, and AWS's interfaces: see {@link MessageGc.ENDPOINT_SERVICES}. */
+  /** From where WebApp can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
   readonly network: FunctionNetwork;
   readonly schedule: DailySchedule;
   readonly timeLimit: Duration;
@@ -40,14 +39,6 @@ export interface MessageGcProps {
 
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
-  /** What the job calls from inside the VPC. */
-  static readonly ENDPOINT_SERVICES: readonly EndpointService[] = [
-    'events',
-    'lambda',
-    'secretsmanager',
-    'sqs',
-  ];
-
   readonly job: UpkeepJob;
 
   constructor(scope: Construct, id: string, props: MessageGcProps) {

@@ -8,6 +8,7 @@ import { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
 import type { Deployment } from './configuration-checks.ts';
+import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import { MessageGc } from './message-gc.ts';
 
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
@@ -54,7 +55,7 @@ export class UpkeepStack extends Stack {
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
-        services: [...(messageGc ? MessageGc.ENDPOINT_SERVICES : [])],
+        services: [...(messageGc ? ENDPOINT_SERVICES['message-gc'] : [])],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
           SecurityGroup.fromSecurityGroupId(this, securityGroupId, securityGroupId, { mutable: false }),
         ),

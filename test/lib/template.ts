@@ -16,11 +16,12 @@ export interface Resource {
   DeletionPolicy?: string;
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'upkeep-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
 /** An app whose functions are not bundled, for tests of what is around them. */
 export function appWithoutBundles(): App {
-  const outdir = mkdtempSync(join(tmpdir(), 'upkeep-cdk-'));
-  process.on('exit', () => rmSync(outdir, { recursive: true, force: true }));
-  return new App({ outdir, context: { 'aws:cdk:bundling-stacks': [] } });
+  return new App({ outdir: mkdtempSync(join(folder, 'cdk-')), context: { 'aws:cdk:bundling-stacks': [] } });
 }
 
 /** The stack of a deployment of the sample, after a change to what was configured. */

@@ -107,6 +107,21 @@ describe('a job in an app of somebody else', () => {
       assert.match(text, new RegExp(`FindRunsOf${job}`), `start-run cannot find runs of ${job}`);
   });
 
+  it('refuses names of which no name of a run can be made, and limits that its alarm cannot wait for', () => {
+    assert.throws(
+      () => foreignStack({ job: 'a-job-with-far-too-long-a-name' }),
+      /Shop\/Reindex: the job's name is "a-job-with-far-too-long-a-name"; it must be a lower-case letter/,
+    );
+    assert.throws(
+      () => foreignStack({}, () => ({ deployment: 'Shop_1' })),
+      /Shop\/Upkeep: the deployment's name is "Shop_1"; it must be a lower-case letter/,
+    );
+    assert.throws(
+      () => foreignStack({ timeLimit: Duration.hours(24) }),
+      /The alarm shop-reindex-missed would wait 51 hours for a success; CloudWatch lets a new alarm wait 48/,
+    );
+  });
+
   it('offers its metrics, of its own dimensions', () => {
     const { stack, job } = foreignStack();
     const names = [

@@ -7,6 +7,7 @@ import { generate } from 'selfsigned';
 import {
   ConfigurationError,
   checkConfiguration,
+  defineUpkeep,
   loadConfiguration,
 } from '../../../lib/whatsapp/configuration.ts';
 import sample from '../../../upkeep.config.ts';
@@ -317,6 +318,14 @@ describe('a configuration', () => {
     it(`that is ${JSON.stringify(wrong)} is refused, not stumbled over`, () => {
       assert.notDeepEqual(mistakesOf(wrong), []);
     });
+
+  it('is typed, so that an editor shows a mistake before the CDK does', () => {
+    defineUpkeep({
+      // @ts-expect-error the field is not known
+      deployment: [],
+      deployments: [],
+    });
+  });
 
   it('has its defaults filled in, and the general notifications', () => {
     const [latam] = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { App } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import type { Deployment } from '../../../lib/whatsapp/configuration.ts';
-import { MessageGc } from '../../../lib/whatsapp/message-gc.ts';
+import { ENDPOINT_SERVICES } from '../../../lib/whatsapp/endpoint-services.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import { ofType, type Resource, resourcesOf, sampleStack, textOf } from '../template.ts';
 
@@ -285,7 +286,7 @@ describe('a deployment’s stack', () => {
     });
     assert.deepEqual(
       services.sort(),
-      MessageGc.ENDPOINT_SERVICES.map((service) => `com.amazonaws.eu-central-1.${service}`).sort(),
+      ENDPOINT_SERVICES['message-gc'].map((service) => `com.amazonaws.eu-central-1.${service}`).sort(),
     );
     assert.deepEqual(ofType(latamResources, 'AWS::EC2::VPCEndpoint'), []);
   });
@@ -344,9 +345,9 @@ describe('a deployment’s stack', () => {
   });
 
   it('looks nothing up', () => {
-    assert.deepEqual(latam.node.root.node.tryGetContext('aws:cdk:enable-path-metadata'), undefined);
-    const assembly = latam.node.root as import('aws-cdk-lib').App;
-    assert.deepEqual(assembly.synth().manifest.missing ?? [], []);
+    const app = App.of(latam);
+    assert.ok(App.isApp(app));
+    assert.deepEqual(app.synth().manifest.missing ?? [], []);
   });
 });
 
