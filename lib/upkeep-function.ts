@@ -79,6 +79,8 @@ export class UpkeepFunction extends Construct {
       ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
     });
     this.role = this.createRole(props);
+    // Lambda reads the environment in the role's name.
+    if (props.encryptionKey) this.allowDecrypt(props.encryptionKey);
     this.function = new LambdaFunction(this, 'Function', {
       functionName: props.functionName,
       description: props.description,
@@ -127,6 +129,11 @@ export class UpkeepFunction extends Construct {
     );
   }
 
+  /** Lets the function read what a key encrypts. Saying it twice adds nothing. */
+  allowDecrypt(key: IKey): void {
+    this.allow('Decrypt', ['kms:Decrypt'], [key.keyArn]);
+  }
+
   private createRole(props: UpkeepFunctionProps): Role {
     const role = new Role(this, 'Role', {
       description: `What ${props.functionName} may do`,
@@ -161,21 +168,16 @@ export class UpkeepFunction extends Construct {
           "A run keeps its state under the function's version that it began with, one more after each deploy.",
       });
     }
-    if (props.encryptionKey)
-      role.addToPolicy(
-        new PolicyStatement({
-          sid: 'ReadOwnEnvironment',
-          actions: ['kms:Decrypt'],
-          resources: [props.encryptionKey.keyArn],
-        }),
-      );
     return role;
   }
 
   private deadLetters({ durable, deadLetterQueue }: UpkeepFunctionProps) {
     if (!deadLetterQueue) return {};
     const key = deadLetterQueue.encryptionMasterKey;
-    if (key) this.allow('EncryptForDeadLetterQueue', ['kms:Decrypt', 'kms:GenerateDataKey'], [key.keyArn]);
+    if (key) {
+      this.allowDecrypt(key);
+      this.allow('EncryptForDeadLetterQueue', ['kms:GenerateDataKey'], [key.keyArn]);
+    }
     // A durable execution that fails, times out or is stopped sends its event to the dead-letter queue only,
     // not to a destination (Lambda's developer guide, durable functions, best practices).
     // The construct adds the permission to send.

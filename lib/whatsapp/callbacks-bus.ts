@@ -128,7 +128,7 @@ export class CallbacksBus extends Construct {
       [queue.queueArn],
     );
     const { encryptionKey } = this.props;
-    if (encryptionKey) upkeepFunction.allow('DecryptQueues', ['kms:Decrypt'], [encryptionKey.keyArn]);
+    if (encryptionKey) upkeepFunction.allowDecrypt(encryptionKey);
   }
 
   /** The policy that the webhook's role needs, where it is not among the senders. */

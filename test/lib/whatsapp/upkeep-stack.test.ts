@@ -90,12 +90,11 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/emea-message-gc',
       'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:eu-central-1:222222222222:function:emea-message-gc:*',
       'allow kms:Decrypt on Key',
-      'allow kms:Decrypt, kms:GenerateDataKey on Key',
+      'allow kms:GenerateDataKey on Key',
       'allow sqs:SendMessage on emea-message-gc-dead-letters',
       'allow events:PutEvents on arn:aws:events:eu-central-1:222222222222:event-bus/default if StringEquals events:source upkeep',
       'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6',
       'allow sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:ReceiveMessage on emea-gc-notifications',
-      'allow kms:Decrypt on Key',
     ],
   ],
   [
