@@ -95,7 +95,11 @@ export class Container {
    *
    * @throws Error with the words of the agent if there is no such program
    */
-  startInTerminal(argv: string[], onOutput: (bytes: Buffer) => void): Terminal {
+  startInTerminal(
+    argv: string[],
+    onOutput: (bytes: Buffer) => void,
+    environment: Record<string, string> = {},
+  ): Terminal {
     if (this.#isStopped) throw new Error(`The container ${this.name} has stopped.`);
     const [program = ''] = argv;
     if (!this.#findProgram(program)) {
@@ -104,13 +108,28 @@ export class Container {
     const terminal = startInTerminal({
       entrance: this.#entrance(),
       argv: this.isolation === 'namespaces' ? argv : argv.map((word) => this.#rewrite(word)),
-      environment: { PATH: SEARCH_PATH, HOME: '/root', ...this.#environment },
+      environment: { PATH: SEARCH_PATH, HOME: '/root', ...this.#environment, ...environment },
       workingFolder: '/',
       onOutput,
     });
     this.#terminals.add(terminal);
     void terminal.closed.then(() => this.#terminals.delete(terminal));
     return terminal;
+  }
+
+  /**
+   * Runs a script in it to its end, as `docker exec` would.
+   *
+   * @returns what it printed
+   */
+  async run(script: string): Promise<string> {
+    let output = '';
+    const terminal = this.startInTerminal(['sh', '-c', script], (bytes) => {
+      output += bytes.toString();
+    });
+    terminal.resume();
+    await terminal.closed;
+    return output.replaceAll('\r\n', '\n');
   }
 
   /** Stops it as a crash or SIGKILL does: at once, with everything that runs in it. */

@@ -49,12 +49,11 @@ export function startInTerminal({
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   let child: ChildProcess;
   try {
-    const [program = '', ...rest] = [...entrance, 'setsid', '--ctty', ...argv];
-    child = spawn(program, rest, {
-      cwd: workingFolder,
-      env: { TERM: 'xterm-256color', LANG: 'C.UTF-8', ...environment },
-      stdio: [end, end, end],
-    });
+    // `env` keeps this machine's environment out, and leads on by the search path of the container's own.
+    const variables = { TERM: 'xterm-256color', LANG: 'C.UTF-8', ...environment };
+    const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+    const [program = '', ...rest] = [...entrance, 'setsid', '--ctty', 'env', '-i', ...settings, ...argv];
+    child = spawn(program, rest, { cwd: workingFolder, stdio: [end, end, end] });
   } catch (error) {
     stream.destroy();
     throw error;

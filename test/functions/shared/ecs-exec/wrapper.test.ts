@@ -1,0 +1,416 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  chownSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  Conversation,
+  type Question,
+  type RunState,
+} from '../../../../functions/shared/ecs-exec/conversation.ts';
+import { InvalidCommandError } from '../../../../functions/shared/ecs-exec/errors.ts';
+import { quote, type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
+import { splitCommand } from '../../../../rehearsal/aws/session-manager-shlex.ts';
+import { bestIsolation, Container } from '../../../../rehearsal/containers/container.ts';
+import type { Terminal } from '../../../../rehearsal/containers/terminal.ts';
+import { findBusybox, NO_BUSYBOX } from './busybox.ts';
+
+const busybox = findBusybox();
+
+/** Shells that the wrapper must run in, started by their own paths so that none needs a search path. */
+const SHELLS: { name: string; shell: string[]; skip: string | false }[] = [
+  { name: 'bash', shell: ['/bin/bash'], skip: !existsSync('/bin/bash') && 'there is no /bin/bash here' },
+  { name: 'dash', shell: ['/bin/dash'], skip: !existsSync('/bin/dash') && 'there is no /bin/dash here' },
+  {
+    name: 'busybox ash',
+    shell: ['/usr/local/bin/busybox', 'ash'],
+    skip: busybox === undefined && NO_BUSYBOX,
+  },
+];
+
+/** What an attacker might smuggle into an argument. */
+const ATTACKS = [
+  '',
+  ' ',
+  "'; touch /tmp/owned; '",
+  '"$(touch /tmp/owned)"',
+  '`touch /tmp/owned`',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is meant for a shell
+  '$HOME ${HOME} $$ $! $?',
+  '\\',
+  "\\'",
+  "'\\''",
+  "''''",
+  '{{ssm:secret}} {{{ }}',
+  '-n',
+  '--',
+  '-c',
+  '#comment',
+  'a\nb\n\nc\n',
+  'tab\there',
+  '\r\n',
+  '* ? [a-z] ~',
+  '&& || ; | & > < >> << EOF',
+  '!history !!',
+  'größe ✓ 日本 🙂 \u2028 \u00a0',
+  '\u001b[31mred\u0007\u0008',
+  '%s %d %n \\n',
+  'exit 0\n)',
+];
+
+for (const { name, shell, skip } of SHELLS) {
+  describe(`the wrapper in ${name}`, { skip }, () => {
+    let container: Container;
+    before(async () => {
+      container = await containerWith(busybox);
+    });
+    after(() => container.remove());
+    const attend = (options: Omit<WrapperOptions, 'shell'>) =>
+      new Attended(container, wrap({ shell, ...options }));
+
+    for (const [what, command, exitCode] of [
+      ['success', ['true'], 0],
+      ["a script's own code", { script: 'exit 3' }, 3],
+      ['the highest code', { script: 'exit 255' }, 255],
+      ['a signal', { script: 'kill -9 $$' }, 137],
+      ['a program that does not exist', ['/nowhere/to/be/found'], 127],
+      ['a file that is no program', ['/etc/passwd'], 126],
+    ] as const) {
+      it(`states the exit code of ${what}`, async () => {
+        const run = attend({
+          runId: `code-${exitCode}`,
+          command: Array.isArray(command) ? [...command] : (command as { script: string }),
+        });
+        assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode });
+        await run.forget();
+      });
+    }
+
+    it('passes every argument of an attacker unharmed', async () => {
+      const run = attend({ runId: 'attack', command: ['printf', '<%s>\\n', ...ATTACKS], transport: 'bytes' });
+      assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
+      assert.equal(run.output, ATTACKS.map((argument) => `<${argument}>\n`).join(''));
+      assert.ok(!existsSync(container.path('/tmp/owned')));
+      await run.forget();
+    });
+
+    it('gives output as the command wrote it: carriage returns, tabs, no line end', async () => {
+      const run = attend({ runId: 'as-written', command: ['printf', 'a\\r\\nb\\rc\\n\\n\\td\\r\\r\\n'] });
+      await run.toItsEnd();
+      assert.equal(run.output, 'a\r\nb\rc\n\n\td\r\r\n');
+      await run.forget();
+    });
+
+    it('cannot be told a state by the output', async () => {
+      // Its own command line, and the answers of the past, are all that output could know.
+      const script = `tr '\\0' '\\n' </proc/$PPID/cmdline; echo; echo ${'0'.repeat(32)}:exit 0; echo :exit 0; exit 9`;
+      const run = attend({ runId: 'forger', command: { script } });
+      assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 9 });
+      assert.match(run.output, /:exit 0\n$/);
+      await run.forget();
+    });
+
+    it('starts a run once, however many start it at the same time, and all follow the same output', async () => {
+      const command = { script: 'echo started >>/tmp/starts; echo output; sleep 0.3; exit 7' };
+      const runs = Array.from({ length: 4 }, () => attend({ runId: 'once', command }));
+      for (const run of runs) {
+        assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 7 });
+        assert.equal(run.output, 'output\n');
+      }
+      assert.equal(readFileSync(container.path('/tmp/starts'), 'utf8'), 'started\n');
+      await runs[0]?.forget();
+      for (const run of runs.slice(1)) await run.ask('leave');
+    });
+
+    it('keeps the status of a run whose connection is cut at any stage', async () => {
+      for (const [i, milliseconds] of [0, 2, 5, 10, 20, 40, 80, 200].entries()) {
+        for (const how of ['hang-up', 'kill'] as const) {
+          const runId = `cut-${i}-${how}`;
+          const command = { script: `echo ${runId} >>/tmp/cuts; sleep 0.05; echo done; exit 5` };
+          const first = attend({ runId, command });
+          await sleep(milliseconds);
+          first.cut(how);
+          const second = attend({ runId, command });
+          assert.deepEqual(await second.toItsEnd(), { run: 'exited', exitCode: 5 });
+          assert.equal(second.output, 'done\n');
+          await second.forget();
+        }
+      }
+      const runs = readFileSync(container.path('/tmp/cuts'), 'utf8').trim().split('\n');
+      assert.equal(new Set(runs).size, runs.length, 'a run was started twice');
+      assert.equal(runs.length, 16);
+    });
+
+    it('lets no hang-up reach the command', async () => {
+      const run = attend({
+        runId: 'survivor',
+        command: { script: 'sleep 0.3; kill -HUP $$; echo alive; exit 4' },
+      });
+      assert.deepEqual(await run.ask('state'), { run: 'running' });
+      run.cut('hang-up');
+      const later = attend({ runId: 'survivor' });
+      assert.deepEqual(await later.toItsEnd(), { run: 'exited', exitCode: 4 });
+      assert.equal(later.output, 'alive\n');
+      await later.forget();
+    });
+
+    it('stops a command and what it started by TERM, and one that will not hear by KILL', async () => {
+      const willing = attend({ runId: 'willing', command: { script: 'sleep 300 & sleep 300; echo never' } });
+      await willing.until('running');
+      await willing.ask('TERM');
+      assert.deepEqual(await willing.toItsEnd(), { run: 'exited', exitCode: 143 });
+      await willing.forget();
+      const deaf = attend({ runId: 'deaf', command: { script: 'trap "" TERM; sleep 300; sleep 300' } });
+      await deaf.until('running');
+      await sleep(100);
+      await deaf.ask('TERM');
+      assert.deepEqual(await deaf.ask('state'), { run: 'running' });
+      await deaf.ask('KILL');
+      await deaf.until('died');
+      await deaf.forget();
+    });
+
+    it('knows no run that was not started or is forgotten, and leaves no file', async () => {
+      const run = attend({ runId: 'never' });
+      assert.deepEqual(await run.ask('more'), { run: 'absent' });
+      assert.deepEqual(await run.ask('forget'), { run: 'absent' });
+      assert.deepEqual(filesOfRuns(container), []);
+    });
+
+    it('does not forget a run that goes on', async () => {
+      const run = attend({ runId: 'busy', command: ['sleep', '0.3'] });
+      await run.until('running');
+      assert.deepEqual(await run.ask('forget'), { run: 'running' });
+      const again = attend({ runId: 'busy' });
+      await again.toItsEnd();
+      await again.forget();
+    });
+
+    it('goes to the next folder where one cannot be written, or is full', async (context) => {
+      if (container.isolation !== 'namespaces') return context.skip('a full disk needs a mount of its own');
+      await container.run(
+        'mkdir -p /mnt/full && mount -t tmpfs -o size=4k tmpfs /mnt/full && head -c 9999 /dev/zero >/mnt/full/x; true',
+      );
+      const run = attend({
+        runId: 'full',
+        command: ['echo', 'hi'],
+        folders: ['/nowhere', '/mnt/full', '/dev/shm'],
+      });
+      assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
+      assert.equal(run.output, 'hi\n');
+      assert.equal(readdirSync(container.path('/dev/shm')).length, 3);
+      await run.forget();
+      assert.deepEqual(readdirSync(container.path('/dev/shm')), []);
+    });
+
+    it('is not taken in by a lock that another user planted', async (context) => {
+      if (process.getuid?.() !== 0) return context.skip('only root can give a file to another user');
+      const planted = container.path('/tmp/ecs-exec-planted.lock');
+      writeFileSync(planted, '1 1\n');
+      writeFileSync(container.path('/tmp/ecs-exec-planted.status'), 'exit 0\n');
+      chownSync(planted, 65_534, 65_534);
+      const run = attend({ runId: 'planted', folders: ['/tmp', '/var/tmp'] });
+      assert.deepEqual(await run.ask('more'), { run: 'absent' });
+      await run.ask('leave');
+    });
+
+    it('needs no other program, but cannot remove its files then', async () => {
+      const run = new Attended(
+        container,
+        wrap({ shell, runId: 'alone', command: ['/usr/bin/printf', 'a\\nb\\n\\303\\244c'] }),
+        '/nowhere',
+      );
+      assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
+      assert.equal(run.output, 'a\nb\näc');
+      await run.forget();
+      const left = filesOfRuns(container);
+      assert.ok(left.every((file) => readFileSync(join(container.path('/run'), file)).length === 0));
+      await container.run('rm -f /run/ecs-exec-*');
+    });
+
+    for (const [encoder, links] of [
+      ['base64', { base64: '/usr/bin/base64' }],
+      ['od', { od: '/usr/bin/od' }],
+      ["busybox's own", { busybox: '/usr/local/bin/busybox' }],
+    ] as const) {
+      it(`gives bytes exactly by ${encoder}`, async (context) => {
+        if (encoder === "busybox's own" && busybox === undefined) return context.skip(NO_BUSYBOX);
+        const folder = `/tmp/only-${encoder.replace(/\W/g, '')}`;
+        const [[program, path] = ['', '']] = Object.entries(links);
+        await container.run(`mkdir -p ${folder} && ln -sf ${path} ${folder}/${program}`);
+        const every = Array.from({ length: 256 }, (_, byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(
+          '',
+        );
+        const run = new Attended(
+          container,
+          wrap({
+            shell,
+            runId: 'bytes',
+            command: ['/usr/bin/printf', `${every}\\357\\277\\275\\342\\202`],
+            transport: 'bytes',
+          }),
+          folder,
+        );
+        assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
+        const bytes = Buffer.concat([
+          Buffer.from(Array.from({ length: 256 }, (_, i) => i)),
+          Buffer.from('efbfbde282', 'hex'),
+        ]);
+        assert.deepEqual(run.bytes, bytes);
+        await run.forget();
+        await container.run('rm -f /run/ecs-exec-*');
+      });
+    }
+
+    it('starts nothing if bytes are wanted and nothing could encode them', async (context) => {
+      if (name === 'busybox ash')
+        return context.skip('busybox ash may find its own base64 without a search path');
+      const run = new Attended(
+        container,
+        wrap({ shell, runId: 'no-encoder', command: ['/usr/bin/touch', '/tmp/started'], transport: 'bytes' }),
+        '/nowhere',
+      );
+      assert.deepEqual(await run.ask('more'), { run: 'no-encoder' });
+      await run.ask('leave');
+      assert.ok(!existsSync(container.path('/tmp/started')));
+    });
+  });
+}
+
+describe("the wrapper's command line", () => {
+  it('says any words so that the agent and a shell take them literally, and no parameter of SSM', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 60 })), (words) => {
+        const usable = words.filter((word) => !word.includes('\0'));
+        const line = usable.map(quote).join(' ');
+        assert.deepEqual(splitCommand(line), usable);
+        assert.ok(!line.includes('{{'));
+      }),
+    );
+  });
+
+  it('carries any arguments through the agent, the shell and the terminal', {
+    skip: SHELLS[1]?.skip,
+  }, async () => {
+    const container = await containerWith(busybox);
+    try {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc
+              .string({ unit: 'binary', maxLength: 40 })
+              .filter((text) => !text.includes('\0') && text.isWellFormed()),
+            { maxLength: 8 },
+          ),
+          async (words) => {
+            const command = ['printf', '%s|', 'first', ...words];
+            const run = new Attended(container, wrap({ runId: 'any', command, transport: 'bytes' }));
+            await run.toItsEnd();
+            assert.equal(run.output, ['first', ...words].map((word) => `${word}|`).join(''));
+            await run.forget();
+          },
+        ),
+        { numRuns: 10 },
+      );
+    } finally {
+      await container.remove();
+    }
+  });
+
+  for (const [what, options] of [
+    ['a NUL', { runId: 'r', command: ['a\0b'] }],
+    ['half a surrogate pair', { runId: 'r', command: ['\ud800'] }],
+    ['no program', { runId: 'r', command: [] }],
+    ['an empty program', { runId: 'r', command: [''] }],
+    ['a run id with a path', { runId: '../r', command: ['true'] }],
+    ['an empty run id', { runId: '', command: ['true'] }],
+    ['more than Linux takes', { runId: 'r', command: ['x'.repeat(140_000)] }],
+  ] as const) {
+    it(`is refused with ${what}`, () => {
+      const { runId, command } = options;
+      assert.throws(() => wrap({ runId, command: [...command] }), InvalidCommandError);
+    });
+  }
+});
+
+/** A session with the wrapper, as the agent would start it. */
+class Attended {
+  readonly #terminal: Terminal;
+  readonly #conversation: Conversation;
+  readonly #output: Buffer[] = [];
+
+  constructor(container: Container, commandLine: string, searchPath?: string) {
+    this.#conversation = new Conversation((bytes) => this.#output.push(Buffer.from(bytes)));
+    const argv = splitCommand(commandLine);
+    const environment = searchPath === undefined ? {} : { PATH: searchPath };
+    this.#terminal = container.startInTerminal(argv, (bytes) => this.#conversation.take(bytes), environment);
+    this.#terminal.resume();
+  }
+
+  get output(): string {
+    return this.bytes.toString();
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#output);
+  }
+
+  async ask(question: Question): Promise<RunState> {
+    const { line, answer } = this.#conversation.ask(question);
+    this.#terminal.write(line);
+    return await answer;
+  }
+
+  /** Asks until the run has another state than `absent` and `running`. */
+  async toItsEnd(): Promise<RunState> {
+    for (;;) {
+      const state = await this.ask('more');
+      if (state.run !== 'running' && state.run !== 'absent') return state;
+      await sleep(10);
+    }
+  }
+
+  async until(run: RunState['run']): Promise<void> {
+    while ((await this.ask('state')).run !== run) await sleep(10);
+  }
+
+  async forget(): Promise<void> {
+    assert.deepEqual(await this.ask('forget'), { run: 'forgotten' });
+    await this.#terminal.closed;
+  }
+
+  /** As a session ends by TerminateSession, or by its terminal's end alone. */
+  cut(how: 'kill' | 'hang-up'): void {
+    if (how === 'kill') this.#terminal.killChild();
+    this.#terminal.hangUp();
+  }
+}
+
+function filesOfRuns(container: Container): string[] {
+  return readdirSync(container.path('/run')).filter((name) => name.startsWith('ecs-exec-'));
+}
+
+async function containerWith(program: string | undefined): Promise<Container> {
+  const folder = mkdtempSync(join(tmpdir(), 'upkeep-wrapper-'));
+  const container = await Container.start({ name: 'shell', folder, isolation: bestIsolation() });
+  if (program !== undefined) {
+    copyFileSync(program, container.path('/usr/local/bin/busybox'));
+    chmodSync(container.path('/usr/local/bin/busybox'), 0o755);
+  }
+  return container;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
