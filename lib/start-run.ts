@@ -46,6 +46,12 @@ export interface StartRunProps extends Omit<StartRunSettings, 'jobs'> {
   readonly logRetention?: RetentionDays | undefined;
 }
 
+/** What an operator types to start a run by hand, as Markdown. */
+export function commandToStart(deployment: string, job: string): string {
+  const payload = JSON.stringify({ job, deployment });
+  return `\`aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout\``;
+}
+
 /**
  * The function that every schedule of a deployment calls: it starts a job's run under the name of its identity,
  * which EventBridge Scheduler cannot form. Runs started by hand go the same way.
@@ -74,7 +80,7 @@ export class StartRun extends Construct {
       meaning: `start-run failed each time it was tried, so a run of ${deployment} was not started.`,
       whatToDo: [
         `Read the message: "requestPayload" names the job and the time, "responsePayload" the error. The log is /aws/lambda/${functionName}.`,
-        `Mend the cause, then start the run by hand inside the downtime window: \`aws lambda invoke --function-name ${functionName}\` with the job and deployment as payload.`,
+        `Mend the cause, then start the run by hand inside the downtime window: ${commandToStart(deployment, 'JOB')}`,
       ],
       topic,
       encryptionKey,
@@ -111,7 +117,7 @@ export class StartRun extends Construct {
       meaning: `EventBridge Scheduler could not hand a start to start-run of ${deployment}, so a run was not started.`,
       whatToDo: [
         'Read the message: its attributes ERROR_CODE and ERROR_MESSAGE give the cause, its body the job and the time.',
-        `Mend the cause, then start the run by hand inside the downtime window, with the body as payload: \`aws lambda invoke --function-name ${functionName}\`.`,
+        `Mend the cause, then start the run by hand inside the downtime window: ${commandToStart(deployment, 'JOB')}`,
       ],
       topic,
       encryptionKey,

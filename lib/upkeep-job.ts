@@ -6,7 +6,7 @@ import { Construct } from 'constructs';
 import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { letPublishReports } from './run-reports.ts';
-import { type DailySchedule, LATEST_START } from './start-run.ts';
+import { commandToStart, type DailySchedule, LATEST_START } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { alarmOnAny, alarmOnMissing } from './upkeep-alarm.ts';
 import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
@@ -77,7 +77,7 @@ export class UpkeepJob extends Construct {
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped, and Lambda put its event here.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look at ${history} for what ended it.`,
-        `Mend the cause, then start ${job} by hand inside the downtime window, or wait for its next scheduled run.`,
+        'Mend the cause; then wait for the next scheduled run, or start one by hand inside the downtime window.',
       ],
       topic,
       encryptionKey,
@@ -111,7 +111,7 @@ export class UpkeepJob extends Construct {
     this.schedule = upkeep.startRun.schedule(this, 'Schedule', job, schedule);
 
     const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
-    const again = `Then start ${job} by hand inside the downtime window (\`aws lambda invoke --function-name ${deployment}-start-run\`), or wait for its next scheduled run.`;
+    const again = `Mend the cause; then wait for the next scheduled run, or start one by hand inside the downtime window: ${commandToStart(deployment, job)}`;
     this.failedAlarm = alarmOnAny(this, 'Failed', {
       alarmName: `${functionName}-failed`,
       meaning: `A run of ${job} for ${deployment} failed.`,
