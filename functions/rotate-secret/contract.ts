@@ -1,0 +1,52 @@
+import type { PasswordRules } from '../shared/database/password.ts';
+import type { DatabaseAddress, Strategy } from '../shared/database/rotation.ts';
+import type { EngineFamily } from '../shared/database/secret.ts';
+
+/** What Secrets Manager sends. */
+export interface RotationEvent {
+  Step: 'createSecret' | 'setSecret' | 'testSecret' | 'finishSecret';
+  /** The secret's ARN. */
+  SecretId: string;
+  /** The id of the version that the rotation makes. */
+  ClientRequestToken: string;
+  /** To be handed back when the version is written; proves that the rotation asked for it. Never logged. */
+  RotationToken?: string;
+}
+
+/** rotate-secret's environment variable `UPKEEP_SETTINGS`, as JSON. */
+export interface RotateSecretSettings {
+  deployment: string;
+  /** The secret that is rotated. One that RDS manages (`rds!…`) is not. */
+  secretArn: string;
+  database: DatabaseAddress;
+  strategy: Strategy;
+  /**
+   * The secret of the user that changes passwords.
+   * @default the secret's own `masterarn`; without one, MySQL's `dual-password` lets the user change its own.
+   */
+  adminSecretArn?: string;
+  /** @default 32 characters; see `PasswordRules`. */
+  password?: PasswordRules;
+  /** Who carries the new password to the containers. Absent: nobody is told, as in a set-up of one's own. */
+  delivery?: DeliverySettings;
+}
+
+/** The run that follows a rotation. */
+export interface DeliverySettings {
+  /** The job's name, for start-run. */
+  job: string;
+  /** The durable function of the job, without a qualifier. A running execution waits for the rotation. */
+  functionArn: string;
+  /** start-run's ARN. */
+  startRunArn: string;
+}
+
+/**
+ * The modules that a bundle for an engine does not need: name them as external ones. They are loaded only for their
+ * own engine. `pg-native` is an extra of pg's that is not installed.
+ */
+export const DRIVERS_TO_LEAVE_OUT: Record<EngineFamily, readonly string[]> = {
+  mysql: ['pg', 'pg-native'],
+  mariadb: ['pg', 'pg-native'],
+  postgres: ['mysql2', 'pg-native'],
+};

@@ -1,0 +1,64 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import * as v from 'valibot';
+import { ENGINES, type Engine } from '../shared/database/secret.ts';
+import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import type { RotateSecretSettings, RotationEvent } from './contract.ts';
+import { rotateSecret } from './rotate-secret.ts';
+
+const settingsSchema = v.object({
+  deployment: v.string(),
+  secretArn: v.string(),
+  database: v.object({
+    engine: v.picklist(Object.keys(ENGINES) as Engine[]),
+    host: v.string(),
+    port: v.number(),
+    database: v.exactOptional(v.string()),
+    certificateAuthority: v.string(),
+  }),
+  strategy: v.variant('kind', [
+    v.object({ kind: v.literal('dual-password') }),
+    v.object({
+      kind: v.literal('alternating-users'),
+      users: v.exactOptional(v.tuple([v.string(), v.string()])),
+      owner: v.exactOptional(v.string()),
+    }),
+    v.object({ kind: v.literal('single-password') }),
+  ]),
+  adminSecretArn: v.exactOptional(v.string()),
+  password: v.exactOptional(
+    v.object({
+      length: v.exactOptional(v.number()),
+      alphabet: v.exactOptional(v.string()),
+      exclude: v.exactOptional(v.string()),
+    }),
+  ),
+  delivery: v.exactOptional(v.object({ job: v.string(), functionArn: v.string(), startRunArn: v.string() })),
+}) satisfies v.GenericSchema<RotateSecretSettings>;
+
+const eventSchema = v.object({
+  Step: v.picklist(['createSecret', 'setSecret', 'testSecret', 'finishSecret']),
+  SecretId: v.string(),
+  ClientRequestToken: v.string(),
+  RotationToken: v.exactOptional(v.string()),
+}) satisfies v.GenericSchema<RotationEvent>;
+
+const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'rotate-secret' });
+const parts = {
+  settings: readSettings(settingsSchema),
+  secretsManager: new SecretsManagerClient({}),
+  lambda: new LambdaClient({}),
+};
+
+/** One of the four steps that Secrets Manager calls to rotate the credential of a database. */
+export async function handler(event: unknown): Promise<void> {
+  const step = parseOrThrow(eventSchema, event, 'The event of Secrets Manager');
+  const where = { step: step.Step, secret: step.SecretId, version: step.ClientRequestToken };
+  try {
+    logger.info(`${step.Step}: ${await rotateSecret(parts, step)}`, where);
+  } catch (error) {
+    logger.error(`${step.Step} failed: ${error instanceof Error ? error.message : 'no reason'}`, where);
+    throw error;
+  }
+}

@@ -1,0 +1,196 @@
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import {
+  PutSecretValueCommand,
+  ResourceExistsException,
+  type SecretsManagerClient,
+  UpdateSecretVersionStageCommand,
+} from '@aws-sdk/client-secrets-manager';
+import { RotationRefused } from '../shared/database/errors.ts';
+import { randomPassword } from '../shared/database/password.ts';
+import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
+import { checkBelongs, type DatabaseSecret, type Login, secretWith } from '../shared/database/secret.ts';
+import { currentSecret, findSecret, stagesOf } from '../shared/database/stored-secret.ts';
+import type { RotateSecretSettings, RotationEvent } from './contract.ts';
+import { startDelivery } from './start-delivery.ts';
+
+/** What the four steps work with. */
+export interface RotateSecretParts {
+  settings: RotateSecretSettings;
+  secretsManager: SecretsManagerClient;
+  lambda: LambdaClient;
+}
+
+/** What a step did, for the log. */
+export type StepOutcome =
+  | 'created'
+  | 'was-created'
+  | 'set'
+  | 'was-set'
+  | 'healed'
+  | 'tested'
+  | 'finished'
+  | 'was-finished';
+
+/**
+ * Does one of the four steps of a rotation. Each may be repeated, run late, or find the work of an earlier attempt:
+ * it then finds that out and goes on from there.
+ */
+export async function rotateSecret(parts: RotateSecretParts, event: RotationEvent): Promise<StepOutcome> {
+  const { settings } = parts;
+  if (event.SecretId !== settings.secretArn) {
+    throw new RotationRefused(
+      `This function rotates ${settings.secretArn}, not ${event.SecretId}. Give the other secret a function of its own.`,
+    );
+  }
+  if (event.SecretId.includes(':secret:rds!')) {
+    throw new RotationRefused(
+      `RDS itself manages and rotates ${event.SecretId}; it may serve as the administrator's secret only. ` +
+        'Give the application a user and a secret of its own.',
+    );
+  }
+  const rotation = await credentialRotation(settings.database, settings.strategy);
+  switch (event.Step) {
+    case 'createSecret':
+      return createSecret(parts, event, rotation);
+    case 'setSecret':
+      return setSecret(parts, event, rotation);
+    case 'testSecret':
+      return testSecret(parts, event, rotation);
+    case 'finishSecret':
+      return finishSecret(parts, event);
+  }
+}
+
+/** Writes the version that is to come, with a new password. Three calls of Secrets Manager. */
+async function createSecret(
+  { settings, secretsManager }: RotateSecretParts,
+  { SecretId, ClientRequestToken, RotationToken }: RotationEvent,
+  rotation: CredentialRotation,
+): Promise<StepOutcome> {
+  const stages = await stagesOf(secretsManager, SecretId);
+  const labels = stages.of(ClientRequestToken) ?? [];
+  if (labels.includes('AWSCURRENT')) return 'was-created';
+  if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
+  const { secret: current } = await currentSecret(secretsManager, SecretId);
+  checkBelongs(current, SecretId, settings.database);
+  const next: Login = {
+    username: rotation.nextUsername(current.username),
+    password: randomPassword(settings.password),
+  };
+  try {
+    await secretsManager.send(
+      new PutSecretValueCommand({
+        SecretId,
+        ClientRequestToken,
+        ...(RotationToken === undefined ? {} : { RotationToken }),
+        SecretString: secretWith(current, next),
+        VersionStages: ['AWSPENDING'],
+      }),
+    );
+    return 'created';
+  } catch (error) {
+    // The version has a value already, of an earlier attempt: that one counts.
+    if (error instanceof ResourceExistsException) return 'was-created';
+    throw error;
+  }
+}
+
+/** Makes the new credential valid in the database, beside the current one. Two calls, three with an administrator. */
+async function setSecret(
+  { settings, secretsManager }: RotateSecretParts,
+  { SecretId, ClientRequestToken }: RotationEvent,
+  rotation: CredentialRotation,
+): Promise<StepOutcome> {
+  const { versionId, secret: current } = await currentSecret(secretsManager, SecretId);
+  if (versionId === ClientRequestToken) return 'was-finished';
+  const pending = await findSecret(secretsManager, SecretId, {
+    versionId: ClientRequestToken,
+    stage: 'AWSPENDING',
+  });
+  if (pending === undefined) throw notPending(SecretId, ClientRequestToken);
+  checkBelongs(current, SecretId, settings.database);
+  checkBelongs(pending.secret, SecretId, settings.database);
+  const expected = rotation.nextUsername(current.username);
+  if (pending.secret.username !== expected) {
+    throw new RotationRefused(
+      `The version ${ClientRequestToken} of ${SecretId} is of the user ${pending.secret.username}, and ${expected}'s turn has come. ` +
+        'Take the label AWSPENDING from it, and rotate again.',
+    );
+  }
+  const admin = await administrator({ settings, secretsManager }, current);
+  return rotation.set({
+    admin,
+    current,
+    pending: pending.secret,
+    previous: async () => (await findSecret(secretsManager, SecretId, { stage: 'AWSPREVIOUS' }))?.secret,
+  });
+}
+
+/** Logs in with the new credential. One call. */
+async function testSecret(
+  { settings, secretsManager }: RotateSecretParts,
+  { SecretId, ClientRequestToken }: RotationEvent,
+  rotation: CredentialRotation,
+): Promise<StepOutcome> {
+  // A schedule that does not rotate at once has this step alone run, on a version that need not have a value.
+  const tested =
+    (await findSecret(secretsManager, SecretId, { versionId: ClientRequestToken })) ??
+    (await currentSecret(secretsManager, SecretId));
+  checkBelongs(tested.secret, SecretId, settings.database);
+  await rotation.test(tested.secret);
+  return 'tested';
+}
+
+/** Makes the new version the current one, and sees to it that the containers get it. Two calls. */
+async function finishSecret(
+  { settings, secretsManager, lambda }: RotateSecretParts,
+  { SecretId, ClientRequestToken }: RotationEvent,
+): Promise<StepOutcome> {
+  const stages = await stagesOf(secretsManager, SecretId);
+  const labels = stages.of(ClientRequestToken) ?? [];
+  const done = labels.includes('AWSCURRENT');
+  if (!done) {
+    if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
+    const current = stages.with('AWSCURRENT');
+    await secretsManager.send(
+      new UpdateSecretVersionStageCommand({
+        SecretId,
+        VersionStage: 'AWSCURRENT',
+        MoveToVersionId: ClientRequestToken,
+        ...(current === undefined ? {} : { RemoveFromVersionId: current }),
+      }),
+    );
+  }
+  // Also when an earlier attempt had moved the label: it may have ended right after.
+  if (settings.delivery !== undefined) await startDelivery(lambda, settings.deployment, settings.delivery);
+  return done ? 'was-finished' : 'finished';
+}
+
+/**
+ * The login that changes passwords.
+ * @throws RotationRefused where there must be one and is none.
+ */
+export async function administrator(
+  { settings, secretsManager }: Pick<RotateSecretParts, 'settings' | 'secretsManager'>,
+  current: DatabaseSecret,
+): Promise<Login> {
+  const { adminSecretArn = current.masterarn, database, strategy, secretArn } = settings;
+  if (adminSecretArn === undefined) {
+    const ownChange =
+      strategy.kind === 'dual-password' &&
+      (database.engine === 'mysql' || database.engine === 'aurora-mysql');
+    if (ownChange) return current;
+    throw new RotationRefused(
+      `${strategy.kind} on ${database.engine} needs an administrator, and neither the configuration nor the field "masterarn" of ${secretArn} names its secret.`,
+    );
+  }
+  const { secret } = await currentSecret(secretsManager, adminSecretArn);
+  checkBelongs(secret, adminSecretArn, database);
+  return secret;
+}
+
+function notPending(arn: string, token: string): RotationRefused {
+  return new RotationRefused(
+    `The version ${token} of ${arn} is not, or no longer, the one of a rotation (AWSPENDING). Nothing was changed. Rotate again.`,
+  );
+}

@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { createConnection } from 'mysql2/promise';
+import pg from 'pg';
+import { nativePasswordHash } from '../../../functions/shared/database/password-hash.ts';
+import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres-migration.ts';
+import type { DatabaseAddress, Strategy } from '../../../functions/shared/database/rotation.ts';
+import { scramVerifier } from '../../../functions/shared/database/scram.ts';
+import type { Engine, Login } from '../../../functions/shared/database/secret.ts';
+import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
+import { startMysql } from '../../../rehearsal/databases/mysql.ts';
+import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
+import { startPostgres } from '../../../rehearsal/databases/postgres.ts';
+import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
+import { localhostCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+
+/** A real server with an application's user, and a rotator that has no more rights than the documentation asks for. */
+export interface TestDatabase {
+  address: DatabaseAddress;
+  strategy: Strategy;
+  /** The application's first login. */
+  user: Login;
+  /** Who changes passwords. */
+  rotator: Login;
+  /** Connects as an application does, uses the connection and closes it. */
+  logIn(login: Login): Promise<void>;
+  /** As an administrator of everything. */
+  query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** Refused logins, as the server's log has them. */
+  refusedLogins(): Promise<number>;
+  logs(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+type Started = (strategy: Strategy) => Promise<TestDatabase>;
+
+/**
+ * Starts a database for a test; `undefined` after skipping the test if there is no server and it is not CI.
+ * @throws ServerUnavailable in CI.
+ */
+export async function databaseFor(
+  t: TestContext,
+  start: Started,
+  strategy: Strategy,
+): Promise<TestDatabase | undefined> {
+  try {
+    const database = await start(strategy);
+    t.after(() => database.stop());
+    return database;
+  } catch (error) {
+    if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+    t.skip(error.message);
+    return undefined;
+  }
+}
+
+/** Random, of the classes that password policies ask for. */
+export function anyPassword(): string {
+  return `Pw1-${randomBytes(15).toString('base64url')}`;
+}
+
+/** Names of the tests' users. */
+const USER = 'wa';
+const SECOND_USER = 'wa_clone';
+const ROTATOR = 'rotator';
+const OWNER = 'wa_owner';
+
+/** Two accounts of each user: what is done to one must be done to the other. */
+const HOSTS = ['%', '10.0.0.%'];
+
+export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
+  const database = ofMysqlFamily(await startMysql({ generalLog: true }), 'mysql', strategy);
+  const { user, rotator, query } = database;
+  for (const host of HOSTS) await query('CREATE USER ?@? IDENTIFIED BY ?', [USER, host, user.password]);
+  await query("CREATE USER rotator@'%' IDENTIFIED BY ?", [rotator.password]);
+  await query("GRANT CREATE USER ON *.* TO rotator@'%'");
+  await query(
+    "GRANT SELECT (User, Host, plugin, User_attributes, account_locked) ON mysql.user TO rotator@'%'",
+  );
+  await query('CREATE DATABASE waweb');
+  await query('CREATE TABLE waweb.messages (id BIGINT)');
+  await query('CREATE ROLE wa_rights');
+  await query('GRANT ALL ON waweb.* TO wa_rights');
+  for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {
+    for (const host of HOSTS) {
+      if (name === SECOND_USER) {
+        await query('CREATE USER ?@? IDENTIFIED BY ? ACCOUNT LOCK', [name, host, anyPassword()]);
+      }
+      await query('GRANT wa_rights TO ?@?', [name, host]);
+      await query('SET DEFAULT ROLE wa_rights TO ?@?', [name, host]);
+    }
+  }
+  return database;
+}
+
+export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase> {
+  const database = ofMysqlFamily(await startMariadb({ generalLog: true }), 'mariadb', strategy);
+  const { user, rotator, query } = database;
+  const native = 'IDENTIFIED VIA mysql_native_password USING ?';
+  const userHash = nativePasswordHash(user.password);
+  for (const host of HOSTS) await query(`CREATE USER ?@? ${native}`, [USER, host, userHash]);
+  await query(`CREATE USER rotator@'%' ${native}`, [nativePasswordHash(rotator.password)]);
+  await query("GRANT CREATE USER ON *.* TO rotator@'%'");
+  await query("GRANT SELECT ON mysql.global_priv TO rotator@'%'");
+  await query('CREATE DATABASE waweb');
+  await query('CREATE TABLE waweb.messages (id BIGINT)');
+  await query('CREATE ROLE wa_rights');
+  await query('GRANT ALL ON waweb.* TO wa_rights');
+  for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {
+    for (const host of HOSTS) {
+      if (name === SECOND_USER) {
+        const hash = nativePasswordHash(anyPassword());
+        await query(`CREATE USER ?@? ${native} ACCOUNT LOCK`, [name, host, hash]);
+      }
+      await query('GRANT wa_rights TO ?@?', [name, host]);
+      await query('SET DEFAULT ROLE wa_rights FOR ?@?', [name, host]);
+    }
+  }
+  return database;
+}
+
+function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strategy): TestDatabase {
+  const { host, port, certificateAuthority, logs, stop } = server;
+  const connect = (login: Login) =>
+    createConnection({
+      host,
+      port,
+      user: login.username,
+      password: login.password,
+      ssl: { ca: certificateAuthority, verifyIdentity: true },
+    });
+  const administrator = connect({ username: server.user, password: server.password });
+  // Its failure shows at the first query.
+  administrator.catch(() => {});
+  return {
+    address: { engine, host, port, certificateAuthority },
+    strategy,
+    user: { username: USER, password: anyPassword() },
+    rotator: { username: ROTATOR, password: anyPassword() },
+    logIn: async (login) => {
+      const connection = await connect(login);
+      await connection.query('SELECT COUNT(*) FROM waweb.messages');
+      await connection.end();
+    },
+    query: async (statement, values = []) => {
+      const [rows] = await (await administrator).query(statement, values);
+      return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
+    },
+    refusedLogins: async () => (await logs()).split('Access denied for user').length - 1,
+    logs,
+    stop: async () => {
+      (await administrator).destroy();
+      await stop();
+    },
+  };
+}
+
+export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase> {
+  const tls = await localhostCertificate();
+  const server = await startPostgres({ tls, settings: { log_statement: 'all' } });
+  const address: DatabaseAddress = {
+    engine: 'postgres',
+    host: 'localhost',
+    port: server.port,
+    database: server.database,
+    certificateAuthority: tls.authority,
+  };
+  const connect = async (login: Login) => {
+    const { host, port, database } = address;
+    const client = new pg.Client({
+      host,
+      port,
+      database,
+      user: login.username,
+      password: login.password,
+      ssl: { ca: tls.authority },
+    });
+    await client.connect();
+    return client;
+  };
+  const superuser = { username: server.user, password: server.password };
+  const administrator = await connect(superuser);
+  const query: TestDatabase['query'] = async (statement, values) =>
+    (await administrator.query(statement, values)).rows;
+  const user = { username: USER, password: anyPassword() };
+  const rotator = { username: ROTATOR, password: anyPassword() };
+  const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
+  await query(`CREATE ROLE rotator LOGIN CREATEROLE PASSWORD ${verifier(rotator)}`);
+  await query(`CREATE ROLE wa LOGIN PASSWORD ${verifier(user)}`);
+  await query('CREATE SCHEMA wa AUTHORIZATION wa');
+  if (strategy.kind === 'alternating-users') {
+    await migrateToAlternatingUsers(address, superuser, { current: user, owner: OWNER, rotator: ROTATOR });
+  } else {
+    await query('GRANT wa TO rotator WITH ADMIN TRUE, INHERIT FALSE, SET FALSE');
+  }
+  return {
+    address,
+    strategy,
+    user,
+    rotator,
+    logIn: async (login) => {
+      const client = await connect(login);
+      await client.query('SELECT 1');
+      await client.end();
+    },
+    query,
+    refusedLogins: async () =>
+      server.logs().split(/FATAL: .*(?:authentication failed|not permitted)/).length - 1,
+    logs: async () => server.logs(),
+    stop: async () => {
+      administrator.on('error', () => {});
+      await administrator.end();
+      await server.stop();
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import { mysqlDatabase } from './databases.ts';
+import { testRotation } from './rotation-tests.ts';
+
+testRotation('MySQL', mysqlDatabase, { kind: 'alternating-users' });

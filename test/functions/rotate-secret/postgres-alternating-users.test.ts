@@ -1,0 +1,4 @@
+import { postgresDatabase } from './databases.ts';
+import { testRotation } from './rotation-tests.ts';
+
+testRotation('PostgreSQL', postgresDatabase, { kind: 'alternating-users', owner: 'wa_owner' });

@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import type { RotateSecretSettings } from '../../../functions/rotate-secret/contract.ts';
+import { administrator, rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
+import { OldPasswordInUse } from '../../../functions/shared/database/errors.ts';
+import { credentialRotation, type Strategy } from '../../../functions/shared/database/rotation.ts';
+import type { Login } from '../../../functions/shared/database/secret.ts';
+import { currentSecret, secretState } from '../../../functions/shared/database/stored-secret.ts';
+import { startContainers } from './containers.ts';
+import { databaseFor, type TestDatabase } from './databases.ts';
+import { type Fault, watched } from './faults.ts';
+import { startSecretsManager } from './secrets-manager.ts';
+import { stepEvents } from './steps.ts';
+
+export const SECRET_ARN = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
+export const ADMIN_ARN = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!db-admin-AbCdEf';
+const DELIVERY = {
+  job: 'credential-rotation',
+  functionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:credential-rotation',
+  startRunArn: 'arn:aws:lambda:eu-central-1:111122223333:function:start-run',
+};
+
+/** A database with its secrets, and what Secrets Manager, the job and an operator do with them. */
+export async function rotationBench(t: TestContext, database: TestDatabase) {
+  const secretsManager = await startSecretsManager();
+  t.after(() => secretsManager.close());
+  const { engine, host, port, database: dbname } = database.address;
+  const versions = secretsManager.add(SECRET_ARN, {
+    engine,
+    host,
+    port,
+    ...(dbname === undefined ? {} : { dbname }),
+    ...database.user,
+    ownField: 'kept',
+  });
+  // As RDS makes it: user name and password alone.
+  secretsManager.add(ADMIN_ARN, database.rotator);
+  const settings: RotateSecretSettings = {
+    deployment: 'berlin',
+    secretArn: SECRET_ARN,
+    database: database.address,
+    strategy: database.strategy,
+    adminSecretArn: ADMIN_ARN,
+    delivery: DELIVERY,
+  };
+  const parts = { settings, secretsManager: secretsManager.client, lambda: secretsManager.lambda };
+  const runSteps = async (token: string) => {
+    const outcomes: string[] = [];
+    for (const event of stepEvents(SECRET_ARN, token)) outcomes.push(await rotateSecret(parts, event));
+    return outcomes;
+  };
+  const retire = async () => {
+    const rotation = await credentialRotation(settings.database, settings.strategy);
+    const { secret: current } = await currentSecret(parts.secretsManager, SECRET_ARN);
+    return rotation.retire({
+      admin: await administrator(parts, current),
+      username: current.username,
+      read: () => secretState(parts.secretsManager, SECRET_ARN),
+    });
+  };
+  return { database, secretsManager, versions, settings, parts, runSteps, retire };
+}
+
+export type RotationBench = Awaited<ReturnType<typeof rotationBench>>;
+
+/** What must hold on every engine that keeps old and new credentials valid together. */
+export function testRotation(
+  label: string,
+  start: (strategy: Strategy) => Promise<TestDatabase>,
+  strategy: Strategy,
+): void {
+  test(`${label}: ${strategy.kind}`, async (t) => {
+    const database = await databaseFor(t, start, strategy);
+    if (database === undefined) return;
+    const bench = await rotationBench(t, database);
+    const { versions, runSteps, retire, secretsManager } = bench;
+    const seen: string[] = [];
+    const containers = startContainers(() => versions.read('AWSCURRENT'), database.logIn);
+    const accepts = (login: Login) =>
+      database.logIn(login).then(
+        () => true,
+        () => false,
+      );
+    /** What credential-rotation does after a rotation. */
+    const deliverAndRetire = async () => {
+      await containers.roll();
+      return retire();
+    };
+    /** Ends a rotation whatever an earlier attempt left, and checks that nothing was lost meanwhile. */
+    const expectRotated = async (token: string, old: Login) => {
+      const outcomes = await runSteps(token);
+      assert.equal(versions.labels.get('AWSCURRENT'), token);
+      const next = versions.read('AWSCURRENT');
+      assert.notEqual(next.password, old.password);
+      assert.ok(await accepts(next), 'the new credential logs in');
+      assert.ok(await accepts(old), 'the old credential logs in until it is retired');
+      await deliverAndRetire();
+      assert.ok(await accepts(next), 'the new credential logs in after the retirement');
+      assert.ok(!(await accepts(old)), 'the old credential is retired');
+      return outcomes;
+    };
+    const points: string[] = [];
+
+    await t.test(
+      'rotates while containers log in: 9 calls, no refused login, delivered by a run',
+      async () => {
+        const refusedBefore = await database.refusedLogins();
+        const old = versions.read('AWSCURRENT');
+        const token = versions.beginRotation();
+        secretsManager.calls.length = 0;
+        const clean = await watched(undefined, () => runSteps(token));
+        assert.equal(clean.error, undefined);
+        points.push(...clean.points);
+        const calls = secretsManager.calls.filter((call) => !/Invoke|Durable/.test(call));
+        assert.ok(calls.length <= 9, calls.join(' '));
+        assert.deepEqual(secretsManager.invocations, [
+          { functionName: DELIVERY.startRunArn, payload: { job: DELIVERY.job, deployment: 'berlin' } },
+        ]);
+        assert.equal(JSON.parse(versions.values.get(token) ?? '').ownField, 'kept');
+        assert.equal(await database.refusedLogins(), refusedBefore);
+        await expectRotated(token, old);
+      },
+    );
+
+    await t.test('asks for no run while one waits', async () => {
+      secretsManager.invocations.length = 0;
+      secretsManager.running.push('berlin-credential-rotation-20260101T020000Z');
+      const token = versions.beginRotation();
+      await expectRotated(token, versions.read('AWSCURRENT'));
+      assert.deepEqual(secretsManager.invocations, []);
+      secretsManager.running.length = 0;
+    });
+
+    await t.test('every step may be repeated, also after the end', async () => {
+      const old = versions.read('AWSCURRENT');
+      const token = versions.beginRotation();
+      for (const event of stepEvents(SECRET_ARN, token)) {
+        await rotateSecret(bench.parts, event);
+        await rotateSecret(bench.parts, event);
+      }
+      await expectRotated(token, old);
+    });
+
+    await t.test(
+      'refuses a second rotation before the first password was retired, and drops nothing',
+      async () => {
+        const old = versions.read('AWSCURRENT');
+        const first = versions.beginRotation();
+        await runSteps(first);
+        const second = versions.beginRotation();
+        await assert.rejects(runSteps(second), OldPasswordInUse);
+        assert.ok(await accepts(old));
+        assert.ok(await accepts(versions.read('AWSCURRENT')));
+        // The same rotation goes through once the run has done its part.
+        assert.equal(await deliverAndRetire(), 'retired');
+        await expectRotated(second, versions.read('AWSCURRENT'));
+      },
+    );
+
+    await t.test('retires nothing that a rotation in flight needs', async () => {
+      const old = versions.read('AWSCURRENT');
+      const token = versions.beginRotation();
+      for (const event of stepEvents(SECRET_ARN, token).slice(0, 3)) await rotateSecret(bench.parts, event);
+      await assert.rejects(retire(), { name: 'RotationUnfinished' });
+      await expectRotated(token, old);
+    });
+
+    await t.test('tests the credential in use where a version has no value yet', async () => {
+      const token = versions.beginRotation();
+      const [, , testOnly] = stepEvents(SECRET_ARN, token);
+      assert.ok(testOnly);
+      assert.equal(await rotateSecret(bench.parts, testOnly), 'tested');
+      versions.abandonRotation();
+    });
+
+    for (const kind of ['refused', 'lost'] satisfies Fault[]) {
+      await t.test(`a call that is ${kind}, at every point, is made good by the next attempt`, async () => {
+        for (const [at, point] of points.entries()) {
+          const old = versions.read('AWSCURRENT');
+          const token = versions.beginRotation();
+          const { error } = await watched({ at, kind }, () => runSteps(token));
+          seen.push(inspect(error, { depth: 9 }));
+          assert.ok(error !== undefined, `${point} failed`);
+          assert.ok(await accepts(old), `the old credential logs in after ${point}`);
+          await expectRotated(token, old);
+        }
+      });
+    }
+
+    await t.test('a rotation that is abandoned after any call does not stop the next one', async () => {
+      const outcomes: string[] = [];
+      for (const [at, point] of points.entries()) {
+        const old = versions.read('AWSCURRENT');
+        const lost = versions.beginRotation();
+        await watched({ at, kind: 'lost' }, () => runSteps(lost));
+        versions.abandonRotation();
+        const token = versions.beginRotation();
+        if (versions.labels.get('AWSCURRENT') === lost) {
+          await assert.rejects(runSteps(token), OldPasswordInUse, point);
+          await deliverAndRetire();
+          await expectRotated(token, versions.read('AWSCURRENT'));
+        } else {
+          outcomes.push(...(await expectRotated(token, old)));
+        }
+      }
+      assert.ok(outcomes.includes('healed'), 'one of them had left its password in the database');
+    });
+
+    await t.test('a retirement that breaks off at any point is made good by the next', async () => {
+      const retirement = async () => {
+        const token = versions.beginRotation();
+        await runSteps(token);
+        await containers.roll();
+      };
+      await retirement();
+      const { points: steps } = await watched(undefined, retire);
+      for (const kind of ['refused', 'lost'] satisfies Fault[]) {
+        for (const at of steps.keys()) {
+          const old = versions.read('AWSCURRENT');
+          await retirement();
+          await watched({ at, kind }, retire);
+          await retire();
+          assert.ok(!(await accepts(old)));
+          assert.ok(await accepts(versions.read('AWSCURRENT')));
+        }
+      }
+    });
+
+    await t.test('a function that is killed after any call leaves what the next attempt ends', async () => {
+      assert.ok(points.length > 0);
+      const processes = killedProcesses(bench, points.length);
+      t.after(() => processes.stop());
+      for (const [at] of points.entries()) {
+        const old = versions.read('AWSCURRENT');
+        const token = versions.beginRotation();
+        const output = await processes.runUntilKilled({ arn: SECRET_ARN, token, at });
+        seen.push(output);
+        assert.ok(await accepts(old));
+        await expectRotated(token, old);
+      }
+    });
+
+    await t.test('no container saw a failed login', async () => {
+      await containers.stop();
+      assert.deepEqual(containers.logins.reasons, []);
+      assert.ok(containers.logins.made > 50, `${containers.logins.made} logins`);
+      t.diagnostic(`${containers.logins.made} logins, ${containers.logins.failed} failed`);
+    });
+
+    await t.test('no password is in a log, an error or a process argument', async () => {
+      const logs = await database.logs();
+      const passwords = new Set(secretsManager.values().map((value) => JSON.parse(value).password as string));
+      assert.ok(passwords.size > points.length);
+      for (const password of passwords) {
+        assert.ok(!logs.includes(password), "in the server's log");
+        assert.ok(!seen.some((text) => text.includes(password)), 'in an error or in the function’s output');
+      }
+    });
+  });
+}
+
+/** Lambda's processes, each started while the one before is in use. */
+function killedProcesses({ settings, secretsManager }: RotationBench, total: number) {
+  const start = () => {
+    const child = fork(fileURLToPath(new URL('killed-rotation.ts', import.meta.url)), {
+      silent: true,
+      env: {
+        ...process.env,
+        UPKEEP_SETTINGS: JSON.stringify(settings),
+        AWS_ENDPOINT_URL: secretsManager.endpoint,
+        AWS_REGION: 'eu-central-1',
+        AWS_ACCESS_KEY_ID: 'test',
+        AWS_SECRET_ACCESS_KEY: 'test',
+      },
+    });
+    return {
+      child,
+      output: collected(child),
+      ready: new Promise((resolve) => child.once('message', resolve)),
+    };
+  };
+  let started = 1;
+  let next = start();
+  return {
+    stop: () => next.child.kill('SIGKILL'),
+    runUntilKilled: async (message: { arn: string; token: string; at: number }) => {
+      const { child, output, ready } = next;
+      if (started < total) {
+        started += 1;
+        next = start();
+      }
+      await ready;
+      const commandLine = await readFile(`/proc/${child.pid}/cmdline`, 'utf8').catch(() => '');
+      const ended = new Promise<NodeJS.Signals | null>((resolve) =>
+        child.once('close', (_, signal) => resolve(signal)),
+      );
+      child.send(message);
+      assert.equal(await ended, 'SIGKILL', output());
+      return `${output()}\n${commandLine}`;
+    },
+  };
+}
+
+function collected(child: ChildProcess): () => string {
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+  }
+  return () => text;
+}
