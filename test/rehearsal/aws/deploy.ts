@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy.ts';
+import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
+import { type Clock, simulatedClock } from '../../../rehearsal/clock.ts';
+
+export const ACCOUNT = '123456789012';
+export const REGION = 'eu-central-1';
+export const START = Date.parse('2027-01-10T12:00:00Z');
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
+/** What a test works with. */
+export interface Deployment {
+  aws: Aws;
+  clock: Clock;
+  /** Options for any SDK client: this endpoint and region, and credentials that may do what is given. */
+  client(allowed?: PolicyDocument['Statement']): {
+    endpoint: string;
+    region: string;
+    credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string };
+    maxAttempts: number;
+  };
+}
+
+const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
+
+/** Synthesizes a stack, deploys it to a stand-in, and takes everything away after the work. */
+export async function deploy(
+  define: (stack: Stack) => void,
+  work: (deployment: Deployment) => Promise<void>,
+  options: Partial<Pick<AwsOptions, 'change'>> & { start?: number } = {},
+): Promise<void> {
+  const { start = START, ...others } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'rehearsal-aws-'));
+  const clock = simulatedClock(start, folder);
+  let aws: Aws | undefined;
+  try {
+    const app = new App({ outdir: join(folder, 'cdk.out'), analyticsReporting: false });
+    define(new Stack(app, 'test', { env: { account: ACCOUNT, region: REGION } }));
+    const cdkOut = app.synth().directory;
+    aws = await startAws({ cdkOut, clock, ...others });
+    const { endpoint, credentialsFor } = aws;
+    await work({
+      aws,
+      clock,
+      client: (allowed = EVERYTHING) => ({
+        endpoint,
+        region: REGION,
+        credentials: credentialsFor.call(aws, {
+          arn: `arn:aws:iam::${ACCOUNT}:user/tester`,
+          policy: { Version: '2012-10-17', Statement: allowed },
+        }),
+        maxAttempts: 1,
+      }),
+    });
+  } finally {
+    await aws?.close();
+    clock.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
