@@ -1,0 +1,87 @@
+import type { LogFolders } from './contract.ts';
+
+/** A live log this many times over its limit was not rotated when it should have been. */
+const BROKEN_ROTATION_FACTOR = 3;
+/** Most lines of either kind that a measurement prints, so that all of them get through any channel. */
+const OVERSIZED_SHOWN = 20;
+const ARCHIVED_SHOWN = 60;
+
+/**
+ * The script for one container: measures its logs, runs the clean-up, measures again, and ends with the clean-up's
+ * exit status. It needs a POSIX shell, `ls` and `df`, as busybox has them.
+ *
+ * The measurements are lines that begin with the marker in `UPKEEP_MARKER`, which the clean-up does not get to know:
+ *
+ *     MARKER before|after space USED AVAILABLE MOUNT      of each log file system, in KiB
+ *     MARKER before|after live|archive FILES BYTES
+ *     MARKER before|after oversized BYTES PATH            live logs far over their limit
+ *     MARKER before|after archived FILES LOG              rotated files of a log, in runs of the same name
+ */
+export function cleanupScript(script: string, { logs, archive, rotation }: LogFolders): string {
+  const folders = [...new Set([...logs, archive])];
+  // A folder inside another is listed with it.
+  const roots = folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
+  return `marker=$UPKEEP_MARKER
+unset UPKEEP_MARKER
+archive=${quoted(archive)}
+note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
+archived() {
+[ "$count" -gt 0 ] && [ "$groups" -lt ${ARCHIVED_SHOWN} ] && note archived "$count" "$log"
+groups=$((groups + 1))
+}
+measure() {
+when=$1
+echo
+for folder in ${folders.map(quoted).join(' ')}; do
+LC_ALL=C df -P -k "$folder" 2>/dev/null | while read -r device blocks used available capacity mount; do
+case $available in
+''|*[!0-9]*) ;;
+*) note space "$used" "$available" "$mount" ;;
+esac
+done
+done
+LC_ALL=C ls -lnAR ${roots.map((root) => quoted(`${root}/`)).join(' ')} 2>/dev/null | {
+set -f
+folder= files=0 bytes=0 oldFiles=0 oldBytes=0 oversized=0 count=0 log= groups=0
+while IFS= read -r line; do
+case $line in
+/*:) folder=\${line%:} ;;
+-*)
+set -- $line
+size=$5
+shift 8
+case "$folder/" in
+"$archive"/*)
+oldFiles=$((oldFiles + 1)) oldBytes=$((oldBytes + size))
+name=\${1#\${1%%[!0-9_.-]*}}
+name=\${name%%[-._][0-9]*}
+[ "$name" = "$log" ] || { archived; log=$name count=0; }
+count=$((count + 1))
+;;
+*)
+files=$((files + 1)) bytes=$((bytes + size))
+if [ "$size" -gt ${BROKEN_ROTATION_FACTOR * rotation.maximumBytes} ] && [ "$oversized" -lt ${OVERSIZED_SHOWN} ]; then
+oversized=$((oversized + 1))
+note oversized "$size" "\${folder%/}/$*"
+fi
+;;
+esac
+;;
+esac
+done
+archived
+note live "$files" "$bytes"
+note archive "$oldFiles" "$oldBytes"
+}
+}
+measure before
+${quoted(script)} </dev/null
+status=$?
+measure after
+exit $status
+`;
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import * as v from 'valibot';
+import {
+  byRole,
+  containerDetail,
+  containerFigures,
+  containerProblems,
+  isDone,
+  outcomeOf,
+  whereIs,
+} from '../shared/containers/container-report.ts';
+import { discoverContainers } from '../shared/containers/discover-containers.ts';
+import { reachOf } from '../shared/containers/reach-of.ts';
+import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-container.ts';
+import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import type { Problem } from '../shared/run/report.ts';
+import { type RunResult, runJob } from '../shared/run/run-job.ts';
+import { readSettings } from '../shared/run/settings.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import { cleanupScript } from './cleanup-script.ts';
+import type { LogCleanupSettings, LogRole } from './contract.ts';
+import { brokenRotation, bytesFreed, lowestFreePercent, readMeasurements } from './measurements.ts';
+
+const settingsSchema = v.object({
+  ...containersSettings,
+  roles: v.array(
+    v.object({
+      ...containerRole,
+      script: v.string(),
+      logs: v.array(v.string()),
+      archive: v.string(),
+      rotation: v.object({ maximumBytes: v.number(), keptFiles: v.number() }),
+    }),
+  ),
+}) satisfies v.GenericSchema<LogCleanupSettings>;
+
+/** Characters of a failed clean-up's output that are told in the report. */
+const LAST_WORDS = 500;
+
+const ecs = new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 });
+
+/** Runs the client's own clean-up script in each of its containers, and measures what came of it. */
+export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, logCleanup));
+
+async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunResult> {
+  const settings = readSettings(settingsSchema);
+  const discovery = await context.step('find containers', () => discoverContainers(ecs, settings));
+  const marker = await context.step('marker', async () => randomBytes(16).toString('hex'));
+  const ran = await runInEachContainer(
+    discovery.containers,
+    {
+      ...settings,
+      reach: reachOf(settings),
+      orderOf: (container) => {
+        const role = roleOf(settings, container.role);
+        return { id: run.runId, command: { script: cleanupScript(role.script, role) }, marker };
+      },
+      readOutput: (output, { role }) => readOutput(roleOf(settings, role), output, marker),
+      windowEnd: Date.parse(run.windowEnd),
+    },
+    context,
+  );
+  const lowest = lowestFree(ran);
+  return {
+    outcome: outcomeOf(discovery, ran),
+    figures: {
+      containersCleaned: ran.filter(isDone).length,
+      ...containerFigures(discovery, ran),
+      bytesFreed: freed(ran),
+      ...byRole(ran, 'bytesFreed', freed),
+      ...(lowest !== undefined && { lowestFreePercent: lowest }),
+      ...byRole(ran, 'lowestFreePercent', lowestFree),
+    },
+    problems: [
+      ...containerProblems(settings.deployment, discovery, ran, ({ lastWords }) => lastWords),
+      ...rotationProblems(settings.deployment, ran),
+    ],
+    details: { containers: ran.map((each) => ({ ...containerDetail(each), ...cleanedOf(each)?.measured })) },
+  };
+}
+
+/** What is kept of a clean-up's output. */
+interface Cleaned {
+  /** Undefined where the container was not measured to the end. */
+  measured?: {
+    bytesFreed: number;
+    /** After the clean-up, as are all that follow. Undefined where `df` says nothing of use. */
+    freePercent?: number;
+    logFiles: number;
+    logBytes: number;
+    archiveFiles: number;
+    archiveBytes: number;
+  };
+  brokenRotation: string[];
+  lastWords: string;
+}
+
+function roleOf(settings: LogCleanupSettings, name: string): LogRole {
+  const role = settings.roles.find((each) => each.name === name);
+  if (!role) throw new Error(`The settings name no role ${name}.`);
+  return role;
+}
+
+function readOutput(role: LogRole, output: string, marker: string): Cleaned {
+  const { before, after } = readMeasurements(output, marker);
+  const said = output.split('\n').filter((line) => !line.startsWith(marker));
+  const lastWords = said.join('\n').trim().slice(-LAST_WORDS);
+  if (!before || !after) return { brokenRotation: [], lastWords };
+  const freePercent = lowestFreePercent(after);
+  return {
+    measured: {
+      bytesFreed: bytesFreed({ before, after }),
+      ...(freePercent !== undefined && { freePercent }),
+      logFiles: after.live.files,
+      logBytes: after.live.bytes,
+      archiveFiles: after.archive.files,
+      archiveBytes: after.archive.bytes,
+    },
+    brokenRotation: brokenRotation(after, role.rotation),
+    lastWords,
+  };
+}
+
+function cleanedOf({ ended }: Ran<Cleaned>): Cleaned | undefined {
+  return 'read' in ended ? ended.read : undefined;
+}
+
+function freed(ran: Ran<Cleaned>[]): number {
+  return ran.reduce((sum, each) => sum + (cleanedOf(each)?.measured?.bytesFreed ?? 0), 0);
+}
+
+/** Of the fullest log file system of any container; undefined if none was measured. */
+function lowestFree(ran: Ran<Cleaned>[]): number | undefined {
+  const percents = ran.flatMap((each) => cleanedOf(each)?.measured?.freePercent ?? []);
+  return percents.length > 0 ? Math.min(...percents) : undefined;
+}
+
+function rotationProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
+  return ran.flatMap((each) =>
+    (cleanedOf(each)?.brokenRotation ?? []).map((what) => ({
+      what,
+      where: whereIs(deployment, each.container),
+      next: "The container's own rotation of logs does not work: see in it whether its cron runs and the disk has room, or replace the task.",
+    })),
+  );
+}

@@ -1,0 +1,7 @@
+import type { ContainersSettings } from '../shared/containers/settings.ts';
+import type { Command } from '../shared/ecs-exec/wrapper.ts';
+
+/** run-in-containers' environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
+export interface RunInContainersSettings extends ContainersSettings {
+  command: Command;
+}

@@ -1,0 +1,56 @@
+import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import * as v from 'valibot';
+import {
+  containerDetail,
+  containerFigures,
+  containerProblems,
+  isDone,
+  outcomeOf,
+} from '../shared/containers/container-report.ts';
+import { discoverContainers } from '../shared/containers/discover-containers.ts';
+import { reachOf } from '../shared/containers/reach-of.ts';
+import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
+import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { type RunResult, runJob } from '../shared/run/run-job.ts';
+import { readSettings } from '../shared/run/settings.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import type { RunInContainersSettings } from './contract.ts';
+
+const settingsSchema = v.object({
+  ...containersSettings,
+  roles: v.array(v.object(containerRole)),
+  command: v.union([v.array(v.string()), v.object({ script: v.string() })]),
+}) satisfies v.GenericSchema<RunInContainersSettings>;
+
+/** Characters of a failed command's output that are told in the report. */
+const LAST_WORDS = 500;
+
+const ecs = new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 });
+
+/** Runs a command in every container of the services, and says of each how it ended. */
+export const handler = withDurableExecution((event: unknown, context) =>
+  runJob(event, context, runInContainers),
+);
+
+async function runInContainers(run: RunEvent, context: DurableContext): Promise<RunResult> {
+  const settings = readSettings(settingsSchema);
+  const discovery = await context.step('find containers', () => discoverContainers(ecs, settings));
+  const ran = await runInEachContainer(
+    discovery.containers,
+    {
+      ...settings,
+      reach: reachOf(settings),
+      orderOf: () => ({ id: run.runId, command: settings.command, marker: '' }),
+      readOutput: (output) => output.slice(-LAST_WORDS),
+      windowEnd: Date.parse(run.windowEnd),
+    },
+    context,
+  );
+  return {
+    outcome: outcomeOf(discovery, ran),
+    figures: { containersSucceeded: ran.filter(isDone).length, ...containerFigures(discovery, ran) },
+    problems: containerProblems(settings.deployment, discovery, ran, (lastWords) => lastWords),
+    details: { containers: ran.map(containerDetail) },
+  };
+}

@@ -1,0 +1,108 @@
+import { EcsExecError, ThrottledError } from '../ecs-exec/errors.ts';
+import {
+  type CommandStatus,
+  commandStatus,
+  forgetCommand,
+  type RunOptions,
+  startCommand,
+  stopCommand,
+} from '../ecs-exec/execute-command.ts';
+import type { Output } from '../ecs-exec/output.ts';
+import type { Clients } from '../ecs-exec/session.ts';
+import type { Command } from '../ecs-exec/wrapper.ts';
+import type { FoundContainer } from './discover-containers.ts';
+import type { Order, Reach, Seen, Stay } from './reach.ts';
+
+/** Bytes kept of an output's beginning and of its end. */
+const KEPT = 16_384;
+/** How long after its deadline a command is still looked for that no session reaches. */
+const UNREACHABLE_MILLISECONDS = 120_000;
+
+/** Into containers by ECS Exec. */
+export class EcsExecReach implements Reach {
+  readonly #clients: Clients;
+  readonly #cluster: string;
+
+  constructor(clients: Clients, cluster: string) {
+    this.#clients = clients;
+    this.#cluster = cluster;
+  }
+
+  async start(container: FoundContainer, order: Order, stay: Stay): Promise<Seen> {
+    try {
+      const status = await startCommand({
+        ...this.#run(container, order),
+        command: withMarker(order),
+        deadline: new Date(stay.deadline),
+        attendFor: stay.patienceMilliseconds,
+      });
+      return seenOf(status);
+    } catch (error) {
+      if (!(error instanceof EcsExecError)) throw error;
+      return {
+        outcome: error instanceof ThrottledError ? 'not-now' : 'not-started',
+        detail: error.message,
+      };
+    }
+  }
+
+  async follow(container: FoundContainer, order: Order, handle: string, stay: Stay): Promise<Seen> {
+    const run = this.#run(container, order);
+    const now = Date.now();
+    try {
+      return seenOf(await (now >= stay.deadline ? stopCommand(run) : commandStatus(run)));
+    } catch (error) {
+      if (!(error instanceof EcsExecError)) throw error;
+      // A later look may reach it.
+      if (now < stay.deadline + UNREACHABLE_MILLISECONDS) return { outcome: 'running', handle };
+      return { outcome: 'lost', detail: error.message };
+    }
+  }
+
+  async forget(container: FoundContainer, order: Order): Promise<void> {
+    try {
+      await forgetCommand(this.#run(container, order));
+    } catch (error) {
+      // What is left are three small files, which end with the container.
+      if (!(error instanceof EcsExecError)) throw error;
+    }
+  }
+
+  #run({ taskArn, container }: FoundContainer, { id }: Order): RunOptions {
+    return {
+      clients: this.#clients,
+      cluster: this.#cluster,
+      task: taskArn,
+      container,
+      runId: id,
+      keep: { head: KEPT, tail: KEPT },
+    };
+  }
+}
+
+/** The container's own `env` is not needed for it. */
+function withMarker({ command, marker }: Order): Command {
+  if (marker === '') return command;
+  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  return ['sh', '-c', 'export UPKEEP_MARKER="$0"; exec "$@"', marker, ...words];
+}
+
+function seenOf(status: CommandStatus): Seen {
+  switch (status.outcome) {
+    case 'exited':
+      return { outcome: 'exited', exitCode: status.exitCode, output: textOf(status.output) };
+    case 'timed-out':
+      return { outcome: 'timed-out', output: textOf(status.output) };
+    case 'running':
+      return { outcome: 'running', handle: '' };
+    case 'gone':
+    case 'lost':
+      return { outcome: status.outcome, detail: status.reason };
+    case 'unknown':
+      return { outcome: 'lost', detail: 'The container no longer knows the command: it was started anew.' };
+  }
+}
+
+function textOf({ head, tail, omittedBytes }: Output): string {
+  return omittedBytes > 0 ? `${head}\n[… ${omittedBytes} bytes left out]\n${tail}` : `${head}${tail}`;
+}

@@ -1,0 +1,13 @@
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { ecsExecClients } from '../ecs-exec/session.ts';
+import { EcsExecReach } from './ecs-exec-reach.ts';
+import type { Reach } from './reach.ts';
+import { RunCommandReach } from './run-command-reach.ts';
+import type { ContainersSettings } from './settings.ts';
+
+/** The way into containers that a job's settings name. */
+export function reachOf({ reach, clusterArn }: ContainersSettings): Reach {
+  return reach === 'ecs-exec'
+    ? new EcsExecReach(ecsExecClients(), clusterArn)
+    : new RunCommandReach(new SSMClient({ maxAttempts: 1 }));
+}

@@ -1,0 +1,49 @@
+import type { Command } from '../ecs-exec/wrapper.ts';
+import type { FoundContainer } from './discover-containers.ts';
+
+/** A command for a container. */
+export interface Order {
+  /** Under which the container or its host remembers it, so that it starts once. */
+  id: string;
+  command: Command;
+  /** Given to the command in the environment variable `UPKEEP_MARKER`. Hexadecimal, or empty for none. */
+  marker: string;
+}
+
+/** How long to stay with a command. */
+export interface Stay {
+  /** Epoch milliseconds: the command is killed then. */
+  deadline: number;
+  /** After which a command that runs on is left alone, for a later look. */
+  patienceMilliseconds: number;
+}
+
+/** How a command ended in a container. */
+export type Ended =
+  | { outcome: 'exited'; exitCode: number; output: string }
+  /** It took too long and was killed. */
+  | { outcome: 'timed-out'; output: string }
+  /** The container or its task stopped meanwhile. */
+  | { outcome: 'gone'; detail: string }
+  /** It was started, or may have been, and how it ended could not be learned. */
+  | { outcome: 'lost'; detail: string }
+  /** It was not started. */
+  | { outcome: 'not-started'; detail: string };
+
+/** What a look at a command found. */
+export type Seen =
+  | Ended
+  /** `handle` is what {@link Reach.follow} needs. */
+  | { outcome: 'running'; handle: string }
+  /** AWS asks for fewer calls. Nothing was started. */
+  | { outcome: 'not-now'; detail: string };
+
+/** A way into containers. What can be said by an answer is not thrown. */
+export interface Reach {
+  /** Starts a command, unless one of this id was started already, and stays with it for a while. */
+  start(container: FoundContainer, order: Order, stay: Stay): Promise<Seen>;
+  /** Looks at a command that was left running. */
+  follow(container: FoundContainer, order: Order, handle: string, stay: Stay): Promise<Seen>;
+  /** Removes what tells of a command that has ended: from then on its id would start it anew. */
+  forget(container: FoundContainer, order: Order): Promise<void>;
+}

@@ -1,0 +1,254 @@
+import { type DurableContext, NestingType } from '@aws/durable-execution-sdk-js';
+import { type FoundContainer, taskIdOf } from './discover-containers.ts';
+import type { Ended, Order, Reach } from './reach.ts';
+
+/** What became of the command in a container; of its output, what the job reads from it. */
+export interface Ran<Read> {
+  container: FoundContainer;
+  ended: EndedAndRead<Read>;
+  /** From its start to the look that found it ended. */
+  seconds: number;
+  /** 2 if it was tried once more. */
+  attempts: number;
+}
+
+export type EndedAndRead<Read> =
+  | { outcome: 'exited'; exitCode: number; read: Read }
+  | { outcome: 'timed-out'; read: Read }
+  | Exclude<Ended, { output: string }>;
+
+export interface EachContainerOptions<Read> {
+  reach: Reach;
+  /** The command for a container. Its id is the run's. */
+  orderOf: (container: FoundContainer) => Order;
+  /** What is kept of an output, beside how the command ended. */
+  readOutput: (output: string, container: FoundContainer) => Read;
+  /** How long the command may take in a container. */
+  timeoutSeconds: number;
+  /** In how many containers, over all, work goes on at once. */
+  concurrency: number;
+  retryFailed: boolean;
+  /** Epoch milliseconds: what still runs then is killed, and nothing is begun any more. */
+  windowEnd: number;
+}
+
+/** How long one look stays with a command: most end within it, and Lambda is not paid for longer ones. */
+const PATIENCE_SECONDS = 60;
+/** What is left of the invocation when no look is begun any more: the longest look, and time to kill and to save. */
+const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
+/** Between two looks at a command that takes long. */
+const FIRST_PAUSE_SECONDS = 15;
+const LONGEST_PAUSE_SECONDS = 300;
+/** Until the next look where nothing could be started. Longer than a look, so that the invocation can end meanwhile. */
+const NOT_NOW_PAUSE_SECONDS = PATIENCE_SECONDS;
+
+/**
+ * Runs the command in every container, a few at a time, and never in all of a role at once (unless there is but one).
+ * Those in which it failed are tried once more at the end. Each container is one durable operation, or two if tried
+ * again: a thousand fit into a run. A command that takes long is waited for without paying for a function.
+ */
+export async function runInEachContainer<Read>(
+  containers: FoundContainer[],
+  options: EachContainerOptions<Read>,
+  context: DurableContext,
+): Promise<Ran<Read>[]> {
+  const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
+  const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
+  if (again.length === 0) return first;
+  const now = await context.step('time before the second try', async () => Date.now());
+  if (now >= options.windowEnd) return first;
+
+  const second = await runOnce(
+    'second try',
+    again.map(({ container }) => container),
+    {
+      ...options,
+      attempt: 2,
+      // A command of which nothing is known may still go on, or have ended well: its own id finds it again.
+      orderOf: (container) => {
+        const before = first.find((ran) => ran.container.runtimeId === container.runtimeId)?.ended.outcome;
+        const unknown = before === 'lost' || before === 'not-started';
+        const order = options.orderOf(container);
+        return unknown ? order : { ...order, id: `${order.id}-2` };
+      },
+    },
+    context,
+  );
+  return first.map(
+    (ran) => second.find(({ container }) => container.runtimeId === ran.container.runtimeId) ?? ran,
+  );
+}
+
+/** How many containers of each role are worked in at once: a share of the whole, and less than all of them. */
+export function concurrencyByRole(containers: FoundContainer[], concurrency: number): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { role } of containers) sizes.set(role, (sizes.get(role) ?? 0) + 1);
+  const shares = new Map([...sizes.keys()].map((role) => [role, 1]));
+  const room = (role: string) => Math.floor((sizes.get(role) ?? 0) / 2) - (shares.get(role) ?? 0);
+  for (let left = concurrency - shares.size; left > 0; left--) {
+    // To the role with the most containers for each place that it has.
+    const [neediest] = [...shares.keys()]
+      .filter((role) => room(role) > 0)
+      .sort((a, b) => perPlace(b) - perPlace(a));
+    if (neediest === undefined) break;
+    shares.set(neediest, (shares.get(neediest) ?? 0) + 1);
+  }
+  return shares;
+
+  function perPlace(role: string): number {
+    return (sizes.get(role) ?? 0) / (shares.get(role) ?? 1);
+  }
+}
+
+interface Try<Read> extends EachContainerOptions<Read> {
+  /** 1 or 2. */
+  attempt: number;
+}
+
+async function runOnce<Read>(
+  name: string,
+  containers: FoundContainer[],
+  options: Try<Read>,
+  context: DurableContext,
+): Promise<Ran<Read>[]> {
+  const byRole = await context.parallel(
+    name,
+    [...concurrencyByRole(containers, options.concurrency)].map(([role, maxConcurrency]) => ({
+      name: role,
+      func: async (context: DurableContext) => {
+        const ofRole = containers.filter((container) => container.role === role);
+        const batch = await context.map(
+          `${role}, ${name}`,
+          ofRole,
+          (context, container) => runInOne(container, options, context),
+          { maxConcurrency, nesting: NestingType.FLAT },
+        );
+        return ofRole.map((container, index): Ran<Read> => {
+          const item = batch.all.find((each) => each.index === index);
+          const detail = item?.error?.message ?? 'Nothing was heard of it.';
+          return (
+            item?.result ?? {
+              container,
+              ended: { outcome: 'lost', detail },
+              seconds: 0,
+              attempts: options.attempt,
+            }
+          );
+        });
+      },
+    })),
+  );
+  byRole.throwIfError();
+  const ran = byRole.getResults().flat();
+  return containers.flatMap(
+    (container) => ran.find((each) => each.container.runtimeId === container.runtimeId) ?? [],
+  );
+}
+
+/** Where the watching of one command stands. */
+type Watch<Read> =
+  | { stage: 'waiting'; detail: string }
+  | { stage: 'running'; begunAt: number; lookedAt: number; handle: string }
+  /** Its status is noted here, and can be removed where it is kept. */
+  | { stage: 'ended'; ended: EndedAndRead<Read>; seconds: number }
+  | { stage: 'done'; ended: EndedAndRead<Read>; seconds: number };
+
+async function runInOne<Read>(
+  container: FoundContainer,
+  options: Try<Read>,
+  context: DurableContext,
+): Promise<Ran<Read>> {
+  const order = options.orderOf(container);
+  const initialState: Watch<Read> = { stage: 'waiting', detail: '' };
+  const watch = await context.waitForCondition<Watch<Read>>(
+    `${container.container} ${taskIdOf(container.taskArn)}`,
+    (before) =>
+      look(container, order, before, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
+    {
+      initialState,
+      waitStrategy: (watch, attempt) => {
+        if (watch.stage === 'done') return { shouldContinue: false };
+        return { shouldContinue: true, delay: { seconds: pauseSeconds(watch, attempt, options) } };
+      },
+    },
+  );
+  if (watch.stage !== 'done')
+    throw new Error(`The watch over ${order.id} ended while it was ${watch.stage}.`);
+  return { container, ended: watch.ended, seconds: watch.seconds, attempts: options.attempt };
+}
+
+function pauseSeconds<Read>(watch: Watch<Read>, attempt: number, options: Try<Read>): number {
+  switch (watch.stage) {
+    case 'waiting':
+      return NOT_NOW_PAUSE_SECONDS;
+    case 'running': {
+      const pace = Math.min(FIRST_PAUSE_SECONDS * 1.5 ** (attempt - 1), LONGEST_PAUSE_SECONDS);
+      const left = Math.ceil((deadlineOf(watch.begunAt, options) - watch.lookedAt) / 1000);
+      return Math.max(1, Math.min(Math.round(pace), left));
+    }
+    default:
+      return 1;
+  }
+}
+
+function deadlineOf<Read>(begunAt: number, { timeoutSeconds, windowEnd }: Try<Read>): number {
+  return Math.min(begunAt + timeoutSeconds * 1000, windowEnd);
+}
+
+async function look<Read>(
+  container: FoundContainer,
+  order: Order,
+  before: Watch<Read>,
+  options: Try<Read>,
+  /** Until Lambda ends this invocation. */
+  secondsLeft: number,
+): Promise<Watch<Read>> {
+  const { reach, windowEnd, readOutput } = options;
+  if (before.stage === 'done') return before;
+  if (before.stage === 'ended') {
+    await reach.forget(container, order);
+    return { ...before, stage: 'done' };
+  }
+  const now = Date.now();
+  if (before.stage === 'waiting') {
+    const because = before.detail && `, and until then: ${before.detail}`;
+    const detail = `The window ended before its turn${because}.`;
+    if (now >= windowEnd) return { stage: 'done', ended: { outcome: 'not-started', detail }, seconds: 0 };
+    if (secondsLeft < INVOCATION_RESERVE_SECONDS) return before;
+  }
+  const begunAt = before.stage === 'running' ? before.begunAt : now;
+  const stay = {
+    deadline: deadlineOf(begunAt, options),
+    patienceMilliseconds: Math.min(PATIENCE_SECONDS, Math.max(5, secondsLeft - 60)) * 1000,
+  };
+  const seen =
+    before.stage === 'running'
+      ? await reach.follow(container, order, before.handle, stay)
+      : await reach.start(container, order, stay);
+  const lookedAt = Date.now();
+  const seconds = Math.round((lookedAt - begunAt) / 100) / 10;
+  switch (seen.outcome) {
+    case 'not-now':
+      return { stage: 'waiting', detail: seen.detail };
+    case 'running':
+      return { stage: 'running', begunAt, lookedAt, handle: seen.handle };
+    case 'exited':
+      return {
+        stage: 'ended',
+        ended: { outcome: 'exited', exitCode: seen.exitCode, read: readOutput(seen.output, container) },
+        seconds,
+      };
+    case 'timed-out':
+      return {
+        stage: 'ended',
+        ended: { outcome: 'timed-out', read: readOutput(seen.output, container) },
+        seconds,
+      };
+    default:
+      return { stage: 'done', ended: seen, seconds };
+  }
+}
+
+function deservesAnotherTry(ended: EndedAndRead<unknown>): boolean {
+  return ended.outcome !== 'gone' && !(ended.outcome === 'exited' && ended.exitCode === 0);
+}

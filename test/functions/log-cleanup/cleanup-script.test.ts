@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { cleanupScript } from '../../../functions/log-cleanup/cleanup-script.ts';
+import {
+  brokenRotation,
+  bytesFreed,
+  lowestFreePercent,
+  readMeasurements,
+} from '../../../functions/log-cleanup/measurements.ts';
+
+const MEGABYTE = 1024 * 1024;
+const rotation = { maximumBytes: MEGABYTE, keptFiles: 3 };
+
+const shells = [['dash'], ['bash', '--posix'], ['busybox', 'ash']].filter(
+  ([program = '', ...rest]) => spawnSync(program, [...rest, '-c', ':']).status === 0,
+);
+
+for (const [program = '', ...options] of shells)
+  describe(`the clean-up script in ${program} ${options.join(' ')}`, () => {
+    let folder: string;
+    let logs: string;
+    const marker = randomBytes(16).toString('hex');
+
+    function run(cleanup: string, folders = { logs: [logs], archive: `${logs}/archive`, rotation }) {
+      const script = join(folder, "clean 'up.sh");
+      writeFileSync(script, `#!/bin/sh\n${cleanup}\n`);
+      chmodSync(script, 0o755);
+      const ran = spawnSync(program, [...options, '-c', cleanupScript(script, folders)], {
+        env: { PATH: process.env.PATH, UPKEEP_MARKER: marker },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        encoding: 'utf8',
+      });
+      return { ...ran, measured: readMeasurements(ran.stdout, marker) };
+    }
+
+    before(() => {
+      folder = mkdtempSync(join(tmpdir(), 'clean-up-'));
+      logs = join(folder, 'var log');
+      mkdirSync(join(logs, 'archive', 'older'), { recursive: true });
+      writeFileSync(join(logs, 'web.log'), 'a'.repeat(1000));
+      writeFileSync(join(logs, 'access log'), 'b'.repeat(500));
+      writeFileSync(join(logs, '.hidden'), 'c'.repeat(10));
+      writeFileSync(join(logs, 'error.log'), '');
+      truncateSync(join(logs, 'error.log'), 5 * MEGABYTE);
+      for (const name of ['web.log-20261101.gz', 'web.log-20261102.gz', 'web.log.3.gz', 'web.log.4.gz'])
+        writeFileSync(join(logs, 'archive', name), 'd'.repeat(100));
+      for (const name of ['access.log.1.gz', '20261103-access.log.gz', '*'])
+        writeFileSync(join(logs, 'archive', 'older', name), 'e'.repeat(10));
+    });
+    after(() => rmSync(folder, { recursive: true }));
+
+    test('measures before and after, and ends with the exit status of the clean-up', () => {
+      const { status, measured, stderr } = run(
+        `printf 'no newline'; rm '${logs}/archive/'web.log-*; test -z "$UPKEEP_MARKER" && exit 7`,
+      );
+      assert.equal(status, 7, stderr);
+      assert.ok(measured.before && measured.after);
+      assert.deepEqual(measured.before.live, { files: 4, bytes: 1510 + 5 * MEGABYTE });
+      assert.deepEqual(measured.before.archive, { files: 7, bytes: 430 });
+      assert.deepEqual(measured.after.archive, { files: 5, bytes: 230 });
+      assert.equal(bytesFreed({ before: measured.before, after: measured.after }), 200);
+      const free = lowestFreePercent(measured.after);
+      assert.ok(free !== undefined && free >= 0 && free <= 100, `${free} %`);
+    });
+
+    test('names logs that are far over their limit, and archives of more files than are kept', () => {
+      for (const name of ['web.log-20261101.gz', 'web.log-20261102.gz'])
+        writeFileSync(join(logs, 'archive', name), 'd'.repeat(100));
+      const { measured } = run('exit 0');
+      assert.deepEqual(measured.after && brokenRotation(measured.after, rotation), [
+        `${logs}//error.log has 5 MB, though it should be rotated above 1 MB.`.replace('//', '/'),
+        'The archive has 4 files of web.log, though it should keep 3.',
+      ]);
+    });
+
+    test('measures an archive that lies elsewhere, and leaves out folders that are not there', () => {
+      const { status, measured } = run('exit 0', {
+        logs: [join(folder, 'absent'), join(logs, 'archive', 'older')],
+        archive: join(logs, 'archive', 'older'),
+        rotation,
+      });
+      assert.equal(status, 0);
+      assert.deepEqual(measured.after?.live, { files: 0, bytes: 0 });
+      assert.equal(measured.after?.archive.files, readdirSync(join(logs, 'archive', 'older')).length);
+    });
+
+    test('ends with 127 where there is no clean-up script', () => {
+      const script = cleanupScript('/opt/absent/cleanup.sh', {
+        logs: [logs],
+        archive: `${logs}/archive`,
+        rotation,
+      });
+      const { status, stdout } = spawnSync(program, [...options, '-c', script], {
+        env: { PATH: process.env.PATH, UPKEEP_MARKER: marker },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        encoding: 'utf8',
+      });
+      assert.equal(status, 127);
+      assert.ok(readMeasurements(stdout, marker).after);
+    });
+  });
+
+test('a container that died between the measurements has but the first', () => {
+  const measured = readMeasurements('x before live 1 2\nx before archive 0 0\nx after live 1 2', 'x');
+  assert.deepEqual(Object.keys(measured), ['before']);
+});
+
+test('lines without the marker, or that only look like it, are not measurements', () => {
+  assert.deepEqual(readMeasurements('y before live 1 2\nx elsewhere live 1 2\n x before live 1 2', 'x'), {});
+});
