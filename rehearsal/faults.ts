@@ -1,3 +1,5 @@
+import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
+import type { Aws } from './aws/server.ts';
 import type { Expectation } from './night.ts';
 import { createCertificate } from './whatsapp/certificate.ts';
 import { MALFORMED_NOTIFICATIONS } from './whatsapp/webhook.ts';
@@ -173,7 +175,7 @@ export const FAULTS: Record<string, Fault> = {
     strike(_target, { aws }, hooks) {
       hooks.onCollection = once(
         () => true,
-        () => aws.lambda.stopExecutions('latam-message-gc'),
+        () => stopRuns(aws, 'latam-message-gc'),
       );
     },
     expected: {
@@ -211,6 +213,24 @@ export const FAULTS: Record<string, Fault> = {
     lasts: 36 * HOUR,
   },
 };
+
+/** As somebody would in the console. */
+async function stopRuns(aws: Aws, functionName: string): Promise<void> {
+  const [gc] = aws.deployed.ofType('AWS::Lambda::Function').filter(({ name }) => name === functionName);
+  if (!gc) throw new Error(`The templates have no function ${functionName}.`);
+  const credentials = aws.credentialsFor({
+    arn: `arn:aws:sts::${gc.account}:assumed-role/operator/somebody`,
+    policy: {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'lambda:StopDurableExecution', Resource: `${gc.arn}:*` }],
+    },
+  });
+  const lambda = new LambdaClient({ region: gc.region, endpoint: aws.endpoint, credentials });
+  for (const { arn, status } of aws.lambda.durable.list())
+    if (status === 'RUNNING')
+      await lambda.send(new StopDurableExecutionCommand({ DurableExecutionArn: arn }));
+  lambda.destroy();
+}
 
 function isGcRequest({ path }: { path: string }): boolean {
   return path === '/v1/services/message/gc';

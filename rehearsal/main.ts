@@ -7,6 +7,9 @@ import { FAULTS } from './faults.ts';
 import { type Night, playNight } from './night.ts';
 import { synthesize } from './synthesize.ts';
 
+/** No colours, so that a log of it reads well too. */
+const PLAIN = { head: [], border: [] };
+
 const USAGE = `npm start plays a night of upkeep on this machine, through what cdk synth made.
 
   npm start                          a good night
@@ -30,7 +33,7 @@ else await rehearse(values.fault, values.json);
 function listFaults(): void {
   const table = new Table({
     head: ['fault', 'what goes wrong', 'alarms that must ring'],
-    style: { head: [] },
+    style: PLAIN,
   });
   for (const [name, { description, expected }] of Object.entries(FAULTS))
     table.push([name, description, expected.alarms.join('\n') || 'none']);
@@ -69,20 +72,37 @@ function onEvent(at: number, what: string): void {
 
 function conclude({ runs, alarms, rows, mismatches }: Night): void {
   const runTable = new Table({
-    head: ['deployment', 'job', 'outcome', 'minutes', 'calls', 'deleted', 'marked read', 'rows left by SQL'],
-    style: { head: [] },
+    head: [
+      'deployment',
+      'job',
+      'outcome',
+      'minutes',
+      'calls',
+      'deleted',
+      'marked read',
+      'garbage left (SQL)',
+    ],
+    style: PLAIN,
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
     const { calls = '', messagesDeleted = '', messagesMarkedRead = '' } = figures;
-    const left = `${rows[deployment]?.garbageAfter} of ${rows[deployment]?.garbageBefore}`;
-    runTable.push([deployment, job, outcome, minutes, calls, messagesDeleted, messagesMarkedRead, left]);
+    runTable.push([
+      deployment,
+      job,
+      outcome,
+      minutes,
+      calls,
+      messagesDeleted,
+      messagesMarkedRead,
+      rows[deployment]?.garbageAfter,
+    ]);
   }
   console.log(`\n${runTable.toString()}`);
   for (const { deployment, problems } of runs)
     for (const { what, where, next } of problems)
       console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);
-  const alarmTable = new Table({ head: ['alarm that rang', 'when (UTC)'], style: { head: [] } });
+  const alarmTable = new Table({ head: ['alarm that rang', 'when (UTC)'], style: PLAIN });
   for (const { name, rangAt } of alarms) alarmTable.push([name, rangAt]);
   console.log(alarms.length > 0 ? `\n${alarmTable.toString()}` : '\nNo alarm rang.');
   if (mismatches.length === 0) {

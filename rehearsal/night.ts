@@ -61,9 +61,9 @@ export interface Expectation {
 const YOUNG = 40;
 const UNKNOWN = 15;
 
-/** One single instance, one cluster of two CoreApps whose table is too large for one call. */
-function clientsOf({ rows }: Scale): Record<string, ClientScript> {
-  const age = { oldest: NIGHT_STARTS - 90 * DAY, newest: NIGHT_STARTS - DAY };
+/** The clients at the beginning: one single instance, one cluster of two CoreApps whose table is too large for one call. */
+export function clientsOf({ rows }: Scale, now: number): Record<string, ClientScript> {
+  const age = { oldest: now - 90 * DAY, newest: now - DAY };
   return {
     latam: { coreApps: 1, filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age } },
     emea: {
@@ -79,7 +79,7 @@ function clientsOf({ rows }: Scale): Record<string, ClientScript> {
 export async function playNight(options: NightOptions): Promise<Night> {
   const { cdkOut, change, postgres, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
   const hooks: Hooks = {};
-  const clients = Object.entries(clientsOf(scale))
+  const clients = Object.entries(clientsOf(scale, NIGHT_STARTS))
     .filter(([name]) => only === undefined || only === name)
     .map(([name, client]) => {
       const script: ClientScript = {
@@ -144,8 +144,10 @@ async function play(
       garbageAfter: after[name] ?? 0,
       deleted: webApp.collections.reduce((sum, { deleted }) => sum + deleted, 0),
     };
+  // A deployment that takes no part has nights without runs.
+  const takesPart = (alarm: string) => Object.keys(rows).some((name) => alarm.startsWith(`${name}-`));
   const alarms = aws.alarms
-    .filter(({ to }) => to === 'ALARM')
+    .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
     .map(({ alarm: name, time }) => ({
       name,
       rangAt: new Date(time).toISOString(),
@@ -176,7 +178,13 @@ async function countAll({ deployments }: World): Promise<Record<string, number>>
 async function deliverUnread({ webApp, store }: PlayedDeployment, { unread }: Scale): Promise<void> {
   const conversations = Math.ceil(unread / 10);
   const old = { oldest: NIGHT_STARTS - 6 * DAY, newest: NIGHT_STARTS - 2 * DAY };
-  const unknown = inboundMessages({ count: UNKNOWN, conversations, ...old });
+  // The newest of their conversations, so that each is asked for before an earlier one is.
+  const unknown = inboundMessages({
+    count: UNKNOWN,
+    conversations,
+    oldest: NIGHT_STARTS - 30 * HOUR,
+    newest: NIGHT_STARTS - 29 * HOUR,
+  });
   await webApp.deliverInbound([
     ...inboundMessages({ count: unread, conversations, ...old }),
     ...unknown,
@@ -249,14 +257,15 @@ function goodNightMismatches(night: Night, { unread }: Scale): string[] {
 }
 
 /** Passwords and tokens, looked for in everything that leaves a function. */
-function leaks({ aws, secrets }: World): string[] {
+function leaks({ aws, deployments, secrets }: World): string[] {
+  const tokens = Object.values(deployments).flatMap(({ webApp }) => webApp.issuedTokens);
   const places: Record<string, string> = {
     'a log': aws.logs.map(({ text }) => text).join('\n'),
     'a run report': JSON.stringify(aws.reports),
     'an alarm message': JSON.stringify(aws.notifications),
-    "a durable execution's history": JSON.stringify(aws.lambda.histories()),
+    "a durable execution's history": JSON.stringify(aws.lambda.durable.list()),
   };
   return Object.entries(places).flatMap(([place, text]) =>
-    secrets.some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
+    [...secrets, ...tokens].some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
   );
 }

@@ -1,4 +1,5 @@
-import { type DurableContext, StepInterruptedError, StepSemantics } from '@aws/durable-execution-sdk-js';
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from '../shared/whatsapp/callback-queue.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
@@ -15,6 +16,9 @@ const LONGEST_LOOK_SECONDS = 120;
 
 /** Between two questions of whether a silent node is still there. */
 const NODE_CHECK_SECONDS = 300;
+
+/** The longest pause while WebApp or CoreApp is away. */
+const LONGEST_PAUSE_SECONDS = 15 * 60;
 
 /** What became of one request for garbage collection. */
 export type GcCall =
@@ -46,6 +50,7 @@ export async function collectGarbage(
   const { maximumCalls, pauseSeconds, callbackTimeoutSeconds } = settings.gc;
   const collected: CollectedGarbage = { calls: [], ignored: 0, problems: [] };
   let unreadable = 0;
+  let notStarted = 0;
 
   for (let number = 1; number <= maximumCalls; number++) {
     unreadable += await context.step(`discard stale notifications ${number}`, async () => {
@@ -61,9 +66,15 @@ export async function collectGarbage(
     collected.ignored += answers.ignored;
     unreadable += answers.unreadable;
 
-    const another = number < maximumCalls && answers.lookedAt + pauseSeconds * 1000 < windowEnd;
+    // Twice as long after each call in a row that did not start, so that a restart does not use up the calls.
+    notStarted = call.kind === 'not-started' ? notStarted + 1 : 0;
+    const pause = Math.min(
+      pauseSeconds * 2 ** Math.max(0, notStarted - 1),
+      Math.max(pauseSeconds, LONGEST_PAUSE_SECONDS),
+    );
+    const another = number < maximumCalls && answers.lookedAt + pause * 1000 < windowEnd;
     if (isComplete(call) || call.kind === 'refused' || !another) break;
-    await context.wait(`pause after call ${number}`, { seconds: pauseSeconds });
+    await context.wait(`pause after call ${number}`, { seconds: pause });
   }
 
   const where = `${settings.deployment}, queue ${settings.notificationsQueueUrl}`;
@@ -90,26 +101,12 @@ export function isComplete(call: GcCall | undefined): boolean {
 
 /** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */
 async function ask(settings: MessageGcSettings, number: number, context: DurableContext): Promise<Asked> {
-  try {
-    return await context.step(`ask for GC ${number}`, () => requestGc(settings), {
-      semantics: StepSemantics.AtMostOncePerRetry,
-      retryStrategy: () => ({ shouldRetry: false }),
-    });
-  } catch (error) {
-    if (!isInterruption(error)) throw error;
-    return context.step(`call ${number} was interrupted`, async () => ({
-      kind: 'interrupted' as const,
-      at: Date.now(),
-    }));
-  }
-}
-
-function isInterruption(error: unknown): boolean {
-  return (
-    error instanceof StepInterruptedError ||
-    (error instanceof Error && error.cause instanceof StepInterruptedError) ||
-    (error as { errorType?: string }).errorType === StepInterruptedError.name
-  );
+  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(settings));
+  if (asked.kind === 'done') return asked.value;
+  return context.step(`call ${number} was interrupted`, async () => ({
+    kind: 'interrupted' as const,
+    at: Date.now(),
+  }));
 }
 
 async function requestGc(settings: MessageGcSettings): Promise<Asked> {

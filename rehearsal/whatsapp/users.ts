@@ -18,6 +18,8 @@ export interface Users {
   logout(authorization: string | undefined): Answer;
   /** Whether a request's header holds a token that was given out, not revoked, and has not expired. */
   allows(authorization: string | undefined): boolean;
+  /** Every token that was given out so far, so that a rehearsal can look where it must not stand. */
+  issued: readonly string[];
   /** Ends all tokens, as a restored or replaced database does. */
   revokeTokens(): void;
   setPassword(username: string, password: string): void;
@@ -27,6 +29,7 @@ export interface Users {
 export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeSeconds: number): Users {
   const byName = new Map(accounts.map((account) => [account.username, { ...account }]));
   const expiries = new Map<string, number>();
+  const issued: string[] = [];
 
   const denied = () => failure(1005, 'Invalid credentials.');
 
@@ -49,6 +52,7 @@ export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeS
     const token = randomBytes(32).toString('base64url');
     const expiry = clock.now() + tokenLifetimeSeconds * 1000;
     expiries.set(token, expiry);
+    issued.push(token);
     return success({ users: [{ token, expires_after: new Date(expiry).toISOString() }] });
   }
 
@@ -60,6 +64,7 @@ export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeS
   return {
     login,
     allows,
+    issued,
     logout(authorization) {
       if (!allows(authorization)) return failure(1005, 'The token is not valid.');
       expiries.delete(bearer(authorization) ?? '');

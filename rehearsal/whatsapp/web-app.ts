@@ -65,6 +65,8 @@ export interface WebApp {
   collectUnasked(kind: Collection['kind']): void;
   /** Gives a CoreApp a new container and name; what it was doing ends without a callback. Returns the new name. */
   replaceNode(name: string): string;
+  /** Every token that was given out so far. */
+  issuedTokens: readonly string[];
   /** Ends all tokens. */
   revokeTokens(): void;
   setPassword(username: string, password: string): void;
@@ -182,6 +184,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
     sendCallback: sender.send,
     collectUnasked: collector.collectUnasked,
     replaceNode: collector.replaceNode,
+    issuedTokens: accounts.issued,
     revokeTokens: accounts.revokeTokens,
     setPassword: accounts.setPassword,
     useCertificate(other) {
