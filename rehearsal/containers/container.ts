@@ -107,8 +107,8 @@ export class Container {
     }
     const terminal = startInTerminal({
       entrance: this.#entrance(),
-      argv: this.isolation === 'namespaces' ? argv : argv.map((word) => this.#rewrite(word)),
-      environment: { PATH: SEARCH_PATH, HOME: '/root', ...this.#environment, ...environment },
+      argv: this.isolation === 'namespaces' ? argv : argv.map((word) => rewritten(word, this.#folder)),
+      environment: { ...this.#fullEnvironment, ...environment },
       workingFolder: '/',
       onOutput,
     });
@@ -130,6 +130,15 @@ export class Container {
     terminal.resume();
     await terminal.closed;
     return output.replaceAll('\r\n', '\n');
+  }
+
+  /** What another process of this machine needs to start a command in it, as Docker's daemon does. */
+  get way(): ContainerWay {
+    return {
+      entrance: this.#entrance(),
+      environment: this.#fullEnvironment,
+      ...(this.isolation === 'rewritten' && { rewrittenTo: this.#folder }),
+    };
   }
 
   /** Stops it as a crash or SIGKILL does: at once, with everything that runs in it. */
@@ -163,9 +172,23 @@ export class Container {
     });
   }
 
-  #rewrite(word: string): string {
-    return word.replace(OWN_PATH, (path) => hostPath(this.#folder, path));
+  get #fullEnvironment(): Record<string, string> {
+    return { PATH: SEARCH_PATH, HOME: '/root', ...this.#environment };
   }
+}
+
+/** The way into a container. */
+export interface ContainerWay {
+  /** Programs that lead into it, before the command itself. */
+  entrance: string[];
+  environment: Record<string, string>;
+  /** The container's folder, to whose files the command's words are to be {@link rewritten}. */
+  rewrittenTo?: string;
+}
+
+/** A word of a command for a container that is no more than a folder. */
+export function rewritten(word: string, folder: string): string {
+  return word.replace(OWN_PATH, (path) => hostPath(folder, path));
 }
 
 /** The best isolation that this machine allows: found by trying. */

@@ -1,0 +1,40 @@
+import type { Clock } from '../clock.ts';
+import type { Where } from './access.ts';
+import { AwsError } from './aws-error.ts';
+
+/** How often calls may be made, in each account and region. */
+export interface BucketRate {
+  /** Calls at once after a pause. */
+  burst: number;
+  perSecond: number;
+}
+
+/** Throttles calls as AWS does: by buckets of tokens that fill up with time. */
+export class TokenBuckets {
+  readonly #clock: Clock;
+  readonly #rate: BucketRate;
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor(clock: Clock, rate: BucketRate) {
+    this.#clock = clock;
+    this.#rate = rate;
+  }
+
+  /** @throws AwsError `ThrottlingException` if the bucket is empty */
+  take({ account, region }: Where): void {
+    const { burst, perSecond } = this.#rate;
+    const now = this.#clock.now();
+    const key = `${account} ${region}`;
+    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
+    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
+    bucket.at = now;
+    this.#buckets.set(key, bucket);
+    if (bucket.tokens < 1) throw new AwsError('ThrottlingException', 'Rate exceeded');
+    bucket.tokens -= 1;
+  }
+
+  /** Empties them, as other callers of the account would. */
+  drain(): void {
+    for (const bucket of this.#buckets.values()) bucket.tokens = 0;
+  }
+}
