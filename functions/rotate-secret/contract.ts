@@ -1,5 +1,5 @@
+import type { CredentialSettings } from '../shared/database/credential.ts';
 import type { PasswordRules } from '../shared/database/password.ts';
-import type { DatabaseAddress, Strategy } from '../shared/database/rotation.ts';
 import type { EngineFamily } from '../shared/database/secret.ts';
 
 /** What Secrets Manager sends. */
@@ -14,17 +14,8 @@ export interface RotationEvent {
 }
 
 /** rotate-secret's environment variable `UPKEEP_SETTINGS`, as JSON. */
-export interface RotateSecretSettings {
+export interface RotateSecretSettings extends CredentialSettings {
   deployment: string;
-  /** The secret that is rotated. One that RDS manages (`rds!…`) is not. */
-  secretArn: string;
-  database: DatabaseAddress;
-  strategy: Strategy;
-  /**
-   * The secret of the user that changes passwords.
-   * @default the secret's own `masterarn`; without one, MySQL's `dual-password` lets the user change its own.
-   */
-  adminSecretArn?: string;
   /** @default 32 characters; see `PasswordRules`. */
   password?: PasswordRules;
   /** Who carries the new password to the containers. Absent: nobody is told, as in a set-up of one's own. */
@@ -42,11 +33,11 @@ export interface DeliverySettings {
 }
 
 /**
- * The modules that a bundle for an engine does not need: name them as external ones. They are loaded only for their
- * own engine. `pg-native` is an extra of pg's that is not installed.
+ * The imports that a bundle for an engine does not need: name them to esbuild as external. They are followed only for
+ * their own engine, and bring most of a bundle's size. `pg-native` is an extra of pg's that is not installed.
  */
-export const DRIVERS_TO_LEAVE_OUT: Record<EngineFamily, readonly string[]> = {
-  mysql: ['pg', 'pg-native'],
-  mariadb: ['pg', 'pg-native'],
-  postgres: ['mysql2', 'pg-native'],
+export const IMPORTS_TO_LEAVE_OUT: Record<EngineFamily, readonly string[]> = {
+  mysql: ['./mariadb.ts', './postgres.ts'],
+  mariadb: ['./mysql.ts', './postgres.ts'],
+  postgres: ['./mysql.ts', './mariadb.ts', 'pg-native'],
 };

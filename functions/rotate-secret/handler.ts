@@ -2,31 +2,14 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
-import { ENGINES, type Engine } from '../shared/database/secret.ts';
+import { credentialEntries } from '../shared/database/credential.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { rotateSecret } from './rotate-secret.ts';
 
 const settingsSchema = v.object({
   deployment: v.string(),
-  secretArn: v.string(),
-  database: v.object({
-    engine: v.picklist(Object.keys(ENGINES) as Engine[]),
-    host: v.string(),
-    port: v.number(),
-    database: v.exactOptional(v.string()),
-    certificateAuthority: v.string(),
-  }),
-  strategy: v.variant('kind', [
-    v.object({ kind: v.literal('dual-password') }),
-    v.object({
-      kind: v.literal('alternating-users'),
-      users: v.exactOptional(v.tuple([v.string(), v.string()])),
-      owner: v.exactOptional(v.string()),
-    }),
-    v.object({ kind: v.literal('single-password') }),
-  ]),
-  adminSecretArn: v.exactOptional(v.string()),
+  ...credentialEntries,
   password: v.exactOptional(
     v.object({
       length: v.exactOptional(v.number()),

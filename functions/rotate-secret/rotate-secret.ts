@@ -5,10 +5,11 @@ import {
   type SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
+import { administratorOf } from '../shared/database/credential.ts';
 import { RotationRefused } from '../shared/database/errors.ts';
 import { randomPassword } from '../shared/database/password.ts';
 import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
-import { checkBelongs, type DatabaseSecret, type Login, secretWith } from '../shared/database/secret.ts';
+import { checkBelongs, type Login, secretWith } from '../shared/database/secret.ts';
 import { currentSecret, findSecret, stagesOf } from '../shared/database/stored-secret.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { startDelivery } from './start-delivery.ts';
@@ -37,7 +38,8 @@ export type StepOutcome =
  */
 export async function rotateSecret(parts: RotateSecretParts, event: RotationEvent): Promise<StepOutcome> {
   const { settings } = parts;
-  if (event.SecretId !== settings.secretArn) {
+  // A secret that is configured by its name has an ARN without the random suffix, a hyphen and six characters.
+  if (event.SecretId !== settings.secretArn && event.SecretId.slice(0, -7) !== settings.secretArn) {
     throw new RotationRefused(
       `This function rotates ${settings.secretArn}, not ${event.SecretId}. Give the other secret a function of its own.`,
     );
@@ -117,7 +119,7 @@ async function setSecret(
         'Take the label AWSPENDING from it, and rotate again.',
     );
   }
-  const admin = await administrator({ settings, secretsManager }, current);
+  const admin = await administratorOf(settings, secretsManager, current);
   return rotation.set({
     admin,
     current,
@@ -164,29 +166,6 @@ async function finishSecret(
   // Also when an earlier attempt had moved the label: it may have ended right after.
   if (settings.delivery !== undefined) await startDelivery(lambda, settings.deployment, settings.delivery);
   return done ? 'was-finished' : 'finished';
-}
-
-/**
- * The login that changes passwords.
- * @throws RotationRefused where there must be one and is none.
- */
-export async function administrator(
-  { settings, secretsManager }: Pick<RotateSecretParts, 'settings' | 'secretsManager'>,
-  current: DatabaseSecret,
-): Promise<Login> {
-  const { adminSecretArn = current.masterarn, database, strategy, secretArn } = settings;
-  if (adminSecretArn === undefined) {
-    const ownChange =
-      strategy.kind === 'dual-password' &&
-      (database.engine === 'mysql' || database.engine === 'aurora-mysql');
-    if (ownChange) return current;
-    throw new RotationRefused(
-      `${strategy.kind} on ${database.engine} needs an administrator, and neither the configuration nor the field "masterarn" of ${secretArn} names its secret.`,
-    );
-  }
-  const { secret } = await currentSecret(secretsManager, adminSecretArn);
-  checkBelongs(secret, adminSecretArn, database);
-  return secret;
 }
 
 function notPending(arn: string, token: string): RotationRefused {

@@ -26,15 +26,17 @@ export class PackagesUnavailable extends Error {
  *
  * @param suite a Debian suite, such as `unstable`; `stable` is the suite of the machine's own sources.
  * @param names the packages; what they depend on comes along.
+ * @param alone packages of which the files alone are wanted.
  * @throws {@link PackagesUnavailable}
  */
 export async function unpackedPackages(
   suite: 'stable' | 'unstable',
   names: readonly string[],
+  alone: readonly string[] = [],
 ): Promise<UnpackedPackages> {
   const cache = fileURLToPath(new URL('../../.cache/debian/', import.meta.url));
-  const root = join(cache, `${suite}-${names.join('-')}`);
-  if (!existsSync(root)) await fetchInto(root, cache, suite, names);
+  const root = join(cache, `${suite}-${[...names, ...alone].join('-')}`);
+  if (!existsSync(root)) await fetchInto(root, cache, suite, names, alone);
   return describe(root);
 }
 
@@ -43,6 +45,7 @@ async function fetchInto(
   cache: string,
   suite: 'stable' | 'unstable',
   names: readonly string[],
+  alone: readonly string[],
 ): Promise<void> {
   const mirror = await machinesMirror();
   await mkdir(cache, { recursive: true });
@@ -52,6 +55,7 @@ async function fetchInto(
     await apt('update');
     await apt('install', '--download-only', '--yes', ...names);
     const archives = join(work, 'cache', 'archives');
+    if (alone.length > 0) await apt('download', ...alone);
     const unpacked = join(work, 'root');
     await mkdir(unpacked);
     for (const file of await readdir(archives)) {
@@ -110,7 +114,8 @@ async function privateApt(work: string, uri: string, suite: string) {
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   return async (...words: string[]) => {
-    await run('apt-get', [...options, '--quiet=2', ...words], { maxBuffer: 16 * 1024 * 1024 });
+    const command = [...options, '--quiet=2', ...words];
+    await run('apt-get', command, { cwd: join(work, 'cache', 'archives'), maxBuffer: 16 * 1024 * 1024 });
   };
 }
 

@@ -7,14 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
 import { type ServerProgram, serverProgram } from './server-program.ts';
-import { localhostCertificate } from './tls-certificate.ts';
+import { serverCertificate } from './tls-certificate.ts';
 import { freePort, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
 
 /** A running MySQL or MariaDB, and how to log in to it as its administrator. */
 export interface DatabaseServer {
-  /** The name in its certificate. */
   host: string;
   port: number;
   /** May do everything, from everywhere. */
@@ -32,6 +31,8 @@ export interface DatabaseServer {
 export interface StartOptions {
   /** Whether every statement is logged, as the server logs it. @default false */
   generalLog?: boolean;
+  /** The name in the server's certificate. @default `localhost` */
+  certificateName?: string;
   /** Further options of the server's command line. */
   options?: string[];
 }
@@ -49,7 +50,7 @@ const START_LIMIT_MS = 60_000;
 
 /**
  * Starts a real server on a free port of the loopback interface, with an empty data folder that is deleted at
- * its end, and with TLS by a certificate for `localhost` and an authority of its own: those that MySQL makes
+ * its end, and with TLS by a certificate and an authority of its own: those that MySQL makes
  * for itself fail a check of the host name, and MariaDB 10.11 makes none.
  */
 export async function startServer(family: Family, options: StartOptions = {}): Promise<DatabaseServer> {
@@ -67,9 +68,9 @@ async function start(
   family: Family,
   program: ServerProgram,
   folder: string,
-  { generalLog = false, options = [] }: StartOptions,
+  { generalLog = false, certificateName = 'localhost', options = [] }: StartOptions,
 ): Promise<DatabaseServer> {
-  const certificate = await localhostCertificate();
+  const certificate = await serverCertificate(certificateName);
   const file = (name: string) => join(folder, name);
   await writeFile(file('ca.pem'), certificate.authority);
   await writeFile(file('certificate.pem'), certificate.certificate);

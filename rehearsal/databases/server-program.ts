@@ -28,7 +28,8 @@ const SERVERS = {
     programs: ['mysqld'],
     // Debian's stable suites have no MySQL.
     suite: 'unstable',
-    package: 'mysql-server-core',
+    packages: ['mysql-server-core'],
+    alone: [],
     unpacked: 'usr/sbin/mysqld',
   },
   mariadb: {
@@ -36,7 +37,9 @@ const SERVERS = {
     variable: 'MARIADBD',
     programs: ['mariadbd', 'mysqld'],
     suite: 'stable',
-    package: 'mariadb-server-core',
+    packages: ['mariadb-server-core'],
+    // Its plugins.
+    alone: ['mariadb-server'],
     unpacked: 'usr/sbin/mariadbd',
   },
 } as const;
@@ -58,7 +61,7 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
     if ((await engineOf(path)) === engine) return ownFiles(path);
   }
   try {
-    const { root, command } = await unpackedPackages(server.suite, [server.package]);
+    const { root, command } = await unpackedPackages(server.suite, server.packages, server.alone);
     const share = join(root, 'usr/share/mysql');
     return {
       command: command(join(root, server.unpacked)),

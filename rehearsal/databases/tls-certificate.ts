@@ -1,6 +1,6 @@
 import { generate } from 'selfsigned';
 
-/** A certificate for `localhost`, and the authority that signed it, in PEM. */
+/** A server's certificate, and the authority that signed it, in PEM. */
 export interface TlsCertificate {
   authority: string;
   certificate: string;
@@ -9,8 +9,8 @@ export interface TlsCertificate {
 
 const VALID_DAYS = 3650;
 
-/** Makes an authority and a server certificate for `localhost`, as a database that verifying clients accept has. */
-export async function localhostCertificate(): Promise<TlsCertificate> {
+/** Makes an authority and a server's certificate for a host name, as a database that verifying clients accept has. */
+export async function serverCertificate(hostName = 'localhost'): Promise<TlsCertificate> {
   const common = {
     keyType: 'ec',
     curve: 'P-256',
@@ -25,14 +25,14 @@ export async function localhostCertificate(): Promise<TlsCertificate> {
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
     ],
   });
-  const server = await generate([{ name: 'commonName', value: 'localhost' }], {
+  const server = await generate([{ name: 'commonName', value: hostName }], {
     ...common,
     ca: { key: authority.private, cert: authority.cert },
     extensions: [
       { name: 'basicConstraints', cA: false },
       { name: 'keyUsage', digitalSignature: true, critical: true },
       { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: hostName }] },
     ],
   });
   return { authority: authority.cert, certificate: server.cert, key: server.private };

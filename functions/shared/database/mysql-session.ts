@@ -262,7 +262,8 @@ function codesOf(error: unknown): { code: string; errno: number; fromServer: boo
   const fields: { code?: unknown; errno?: unknown; sqlState?: unknown } =
     typeof error === 'object' && error !== null ? error : {};
   return {
-    code: typeof fields.code === 'string' ? fields.code : 'no code',
+    // The driver has no names for the errors that only MariaDB has.
+    code: typeof fields.code === 'string' ? fields.code : String(fields.errno ?? 'no code'),
     errno: typeof fields.errno === 'number' ? fields.errno : 0,
     fromServer: typeof fields.sqlState === 'string' && fields.sqlState !== '',
   };

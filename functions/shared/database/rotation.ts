@@ -96,7 +96,7 @@ export interface CredentialRotation {
 
 /**
  * The rotation of a strategy on a database's engine. The engine's driver is loaded only here, so that a bundle
- * may leave out the other one (see `DRIVERS_TO_LEAVE_OUT` in rotate-secret's contract).
+ * may leave out the other one (see `IMPORTS_TO_LEAVE_OUT` in rotate-secret's contract).
  *
  * @throws {@link RotationRefused} if the engine cannot do it.
  */

@@ -12,7 +12,7 @@ import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
 import { startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
-import { localhostCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 
 /** A real server with an application's user, and a rotator that has no more rights than the documentation asks for. */
 export interface TestDatabase {
@@ -156,7 +156,7 @@ function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strateg
 }
 
 export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase> {
-  const tls = await localhostCertificate();
+  const tls = await serverCertificate();
   const server = await startPostgres({ tls, settings: { log_statement: 'all' } });
   const address: DatabaseAddress = {
     engine: 'postgres',

@@ -5,7 +5,8 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import type { RotateSecretSettings } from '../../../functions/rotate-secret/contract.ts';
-import { administrator, rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
+import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
+import { administratorOf } from '../../../functions/shared/database/credential.ts';
 import { OldPasswordInUse } from '../../../functions/shared/database/errors.ts';
 import { credentialRotation, type Strategy } from '../../../functions/shared/database/rotation.ts';
 import type { Login } from '../../../functions/shared/database/secret.ts';
@@ -57,7 +58,7 @@ export async function rotationBench(t: TestContext, database: TestDatabase) {
     const rotation = await credentialRotation(settings.database, settings.strategy);
     const { secret: current } = await currentSecret(parts.secretsManager, SECRET_ARN);
     return rotation.retire({
-      admin: await administrator(parts, current),
+      admin: await administratorOf(settings, parts.secretsManager, current),
       username: current.username,
       read: () => secretState(parts.secretsManager, SECRET_ARN),
     });
