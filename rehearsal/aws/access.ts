@@ -234,7 +234,16 @@ export class AccessControl {
         add(target, { Statement: permissionStatement(target, properties) });
       }
     }
+    for (const { arn, account } of this.#deployed.ofType('AWS::SNS::Topic')) {
+      if (!this.#resourcePolicies.has(arn)) add(arn, defaultTopicPolicy(arn, account));
+    }
   }
+}
+
+/** What a topic has until it gets a policy of its own: the account's services may publish. */
+function defaultTopicPolicy(Resource: string, account: string): PolicyDocument {
+  const Condition = { StringEquals: { 'aws:SourceAccount': account } };
+  return { Statement: { Effect: 'Allow', Principal: '*', Action: 'sns:Publish', Resource, Condition } };
 }
 
 function permissionStatement(target: string, properties: Resource['properties']): Statement {

@@ -165,6 +165,8 @@ const CONDITION_KEYS = [
   'aws:ssmmessages:*',
   'sts:externalid',
   'iam:passedtoservice',
+  'elasticfilesystem:accesspointarn',
+  'elasticfilesystem:accessedviamounttarget',
 ];
 
 type Test = (actual: string, wanted: string) => boolean;
