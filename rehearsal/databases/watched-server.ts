@@ -39,8 +39,8 @@ rm -rf "$FOLDER"
 exit $status
 `;
 
-/** How long a killed server may take to end. It takes some milliseconds; this only stops a hang. */
-const STOP_LIMIT_MS = 10_000;
+/** How long a killed server may take to end. It takes some milliseconds, more on a busy machine; this only stops a hang. */
+const STOP_LIMIT_MS = 60_000;
 
 /** Starts a server whose data lie in a folder that is deleted at its end, however this process ends. */
 export function watchedServer(
