@@ -1,4 +1,4 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { type IResolvable, Stack, Token } from 'aws-cdk-lib';
 import {
   AnyPrincipal,
   CfnRole,
@@ -6,7 +6,6 @@ import {
   type IRole,
   PolicyDocument,
   PolicyStatement,
-  type Role,
 } from 'aws-cdk-lib/aws-iam';
 
 /** What a client of a file system may do with it: mount, write, and act as root. */
@@ -28,7 +27,7 @@ const CLIENT_ACTIONS = {
  * It denies only what clients do, so the account can change it as long as IAM lets it.
  * @param roleArns the list, or a token of it.
  */
-export function onlyNamedRoles(roleArns: string[] | ReturnType<typeof Token.asAny>): PolicyDocument {
+export function onlyNamedRoles(roleArns: string[] | IResolvable): PolicyDocument {
   const deny = (sid: string, conditions: Record<string, unknown>) =>
     new PolicyStatement({
       sid,
@@ -55,7 +54,7 @@ export function mountStatement(mount: {
   readonly asRoot: boolean;
 }): PolicyStatement {
   return new PolicyStatement({
-    sid: 'MountMediaVolume',
+    sid: mount.readOnly ? 'ReadFileSystem' : 'WriteFileSystem',
     actions: [
       CLIENT_ACTIONS.mount,
       ...(mount.readOnly ? [] : [CLIENT_ACTIONS.write]),
@@ -99,6 +98,3 @@ export function roleArnWithoutReference(role: IRole, stack: Stack): string {
     resourceName: `${path}${roleName}`.slice(1),
   });
 }
-
-/** A role that the construct library made, or one that it only knows of. */
-export type { Role };

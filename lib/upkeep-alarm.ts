@@ -100,7 +100,7 @@ export function alarmOnMissing(
   return alarm;
 }
 
-function createAlarm(
+export function createAlarm(
   scope: Construct,
   id: string,
   { alarmName, meaning, whatToDo, topic }: UpkeepAlarmProps,
