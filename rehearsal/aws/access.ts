@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { AwsError } from './aws-error.ts';
+import { clusterArn } from './ecs.ts';
 import { type Access, denial, type PolicyDocument, type Principal, type Statement } from './policy.ts';
 import { type Deployed, type Resource, UnknownTemplate } from './template.ts';
 import { isRecord } from './wire.ts';
@@ -318,6 +319,8 @@ type Asks = (input: Record<string, unknown>, where: Where, find: Finder) => Ask[
 /** Finds the ARNs of things that requests name in other ways. */
 export interface Finder {
   secretArn(id: string, where: Where): string;
+  /** Of an EC2 instance, by its id. */
+  instanceTags(id: string): Record<string, string>;
 }
 
 /** Each operation's actions and resources, after the Service Authorization Reference. By signing name. */
@@ -471,6 +474,64 @@ const ASKS: Record<string, Record<string, Asks>> = {
       { action: `sns:${operation}`, resource: text(input.TopicArn) },
     ]),
   },
+  ecs: {
+    ListClusters: anywhere('ecs:ListClusters'),
+    ListServices: onCluster('ecs:ListServices'),
+    DescribeServices: onCluster('ecs:DescribeServices'),
+    ListTasks: onCluster('ecs:ListTasks'),
+    DescribeClusters: (input, where) =>
+      texts(input.clusters).map((cluster) => ({
+        action: 'ecs:DescribeClusters',
+        resource: clusterArn(cluster, where),
+      })),
+    ...each(['DescribeTasks', 'DescribeContainerInstances'], (operation) => (input, where) => {
+      const [kind, named] =
+        operation === 'DescribeTasks'
+          ? ['task', input.tasks]
+          : ['container-instance', input.containerInstances];
+      const cluster = clusterArn(text(input.cluster, 'default'), where);
+      return texts(named).map((each) => ({
+        action: `ecs:${operation}`,
+        resource: partOfCluster(cluster, String(kind), each),
+        conditions: { 'ecs:cluster': cluster },
+      }));
+    }),
+    ExecuteCommand: (input, where) => {
+      const cluster = clusterArn(text(input.cluster, 'default'), where);
+      const task = partOfCluster(cluster, 'task', text(input.task));
+      const conditions = {
+        'ecs:cluster': cluster,
+        'ecs:task': task,
+        'ecs:container-name': text(input.container, ''),
+      };
+      return [cluster, task].map((resource) => ({ action: 'ecs:ExecuteCommand', resource, conditions }));
+    },
+  },
+  ssm: {
+    SendCommand: (input, { account, region }, find) => {
+      const document = text(input.DocumentName);
+      const owner = document.startsWith('AWS-') ? '' : account;
+      return [
+        { action: 'ssm:SendCommand', resource: `arn:aws:ssm:${region}:${owner}:document/${document}` },
+        ...texts(input.InstanceIds).map((id) => ({
+          action: 'ssm:SendCommand',
+          resource: `arn:aws:ec2:${region}:${account}:instance/${id}`,
+          conditions: Object.fromEntries(
+            Object.entries(find.instanceTags(id)).map(([key, value]) => [`ssm:resourceTag/${key}`, value]),
+          ),
+        })),
+      ];
+    },
+    ...each(['GetCommandInvocation', 'ListCommandInvocations', 'ListCommands'], (operation) =>
+      anywhere(`ssm:${operation}`),
+    ),
+    ...each(['TerminateSession', 'ResumeSession'], (operation) => (input, { account, region }) => [
+      {
+        action: `ssm:${operation}`,
+        resource: `arn:aws:ssm:${region}:${account}:session/${text(input.SessionId)}`,
+      },
+    ]),
+  },
   // GetCallerIdentity needs no permission.
   sts: { GetCallerIdentity: () => [] },
 };
@@ -520,6 +581,25 @@ function ruleArn(name: string, input: Record<string, unknown>, { account, region
 
 function accountOf(principal: Principal): string {
   return principal.kind === 'identity' ? principal.account : '';
+}
+
+function onCluster(action: string): Asks {
+  return (input, where) => [
+    {
+      action,
+      resource: '*',
+      conditions: { 'ecs:cluster': clusterArn(text(input.cluster, 'default'), where) },
+    },
+  ];
+}
+
+/** The ARN of a task or container instance that is named by id or ARN. */
+function partOfCluster(cluster: string, kind: string, idOrArn: string): string {
+  return idOrArn.startsWith('arn:') ? idOrArn : `${cluster.replace(':cluster/', `:${kind}/`)}/${idOrArn}`;
+}
+
+function texts(values: unknown): string[] {
+  return Array.isArray(values) ? values.map((each) => text(each)) : [];
 }
 
 function anywhere(action: string): Asks {

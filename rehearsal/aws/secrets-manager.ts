@@ -24,7 +24,7 @@ interface Secret {
 }
 
 /** AWS Secrets Manager: the templates' secrets, and those that only configurations name. */
-export class SecretsManager implements Finder {
+export class SecretsManager implements Pick<Finder, 'secretArn'> {
   readonly operations: Operations;
   readonly #aws: Aws;
   readonly #secrets = new Map<string, Secret>();

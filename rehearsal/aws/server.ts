@@ -2,26 +2,31 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import * as cloudWatchClient from '@aws-sdk/client-cloudwatch';
+import * as ecsClient from '@aws-sdk/client-ecs';
 import * as eventBridgeClient from '@aws-sdk/client-eventbridge';
 import * as lambdaClient from '@aws-sdk/client-lambda';
 import * as schedulerClient from '@aws-sdk/client-scheduler';
 import * as secretsManagerClient from '@aws-sdk/client-secrets-manager';
 import * as snsClient from '@aws-sdk/client-sns';
 import * as sqsClient from '@aws-sdk/client-sqs';
+import * as ssmClient from '@aws-sdk/client-ssm';
 import { cbor } from '@smithy/core/cbor';
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import type { Clock } from '../clock.ts';
-import { AccessControl, type ApiCall, asksOf, type Caller, type Credentials } from './access.ts';
+import { AccessControl, type ApiCall, asksOf, type Caller, type Credentials, type Finder } from './access.ts';
 import { AwsError } from './aws-error.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch.ts';
+import { Ecs } from './ecs.ts';
 import { EventBridge } from './event-bridge.ts';
 import { Lambda } from './lambda.ts';
 import { type LogLine, Logs } from './logs.ts';
 import { checkPolicy, type PolicyDocument, UnknownPolicy } from './policy.ts';
 import { Scheduler } from './scheduler.ts';
 import { SecretsManager } from './secrets-manager.ts';
+import { SessionManager, type SessionManagerOptions } from './session-manager.ts';
 import { Sns, type SnsMessage } from './sns.ts';
 import { Sqs } from './sqs.ts';
+import { Ssm } from './ssm.ts';
 import { type Deployed, readTemplates, type Template, UnknownTemplate } from './template.ts';
 import {
   escapeXml,
@@ -47,6 +52,8 @@ export interface AwsOptions {
   change?: (templates: Record<string, Template>) => void;
   /** Default: a free one. */
   port?: number;
+  /** Of the gateway of ECS Exec's sessions. */
+  sessions?: SessionManagerOptions;
 }
 
 /** A request that an interceptor looks at. */
@@ -93,6 +100,9 @@ export class Aws {
   readonly events: EventBridge;
   readonly lambda: Lambda;
   readonly scheduler: Scheduler;
+  readonly sessions: SessionManager;
+  readonly ecs: Ecs;
+  readonly ssm: Ssm;
   /** `host:port` → `127.0.0.1:port`, for functions in a VPC that start from now on. */
   readonly hosts: Record<string, string> = {};
   /** What was dropped in silence, and why. */
@@ -106,7 +116,7 @@ export class Aws {
   readonly #server: Server;
   readonly #problems: unknown[] = [];
 
-  constructor(server: Server, endpoint: string, clock: Clock, deployed: Deployed) {
+  constructor(server: Server, endpoint: string, clock: Clock, deployed: Deployed, sessions: SessionManager) {
     this.#server = server;
     this.endpoint = endpoint;
     this.clock = clock;
@@ -120,6 +130,9 @@ export class Aws {
     this.events = new EventBridge(this);
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
+    this.sessions = sessions;
+    this.ecs = new Ecs(this, sessions);
+    this.ssm = new Ssm(this, sessions);
   }
 
   /** Who asked for what, and whether it was allowed. */
@@ -195,6 +208,8 @@ export class Aws {
     this.scheduler.close();
     this.cloudWatch.close();
     await this.lambda.close();
+    this.ssm.close();
+    await this.sessions.close();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
@@ -203,7 +218,7 @@ export class Aws {
 
 /** Deploys a cloud assembly to a stand-in of its own. */
 export async function startAws(options: AwsOptions): Promise<Aws> {
-  const { cdkOut, clock, change, port = 0 } = options;
+  const { cdkOut, clock, change, port = 0, sessions } = options;
   const server = createServer();
   server.keepAliveTimeout = 60_000;
   server.listen(port, '127.0.0.1');
@@ -211,14 +226,16 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the stand-in has no address');
   const endpoint = `http://127.0.0.1:${address.port}`;
+  const gateway = await SessionManager.start(sessions);
   try {
     const deployed = readTemplates(cdkOut, { endpoint, ...(change !== undefined && { change }) });
-    const aws = new Aws(server, endpoint, clock, deployed);
+    const aws = new Aws(server, endpoint, clock, deployed, gateway);
     server.on('request', (request, response) => {
       void clock.hold(() => answer(aws, request, response));
     });
     return aws;
   } catch (error) {
+    await gateway.close();
     server.close();
     throw error;
   }
@@ -250,6 +267,8 @@ const APIS: Record<string, Api | undefined> = {
   secretsmanager: api(secretsManagerClient, (aws) => aws.secrets.operations),
   lambda: api(lambdaClient, (aws) => aws.lambda.operations),
   scheduler: api(schedulerClient, (aws) => aws.scheduler.operations),
+  ecs: api(ecsClient, (aws) => aws.ecs.operations),
+  ssm: api(ssmClient, (aws) => aws.ssm.operations),
   monitoring: api(
     cloudWatchClient,
     (aws) => aws.cloudWatch.operations,
@@ -331,7 +350,7 @@ async function perform(
     if (interception === 'drop') return 'drop';
     if (interception !== undefined) throw interception;
   }
-  for (const ask of asksOf(service, operation.name, input, where, aws.secrets)) {
+  for (const ask of asksOf(service, operation.name, input, where, finderOf(aws))) {
     const refused = aws.access.check({
       principal: caller.principal,
       action: ask.action,
@@ -352,6 +371,13 @@ async function perform(
   // The input was decoded by the very schema that the operation's input type is made from.
   const output = (await implementation(input as never, { ...where, requestId, caller })) ?? {};
   return write(known, operation, output, protocol, requestId);
+}
+
+function finderOf({ secrets, ssm }: Aws): Finder {
+  return {
+    secretArn: (id, where) => secrets.secretArn(id, where),
+    instanceTags: (id) => ssm.instances.get(id)?.host.tags ?? {},
+  };
 }
 
 /** SQS's and SNS's codes go back to the query protocol. */

@@ -423,6 +423,11 @@ const KINDS: Record<string, Kind | undefined> = {
     attributes: { TopicArn: byArn, TopicName: (resource) => resource.name },
     properties: ['TopicName', 'DisplayName', 'KmsMasterKeyId', 'Subscription', 'TracingConfig', 'Tags'],
   },
+  'AWS::SSM::Document': {
+    name: 'Name',
+    arn: arnOf('ssm', 'document/'),
+    properties: ['Name', 'Content', 'DocumentFormat', 'DocumentType', 'TargetType', 'UpdateMethod', 'Tags'],
+  },
   'AWS::SNS::TopicPolicy': { arn: arnOf('sns', 'policy:'), properties: ['PolicyDocument', 'Topics'] },
   'AWS::SQS::Queue': {
     name: 'QueueName',

@@ -31,7 +31,7 @@ const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
 export async function deploy(
   define: (stack: Stack) => void,
   work: (deployment: Deployment) => Promise<void>,
-  options: Partial<Pick<AwsOptions, 'change'>> & { start?: number } = {},
+  options: Partial<Pick<AwsOptions, 'change' | 'sessions'>> & { start?: number } = {},
 ): Promise<void> {
   const { start = START, ...others } = options;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-aws-'));
