@@ -54,7 +54,7 @@ interface Execution {
  * Operations in one answer with an execution's state. Lambda fills an answer up to its size limit; small pages here, so
  * that a rehearsal goes through them.
  */
-const PAGE = 20;
+const PAGE = 10;
 /** Lambda's limits of one execution. */
 const MAXIMUM_OPERATIONS = 3000;
 /** Crashes in a row after which the stand-in gives up; each is tried again twice as late as the one before. */

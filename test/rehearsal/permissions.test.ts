@@ -3,22 +3,40 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Template } from '../../rehearsal/aws/template.ts';
-import type { Fault } from '../../rehearsal/faults.ts';
+import { type Fault, stopRuns } from '../../rehearsal/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../rehearsal/whatsapp/webhook.ts';
 import { buildStage, type Stage } from './stage.ts';
 
 type Statement = { Action: string | string[]; Effect: string };
 
-/** So that message-gc does all that it ever does: it gives back notifications that it cannot read. */
+/** Several calls, so that the run's state needs a second page, and notifications that are given back. */
 const busyNight = (deployment: 'latam' | 'emea'): Fault => ({
-  description: 'Everything that needs a permission happens',
+  description: 'A good night that needs nearly every permission',
   deployment,
-  async strike({ webhook }) {
+  async strike({ webApp, webhook }) {
+    webApp.faults.failingRequests = 2;
     for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
   },
   expected: { outcomes: ['succeeded'], alarms: [`${deployment}-gc-notifications-dead-letters`] },
 });
+
+/** Lambda puts the event of a stopped run into the dead-letter queue. */
+const stoppedNight = (deployment: 'latam' | 'emea'): Fault => ({
+  description: 'A run is stopped',
+  deployment,
+  strike(_target, { aws }, hooks) {
+    hooks.onCollection = () => {
+      stopRuns(aws, `${deployment}-message-gc`);
+    };
+  },
+  expected: {
+    outcomes: ['failed'],
+    alarms: ['failed', 'lost', 'dead-letters'].map((what) => `${deployment}-message-gc-${what}`),
+  },
+});
+
+const ONLY_WHEN_STOPPED = ['sqs:SendMessage', 'kms:GenerateDataKey'];
 
 let stage: Stage;
 before(async () => {
@@ -29,8 +47,10 @@ after(() => stage.close());
 for (const deployment of ['latam', 'emea'] as const)
   describe(`message-gc of ${deployment}`, () => {
     test('can do all it has to with the role that the template gives it', async () => {
-      const { mismatches } = await playNight({ ...stage, only: deployment, fault: busyNight(deployment) });
-      assert.deepEqual(mismatches, []);
+      for (const fault of [busyNight(deployment), stoppedNight(deployment)]) {
+        const { mismatches } = await playNight({ ...stage, only: deployment, fault });
+        assert.deepEqual(mismatches, []);
+      }
     });
 
     test('fails with the action and the resource named, whichever action its role lacks', async (t) => {
@@ -44,7 +64,7 @@ for (const deployment of ['latam', 'emea'] as const)
           const { mismatches } = await playNight({
             ...stage,
             only: deployment,
-            fault: busyNight(deployment),
+            fault: ONLY_WHEN_STOPPED.includes(action) ? stoppedNight(deployment) : busyNight(deployment),
             change: (templates) => remove(templates[`upkeep-${deployment}`], action),
           });
           const named = new RegExp(`not authorized to perform: ${action} on resource: (arn:|\\*)`, 'i');
