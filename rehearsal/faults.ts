@@ -214,8 +214,8 @@ export const FAULTS: Record<string, Fault> = {
   },
 };
 
-/** As somebody would in the console. */
-async function stopRuns(aws: Aws, functionName: string): Promise<void> {
+/** Stops a function's runs, as somebody would in the console. */
+export async function stopRuns(aws: Aws, functionName: string): Promise<void> {
   const [gc] = aws.deployed.ofType('AWS::Lambda::Function').filter(({ name }) => name === functionName);
   if (!gc) throw new Error(`The templates have no function ${functionName}.`);
   const credentials = aws.credentialsFor({
