@@ -58,7 +58,7 @@ export function postgresSizes(address: DatabaseAddress): SizeReader {
 const COUNTERS_FACTOR = 1.2;
 
 /**
- * Rows in a page at the least, as long as nothing was deleted: longer rows are moved out of the table
+ * Rows that must have been inserted for each page of a table: longer ones are moved out of it
  * (TOAST_TUPLES_PER_PAGE). Counters that know of fewer were lost in a crash or a reset, or are not yet written.
  */
 const LEAST_ROWS_PER_PAGE = 4;
@@ -140,9 +140,10 @@ interface Table {
   tuples: number;
   /** Pages as of then. */
   pages: number;
-  /** Counters since the last vacuum or ANALYZE, or since they were reset. */
+  /** Live rows: as of the last vacuum or ANALYZE, and what was inserted and deleted since; or since a reset. */
   live: number;
-  dead: number;
+  /** Rows inserted, from the beginning or since a reset. */
+  inserted: number;
   /** Whether a vacuum or ANALYZE has set the counters right since they were reset. */
   counted: boolean;
   /** Bytes as of the last vacuum or ANALYZE. */
@@ -159,7 +160,7 @@ async function findTable(
 ): Promise<Table | undefined> {
   const rows = await session.query(
     `SELECT c.oid, n.nspname AS schema, c.relname AS name, c.reltuples AS tuples, c.relpages AS pages,
-       pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_dead_tuples(c.oid) AS dead,
+       pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
        coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
          pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
        (c.relpages + coalesce(t.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
@@ -185,7 +186,7 @@ async function findTable(
     tuples: Number(row.tuples),
     pages: Number(row.pages),
     live: Number(row.live),
-    dead: Number(row.dead),
+    inserted: Number(row.inserted),
     counted: row.counted === true,
     tableBytes: Number(row.table_bytes),
     indexBytes: Number(row.index_bytes),
@@ -231,11 +232,14 @@ async function filesOf(
 }
 
 function rowsOf(
-  { tuples, pages: pagesThen, live, dead, counted }: Table,
+  { tuples, pages: pagesThen, live, inserted, counted }: Table,
   pages: number | undefined,
 ): RowEstimate {
-  const complete = pages !== undefined && live + dead >= LEAST_ROWS_PER_PAGE * Math.max(0, pages - 1);
-  if (counted || complete) return estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
+  if (counted) return estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
+  // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
+  const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
+  const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1);
+  if (complete) return { kind: 'estimate', rows: live, atLeast: Math.floor(live / COUNTERS_FACTOR), atMost };
   if (pages === undefined && tuples < 0) {
     return {
       kind: 'unknown',
@@ -249,8 +253,8 @@ function rowsOf(
         "the table was never analyzed, and the server's counters know too little of it: they were lost or reset, or are some seconds behind",
     };
   }
-  // What has changed since then is not known, but a page can only hold so much.
-  return { kind: 'estimate', rows: tuples, atLeast: 0, atMost: (pages ?? pagesThen) * MOST_ROWS_PER_PAGE };
+  // What has changed since then is not known.
+  return { kind: 'estimate', rows: tuples, atLeast: 0, atMost };
 }
 
 async function count(
