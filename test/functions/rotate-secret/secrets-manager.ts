@@ -76,7 +76,7 @@ export class SecretVersions {
     VersionStages = ['AWSCURRENT'],
     RotationToken,
   }: Request) {
-    if (RotationToken !== undefined && RotationToken !== ROTATION_TOKEN) {
+    if (VersionStages.includes('AWSPENDING') && RotationToken !== ROTATION_TOKEN) {
       throw new AwsError('InvalidParameterException', 'The rotation token is wrong.');
     }
     const existing = this.values.get(ClientRequestToken);

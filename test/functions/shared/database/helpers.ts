@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import type { DatabaseSecret, Login } from '../../../../functions/shared/database/secret.ts';
+
+/** As read from Secrets Manager. */
+export function secretOf({ username, password }: Login): DatabaseSecret {
+  return { username, password, fields: { username, password } };
+}
+
+/** The error of a promise, which must be of a class. */
+export async function rejected<Kind extends Error>(
+  promise: Promise<unknown>,
+  kind: new (...words: never[]) => Kind,
+): Promise<Kind> {
+  const error = await promise.then(
+    (value) => assert.fail(`it did not fail but gave ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof kind, `${kind.name} expected, not ${error}`);
+  return error;
+}
+
+/** The statement that an error of a missing privilege ends with. */
+export function grantIn({ message }: Error): string {
+  const [, statement] = /An administrator grants it: (.*)$/.exec(message) ?? [];
+  assert.ok(statement !== undefined, message);
+  return statement;
+}
