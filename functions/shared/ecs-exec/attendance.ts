@@ -2,6 +2,7 @@ import { containerState, type Target } from './container-state.ts';
 import type { Question, RunState } from './conversation.ts';
 import { EcsExecError, SessionRefusedError, TargetNotConnectedError } from './errors.ts';
 import { type Asking, type Clients, openSession, Session } from './session.ts';
+import { sleep, withTimeout } from './timers.ts';
 
 /** What is known of a run after a question. */
 export type Answer =
@@ -53,6 +54,7 @@ export class Attendance {
   #session: Session | undefined;
   #mayHaveStarted = false;
   #started = false;
+  #startsOnTheirWay = false;
   #received = 0;
   #asking: Promise<unknown> = Promise.resolve();
   #interrupted = false;
@@ -82,9 +84,12 @@ export class Attendance {
     this.#interrupted = false;
   }
 
-  /** Takes leave of the run: its files are removed, or stay for a later question. */
+  /**
+   * Takes leave of the run: its files are removed, or stay for a later question. Its lock and status stay in any
+   * case if ExecuteCommand once gave no answer: that start may still be on its way, and must find them.
+   */
   async leave(how: 'forget' | 'leave'): Promise<void> {
-    if (how === 'forget') await this.ask('forget');
+    if (how === 'forget') await this.ask(this.#startsOnTheirWay ? 'clear' : 'forget');
     else if (this.#session !== undefined) await this.#askOver(this.#session, 'leave');
     await this.#session?.finish();
     this.#session = undefined;
@@ -131,7 +136,10 @@ export class Attendance {
       const opening = await openSession(clients, target, line, this.#onlyNewOutput());
       if (opening.opening === 'gone') return { run: 'gone', reason: opening.reason };
       this.#mayHaveStarted = true;
-      if (opening.opening === 'unknown') return { run: 'lost', reason: opening.reason };
+      if (opening.opening === 'unknown') {
+        this.#startsOnTheirWay ||= line === start;
+        return { run: 'lost', reason: opening.reason };
+      }
       this.#session = opening.session;
       return opening.session;
     } catch (error) {
@@ -221,18 +229,3 @@ function describe(broken: Broken): string {
 const LONGEST_PAUSE = 10_000;
 /** Milliseconds that a question that is to be broken off still gets. */
 const PATIENCE = 3_000;
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Undefined if the time is over first. */
-async function withTimeout<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  const over = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => over.resolve(undefined), milliseconds);
-  try {
-    return await Promise.race([work, over.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** What the wrapper can be asked: see {@link wrap}. */
-export type Question = 'more' | 'state' | 'TERM' | 'KILL' | 'forget' | 'leave';
+export type Question = 'more' | 'state' | 'TERM' | 'KILL' | 'clear' | 'forget' | 'leave';
 
 /** What the wrapper says of a run. */
 export type RunState =

@@ -79,6 +79,7 @@ export class DataChannel {
   #lastArrival = performance.now();
   #ended = false;
   #closing = false;
+  readonly #closedByService = Promise.withResolvers<void>();
 
   constructor(options: DataChannelOptions) {
     this.#options = options;
@@ -99,6 +100,11 @@ export class DataChannel {
   /** Milliseconds since anything came over the websocket. */
   get silentFor(): number {
     return performance.now() - this.#lastArrival;
+  }
+
+  /** Fulfilled at the service's last word, when output may still be under way: for whoever needs no more of it. */
+  get closedByService(): Promise<void> {
+    return this.#closedByService.promise;
   }
 
   /** Types on the keyboard. What is sent before the session has opened waits until then. */
@@ -262,6 +268,7 @@ export class DataChannel {
   #closed(failure: string): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#closedByService.resolve();
     const closedAt = performance.now();
     const check = setInterval(() => {
       const waited = performance.now() - closedAt;

@@ -10,6 +10,7 @@ import {
   textDecoder,
 } from './output.ts';
 import { type Clients, ecsExecClients } from './session.ts';
+import { sleep, withTimeout } from './timers.ts';
 import { type Command, wrap } from './wrapper.ts';
 
 /** What all questions about a run have in common. */
@@ -257,7 +258,7 @@ class Run<Content extends Any> {
   }
 
   async #printed(): Promise<Printed<Content>> {
-    await Promise.race([this.#feeder?.finish(), sleep(SINK_PATIENCE)]);
+    if (this.#feeder !== undefined) await withTimeout(this.#feeder.finish(), SINK_PATIENCE);
     const { skippedBytes: skippedBySink = 0, failure } = this.#feeder ?? {};
     // `Content` is what `bytes` says, which the types of the exported functions tie together.
     const output = (
@@ -322,7 +323,7 @@ async function follow(
       }
       pause = run.outputBytes > before ? FIRST_PAUSE : Math.min(pause * PAUSE_GROWTH, LONGEST_PAUSE);
       const left = Math.max(0, attendUntil - Date.now());
-      const interrupted = await Promise.race([sleep(Math.min(pause, left)), interruption.promise]);
+      const interrupted = await withTimeout(interruption.promise, Math.min(pause, left));
       if (interrupted !== undefined) return interrupted;
     }
   } finally {
@@ -375,7 +376,3 @@ const KILL_PATIENCE = 5_000;
 const SINK_PATIENCE = 10_000;
 /** The deadline may be on a clock that jumps, so it is looked at now and then. */
 const LONGEST_TIMER = 1_000;
-
-function sleep(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds));
-}

@@ -13,6 +13,7 @@ import {
   TargetNotConnectedError,
   ThrottledError,
 } from './errors.ts';
+import { withTimeout } from './timers.ts';
 
 /** The AWS clients that are called. */
 export interface Clients {
@@ -173,11 +174,9 @@ export class Session {
 
   /** Waits for the session's orderly end, so that its place in the container is free again. */
   async finish(): Promise<void> {
-    const timeout = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => timeout.resolve(undefined), LONGEST_ENDING);
-    const end = await Promise.race([this.#end.promise, timeout.promise]);
-    clearTimeout(timer);
-    if (end?.cause === 'closed') this.#channel.close();
+    const closed = this.#channel.closedByService.then(() => true);
+    const over = this.#end.promise.then(() => false);
+    if (await withTimeout(Promise.race([closed, over]), LONGEST_ENDING)) this.#channel.close();
     else await this.abandon();
   }
 

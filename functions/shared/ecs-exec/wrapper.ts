@@ -47,7 +47,8 @@ export const DEFAULT_FOLDERS = ['/run', '/tmp', '/var/tmp', '/dev/shm'];
  *   that nothing has to sleep here, and that the script ends with its terminal.
  *
  * Questions: `more` (output and state), `state`, `TERM` and `KILL` (sends that signal to the command's process
- * group), `forget` (removes the files of a run that has ended), `leave` (ends the session). States: `absent`,
+ * group). `leave` ends the session; so do `forget`, which removes the files of a run that has ended, and `clear`,
+ * which empties its output but keeps its lock and status. States: `absent`,
  * `running`, `exit N`, `died` (the process is gone and left no status), `forgotten`, `no-encoder`.
  *
  * @throws InvalidCommandError if the run id or the command cannot be said in a command line
@@ -64,21 +65,21 @@ export function wrap({
       `«${runId}» is no run id: letters, digits, «.», «_» and «-», at most 100, are one.`,
     );
   }
-  const start = command === undefined ? '' : startScript(command);
+  const start = command === undefined ? '' : startScript(shell);
   const script = `trap "" HUP
 i=ecs-exec-${runId}
 F=${quote(folders.map(quote).join(' '))}
 ${COMMON}
 ${transport === 'bytes' ? BYTES : TEXT}
 ${start}${ANSWERS}`;
-  const line = [...shell, '-c', script].map(quote).join(' ');
-  const longest = Math.max(...[script, line].map((text) => Buffer.byteLength(text)));
-  if (longest > LONGEST_COMMAND) {
+  const words = [...shell, '-c', script, 'ecs-exec', ...(command === undefined ? [] : commandWords(command))];
+  const tooLong = words.find((word) => Buffer.byteLength(word) > LONGEST_ARGUMENT);
+  if (tooLong !== undefined) {
     throw new InvalidCommandError(
-      `The command is too long: ${longest} bytes with its wrapper, and ${LONGEST_COMMAND} at most can be passed.`,
+      `An argument of ${Buffer.byteLength(tooLong)} bytes is too long: Linux takes ${LONGEST_ARGUMENT} at most.`,
     );
   }
-  return line;
+  return words.map(quote).join(' ');
 }
 
 /**
@@ -98,7 +99,7 @@ export function quote(word: string): string {
 const RUN_ID = /^[A-Za-z0-9._-]{1,100}$/;
 
 /** Bytes: MAX_ARG_STRLEN of Linux, less the NUL at the end. */
-const LONGEST_COMMAND = 131_071;
+const LONGEST_ARGUMENT = 131_071;
 
 /**
  * `k` looks for the run's lock and sets `p`, the path that its files begin with; a file that another user planted
@@ -138,47 +139,67 @@ elif command -v busybox >/dev/null && busybox od </dev/null >/dev/null 2>&1; the
 else e=; c() { return 1; }
 fi`;
 
-/**
- * `o`: the lock file could be opened, so we made it. `w`: its content could be written too, so the run is ours; if
- * it could not, the disk is full, and the next folder is tried.
- */
-function startScript(command: Command): string {
+function commandWords(command: Command): string[] {
   const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
-  if (words.length === 0 || words[0] === '') throw new InvalidCommandError('The command is empty.');
+  const [program = ''] = words;
+  if (program === '') throw new InvalidCommandError('The command is empty.');
+  // `exec`, which starts it, would take that for an option of its own.
+  if (program.startsWith('-')) throw new InvalidCommandError(`«${program}» cannot be started as a program.`);
+  return words;
+}
+
+/**
+ * A run that is found is not started. Starts the child in a process group of its own, which takes a terminal (`set -m`); that terminal stays open in a
+ * shell that has used it, and with it the session, hence a new shell.
+ */
+function startScript(shell: string[]): string {
   return `u=$(umask)
 umask 077
 set -m 2>/dev/null
-if [ "$e" ]; then (
-read -r q r </proc/self/stat
-r=\${r##*) }
-set -- $r
-m="$q \${20}"
-set -C
-eval "set -- $F"
-w=
-for p; do
-p=$p/$i
-[ -e "$p.lock" ] || [ -L "$p.lock" ] && exit
-o=
-{ o=1; printf "%s\\n" "$m" && w=1; } 2>/dev/null >"$p.lock"
-[ "$w" ] && break
-[ -z "$o" ] && [ -e "$p.lock" ] && exit
-done
-[ "$w" ] || exit
-trap "t=1" TERM
-(
-trap - TERM
-umask "$u"
-set +C
-exec ${words.map(quote).join(' ')}
-) >"$p.out" 2>&1
-printf "exit %s\\n" "$?" >"$p.status"
-) </dev/null >/dev/null 2>&1 &
+if [ "$e" ] && ! k; then
+( exec ${shell.map(quote).join(' ')} -c ${quote(CHILD)} ecs-exec "$i" "$F" "$u" "$@" ) </dev/null >/dev/null 2>&1 &
 fi
 set +m
 umask "$u"
 `;
 }
+
+/**
+ * Takes the run's lock, runs the command and keeps its status. `o`: the lock file could be opened, so we made it.
+ * `w`: its content could be written too, so the run is ours; if it could not, the disk is full, and the next folder
+ * is tried.
+ */
+const CHILD = `i=$1 F=$2 u=$3
+shift 3
+m() {
+read -r q r </proc/self/stat
+r=\${r##*) }
+set -- $r
+m="$q \${20}"
+}
+l() {
+eval "set -- $F"
+for p; do
+p=$p/$i
+[ -e "$p.lock" ] || [ -L "$p.lock" ] && exit
+o=
+w=
+{ o=1; printf "%s\\n" "$m" && w=1; } 2>/dev/null >"$p.lock"
+[ "$w" ] && return
+[ -z "$o" ] && [ -e "$p.lock" ] && exit
+done
+exit
+}
+m
+set -C
+l
+trap "t=1" TERM
+(
+trap - TERM
+umask "$u"
+exec "$@"
+) >"$p.out" 2>&1
+printf "exit %s\\n" "$?" >"$p.status"`;
 
 const ANSWERS = `exec 2>/dev/null
 printf "ecs-exec\\n"
@@ -204,6 +225,11 @@ more)
 [ -z "$x" ] && [ "$p" ] && [ -r "$p.out" ] && exec 3<"$p.out" && x=1
 [ "$x" ] && c <&3
 ;;
+clear)
+case $s in
+exit*|died) printf "" >"$p.out" ;;
+esac
+;;
 forget)
 case $s in
 exit*|died)
@@ -214,7 +240,7 @@ esac
 esac
 printf "\\n%s:%s\\n" "$n" "$s"
 case $v in
-forget|leave) break ;;
+clear|forget|leave) break ;;
 esac
 done
 `;

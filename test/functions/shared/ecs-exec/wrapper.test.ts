@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   chownSync,
-  chownSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
@@ -157,7 +156,7 @@ for (const { name, shell, skip } of SHELLS) {
         runId: 'survivor',
         command: { script: 'sleep 0.3; kill -HUP $$; echo alive; exit 4' },
       });
-      assert.deepEqual(await run.ask('state'), { run: 'running' });
+      await run.until('running');
       run.cut('hang-up');
       const later = attend({ runId: 'survivor' });
       assert.deepEqual(await later.toItsEnd(), { run: 'exited', exitCode: 4 });
@@ -179,6 +178,17 @@ for (const { name, shell, skip } of SHELLS) {
       await deaf.ask('KILL');
       await deaf.until('died');
       await deaf.forget();
+    });
+
+    it('ends the session when it is left, although the command goes on', async () => {
+      const run = attend({ runId: 'left', command: { script: 'sleep 0.4; exit 8' } });
+      await run.until('running');
+      await run.ask('leave');
+      await run.closed;
+      const later = attend({ runId: 'left' });
+      assert.deepEqual(await later.ask('state'), { run: 'running' });
+      assert.deepEqual(await later.toItsEnd(), { run: 'exited', exitCode: 8 });
+      await later.forget();
     });
 
     it('knows no run that was not started or is forgotten, and leaves no file', async () => {
@@ -333,6 +343,7 @@ describe("the wrapper's command line", () => {
     ['half a surrogate pair', { runId: 'r', command: ['\ud800'] }],
     ['no program', { runId: 'r', command: [] }],
     ['an empty program', { runId: 'r', command: [''] }],
+    ['an option for a program', { runId: 'r', command: ['-c', 'true'] }],
     ['a run id with a path', { runId: '../r', command: ['true'] }],
     ['an empty run id', { runId: '', command: ['true'] }],
     ['more than Linux takes', { runId: 'r', command: ['x'.repeat(140_000)] }],
@@ -356,6 +367,10 @@ class Attended {
     const environment = searchPath === undefined ? {} : { PATH: searchPath };
     this.#terminal = container.startInTerminal(argv, (bytes) => this.#conversation.take(bytes), environment);
     this.#terminal.resume();
+  }
+
+  get closed(): Promise<void> {
+    return this.#terminal.closed;
   }
 
   get output(): string {
