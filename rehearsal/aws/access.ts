@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { AwsError } from './aws-error.ts';
 import { clusterArn } from './ecs.ts';
-import { type Access, denial, type PolicyDocument, type Principal, type Statement } from './policy.ts';
+import {
+  type Access,
+  checkPolicy,
+  denial,
+  type PolicyDocument,
+  type Principal,
+  type Statement,
+} from './policy.ts';
 import { type Deployed, type Resource, UnknownTemplate } from './template.ts';
 import { isRecord } from './wire.ts';
 
@@ -36,7 +43,10 @@ export interface Caller {
   function?: { name: string; arn: string };
 }
 
-/** Who may do what: roles and resource policies of the templates. Keeps a record of everything it was asked. */
+/**
+ * Who may do what: roles and resource policies of the templates. Keeps a record of everything it was asked. Throws
+ * `UnknownPolicy` or `UnknownTemplate` where it can't judge a policy.
+ */
 export class AccessControl {
   readonly calls: ApiCall[] = [];
   readonly #clock: Clock;
@@ -47,8 +57,14 @@ export class AccessControl {
   constructor(deployed: Deployed, clock: Clock) {
     this.#clock = clock;
     this.#deployed = deployed;
-    for (const role of deployed.ofType('AWS::IAM::Role')) this.#rolePolicies(role);
     this.#readResourcePolicies();
+    for (const role of deployed.ofType('AWS::IAM::Role')) {
+      const trust = role.properties.policy('AssumeRolePolicyDocument');
+      for (const policy of [trust, ...this.#rolePolicies(role)]) checkPolicy(policy, role.properties.where);
+    }
+    for (const [arn, policies] of this.#resourcePolicies) {
+      for (const policy of policies) checkPolicy(policy, arn);
+    }
   }
 
   /** Every refusal so far, as AWS's sentence. A good rehearsal has none. */

@@ -451,6 +451,11 @@ export class DurableExecutions {
     execution.ended = clock.now();
     execution.result = result;
     execution.error = error;
+    const [id, operation] = [...execution.operations][0] ?? [];
+    if (id !== undefined && operation !== undefined) {
+      const at = operation.EndTimestamp ?? new Date(execution.ended);
+      execution.operations.set(id, { ...operation, Status: status, EndTimestamp: at });
+    }
     for (const cancel of execution.cancels) cancel();
     execution.cancels.clear();
     const metric = { SUCCEEDED: 'Succeeded', FAILED: 'Failed', TIMED_OUT: 'TimedOut', STOPPED: 'Stopped' }[
@@ -592,6 +597,7 @@ const HISTORY_ENDINGS: Record<string, string> = {
   FAILED: 'Failed',
   CANCELLED: 'Cancelled',
   TIMED_OUT: 'TimedOut',
+  STOPPED: 'Stopped',
 };
 
 type Answer =

@@ -179,7 +179,12 @@ export class EventBridge {
 
   #publish(bus: string, event: BusEvent): void {
     const { clock, reports } = this.#aws;
-    if (event.source === REPORT_EVENT_SOURCE && event['detail-type'] === REPORT_EVENT_TYPE) {
+    if (!this.#mayEncrypt(bus)) return;
+    if (
+      bus.endsWith('/default') &&
+      event.source === REPORT_EVENT_SOURCE &&
+      event['detail-type'] === REPORT_EVENT_TYPE
+    ) {
       // The functions own this type; whether they keep to it is their tests' affair.
       reports.push(event.detail as unknown as RunReport);
     }
@@ -188,6 +193,24 @@ export class EventBridge {
       this.#count(rule, 'MatchedEvents');
       for (const target of rule.targets) clock.at(clock.now(), () => this.#deliver(rule, target, event));
     }
+  }
+
+  /** Whether the key of the bus lets EventBridge use it. */
+  #mayEncrypt(arn: string): boolean {
+    const bus = this.#buses.find((other) => other.arn === arn);
+    if (bus === undefined) return true;
+    const refused = this.#aws.access.checkKey(
+      bus.properties.text('KmsKeyIdentifier', undefined),
+      { kind: 'service', service: 'events.amazonaws.com' },
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      // EventBridge's requests to KMS carry neither source ARN nor source account.
+      {
+        'kms:EncryptionContext:aws:events:event-bus:arn': arn,
+      },
+      bus,
+    );
+    if (refused !== undefined) this.#aws.drop('events.amazonaws.com', arn, refused);
+    return refused === undefined;
   }
 
   #deliver(rule: Rule, target: Rule['targets'][number], event: BusEvent): void {

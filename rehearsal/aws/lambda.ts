@@ -80,6 +80,8 @@ const IDLE = 6 * 60_000;
 const DEFAULT_RETRIES = 2;
 const DEFAULT_AGE_SECONDS = 21_600;
 const RETRY_WAITS = [60_000, 120_000];
+/** The error of an invocation that an interceptor lost. */
+const LOST = 'Rehearsal.Lost';
 /** Lambda's default of a durable execution's retention. */
 const DEFAULT_RETENTION_DAYS = 14;
 const DAY = 86_400_000;
@@ -94,7 +96,8 @@ export class Lambda {
   readonly #aws: Aws;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #processes = new Map<string, FunctionProcess>();
-  readonly #folder = mkdtempSync(join(tmpdir(), 'wa-upkeep-lambda-'));
+  /** Where inline code is unpacked; made when there is some. */
+  #folder: string | undefined;
   readonly #killChildren = () => {
     for (const process of this.#processes.values()) process.kill();
   };
@@ -121,7 +124,6 @@ export class Lambda {
         onFailure: destinations?.child('OnFailure')?.text('Destination'),
       });
     }
-    process.on('exit', this.#killChildren);
     this.operations = {
       ...this.durable.operations,
       Invoke: (input: InvokeCommandInput, call: Call) => this.#invoke(input, call),
@@ -237,14 +239,16 @@ export class Lambda {
     return [target.qualifier === undefined ? undefined : target.version, target.fn];
   }
 
-  /** Kills the busy processes of the functions whose name or logical id begins so. Returns how many. */
+  /** Kills the processes of the functions that have the name, or a logical id that begins so. Returns how many. */
   kill(name: string): number {
     let killed = 0;
-    for (const { resource, name: full, processes } of this.#functions.values()) {
-      if (full !== name && !resource.logicalId.startsWith(name)) continue;
-      for (const { process } of processes) {
-        if (!process.busy || process.ended) continue;
-        process.kill();
+    for (const fn of this.#functions.values()) {
+      if (fn.name !== name && !fn.resource.logicalId.startsWith(name)) continue;
+      for (const environment of fn.processes) {
+        if (environment.process.ended) continue;
+        environment.cancel();
+        environment.process.kill();
+        if (!environment.process.busy) this.#forget(fn, environment);
         killed++;
       }
     }
@@ -283,7 +287,7 @@ export class Lambda {
     this.durable.close();
     process.off('exit', this.#killChildren);
     await Promise.all([...this.#processes.values()].map((process) => process.close()));
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #invoke(input: InvokeCommandInput, call: Call) {
@@ -334,7 +338,7 @@ export class Lambda {
       onFailure: undefined,
     };
     const outcome = await this.run(target, payload, { payload, attempt }, requestId);
-    if (outcome.outcome === 'returned') return;
+    if (outcome.outcome === 'returned' || outcome.error.errorType === LOST) return;
     const wait = RETRY_WAITS[attempt - 1] ?? 0;
     const tooOld = clock.now() + wait - accepted > settings.maximumAge;
     if (attempt <= settings.retries && !tooOld) {
@@ -384,7 +388,7 @@ export class Lambda {
       if (interception === undefined) continue;
       const error =
         interception === 'drop'
-          ? { errorType: 'Rehearsal.Dropped', errorMessage: 'the rehearsal lost this invocation' }
+          ? { errorType: LOST, errorMessage: 'the rehearsal lost this invocation' }
           : { errorType: interception.name, errorMessage: interception.message };
       return { outcome: 'failed', crash: true, error };
     }
@@ -447,6 +451,7 @@ export class Lambda {
   #start(fn: LambdaFunction, version: string): Environment {
     const { endpoint, clock, hosts, access } = this.#aws;
     const { properties } = fn.resource;
+    if (this.#started === 0) globalThis.process.on('exit', this.#killChildren);
     const id = String(++this.#started);
     const date = new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/');
     const stream = `${date}/[${version}]${id.padStart(32, '0')}`;
@@ -531,6 +536,7 @@ export class Lambda {
 
   /** Lambda puts inline code into `index.js`. */
   #unpack(name: string, inline: string): string {
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'wa-upkeep-lambda-'));
     const folder = mkdtempSync(join(this.#folder, `${name}-`));
     writeFileSync(join(folder, 'index.js'), inline);
     return folder;

@@ -114,7 +114,6 @@ export class Aws {
   /** The services that each function in a VPC called. */
   readonly servicesFromVpc = new Map<string, Set<string>>();
   readonly #server: Server;
-  readonly #problems: unknown[] = [];
 
   constructor(server: Server, endpoint: string, clock: Clock, deployed: Deployed, sessions: SessionManager) {
     this.#server = server;
@@ -160,14 +159,12 @@ export class Aws {
     return this.sns.messages;
   }
 
-  /** What the stand-in did not understand in a policy or template while it ran: a rehearsal with one has failed. */
-  get problems(): readonly unknown[] {
-    return this.#problems;
-  }
-
-  /** Notes what the stand-in could not judge, so that the rehearsal ends with it. */
-  problem(error: unknown): void {
-    this.#problems.push(error);
+  /** Ends the rehearsal with what the stand-in could not judge: the clock throws it. A stand-in that stays up only answers it. */
+  stop(error: unknown): void {
+    if (!this.clock.simulated) return;
+    this.clock.at(this.clock.now(), () => {
+      throw error;
+    });
   }
 
   /** Credentials of a principal that is not in the templates; its identity policy is given. */
@@ -194,7 +191,7 @@ export class Aws {
     return () => this.invokeInterceptors.delete(interceptor);
   }
 
-  /** Kills the processes of a function (its whole name, or its logical id's beginning) that are at work, as a crash would. */
+  /** Kills a function's processes (by its name, or its logical id's beginning), at work or idle, as a crash would. Returns how many. */
   killFunction(name: string): number {
     return this.lambda.kill(name);
   }
@@ -305,7 +302,7 @@ async function answer(aws: Aws, message: IncomingMessage, response: ServerRespon
   try {
     answered = await perform(aws, request, protocol, requestId);
   } catch (error) {
-    if (error instanceof UnknownPolicy || error instanceof UnknownTemplate) aws.problem(error);
+    if (error instanceof UnknownPolicy || error instanceof UnknownTemplate) aws.stop(error);
     answered = writeError(service, protocol, error, requestId);
   }
   if (answered === 'drop') {

@@ -63,6 +63,8 @@ interface Queue {
 export class Sqs {
   /** Messages in flight that a queue takes. Settable, so that a fault can reach it. */
   inFlightLimit = IN_FLIGHT_LIMIT;
+  /** Messages in flight that others hold, by queue name, so that a fault can reach the limit without so many. */
+  readonly heldByOthers = new Map<string, number>();
   readonly operations: Operations;
   readonly #aws: Aws;
   readonly #queues = new Map<string, Queue>();
@@ -135,17 +137,15 @@ export class Sqs {
   ): string | undefined {
     const queue = this.#queues.get(arn);
     if (queue === undefined) return `there is no queue ${arn} in the templates`;
-    const service = principal.kind === 'service';
+    // A service's request to KMS carries no source ARN (EventBridge's developer guide, encrypted queues).
+    const via = principal.kind === 'service' ? undefined : `sqs.${queue.resource.region}.amazonaws.com`;
     const refused =
       this.#aws.access.check({ principal, action: 'sqs:SendMessage', resource: arn, conditions }) ??
       this.#aws.access.checkKey(
         queue.keyId,
         principal,
         ['kms:GenerateDataKey', 'kms:Decrypt'],
-        {
-          ...(!service && { 'kms:ViaService': `sqs.${queue.resource.region}.amazonaws.com` }),
-          ...conditions,
-        },
+        { 'kms:ViaService': via },
         queue.resource,
       );
     if (refused !== undefined) return refused;
@@ -344,7 +344,7 @@ export class Sqs {
 
   #inFlight(queue: Queue): number {
     const now = this.#aws.clock.now();
-    let count = 0;
+    let count = this.heldByOthers.get(queue.name) ?? 0;
     for (const message of queue.messages.values()) {
       if (message.visible > now && message.receipt !== undefined) count++;
     }
@@ -354,11 +354,10 @@ export class Sqs {
   #numbers(queue: Queue): { visible: number; inFlight: number; delayed: number; age: number } {
     this.#expire(queue);
     const now = this.#aws.clock.now();
-    const numbers = { visible: 0, inFlight: 0, delayed: 0, age: 0 };
+    const numbers = { visible: 0, inFlight: this.#inFlight(queue), delayed: 0, age: 0 };
     for (const message of queue.messages.values()) {
       if (message.visible <= now) numbers.visible++;
-      else if (message.receipt !== undefined) numbers.inFlight++;
-      else numbers.delayed++;
+      else if (message.receipt === undefined) numbers.delayed++;
       numbers.age = Math.max(numbers.age, (now - message.sent) / SECOND);
     }
     return numbers;
