@@ -21,7 +21,7 @@ const NIGHT_LASTS = 12 * HOUR;
 export interface Scale {
   /** Rows of garbage in the single instance. The cluster has three times as many. */
   rows: number;
-  /** Inbound messages that are old enough to be marked read. */
+  /** Inbound messages that are old enough to be marked read. 0: none come at all. */
   unread: number;
 }
 
@@ -122,7 +122,7 @@ async function play(
   const { latam } = world.deployments;
   const before = await countAll(world);
   await clock.hold(async () => {
-    if (latam) await deliverUnread(latam, scale);
+    if (latam && scale.unread > 0) await deliverUnread(latam, scale);
     const struck = fault && world.deployments[fault.deployment];
     if (struck) await fault.strike(struck, world, hooks);
   });
@@ -155,12 +155,11 @@ async function play(
     }));
   const night: Night = { runs: [...aws.reports], alarms, rows, mismatches: [] };
   night.mismatches.push(
-    ...aws.problems.map(String),
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
     ...leaks(world),
     ...compare(night, Object.keys(rows), fault),
-    ...(fault ? [] : goodNightMismatches(night, scale)),
+    ...(fault ? [] : goodNightMismatches(night, world, scale)),
   );
   return night;
 }
@@ -232,7 +231,7 @@ function compare(night: Night, deployments: string[], fault: Fault | undefined):
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */
-function goodNightMismatches(night: Night, { unread }: Scale): string[] {
+function goodNightMismatches(night: Night, { aws }: World, { unread }: Scale): string[] {
   const mismatches: string[] = [];
   const expect = (what: string, came: number | undefined, wanted: number) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
@@ -253,7 +252,18 @@ function goodNightMismatches(night: Night, { unread }: Scale): string[] {
     expect('latam: messages unknown to the client', figuresOf('latam')?.messagesDropped, UNKNOWN);
   }
   if (night.rows.emea) expect('emea: calls', figuresOf('emea')?.calls, 3);
-  return mismatches;
+  return [...mismatches, ...unusedEndpoints(aws)];
+}
+
+/** A stack that makes interface endpoints makes those that its functions use, and no others. */
+function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] {
+  return deployed.ofType('AWS::EC2::VPCEndpoint').flatMap(({ stack, properties }) => {
+    const service = properties.text('ServiceName').split('.').at(-1) ?? '';
+    const users = deployed
+      .ofType('AWS::Lambda::Function')
+      .filter((fn) => fn.stack === stack && servicesFromVpc.get(fn.name)?.has(service));
+    return users.length > 0 ? [] : [`${stack} makes an interface endpoint for ${service} that nobody used.`];
+  });
 }
 
 /** Passwords and tokens, looked for in everything that leaves a function. */

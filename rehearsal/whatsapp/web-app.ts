@@ -46,12 +46,18 @@ export interface ApiRequest {
   code?: number;
 }
 
+/** What can go wrong with GC, and with marking messages read. */
+export interface WebAppFaults extends CollectorFaults {
+  /** Requests to mark a message read that will still be refused as too many. */
+  refusedMarkReads: number;
+}
+
 /** The running stand-in of WebApp and the CoreApps behind it. */
 export interface WebApp {
   /** Where it listens on loopback, also while it is down. */
   port: number;
-  /** What can go wrong with GC. */
-  faults: CollectorFaults;
+  /** What can go wrong. May be changed at any time. */
+  faults: WebAppFaults;
   requests: readonly ApiRequest[];
   collections: readonly Collection[];
   callbacks: readonly CallbackAttempt[];
@@ -91,6 +97,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const accounts = users(options.users, clock, tokenLifetimeSeconds);
   const sender = callbacks(callbackUrl, clock, concurrentCallbacks);
   const collector = garbageCollector({ ...options, callbacks: sender });
+  const faults: WebAppFaults = Object.assign(collector.faults, { refusedMarkReads: 0 });
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
   const masters = [1, 2].map((number) => `master${number}:${randomBytes(6).toString('hex')}`);
   const requests: ApiRequest[] = [];
@@ -117,6 +124,10 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
       return failure(1008, 'status is required.');
     }
     if (body.status !== 'read') return failure(1009, 'status can only be read.');
+    if (faults.refusedMarkReads > 0) {
+      faults.refusedMarkReads -= 1;
+      return failure(1015, 'Rate limit hit.');
+    }
     switch (await store.markRead(id, clock.now() - MARKABLE_MS)) {
       case 'marked':
         return { status: 200, body: {} };
@@ -172,7 +183,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
 
   return {
     port,
-    faults: collector.faults,
+    faults,
     requests,
     collections: collector.collections,
     callbacks: sender.attempts,

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { RunReport } from '../../../functions/shared/run/report.ts';
+import type { Fault } from '../../../rehearsal/faults.ts';
+import { playNight } from '../../../rehearsal/night.ts';
+import { inboundMessages } from '../../../rehearsal/whatsapp/message-store.ts';
+import { buildStage, type Stage } from '../../rehearsal/stage.ts';
+
+const HOUR = 3600 * 1000;
+const DAY = 24 * HOUR;
+
+let stage: Stage;
+before(async () => {
+  stage = await buildStage();
+});
+after(() => stage.close());
+
+/** One night of the single instance, into which something was put before. */
+async function night(
+  strike: Fault['strike'],
+  expected: Fault['expected'],
+  lasts?: number,
+): Promise<RunReport[]> {
+  const { mismatches, runs } = await playNight({
+    ...stage,
+    scale: { rows: 100, unread: 0 },
+    only: 'latam',
+    fault: { description: '', deployment: 'latam', strike, expected, ...(lasts && { lasts }) },
+  });
+  assert.deepEqual(mismatches, [], JSON.stringify(runs));
+  return runs;
+}
+
+const succeeded: Fault['expected'] = { outcomes: ['succeeded'], alarms: [] };
+const partial: Fault['expected'] = { outcomes: ['partial'], alarms: ['latam-message-gc-partial'] };
+
+test('asks once for each sender, for the newest message that is old enough', async () => {
+  const markRequests: string[] = [];
+  const [run] = await night(async ({ webApp }, { clock }, hooks) => {
+    hooks.onRequest = ({ path }) => {
+      if (path.startsWith('/v1/messages/')) markRequests.push(path);
+    };
+    const now = clock.now();
+    const messages = inboundMessages({
+      count: 60,
+      conversations: 4,
+      oldest: now - 5 * DAY,
+      newest: now - 3 * DAY,
+    });
+    await webApp.deliverInbound(messages);
+  }, succeeded);
+  assert.equal(run?.figures.messagesMarkedRead, 60);
+  assert.equal(markRequests.length, 4);
+});
+
+test('a callback with several messages stays until each of them is dealt with', async () => {
+  const [first, second] = await night(
+    async ({ webApp, store }, { clock }) => {
+      const now = clock.now();
+      const old = { from: '4915112345678', id: 'OLD', timestamp: now - 5 * DAY };
+      const young = { from: '4915187654321', id: 'YOUNG', timestamp: now - 2 * HOUR };
+      await store.insertInbound([old, young]);
+      await webApp.sendCallback({
+        messages: [old, young].map(({ from, id, timestamp }) => ({
+          from,
+          id,
+          timestamp: String(Math.floor(timestamp / 1000)),
+          type: 'text',
+        })),
+      });
+    },
+    { outcomes: ['succeeded', 'succeeded'], alarms: [] },
+    36 * HOUR,
+  );
+  assert.equal(first?.figures.messagesTooYoung, 2);
+  assert.equal(first?.figures.messagesMarkedRead, 0);
+  assert.equal(second?.figures.messagesMarkedRead, 2);
+});
+
+test('a message older than 30 days is dropped without a request', async () => {
+  const [run] = await night(async ({ webApp }, { clock }) => {
+    await webApp.deliverInbound([
+      { from: '4915112345678', id: 'ANCIENT', timestamp: clock.now() - 31 * DAY },
+    ]);
+  }, succeeded);
+  assert.equal(run?.figures.messagesDropped, 1);
+});
+
+test('what WebApp refuses stays in the queue for the next night, and the run says so', async () => {
+  const [first, second] = await night(
+    async ({ webApp }, { clock }) => {
+      await webApp.deliverInbound(
+        inboundMessages({
+          count: 20,
+          conversations: 20,
+          oldest: clock.now() - 5 * DAY,
+          newest: clock.now() - 3 * DAY,
+        }),
+      );
+      webApp.faults.refusedMarkReads = 5;
+    },
+    // A day with nothing but a partial run is a day without a success.
+    { outcomes: ['partial', 'succeeded'], alarms: ['latam-message-gc-partial', 'latam-message-gc-missed'] },
+    36 * HOUR,
+  );
+  assert.equal(first?.figures.messagesNotMarked, 5);
+  assert.match(first?.problems[0]?.what ?? '', /^Not every message could be marked read: WebApp answered/);
+  assert.equal(second?.figures.messagesMarkedRead, 5);
+});
+
+test('at the limit of messages in flight the run goes on to GC, and says so', async () => {
+  const [run] = await night((_target, { aws }) => {
+    aws.sqs.heldByOthers.set('latam-unread-messages', 120_000);
+  }, partial);
+  assert.equal(run?.figures.calls, 1);
+  assert.match(run?.problems[0]?.what ?? '', /limit of 120,000 messages in flight/);
+});
+
+test('a message of an unknown form is left in the queue, and the run says so', async () => {
+  const [run] = await night(async ({ webhook }) => {
+    await webhook.put({ messages: [{ id: 'X', from: 5 }] });
+  }, succeeded);
+  assert.equal(run?.figures.messagesUnreadable, 1);
+  assert.match(run?.problems[0]?.what ?? '', /not of the form that the client sends/);
+});
