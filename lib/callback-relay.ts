@@ -1,0 +1,244 @@
+import { Duration, Token } from 'aws-cdk-lib';
+import type { Alarm, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import type { IEventBus } from 'aws-cdk-lib/aws-events';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { CfnFunction, type FunctionUrl, FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import {
+  CALLBACK_SOURCE,
+  type CallbackRelaySettings,
+  RELAY_JOB,
+  RELAY_METRICS,
+} from '../functions/callback-relay/contract.ts';
+import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
+import { entryFile } from './entry-file.ts';
+import { alarmOnAny } from './upkeep-alarm.ts';
+import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
+
+/** How long a callback may wait for the bus: some hundred times what EventBridge usually takes, cold start included. */
+const BUS_TIMEOUT = Duration.seconds(2);
+/** For the start of the function and its metrics, beside what it waits for. */
+const MARGIN = Duration.seconds(5);
+/** Below Lambda's 6 MB for a request, in which a body can have grown by its escapes. */
+const LARGEST_BODY = 5 * 1024 * 1024;
+
+export interface CallbackRelayProps {
+  /** Begins the names of what is made. */
+  readonly deployment: string;
+  /** Gets each callback as an event's detail, verbatim. */
+  readonly bus: IEventBus;
+  /** Where the alarms go. */
+  readonly topic: ITopic;
+  /**
+   * The business's webhook: https. Stands in the template; where a part of it is a secret, give a dynamic reference
+   * (`SecretValue.secretsManager(…).unsafeUnwrap()`), which puts it in the function's environment only.
+   */
+  readonly webhookUrl: string;
+  /**
+   * SHA-256, in hexadecimal, of each secret path that is admitted: two while one replaces the other. The client's
+   * callback URL is the function's with the path itself, which stands nowhere else. To make both:
+   * `openssl rand -hex 32 | tee path.txt | tr -d '\n' | sha256sum`. Take no path that somebody could guess: its hash can be read.
+   */
+  readonly secretPathHashes: string[];
+  /** What signed the webhook's certificate, as PEM. @default the public authorities */
+  readonly certificateAuthority?: string;
+  /** After which the client is told that the webhook did not answer, and sends again later. @default 20 seconds */
+  readonly webhookTimeout?: Duration;
+  /** A larger body is refused: at most, and by default, 5 MiB. @default 5242880 */
+  readonly maximumBytes?: number;
+  /**
+   * The most requests at once. Keeps strangers, who can call the URL and are turned away, from using up the
+   * concurrency of the account. More than the client's `webhooks.max_concurrent_requests`, 24 at most.
+   * @default no limit but the account's: a limit takes its number from all other functions
+   */
+  readonly maximumConcurrency?: number;
+  /** For a webhook that can be reached in a VPC only. @default not in a VPC */
+  readonly network?: FunctionNetwork;
+  /** @default keys that AWS owns */
+  readonly encryptionKey?: IKey | undefined;
+  /** @default three months */
+  readonly logRetention?: RetentionDays | undefined;
+}
+
+/**
+ * A URL for the client's callbacks, for those who cannot change their webhook: passes each on to the webhook, returns its
+ * status, and puts the callback on the bus beside it. What goes wrong with the bus rings an alarm and nothing else.
+ */
+export class CallbackRelay extends Construct {
+  readonly function: UpkeepFunction;
+  /** The client's callback URL is its `url` with the secret path. */
+  readonly functionUrl: FunctionUrl;
+  readonly notOnBusAlarm: Alarm;
+  readonly tooLargeForBusAlarm: Alarm;
+  readonly overLimitAlarm: Alarm;
+  readonly errorsAlarm: Alarm;
+  readonly throttlesAlarm: Alarm;
+
+  private readonly deployment: string;
+
+  constructor(scope: Construct, id: string, props: CallbackRelayProps) {
+    super(scope, id);
+    checkProps(this.node.path, props);
+    const { deployment, bus, topic, encryptionKey, logRetention, network, maximumConcurrency } = props;
+    const webhookTimeout = props.webhookTimeout ?? Duration.seconds(20);
+    const functionName = `${deployment}-${RELAY_JOB}`;
+    this.deployment = deployment;
+    this.function = new UpkeepFunction(this, 'Function', {
+      functionName,
+      description: `Passes the callbacks of ${deployment} to its webhook and to the callbacks bus`,
+      entry: entryFile('callback-relay'),
+      settings: {
+        deployment,
+        secretPathHashes: props.secretPathHashes,
+        webhookUrl: props.webhookUrl,
+        ...(props.certificateAuthority && { certificateAuthority: props.certificateAuthority }),
+        webhookTimeoutMilliseconds: webhookTimeout.toMilliseconds(),
+        busTimeoutMilliseconds: BUS_TIMEOUT.toMilliseconds(),
+        maximumBytes: props.maximumBytes ?? LARGEST_BODY,
+        bus: bus.eventBusArn,
+      } satisfies CallbackRelaySettings,
+      timeout: webhookTimeout.plus(BUS_TIMEOUT).plus(MARGIN),
+      // Lambda gives processor time by memory: with less, TLS and signing take several times as long.
+      memorySize: 1024,
+      ...(network && { network }),
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    this.function.allow('PutCallbacks', ['events:PutEvents'], [bus.eventBusArn], {
+      StringEquals: { 'events:source': CALLBACK_SOURCE },
+    });
+    const made = this.function.function.node.defaultChild;
+    if (maximumConcurrency !== undefined && made instanceof CfnFunction)
+      made.reservedConcurrentExecutions = maximumConcurrency;
+    // The client can sign nothing: who may call is said by the path.
+    this.functionUrl = this.function.function.addFunctionUrl({ authType: FunctionUrlAuthType.NONE });
+
+    const log = `Look in the log /aws/lambda/${functionName} for the code of the error.`;
+    const lost =
+      'A GC notification that was lost is asked for again by the next run; an inbound message that was lost is not marked read.';
+    const alarm = (alarmId: string, name: string, meaning: string, whatToDo: string[], metric: Metric) =>
+      alarmOnAny(this, alarmId, { alarmName: `${functionName}-${name}`, meaning, whatToDo, topic, metric });
+    this.notOnBusAlarm = alarm(
+      'NotOnBus',
+      'not-on-bus',
+      `Callbacks of ${deployment} went to the webhook and not on the callbacks bus.`,
+      [
+        log,
+        'AccessDeniedException: a policy was changed by hand; deploy the stack again. TimedOut: see the AWS Health Dashboard for EventBridge. MalformedDetail: the client sent what is no JSON object.',
+        lost,
+      ],
+      this.metricNotOnBus(),
+    );
+    this.tooLargeForBusAlarm = alarm(
+      'TooLargeForBus',
+      'too-large-for-bus',
+      `Callbacks of ${deployment} went to the webhook and are larger than the 1 MB that EventBridge takes.`,
+      [`Look in the log /aws/lambda/${functionName} for their sizes.`, lost],
+      this.metricTooLargeForBus(),
+    );
+    this.overLimitAlarm = alarm(
+      'OverLimit',
+      'over-limit',
+      `Callbacks of ${deployment} are larger than the relay takes, and were refused: the client sends them again and again.`,
+      [
+        'Raise the limit of the relay (maximumBytes), which can be 5 MiB.',
+        "If it is that already, let the webhook take callbacks itself: set the client's callback URL to it, and have it put them on the bus.",
+      ],
+      this.metricOverLimit(),
+    );
+    this.errorsAlarm = alarm(
+      'Errors',
+      'errors',
+      `The relay of ${deployment} failed, and the client sends those callbacks again.`,
+      [
+        `Look in the log /aws/lambda/${functionName} for the error.`,
+        "If it does not end, set the client's callback URL to the webhook for the time being: callbacks then miss the bus, and nothing else.",
+      ],
+      this.function.function.metricErrors(),
+    );
+    this.throttlesAlarm = alarm(
+      'Throttles',
+      'throttles',
+      `Lambda turned callbacks of ${deployment} away because too many came at once; the client sends them again.`,
+      [
+        'Compare the metrics RelayRequestsRefused and CallbacksRelayed: do strangers call?',
+        'If not, raise maximumConcurrency, or the quota of concurrent executions of the account.',
+      ],
+      this.function.function.metricThrottles(),
+    );
+  }
+
+  /** A metric of the relay. @default the sum over five minutes */
+  metric(metricName: string, options?: MetricOptions): Metric {
+    return new Metric({
+      namespace: METRIC_NAMESPACE,
+      metricName,
+      dimensionsMap: { deployment: this.deployment, job: RELAY_JOB },
+      statistic: 'Sum',
+      ...options,
+    });
+  }
+
+  /** Callbacks that went to the webhook. @default the sum over five minutes */
+  metricRelayed(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.relayed, options);
+  }
+
+  /** Callbacks that the webhook did not answer with 200. @default the sum over five minutes */
+  metricNotTaken(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.notTaken, options);
+  }
+
+  /** Callbacks that went to the webhook and not on the bus. @default the sum over five minutes */
+  metricNotOnBus(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.notOnBus, options);
+  }
+
+  /** Callbacks that went to the webhook and are too large for the bus. @default the sum over five minutes */
+  metricTooLargeForBus(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.tooLargeForBus, options);
+  }
+
+  /** Callbacks larger than the relay takes. @default the sum over five minutes */
+  metricOverLimit(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.overLimit, options);
+  }
+
+  /** Requests of those who do not know the path, and others that are no callbacks. @default the sum over five minutes */
+  metricRequestsRefused(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.refused, options);
+  }
+
+  /** What the relay adds to the time that the webhook takes. @default the 99th percentile over five minutes */
+  metricAddedMilliseconds(options?: MetricOptions): Metric {
+    return this.metric(RELAY_METRICS.addedMilliseconds, { statistic: 'p99', ...options });
+  }
+}
+
+function checkProps(where: string, props: CallbackRelayProps): void {
+  const { webhookUrl, secretPathHashes, maximumBytes = LARGEST_BODY } = props;
+  if (!Token.isUnresolved(webhookUrl)) {
+    const url = URL.parse(webhookUrl);
+    // Not with the address in it, which may hold a secret.
+    if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '' || url.hash !== '')
+      throw new Error(
+        `${where}: the webhook's URL must be https, with neither a user nor a fragment in it: messages travel on it.`,
+      );
+  }
+  if (secretPathHashes.length === 0)
+    throw new Error(
+      `${where}: no secret path is admitted. Make one: openssl rand -hex 32 | tee path.txt | tr -d '\\n' | sha256sum`,
+    );
+  for (const [index, hash] of secretPathHashes.entries())
+    if (!Token.isUnresolved(hash) && !/^[0-9a-f]{64}$/.test(hash))
+      throw new Error(
+        `${where}: secretPathHashes[${index}] is not a SHA-256 in hexadecimal (64 digits, lower case). Give the hash of the path, not the path.`,
+      );
+  if (!(maximumBytes >= 1 && maximumBytes <= LARGEST_BODY))
+    throw new Error(
+      `${where}: maximumBytes must be from 1 to ${LARGEST_BODY}, for Lambda takes no more than 6 MB with all around it.`,
+    );
+}
