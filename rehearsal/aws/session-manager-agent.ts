@@ -65,7 +65,7 @@ export class AgentSession {
   readonly #options: AgentSessionOptions;
   readonly #stream: SequencedStream;
   readonly #output = new AgentOutput();
-  readonly #answers = new Map<number, (payload: Uint8Array) => void>();
+  readonly #answers = new Map<number, PromiseWithResolvers<Uint8Array>>();
   readonly #resending: NodeJS.Timeout;
   #cipher: SessionCipher | undefined;
   #terminal: Terminal | undefined;
@@ -119,6 +119,7 @@ export class AgentSession {
     clearInterval(this.#resending);
     this.#terminal?.hangUp();
     this.#read.resolve();
+    for (const answer of this.#answers.values()) answer.reject(new Error('The session is over.'));
   }
 
   async #run(): Promise<void> {
@@ -191,7 +192,7 @@ export class AgentSession {
   }
 
   #takeInput(payloadType: number, payload: Uint8Array): void {
-    this.#answers.get(payloadType)?.(payload);
+    this.#answers.get(payloadType)?.resolve(payload);
     if (this.#terminal === undefined) return;
     if (payloadType === PayloadType.output) {
       try {
@@ -263,7 +264,7 @@ export class AgentSession {
   /** Sends a message and waits for the client's message of the other type. */
   async #ask(payloadType: number, text: string, answerType: number): Promise<Uint8Array> {
     const answer = Promise.withResolvers<Uint8Array>();
-    this.#answers.set(answerType, answer.resolve);
+    this.#answers.set(answerType, answer);
     this.#stream.send(payloadType, Buffer.from(text));
     const timer = setTimeout(
       () => answer.reject(new Error('Handshake timed out. Please ensure that you have the latest plugin.')),

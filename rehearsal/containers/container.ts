@@ -165,6 +165,7 @@ export class Container {
   }
 
   #findProgram(program: string): boolean {
+    if (program === '') return false;
     const folders = program.includes('/') ? [''] : SEARCH_PATH.split(':');
     return folders.some((folder) => {
       const path = `${folder}/${program}`.replace(/^\/+/, '/');

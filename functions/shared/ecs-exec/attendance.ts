@@ -24,6 +24,8 @@ export interface AttendanceTiming {
   attempts: number;
   /** Before another session is opened; doubled each time. @default 500 */
   firstPause: number;
+  /** For a run to take its lock once its session has opened. @default 10,000 */
+  longestStart: number;
 }
 
 export const ATTENDANCE_TIMING: AttendanceTiming = {
@@ -32,6 +34,7 @@ export const ATTENDANCE_TIMING: AttendanceTiming = {
   lostAfterResuming: 10_000,
   attempts: 5,
   firstPause: 500,
+  longestStart: 10_000,
 };
 
 export interface AttendanceOptions {

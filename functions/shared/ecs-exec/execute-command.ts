@@ -291,9 +291,10 @@ async function follow(run: Run<Any>, options: CommandOptions): Promise<Exclude<F
 async function follow(run: Run<Any>, options: CommandOptions, attendUntil: number): Promise<FollowEnd>;
 async function follow(
   run: Run<Any>,
-  { deadline, signal, runId }: CommandOptions,
+  { deadline, signal, runId, timing }: CommandOptions,
   attendUntil = Number.POSITIVE_INFINITY,
 ): Promise<FollowEnd> {
+  const { longestStart } = { ...ATTENDANCE_TIMING, ...timing };
   const interruption = interruptionOf(deadline, signal);
   try {
     let absentSince: number | undefined;
@@ -315,7 +316,7 @@ async function follow(
         case 'absent':
         case 'forgotten':
           absentSince ??= performance.now();
-          if (performance.now() - absentSince > LONGEST_START) {
+          if (performance.now() - absentSince > longestStart) {
             throw new StartError(
               `Run ${runId} was not started: no folder for its files could be written in the container.`,
             );
@@ -366,8 +367,6 @@ function feederFor(options: AnyOptions): SinkFeeder<string> | SinkFeeder<Uint8Ar
 const FIRST_PAUSE = 50;
 const PAUSE_GROWTH = 1.5;
 const LONGEST_PAUSE = 1_000;
-/** For the wrapper's child to take the run's lock. */
-const LONGEST_START = 10_000;
 const STOP_CHECK = 250;
 /** What a command gets to clean up after TERM: as ECS gives a task, less Lambda's own need. */
 const TERM_PATIENCE = 10_000;

@@ -14,13 +14,20 @@ import type { LinkFault, LinkMessage } from '../../../../rehearsal/aws/session-m
 import { Cloud } from './cloud.ts';
 
 /** Milliseconds, so that losses are noticed soon. */
-const timing = { watchAfter: 100, lostAfter: 1_000, lostAfterResuming: 1_000, firstPause: 20 };
+const timing = {
+  watchAfter: 100,
+  lostAfter: 1_000,
+  lostAfterResuming: 1_000,
+  firstPause: 20,
+  longestStart: 500,
+};
 
 describe('a command in a container', () => {
   it('ends with its exit code and its output, in one session, and leaves no file', async () => {
     await using cloud = await Cloud.start();
     const result = await executeCommand({
       ...base(cloud),
+      timing: {},
       command: { script: 'echo größe; printf "a\\tb" >&2; exit 3' },
     });
     assert.deepEqual(result, {
