@@ -420,10 +420,33 @@ export class Lambda {
     return outcome;
   }
 
-  /** What Lambda itself needs of the role before the code runs: network interfaces and the environment's key. */
+  /**
+   * What Lambda itself needs of the role, some of it when the function is made: to assume it, to send to where failed
+   * events go, the network interfaces, the environment's key. Without it there is no function to run.
+   */
   #mayStart(fn: LambdaFunction): string | undefined {
     const { properties } = fn.resource;
     if (fn.processes.length > 0) return undefined;
+    const role = properties.text('Role');
+    const trusted = this.#aws.access.assume(role, fn.name, 'lambda.amazonaws.com', {
+      'aws:SourceArn': fn.arn,
+      'aws:SourceAccount': fn.account,
+    });
+    if (trusted === undefined) return `The role ${role} cannot be assumed by Lambda.`;
+    const failed = [
+      properties.child('DeadLetterConfig')?.text('TargetArn', undefined),
+      ...[...fn.asynchronous.values()].map(({ onFailure }) => onFailure),
+    ];
+    for (const queue of failed) {
+      if (queue?.startsWith('arn:aws:sqs:') !== true) continue;
+      const refused = this.#aws.access.check({
+        principal: fn.role,
+        action: 'sqs:SendMessage',
+        resource: queue,
+        function: fn.name,
+      });
+      if (refused !== undefined) return refused;
+    }
     if (properties.has('VpcConfig')) {
       for (const action of VPC_ACTIONS) {
         const refused = this.#aws.access.check({

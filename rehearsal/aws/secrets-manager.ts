@@ -66,16 +66,16 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
     };
   }
 
-  /** Gives a secret its value, by full ARN; makes it if no template has it. */
-  put(arn: string, value: string): void {
-    let secret = this.#secrets.get(arn);
+  /** Gives a secret its value, by full ARN or by name; makes it if no template has it, for which the ARN is needed. */
+  put(arnOrName: string, value: string): void {
+    let secret = [...this.#secrets.values()].find(({ arn, name }) => arn === arnOrName || name === arnOrName);
     if (secret === undefined) {
-      if (!/^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(arn)) {
-        throw new Error(`${arn} is not the full ARN of a secret`);
+      if (!/^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(arnOrName)) {
+        throw new Error(`no template has the secret ${arnOrName}: give its full ARN`);
       }
-      const name = arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
-      secret = { arn, name, keyId: undefined, versions: [] };
-      this.#secrets.set(arn, secret);
+      const name = arnOrName.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
+      secret = { arn: arnOrName, name, keyId: undefined, versions: [] };
+      this.#secrets.set(arnOrName, secret);
     }
     this.#add(secret, value, randomUUID(), ['AWSCURRENT']);
   }

@@ -329,6 +329,7 @@ for (const [action, where] of [
   ['lambda:GetDurableExecutionState', 'the execution fails'],
   ['logs:CreateLogStream', 'the lines are lost'],
   ['logs:PutLogEvents', 'the lines are lost'],
+  ['sqs:SendMessage', 'the execution fails'],
 ] as const) {
   test(`without ${action} ${where}, and the refusal is on record`, () =>
     withJob(
@@ -368,20 +369,23 @@ function ordinary(stack: Stack, text: string, others: object = {}) {
 test('runs an ordinary function, keeps its process warm for a while, and gives concurrency another', () =>
   deploy(
     (stack) =>
-      void ordinary(stack, 'return [process.pid, event, context.functionName, new Date().getUTCFullYear()];'),
+      void ordinary(
+        stack,
+        'await new Promise((resolve) => setTimeout(resolve, event.wait)); return [process.pid, event, context.functionName, new Date().getUTCFullYear()];',
+      ),
     async ({ aws, clock, client }) => {
       const lambda = new LambdaClient(client());
-      const invoke = async () => {
+      const invoke = async (wait = 0) => {
         const { Payload, FunctionError } = await lambda.send(
-          new InvokeCommand({ FunctionName: 'plain', Payload: '{"a":"ä"}' }),
+          new InvokeCommand({ FunctionName: 'plain', Payload: JSON.stringify({ a: 'ä', wait }) }),
         );
         assert.equal(FunctionError, undefined);
         return JSON.parse(Buffer.from(Payload ?? '').toString());
       };
       const [first, event, name, year] = await invoke();
-      assert.deepEqual([event, name, year], [{ a: 'ä' }, 'plain', 2027]);
+      assert.deepEqual([event, name, year], [{ a: 'ä', wait: 0 }, 'plain', 2027]);
       assert.equal((await invoke())[0], first);
-      const both = await Promise.all([invoke(), invoke()]);
+      const both = await Promise.all([invoke(300), invoke(300)]);
       assert.equal(new Set(both.map(([pid]) => pid)).size, 2);
       await clock.runUntil(START + 10 * MINUTE);
       assert.deepEqual(aws.lambda.processes, { plain: 0 });
