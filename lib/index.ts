@@ -1,4 +1,12 @@
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
+export { ContainerCommandJob, type ContainerCommandJobProps } from './container-command-job.ts';
+export {
+  type ContainerReach,
+  type ContainerServices,
+  ContainersJob,
+  type ContainersJobKind,
+  type ContainersJobProps,
+} from './containers-job.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
 export {
@@ -30,5 +38,6 @@ export {
 } from './whatsapp/configuration.ts';
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
+export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';

@@ -198,7 +198,7 @@ export function functionArn(scope: Construct, functionName: string): string {
 }
 
 /** A string as the rules for templates show it: `arn:<AWS::Partition>:…`. */
-function asTemplateText(scope: Construct, text: string): string {
+export function asTemplateText(scope: Construct, text: string): string {
   const shown = (part: unknown): string => {
     if (typeof part !== 'object' || part === null) return String(part);
     if ('Ref' in part) return `<${part.Ref}>`;

@@ -22,6 +22,7 @@ export interface HostScriptOptions {
   /** As in the task definition: other containers are refused. */
   container: string;
   clusterArn: string;
+  clusterName: string;
 }
 
 /**
@@ -33,10 +34,9 @@ export interface HostScriptOptions {
  * kill `docker exec` and leave those running (moby/moby#9098). The script's own exit status is 0 or 1 only, for
  * Run Command takes 194 as the wish to reboot the host.
  */
-export function hostScript({ command, container, clusterArn }: HostScriptOptions): string {
+export function hostScript({ command, container, clusterArn, clusterName }: HostScriptOptions): string {
   const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
   const encoded = Buffer.from(words.map(quoted).join(' ')).toString('base64');
-  const clusterName = clusterArn.slice(clusterArn.lastIndexOf('/') + 1);
   return `id='{{ container }}'
 order='{{ order }}'
 marker='{{ marker }}'

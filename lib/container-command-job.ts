@@ -1,0 +1,63 @@
+import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
+import { pascalCased } from '../functions/shared/containers/container-report.ts';
+import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
+import type { UpkeepJob } from './upkeep-job.ts';
+
+export interface ContainerCommandJobProps extends ContainersJobProps {
+  /** A name for the job, such as `nightly-vacuum`. Lower case, digits, hyphens, at most 22 characters. */
+  readonly job: string;
+  /** One sentence, at most 200 characters. @default made of the command */
+  readonly description?: string;
+  /**
+   * By role, a name of your own: lower case, digits, hyphens. Containers of one role can stand in for each other, so
+   * the command runs in at most half of them at once (in one, where there are fewer than four).
+   */
+  readonly roles: Record<string, ContainerServices>;
+  /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
+  readonly command: Command;
+}
+
+/**
+ * A command, run on a schedule in every container of ECS services, with an exit status from each: cron with
+ * `docker exec`, for ECS. Works with any application.
+ *
+ * A command that ends with another status than 0, or is killed because it takes too long, counts as failed, and the
+ * run as partial.
+ */
+export class ContainerCommandJob extends Construct {
+  readonly job: UpkeepJob;
+
+  constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {
+    super(scope, id);
+    const { job, command } = props;
+    const shown = Array.isArray(command) ? command.join(' ') : command.script;
+    const containers = new ContainersJob(
+      this,
+      'Containers',
+      {
+        job,
+        description: props.description ?? `In each container: ${shown.replaceAll(/\s+/g, ' ').slice(0, 100)}`,
+        functionName: 'run-in-containers',
+        roles: Object.entries(props.roles).map(([name, services]) => ({ name, ...services })),
+        commandOf: () => command,
+        settings: { command } satisfies Pick<RunInContainersSettings, 'command'>,
+      },
+      props,
+    );
+    this.job = containers.job;
+  }
+
+  /** Containers in which the command ended well. @default the sum over five minutes */
+  metricContainersSucceeded(options?: MetricOptions): Metric {
+    return this.job.metric('ContainersSucceeded', options);
+  }
+
+  /** Containers in which it did not, of all roles or of one. @default the sum over five minutes */
+  metricContainersFailed(options?: MetricOptions & { readonly role?: string }): Metric {
+    const { role, ...others } = options ?? {};
+    return this.job.metric(`ContainersFailed${role ? pascalCased(role) : ''}`, others);
+  }
+}

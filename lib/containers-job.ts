@@ -1,0 +1,275 @@
+import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
+import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
+import { Construct } from 'constructs';
+import {
+  HOST_PARAMETERS,
+  HOST_SCRIPT_EXTRA_SECONDS,
+  hostScript,
+} from '../functions/shared/containers/host-script.ts';
+import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
+import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { entryFile } from './entry-file.ts';
+import type { DailySchedule } from './start-run.ts';
+import type { Upkeep } from './upkeep.ts';
+import { asTemplateText } from './upkeep-function.ts';
+import { UpkeepJob } from './upkeep-job.ts';
+
+/** How a job comes into containers. */
+export type ContainerReach =
+  | {
+      readonly by: 'ecs-exec';
+      /** The KMS key of the cluster's `executeCommandConfiguration`. @default none: sessions are encrypted by TLS alone */
+      readonly encryptionKeyArn?: string;
+    }
+  | {
+      /**
+       * By SSM Run Command on the container instances, for tasks on EC2 without ECS Exec. Not for Bottlerocket.
+       * The instances' role needs what `AmazonSSMManagedInstanceCore` allows.
+       */
+      readonly by: 'run-command';
+      /** Only instances with this tag are reached. */
+      readonly instanceTag: { readonly key: string; readonly value: string };
+    };
+
+/** Containers that do the same: work is never done in all of them at once, unless there is but one. */
+export interface ContainerServices {
+  /** Names of ECS services in the cluster. */
+  readonly services: string[];
+  /** The container's name in the services' task definitions. */
+  readonly container: string;
+}
+
+/** What every job in containers is told. */
+export interface ContainersJobProps {
+  readonly upkeep: Upkeep;
+  /** In the account and region of the stack. */
+  readonly clusterName: string;
+  readonly schedule: DailySchedule;
+  /** How long a run may take, over all containers. @default two hours */
+  readonly timeLimit?: Duration;
+  /** How long the command may take in one container, before it is killed. @default 30 minutes */
+  readonly timeout?: Duration;
+  /** @default by ECS Exec */
+  readonly reach?: ContainerReach;
+  /** In how many containers, over all, work goes on at once. At least one for each role. @default 10 */
+  readonly concurrency?: number;
+  /** Whether a container in which the command failed is tried once more at the end. @default true */
+  readonly retryFailed?: boolean;
+  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
+  readonly conflictsWith?: string[];
+}
+
+/** What a kind of job in containers adds. */
+export interface ContainersJobKind<Role extends ContainerRole> {
+  readonly job: string;
+  readonly description: string;
+  /** A folder of `functions/`. */
+  readonly functionName: string;
+  readonly roles: Role[];
+  /** The command for a role's containers: its document holds it, with `run-command`. */
+  readonly commandOf: (role: Role) => Command;
+  /** What the function is told besides. @default nothing */
+  readonly settings?: Record<string, unknown>;
+}
+
+const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_TIMEOUT = Duration.minutes(30);
+const DEFAULT_TIME_LIMIT = Duration.hours(2);
+/** SSM's limit on a document's content, in characters (Systems Manager quotas). */
+const MAXIMUM_DOCUMENT_LENGTH = 65_536;
+
+/** A job whose function works in containers of a cluster, and may do so in those named and in no others. */
+export class ContainersJob<Role extends ContainerRole> extends Construct {
+  readonly job: UpkeepJob;
+  /** With `run-command`: all that can be run on the hosts, one for each role. */
+  readonly documents: CfnDocument[] = [];
+
+  constructor(scope: Construct, id: string, kind: ContainersJobKind<Role>, props: ContainersJobProps) {
+    super(scope, id);
+    const { upkeep, clusterName, schedule, reach = { by: 'ecs-exec' } } = props;
+    const { concurrency = DEFAULT_CONCURRENCY, timeout = DEFAULT_TIMEOUT } = props;
+    this.checkRoles(kind.roles, concurrency);
+    const clusterArn = this.arn('ecs', 'cluster', clusterName);
+    const documentFor = (role: Role) => {
+      const content = documentContent({
+        command: kind.commandOf(role),
+        container: role.container,
+        clusterArn,
+        clusterName,
+        timeout,
+        description: kind.description,
+      });
+      return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
+    };
+    const roles =
+      reach.by === 'run-command'
+        ? kind.roles.map((role) => ({ ...role, documentName: documentFor(role) }))
+        : kind.roles;
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: kind.job,
+      description: kind.description,
+      entry: entryFile(kind.functionName),
+      settings: {
+        ...kind.settings,
+        deployment: upkeep.deployment,
+        clusterArn,
+        roles,
+        reach: reach.by,
+        concurrency,
+        timeoutSeconds: timeout.toSeconds(),
+        retryFailed: props.retryFailed ?? true,
+      } satisfies ContainersSettings,
+      schedule,
+      timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
+      ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
+    });
+    this.letFindContainers(clusterArn, clusterName);
+    if (reach.by === 'ecs-exec') {
+      const containers = [...new Set(kind.roles.map(({ container }) => container))];
+      this.letExecute(clusterArn, clusterName, containers, reach.encryptionKeyArn);
+    } else this.letRunCommands(clusterArn, clusterName, reach.instanceTag);
+  }
+
+  private checkRoles(roles: Role[], concurrency: number): void {
+    const names = roles.map(({ name }) => name);
+    const mistake =
+      (roles.length === 0 && 'at least one role must be given') ||
+      (new Set(names).size < names.length && `the roles' names must differ: ${names.join(', ')}`) ||
+      (roles.length > concurrency &&
+        `concurrency is ${concurrency}, and each of the ${roles.length} roles needs one`) ||
+      names
+        .filter((name) => !ROLE_NAME.test(name))
+        .map((name) => `the role's name is "${name}"; ${ROLE_NAME_RULE}`)[0];
+    if (mistake) throw new Error(`${this.node.path}: ${mistake}.`);
+  }
+
+  /** Listing cannot be limited to a resource, only to the cluster. */
+  private letFindContainers(clusterArn: string, clusterName: string): void {
+    const inCluster = { ArnEquals: { 'ecs:cluster': clusterArn } };
+    const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
+    this.job.function.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
+    this.job.function.allow('DescribeTasks', ['ecs:DescribeTasks'], [tasks], inCluster);
+    this.acknowledge(
+      '*',
+      'ECS lists tasks on no resource that a policy could name: the condition limits it to the cluster.',
+    );
+    this.acknowledge(tasks, 'Which tasks run is not known before: they are those of the cluster.');
+  }
+
+  private letExecute(
+    clusterArn: string,
+    clusterName: string,
+    containers: string[],
+    encryptionKeyArn: string | undefined,
+  ): void {
+    const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
+    this.job.function.allow('ExecuteInContainers', ['ecs:ExecuteCommand'], [clusterArn, tasks], {
+      ArnEquals: { 'ecs:cluster': clusterArn },
+      StringEquals: { 'ecs:container-name': containers },
+    });
+    const sessions = this.arn('ssm', 'session', 'ecs-execute-command-*');
+    this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions]);
+    this.acknowledge(sessions, "A session's id is made when it begins; these are the ones of ECS Exec.");
+    if (encryptionKeyArn)
+      this.job.function.allow('EncryptSessions', ['kms:GenerateDataKey'], [encryptionKeyArn]);
+  }
+
+  private letRunCommands(
+    clusterArn: string,
+    clusterName: string,
+    { key, value }: { readonly key: string; readonly value: string },
+  ): void {
+    const hosts = this.arn('ecs', 'container-instance', `${clusterName}/*`);
+    this.job.function.allow('FindHosts', ['ecs:DescribeContainerInstances'], [hosts], {
+      ArnEquals: { 'ecs:cluster': clusterArn },
+    });
+    this.acknowledge(hosts, 'Which instances there are is not known before: they are those of the cluster.');
+    this.job.function.allow(
+      'RunDocuments',
+      ['ssm:SendCommand'],
+      this.documents.map((document) => this.arn('ssm', 'document', document.ref)),
+    );
+    const instances = this.arn('ec2', 'instance', '*');
+    this.job.function.allow('OnTaggedHosts', ['ssm:SendCommand'], [instances], {
+      StringEquals: { [`ssm:resourceTag/${key}`]: value },
+    });
+    this.acknowledge(
+      instances,
+      'Which instances there are is not known before: the condition limits it to the tagged ones.',
+    );
+    this.job.function.allow('ReadResults', ['ssm:GetCommandInvocation'], ['*']);
+    this.acknowledge('*', `Systems Manager gives results on no resource that a policy could name.`);
+  }
+
+  private createDocument(name: string, role: string, content: unknown): string {
+    const length = JSON.stringify(Stack.of(this).resolve(content)).length;
+    if (length > MAXIMUM_DOCUMENT_LENGTH)
+      throw new Error(
+        `${this.node.path}: the command makes an SSM document of ${length} characters; ${MAXIMUM_DOCUMENT_LENGTH} are allowed. Put it into a script in the image.`,
+      );
+    const document = new CfnDocument(this, `Document-${role}`, {
+      name,
+      documentType: 'Command',
+      documentFormat: 'JSON',
+      targetType: '/AWS::EC2::Instance',
+      updateMethod: 'NewVersion',
+      content,
+    });
+    this.documents.push(document);
+    return document.ref;
+  }
+
+  private arn(service: string, resource: string, resourceName: string): string {
+    return Stack.of(this).formatArn({ service, resource, resourceName });
+  }
+
+  private acknowledge(resource: string, reason: string): void {
+    Validations.of(this.job.function.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
+      reason,
+    });
+  }
+}
+
+const ROLE_NAME = /^[a-z][a-z0-9-]{0,19}$/;
+const ROLE_NAME_RULE =
+  'it must be a lower-case letter, then at most 19 lower-case letters, digits and hyphens: it ends the names of metrics';
+
+function documentContent({
+  command,
+  timeout,
+  description,
+  ...options
+}: {
+  command: Command;
+  container: string;
+  clusterArn: string;
+  clusterName: string;
+  timeout: Duration;
+  description: string;
+}): unknown {
+  if (Token.isUnresolved(JSON.stringify(command)))
+    throw new Error('With run-command, the command must be known at synthesis: it holds a token.');
+  return {
+    schemaVersion: '2.2',
+    description,
+    parameters: Object.fromEntries(
+      Object.entries(HOST_PARAMETERS).map(([name, allowedPattern]) => [
+        name,
+        { type: 'String', allowedPattern },
+      ]),
+    ),
+    mainSteps: [
+      {
+        action: 'aws:runShellScript',
+        name: 'runShellScript',
+        precondition: { StringEquals: ['platformType', 'Linux'] },
+        inputs: {
+          timeoutSeconds: String(timeout.toSeconds() + HOST_SCRIPT_EXTRA_SECONDS),
+          runCommand: [hostScript({ command, ...options })],
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,148 @@
+import { Duration } from 'aws-cdk-lib';
+import {
+  type Alarm,
+  ComparisonOperator,
+  type Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import { cleanupScript } from '../../functions/log-cleanup/cleanup-script.ts';
+import type { LogRole, RotationRules } from '../../functions/log-cleanup/contract.ts';
+import { pascalCased } from '../../functions/shared/containers/container-report.ts';
+import { type ContainerServices, ContainersJob, type ContainersJobProps } from '../containers-job.ts';
+import { createAlarm } from '../upkeep-alarm.ts';
+import type { UpkeepJob } from '../upkeep-job.ts';
+
+/** A role of the client's containers. */
+export type ClientRole = 'webapp' | 'coreapp' | 'master';
+
+/** Where a role's logs lie. */
+export interface RoleLogs {
+  /** Absolute paths in the container. */
+  readonly logs?: string[];
+  /** The folder of the rotated logs. */
+  readonly archive?: string;
+}
+
+/** `conflictsWith` is by default `credential-rotation`, which restarts the containers. */
+export interface LogCleanupProps extends ContainersJobProps {
+  /** The roles that this client has; a single instance has no `master`. */
+  readonly roles: Partial<Record<ClientRole, ContainerServices & RoleLogs>>;
+  /** The clean-up script in each container. @default /opt/whatsapp/bin/cleanup.sh */
+  readonly script?: string;
+  /** An alarm rings when a log file system has less than this free, in percent. @default 15 */
+  readonly nearlyFullPercent?: number;
+}
+
+const DEFAULT_SCRIPT = '/opt/whatsapp/bin/cleanup.sh';
+const DEFAULT_ARCHIVE = '/var/log/whatsapp/archive';
+const DEFAULT_NEARLY_FULL_PERCENT = 15;
+const MEBIBYTE = 1024 * 1024;
+
+/** The client's own rules ("data management" in its documentation): size from which a log is rotated, files kept. */
+const WEBAPP_ROTATION: RotationRules = { maximumBytes: 20 * MEBIBYTE, keptFiles: 30 };
+const COREAPP_ROTATION: RotationRules = { maximumBytes: 15 * MEBIBYTE, keptFiles: 30 };
+
+/** Where the client's images have their logs, by Meta's own checker WADebug. */
+const DEFAULTS: Record<ClientRole, Pick<LogRole, 'logs' | 'rotation'>> = {
+  webapp: { logs: ['/var/log/whatsapp', '/var/log/lighttpd'], rotation: WEBAPP_ROTATION },
+  coreapp: { logs: ['/usr/local/waent/logs', '/var/log/whatsapp'], rotation: COREAPP_ROTATION },
+  master: { logs: ['/usr/local/waent/logs', '/var/log/whatsapp'], rotation: COREAPP_ROTATION },
+};
+
+/**
+ * Runs the WhatsApp client's clean-up script in each of its containers, daily, as its makers ask; measures what came
+ * of it, and tells when a container's own rotation of logs does not work.
+ */
+export class LogCleanup extends Construct {
+  readonly job: UpkeepJob;
+  readonly nearlyFullAlarm: Alarm;
+
+  constructor(scope: Construct, id: string, props: LogCleanupProps) {
+    super(scope, id);
+    const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
+    const { deployment, topic } = upkeep;
+    const containers = new ContainersJob<LogRole>(
+      this,
+      'Containers',
+      {
+        job: 'log-cleanup',
+        description: `Log clean-up in the containers of ${deployment}`,
+        functionName: 'log-cleanup',
+        roles: CLIENT_ROLES.flatMap((name) => {
+          const { services, container, logs, archive } = roles[name] ?? {};
+          if (!services || !container) return [];
+          return [
+            {
+              ...DEFAULTS[name],
+              name,
+              services,
+              container,
+              script,
+              archive: archive ?? DEFAULT_ARCHIVE,
+              ...(logs && { logs }),
+            },
+          ];
+        }),
+        commandOf: (role) => ({ script: cleanupScript(role.script, role) }),
+      },
+      { conflictsWith: RESTARTING_JOBS, ...props },
+    );
+    this.job = containers.job;
+    this.nearlyFullAlarm = createAlarm(
+      this,
+      'NearlyFull',
+      {
+        alarmName: `${deployment}-log-cleanup-nearly-full`,
+        meaning: `After its clean-up, the log file system of a container of ${deployment} has less than ${nearlyFullPercent} % free.`,
+        whatToDo: [
+          `Read the run's report: the log /aws/lambda/${deployment}-log-cleanup, message "Run report", newest first. Its details give the free space of each container.`,
+          "Look in that container for what fills the disk; a problem of the report names logs whose rotation is broken. On EC2 the disk may be the host's.",
+          'Give the task more ephemeral storage, or replace it. The alarm is quiet again after the next run that finds more free.',
+        ],
+        topic,
+      },
+      {
+        metric: this.metricLowestFreePercent({ period: Duration.minutes(5) }),
+        threshold: nearlyFullPercent,
+        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+        evaluationPeriods: 1,
+        // It is measured once a day: what was true then stays true until it is measured again.
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+  }
+
+  /** Containers in which the clean-up ended well. @default the sum over five minutes */
+  metricContainersCleaned(options?: MetricOptions): Metric {
+    return this.job.metric('ContainersCleaned', options);
+  }
+
+  /** Containers in which it did not, of all roles or of one. @default the sum over five minutes */
+  metricContainersFailed(options?: MetricOptions & { readonly role?: ClientRole }): Metric {
+    return this.metricOf('ContainersFailed', options);
+  }
+
+  /** What logs and archives shrank by, in bytes, of all roles or of one. @default the sum over five minutes */
+  metricBytesFreed(options?: MetricOptions & { readonly role?: ClientRole }): Metric {
+    return this.metricOf('BytesFreed', options);
+  }
+
+  /** Free space of the fullest log file system after the clean-up, of all roles or of one. @default the minimum over five minutes */
+  metricLowestFreePercent(options?: MetricOptions & { readonly role?: ClientRole }): Metric {
+    return this.metricOf('LowestFreePercent', { statistic: 'Minimum', ...options });
+  }
+
+  private metricOf(
+    name: string,
+    options: (MetricOptions & { readonly role?: ClientRole }) | undefined,
+  ): Metric {
+    const { role, ...others } = options ?? {};
+    return this.job.metric(`${name}${role ? pascalCased(role) : ''}`, others);
+  }
+}
+
+/** Jobs that restart containers, in which a clean-up would then be cut off. */
+const RESTARTING_JOBS = ['credential-rotation'];
+const CLIENT_ROLES: ClientRole[] = ['webapp', 'coreapp', 'master'];
