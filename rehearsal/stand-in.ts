@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPostgres } from './databases/postgres.ts';
 import { clientsOf } from './night.ts';
@@ -11,7 +13,7 @@ const SCALE = { rows: 5_000, unread: 0 };
 
 const { values } = parseArgs({ options: { port: { type: 'string' } } });
 
-const cdkOut = resolve('cdk.out');
+const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
 await synthesize(cdkOut);
 const postgres = await startPostgres();
 const world = await createWorld({
@@ -31,7 +33,7 @@ for (const [account, region] of accounts) {
   });
   console.log(`# account ${account}
 export AWS_ENDPOINT_URL=${world.aws.endpoint}
-export AWS_REGION=${region}
+export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}
 export AWS_ACCESS_KEY_ID=${accessKeyId}
 export AWS_SECRET_ACCESS_KEY=${secretAccessKey}
 export AWS_SESSION_TOKEN=${sessionToken}
@@ -43,3 +45,4 @@ for (const { name, webApp, webhook } of Object.values(world.deployments))
 await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 await world.close();
 await postgres.stop();
+rmSync(cdkOut, { recursive: true });
