@@ -9,11 +9,12 @@ import { Construct } from 'constructs';
 import type { FunctionNetwork } from './upkeep-function.ts';
 
 /** An AWS service as its interface endpoint names it: `com.amazonaws.REGION.SERVICE`. */
-export type EndpointService = 'events' | 'lambda' | 'secretsmanager' | 'sqs';
+export type EndpointService = 'events' | 'lambda' | 'monitoring' | 'secretsmanager' | 'sqs';
 
 const SERVICES: Record<EndpointService, InterfaceVpcEndpointAwsService> = {
   events: InterfaceVpcEndpointAwsService.EVENTBRIDGE,
   lambda: InterfaceVpcEndpointAwsService.LAMBDA,
+  monitoring: InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
   secretsmanager: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
   sqs: InterfaceVpcEndpointAwsService.SQS,
 };

@@ -4,6 +4,8 @@ export interface StartRunEvent {
   deployment: string;
   /** ISO 8601, UTC. Left out by a person: now. */
   scheduledFor?: string;
+  /** For the job, in a run that a person starts: see the job's own contract for what it knows. */
+  options?: Record<string, unknown>;
 }
 
 /** What start-run passes to the job: the same for the same run, since its durable execution is found by name and payload. */
@@ -18,6 +20,8 @@ export interface RunEvent {
    * counted from then, where that is earlier. ISO 8601, UTC.
    */
   windowEnd: string;
+  /** As start-run got them. */
+  options?: Record<string, unknown>;
 }
 
 /** start-run's environment variable `UPKEEP_SETTINGS`, as JSON. */

@@ -30,6 +30,7 @@ const eventSchema = v.object({
       v.check((text) => !Number.isNaN(Date.parse(text)), 'an ISO 8601 time'),
     ),
   ),
+  options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<StartRunEvent>;
 
 /** What became of a request to start a run. */
@@ -47,6 +48,7 @@ export async function handler(event: unknown): Promise<StartOutcome> {
     job,
     deployment,
     scheduledFor = new Date().toISOString(),
+    options,
   } = parseOrThrow(eventSchema, event, 'The event for start-run');
   const target = settings.jobs[job];
   if (deployment !== settings.deployment || !target)
@@ -72,6 +74,7 @@ export async function handler(event: unknown): Promise<StartOutcome> {
     runId,
     scheduledFor: scheduled.toISOString(),
     windowEnd: (timeLimit < window.end ? timeLimit : window.end).toISOString(),
+    ...(options && { options }),
   });
 }
 

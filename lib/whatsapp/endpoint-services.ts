@@ -4,4 +4,6 @@ import type { EndpointService } from '../interface-endpoints.ts';
 export const ENDPOINT_SERVICES = {
   // Lambda's own for the checkpoints of a durable execution.
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
+  // CloudWatch's (`monitoring`) for the rows of the last week.
+  'database-size': ['events', 'lambda', 'monitoring', 'secretsmanager'],
 } as const satisfies Record<string, readonly EndpointService[]>;

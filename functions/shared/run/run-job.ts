@@ -14,6 +14,7 @@ const runEvent = v.object({
   runId: v.string(),
   scheduledFor: v.pipe(v.string(), v.isoTimestamp()),
   windowEnd: v.pipe(v.string(), v.isoTimestamp()),
+  options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<RunEvent>;
 
 /**

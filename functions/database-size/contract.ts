@@ -1,0 +1,64 @@
+import type { DatabaseAddress } from '../shared/database/rotation.ts';
+
+/** database-size's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
+export interface DatabaseSizeSettings {
+  deployment: string;
+  /** Each has its own metrics. */
+  sets: DatabaseSet[];
+  /** Counts the rows one by one, besides. The same can be asked for a single run: see {@link DatabaseSizeOptions}. */
+  exactCount?: ExactCountSettings;
+}
+
+/** Databases that belong together, on one server. */
+export interface DatabaseSet {
+  /** ASCII, not empty. The dimension `set` of its metrics. */
+  name: string;
+  database: DatabaseAddress;
+  /** The Secrets Manager secret of a user that needs no right to read a row. */
+  secretArn: string;
+  /** All that belong to it, by their whole names. */
+  databases: string[];
+  tables: WatchedTable[];
+  /** Connections that were idle for longer are told. @default none is told */
+  idleTimeoutSeconds?: number;
+}
+
+/** A table whose rows are told. */
+export interface WatchedTable {
+  table: string;
+  /** Where it is looked for: whole names. */
+  databases: string[];
+  /** The report's figure of its rows; in PascalCase, the metric's name. */
+  figure: string;
+  /** Tells in how many days it will have so many rows, at the pace of the last week. */
+  limit?: { rows: number; figure: string };
+}
+
+export interface ExactCountSettings {
+  /** For each table. At most {@link LONGEST_COUNT_SECONDS}. */
+  timeLimitSeconds: number;
+}
+
+/** The `options` of start-run's event, for a run that is started by hand. */
+export interface DatabaseSizeOptions {
+  /** Instead of the settings' own. */
+  exactCount?: ExactCountSettings;
+}
+
+/** A count lies within one invocation, of which Lambda allows 15 minutes. */
+export const LONGEST_COUNT_SECONDS = 600;
+
+/** The dimension, besides `deployment` and `job`, of a set's own metrics. */
+export const SET_DIMENSION = 'set';
+
+/** Bytes of all watched tables of a set, and of their indexes; connections that are idle for longer than allowed. */
+export const SET_FIGURES = {
+  tableBytes: 'tableBytes',
+  indexBytes: 'indexBytes',
+  idleConnections: 'idleConnections',
+} as const;
+
+/** The metric's name of a figure. */
+export function metricName(figure: string): string {
+  return figure.charAt(0).toUpperCase() + figure.slice(1);
+}

@@ -1,0 +1,135 @@
+import type { ExactCount } from '../shared/database/size.ts';
+import type { Problem } from '../shared/run/report.ts';
+import type { RunResult } from '../shared/run/run-job.ts';
+import { type DatabaseSet, SET_FIGURES, type WatchedTable } from './contract.ts';
+import type { Answer, MeasuredTable } from './measure-set.ts';
+
+/** What was found out of a set. */
+export interface SetFindings {
+  set: DatabaseSet;
+  tables: TableFindings[];
+  /** Undefined: not asked for. */
+  idleConnections: Answer<number> | undefined;
+}
+
+export interface TableFindings {
+  table: WatchedTable;
+  measured: Answer<MeasuredTable>;
+  /** Undefined: not asked for. */
+  count: Answer<ExactCount> | undefined;
+  /** Days until its limit; no value while too few days are known. Undefined: not asked for. */
+  daysLeft: Answer<{ days?: number }> | undefined;
+}
+
+/** A table's rows: counted, or else as the server estimates them; `undefined` if they are unknown. */
+export function rowsOf({ measured, count }: Pick<TableFindings, 'measured' | 'count'>): number | undefined {
+  if (count?.kind === 'told' && count.value.kind === 'counted') return count.value.rows;
+  if (measured.kind === 'not-told' || measured.value.rows.kind === 'unknown') return undefined;
+  return measured.value.rows.rows;
+}
+
+/** The numbers of a set. What is unknown is not among them: a metric that is missing is not zero. */
+export function figuresOf({ tables, idleConnections }: SetFindings): Record<string, number> {
+  const figures: Record<string, number> = {};
+  for (const findings of tables) {
+    const { table, daysLeft } = findings;
+    const rows = rowsOf(findings);
+    if (rows !== undefined) figures[table.figure] = rows;
+    if (table.limit && daysLeft?.kind === 'told' && daysLeft.value.days !== undefined)
+      figures[table.limit.figure] = daysLeft.value.days;
+  }
+  const bytes = tables.flatMap(({ measured }) =>
+    measured.kind === 'told' && measured.value.bytes.kind === 'known' ? [measured.value.bytes] : [],
+  );
+  if (bytes.length === tables.length) {
+    figures[SET_FIGURES.tableBytes] = bytes.reduce((sum, { table }) => sum + table, 0);
+    figures[SET_FIGURES.indexBytes] = bytes.reduce((sum, { indexes }) => sum + indexes, 0);
+  }
+  if (idleConnections?.kind === 'told') figures[SET_FIGURES.idleConnections] = idleConnections.value;
+  return figures;
+}
+
+/** The run's result: sums over the sets, as far as they are known of each, and the sets in its details. */
+export function resultOf(deployment: string, sets: readonly SetFindings[]): RunResult {
+  const tables = sets.flatMap((set) => set.tables);
+  const unknown = tables.filter((findings) => rowsOf(findings) === undefined).length;
+  const problems = sets.flatMap((set) => problemsOf(deployment, set));
+  const outcome = problems.length === 0 ? 'succeeded' : unknown === tables.length ? 'failed' : 'partial';
+  return {
+    outcome,
+    figures: { ...sumsOf(sets), unknownSizes: unknown },
+    problems,
+    details: { sets: sets.map(detailsOf) },
+  };
+}
+
+function sumsOf(sets: readonly SetFindings[]): Record<string, number> {
+  const days = new Set(sets.flatMap(({ set }) => set.tables.flatMap(({ limit }) => limit?.figure ?? [])));
+  const each = sets.map(figuresOf);
+  const names = new Set(each.flatMap((figures) => Object.keys(figures)));
+  const sums: Record<string, number> = {};
+  for (const name of names) {
+    const known = each.flatMap((figures) => figures[name] ?? []);
+    if (known.length < sets.length) continue;
+    // Of days left, the fewest count.
+    sums[name] = days.has(name) ? Math.min(...known) : known.reduce((sum, value) => sum + value, 0);
+  }
+  return sums;
+}
+
+function problemsOf(deployment: string, { set, tables, idleConnections }: SetFindings): Problem[] {
+  const where = `${deployment}, set ${set.name} on ${set.database.host}`;
+  const again =
+    'Then start database-size by hand, or wait for its next scheduled run. Until then the alarms keep the state that they have.';
+  const notTold = (error: string) => ({ what: error, where, next: `Mend this. ${again}` });
+  const problems = tables.flatMap((findings) => {
+    const { table, measured, count, daysLeft } = findings;
+    const found: Problem[] = [];
+    if (measured.kind === 'not-told') found.push(notTold(measured.error));
+    else if (rowsOf(findings) === undefined && measured.value.rows.kind === 'unknown') {
+      found.push({
+        what: `How many rows ${table.table} in ${measured.value.database} has is unknown: ${measured.value.rows.reason}.`,
+        where,
+        next: `Have the server look at the table (ANALYZE), or have its rows counted (exactCount). ${again}`,
+      });
+    }
+    if (count?.kind === 'not-told') found.push(notTold(count.error));
+    else if (count && count.value.kind !== 'counted') {
+      found.push({
+        what: `The rows of ${table.table} were not counted: ${count.value.kind === 'locked' ? 'somebody holds a lock by which nobody may read' : 'it takes longer than the time limit'}. What is reported of them is the server's estimate.`,
+        where,
+        next:
+          count.value.kind === 'locked'
+            ? 'Look who changes the table (an upgrade, or maintenance), and start database-size by hand after that.'
+            : 'Allow more time (exactCount.timeLimitSeconds), or do without the count.',
+      });
+    }
+    if (daysLeft?.kind === 'not-told') {
+      found.push({
+        what: `How fast ${table.table} grows is unknown: ${daysLeft.error}`,
+        where,
+        next: `Look whether the function may call CloudWatch's GetMetricData and reaches it. ${again}`,
+      });
+    }
+    return found;
+  });
+  if (idleConnections?.kind === 'not-told') problems.push(notTold(idleConnections.error));
+  // One cause, such as a refused login, keeps several things from being told.
+  return [...new Map(problems.map((problem) => [problem.what, problem])).values()];
+}
+
+function detailsOf(findings: SetFindings) {
+  const { set, tables, idleConnections } = findings;
+  return {
+    set: set.name,
+    host: set.database.host,
+    tables: tables.map(({ table, measured, count, daysLeft }) => ({
+      table: table.table,
+      ...(measured.kind === 'told' ? measured.value : { error: measured.error }),
+      ...(count && { count: count.kind === 'told' ? count.value : { error: count.error } }),
+      ...(daysLeft?.kind === 'told' &&
+        daysLeft.value.days !== undefined && { daysLeft: daysLeft.value.days }),
+    })),
+    ...(idleConnections?.kind === 'told' && { idleConnections: idleConnections.value }),
+  };
+}

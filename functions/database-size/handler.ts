@@ -1,0 +1,150 @@
+import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import * as v from 'valibot';
+import { ENGINES, type Engine } from '../shared/database/secret.ts';
+import { METRIC_NAMESPACE } from '../shared/run/report.ts';
+import { type RunResult, runJob } from '../shared/run/run-job.ts';
+import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import {
+  type DatabaseSet,
+  type DatabaseSizeOptions,
+  type DatabaseSizeSettings,
+  type ExactCountSettings,
+  LONGEST_COUNT_SECONDS,
+  metricName,
+  SET_DIMENSION,
+} from './contract.ts';
+import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
+import { daysUntil, historyOf } from './growth.ts';
+import { type Answer, countTable, type MeasuredSet, measureSet } from './measure-set.ts';
+
+const exactCount = v.object({
+  timeLimitSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(LONGEST_COUNT_SECONDS)),
+});
+
+const settingsSchema = v.object({
+  deployment: v.string(),
+  sets: v.array(
+    v.object({
+      name: v.pipe(v.string(), v.nonEmpty()),
+      database: v.object({
+        engine: v.picklist(Object.keys(ENGINES) as Engine[]),
+        host: v.string(),
+        port: v.number(),
+        database: v.exactOptional(v.string()),
+        certificateAuthority: v.string(),
+      }),
+      secretArn: v.string(),
+      databases: v.array(v.string()),
+      tables: v.array(
+        v.object({
+          table: v.string(),
+          databases: v.array(v.string()),
+          figure: v.string(),
+          limit: v.exactOptional(v.object({ rows: v.number(), figure: v.string() })),
+        }),
+      ),
+      idleTimeoutSeconds: v.exactOptional(v.number()),
+    }),
+  ),
+  exactCount: v.exactOptional(exactCount),
+}) satisfies v.GenericSchema<DatabaseSizeSettings>;
+
+const optionsSchema = v.strictObject({
+  exactCount: v.exactOptional(exactCount),
+}) satisfies v.GenericSchema<DatabaseSizeOptions>;
+
+/** A database that cannot be reached is tried so often. */
+const ATTEMPTS = 3;
+const PAUSE_SECONDS = 30;
+
+/** Tells how large the databases are, and how soon they will be too large, by what their servers know of them. */
+export const handler = withDurableExecution((event: unknown, context) =>
+  runJob(event, context, databaseSize),
+);
+
+async function databaseSize(run: RunEvent, context: DurableContext): Promise<RunResult> {
+  const settings = readSettings(settingsSchema);
+  const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
+  const findings: SetFindings[] = [];
+  for (const set of settings.sets)
+    findings.push(await lookAt(set, options.exactCount ?? settings.exactCount, run, context));
+  await context.step('publish the metrics of each set', async () => {
+    for (const found of findings) publishMetrics(dimensionsOf(run, found.set), figuresOf(found));
+  });
+  return resultOf(settings.deployment, findings);
+}
+
+async function lookAt(
+  set: DatabaseSet,
+  exactCount: ExactCountSettings | undefined,
+  run: RunEvent,
+  context: DurableContext,
+): Promise<SetFindings> {
+  const asked = await tryAgain(context, `measure ${set.name}`, () => measureSet(set));
+  const measured: MeasuredSet = asked.kind === 'told' ? asked.value : { tables: set.tables.map(() => asked) };
+  const tables: TableFindings[] = [];
+  for (const [index, table] of set.tables.entries()) {
+    const found = measured.tables[index] ?? { kind: 'not-told', error: 'It was not looked for.' };
+    const count =
+      exactCount && found.kind === 'told'
+        ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
+            countTable(set, table, exactCount.timeLimitSeconds),
+          )
+        : undefined;
+    const rows = rowsOf({ measured: found, count });
+    const { limit, figure } = table;
+    const daysLeft =
+      limit && rows !== undefined
+        ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
+            daysLeftUntil(limit.rows, rows, metricName(figure), dimensionsOf(run, set)),
+          )
+        : undefined;
+    tables.push({ table, measured: found, count, daysLeft });
+  }
+  return { set, tables, idleConnections: measured.idleConnections };
+}
+
+async function tryAgain<T>(
+  context: DurableContext,
+  name: string,
+  work: () => Promise<Answer<T>>,
+): Promise<Answer<T>> {
+  try {
+    return await context.step(name, work, {
+      retryStrategy: (_, attempt) => ({ shouldRetry: attempt < ATTEMPTS, delay: { seconds: PAUSE_SECONDS } }),
+    });
+  } catch (error) {
+    return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function daysLeftUntil(
+  limit: number,
+  rows: number,
+  metric: string,
+  dimensions: Record<string, string>,
+): Promise<Answer<{ days?: number }>> {
+  const at = Date.now();
+  try {
+    const days = daysUntil(limit, { at, rows }, await historyOf(metric, dimensions, at));
+    return { kind: 'told', value: days === undefined ? {} : { days: Math.round(days * 10) / 10 } };
+  } catch (error) {
+    return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function dimensionsOf({ deployment, job }: RunEvent, set: DatabaseSet): Record<string, string> {
+  return { deployment, job, [SET_DIMENSION]: set.name };
+}
+
+function publishMetrics(dimensions: Record<string, string>, figures: Record<string, number>): void {
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+  // Powertools' own default dimension, `service`, would make a metric apart from the one that the alarms watch.
+  metrics.clearDefaultDimensions();
+  metrics.addDimensions(dimensions);
+  for (const [figure, value] of Object.entries(figures))
+    metrics.addMetric(metricName(figure), MetricUnit.NoUnit, value);
+  metrics.publishStoredMetrics();
+}

@@ -1,0 +1,79 @@
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DatabaseUnreachable } from '../shared/database/errors.ts';
+import { checkBelongs, type Login } from '../shared/database/secret.ts';
+import { type ExactCount, type RowEstimate, sizeReader, type TableBytes } from '../shared/database/size.ts';
+import { currentSecret } from '../shared/database/stored-secret.ts';
+import type { DatabaseSet, WatchedTable } from './contract.ts';
+
+/** Something asked of a database: the answer, or why there is none, as its error says. */
+export type Answer<T> = { kind: 'told'; value: T } | { kind: 'not-told'; error: string };
+
+export interface MeasuredTable {
+  /** As it is called in the database that has it. */
+  database: string;
+  rows: RowEstimate;
+  bytes: TableBytes;
+}
+
+export interface MeasuredSet {
+  /** In the order of the set's tables. */
+  tables: Answer<MeasuredTable>[];
+  /** Undefined: not asked for. */
+  idleConnections?: Answer<number>;
+}
+
+const secretsManager = new SecretsManagerClient({});
+
+/**
+ * Asks a set's server for the sizes of its tables. What cannot be told does not keep the rest from being told.
+ * @throws DatabaseUnreachable, after which asking again may help.
+ */
+export async function measureSet(set: DatabaseSet): Promise<Answer<MeasuredSet>> {
+  const { database, databases, tables, idleTimeoutSeconds } = set;
+  const login = await answer(loginOf(set));
+  if (login.kind === 'not-told') return login;
+  const reader = await sizeReader(database);
+  const measured: Answer<MeasuredTable>[] = [];
+  for (const search of tables) measured.push(await answer(reader.table(login.value, search)));
+  return {
+    kind: 'told',
+    value: {
+      tables: measured,
+      ...(idleTimeoutSeconds !== undefined && {
+        idleConnections: await answer(reader.idleConnections(login.value, databases, idleTimeoutSeconds)),
+      }),
+    },
+  };
+}
+
+/**
+ * Counts a table of a set row by row.
+ * @throws DatabaseUnreachable, after which asking again may help.
+ */
+export async function countTable(
+  set: DatabaseSet,
+  table: WatchedTable,
+  timeLimitSeconds: number,
+): Promise<Answer<ExactCount>> {
+  return answer(
+    (async () => {
+      const reader = await sizeReader(set.database);
+      return reader.count(await loginOf(set), table, timeLimitSeconds * 1000);
+    })(),
+  );
+}
+
+async function loginOf({ secretArn, database }: DatabaseSet): Promise<Login> {
+  const { secret } = await currentSecret(secretsManager, secretArn);
+  checkBelongs(secret, secretArn, database);
+  return { username: secret.username, password: secret.password };
+}
+
+async function answer<T>(asked: Promise<T>): Promise<Answer<T>> {
+  try {
+    return { kind: 'told', value: await asked };
+  } catch (error) {
+    if (error instanceof DatabaseUnreachable) throw error;
+    return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  figuresOf,
+  resultOf,
+  type SetFindings,
+  type TableFindings,
+} from '../../../functions/database-size/findings.ts';
+
+const BYTES = { kind: 'known', table: 100, indexes: 10, from: 'files' } as const;
+
+function messages(change: Partial<TableFindings> = {}): TableFindings {
+  return {
+    table: {
+      table: 'messages',
+      databases: ['wa1_messageStore'],
+      figure: 'messageRows',
+      limit: { rows: 10, figure: 'daysLeft' },
+    },
+    measured: {
+      kind: 'told',
+      value: {
+        database: 'wa1_messageStore',
+        rows: { kind: 'estimate', rows: 5, atLeast: 4, atMost: 6 },
+        bytes: BYTES,
+      },
+    },
+    count: undefined,
+    daysLeft: { kind: 'told', value: { days: 3 } },
+    ...change,
+  };
+}
+
+const UNKNOWN: Partial<TableFindings> = {
+  measured: {
+    kind: 'told',
+    value: {
+      database: 'wa1_messageStore',
+      rows: { kind: 'unknown', reason: 'never analyzed' },
+      bytes: { kind: 'unknown', reason: 'locked' },
+    },
+  },
+  daysLeft: undefined,
+};
+
+function set(
+  name: string,
+  tables: TableFindings[],
+  idleConnections?: SetFindings['idleConnections'],
+): SetFindings {
+  return {
+    set: {
+      name,
+      database: { engine: 'mysql', host: 'database.internal', port: 3306, certificateAuthority: 'rds' },
+      secretArn: 'arn',
+      databases: [],
+      tables: tables.map(({ table }) => table),
+    },
+    tables,
+    idleConnections,
+  };
+}
+
+describe('the report of database-size', () => {
+  it('sums up what is known of every set; of days left the fewest', () => {
+    const { outcome, figures, problems } = resultOf('shop', [
+      set('a', [messages()], { kind: 'told', value: 2 }),
+      set('b', [messages({ daysLeft: { kind: 'told', value: { days: 1 } } })], { kind: 'told', value: 1 }),
+    ]);
+    assert.equal(outcome, 'succeeded');
+    assert.deepEqual(problems, []);
+    assert.deepEqual(figures, {
+      messageRows: 10,
+      daysLeft: 1,
+      tableBytes: 200,
+      indexBytes: 20,
+      idleConnections: 3,
+      unknownSizes: 0,
+    });
+  });
+
+  it('has no figure of what is unknown in one set, and is partial', () => {
+    const { outcome, figures, problems } = resultOf('shop', [
+      set('a', [messages()]),
+      set('b', [messages(UNKNOWN)]),
+    ]);
+    assert.equal(outcome, 'partial');
+    assert.deepEqual(figures, { unknownSizes: 1 });
+    assert.match(problems[0]?.what ?? '', /messages in wa1_messageStore has is unknown: never analyzed/);
+    assert.match(problems[0]?.where ?? '', /shop, set b on database\.internal/);
+    assert.deepEqual(figuresOf(set('b', [messages(UNKNOWN)])), {});
+  });
+
+  it('failed where nothing is known, and names one cause once', () => {
+    const refused = { kind: 'not-told', error: 'The login is refused.' } as const;
+    const nothing = messages({ measured: refused, daysLeft: undefined });
+    const { outcome, problems } = resultOf('shop', [set('a', [nothing, nothing], refused)]);
+    assert.equal(outcome, 'failed');
+    assert.deepEqual(
+      problems.map(({ what }) => what),
+      ['The login is refused.'],
+    );
+  });
+
+  it('takes the count for the rows, also where the server knows no number', () => {
+    const counted = { kind: 'told', value: { kind: 'counted', rows: 7 } } as const;
+    const { outcome, figures } = resultOf('shop', [set('a', [messages({ ...UNKNOWN, count: counted })])]);
+    assert.equal(outcome, 'succeeded');
+    assert.equal(figures.messageRows, 7);
+  });
+
+  for (const [kind, reason] of [
+    ['too-slow', /longer than the time limit/],
+    ['locked', /somebody holds a lock/],
+  ] as const)
+    it(`takes the estimate where the count was ${kind}, and says so`, () => {
+      const { outcome, figures, problems } = resultOf('shop', [
+        set('a', [messages({ count: { kind: 'told', value: { kind } } })]),
+      ]);
+      assert.equal(outcome, 'partial');
+      assert.equal(figures.messageRows, 5);
+      assert.match(problems[0]?.what ?? '', reason);
+    });
+
+  it('says that the pace is unknown where CloudWatch does not tell the past', () => {
+    const { outcome, problems } = resultOf('shop', [
+      set('a', [messages({ daysLeft: { kind: 'not-told', error: 'AccessDenied' } })]),
+    ]);
+    assert.equal(outcome, 'partial');
+    assert.match(problems[0]?.what ?? '', /grows is unknown: AccessDenied/);
+  });
+});

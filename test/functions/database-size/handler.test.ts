@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { Duration, type Stack } from 'aws-cdk-lib';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import pg from 'pg';
+import { Upkeep } from '../../../lib/upkeep.ts';
+import { DatabaseSize } from '../../../lib/whatsapp/database-size.ts';
+import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
+import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
+
+const ROWS = 2_500_000;
+const DAY = 24 * HOUR;
+const HOST = 'database.internal';
+const PORT = 5432;
+const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:database/size-a1B2c3`;
+const DIMENSIONS = { deployment: 'shop', job: 'database-size' };
+
+describe('the nights of database-size, on a real PostgreSQL', () => {
+  let server: Postgres;
+  let authority = '';
+  const password = crypto.randomUUID();
+
+  before(async () => {
+    const tls = await serverCertificate(HOST);
+    authority = tls.authority;
+    server = await startPostgres({ tls, settings: { autovacuum: 'off' } });
+    await run('postgres', `CREATE ROLE size LOGIN PASSWORD '${password}'`);
+    // The prefix of the one begins the other's.
+    await createSet('wa1_', ROWS);
+    await createSet('wa1_b_', 10);
+  });
+  after(() => server.stop());
+
+  async function run(database: string, ...statements: string[]): Promise<void> {
+    const { host, port, user, password } = server;
+    const client = new pg.Client({ host, port, user, password, database });
+    await client.connect();
+    for (const statement of statements) await client.query(statement);
+    await client.end();
+  }
+
+  async function createSet(prefix: string, rows: number): Promise<void> {
+    await run('postgres', `CREATE DATABASE "${prefix}messageStore"`);
+    await run(
+      `${prefix}messageStore`,
+      'CREATE UNLOGGED TABLE messages (id bigint PRIMARY KEY, body text)',
+      `INSERT INTO messages SELECT n, repeat('m', 50) FROM generate_series(1, ${rows}) n`,
+      'CREATE TABLE media (id bigint PRIMARY KEY)',
+      'INSERT INTO media SELECT generate_series(1, 7)',
+    );
+  }
+
+  function define(stack: Stack): void {
+    const upkeep = new Upkeep(stack, 'Upkeep', {
+      deployment: 'shop',
+      timeZone: 'Etc/UTC',
+      window: { from: '02:00', to: '05:00' },
+    });
+    const database = { engine: 'postgres' as const, host: HOST, port: PORT, certificateAuthority: authority };
+    new DatabaseSize(stack, 'DatabaseSize', {
+      upkeep,
+      sets: [
+        { prefix: 'wa1_', database, secretArn: SECRET },
+        { prefix: 'wa1_b_', database, secretArn: SECRET },
+      ],
+      network: {
+        vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+          vpcId: 'vpc-12345678',
+          availabilityZones: [`${REGION}a`],
+        }),
+        subnets: [
+          Subnet.fromSubnetAttributes(stack, 'Subnet', {
+            subnetId: 'subnet-12345678',
+            availabilityZone: `${REGION}a`,
+          }),
+        ],
+        securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
+      },
+      schedule: { at: '03:00' },
+      timeLimit: Duration.minutes(30),
+    });
+  }
+
+  async function atNight(work: (deployment: Deployment) => Promise<void>): Promise<void> {
+    await deploy(define, async (deployment) => {
+      const { aws } = deployment;
+      aws.hosts[`${HOST}:${PORT}`] = `127.0.0.1:${server.port}`;
+      aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password, engine: 'postgres', host: HOST }));
+      // As if it had been running for three nights, in which the table grew fast.
+      for (const [daysAgo, rows] of [
+        [3, 100_000],
+        [2, 900_000],
+        [1, 1_700_000],
+      ] as const)
+        aws.cloudWatch.put(
+          { account: ACCOUNT, region: REGION },
+          'Upkeep',
+          'MessageRows',
+          { ...DIMENSIONS, set: 'wa1' },
+          rows,
+          START + 15 * HOUR - daysAgo * DAY,
+        );
+      await work(deployment);
+    });
+  }
+
+  /** The names' ends of the alarms that ring now. */
+  function ringing({ aws }: Deployment): string[] {
+    const states = new Map(aws.alarms.map(({ alarm, to }) => [alarm, to]));
+    return [...states.keys()].filter((alarm) => states.get(alarm) === 'ALARM').map(nameEnd);
+  }
+
+  /** The names' ends of the alarms that began to ring, in their order. */
+  function rang({ aws }: Deployment): string[] {
+    return aws.alarms.filter(({ to }) => to === 'ALARM').map(({ alarm }) => nameEnd(alarm));
+  }
+
+  function nameEnd(alarm: string): string {
+    return alarm.replace('shop-database-size-', '');
+  }
+
+  it('tells the sizes, rings for what is too large, and keeps ringing while a size is unknown', () =>
+    atNight(async (deployment) => {
+      const { aws, clock } = deployment;
+      await clock.runUntil(START + 17 * HOUR);
+      const [first] = aws.reports;
+      assert.deepEqual(first?.problems, []);
+      assert.equal(first?.outcome, 'succeeded');
+      const { messageRows, mediaRows, unknownSizes, daysUntilTenMillion, tableBytes } = first.figures;
+      assert.equal(messageRows, ROWS + 10);
+      assert.equal(mediaRows, 14);
+      assert.equal(unknownSizes, 0);
+      assert.ok((tableBytes ?? 0) > ROWS * 50);
+      // Of the one set only: the other has no history, so there is nothing to tell of both.
+      assert.equal(daysUntilTenMillion, undefined);
+      const details = first.details as { sets: { tables: { daysLeft: number }[] }[] };
+      assert.equal(details.sets[0]?.tables[0]?.daysLeft, 9.4);
+      assert.deepEqual(rang(deployment).sort(), ['wa1-growth', 'wa1-large']);
+
+      await run('wa1_messageStore', "SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
+      await clock.runUntil(START + 41 * HOUR);
+      const second = aws.reports[1];
+      assert.equal(second?.outcome, 'partial');
+      assert.match(
+        second?.problems[0]?.what ?? '',
+        /messages in wa1_messageStore has is unknown: .* counters/,
+      );
+      assert.equal(second?.figures.messageRows, undefined);
+      assert.equal(second?.figures.unknownSizes, 1);
+      assert.deepEqual(rang(deployment).sort(), ['partial', 'wa1-growth', 'wa1-large']);
+      assert.deepEqual(ringing(deployment).sort(), ['wa1-growth', 'wa1-large']);
+      const calls = aws.servicesFromVpc.get('shop-database-size') ?? new Set();
+      assert.deepEqual([...calls].sort(), ['events', 'lambda', 'monitoring', 'secretsmanager']);
+    }));
+
+  it('counts row by row when a person asks for it, if it may', () =>
+    atNight(async (deployment) => {
+      const { aws, clock, client } = deployment;
+      await run('wa1_messageStore', 'ANALYZE messages');
+      const lambda = new LambdaClient(client());
+      const start = (timeLimitSeconds: number) =>
+        lambda.send(
+          new InvokeCommand({
+            FunctionName: 'shop-start-run',
+            InvocationType: 'Event',
+            Payload: JSON.stringify({
+              job: 'database-size',
+              deployment: 'shop',
+              options: { exactCount: { timeLimitSeconds } },
+            }),
+          }),
+        );
+      await clock.runUntil(START + 15.5 * HOUR);
+      await start(60);
+      await clock.runUntil(START + 15.6 * HOUR);
+      const refused = aws.reports.at(-1);
+      assert.equal(refused?.outcome, 'partial');
+      assert.match(refused?.problems[0]?.what ?? '', /may not count the rows/);
+
+      for (const database of ['wa1_messageStore', 'wa1_b_messageStore'])
+        await run(database, 'GRANT SELECT (id) ON messages, media TO size');
+      await start(60);
+      await clock.runUntil(START + 15.7 * HOUR);
+      const counted = aws.reports.at(-1);
+      assert.equal(counted?.outcome, 'succeeded');
+      assert.equal(counted?.figures.messageRows, ROWS + 10);
+
+      await start(0);
+      await clock.runUntil(START + 15.8 * HOUR);
+      assert.equal(aws.reports.at(-1)?.outcome, 'failed');
+      assert.match(aws.reports.at(-1)?.problems[0]?.what ?? '', /options of this run .*timeLimitSeconds/);
+    }));
+
+  it('fails when the database refuses the login, and says what to do, without the password', () =>
+    atNight(async (deployment) => {
+      const { aws, clock } = deployment;
+      const wrong = crypto.randomUUID();
+      aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password: wrong }));
+      await clock.runUntil(START + 17 * HOUR);
+      const [report] = aws.reports;
+      assert.equal(report?.outcome, 'failed');
+      assert.match(report?.problems[0]?.what ?? '', /refuses to log in size/);
+      assert.deepEqual(rang(deployment), ['failed']);
+      assert.doesNotMatch(JSON.stringify(aws.logs), new RegExp(`${wrong}|${password}`));
+    }));
+
+  it('tries a database again that cannot be reached, then fails', () =>
+    atNight(async (deployment) => {
+      const { aws, clock } = deployment;
+      aws.hosts[`${HOST}:${PORT}`] = '127.0.0.1:1';
+      await clock.runUntil(START + 17 * HOUR);
+      const [report] = aws.reports;
+      assert.equal(report?.outcome, 'failed');
+      assert.match(report?.problems[0]?.what ?? '', /No trusted connection to database\.internal/);
+      assert.ok(Date.parse(report?.endedAt ?? '') - Date.parse(report?.startedAt ?? '') >= 60_000);
+    }));
+});
