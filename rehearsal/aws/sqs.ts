@@ -55,7 +55,7 @@ interface Queue {
   maximumSize: number;
   keyId: string | undefined;
   redrive: { target: string; receives: number } | undefined;
-  /** Messages that a metric has been asked for before do not exist in AWS until the queue is used. */
+  /** SQS sends a queue's numbers to CloudWatch only once the queue is in use. */
   used: boolean;
 }
 

@@ -175,14 +175,16 @@ export function readQuery(operation: OperationShape, form: URLSearchParams): Rec
   const tree: Tree = {};
   for (const [key, value] of form) {
     if (key === 'Action' || key === 'Version') continue;
-    let node = tree;
     const parts = key.split('.');
-    for (const part of parts.slice(0, -1)) {
+    const last = parts.pop() ?? '';
+    let node = tree;
+    for (const part of parts) {
       const next = node[part];
-      node = typeof next === 'object' ? next : {};
-      if (next !== node) set(tree, parts.slice(0, parts.indexOf(part) + 1), node);
+      const child = typeof next === 'object' ? next : {};
+      node[part] = child;
+      node = child;
     }
-    node[parts.at(-1) ?? ''] = value;
+    node[last] = value;
   }
   return decodeStructure(operation.input, fromTree(operation.input, tree), operation.name);
 }
@@ -202,15 +204,6 @@ export function writeQuery(
 
 interface Tree {
   [key: string]: string | Tree;
-}
-
-function set(tree: Tree, path: string[], value: Tree): void {
-  let node = tree;
-  for (const part of path.slice(0, -1)) {
-    const next = node[part];
-    if (typeof next === 'object') node = next;
-  }
-  node[path.at(-1) ?? ''] = value;
 }
 
 function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
@@ -371,7 +364,7 @@ function decodeStructure(schema: NormalizedSchema, value: unknown, path: string)
 }
 
 function scalar(schema: NormalizedSchema, value: unknown, path: string): unknown {
-  if (schema.isStringSchema() ? typeof value !== 'string' : false) throw wrong(path, 'a string', value);
+  if (schema.isStringSchema() && typeof value !== 'string') throw wrong(path, 'a string', value);
   if (schema.isBooleanSchema() && typeof value !== 'boolean') throw wrong(path, 'a boolean', value);
   if (schema.isNumericSchema() && typeof value !== 'number') throw wrong(path, 'a number', value);
   return value;
