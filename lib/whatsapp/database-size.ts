@@ -166,9 +166,14 @@ export class DatabaseSize extends Construct {
   }
 
   private letRead(sets: readonly ClientDatabases[]): void {
-    const secrets = [...new Map(sets.map((set) => [set.secretArn, set])).values()];
-    for (const [index, { secretArn, secretKeyArn }] of secrets.entries()) {
+    const keys = new Map(
+      sets.flatMap(({ secretArn, secretKeyArn }) =>
+        secretKeyArn ? [[secretArn, secretKeyArn] as const] : [],
+      ),
+    );
+    for (const [index, secretArn] of [...new Set(sets.map((set) => set.secretArn))].entries()) {
       this.job.function.allow(`ReadDatabaseUser${index}`, ['secretsmanager:GetSecretValue'], [secretArn]);
+      const secretKeyArn = keys.get(secretArn);
       if (secretKeyArn)
         this.job.function.allow(`DecryptDatabaseUser${index}`, ['kms:Decrypt'], [secretKeyArn], {
           StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },

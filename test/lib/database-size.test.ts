@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
+import { Upkeep } from '../../lib/upkeep.ts';
+import {
+  type ClientDatabases,
+  DatabaseSize,
+  type DatabaseSizeProps,
+} from '../../lib/whatsapp/database-size.ts';
+import { brokenLinks, roleStatements } from './links.ts';
+import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
+
+const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
+const KEY = 'arn:aws:kms:eu-central-1:111111111111:key/12345678-1234-1234-1234-123456789012';
+
+function databases(change: Partial<ClientDatabases> = {}): ClientDatabases {
+  return {
+    prefix: 'wa1_',
+    database: {
+      engine: 'aurora-mysql',
+      host: 'database.internal',
+      port: 3306,
+      certificateAuthority: 'rds',
+    },
+    secretArn: SECRET,
+    ...change,
+  };
+}
+
+function sized(sets: ClientDatabases[], change: Partial<DatabaseSizeProps> = {}) {
+  const app = appWithoutBundles();
+  const stack = new Stack(app, 'Sizes', { env: { account: '111111111111', region: 'eu-central-1' } });
+  const upkeep = new Upkeep(stack, 'Upkeep', {
+    deployment: 'shop',
+    timeZone: 'Europe/Berlin',
+    window: { from: '01:00', to: '05:00' },
+  });
+  const size = new DatabaseSize(stack, 'DatabaseSize', {
+    upkeep,
+    sets,
+    network: {
+      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+        vpcId: 'vpc-12345678',
+        availabilityZones: ['eu-central-1a'],
+      }),
+      subnets: [
+        Subnet.fromSubnetAttributes(stack, 'Subnet', {
+          subnetId: 'subnet-12345678',
+          availabilityZone: 'eu-central-1a',
+          routeTableId: 'rtb-12345678',
+        }),
+      ],
+      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
+    },
+    schedule: { at: '03:30' },
+    timeLimit: Duration.minutes(30),
+    ...change,
+  });
+  return { app, stack, size };
+}
+
+function settingsOf(stack: Stack): DatabaseSizeSettings {
+  const [job] = ofType(resourcesOf(stack), 'AWS::Lambda::Function').filter(
+    ([, { Properties: properties }]) => properties.FunctionName === 'shop-database-size',
+  );
+  return JSON.parse(job?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS);
+}
+
+describe('database-size of a client', () => {
+  it('looks for messages and media in the databases of the prefix, by their whole names', () => {
+    const { stack } = sized([databases({ idleTimeout: Duration.minutes(5) })]);
+    const [set] = settingsOf(stack).sets;
+    assert.equal(set?.name, 'wa1');
+    assert.equal(set?.idleTimeoutSeconds, 300);
+    const [messages, media] = set?.tables ?? [];
+    assert.deepEqual(messages?.databases, ['wa1_messageStore']);
+    assert.deepEqual(messages?.limit, { rows: 10_000_000, figure: 'daysUntilTenMillion' });
+    assert.equal(media?.databases.length, 5);
+    assert.ok(media?.databases.every((name) => name.startsWith('wa1_')));
+  });
+
+  it('counts rows, tells idle connections, and looks for media, only as it is told', () => {
+    const { stack } = sized([databases({ prefix: '', mediaDatabases: [] })]);
+    const { sets, exactCount } = settingsOf(stack);
+    assert.equal(exactCount, undefined);
+    assert.equal(sets[0]?.name, 'default');
+    assert.equal(sets[0]?.idleTimeoutSeconds, undefined);
+    assert.deepEqual(
+      sets[0]?.tables.map(({ table }) => table),
+      ['messages'],
+    );
+    const counting = sized([databases({ mediaDatabases: ['mediaStore'] })], {
+      exactCountTimeLimit: Duration.minutes(2),
+    });
+    assert.deepEqual(settingsOf(counting.stack).exactCount, { timeLimitSeconds: 120 });
+    assert.deepEqual(settingsOf(counting.stack).sets[0]?.tables[1]?.databases, ['wa1_mediaStore']);
+  });
+
+  it('has alarms for each set, which keep their state while a size is unknown', () => {
+    const { stack, size } = sized([databases(), databases({ prefix: 'wa1_b_', mediaDatabases: [] })]);
+    const alarms = ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm')
+      .map(([, { Properties: alarm }]) => alarm)
+      .filter(({ Dimensions: dimensions }) =>
+        (dimensions as { Name: string }[] | undefined)?.some(({ Name }) => Name === 'set'),
+      );
+    assert.deepEqual(
+      alarms.map(
+        ({ AlarmName: name, MetricName: metric, ComparisonOperator: operator, Threshold: threshold }) =>
+          [name, metric, operator, threshold].join(' '),
+      ),
+      [
+        'shop-database-size-wa1-large MessageRows GreaterThanThreshold 2000000',
+        'shop-database-size-wa1-several-calls MessageRows GreaterThanThreshold 10000000',
+        'shop-database-size-wa1-growth DaysUntilTenMillion LessThanOrEqualToThreshold 14',
+        'shop-database-size-wa1-media MediaRows GreaterThanThreshold 10000000',
+        'shop-database-size-wa1_b-large MessageRows GreaterThanThreshold 2000000',
+        'shop-database-size-wa1_b-several-calls MessageRows GreaterThanThreshold 10000000',
+        'shop-database-size-wa1_b-growth DaysUntilTenMillion LessThanOrEqualToThreshold 14',
+      ],
+    );
+    assert.equal(size.alarms.length, alarms.length);
+    for (const { TreatMissingData: treatment, Period: period, Statistic: statistic } of alarms)
+      assert.deepEqual([treatment, period, statistic], ['ignore', 3600, 'Maximum']);
+    assert.deepEqual(alarms[4]?.Dimensions, [
+      { Name: 'deployment', Value: 'shop' },
+      { Name: 'job', Value: 'database-size' },
+      { Name: 'set', Value: 'wa1_b' },
+    ]);
+  });
+
+  it('may read its secrets and the past of metrics, and nothing else of its own', () => {
+    const { stack } = sized([databases({ secretKeyArn: KEY }), databases({ prefix: 'wa2_' })]);
+    const resources = resourcesOf(stack);
+    const role = Object.keys(resources).find((id) => /^DatabaseSizeJobFunctionRole\w{8}$/.test(id));
+    const statements = roleStatements(resources, role ?? '');
+    assert.deepEqual(
+      statements
+        .filter(({ Sid }) => /Database|Week/.test(Sid ?? ''))
+        .map(({ Sid, Action, Resource, Condition }) => [
+          Sid,
+          Action.join(),
+          textOf(Resource, resources),
+          ...(Condition ? [JSON.stringify(Condition)] : []),
+        ]),
+      [
+        ['ReadDatabaseUser0', 'secretsmanager:GetSecretValue', SECRET],
+        [
+          'DecryptDatabaseUser0',
+          'kms:Decrypt',
+          KEY,
+          JSON.stringify({ StringEquals: { 'kms:EncryptionContext:SecretARN': SECRET } }),
+        ],
+        ['ReadLastWeek', 'cloudwatch:GetMetricData', '*'],
+      ],
+    );
+  });
+
+  it('has all its links, and passes the rules of CloudFormation and of cdk-nag', () => {
+    const { app, stack } = sized([databases()]);
+    Validations.of(app).addPlugins(new AwsSolutionsChecks());
+    app.synth();
+    assert.deepEqual(brokenLinks(resourcesOf(stack)), []);
+  });
+
+  it('refuses sets that cannot be told apart, or named', () => {
+    assert.throws(
+      () => sized([databases(), databases({ prefix: 'wa1-' })]),
+      /two sets of databases have one name \(wa1, wa1\): name them/,
+    );
+    assert.throws(() => sized([databases({ prefix: 'wä_' })]), /prefix "wä_" needs a name/);
+    sized([databases(), databases({ prefix: 'wa1-', name: 'other' })]);
+  });
+});
