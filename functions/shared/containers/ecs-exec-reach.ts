@@ -60,12 +60,7 @@ export class EcsExecReach implements Reach {
   }
 
   async forget(container: FoundContainer, order: Order): Promise<void> {
-    try {
-      await forgetCommand(this.#run(container, order));
-    } catch (error) {
-      // What is left are three small files, which end with the container.
-      if (!(error instanceof EcsExecError)) throw error;
-    }
+    await forgetCommand(this.#run(container, order));
   }
 
   #run({ taskArn, container }: FoundContainer, { id }: Order): RunOptions {

@@ -30,17 +30,25 @@ export interface EachContainerOptions<Read> {
   retryFailed: boolean;
   /** Epoch milliseconds: what still runs then is killed, and nothing is begun any more. */
   windowEnd: number;
+  /** @default {@link PAUSES} */
+  pauses?: Pauses;
+}
+
+/** Seconds between two looks at the same container. */
+export interface Pauses {
+  /** At a command that runs: at first, growing to the longest. */
+  first: number;
+  longest: number;
+  /** Where nothing could be started. */
+  notNow: number;
 }
 
 /** How long one look stays with a command: most end within it, and Lambda is not paid for longer ones. */
 const PATIENCE_SECONDS = 60;
 /** What is left of the invocation when no look is begun any more: the longest look, and time to kill and to save. */
 const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
-/** Between two looks at a command that takes long. */
-const FIRST_PAUSE_SECONDS = 15;
-const LONGEST_PAUSE_SECONDS = 300;
-/** Until the next look where nothing could be started. Longer than a look, so that the invocation can end meanwhile. */
-const NOT_NOW_PAUSE_SECONDS = PATIENCE_SECONDS;
+/** `notNow` is longer than a look, so that the invocation can end meanwhile. */
+export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
 
 /**
  * Runs the command in every container, a few at a time, and never in all of a role at once (unless there is but one).
@@ -121,7 +129,7 @@ async function runOnce<Read>(
           `${role}, ${name}`,
           ofRole,
           (context, container) => runInOne(container, options, context),
-          { maxConcurrency, nesting: NestingType.FLAT },
+          { maxConcurrency, nesting: NestingType.FLAT, completionConfig: NONE_STOPS_THE_OTHERS },
         );
         return ofRole.map((container, index): Ran<Read> => {
           const item = batch.all.find((each) => each.index === index);
@@ -144,6 +152,9 @@ async function runOnce<Read>(
     (container) => ran.find((each) => each.container.runtimeId === container.runtimeId) ?? [],
   );
 }
+
+/** Left out, the first failure would end the whole batch. */
+const NONE_STOPS_THE_OTHERS = { toleratedFailurePercentage: 100 };
 
 /** Where the watching of one command stands. */
 type Watch<Read> =
@@ -178,11 +189,12 @@ async function runInOne<Read>(
 }
 
 function pauseSeconds<Read>(watch: Watch<Read>, attempt: number, options: Try<Read>): number {
+  const { first, longest, notNow } = options.pauses ?? PAUSES;
   switch (watch.stage) {
     case 'waiting':
-      return NOT_NOW_PAUSE_SECONDS;
+      return notNow;
     case 'running': {
-      const pace = Math.min(FIRST_PAUSE_SECONDS * 1.5 ** (attempt - 1), LONGEST_PAUSE_SECONDS);
+      const pace = Math.min(first * 1.5 ** (attempt - 1), longest);
       const left = Math.ceil((deadlineOf(watch.begunAt, options) - watch.lookedAt) / 1000);
       return Math.max(1, Math.min(Math.round(pace), left));
     }
@@ -206,7 +218,8 @@ async function look<Read>(
   const { reach, windowEnd, readOutput } = options;
   if (before.stage === 'done') return before;
   if (before.stage === 'ended') {
-    await reach.forget(container, order);
+    // What cannot be removed is left to end with the container: its status is known.
+    await reach.forget(container, order).catch(() => {});
     return { ...before, stage: 'done' };
   }
   const now = Date.now();
@@ -221,10 +234,10 @@ async function look<Read>(
     deadline: deadlineOf(begunAt, options),
     patienceMilliseconds: Math.min(PATIENCE_SECONDS, Math.max(5, secondsLeft - 60)) * 1000,
   };
-  const seen =
-    before.stage === 'running'
-      ? await reach.follow(container, order, before.handle, stay)
-      : await reach.start(container, order, stay);
+  const seen = await (before.stage === 'running'
+    ? reach.follow(container, order, before.handle, stay)
+    : reach.start(container, order, stay)
+  ).catch((error): Ended => ({ outcome: 'lost', detail: String(error) }));
   const lookedAt = Date.now();
   const seconds = Math.round((lookedAt - begunAt) / 100) / 10;
   switch (seen.outcome) {
