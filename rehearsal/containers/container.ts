@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startInTerminal, type Terminal } from './terminal.ts';
+import { startInTerminal, type Terminal, withoutTerminals } from './terminal.ts';
 
 /**
  * How a container keeps to itself.
@@ -75,7 +75,7 @@ export class Container {
     const main =
       isolation === 'namespaces'
         ? await startNamespaces(options.folder)
-        : spawn('sleep', ['2147483647'], { stdio: 'ignore' });
+        : spawn('sh', ['-c', 'read -r end'], { stdio: withoutTerminals(['pipe', 'ignore', 'ignore']) });
     return new Container({ ...options, isolation }, main);
   }
 
@@ -247,17 +247,19 @@ async function startNamespaces(folder: string): Promise<ChildProcess> {
   for (const path of OWN_INSIDE_OTHERS) mounts.push(`mount --bind '${folder}/own${path}' '${root}${path}'`);
   mkdirSync(join(root, 'proc'), { recursive: true });
   mounts.push(`mount -t proc proc '${root}/proc'`);
-  const main = `trap 'exit 0' TERM; echo ready; while :; do sleep 3600 & wait $!; done`;
+  // Ends with the process that started it, whose end of the pipe closes then, and everything in the container with it.
+  const watch = '(read -r end <&3; kill -TERM 1) &';
+  const main = `exec 3<&0; trap 'exit 0' TERM; ${watch} echo ready; while :; do sleep 3600 & wait; done`;
   const script = `set -e\n${mounts.join('\n')}\nexec chroot '${root}' /bin/sh -c "${main}"`;
   const child = spawn('unshare', [...unshareOptions(), 'sh', '-c', script], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: withoutTerminals(['pipe', 'pipe', 'pipe']),
   });
   let complaint = '';
-  child.stderr.on('data', (text) => {
+  child.stderr?.on('data', (text) => {
     complaint += text;
   });
   await new Promise<void>((resolve, reject) => {
-    child.stdout.once('data', () => resolve());
+    child.stdout?.once('data', () => resolve());
     child.once('exit', () => reject(new Error(`The container in ${folder} did not start: ${complaint}`)));
     child.once('error', reject);
   });

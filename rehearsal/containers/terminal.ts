@@ -46,6 +46,7 @@ export function startInTerminal({
   const end = openSync(pty, constants.O_RDWR | constants.O_NOCTTY);
   closeSync(slave);
   const stream = new ReadStream(master);
+  masters.add(master);
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   let child: ChildProcess;
   try {
@@ -53,7 +54,7 @@ export function startInTerminal({
     const variables = { TERM: 'xterm-256color', LANG: 'C.UTF-8', ...environment };
     const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
     const [program = '', ...rest] = [...entrance, 'setsid', '--ctty', 'env', '-i', ...settings, ...argv];
-    child = spawn(program, rest, { cwd: workingFolder, stdio: [end, end, end] });
+    child = spawn(program, rest, { cwd: workingFolder, stdio: withoutTerminals([end, end, end]) });
   } catch (error) {
     stream.destroy();
     throw error;
@@ -65,7 +66,10 @@ export function startInTerminal({
   stream.on('data', onOutput);
   // EIO is how Linux says that no process has the terminal open any more.
   stream.on('error', () => stream.destroy());
-  stream.on('close', () => resolve());
+  stream.on('close', () => {
+    masters.delete(master);
+    resolve();
+  });
   stream.pause();
   return {
     pid: child.pid ?? 0,
@@ -85,6 +89,31 @@ export function startInTerminal({
     },
     hangUp: () => stream.destroy(),
   };
+}
+
+/** Our sides of the terminals that are open. The library makes them so that every child process inherits them. */
+const masters = new Set<number>();
+
+/**
+ * The standard streams of a child process that lives long: where it would inherit our side of a terminal it gets
+ * `/dev/null` instead. A terminal hangs up only when all who hold our side of it have closed it.
+ */
+export function withoutTerminals<Stream extends number | 'ignore' | 'pipe'>(
+  streams: Stream[],
+): (Stream | number | 'ignore')[] {
+  const substitute = openNothing();
+  const highest = Math.max(streams.length - 1, ...masters);
+  return Array.from(
+    { length: highest + 1 },
+    (_, n) => streams[n] ?? (masters.has(n) ? substitute : 'ignore'),
+  );
+}
+
+let nothing: number | undefined;
+
+function openNothing(): number {
+  nothing ??= openSync('/dev/null', constants.O_RDWR);
+  return nothing;
 }
 
 /** The native half of node-pty, which its types leave out. */
