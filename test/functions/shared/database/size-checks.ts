@@ -1,24 +1,6 @@
 import assert from 'node:assert/strict';
-import type { DatabaseAddress } from '../../../../functions/shared/database/rotation.ts';
-import type { Login } from '../../../../functions/shared/database/secret.ts';
 import { type RowEstimate, type SizeReader, sizeReader } from '../../../../functions/shared/database/size.ts';
-
-export const ROWS = 2_500_000;
-export const DATABASE = 'wa1_messageStore';
-export const MESSAGES = { table: 'messages', databases: [DATABASE] };
-
-/** A real server with a database that has a table `messages`, and a login that may do no more than it must. */
-export interface SizedServer {
-  address: DatabaseAddress;
-  login: Login;
-  /** Runs a statement as the administrator. */
-  run(statement: string): Promise<Record<string, unknown>[]>;
-  /** How many rows of `messages` the server has read, for anybody, by its own counters. */
-  rowsRead(): Promise<number>;
-  /** Takes the strongest lock on `messages`, in a session of its own. Returns its release. */
-  lock(): Promise<() => Promise<void>>;
-  stop(): Promise<void>;
-}
+import { MESSAGES, type SizedServer } from './size-servers.ts';
 
 export function reader(server: SizedServer): Promise<SizeReader> {
   return sizeReader(server.address);

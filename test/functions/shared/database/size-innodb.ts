@@ -1,47 +1,31 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Connection, createConnection } from 'mysql2/promise';
 import { MissingPrivilege, RotationRefused } from '../../../../functions/shared/database/errors.ts';
-import type { Engine } from '../../../../functions/shared/database/secret.ts';
 import { sizeReader, TableNotFound } from '../../../../functions/shared/database/size.ts';
-import type { DatabaseServer, StartOptions } from '../../../../rehearsal/databases/mysql-family.ts';
 import { ServerUnavailable } from '../../../../rehearsal/databases/server-program.ts';
 import {
   assertScansShow,
   assertUnknown,
   assertWithin,
-  DATABASE,
-  MESSAGES,
-  ROWS,
   reader,
-  type SizedServer,
   sizeWithoutReading,
   underLock,
 } from './size-checks.ts';
-
-export interface InnodbServer {
-  label: string;
-  engine: Engine;
-  start(options: StartOptions): Promise<DatabaseServer>;
-  options: string[];
-  /** Selects columns for each whole number `n` from 1 on. */
-  numbers(columns: string, count: number): string;
-  /** Makes the server count the rows that are read of each table. */
-  startCounting?: string;
-  /** Rows read of `messages`, as `rowsRead`. */
-  rowsRead: string;
-  /** What shows others' connections, as the error names it, without `TO user`. */
-  idleGrant: string;
-}
+import { DATABASE, type InnodbServer, MESSAGES, ROWS, startSizedInnodb } from './size-servers.ts';
 
 /** The same promises, on MySQL and on MariaDB. */
 export function testInnodbSizes(engine: InnodbServer): void {
   const { label } = engine;
   test(`${label} tells the size of a table and counts it`, async (t) => {
-    const server = await startSized(engine, t);
-    if (!server) return;
+    let server: Awaited<ReturnType<typeof startSizedInnodb>>;
+    try {
+      server = await startSizedInnodb(engine);
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+      return t.skip(error.message);
+    }
+    t.after(() => server.stop());
     const { login } = server;
     const sizes = await reader(server);
     const rejectsWithGrant = (asked: Promise<unknown>, grant: string) =>
@@ -158,62 +142,4 @@ export function testInnodbSizes(engine: InnodbServer): void {
       await assert.rejects(wrong.table(login, MESSAGES), RotationRefused);
     });
   });
-}
-
-async function startSized(
-  { engine, start, options, numbers, startCounting, rowsRead }: InnodbServer,
-  t: TestContext,
-): Promise<(SizedServer & { connect(): Promise<Connection> }) | undefined> {
-  let server: DatabaseServer;
-  try {
-    server = await start({
-      options: ['--innodb-buffer-pool-size=600M', '--innodb-doublewrite=0', ...options],
-    });
-  } catch (error) {
-    if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
-    t.skip(error.message);
-    return undefined;
-  }
-  t.after(() => server.stop());
-  const connect = (database?: string) =>
-    createConnection({
-      host: server.host,
-      port: server.port,
-      user: server.user,
-      password: server.password,
-      ssl: { ca: server.certificateAuthority, verifyIdentity: true },
-      ...(database && { database }),
-    });
-  const admin = await connect();
-  t.after(() => admin.end());
-  const run = async (statement: string) => {
-    const [rows] = await admin.query(statement);
-    return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
-  };
-  const password = randomBytes(12).toString('hex');
-  await run(`CREATE USER size@'%' IDENTIFIED BY '${password}'`);
-  await run(`CREATE DATABASE \`${DATABASE}\``);
-  await run("GRANT REFERENCES ON `wa1\\_messageStore`.* TO size@'%'");
-  await run(`USE \`${DATABASE}\``);
-  await run('CREATE TABLE messages (id bigint PRIMARY KEY, key_remote_jid varchar(64), body varchar(200))');
-  await run(`INSERT INTO messages ${numbers("n, concat('49', n), repeat('m', 20 + n % 50)", ROWS)}`);
-  if (startCounting) await run(startCounting);
-  return {
-    address: {
-      engine,
-      host: server.host,
-      port: server.port,
-      certificateAuthority: server.certificateAuthority,
-    },
-    login: { username: 'size', password },
-    connect: () => connect(DATABASE),
-    run,
-    rowsRead: async () => Number((await run(rowsRead))[0]?.rowsRead ?? 0),
-    async lock() {
-      const holder = await connect(DATABASE);
-      await holder.query('LOCK TABLES messages WRITE');
-      return () => holder.end();
-    },
-    stop: server.stop,
-  };
 }

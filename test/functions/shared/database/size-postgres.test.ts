@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import pg from 'pg';
 import { MissingPrivilege } from '../../../../functions/shared/database/errors.ts';
-import type { DatabaseAddress } from '../../../../functions/shared/database/rotation.ts';
 import { TableNotFound } from '../../../../functions/shared/database/size.ts';
-import { startPostgres } from '../../../../rehearsal/databases/postgres.ts';
-import { serverCertificate } from '../../../../rehearsal/databases/tls-certificate.ts';
 import {
   assertScansShow,
   assertUnknown,
   assertWithin,
-  DATABASE,
-  MESSAGES,
-  ROWS,
   reader,
-  type SizedServer,
   sizeWithoutReading,
   underLock,
 } from './size-checks.ts';
+import { DATABASE, MESSAGES, ROWS, startSizedPostgres } from './size-servers.ts';
 
 test('PostgreSQL tells the size of a table', async (t) => {
   const server = await startSizedPostgres();
@@ -147,68 +140,3 @@ test('PostgreSQL counts rows', async (t) => {
     await release();
   });
 });
-
-async function startSizedPostgres(): Promise<SizedServer & { connection(): pg.ClientConfig }> {
-  const tls = await serverCertificate();
-  const server = await startPostgres({ tls, settings: { autovacuum: 'off' } });
-  const connection = (database = DATABASE): pg.ClientConfig => ({
-    host: server.host,
-    port: server.port,
-    user: server.user,
-    password: server.password,
-    database,
-  });
-  const password = randomBytes(12).toString('hex');
-  const first = new pg.Client(connection(server.database));
-  await first.connect();
-  await first.query(`CREATE ROLE size LOGIN PASSWORD '${password}'`);
-  await first.query(`CREATE DATABASE "${DATABASE}"`);
-  await first.query(`CREATE DATABASE "${DATABASE}2"`);
-  await first.end();
-  const loader = new pg.Client(connection());
-  await loader.connect();
-  await loader.query(
-    'CREATE UNLOGGED TABLE messages (id bigint PRIMARY KEY, key_remote_jid text, body text)',
-  );
-  await loader.query(
-    `INSERT INTO messages SELECT n, '49' || n, repeat('m', 20 + n % 50) FROM generate_series(1, ${ROWS}) n`,
-  );
-  // A session writes its counters at its end at the latest.
-  await loader.end();
-  const admin = new pg.Client(connection());
-  await admin.connect();
-  const run = async (statement: string) => {
-    const { rows } = await admin.query(statement);
-    await admin.query('SELECT pg_stat_force_next_flush()');
-    await admin.query('SELECT 1');
-    return rows;
-  };
-  const address: DatabaseAddress = {
-    engine: 'postgres',
-    host: 'localhost',
-    port: server.port,
-    certificateAuthority: tls.authority,
-  };
-  return {
-    address,
-    login: { username: 'size', password },
-    connection,
-    run,
-    async rowsRead() {
-      const [row] = await run(
-        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS read FROM pg_stat_user_tables WHERE relname = 'messages'",
-      );
-      return Number(row?.read);
-    },
-    async lock() {
-      const holder = new pg.Client(connection());
-      await holder.connect();
-      await holder.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
-      return () => holder.end();
-    },
-    async stop() {
-      await admin.end();
-      await server.stop();
-    },
-  };
-}
