@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { nightlyCommand } from '../../examples/nightly-command.ts';
+import { startAws } from '../../rehearsal/aws/server.ts';
+import { simulatedClock } from '../../rehearsal/clock.ts';
+import { Container } from '../../rehearsal/containers/container.ts';
+
+test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nightly-command-'));
+  const start = Date.parse('2027-01-10T23:00:00Z');
+  const clock = simulatedClock(start, folder);
+  const containers: Container[] = [];
+  try {
+    const app = new App({ outdir: join(folder, 'cdk.out'), analyticsReporting: false });
+    const { account, region } = nightlyCommand(app);
+    const aws = await startAws({
+      cdkOut: app.synth().directory,
+      clock,
+      sessions: { timing: { readingDelay: 50 } },
+    });
+    try {
+      for (const service of ['storefront', 'storefront', 'checkout']) {
+        const container = await Container.start({
+          name: 'app',
+          folder: join(folder, `app-${containers.length}`),
+          environment: { SERVICE: service },
+        });
+        containers.push(container);
+        const program = container.path('/srv/prune-sessions');
+        const script = '#!/bin/sh\nprintf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]\n';
+        writeFileSync(program, script);
+        chmodSync(program, 0o755);
+        aws.ecs.addTask({ account, region, cluster: 'shop', service, containers: [container] });
+      }
+      await clock.runUntil(start + 4 * 60 * 60 * 1000);
+
+      const [report] = aws.reports;
+      assert.equal(report?.outcome, 'partial');
+      const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
+      assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
+      assert.match(
+        report.problems[0]?.where ?? '',
+        /^shop, service checkout, task [0-9a-f]{32}, container app$/,
+      );
+      assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It said nothing.');
+      for (const container of containers)
+        assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
+      assert.deepEqual(aws.denials, []);
+      assert.ok(
+        aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'),
+      );
+    } finally {
+      await aws.close();
+    }
+  } finally {
+    await Promise.all(containers.map((container) => container.remove()));
+    clock.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
