@@ -29,7 +29,7 @@ export interface CallbackRelayProps {
   /** Begins the names of what is made. */
   readonly deployment: string;
   /** Gets each callback as an event's detail, verbatim. */
-  readonly bus: IEventBus;
+  readonly bus: Pick<IEventBus, 'eventBusArn'>;
   /** Where the alarms go. */
   readonly topic: ITopic;
   /**
