@@ -35,7 +35,7 @@ export const credentialEntries = {
       users: v.exactOptional(v.tuple([v.string(), v.string()])),
       owner: v.exactOptional(v.string()),
     }),
-    v.object({ kind: v.literal('single-password') }),
+    v.object({ kind: v.literal('single-password'), user: v.string() }),
   ]),
   adminSecretArn: v.exactOptional(v.string()),
 };

@@ -52,17 +52,6 @@ export async function withMysql<T>(
   }
 }
 
-/** Whether the database accepts a login. One that it refuses counts as refused on the server. */
-export async function mysqlAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {
-  try {
-    await withMysql(address, login, async () => {});
-    return true;
-  } catch (error) {
-    if (error instanceof LoginRefused) return false;
-    throw error;
-  }
-}
-
 /**
  * Does the work while holding the lock of a credential, which the server frees when the connection closes.
  * @throws {@link RotationBusy}
@@ -125,20 +114,21 @@ export async function alterAccounts(session: MysqlSession, change: AccountChange
 }
 
 /**
- * Reads rows that need a privilege of their own.
+ * Reads accounts, which needs a privilege of its own.
+ * @param request the statement, with one `?` for the list of users, and what allows it.
  * @throws {@link MissingPrivilege}, {@link StatementRefused}, {@link DatabaseUnreachable}
  */
 export async function readAccounts(
   session: MysqlSession,
   admin: Login,
-  username: string,
+  usernames: readonly string[],
   { statement, grant }: { statement: string; grant: string },
 ): Promise<Record<string, unknown>[]> {
   try {
-    return await session.query(statement, [username]);
+    return await session.query(statement, [usernames]);
   } catch (error) {
     if (!lacksPrivilege(error)) throw error;
-    throw missingPrivilege(admin.username, `see the state of ${username}`, grant);
+    throw missingPrivilege(admin.username, `see the state of ${usernames.join(' and ')}`, grant);
   }
 }
 

@@ -21,6 +21,7 @@ import {
   trustedCertificates,
   unfinished,
   unretired,
+  whyImpossible,
 } from './rotation.ts';
 import { scramVerifier } from './scram.ts';
 import type { Login } from './secret.ts';
@@ -33,7 +34,7 @@ import type { Login } from './secret.ts';
 export function postgresRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
   const owner = strategy.kind === 'alternating-users' ? strategy.owner : undefined;
   return {
-    ...(strategy.kind === 'alternating-users' ? alternating(address, strategy) : singlePassword(address)),
+    ...methodsOf(address, strategy),
 
     test: (login) =>
       withPostgres(address, login, async (session) => {
@@ -54,6 +55,19 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
   };
 }
 
+type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'>;
+
+function methodsOf(address: DatabaseAddress, strategy: Strategy): StrategyMethods {
+  switch (strategy.kind) {
+    case 'alternating-users':
+      return alternating(address, strategy);
+    case 'single-password':
+      return singlePassword(address, strategy.user);
+    case 'dual-password':
+      throw new RotationRefused(whyImpossible(address.engine, strategy));
+  }
+}
+
 /**
  * Two users by turns, who act as one owner. The one not in use may not log in (NOLOGIN): that is how a retired
  * credential is told from one that containers may still have.
@@ -61,7 +75,7 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
 function alternating(
   address: DatabaseAddress,
   strategy: { users?: readonly [string, string]; owner?: string },
-): Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'> {
+): StrategyMethods {
   return {
     nextUsername: (current) => alternatingUsers(strategy, current).other,
 
@@ -123,11 +137,14 @@ async function setSecond(
 }
 
 /** One user with one password: what still has the old one cannot log in until it is restarted. */
-function singlePassword(
-  address: DatabaseAddress,
-): Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'> {
+function singlePassword(address: DatabaseAddress, user: string): StrategyMethods {
   return {
-    nextUsername: (current) => current,
+    nextUsername: (current) => {
+      if (current === user) return user;
+      throw new RotationRefused(
+        `The secret's user is ${current}; configured is ${user}. Correct the one or the other.`,
+      );
+    },
     set: ({ admin, current, pending }) =>
       withPostgresLock(address, admin, current.username, async (session): Promise<SetOutcome> => {
         const verifier = pg.escapeLiteral(scramVerifier(pending.password));

@@ -25,12 +25,12 @@ export type Strategy =
   | { kind: 'dual-password' }
   /**
    * Two users of the same rights, by turns; containers must take the user name from the secret too.
-   * `users`: their names, by default that in the secret and the same with `_clone` after it, as AWS's own rotation
-   * functions name them. `owner`: on PostgreSQL, the role that both act as.
+   * `users`: their names, on MySQL and MariaDB by default that in the secret and the same with `_clone` after it, as AWS's
+   * own rotation functions name them. `owner`: on PostgreSQL, the role that both act as.
    */
   | { kind: 'alternating-users'; users?: readonly [string, string]; owner?: string }
   /** PostgreSQL, a fixed user name: logins with the old password fail from the rotation until the restart. */
-  | { kind: 'single-password' };
+  | { kind: 'single-password'; user: string };
 
 /** What a rotation's second step did. */
 export type SetOutcome =
@@ -128,8 +128,9 @@ export function whyImpossible(engine: Engine, strategy: Strategy): string | unde
   if (strategy.kind === 'single-password' && !postgres) {
     return `${engine} can keep two passwords for a user: use dual-password, which has no failed logins.`;
   }
-  if (strategy.kind === 'alternating-users' && postgres && strategy.owner === undefined) {
-    return 'On PostgreSQL alternating-users needs `owner`, the role that owns what both users make.';
+  if (strategy.kind === 'alternating-users' && postgres && (!strategy.owner || !strategy.users)) {
+    // A name out of the secret would do if its password could be proven without a login, as on the other engines.
+    return 'On PostgreSQL alternating-users needs `users`, the names of both, and `owner`, the role that owns what they make.';
   }
   return undefined;
 }

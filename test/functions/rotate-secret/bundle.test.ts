@@ -60,7 +60,9 @@ for (const [engine, format] of [
       secretArn: 'arn',
       database: { engine, host: 'localhost', port: 9, certificateAuthority: 'rds' },
       strategy:
-        family === 'postgres' ? { kind: 'alternating-users', owner: 'owner' } : { kind: 'dual-password' },
+        family === 'postgres'
+          ? { kind: 'alternating-users', users: ['a', 'b'], owner: 'owner' }
+          : { kind: 'dual-password' },
     };
     const { stdout } = await promisify(execFile)(
       process.execPath,

@@ -4,7 +4,7 @@ import type { Login } from '../../../functions/shared/database/secret.ts';
 /** Containers that read the credential at their start and log in with it again and again. */
 export interface Containers {
   logins: { made: number; failed: number; reasons: string[] };
-  /** Restarts one after the other, each with the credential of that time. */
+  /** Restarts all, with the credential of that time. */
   roll(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export function startContainers(read: () => Login, logIn: (login: Login) => Prom
   return {
     logins,
     roll: async () => {
-      for (const container of containers) await container.restart();
+      await Promise.all(containers.map((container) => container.restart()));
     },
     stop: async () => {
       stopped = true;

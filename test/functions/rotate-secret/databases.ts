@@ -26,10 +26,17 @@ export interface TestDatabase {
   logIn(login: Login): Promise<void>;
   /** As an administrator of everything. */
   query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
-  /** Refused logins, as the server's log has them. */
-  refusedLogins(): Promise<number>;
+  /** What the server's log has of logins and statements since its start. */
+  counts(): Promise<Counts>;
   logs(): Promise<string>;
   stop(): Promise<void>;
+}
+
+export interface Counts {
+  connections: number;
+  /** Among the connections. */
+  refused: number;
+  statements: number;
 }
 
 type Started = (strategy: Strategy) => Promise<TestDatabase>;
@@ -75,7 +82,7 @@ export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   await query("CREATE USER rotator@'%' IDENTIFIED BY ?", [rotator.password]);
   await query("GRANT CREATE USER ON *.* TO rotator@'%'");
   await query(
-    "GRANT SELECT (User, Host, plugin, User_attributes, account_locked) ON mysql.user TO rotator@'%'",
+    "GRANT SELECT (User, Host, plugin, authentication_string, User_attributes, account_locked) ON mysql.user TO rotator@'%'",
   );
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
@@ -146,7 +153,15 @@ function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strateg
       const [rows] = await (await administrator).query(statement, values);
       return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
     },
-    refusedLogins: async () => (await logs()).split('Access denied for user').length - 1,
+    counts: async () => {
+      // A refused login has a second line in the general log, and one in the error log.
+      const text = await logs();
+      return {
+        connections: occurrences(text, /\bConnect\t(?!Access denied)/g),
+        refused: occurrences(text, /\bConnect\tAccess denied/g),
+        statements: occurrences(text, /\bQuery\t/g),
+      };
+    },
     logs,
     stop: async () => {
       (await administrator).destroy();
@@ -155,9 +170,13 @@ function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strateg
   };
 }
 
+function occurrences(text: string, pattern: RegExp): number {
+  return text.match(pattern)?.length ?? 0;
+}
+
 export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase> {
   const tls = await serverCertificate();
-  const server = await startPostgres({ tls, settings: { log_statement: 'all' } });
+  const server = await startPostgres({ tls, settings: { log_statement: 'all', log_connections: 'on' } });
   const address: DatabaseAddress = {
     engine: 'postgres',
     host: 'localhost',
@@ -204,8 +223,11 @@ export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase
       await client.end();
     },
     query,
-    refusedLogins: async () =>
-      server.logs().split(/FATAL: .*(?:authentication failed|not permitted)/).length - 1,
+    counts: async () => ({
+      connections: occurrences(server.logs(), /LOG: {2}connection received/g),
+      refused: occurrences(server.logs(), /FATAL: .*(?:authentication failed|not permitted)/g),
+      statements: occurrences(server.logs(), /LOG: {2}(?:statement|execute [^:]+):/g),
+    }),
     logs: async () => server.logs(),
     stop: async () => {
       administrator.on('error', () => {});

@@ -1,4 +1,8 @@
 import { postgresDatabase } from './databases.ts';
 import { testRotation } from './rotation-tests.ts';
 
-testRotation('PostgreSQL', postgresDatabase, { kind: 'alternating-users', owner: 'wa_owner' });
+testRotation('PostgreSQL', postgresDatabase, {
+  kind: 'alternating-users',
+  users: ['wa', 'wa_clone'],
+  owner: 'wa_owner',
+});

@@ -80,14 +80,28 @@ const REFUSED: (Situation & { what: string; step: RotationEvent['Step']; message
     message: /one password for a user/,
   },
   {
-    what: 'alternating-users on PostgreSQL without an owner',
+    what: 'alternating-users on PostgreSQL without the names of users and owner',
     settings: { ...postgres, strategy: alternating },
     step: 'createSecret',
-    message: /owner/,
+    message: /`users`.*`owner`/,
+  },
+  {
+    what: 'a secret of another user than the two that alternate',
+    settings: { ...postgres, strategy: { ...alternating, users: ['a', 'b'], owner: 'owner' } },
+    secret: { engine: 'postgres', username: 'postgres' },
+    step: 'createSecret',
+    message: /user is postgres, but a and b/,
+  },
+  {
+    what: 'a secret of another user than the one configured',
+    settings: { ...postgres, strategy: { kind: 'single-password', user: 'wa' } },
+    secret: { engine: 'postgres', username: 'postgres' },
+    step: 'createSecret',
+    message: /user is postgres; configured is wa/,
   },
   {
     what: 'single-password where two passwords can be had',
-    settings: { strategy: { kind: 'single-password' } },
+    settings: { strategy: { kind: 'single-password', user: 'wa' } },
     step: 'createSecret',
     message: /dual-password/,
   },
@@ -115,7 +129,7 @@ const WITHOUT_ADMINISTRATOR: (Situation & { what: string })[] = [
   { what: 'alternating-users on MySQL', settings: { strategy: alternating } },
   {
     what: 'PostgreSQL',
-    settings: { ...postgres, strategy: { ...alternating, owner: 'owner' } },
+    settings: { ...postgres, strategy: { ...alternating, users: ['wa', 'wa_clone'], owner: 'owner' } },
     secret: { engine: 'postgres' },
   },
 ];

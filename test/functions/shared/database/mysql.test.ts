@@ -99,6 +99,26 @@ test('MySQL', async (t) => {
     await expectBoth(current, pending);
   });
 
+  await t.test(
+    "a secret that names a user without knowing its password changes nobody's password",
+    async () => {
+      const victim = await user();
+      const guess = next(victim);
+      await rejected(
+        rotation.set({ admin: rotator, current: guess, pending: next(victim), previous }),
+        LoginRefused,
+      );
+      const alternating = await credentialRotation(address, { kind: 'alternating-users' });
+      const clone = { username: `${victim.username}_clone`, password: anyPassword() };
+      assert.equal(alternating.nextUsername(clone.username), victim.username);
+      await rejected(
+        alternating.set({ admin: rotator, current: secretOf(clone), pending: next(victim), previous }),
+        LoginRefused,
+      );
+      await expectBoth(victim);
+    },
+  );
+
   await t.test('retires what an abandoned rotation left, and never the password in use', async () => {
     const current = await user();
     await rotation.set({ admin: rotator, current, pending: next(current), previous });
@@ -171,7 +191,7 @@ test('MySQL', async (t) => {
       await query("CREATE USER own@'%' IDENTIFIED BY ?", [password]);
       await query("GRANT SELECT ON waweb.* TO own@'%'");
       for (const privilege of [
-        /SELECT \(User, Host, plugin, User_attributes\)/,
+        /SELECT \(User, Host, plugin, authentication_string, User_attributes, account_locked\)/,
         /APPLICATION_PASSWORD_ADMIN/,
       ]) {
         const error = await rejected(
@@ -192,7 +212,9 @@ test('MySQL', async (t) => {
   await t.test('an administrator who may not change users is told the grant, and it is enough', async () => {
     const admin = { username: 'weak', password: anyPassword() };
     await query("CREATE USER weak@'%' IDENTIFIED BY ?", [admin.password]);
-    await query("GRANT SELECT (User, Host, plugin, User_attributes) ON mysql.user TO weak@'%'");
+    await query(
+      "GRANT SELECT (User, Host, plugin, authentication_string, User_attributes, account_locked) ON mysql.user TO weak@'%'",
+    );
     const current = await user();
     const request = { admin, current, pending: next(current), previous };
     await query(grantIn(await rejected(rotation.set(request), MissingPrivilege)));
@@ -297,7 +319,7 @@ test('MySQL: a certificate for another host name is not connected to', async (t)
         rotator: { username: server.user, password: server.password },
         logIn: async () => {},
         query: async () => [],
-        refusedLogins: async () => 0,
+        counts: async () => ({ connections: 0, refused: 0, statements: 0 }),
         logs,
         stop,
       };

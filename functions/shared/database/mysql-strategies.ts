@@ -1,0 +1,250 @@
+import { RotationRefused } from './errors.ts';
+import {
+  type MysqlSession,
+  mysqlSessions,
+  mysqlStatus,
+  proveMysqlLogin,
+  withMysqlLock,
+} from './mysql-session.ts';
+import { isHashOf } from './password-hash.ts';
+import {
+  alternatingUsers,
+  type CredentialRotation,
+  currentRefused,
+  type DatabaseAddress,
+  type SetOutcome,
+  type SetRequest,
+  type Strategy,
+  unfinished,
+  unretired,
+} from './rotation.ts';
+import type { Login } from './secret.ts';
+
+/** What differs between MySQL and MariaDB. */
+export interface MysqlDialect {
+  /** The global status that counts refused logins. */
+  refusedLoginsStatus: string;
+  /** All accounts of the users. */
+  accounts(session: MysqlSession, admin: Login, usernames: readonly string[]): Promise<Account[]>;
+  /** Makes a second password valid beside the current one, which becomes valid again where it was not. */
+  addPassword(session: MysqlSession, change: Change & { current: string; next: string }): Promise<void>;
+  /** Makes every password but the current one invalid. */
+  keepPassword(session: MysqlSession, change: Change & { current: string }): Promise<void>;
+  /** Gives locked accounts a password and opens them. */
+  openWith(session: MysqlSession, change: Change & { next: string }): Promise<void>;
+  lock(session: MysqlSession, change: Change): Promise<void>;
+}
+
+/** A user on a host. */
+export interface Account {
+  username: string;
+  host: string;
+  locked: boolean;
+  /** The server's hashes of the passwords that log in, in its own order: on MySQL the primary one first. */
+  hashes: string[];
+}
+
+/** Whose accounts are changed, and by whom. */
+export interface Change {
+  admin: Login;
+  username: string;
+  accounts: readonly Account[];
+}
+
+/**
+ * Rotation on MySQL and MariaDB. The state of an account is read from the server and compared with the passwords of
+ * the secret, under a lock: without a login, so without a refused one. That is also the proof that whoever wrote
+ * the secret knew the user's password: a name alone does not get anybody's password changed.
+ */
+export function mysqlFamilyRotation(
+  address: DatabaseAddress,
+  strategy: Strategy,
+  dialect: MysqlDialect,
+): CredentialRotation {
+  return {
+    ...(strategy.kind === 'alternating-users'
+      ? alternatingUsersOn(address, strategy, dialect)
+      : dualPasswordOn(address, dialect)),
+    test: (login) => proveMysqlLogin(address, login),
+    sessions: (admin, username) => mysqlSessions(address, admin, username),
+    refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
+  };
+}
+
+type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'>;
+
+/** One user, two passwords. A third one would drop one of them, so nothing is done before the state is known. */
+function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect): StrategyMethods {
+  const withAccounts = <T>(
+    admin: Login,
+    username: string,
+    work: (session: MysqlSession, accounts: Account[]) => Promise<T>,
+  ) =>
+    withMysqlLock(address, admin, username, async (session) => {
+      const accounts = await dialect.accounts(session, admin, [username]);
+      if (accounts.length > 0) return work(session, accounts);
+      throw new RotationRefused(
+        `There is no user ${username} in the database. Create it, or correct the secret.`,
+      );
+    });
+
+  return {
+    nextUsername: (current) => current,
+
+    set: ({ admin, current, pending }) =>
+      withAccounts(admin, current.username, async (session, accounts) => {
+        const { username } = current;
+        const tasks = accounts.map((account) => ({ account, task: taskFor(account, current, pending) }));
+        if (tasks.some(({ task }) => task === 'unknown')) throw currentRefused(current);
+        if (tasks.some(({ task }) => task === 'in-use')) {
+          throw unretired(username, `${username} still has the old password of an earlier rotation`);
+        }
+        const undone = tasks.filter(({ task }) => task !== 'done');
+        if (undone.length === 0) return 'was-set';
+        await dialect.addPassword(session, {
+          admin,
+          username,
+          accounts: undone.map(({ account }) => account),
+          current: current.password,
+          next: pending.password,
+        });
+        return undone.some(({ task }) => task === 'heal') ? 'healed' : 'set';
+      }),
+
+    retained: (admin, { username }) =>
+      withAccounts(admin, username, async (_, accounts) => accounts.some(({ hashes }) => hashes.length > 1)),
+
+    retire: ({ admin, username, read }) =>
+      withAccounts(admin, username, async (session, accounts) => {
+        const { current, pending } = await read();
+        if (!accounts.every((account) => hasPassword(account, current))) throw currentRefused(current);
+        const several = accounts.filter(({ hashes }) => hashes.length > 1);
+        if (several.length === 0) return 'nothing-to-retire';
+        // The pending one comes first when its rotation has set it, and second while one is being healed.
+        const set = several.some(({ hashes: [first = ''] }) => pending && isHashOf(pending.password, first));
+        if (set) throw unfinished(username);
+        await dialect.keepPassword(session, {
+          admin,
+          username,
+          accounts: several,
+          current: current.password,
+        });
+        return 'retired';
+      }),
+  };
+}
+
+/** What an account needs in order to have the pending password first and the current one second. */
+type Task = 'done' | 'set' | 'heal' | 'in-use' | 'unknown';
+
+function taskFor({ hashes }: Account, current: Login, pending: Login): Task {
+  const whose = hashes.map((hash) => {
+    if (isHashOf(current.password, hash)) return 'current';
+    return isHashOf(pending.password, hash) ? 'pending' : 'other';
+  });
+  switch (whose.join(' ')) {
+    case 'pending current':
+      return 'done';
+    case 'current':
+    case 'current pending':
+    case 'current current':
+      return 'set';
+    // Set twice, or the current one was dropped by somebody else.
+    case 'pending':
+    case 'pending pending':
+    // A rotation that was abandoned has left its lost password before the one in use.
+    case 'other current':
+      return 'heal';
+    case 'other':
+    case 'other other':
+      return 'unknown';
+    // The other one comes from a rotation that ended: what was not restarted since logs in with it.
+    default:
+      return 'in-use';
+  }
+}
+
+/**
+ * Two users by turns. The one not in use is locked: that is how a retired credential is told from one that
+ * containers may still have.
+ */
+function alternatingUsersOn(
+  address: DatabaseAddress,
+  strategy: { users?: readonly [string, string] },
+  dialect: MysqlDialect,
+): StrategyMethods {
+  /** The accounts of the user in use, proven to be the secret's, and of the other one. */
+  const accountsOf = async (session: MysqlSession, admin: Login, current: Login) => {
+    const { one, other } = alternatingUsers(strategy, current.username);
+    const accounts = await dialect.accounts(session, admin, [one, other]);
+    const used = accounts.filter(({ username }) => username === one);
+    const proven = used.every((account) => !account.locked && hasPassword(account, current));
+    if (used.length === 0 || !proven) throw currentRefused(current);
+    return { other, others: accounts.filter(({ username }) => username === other) };
+  };
+
+  return {
+    nextUsername: (current) => alternatingUsers(strategy, current).other,
+
+    set: ({ admin, current, pending, previous }) => {
+      const { lockName } = alternatingUsers(strategy, current.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { others } = await accountsOf(session, admin, current);
+        return openOther(session, dialect, others, { admin, current, pending, previous });
+      });
+    },
+
+    retained: (admin, current) => {
+      const { lockName } = alternatingUsers(strategy, current.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { others } = await accountsOf(session, admin, current);
+        return others.some(({ locked }) => !locked);
+      });
+    },
+
+    retire: ({ admin, username, read }) => {
+      const { lockName } = alternatingUsers(strategy, username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { current, pending } = await read();
+        const { other, others } = await accountsOf(session, admin, current);
+        const open = others.filter(({ locked }) => !locked);
+        if (open.length === 0) return 'nothing-to-retire';
+        if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
+          throw unfinished(username);
+        }
+        await dialect.lock(session, { admin, username: other, accounts: open });
+        return 'retired';
+      });
+    },
+  };
+}
+
+async function openOther(
+  session: MysqlSession,
+  dialect: MysqlDialect,
+  accounts: readonly Account[],
+  { admin, current, pending, previous }: SetRequest,
+): Promise<SetOutcome> {
+  const { username, password } = pending;
+  if (accounts.length === 0) {
+    throw new RotationRefused(
+      `There is no user ${username} to alternate with ${current.username}. Create it on the same hosts, locked ` +
+        `(CREATE USER … ACCOUNT LOCK), and give it the rights of ${current.username}, best by a role that both have as their default role.`,
+    );
+  }
+  const open = accounts.filter(({ locked }) => !locked);
+  if (open.length > 0) {
+    if (accounts.every((account) => !account.locked && hasPassword(account, pending))) return 'was-set';
+    const before = await previous();
+    if (before?.username !== username || open.some((account) => hasPassword(account, before))) {
+      throw unretired(current.username, `${username}, the user before ${current.username}, is not locked`);
+    }
+    // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
+  }
+  await dialect.openWith(session, { admin, username, accounts, next: password });
+  return open.length > 0 ? 'healed' : 'set';
+}
+
+function hasPassword({ hashes }: Account, { password }: Login): boolean {
+  return hashes.some((hash) => isHashOf(password, hash) === true);
+}
