@@ -239,6 +239,34 @@ const KINDS: Record<string, Kind | undefined> = {
       'Tags',
     ],
   },
+  'AWS::EFS::AccessPoint': {
+    arn: (place, name) => arnOf('elasticfilesystem', 'access-point/')(place, `fsap-${hash(name, 17)}`),
+    ref: (resource) => `fsap-${hash(resource.name, 17)}`,
+    attributes: { AccessPointId: (resource) => `fsap-${hash(resource.name, 17)}`, Arn: byArn },
+    properties: ['AccessPointTags', 'FileSystemId', 'PosixUser', 'RootDirectory'],
+  },
+  'AWS::EFS::FileSystem': {
+    arn: (place, name) => arnOf('elasticfilesystem', 'file-system/')(place, `fs-${hash(name, 17)}`),
+    ref: (resource) => `fs-${hash(resource.name, 17)}`,
+    attributes: { FileSystemId: (resource) => `fs-${hash(resource.name, 17)}`, Arn: byArn },
+    properties: [
+      'BackupPolicy',
+      'Encrypted',
+      'FileSystemPolicy',
+      'FileSystemProtection',
+      'FileSystemTags',
+      'KmsKeyId',
+      'LifecyclePolicies',
+      'PerformanceMode',
+      'ProvisionedThroughputInMibps',
+      'ReplicationConfiguration',
+      'ThroughputMode',
+    ],
+  },
+  'AWS::EFS::MountTarget': {
+    arn: arnOf('elasticfilesystem', 'mount-target/'),
+    properties: ['FileSystemId', 'SecurityGroups', 'SubnetId'],
+  },
   'AWS::Events::EventBus': {
     name: 'Name',
     arn: arnOf('events', 'event-bus/'),
@@ -362,6 +390,14 @@ const KINDS: Record<string, Kind | undefined> = {
       'FunctionUrlAuthType',
       'InvokedViaFunctionUrl',
     ],
+  },
+  'AWS::Lambda::Url': {
+    // AWS has none: its function's stands for it there.
+    arn: arnOf('lambda', 'function-url:'),
+    attributes: {
+      FunctionUrl: ({ arn, region }) => `https://${hash(arn, 32)}.lambda-url.${region}.on.aws/`,
+    },
+    properties: ['AuthType', 'Cors', 'InvokeMode', 'Qualifier', 'TargetFunctionArn'],
   },
   'AWS::Lambda::Version': {
     arn: (_place, name, properties) => `${functionArn(properties.text('FunctionName'), _place)}:${name}`,

@@ -11,7 +11,6 @@ import { CallbackRelay } from '../../../lib/callback-relay.ts';
 import { CallbacksBus } from '../../../lib/whatsapp/callbacks-bus.ts';
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/function-url.ts';
-import type { Template } from '../../../rehearsal/aws/template.ts';
 import { callbacks } from '../../../rehearsal/whatsapp/callbacks.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { listen, stopListening } from '../../../rehearsal/whatsapp/listen.ts';
@@ -69,7 +68,6 @@ describe('the relay as it is deployed, between the client and a webhook by TLS',
           lambda.destroy();
         }
       },
-      { change: withoutFunctionUrl },
     );
   }
 
@@ -135,17 +133,6 @@ function define(stack: Stack, webhookUrl: string, certificateAuthority: string):
     certificateAuthority,
     secretPathHashes: [createHash('sha256').update(SECRET).digest('hex')],
   });
-}
-
-/** The stand-in invokes functions; their URLs are served here. */
-function withoutFunctionUrl(templates: Record<string, Template>): void {
-  for (const { Resources: resources } of Object.values(templates))
-    for (const [id, { Type: type, Properties: properties }] of Object.entries(resources))
-      if (
-        type === 'AWS::Lambda::Url' ||
-        (type === 'AWS::Lambda::Permission' && properties?.Principal === '*')
-      )
-        delete resources[id];
 }
 
 async function notifications(options: ReturnType<Deployment['client']>): Promise<unknown[]> {
