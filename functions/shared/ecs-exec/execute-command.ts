@@ -209,6 +209,14 @@ class Run<Content extends Any> {
         await this.attendance.leave(files);
         return { outcome: 'exited', exitCode: end.exitCode, ...(await this.#printed()) };
       case 'interrupted': {
+        await this.attendance.interrupt();
+        const state = await this.attendance.ask('more');
+        // It has ended by itself meanwhile, or its container has.
+        if (state.run === 'exited' || state.run === 'gone') {
+          const result = await this.conclude(state, files);
+          this.#options.signal?.throwIfAborted();
+          return result;
+        }
         const stopped = await this.#stop();
         await this.attendance.leave(files);
         this.#options.signal?.throwIfAborted();
@@ -241,7 +249,6 @@ class Run<Content extends Any> {
 
   /** Sends TERM and later KILL. @returns whether the command was seen to have ended */
   async #stop(): Promise<boolean> {
-    await this.attendance.interrupt();
     for (const [signal, patience] of [
       ['TERM', TERM_PATIENCE],
       ['KILL', KILL_PATIENCE],

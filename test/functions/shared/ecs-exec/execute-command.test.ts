@@ -150,6 +150,18 @@ describe('a command in a container', () => {
     assert.equal(again.outcome, 'gone');
   });
 
+  it('is reported gone, not timed out, when its container died shortly before its deadline', async () => {
+    await using cloud = await Cloud.start();
+    const result = await executeCommand({
+      ...base(cloud),
+      timing: { ...timing, watchAfter: 60_000, lostAfter: 60_000 },
+      command: { script: 'echo begun; sleep 300' },
+      sink: () => cloud.container.kill(),
+      deadline: new Date(Date.now() + 1_000),
+    });
+    assert.equal(result.outcome, 'gone');
+  });
+
   it('is waited for without a session: started, asked after, stopped, forgotten', async () => {
     await using cloud = await Cloud.start();
     const command = { script: 'echo one; until [ -e /tmp/go ]; do sleep 0.05; done; echo two; exit 6' };

@@ -1,0 +1,168 @@
+/**
+ * Output through the data channel against a plain websocket: 100 MB in messages of 1,024 bytes, as the agent sends
+ * them. The plain one sends each message back; the channel checks digest and order, acknowledges, and keeps head and
+ * tail. Both use the same websocket (undici) and the same peer, a process of its own, so the ratio is the channel's
+ * own cost. (A real agent gives 0.88 MB/s at best: this is about our side only.)
+ *
+ *     node bench/session-channel.ts [megabytes]
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { WebSocket as PlainSocket } from 'undici';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { DataChannel } from '../functions/shared/ecs-exec/data-channel.ts';
+import { PayloadType, serializeFrame } from '../functions/shared/ecs-exec/frame.ts';
+import { channelClosed } from '../functions/shared/ecs-exec/messages.ts';
+import { OutputKeeper } from '../functions/shared/ecs-exec/output.ts';
+import { controlMessage } from '../functions/shared/ecs-exec/stream.ts';
+
+/** Bytes of output in a message: what the agent reads at once. */
+const MESSAGE_LENGTH = 1_024;
+/** Messages on their way at most, so that neither side only fills the other's buffers. */
+const WINDOW = 512;
+const ROUNDS = 5;
+
+interface Measurement {
+  megabytesPerSecond: number;
+  /** Seconds of processor time in this process. */
+  cpuSeconds: number;
+  /** Highest resident set less that before, in MB. */
+  memoryMegabytes: number;
+}
+
+if (process.send === undefined) await bench(Number(process.argv[2] ?? 100));
+else await serve();
+
+async function bench(megabytes: number): Promise<void> {
+  const count = Math.round((megabytes * 1e6) / MESSAGE_LENGTH);
+  const peer = fork(fileURLToPath(import.meta.url));
+  const [port] = await once(peer, 'message');
+  const url = (kind: string) => `ws://127.0.0.1:${port}/${kind}?count=${count}`;
+  const runs = {
+    plain: () => echoPlainly(url('plain'), count),
+    channel: () => receive(url('channel'), count),
+  };
+  const results: Record<keyof typeof runs, Measurement[]> = { plain: [], channel: [] };
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    for (const kind of ['plain', 'channel'] as const) {
+      const result = await measure(count, runs[kind]);
+      // The first round warms both up.
+      if (round > 0) results[kind].push(result);
+    }
+  }
+  peer.kill();
+  console.log(`${megabytes} MB in messages of ${MESSAGE_LENGTH} bytes, median of ${ROUNDS} rounds:`);
+  for (const kind of ['plain', 'channel'] as const) {
+    const of = (what: keyof Measurement) => median(results[kind].map((each) => each[what])).toFixed(1);
+    const name = kind === 'plain' ? 'plain websocket echo' : 'data channel';
+    console.log(
+      `${name.padEnd(21)} ${of('megabytesPerSecond').padStart(6)} MB/s, ${of('cpuSeconds')} s of processor time, ` +
+        `${of('memoryMegabytes')} MB more memory at its highest`,
+    );
+  }
+  const speed = (kind: keyof typeof runs) => median(results[kind].map((each) => each.megabytesPerSecond));
+  console.log(`ratio (data channel / plain): ${(speed('channel') / speed('plain')).toFixed(2)}`);
+}
+
+async function receive(url: string, count: number): Promise<void> {
+  const keeper = new OutputKeeper();
+  const ended = Promise.withResolvers<string>();
+  const channel = new DataChannel({
+    sessionId: 'bench',
+    streamUrl: url,
+    token: 'bench',
+    onOutput: (bytes) => {
+      keeper.take(bytes);
+      if (keeper.totalBytes === count * MESSAGE_LENGTH) ended.resolve('all');
+    },
+    onEnd: (end) => ended.resolve(end.cause),
+  });
+  const how = await ended.promise;
+  channel.close();
+  if (how !== 'all') throw new Error(`The channel ended (${how}) after ${keeper.totalBytes} bytes.`);
+}
+
+async function echoPlainly(url: string, count: number): Promise<void> {
+  const socket = new PlainSocket(url);
+  socket.binaryType = 'arraybuffer';
+  let received = 0;
+  const all = Promise.withResolvers<void>();
+  socket.addEventListener('message', ({ data }) => {
+    socket.send(data);
+    received += 1;
+    if (received === count) all.resolve();
+  });
+  await all.promise;
+  socket.close();
+}
+
+async function measure(count: number, run: () => Promise<void>): Promise<Measurement> {
+  const before = process.memoryUsage.rss();
+  let highest = before;
+  const watch = setInterval(() => {
+    highest = Math.max(highest, process.memoryUsage.rss());
+  }, 20);
+  const [cpu, start] = [process.cpuUsage(), performance.now()];
+  await run();
+  const seconds = (performance.now() - start) / 1e3;
+  const { user, system } = process.cpuUsage(cpu);
+  clearInterval(watch);
+  return {
+    megabytesPerSecond: (count * MESSAGE_LENGTH) / 1e6 / seconds,
+    cpuSeconds: (user + system) / 1e6,
+    memoryMegabytes: (highest - before) / 1e6,
+  };
+}
+
+/** The peer: sends so many messages, and waits for an answer to each, whatever it is. */
+async function serve(): Promise<void> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
+  await once(server, 'listening');
+  server.on('connection', (socket, request) => {
+    const url = new URL(request.url ?? '', 'ws://peer');
+    sendAll(socket, Number(url.searchParams.get('count')), url.pathname === '/channel');
+  });
+  const address = server.address();
+  process.send?.(typeof address === 'object' && address !== null ? address.port : 0);
+  process.on('disconnect', () => process.exit());
+}
+
+function sendAll(socket: WebSocket, count: number, framed: boolean): void {
+  const payload = Buffer.alloc(MESSAGE_LENGTH, 'output of a command, ');
+  let sent = 0;
+  let answered = 0;
+  const send = () => {
+    for (; sent < count && sent - answered < WINDOW; sent += 1) {
+      socket.send(framed ? outputFrame(sent, payload) : payload);
+    }
+  };
+  socket.on('message', (_, isBinary) => {
+    if (isBinary) answered += 1;
+    send();
+    if (framed && answered === count) {
+      const content = { messageId: '', createdDate: '', destinationId: '', sessionId: '', output: '' };
+      socket.send(controlMessage('channel_closed', channelClosed(content), 0n));
+    }
+  });
+  socket.on('error', () => {});
+  send();
+}
+
+function outputFrame(sequenceNumber: number, payload: Buffer): Buffer {
+  return serializeFrame({
+    messageType: 'output_stream_data',
+    schemaVersion: 1,
+    createdDate: 1n,
+    sequenceNumber: BigInt(sequenceNumber),
+    flags: sequenceNumber === 0 ? 1n : 0n,
+    messageId: '00112233-4455-6677-8899-aabbccddeeff',
+    payloadType: PayloadType.output,
+    payload,
+  });
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
