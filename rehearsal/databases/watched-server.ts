@@ -23,7 +23,8 @@ export interface WatchedServerOptions {
 /**
  * Runs the server and a reader of its own standard input, the other end of which this process holds: whatever
  * ends this process closes it, and the reader then kills the server, and the shell deletes the folder. What is
- * in it is thrown away, so the server need not end tidily.
+ * in it is thrown away, so the server need not end tidily. The shell itself says of a killed child that it was killed,
+ * to a pipe that nobody may read any more: hence the trap.
  */
 const SCRIPT = `
 exec 3<&0
@@ -31,6 +32,7 @@ exec 3<&0
 server=$!
 ( read -r _ <&3; kill -$SIGNAL $server ) >/dev/null 2>&1 &
 reader=$!
+trap '' PIPE
 wait $server
 status=$?
 kill $reader 2>/dev/null

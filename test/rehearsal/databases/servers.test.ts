@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
@@ -49,4 +53,42 @@ for (const { label, start, version, variable } of SERVERS) {
       else process.env[variable] = before;
     }
   });
+}
+
+test('a server ends, and its data go, with the process that started it, however that ends', async (t) => {
+  const script = `
+    const { startMariadb } = await import(${JSON.stringify(import.meta.resolve('../../../rehearsal/databases/mariadb.ts'))});
+    const { ServerUnavailable } = await import(${JSON.stringify(import.meta.resolve('../../../rehearsal/databases/server-program.ts'))});
+    try {
+      process.send({ port: (await startMariadb()).port });
+      setInterval(() => {}, 1000);
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable)) throw error;
+      process.send({ reason: error.message });
+    }
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [started] = (await once(child, 'message')) as [{ port?: number; reason?: string }];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  if (started.port === undefined) {
+    if (process.env.CI) throw new Error(started.reason);
+    return t.skip(started.reason);
+  }
+  for (let n = 0; n < 200 && (await listens(started.port)); n += 1) await delay(25);
+  assert.equal(await listens(started.port), false);
+});
+
+async function listens(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
