@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import {
+  discoverContainers,
+  type FoundContainer,
+} from '../../../../functions/shared/containers/discover-containers.ts';
+import { EcsExecReach } from '../../../../functions/shared/containers/ecs-exec-reach.ts';
+import type { Reach, Seen } from '../../../../functions/shared/containers/reach.ts';
+import { RunCommandReach } from '../../../../functions/shared/containers/run-command-reach.ts';
+import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
+import { ContainerCommandJob, Upkeep } from '../../../../lib/index.ts';
+import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs.ts';
+import type { ManagedInstance } from '../../../../rehearsal/aws/ssm.ts';
+import { Container } from '../../../../rehearsal/containers/container.ts';
+import { DockerHost } from '../../../../rehearsal/containers/docker-host.ts';
+import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
+
+/** Runs for a while, and says how often it was started. With Run Command the document holds it. */
+const COMMAND = {
+  script: 'echo started >>/tmp/starts; echo "$UPKEEP_MARKER"; sleep "$(cat /tmp/seconds)"; exit 5',
+};
+const CLUSTER = `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/shop`;
+const INSTANCE = 'i-0123456789abcdef0';
+
+interface Work extends Deployment {
+  reach: Reach;
+  found: FoundContainer;
+  container: Container;
+  task: EcsTask;
+  instance: ManagedInstance;
+  /** How long the command takes. */
+  lasting(seconds: number): void;
+  starts(): number;
+}
+
+async function withContainer(
+  by: 'ecs-exec' | 'run-command',
+  work: (tools: Work) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'reach-'));
+  const container = await Container.start({ name: 'app', folder: join(folder, 'app') });
+  const roles = { web: { services: ['web'], container: 'app' } };
+  try {
+    await deploy(
+      (stack) => {
+        const upkeep = new Upkeep(stack, 'Upkeep', {
+          deployment: 'shop',
+          timeZone: 'Europe/Paris',
+          window: { from: '01:00', to: '05:00' },
+        });
+        new ContainerCommandJob(stack, 'Command', {
+          upkeep,
+          job: 'command',
+          clusterName: 'shop',
+          roles,
+          command: COMMAND,
+          schedule: { at: '03:00' },
+          ...(by === 'run-command' && {
+            reach: { by, instanceTag: { key: 'cluster', value: 'shop' } },
+          }),
+        });
+      },
+      async (deployment) => {
+        const { aws, client } = deployment;
+        const host = new DockerHost({ instanceId: INSTANCE, folder: join(folder, 'host') });
+        const instance = aws.ssm.manage(host, { account: ACCOUNT, region: REGION });
+        const of = { account: ACCOUNT, region: REGION, cluster: 'shop', service: 'web' };
+        const onHost = by === 'run-command' ? { host } : {};
+        const task = aws.ecs.addTask({ ...of, containers: [container], ...onHost });
+        const { endpoint, region, credentials } = client();
+        const ssm = new SSMClient({ endpoint, region, credentials, maxAttempts: 1 });
+        const reach =
+          by === 'run-command'
+            ? new RunCommandReach(ssm)
+            : new EcsExecReach(ecsExecClients({ endpoint, region, credentials }), CLUSTER);
+        const { containers } = await discoverContainers(new ECSClient(client()), {
+          deployment: 'shop',
+          clusterArn: CLUSTER,
+          roles: [{ name: 'web', services: ['web'], container: 'app', documentName: 'shop-command-web' }],
+          reach: by,
+          concurrency: 1,
+          timeoutSeconds: 60,
+          retryFailed: false,
+        });
+        const [found] = containers;
+        assert.ok(found);
+        await work({
+          ...deployment,
+          reach,
+          found,
+          container,
+          task,
+          instance,
+          lasting: (seconds) => writeFileSync(container.path('/tmp/seconds'), String(seconds)),
+          starts: () => readFileSync(container.path('/tmp/starts'), 'utf8').split('\n').length - 1,
+        });
+      },
+      { sessions: { timing: { readingDelay: 50 } } },
+    );
+  } finally {
+    await container.remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const order = { id: 'run', command: COMMAND, marker: 'abc' };
+
+function stay(patience: number, seconds = 60) {
+  return { deadline: Date.now() + seconds * 1000, patienceMilliseconds: patience };
+}
+
+async function followed(reach: Reach, found: FoundContainer, first: Seen, within: ReturnType<typeof stay>) {
+  let seen = first;
+  while (seen.outcome === 'running') {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    seen = await reach.follow(found, order, seen.handle, within);
+  }
+  return seen;
+}
+
+for (const by of ['ecs-exec', 'run-command'] as const) {
+  test(`by ${by}, a command that takes longer than a look is found again, and was started once`, () =>
+    withContainer(by, async ({ reach, found, lasting, starts }) => {
+      lasting(3);
+      const [first, second] = [
+        await reach.start(found, order, stay(500)),
+        await reach.start(found, order, stay(500)),
+      ];
+      assert.deepEqual([first.outcome, second.outcome], ['running', 'running']);
+      const ended = await followed(reach, found, first, stay(500));
+      assert.deepEqual(ended, { outcome: 'exited', exitCode: 5, output: 'abc\n' });
+      assert.equal(starts(), 1);
+      await reach.forget(found, order);
+    }));
+
+  test(`by ${by}, a command is killed at its deadline, though nobody was with it`, () =>
+    withContainer(by, async ({ reach, found, lasting }) => {
+      lasting(60);
+      const within = stay(300, 2);
+      const first = await reach.start(found, order, within);
+      const ended = await followed(reach, found, first, within);
+      assert.deepEqual(ended, { outcome: 'timed-out', output: 'abc\n' });
+    }));
+
+  test(`by ${by}, throttling says that nothing was started`, () =>
+    withContainer(by, async ({ aws, reach, found, lasting }) => {
+      lasting(0);
+      const stop = aws.onCall(({ operation }) =>
+        ['ExecuteCommand', 'SendCommand'].includes(operation)
+          ? new AwsError('ThrottlingException', 'Rate exceeded')
+          : undefined,
+      );
+      assert.equal((await reach.start(found, order, stay(500))).outcome, 'not-now');
+      stop();
+      assert.equal((await reach.start(found, order, stay(20_000))).outcome, 'exited');
+    }));
+
+  test(`by ${by}, a container that stops while the command runs is gone`, () =>
+    withContainer(by, async ({ reach, found, container, lasting }) => {
+      lasting(60);
+      setTimeout(() => void container.kill(), 1_500);
+      assert.equal((await reach.start(found, order, stay(60_000))).outcome, 'gone');
+    }));
+}
+
+test('by ecs-exec, a websocket that is cut again and again costs neither output nor exit code', () =>
+  withContainer('ecs-exec', async ({ aws, reach, found, lasting, starts }) => {
+    lasting(2);
+    let cuts = 0;
+    aws.sessions.faults.link = ({ to, index }) =>
+      to === 'client' && index === 3 && cuts++ < 3 ? 'cut' : 'pass';
+    aws.sessions.faults.neverResume = true;
+    assert.deepEqual(await reach.start(found, order, stay(30_000)), {
+      outcome: 'exited',
+      exitCode: 5,
+      output: 'abc\n',
+    });
+    assert.ok(cuts > 0);
+    assert.equal(starts(), 1);
+  }));
+
+test('by run-command, what an instance cannot do is told apart from what it did and does not say', () =>
+  withContainer('run-command', async ({ reach, found, instance, lasting, clock }) => {
+    lasting(0);
+    const detailOf = (seen: Seen) => ('detail' in seen ? seen.detail : '');
+    instance.fault = 'disk-full';
+    const full = await reach.start(found, order, stay(5_000));
+    assert.equal(full.outcome, 'not-started');
+    assert.match(detailOf(full), /A full disk/);
+
+    instance.fault = 'unreachable';
+    const silent = await reach.start(found, order, stay(1_000));
+    assert.ok(silent.outcome === 'running');
+    await clock.runUntil(clock.now() + 2 * 60 * 60 * 1000);
+    const unreachable = await reach.follow(found, order, silent.handle, stay(1_000));
+    assert.equal(unreachable.outcome, 'not-started');
+    assert.match(detailOf(unreachable), /Undeliverable/);
+
+    instance.fault = 'answers-late';
+    assert.equal((await reach.start(found, order, stay(10_000))).outcome, 'exited');
+
+    const unmanaged = { ...found, instanceId: 'i-0000000000000dead' };
+    const refused = await reach.start(unmanaged, { ...order, id: 'other' }, stay(1_000));
+    assert.match(detailOf(refused), /does not reach the instance i-0000000000000dead/);
+
+    const injected = { ...found, runtimeId: "$(reboot)'; reboot #" };
+    assert.match(detailOf(await reach.start(injected, order, stay(1_000))), /is none of Docker's/);
+  }));
