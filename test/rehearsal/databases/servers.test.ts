@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
@@ -67,7 +70,10 @@ test('a server ends, and its data go, with the process that started it, however 
       process.send({ reason: error.message });
     }
   `;
+  const folder = await mkdtemp(join(tmpdir(), 'servers-'));
+  t.after(() => rm(folder, { recursive: true }));
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    env: { ...process.env, TMPDIR: folder },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const [started] = (await once(child, 'message')) as [{ port?: number; reason?: string }];
@@ -77,7 +83,8 @@ test('a server ends, and its data go, with the process that started it, however 
     if (process.env.CI) throw new Error(started.reason);
     return t.skip(started.reason);
   }
-  for (let n = 0; n < 200 && (await listens(started.port)); n += 1) await delay(25);
+  for (let n = 0; n < 400 && (await readdir(folder)).length > 0; n += 1) await delay(25);
+  assert.deepEqual(await readdir(folder), []);
   assert.equal(await listens(started.port), false);
 });
 
