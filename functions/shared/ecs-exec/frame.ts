@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { FrameError } from './errors.ts';
 
 /** One binary message of Session Manager's data channel. */
@@ -184,5 +184,5 @@ function readMessageId(buffer: Buffer): string {
 }
 
 function sha256(payload: Uint8Array): Buffer {
-  return createHash('sha256').update(payload).digest();
+  return hash('sha256', payload, 'buffer');
 }
