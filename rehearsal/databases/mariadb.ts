@@ -18,12 +18,14 @@ const MARIADB: Family = {
   initialize: async ({ command, share }, options) => {
     const data = options.find((option) => option.startsWith('--datadir='))?.slice('--datadir='.length);
     if (data !== undefined) await mkdir(data, { recursive: true });
-    const scripts = [
-      'mysql_system_tables.sql',
-      'mysql_performance_tables.sql',
-      'mysql_system_tables_data.sql',
-    ];
-    const texts = await Promise.all(scripts.map((script) => readFile(join(share, script), 'utf8')));
+    const texts = await Promise.all(
+      ['system_tables', 'performance_tables', 'system_tables_data'].map((script) =>
+        // By the newer name (since 11.8), else by the older one.
+        readFile(join(share, `mariadb_${script}.sql`), 'utf8').catch(() =>
+          readFile(join(share, `mysql_${script}.sql`), 'utf8'),
+        ),
+      ),
+    );
     await runOnce(
       [...command, ...options, '--bootstrap', '--log-warnings=0', '--enforce-storage-engine='],
       ['CREATE DATABASE mysql;', 'USE mysql;', 'SET @auth_root_socket = NULL;', ...texts, ''].join('\n'),

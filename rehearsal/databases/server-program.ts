@@ -62,7 +62,8 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
   }
   try {
     const { root, command } = await unpackedPackages(server.suite, server.packages, server.alone);
-    const share = join(root, 'usr/share/mysql');
+    const share = firstExisting(root, ['usr/share/mariadb/charsets', 'usr/share/mysql/charsets'], '..');
+    const plugins = firstExisting(root, ['usr/lib/mariadb/plugin', 'usr/lib/mysql/plugin']);
     return {
       command: command(join(root, server.unpacked)),
       share,
@@ -70,7 +71,7 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
         `--basedir=${join(root, 'usr')}`,
         `--lc-messages-dir=${share}`,
         `--character-sets-dir=${join(share, 'charsets')}`,
-        `--plugin-dir=${join(root, 'usr/lib/mysql/plugin')}`,
+        `--plugin-dir=${plugins}`,
       ],
     };
   } catch (error) {
@@ -96,6 +97,13 @@ async function engineOf(path: string): Promise<'mysql' | 'mariadb' | undefined> 
   const version = await run(path, ['--no-defaults', '--version']).catch(() => undefined);
   if (version === undefined) return undefined;
   return /mariadb/i.test(version.stdout) ? 'mariadb' : 'mysql';
+}
+
+/** MariaDB's folders have had its own name since 11.8. */
+function firstExisting(root: string, paths: readonly string[], from = '.'): string {
+  const found = paths.map((path) => join(root, path)).find((path) => existsSync(path));
+  if (found === undefined) throw new ServerUnavailable(`${root} has none of ${paths.join(', ')}. Delete it.`);
+  return join(found, from);
 }
 
 async function ownFiles(path: string): Promise<ServerProgram> {
