@@ -1,13 +1,17 @@
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration.ts';
+import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 
 const app = new App();
 const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
 try {
-  for (const deployment of await loadConfiguration(String(file)))
-    new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment });
+  for (const deployment of await loadConfiguration(String(file))) {
+    const id = `upkeep-${deployment.name}`;
+    const media = MediaVolumeStack.ofDeployment(app, `${id}-media`, deployment);
+    new UpkeepStack(app, id, { deployment, mediaVolume: media?.volume });
+  }
 } catch (error) {
   if (!(error instanceof ConfigurationError)) throw error;
   console.error(error.message);

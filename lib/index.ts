@@ -1,4 +1,5 @@
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
+export { CallbackRelay, type CallbackRelayProps } from './callback-relay.ts';
 export { ContainerCommandJob, type ContainerCommandJobProps } from './container-command-job.ts';
 export {
   type ContainerReach,
@@ -14,6 +15,19 @@ export {
   InterfaceEndpoints,
   type InterfaceEndpointsProps,
 } from './interface-endpoints.ts';
+export {
+  type ExistingFileSystem,
+  type LifecycleDays,
+  type MediaAccess,
+  type MediaThroughput,
+  MediaVolume,
+  MediaVolumeBase,
+  type MediaVolumeProps,
+  type MountLines,
+  type MountOptions,
+} from './media-volume.ts';
+export { MediaVolumeAlarms, type MediaVolumeAlarmsProps } from './media-volume-alarms.ts';
+export { MediaVolumeMigration, type MediaVolumeMigrationProps } from './media-volume-migration.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export { type DailySchedule, StartRun, type StartRunProps } from './start-run.ts';
@@ -39,5 +53,10 @@ export {
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';
+export {
+  type MediaVolumeNetwork,
+  MediaVolumeStack,
+  type MediaVolumeStackProps,
+} from './whatsapp/media-volume-stack.ts';
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';

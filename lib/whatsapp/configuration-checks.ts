@@ -9,6 +9,8 @@ export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
   notifications: NotificationsOutput;
   /** The certificates to trust, PEM, read from the file that is configured. */
   certificateAuthority: string;
+  /** Likewise for the webhook behind the relay, if it has one of its own. */
+  relayCertificateAuthority: string | undefined;
 };
 
 /** EventBridge Scheduler does not make up for a skipped time: so far ahead a schedule must not meet one. */
@@ -38,9 +40,12 @@ export function checkDeployments(
         found.push({ path, sentence: `${pathText(path)} ${problem}` });
       }
     }
-    const certificateAuthority = certificateOf(deployment, root, folder, mistakes, found);
+    const readCertificate = (...field: string[]) =>
+      certificateOf(deployment, [...root, ...field], field, folder, mistakes, found);
+    const certificateAuthority = readCertificate('webApp', 'certificateAuthority') ?? '';
+    const relayCertificateAuthority = readCertificate('callbacks', 'relay', 'certificateAuthority');
     const notifications = deployment?.notifications ?? whole.notifications;
-    deployments.push({ ...deployment, notifications, certificateAuthority });
+    deployments.push({ ...deployment, notifications, certificateAuthority, relayCertificateAuthority });
   }
   return { deployments, mistakes: found };
 }
@@ -85,20 +90,65 @@ const CHECKS: Check[] = [
   {
     needs: ['region', 'network.subnets'],
     find({ region, network: { subnets } }) {
-      const zones = subnets.map(({ availabilityZone }) => availabilityZone);
-      return zones.flatMap((zone, index) => {
-        const field = ['network', 'subnets', index, 'availabilityZone'];
-        if (!zone.startsWith(region))
-          return [{ field, problem: `is ${valueText(zone)}; it must be a zone of ${region}.` }];
-        if (zones.indexOf(zone) !== index)
-          return [
-            {
-              field,
-              problem: `is ${valueText(zone)} a second time; it must be another zone than the others.`,
-            },
-          ];
-        return [];
-      });
+      return zoneProblems(region, ['network', 'subnets'], subnets);
+    },
+  },
+  {
+    needs: ['region', 'mediaVolume'],
+    find({ region, mediaVolume }) {
+      if (!mediaVolume?.create) return [];
+      const { subnets = [], replicationRegion, ...storage } = mediaVolume.create;
+      const field = ['mediaVolume', 'create'];
+      const problems = zoneProblems(region, [...field, 'subnets'], subnets);
+      if (replicationRegion === region)
+        problems.push({
+          field: [...field, 'replicationRegion'],
+          problem: `is ${valueText(region)}, where the volume itself is; it must be another region.`,
+        });
+      const { archiveAfterDays, infrequentAccessAfterDays, throughput } = storage;
+      if (archiveAfterDays === 0) return problems;
+      if (throughput !== 'elastic')
+        problems.push({
+          field: [...field, 'archiveAfterDays'],
+          problem: 'has archive used without elastic throughput; it must be 0, or throughput "elastic".',
+        });
+      if (infrequentAccessAfterDays === 0 || infrequentAccessAfterDays >= archiveAfterDays)
+        problems.push({
+          field: [...field, 'archiveAfterDays'],
+          problem: `is ${archiveAfterDays}; it must be 0, or more than infrequentAccessAfterDays, which must be at least 1.`,
+        });
+      return problems;
+    },
+  },
+  {
+    // Neither value is repeated: one may be a secret, the other be taken for its hash.
+    needs: ['callbacks.relay'],
+    find({ callbacks: { relay } }) {
+      if (!relay) return [];
+      const url = URL.parse(relay.webhookUrl);
+      const isUsable =
+        url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
+      return [
+        ...(isUsable
+          ? []
+          : [
+              {
+                field: ['callbacks', 'relay', 'webhookUrl'],
+                problem: 'is not what it must be: an https URL without a user or fragment in it.',
+              },
+            ]),
+        ...relay.secretPathHashes.flatMap((hash, index) =>
+          /^[0-9a-f]{64}$/.test(hash)
+            ? []
+            : [
+                {
+                  field: ['callbacks', 'relay', 'secretPathHashes', index],
+                  problem:
+                    'is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path.',
+                },
+              ],
+        ),
+      ];
     },
   },
   {
@@ -200,6 +250,27 @@ const CHECKS: Check[] = [
   },
 ];
 
+function zoneProblems(
+  region: string,
+  list: string[],
+  subnets: readonly { availabilityZone: string }[],
+): { field: (string | number)[]; problem: string }[] {
+  const zones = subnets.map(({ availabilityZone }) => availabilityZone);
+  return zones.flatMap((zone, index) => {
+    const field = [...list, index, 'availabilityZone'];
+    if (!zone.startsWith(region))
+      return [{ field, problem: `is ${valueText(zone)}; it must be a zone of ${region}.` }];
+    if (zones.indexOf(zone) !== index)
+      return [
+        {
+          field,
+          problem: `is ${valueText(zone)} a second time; it must be another zone than the others.`,
+        },
+      ];
+    return [];
+  });
+}
+
 function elsewhere(
   field: string[],
   arn: string | undefined,
@@ -220,20 +291,24 @@ function elsewhere(
 
 function certificateOf(
   deployment: DeploymentOutput,
-  root: (string | number)[],
+  path: (string | number)[],
+  field: string[],
   folder: string,
   mistakes: Mistake[],
   found: Mistake[],
-): string {
-  const path = [...root, 'webApp', 'certificateAuthority'];
-  if (isMistaken(path, mistakes)) return '';
-  const file = deployment.webApp.certificateAuthority;
+): string | undefined {
+  if (isMistaken(path, mistakes)) return undefined;
+  const file = field.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    deployment,
+  );
+  if (typeof file !== 'string') return undefined;
   try {
     return readCertificates(file, folder);
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     found.push({ path, sentence: `${pathText(path)} names ${valueText(file)}, ${problem}` });
-    return '';
+    return undefined;
   }
 }
 

@@ -8,6 +8,9 @@ export interface FieldText {
   description: string;
 }
 
+/** Days without access after which EFS can move a file; 0 for never. */
+const STORAGE_DAYS = [0, 1, 7, 14, 30, 60, 90, 180, 270, 365] as const;
+
 /** Days that CloudWatch Logs can keep a log for, up to ten years. */
 const LOG_RETENTION_DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -131,6 +134,21 @@ const messageGcSchema = field(
   "Message garbage collection: deletes delivered and read messages from the client's database.",
 );
 
+function subnetSchema(description: string) {
+  return v.strictObject({
+    id: pattern(
+      /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      'a subnet id such as subnet-0123456789abcdef0',
+      description,
+    ),
+    availabilityZone: pattern(
+      /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/,
+      "the name of an availability zone of the deployment's region, such as us-east-1a",
+      'Its availability zone.',
+    ),
+  });
+}
+
 const networkSchema = field(
   v.strictObject({
     vpcId: pattern(
@@ -139,23 +157,7 @@ const networkSchema = field(
       'The VPC from which WebApp can be reached.',
     ),
     subnets: field(
-      v.pipe(
-        v.array(
-          v.strictObject({
-            id: pattern(
-              /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/,
-              'a subnet id such as subnet-0123456789abcdef0',
-              'A private subnet of the VPC.',
-            ),
-            availabilityZone: pattern(
-              /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/,
-              "the name of an availability zone of the deployment's region, such as us-east-1a",
-              'Its availability zone.',
-            ),
-          }),
-        ),
-        v.minLength(1),
-      ),
+      v.pipe(v.array(subnetSchema('A private subnet of the VPC.')), v.minLength(1)),
       'a list of at least one { id, availabilityZone }, each in another zone',
       'Where the functions that reach WebApp stand. They get no public address.',
     ),
@@ -227,6 +229,195 @@ const webAppSchema = field(
   "The client's WebApp.",
 );
 
+// What may be a secret, or taken for one, is checked by `checkDeployments`: a message here repeats the value.
+const relaySchema = field(
+  v.strictObject({
+    webhookUrl: field(
+      v.string(),
+      'an https URL without a user in it',
+      'Your webhook, which the relay passes each callback to.',
+    ),
+    secretPathHashes: field(
+      v.pipe(
+        v.array(field(v.string(), 'a SHA-256 in hexadecimal (64 digits, lower case)', 'A hash.')),
+        v.minLength(1),
+        v.maxLength(2),
+      ),
+      'a list of one or two SHA-256 in hexadecimal',
+      "The hash of the secret path at the end of the client's callback URL; two while one path replaces the other. `openssl rand -hex 32 | tee path.txt | tr -d '\\n' | sha256sum` makes a path and its hash.",
+    ),
+    certificateAuthority: v.optional(
+      field(
+        v.pipe(v.string(), v.minLength(1)),
+        'the path of a PEM file, relative to the configuration file or absolute',
+        "What signed the webhook's certificate, where that is no public authority.",
+      ),
+    ),
+    webhookTimeoutSeconds: v.optional(
+      wholeNumber(1, 300, 'After which the client is told that the webhook did not answer.'),
+      20,
+    ),
+    maximumConcurrency: v.optional(
+      wholeNumber(
+        1,
+        1000,
+        "The most callbacks at once, taken from the account's concurrency. More than the client's `webhooks.max_concurrent_requests`, which is 24 at most.",
+      ),
+    ),
+    inVpc: v.optional(
+      field(
+        v.boolean(),
+        'true or false',
+        "Whether the relay stands in the deployment's network, for a webhook that can be reached there only.",
+      ),
+      false,
+    ),
+  }),
+  'an object with "webhookUrl" and "secretPathHashes"',
+  "A URL to set as the client's callback URL, where the webhook itself cannot put callbacks on the bus: see docs/callback-relay.md.",
+);
+
+const createdVolumeSchema = field(
+  v.strictObject({
+    subnets: v.optional(
+      field(
+        v.pipe(v.array(subnetSchema("A subnet of the client's tasks.")), v.minLength(1)),
+        'a list of at least one { id, availabilityZone }, each in another zone',
+        "Where the client's tasks run, if not in the subnets of `network`.",
+      ),
+    ),
+    clientSecurityGroupIds: field(
+      v.pipe(v.array(securityGroupId), v.minLength(1)),
+      'a list of at least one security group id',
+      'The security groups of the tasks or hosts that mount the volume. Nobody else can reach it.',
+    ),
+    roleArns: field(
+      v.pipe(
+        v.array(
+          pattern(
+            /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+            'the ARN of a role, without a wildcard',
+            'A role.',
+          ),
+        ),
+        v.minLength(1),
+      ),
+      'a list of at least one role ARN',
+      'The task roles, or instance roles of hosts, that may mount the volume. Others cannot, whatever their own policies allow.',
+    ),
+    throughput: v.optional(
+      field(
+        v.picklist(['elastic', 'bursting']),
+        '"elastic" or "bursting"',
+        'Elastic pays for each gigabyte moved. Bursting is free, and grows with what lies in the standard class only.',
+      ),
+      'elastic',
+    ),
+    infrequentAccessAfterDays: v.optional(
+      field(
+        v.picklist(STORAGE_DAYS),
+        `one of the days that EFS knows, or 0 for never: ${STORAGE_DAYS.join(', ')}`,
+        'Days without access after which a file moves to infrequent access. Media garbage collection deletes what was unused for 30.',
+      ),
+      14,
+    ),
+    archiveAfterDays: v.optional(
+      field(
+        v.picklist(STORAGE_DAYS),
+        `one of the days that EFS knows, or 0 for never: ${STORAGE_DAYS.join(', ')}`,
+        'Likewise to archive: only with elastic throughput, which the file system can then not leave.',
+      ),
+      0,
+    ),
+    automaticBackups: v.optional(
+      field(
+        v.boolean(),
+        'true or false',
+        'Whether AWS Backup takes a daily backup, kept for 35 days. `false` only where a backup plan of yours names the file system.',
+      ),
+      true,
+    ),
+    replicationRegion: v.optional(
+      pattern(
+        /^[a-z]{2}(-[a-z]+)+-\d$/,
+        "the name of another AWS region than the deployment's",
+        'A region for a copy, minutes behind and read-only.',
+      ),
+    ),
+  }),
+  'an object with "clientSecurityGroupIds" and "roleArns"',
+  'A volume to create, in a stack of its own, `upkeep-NAME-media`: encrypted as `encryption` says, kept when the stack is deleted.',
+);
+
+const existingVolumeSchema = field(
+  v.strictObject({
+    fileSystemId: pattern(
+      /^fs-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      'a file system id such as fs-0123456789abcdef0',
+      'The file system.',
+    ),
+    securityGroupId,
+    accessPointId: v.optional(
+      pattern(
+        /^fsap-[0-9a-f]{17}$/,
+        'an access point id such as fsap-0123456789abcdef0',
+        'An access point that exists, in place of one of the stack.',
+      ),
+    ),
+    throughput: v.optional(
+      field(
+        v.picklist(['elastic', 'bursting', 'provisioned']),
+        '"elastic", "bursting" or "provisioned"',
+        "What it has. Bursting, as on Meta's AWS template, has credits that can run out, and an alarm on them.",
+      ),
+      'bursting',
+    ),
+  }),
+  'an object with "fileSystemId" and "securityGroupId"',
+  'A file system that exists. It gets an access point and alarms; its encryption, backups and policy stay what they are.',
+);
+
+const mediaVolumeSchema = field(
+  v.pipe(
+    v.strictObject({
+      create: v.optional(createdVolumeSchema),
+      existing: v.optional(existingVolumeSchema),
+      directory: v.optional(
+        pattern(
+          /^(\/[\w.-]+){1,4}$/,
+          'an absolute path of one to four levels',
+          "The directory of the file system that holds the media. On Meta's AWS template it is the default.",
+        ),
+        '/media',
+      ),
+      owner: v.optional(
+        field(
+          v.strictObject({
+            uid: wholeNumber(0, 4_294_967_295, 'The user.'),
+            gid: wholeNumber(0, 4_294_967_295, 'The group.'),
+          }),
+          'an object with "uid" and "gid"',
+          'The user that all clients of the volume act as. Files of other users that these keep to themselves can then not be read. Without it files keep their owners.',
+        ),
+      ),
+      maximumSizeGibibytes: v.optional(
+        wholeNumber(1, 1_000_000, 'The size above which an alarm rings. Without it none does.'),
+      ),
+      maximumBackupAgeHours: v.optional(
+        wholeNumber(
+          25,
+          720,
+          'The age of the last backup above which an alarm rings. AWS Backup takes one a day.',
+        ),
+        48,
+      ),
+    }),
+    v.check(({ create, existing }) => (create === undefined) !== (existing === undefined)),
+  ),
+  'an object with either "create" or "existing"',
+  'The volume that the client shares for media: see docs/media-volume.md.',
+);
+
 const deploymentSchema = v.strictObject({
   name: pattern(
     DEPLOYMENT_NAME,
@@ -271,12 +462,14 @@ const deploymentSchema = v.strictObject({
           ),
           [],
         ),
+        relay: v.optional(relaySchema),
       }),
-      'an object with "senders"',
+      'an object with "senders" or "relay"',
       "The client's callbacks, which your webhook puts on the stack's bus.",
     ),
     {},
   ),
+  mediaVolume: v.optional(mediaVolumeSchema),
   encryption: v.optional(
     field(
       v.picklist(['aws', 'customer-managed']),

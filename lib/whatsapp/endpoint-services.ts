@@ -6,4 +6,6 @@ export const ENDPOINT_SERVICES = {
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   // CloudWatch's (`monitoring`) for the rows of the last week.
   'database-size': ['events', 'lambda', 'monitoring', 'secretsmanager'],
+  // Only where it stands in the VPC.
+  'callback-relay': ['events'],
 } as const satisfies Record<string, readonly EndpointService[]>;

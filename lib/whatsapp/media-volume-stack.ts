@@ -2,7 +2,13 @@ import { CfnOutput, RemovalPolicy, Stack, type StackProps, Validations } from 'a
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
-import { MediaVolume, type MediaVolumeBase, type MediaVolumeProps } from '../media-volume.ts';
+import {
+  type LifecycleDays,
+  MediaVolume,
+  type MediaVolumeBase,
+  type MediaVolumeProps,
+} from '../media-volume.ts';
+import type { Deployment } from './configuration-checks.ts';
 
 /** The network of a volume's tasks, named and not looked up. */
 export interface MediaVolumeNetwork {
@@ -26,6 +32,30 @@ export interface MediaVolumeStackProps
  * protection is taken off, and what it holds outlives it.
  */
 export class MediaVolumeStack extends Stack {
+  /** The stack of the volume that a checked configuration wants created, if it does. */
+  static ofDeployment(scope: Construct, id: string, deployment: Deployment): MediaVolumeStack | undefined {
+    const { name, account, region, network, encryption, mediaVolume } = deployment;
+    if (!mediaVolume?.create) return undefined;
+    const { create, directory, owner } = mediaVolume;
+    return new MediaVolumeStack(scope, id, {
+      env: { account, region },
+      deployment: name,
+      network: {
+        vpcId: network.vpcId,
+        subnets: create.subnets ?? network.subnets,
+        clientSecurityGroupIds: create.clientSecurityGroupIds,
+      },
+      encryption,
+      roleArns: create.roleArns,
+      access: { directory, ...(owner && { owner }) },
+      throughput: create.throughput,
+      infrequentAccessAfter: orNever(create.infrequentAccessAfterDays),
+      archiveAfter: orNever(create.archiveAfterDays),
+      automaticBackups: create.automaticBackups,
+      ...(create.replicationRegion && { replication: { region: create.replicationRegion } }),
+    });
+  }
+
   readonly volume: MediaVolume;
 
   constructor(scope: Construct, id: string, props: MediaVolumeStackProps) {
@@ -80,6 +110,10 @@ export function printLines(stack: Stack, volume: MediaVolumeBase): void {
   };
   for (const [name, [value, description]] of Object.entries(outputs))
     new CfnOutput(stack, `MediaVolume${name}`, { value, description });
+}
+
+function orNever(days: 0 | LifecycleDays): LifecycleDays | 'never' {
+  return days === 0 ? 'never' : days;
 }
 
 /** Those of the CDK among the properties. */

@@ -1,28 +1,36 @@
-import { CfnOutput, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Size, Stack, type StackProps, Validations } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { CallbackRelay } from '../callback-relay.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
+import { MediaVolume, type MediaVolumeBase } from '../media-volume.ts';
+import { MediaVolumeAlarms } from '../media-volume-alarms.ts';
 import { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
 import type { Deployment } from './configuration-checks.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
+import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
 
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
   /** A checked one: see `loadConfiguration`. */
   readonly deployment: Deployment;
+  /** The media volume, where one is created: see {@link MediaVolumeStack.ofDeployment}. @default as configured */
+  readonly mediaVolume?: MediaVolumeBase | undefined;
 }
 
 /** The upkeep of one WhatsApp deployment, in its account and region. Nothing in it touches another deployment. */
 export class UpkeepStack extends Stack {
   readonly upkeep: Upkeep;
   readonly callbacks: CallbacksBus;
+  readonly relay: CallbackRelay | undefined;
   readonly messageGc: MessageGc | undefined;
+  readonly mediaVolume: MediaVolumeBase | undefined;
 
-  constructor(scope: Construct, id: string, { deployment, ...props }: UpkeepStackProps) {
+  constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {
     super(scope, id, {
       description: `Upkeep of the WhatsApp Business API client ${deployment.name}`,
       ...props,
@@ -52,10 +60,17 @@ export class UpkeepStack extends Stack {
 
     const network = networkOf(this, deployment);
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
+    const { relay } = deployment.callbacks;
+    if (relay) this.relay = this.createRelay(relay, deployment, network);
+    this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
+    if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
-        services: [...(messageGc ? ENDPOINT_SERVICES['message-gc'] : [])],
+        services: [
+          ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
+          ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
+        ],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
           SecurityGroup.fromSecurityGroupId(this, securityGroupId, securityGroupId, { mutable: false }),
         ),
@@ -73,6 +88,57 @@ export class UpkeepStack extends Stack {
     new CfnOutput(this, 'StartRunFunctionName', {
       value: this.upkeep.startRun.function.function.functionName,
       description: 'Starts a run by hand: payload {"job":"message-gc","deployment":"…"}',
+    });
+  }
+
+  private createRelay(
+    settings: NonNullable<Deployment['callbacks']['relay']>,
+    { name, relayCertificateAuthority }: Deployment,
+    network: FunctionNetwork,
+  ): CallbackRelay {
+    const { topic, encryptionKey, logRetention } = this.upkeep;
+    const relay = new CallbackRelay(this, 'CallbackRelay', {
+      deployment: name,
+      bus: this.callbacks.bus,
+      topic,
+      webhookUrl: settings.webhookUrl,
+      secretPathHashes: settings.secretPathHashes,
+      webhookTimeout: Duration.seconds(settings.webhookTimeoutSeconds),
+      encryptionKey,
+      logRetention,
+      ...(relayCertificateAuthority && { certificateAuthority: relayCertificateAuthority }),
+      ...(settings.maximumConcurrency && { maximumConcurrency: settings.maximumConcurrency }),
+      ...(settings.inVpc && { network }),
+    });
+    new CfnOutput(this, 'CallbackRelayUrl', {
+      value: relay.functionUrl.url,
+      description: "The client's callback URL, when the secret path is put at its end",
+    });
+    return relay;
+  }
+
+  private attachMediaVolume({ name, mediaVolume }: Deployment): MediaVolumeBase | undefined {
+    if (!mediaVolume?.existing) return undefined;
+    const { existing, directory, owner } = mediaVolume;
+    const volume = MediaVolume.fromFileSystem(this, 'MediaVolume', {
+      deployment: name,
+      fileSystemId: existing.fileSystemId,
+      securityGroupId: existing.securityGroupId,
+      ...(existing.accessPointId && { accessPointId: existing.accessPointId }),
+      access: { directory, ...(owner && { owner }) },
+    });
+    printLines(this, volume);
+    return volume;
+  }
+
+  private watchMediaVolume(volume: MediaVolumeBase, { mediaVolume }: Deployment): void {
+    const { create, existing, maximumSizeGibibytes, maximumBackupAgeHours } = mediaVolume ?? {};
+    new MediaVolumeAlarms(this, 'MediaVolumeAlarms', {
+      volume,
+      topic: this.upkeep.topic,
+      bursting: (create ?? existing)?.throughput === 'bursting',
+      ...(maximumSizeGibibytes && { maximumSize: Size.gibibytes(maximumSizeGibibytes) }),
+      ...(maximumBackupAgeHours && { maximumBackupAge: Duration.hours(maximumBackupAgeHours) }),
     });
   }
 
