@@ -92,15 +92,22 @@ export class Attendance {
    * case if ExecuteCommand once gave no answer: that start may still be on its way, and must find them.
    */
   async leave(how: 'forget' | 'leave'): Promise<void> {
-    if (how === 'forget') await this.ask(this.#startsOnTheirWay ? 'clear' : 'forget');
-    else if (this.#session !== undefined) await this.#askOver(this.#session, 'leave');
-    await this.#session?.finish();
-    this.#session = undefined;
+    const left = this.#leave(how).then(() => true);
+    if (await withTimeout(left, LONGEST_LEAVE)) return;
+    this.#interrupted = true;
+    await this.close();
   }
 
   /** Ends what may still be open. To be called however the attendance went. */
   async close(): Promise<void> {
     await this.#session?.abandon();
+    this.#session = undefined;
+  }
+
+  async #leave(how: 'forget' | 'leave'): Promise<void> {
+    if (how === 'forget') await this.ask(this.#startsOnTheirWay ? 'clear' : 'forget');
+    else if (this.#session !== undefined) await this.#askOver(this.#session, 'leave');
+    await this.#session?.finish();
     this.#session = undefined;
   }
 
@@ -115,6 +122,7 @@ export class Attendance {
         reason = session.reason;
         continue;
       }
+      if (this.#interrupted) break;
       const answer = await this.#askOver(session, question);
       if ('run' in answer) {
         this.#started ||= answer.run !== 'absent';
@@ -126,6 +134,7 @@ export class Attendance {
       const gone = await this.#whyGone();
       if (gone !== undefined) return { run: 'gone', reason: gone };
     }
+    if (this.#interrupted) await this.close();
     return {
       run: 'lost',
       reason: `no session in container ${target.container} of task ${target.task} answers: ${reason}`,
@@ -230,5 +239,7 @@ function describe(broken: Broken): string {
 
 /** Milliseconds. */
 const LONGEST_PAUSE = 10_000;
+/** Milliseconds: the run's end is known by then, and is not to wait for its files' removal. */
+const LONGEST_LEAVE = 15_000;
 /** Milliseconds that a question that is to be broken off still gets. */
 const PATIENCE = 3_000;

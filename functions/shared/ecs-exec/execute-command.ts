@@ -183,7 +183,7 @@ class Run<Content extends Any> {
     this.#feeder = feederFor(options);
     const status = wrap(wrapped);
     this.attendance = new Attendance({
-      clients: options.clients ?? ecsExecClients(),
+      clients: options.clients ?? defaultClients(),
       target: { cluster, task, container },
       start: command === undefined ? status : wrap({ ...wrapped, command }),
       status,
@@ -337,6 +337,13 @@ async function follow(
   } finally {
     interruption.dispose();
   }
+}
+
+let clients: Clients | undefined;
+
+function defaultClients(): Clients {
+  clients ??= ecsExecClients();
+  return clients;
 }
 
 interface Interruption {

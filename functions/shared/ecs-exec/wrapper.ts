@@ -155,11 +155,12 @@ function commandWords(command: Command): string[] {
 function startScript(shell: string[]): string {
   return `u=$(umask)
 umask 077
-set -m 2>/dev/null
+j=
+( set -m ) 2>/dev/null && j=1 && set -m 2>/dev/null
 if [ "$e" ] && ! k; then
 ( exec ${shell.map(quote).join(' ')} -c ${quote(CHILD)} ecs-exec "$i" "$F" "$u" "$@" ) </dev/null >/dev/null 2>&1 &
 fi
-set +m
+[ "$j" ] && set +m
 umask "$u"
 `;
 }
