@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ReadStream } from 'node:tty';
+import { spawn as spawnByLibrary } from '@lydell/node-pty';
 
 /** A process whose input, output and controlling terminal are one new pseudo-terminal. */
 export interface Terminal {
@@ -27,20 +28,25 @@ export interface TerminalOptions {
   environment: Record<string, string>;
   workingFolder: string;
   onOutput: (bytes: Buffer) => void;
+  /**
+   * Who makes the terminal the command's own: util-linux's `setsid`, or node-pty, which works everywhere, has a size
+   * from the start, and closes the terminal soon after the first process has exited.
+   *
+   * @default `setsid` on Linux
+   */
+  by?: 'setsid' | 'node-pty';
 }
 
 /**
  * Starts a command as Session Manager's agent does: no shell, a session of its own under a new terminal of size
- * 0 × 0, reading paused. Unlike node-pty's own `spawn` it reads until the last process has closed the terminal, not
- * until the first has exited.
+ * 0 × 0, reading paused; it is read until the last process has closed the terminal.
  */
-export function startInTerminal({
-  entrance,
-  argv,
-  environment,
-  workingFolder,
-  onOutput,
-}: TerminalOptions): Terminal {
+export function startInTerminal(options: TerminalOptions): Terminal {
+  const by = options.by ?? (process.platform === 'linux' ? 'setsid' : 'node-pty');
+  return by === 'setsid' ? startBySetsid(options) : startByLibrary(options);
+}
+
+function startBySetsid({ entrance, argv, environment, workingFolder, onOutput }: TerminalOptions): Terminal {
   const { master, slave, pty } = native.open(0, 0);
   // The library's own end does not block, and a program's standard input has to.
   const end = openSync(pty, constants.O_RDWR | constants.O_NOCTTY);
@@ -51,8 +57,9 @@ export function startInTerminal({
   let child: ChildProcess;
   try {
     // `env` keeps this machine's environment out, and leads on by the search path of the container's own.
-    const variables = { TERM: 'xterm-256color', LANG: 'C.UTF-8', ...environment };
-    const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+    const settings = Object.entries({ ...AGENTS_ENVIRONMENT, ...environment }).map(
+      ([name, value]) => `${name}=${value}`,
+    );
     const [program = '', ...rest] = [...entrance, 'setsid', '--ctty', 'env', '-i', ...settings, ...argv];
     child = spawn(program, rest, { cwd: workingFolder, stdio: withoutTerminals([end, end, end]) });
   } catch (error) {
@@ -90,6 +97,44 @@ export function startInTerminal({
     hangUp: () => stream.destroy(),
   };
 }
+
+function startByLibrary({ entrance, argv, environment, workingFolder, onOutput }: TerminalOptions): Terminal {
+  const [program = '', ...rest] = [...entrance, ...argv];
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const pty = spawnByLibrary(program, rest, {
+    cwd: workingFolder,
+    env: { ...AGENTS_ENVIRONMENT, ...environment },
+    encoding: null,
+  });
+  let open = true;
+  // The types say text, but without an encoding it is bytes.
+  pty.onData((data: string | Buffer) => onOutput(Buffer.from(data)));
+  pty.onExit(() => {
+    open = false;
+    resolve();
+  });
+  pty.pause();
+  return {
+    pid: pty.pid,
+    closed,
+    write: (input) => {
+      if (open) pty.write(Buffer.from(input).toString());
+    },
+    resize: (columns, rows) => {
+      if (open && columns > 0 && rows > 0) pty.resize(columns, rows);
+    },
+    pause: () => pty.pause(),
+    resume: () => pty.resume(),
+    killChild: () => kill(pty.pid),
+    hangUp: () => {
+      pty.resume();
+      if (open) pty.kill('SIGHUP');
+    },
+  };
+}
+
+/** What the agent sets, where the container does not. */
+const AGENTS_ENVIRONMENT = { TERM: 'xterm-256color', LANG: 'C.UTF-8' };
 
 /** Our sides of the terminals that are open. The library makes them so that every child process inherits them. */
 const masters = new Set<number>();

@@ -202,6 +202,19 @@ describe('the gateway', () => {
     }),
   );
 
+  it('ends a session in which nothing happens, and its command', async () => {
+    const idle = await SessionManager.start({ timing: { readingDelay: 0 }, idleTimeout: 100 });
+    try {
+      const access = idle.openSession({ container, command: `sh -c 'echo hi; read a'` });
+      const plugin = await Plugin.connect(access, JSON.stringify({ TokenValue: 'TOKEN' }));
+      await plugin.output('hi');
+      assert.equal(await plugin.closed, '');
+      assert.equal(idle.resumeSession(access.sessionId), undefined);
+    } finally {
+      await idle.close();
+    }
+  });
+
   it(
     'starts the command although nobody connects, and ignores the flag that would end other sessions',
     withGateway(async () => {

@@ -103,7 +103,8 @@ const LONGEST_ARGUMENT = 131_071;
 
 /**
  * `k` looks for the run's lock and sets `p`, the path that its files begin with; a file that another user planted
- * does not count. `a PID START` is true if that process is alive, and not a zombie.
+ * does not count. `a PID START` is true if that process is alive, and not a zombie; without `/proc` there is no
+ * start time, and only the process id counts.
  */
 const COMMON = `k() {
 eval "set -- $F"
@@ -115,6 +116,7 @@ p=
 return 1
 }
 a() {
+[ "$2" != - ] || { kill -0 "$1"; return; }
 read -r r <"/proc/$1/stat" || return 1
 r=\${r##*) }
 set -- "$2" $r
@@ -173,10 +175,11 @@ umask "$u"
 const CHILD = `i=$1 F=$2 u=$3
 shift 3
 m() {
-read -r q r </proc/self/stat
+m="$$ -"
+read -r r </proc/$$/stat || return
 r=\${r##*) }
 set -- $r
-m="$q \${20}"
+m="$$ \${20}"
 }
 l() {
 eval "set -- $F"
