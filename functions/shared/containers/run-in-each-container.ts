@@ -1,4 +1,5 @@
 import { type DurableContext, NestingType } from '@aws/durable-execution-sdk-js';
+import PQueue from 'p-queue';
 import { type FoundContainer, taskIdOf } from './discover-containers.ts';
 import type { Ended, Order, Reach } from './reach.ts';
 
@@ -47,6 +48,8 @@ export interface Pauses {
 const PATIENCE_SECONDS = 60;
 /** What is left of the invocation when no look is begun any more: the longest look, and time to kill and to save. */
 const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
+/** What a few minutes do not remove is left: it ends with its container. */
+const LONGEST_REMOVING_SECONDS = 300;
 /** `notNow` is longer than a look, so that the invocation can end meanwhile. */
 export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
 
@@ -60,31 +63,69 @@ export async function runInEachContainer<Read>(
   options: EachContainerOptions<Read>,
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
-  const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
-  const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
-  if (again.length === 0) return first;
-  const now = await context.step('time before the second try', async () => Date.now());
-  if (now >= options.windowEnd) return first;
+  const ran = await runTwice(containers, options, context);
+  await context.step('remove the kept statuses', () =>
+    forgetAll(ran.tries, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
+  );
+  return ran.last;
+}
 
+async function runTwice<Read>(
+  containers: FoundContainer[],
+  options: EachContainerOptions<Read>,
+  context: DurableContext,
+): Promise<{ last: Ran<Read>[]; tries: { ran: Ran<Read>; order: Order }[] }> {
+  const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
+  const firstTries = first.map((ran) => ({ ran, order: options.orderOf(ran.container) }));
+  const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
+  if (again.length === 0) return { last: first, tries: firstTries };
+  const now = await context.step('time before the second try', async () => Date.now());
+  if (now >= options.windowEnd) return { last: first, tries: firstTries };
+
+  const of = (ran: Ran<Read>[], { runtimeId }: FoundContainer) =>
+    ran.find(({ container }) => container.runtimeId === runtimeId);
+  // A command of which nothing is known may still go on, or have ended well: its own id finds it again.
+  const orderOf = (container: FoundContainer) => {
+    const outcome = of(first, container)?.ended.outcome;
+    const order = options.orderOf(container);
+    return outcome === 'lost' || outcome === 'not-started' ? order : { ...order, id: `${order.id}-2` };
+  };
   const second = await runOnce(
     'second try',
     again.map(({ container }) => container),
-    {
-      ...options,
-      attempt: 2,
-      // A command of which nothing is known may still go on, or have ended well: its own id finds it again.
-      orderOf: (container) => {
-        const before = first.find((ran) => ran.container.runtimeId === container.runtimeId)?.ended.outcome;
-        const unknown = before === 'lost' || before === 'not-started';
-        const order = options.orderOf(container);
-        return unknown ? order : { ...order, id: `${order.id}-2` };
-      },
-    },
+    { ...options, attempt: 2, orderOf },
     context,
   );
-  return first.map(
-    (ran) => second.find(({ container }) => container.runtimeId === ran.container.runtimeId) ?? ran,
+  return {
+    last: first.map((ran) => of(second, ran.container) ?? ran),
+    tries: [...firstTries, ...second.map((ran) => ({ ran, order: orderOf(ran.container) }))],
+  };
+}
+
+/** Only once their results are recorded: until then each may be asked for again, and must not start anew. */
+async function forgetAll<Read>(
+  tries: { ran: Ran<Read>; order: Order }[],
+  { reach, concurrency }: EachContainerOptions<Read>,
+  /** Until Lambda ends this invocation. */
+  secondsLeft: number,
+): Promise<void> {
+  const queue = new PQueue({ concurrency });
+  const kept = tries.filter(({ ran }) => 'read' in ran.ended);
+  // What cannot be removed is left to end with the container.
+  const removing = queue.addAll(
+    kept.map(
+      ({ ran, order }) =>
+        () =>
+          reach.forget(ran.container, order).catch(() => {}),
+    ),
   );
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.min(LONGEST_REMOVING_SECONDS, secondsLeft / 2) * 1000);
+  });
+  await Promise.race([removing, limit]);
+  clearTimeout(timer);
+  queue.clear();
 }
 
 /** How many containers of each role are worked in at once: a share of the whole, and less than all of them. */
@@ -160,8 +201,6 @@ const NONE_STOPS_THE_OTHERS = { toleratedFailurePercentage: 100 };
 type Watch<Read> =
   | { stage: 'waiting'; detail: string }
   | { stage: 'running'; begunAt: number; lookedAt: number; handle: string }
-  /** Its status is noted here, and can be removed where it is kept. */
-  | { stage: 'ended'; ended: EndedAndRead<Read>; seconds: number }
   | { stage: 'done'; ended: EndedAndRead<Read>; seconds: number };
 
 async function runInOne<Read>(
@@ -217,11 +256,6 @@ async function look<Read>(
 ): Promise<Watch<Read>> {
   const { reach, windowEnd, readOutput } = options;
   if (before.stage === 'done') return before;
-  if (before.stage === 'ended') {
-    // What cannot be removed is left to end with the container: its status is known.
-    await reach.forget(container, order).catch(() => {});
-    return { ...before, stage: 'done' };
-  }
   const now = Date.now();
   if (before.stage === 'waiting') {
     const because = before.detail && `, and until then: ${before.detail}`;
@@ -247,13 +281,13 @@ async function look<Read>(
       return { stage: 'running', begunAt, lookedAt, handle: seen.handle };
     case 'exited':
       return {
-        stage: 'ended',
+        stage: 'done',
         ended: { outcome: 'exited', exitCode: seen.exitCode, read: readOutput(seen.output, container) },
         seconds,
       };
     case 'timed-out':
       return {
-        stage: 'ended',
+        stage: 'done',
         ended: { outcome: 'timed-out', read: readOutput(seen.output, container) },
         seconds,
       };

@@ -123,10 +123,13 @@ describe('runInEachContainer', () => {
     assert.ok(operations < 50, `${operations} operations`);
   });
 
-  test('notes a status before it has it removed', async () => {
+  test('has the kept statuses removed only when all are noted', async () => {
     const reach = new Containers(() => DONE);
-    await run(found({ webapp: 1 }), reach);
-    assert.deepEqual(reach.calls, ['start webapp 0 run', 'forget webapp 0 run']);
+    await run(found({ webapp: 2 }), reach);
+    assert.deepEqual(
+      reach.calls.map((call) => call.split(' ')[0]),
+      ['start', 'start', 'forget', 'forget'],
+    );
   });
 
   test('looks again at a command that takes long, and does not start it anew', async () => {
@@ -174,6 +177,13 @@ describe('runInEachContainer', () => {
         .sort(),
       ['start webapp 1 run-2', 'start webapp 2 run', 'start webapp 3 run'],
     );
+    assert.deepEqual(reach.calls.filter((call) => call.startsWith('forget')).sort(), [
+      'forget webapp 0 run',
+      'forget webapp 1 run',
+      'forget webapp 1 run-2',
+      'forget webapp 2 run',
+      'forget webapp 3 run',
+    ]);
   });
 
   test('begins nothing when the window has ended', async () => {
