@@ -5,11 +5,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { App } from 'aws-cdk-lib';
 import { nightlyCommand } from '../../examples/nightly-command.ts';
-import { startAws } from '../../rehearsal/aws/server.ts';
+import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
 import { simulatedClock } from '../../rehearsal/clock.ts';
 import { Container } from '../../rehearsal/containers/container.ts';
 
-test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', async () => {
+/** Plays the example's night, in containers whose program does what the script says. */
+async function play(
+  script: string,
+  check: (aws: Aws, containers: Container[]) => void,
+  prepare = (_: Aws) => {},
+) {
   const folder = mkdtempSync(join(tmpdir(), 'nightly-command-'));
   const start = Date.parse('2027-01-10T23:00:00Z');
   const clock = simulatedClock(start, folder);
@@ -31,28 +36,14 @@ test('the example runs its command in each container of a web service, with its 
         });
         containers.push(container);
         const program = container.path('/srv/prune-sessions');
-        const script = '#!/bin/sh\nprintf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]\n';
-        writeFileSync(program, script);
+        writeFileSync(program, `#!/bin/sh\n${script}\n`);
         chmodSync(program, 0o755);
         aws.ecs.addTask({ account, region, cluster: 'shop', service, containers: [container] });
       }
+      prepare(aws);
       await clock.runUntil(start + 4 * 60 * 60 * 1000);
-
-      const [report] = aws.reports;
-      assert.equal(report?.outcome, 'partial');
-      const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
-      assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
-      assert.match(
-        report.problems[0]?.where ?? '',
-        /^shop, service checkout, task [0-9a-f]{32}, container app$/,
-      );
-      assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It said nothing.');
-      for (const container of containers)
-        assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
+      check(aws, containers);
       assert.deepEqual(aws.denials, []);
-      assert.ok(
-        aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'),
-      );
     } finally {
       await aws.close();
     }
@@ -61,4 +52,43 @@ test('the example runs its command in each container of a web service, with its 
     clock.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', () =>
+  play('printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]', (aws, containers) => {
+    const [report] = aws.reports;
+    assert.equal(report?.outcome, 'partial');
+    const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
+    assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
+    assert.match(
+      report.problems[0]?.where ?? '',
+      /^shop, service checkout, task [0-9a-f]{32}, container app$/,
+    );
+    assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It said nothing.');
+    for (const container of containers)
+      assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
+    assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'));
+  }));
+
+test('a function that dies in the middle of its run starts no command a second time, and learns how each ended', () => {
+  let killed = 0;
+  return play(
+    'echo started >>/srv/starts; sleep 3',
+    (aws, containers) => {
+      assert.ok(killed > 0, 'the function was not killed');
+      assert.equal(aws.reports[0]?.outcome, 'succeeded', JSON.stringify(aws.reports));
+      for (const container of containers)
+        assert.equal(readFileSync(container.path('/srv/starts'), 'utf8'), 'started\n');
+    },
+    (aws) => {
+      const stop = aws.onCall(({ operation }) => {
+        if (operation !== 'ExecuteCommand') return undefined;
+        stop();
+        setTimeout(() => {
+          killed = aws.killFunction('shop-prune-sessions');
+        }, 1500);
+        return undefined;
+      });
+    },
+  );
 });
