@@ -197,6 +197,7 @@ export class DatabaseSize extends Construct {
       meaning: `The table messages of ${where} has more than 2 million rows, which the client's makers call large.`,
       whatToDo: [
         report,
+        `For an exact number start it by hand, with the payload {"job":"database-size","deployment":"${deployment}","options":{"exactCount":{"timeLimitSeconds":60}}}.`,
         'Have message-gc run daily, and run it before and during an upgrade of the client.',
         gc,
       ],

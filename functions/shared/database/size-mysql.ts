@@ -52,7 +52,9 @@ export interface InnodbDialect {
  * How wrong InnoDB's number of rows may be. MySQL's manual says "as much as 40% to 50%" (INFORMATION_SCHEMA TABLES),
  * which is a factor of two. The number is a sample's, to which later inserts and deletes are added, so that the
  * sample's error weighs the more after many deletes, until some seconds later the server samples anew: just after
- * deleting nine in ten, a factor of 1.6 to 2.1 was measured.
+ * deleting nine in ten, a factor of 1.6 to 2.1 was measured. A server that is restarted, or a table that is altered,
+ * some seconds after a bulk load falls back to the sample before it, until a tenth of the rows changes: no bound holds
+ * then, and nothing shows it to a user of so few rights.
  */
 const INNODB_FACTOR = 3;
 

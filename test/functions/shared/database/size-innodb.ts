@@ -76,9 +76,31 @@ export function testInnodbSizes(engine: InnodbServer): void {
       assert.ok(bytes.kind === 'known' && bytes.from === 'statistics' && bytes.table > ROWS);
     });
 
+    await t.test('without waiting behind a change of the table that waits itself', async () => {
+      const holder = await server.connect();
+      await holder.query('LOCK TABLES messages READ');
+      const changer = await server.connect();
+      const changed = changer.query("ALTER TABLE messages COMMENT = 'changed'");
+      const waits =
+        "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock'";
+      while ((await server.run(waits)).length === 0) await delay(20);
+      assertWithin((await sizeWithoutReading(server)).rows, ROWS / 10);
+      await holder.end();
+      await changed;
+      await changer.end();
+    });
+
     await t.test('as unknown, where its statistics are not kept up to date', async () => {
       await server.run('ALTER TABLE messages STATS_AUTO_RECALC = 0');
       assertUnknown((await sizeWithoutReading(server)).rows, /STATS_AUTO_RECALC is off/);
+    });
+
+    await t.test('within its error or as unknown, just after all rows were deleted', async () => {
+      await server.run('ALTER TABLE messages STATS_AUTO_RECALC = 1');
+      await server.run('DELETE FROM messages');
+      const { rows } = await sizeWithoutReading(server);
+      if (rows.kind === 'unknown') assert.match(rows.reason, /nearly all rows were deleted just now/);
+      else assertWithin(rows, 0);
     });
 
     await t.test('of an empty table with an index', async () => {
