@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -12,16 +21,31 @@ import {
   lowestFreePercent,
   readMeasurements,
 } from '../../../functions/log-cleanup/measurements.ts';
+import { findBusybox, NO_BUSYBOX } from '../shared/ecs-exec/busybox.ts';
 
 const MEGABYTE = 1024 * 1024;
 const rotation = { maximumBytes: MEGABYTE, keptFiles: 3 };
 
-const shells = [['dash'], ['bash', '--posix'], ['busybox', 'ash']].filter(
-  ([program = '', ...rest]) => spawnSync(program, [...rest, '-c', ':']).status === 0,
-);
+const tools = mkdtempSync(join(tmpdir(), 'busybox-'));
+const busybox = findBusybox();
+if (busybox)
+  for (const applet of ['ash', 'sh', 'ls', 'df', 'rm', 'test']) symlinkSync(busybox, join(tools, applet));
+after(() => rmSync(tools, { recursive: true }));
 
-for (const [program = '', ...options] of shells)
-  describe(`the clean-up script in ${program} ${options.join(' ')}`, () => {
+const SHELLS = [
+  { name: 'dash', argv: ['dash'], path: process.env.PATH },
+  { name: 'bash', argv: ['bash', '--posix'], path: process.env.PATH },
+  { name: "busybox's ash, with no programs but busybox's", argv: [join(tools, 'ash')], path: tools },
+];
+
+for (const {
+  name,
+  argv: [program = '', ...options],
+  path: PATH,
+} of SHELLS)
+  describe(`the clean-up script in ${name}`, {
+    skip: name.startsWith('busybox') && !busybox ? NO_BUSYBOX : false,
+  }, () => {
     let folder: string;
     let logs: string;
     const marker = randomBytes(16).toString('hex');
@@ -31,7 +55,7 @@ for (const [program = '', ...options] of shells)
       writeFileSync(script, `#!/bin/sh\n${cleanup}\n`);
       chmodSync(script, 0o755);
       const ran = spawnSync(program, [...options, '-c', cleanupScript(script, folders)], {
-        env: { PATH: process.env.PATH, UPKEEP_MARKER: marker },
+        env: { PATH, UPKEEP_MARKER: marker },
         stdio: ['ignore', 'pipe', 'pipe'],
         encoding: 'utf8',
       });
@@ -96,7 +120,7 @@ for (const [program = '', ...options] of shells)
         rotation,
       });
       const { status, stdout } = spawnSync(program, [...options, '-c', script], {
-        env: { PATH: process.env.PATH, UPKEEP_MARKER: marker },
+        env: { PATH, UPKEEP_MARKER: marker },
         stdio: ['ignore', 'pipe', 'pipe'],
         encoding: 'utf8',
       });
