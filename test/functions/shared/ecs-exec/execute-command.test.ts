@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import * as errors from '../../../../functions/shared/ecs-exec/errors.ts';
 import {
@@ -73,6 +73,21 @@ describe('a command in a container', () => {
     assert.equal(result.output.omittedBytes, expected.length - 20);
   });
 
+  it('gives output to the sink while the command runs', async () => {
+    await using cloud = await Cloud.start();
+    const pieces: string[] = [];
+    const result = await executeCommand({
+      ...base(cloud),
+      command: { script: 'echo one; until [ -e /tmp/go ]; do sleep 0.02; done; echo two' },
+      sink: (piece) => {
+        pieces.push(piece);
+        writeFileSync(cloud.container.path('/tmp/go'), '');
+      },
+    });
+    assert.equal(result.outcome, 'exited');
+    assert.deepEqual(pieces, ['one\n', 'two\n']);
+  });
+
   it('gives text whole to a slow sink, and is not held up by one that never returns', async () => {
     await using cloud = await Cloud.start();
     const pieces: string[] = [];
@@ -82,8 +97,8 @@ describe('a command in a container', () => {
       command,
       keep: { head: 100, tail: 100 },
       sink: async (piece) => {
-        pieces.push(piece);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        // The first for longer than the agent waits for acknowledgements at the end.
+        await new Promise((resolve) => setTimeout(resolve, pieces.push(piece) === 1 ? 700 : 5));
       },
     });
     assert.equal(slow.outcome, 'exited');

@@ -310,6 +310,14 @@ describe("the wrapper's command line", () => {
     );
   });
 
+  it('has no parameter of SSM in it, and is short enough to be read', () => {
+    const line = wrap({ runId: 'r', command: ['echo', '{{ssm:x}}'], transport: 'bytes' });
+    assert.ok(!line.includes('{{'));
+    assert.ok(line.length < 5_000, `${line.length} bytes`);
+    assert.deepEqual(splitCommand(line).slice(0, 2), ['sh', '-c']);
+    assert.deepEqual(splitCommand(line).slice(3), ['ecs-exec', 'echo', '{{ssm:x}}']);
+  });
+
   it('carries any arguments through the agent, the shell and the terminal', {
     skip: SHELLS[1]?.skip,
   }, async () => {
