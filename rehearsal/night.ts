@@ -231,7 +231,7 @@ function compare(night: Night, deployments: string[], fault: Fault | undefined):
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */
-function goodNightMismatches(night: Night, { aws }: World, { unread }: Scale): string[] {
+function goodNightMismatches(night: Night, { aws, deployments }: World, { unread }: Scale): string[] {
   const mismatches: string[] = [];
   const expect = (what: string, came: number | undefined, wanted: number) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
@@ -251,7 +251,11 @@ function goodNightMismatches(night: Night, { aws }: World, { unread }: Scale): s
     expect('latam: messages too young', figuresOf('latam')?.messagesTooYoung, YOUNG);
     expect('latam: messages unknown to the client', figuresOf('latam')?.messagesDropped, UNKNOWN);
   }
-  if (night.rows.emea) expect('emea: calls', figuresOf('emea')?.calls, 3);
+  if (night.rows.emea) {
+    expect('emea: calls', figuresOf('emea')?.calls, 3);
+    // Of two nodes, for each call.
+    expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 6);
+  }
   return [...mismatches, ...unusedEndpoints(aws)];
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import sample from '../upkeep.config.ts';
 import { keepCertificate } from './certificates.ts';
+import { RELAYED_WEBHOOK } from './upkeep.config.ts';
 
 /**
  * Runs `cdk synth` on the rehearsal's configuration, as a user would on theirs.
@@ -10,6 +11,7 @@ import { keepCertificate } from './certificates.ts';
 export async function synthesize(cdkOut: string): Promise<void> {
   for (const { name, webApp } of sample.deployments)
     await keepCertificate(name, webApp.serverName ?? new URL(webApp.url).hostname);
+  await keepCertificate(RELAYED_WEBHOOK, RELAYED_WEBHOOK);
   const args = ['synth', '--quiet', '-c', 'config=rehearsal/upkeep.config.ts', '--output', cdkOut];
   try {
     await promisify(execFile)('cdk', args, { maxBuffer: 64 * 1024 * 1024 });

@@ -1,12 +1,33 @@
+import { createHash } from 'node:crypto';
 import { defineUpkeep } from '../lib/index.ts';
 import sample from '../upkeep.config.ts';
 import { certificateFile } from './certificates.ts';
 
-/** The sample's deployments as they are, but for the certificates: those that the stand-ins can show. */
+/** Whose webhook cannot put callbacks on the bus itself, so that a relay stands before it. */
+export const RELAYED = 'emea';
+/** Where the relay finds that webhook. */
+export const RELAYED_WEBHOOK = 'webhook.emea.internal';
+/** The secret path of the relay. */
+export const RELAY_PATH = 'f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b89';
+
+/**
+ * The sample's deployments as they are, but for the certificates, which are those that the stand-ins can show, and for
+ * one that has a relay.
+ */
 export default defineUpkeep({
   ...sample,
   deployments: sample.deployments.map((deployment) => ({
     ...deployment,
     webApp: { ...deployment.webApp, certificateAuthority: certificateFile(deployment.name) },
+    ...(deployment.name === RELAYED && {
+      callbacks: {
+        relay: {
+          webhookUrl: `https://${RELAYED_WEBHOOK}/whatsapp`,
+          certificateAuthority: certificateFile(RELAYED_WEBHOOK),
+          secretPathHashes: [createHash('sha256').update(RELAY_PATH).digest('hex')],
+          inVpc: true,
+        },
+      },
+    }),
   })),
 });

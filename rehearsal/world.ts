@@ -1,12 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import type { CallbackRelaySettings } from '../functions/callback-relay/contract.ts';
 import type { MessageGcSettings } from '../functions/message-gc/contract.ts';
+import { type FunctionUrl, serveFunctionUrl } from './aws/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
 import type { Resource } from './aws/template.ts';
 import { keepCertificate } from './certificates.ts';
 import { type Clock, realClock, simulatedClock } from './clock.ts';
 import type { Postgres } from './databases/postgres.ts';
+import { RELAY_PATH } from './upkeep.config.ts';
 import { type Filling, type MessageStore, openMessageStore } from './whatsapp/message-store.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
@@ -32,6 +36,8 @@ export interface PlayedDeployment {
   store: MessageStore;
   webApp: WebApp;
   webhook: Webhook;
+  /** The URL of the relay before the webhook, where there is one. */
+  relay: FunctionUrl | undefined;
 }
 
 /** The stand-ins of everything, at work together. */
@@ -55,8 +61,9 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
     deployments: {},
     secrets: [postgres.password],
     async close() {
-      for (const { webApp, webhook, store } of Object.values(world.deployments)) {
+      for (const { webApp, webhook, relay, store } of Object.values(world.deployments)) {
         await webApp.close();
+        await relay?.close();
         await webhook.close();
         await store.close();
       }
@@ -87,13 +94,21 @@ async function createDeployment(
   gc: Resource,
   script: ClientScript,
 ): Promise<PlayedDeployment> {
-  const settings = settingsOf(gc);
+  const settings = settingsOf<MessageGcSettings>(gc);
   const { hostname, port } = new URL(settings.webApp.url);
   const user = { username: 'upkeep', password: `Upkeep-${name}-${crypto.randomUUID()}` };
   secrets.push(user.password);
   aws.secrets.put(settings.webApp.secretArn, JSON.stringify(user));
 
-  const webhook = await startWebhook({ ...webhookOf(aws, name), endpoint: aws.endpoint });
+  const relayFunction = aws.deployed
+    .ofType('AWS::Lambda::Function')
+    .find((resource) => resource.name === `${name}-callback-relay`);
+  const { webhook, relay } = relayFunction
+    ? await startRelayed(aws, name, relayFunction, secrets)
+    : {
+        webhook: await startWebhook({ ...webhookOf(aws, name), endpoint: aws.endpoint }),
+        relay: undefined,
+      };
   // Each world has databases of its own on the shared server.
   const store = await openMessageStore(postgres, `${name}_${crypto.randomUUID().slice(0, 8)}_`);
   await store.fill(script.filling);
@@ -103,10 +118,49 @@ async function createDeployment(
     clock,
     certificate: await keepCertificate(name, settings.webApp.serverName ?? hostname),
     users: [user],
-    callbackUrl: webhook.url,
+    callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
-  return { name, settings, store, webApp, webhook };
+  return { name, settings, store, webApp, webhook, relay };
+}
+
+/** A webhook that knows nothing of the bus, and the relay's URL before it. */
+async function startRelayed(
+  aws: Aws,
+  name: string,
+  relayFunction: Resource,
+  secrets: string[],
+): Promise<{ webhook: Webhook; relay: FunctionUrl }> {
+  const { webhookUrl } = settingsOf<CallbackRelaySettings>(relayFunction);
+  const { hostname, port } = new URL(webhookUrl);
+  const webhook = await startWebhook({
+    ...webhookOf(aws, name),
+    endpoint: aws.endpoint,
+    relayed: await keepCertificate(hostname, hostname),
+  });
+  aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webhook.port}`;
+  secrets.push(RELAY_PATH);
+  // Whoever calls the URL: the function's policy lets everybody, by the URL only.
+  const lambda = new LambdaClient({
+    endpoint: aws.endpoint,
+    region: relayFunction.region,
+    credentials: aws.credentialsFor({
+      arn: `arn:aws:sts::${relayFunction.account}:assumed-role/function-url/${name}`,
+      policy: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: relayFunction.arn }],
+      },
+    }),
+  });
+  const relay = await serveFunctionUrl(async (event) => {
+    const { Payload: payload, FunctionError: failed } = await lambda.send(
+      new InvokeCommand({ FunctionName: relayFunction.name, Payload: JSON.stringify(event) }),
+    );
+    const text = Buffer.from(payload ?? []).toString();
+    if (failed) throw new Error(text);
+    return JSON.parse(text);
+  });
+  return { webhook, relay };
 }
 
 /** The webhook's role: what the README tells its owner to allow. */
@@ -125,7 +179,7 @@ function webhookOf(aws: Aws, deployment: string) {
   return { bus: bus.name, region: bus.region, credentials };
 }
 
-function settingsOf(gc: Resource): MessageGcSettings {
-  const variables = gc.properties.child('Environment')?.child('Variables');
+function settingsOf<Settings>(resource: Resource): Settings {
+  const variables = resource.properties.child('Environment')?.child('Variables');
   return JSON.parse(variables?.text('UPKEEP_SETTINGS') ?? '');
 }

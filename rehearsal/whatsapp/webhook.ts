@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import type { Certificate } from './certificate.ts';
 import { listen, stopListening } from './listen.ts';
 
 /** The business's webhook, as it is to be played. */
@@ -12,12 +14,18 @@ export interface WebhookOptions {
   credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
   /** The loopback port. @default a free one */
   port?: number;
+  /**
+   * Makes it one that a relay stands before: it takes what it gets by TLS and puts nothing on the bus itself.
+   * @default http, for the client itself
+   */
+  relayed?: Certificate;
 }
 
 /** The running webhook. */
 export interface Webhook {
   /** What the client is given as its callback URL. */
   url: string;
+  port: number;
   /** Payloads taken, and payloads refused because the bus did not take them. */
   taken: number;
   refused: number;
@@ -47,7 +55,7 @@ const LARGEST_BATCH = 10;
  * the bus took it. Any other answer makes the client send it again, so nothing is lost.
  */
 export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
-  const { bus, region, endpoint, credentials } = options;
+  const { bus, region, endpoint, credentials, relayed } = options;
   const events = new EventBridgeClient({ region, credentials, ...(endpoint && { endpoint }) });
   const put = batched(LARGEST_BATCH, (details: string[]) => putEvents(events, bus, details));
 
@@ -55,7 +63,7 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
     let payload = '';
     for await (const chunk of request.setEncoding('utf8')) payload += chunk;
     try {
-      await put(payload);
+      if (!relayed) await put(payload);
       webhook.taken += 1;
       response.writeHead(200).end();
     } catch (error) {
@@ -65,12 +73,16 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
     }
   }
 
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     take(request, response).catch(() => response.destroy());
-  });
+  };
+  const server = relayed
+    ? createSecureServer({ cert: relayed.certificate, key: relayed.key }, listener)
+    : createServer(listener);
   const port = await listen(server, options.port ?? 0);
   const webhook: Webhook = {
-    url: `http://127.0.0.1:${port}/whatsapp`,
+    url: `${relayed ? 'https' : 'http'}://127.0.0.1:${port}/whatsapp`,
+    port,
     taken: 0,
     refused: 0,
     lastRefusal: undefined,
