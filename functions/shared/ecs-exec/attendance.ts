@@ -125,6 +125,7 @@ export class Attendance {
       if (this.#interrupted) break;
       const answer = await this.#askOver(session, question);
       if ('run' in answer) {
+        if (answer.run === 'absent' && this.#started) return { run: 'gone', reason: STARTED_ANEW };
         this.#started ||= answer.run !== 'absent';
         return answer;
       }
@@ -236,6 +237,9 @@ function describe(broken: Broken): string {
       return 'it was broken off';
   }
 }
+
+const STARTED_ANEW =
+  'the container no longer knows the run: it was started anew, or someone has forgotten the run';
 
 /** Milliseconds. */
 const LONGEST_PAUSE = 10_000;

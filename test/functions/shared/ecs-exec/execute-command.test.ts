@@ -165,6 +165,16 @@ describe('a command in a container', () => {
     assert.equal(again.outcome, 'gone');
   });
 
+  it('is reported gone when its container was started anew', async () => {
+    await using cloud = await Cloud.start();
+    const result = await executeCommand({
+      ...base(cloud),
+      command: { script: 'echo begun; sleep 300' },
+      sink: () => cloud.container.run('rm /run/ecs-exec-*').then(() => {}),
+    });
+    assert.ok(result.outcome === 'gone' && /anew/.test(result.reason));
+  });
+
   it('is reported gone, not timed out, when its container died shortly before its deadline', async () => {
     await using cloud = await Cloud.start();
     const result = await executeCommand({
