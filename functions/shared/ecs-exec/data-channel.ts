@@ -254,6 +254,7 @@ export class DataChannel {
   }
 
   #opened(): void {
+    if (this.#opening === 'done') return;
     this.#opening = 'done';
     const size = this.#options.size ?? DEFAULT_SIZE;
     this.#stream.send(PayloadType.size, Buffer.from(terminalSize(size)));
