@@ -20,15 +20,15 @@ export type ClientRole = 'webapp' | 'coreapp' | 'master';
 /** Where a role's logs lie. */
 export interface RoleLogs {
   /** Absolute paths in the container. */
-  readonly logs?: string[];
+  readonly logs?: string[] | undefined;
   /** The folder of the rotated logs. */
-  readonly archive?: string;
+  readonly archive?: string | undefined;
 }
 
 /** `conflictsWith` is by default `credential-rotation`, which restarts the containers. */
 export interface LogCleanupProps extends ContainersJobProps {
   /** The roles that this client has; a single instance has no `master`. */
-  readonly roles: Partial<Record<ClientRole, ContainerServices & RoleLogs>>;
+  readonly roles: { readonly [Role in ClientRole]?: (ContainerServices & RoleLogs) | undefined };
   /** The clean-up script in each container. @default /opt/whatsapp/bin/cleanup.sh */
   readonly script?: string;
   /** An alarm rings when a log file system has less than this free, in percent. @default 15 */
