@@ -75,6 +75,8 @@ export interface ContainersJobKind<Role extends ContainerRole> {
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_TIMEOUT = Duration.minutes(30);
 const DEFAULT_TIME_LIMIT = Duration.hours(2);
+/** Lambda's limit on all of a function's environment, in bytes, less what else stands in it. */
+const MAXIMUM_SETTINGS_LENGTH = 4_096 - 200;
 /** SSM's limit on a document's content, in characters (Systems Manager quotas). */
 const MAXIMUM_DOCUMENT_LENGTH = 65_536;
 
@@ -105,21 +107,23 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
       reach.by === 'run-command'
         ? kind.roles.map((role) => ({ ...role, documentName: documentFor(role) }))
         : kind.roles;
+    const settings: ContainersSettings = {
+      ...kind.settings,
+      deployment: upkeep.deployment,
+      clusterArn,
+      roles,
+      reach: reach.by,
+      concurrency,
+      timeoutSeconds: timeout.toSeconds(),
+      retryFailed: props.retryFailed ?? true,
+    };
+    this.checkLength(settings);
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
       job: kind.job,
       description: kind.description,
       entry: entryFile(kind.functionName),
-      settings: {
-        ...kind.settings,
-        deployment: upkeep.deployment,
-        clusterArn,
-        roles,
-        reach: reach.by,
-        concurrency,
-        timeoutSeconds: timeout.toSeconds(),
-        retryFailed: props.retryFailed ?? true,
-      } satisfies ContainersSettings,
+      settings,
       schedule,
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
       ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
@@ -142,6 +146,14 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
         .filter((name) => !ROLE_NAME.test(name))
         .map((name) => `the role's name is "${name}"; ${ROLE_NAME_RULE}`)[0];
     if (mistake) throw new Error(`${this.node.path}: ${mistake}.`);
+  }
+
+  private checkLength(settings: ContainersSettings): void {
+    const length = Buffer.byteLength(JSON.stringify(settings));
+    if (length > MAXIMUM_SETTINGS_LENGTH)
+      throw new Error(
+        `${this.node.path}: the settings, with the command in them, have ${length} bytes; ${MAXIMUM_SETTINGS_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
+      );
   }
 
   /** Listing cannot be limited to a resource, only to the cluster. */

@@ -138,6 +138,11 @@ describe('a job in containers', () => {
       /concurrency is 1/,
     ],
     [
+      'a command that no environment holds',
+      { command: ['echo', 'x'.repeat(5_000)] },
+      /fit into a function's environment/,
+    ],
+    [
       'a command that no document holds',
       { reach: runCommand, command: { script: `: ${'x'.repeat(70_000)}` } },
       /65536 are allowed/,
