@@ -131,7 +131,7 @@ async function measure({ strategy, start }: Contest): Promise<{ rotation: Counts
       const { current } = await secretState(client, SECRET_ARN);
       const { retire } = await credentialRotation(settings.database, strategy);
       await retire({
-        admin: await administratorOf(settings, client, current),
+        admin: (await administratorOf(settings, client, current)) ?? current,
         username: current.username,
         read: () => secretState(client, SECRET_ARN),
       });

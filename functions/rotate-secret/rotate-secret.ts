@@ -97,33 +97,41 @@ async function createSecret(
   }
 }
 
-/** Makes the new credential valid in the database, beside the current one. Two calls, three with an administrator. */
+/** Makes the new credential valid in the database, beside the current one. Three calls. */
 async function setSecret(
   { settings, secretsManager }: RotateSecretParts,
   { SecretId, ClientRequestToken }: RotationEvent,
   rotation: CredentialRotation,
 ): Promise<StepOutcome> {
-  const { versionId, secret: current } = await currentSecret(secretsManager, SecretId);
-  if (versionId === ClientRequestToken) return 'was-finished';
-  const pending = await findSecret(secretsManager, SecretId, {
+  const readCurrent = async () => {
+    const { versionId, secret } = await currentSecret(secretsManager, SecretId);
+    return versionId === ClientRequestToken ? undefined : secret;
+  };
+  const found = await findSecret(secretsManager, SecretId, {
     versionId: ClientRequestToken,
     stage: 'AWSPENDING',
   });
-  if (pending === undefined) throw notPending(SecretId, ClientRequestToken);
-  checkBelongs(current, SecretId, settings.database);
-  checkBelongs(pending.secret, SecretId, settings.database);
-  const expected = rotation.nextUsername(current.username);
-  if (pending.secret.username !== expected) {
-    throw new RotationRefused(
-      `The version ${ClientRequestToken} of ${SecretId} is of the user ${pending.secret.username}, and ${expected}'s turn has come. ` +
-        'Take the label AWSPENDING from it, and rotate again.',
-    );
+  if (found === undefined) {
+    if ((await readCurrent()) === undefined) return 'was-finished';
+    throw notPending(SecretId, ClientRequestToken);
   }
-  const admin = await administratorOf(settings, secretsManager, current);
+  const pending = found.secret;
+  checkBelongs(pending, SecretId, settings.database);
+  const administrator = await administratorOf(settings, secretsManager, pending);
   return rotation.set({
-    admin,
-    current,
-    pending: pending.secret,
+    admin: administrator ?? (await currentSecret(secretsManager, SecretId)).secret,
+    pending,
+    current: async () => {
+      const current = await readCurrent();
+      if (current === undefined) return undefined;
+      checkBelongs(current, SecretId, settings.database);
+      const expected = rotation.nextUsername(current.username);
+      if (pending.username === expected) return current;
+      throw new RotationRefused(
+        `The version ${ClientRequestToken} of ${SecretId} is of the user ${pending.username}, and ${expected}'s turn has come. ` +
+          'Take the label AWSPENDING from it, and rotate again.',
+      );
+    },
     previous: async () => (await findSecret(secretsManager, SecretId, { stage: 'AWSPREVIOUS' }))?.secret,
   });
 }

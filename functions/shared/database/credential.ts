@@ -41,22 +41,24 @@ export const credentialEntries = {
 };
 
 /**
- * The login that changes passwords: one call of Secrets Manager, or none where the user changes its own.
+ * The login that changes passwords: one call of Secrets Manager.
+ * @param secret any version of the rotated one.
+ * @returns `undefined`, without a call, where the user changes its own password.
  * @throws RotationRefused where there must be an administrator and is none; SecretInvalid, and what the SDK throws.
  */
 export async function administratorOf(
   settings: CredentialSettings,
   client: SecretsManagerClient,
-  current: DatabaseSecret,
-): Promise<Login> {
-  const { adminSecretArn = current.masterarn, database, strategy, secretArn } = settings;
+  secret: DatabaseSecret,
+): Promise<Login | undefined> {
+  const { adminSecretArn = secret.masterarn, database, strategy, secretArn } = settings;
   if (adminSecretArn === undefined) {
-    if (strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql') return current;
+    if (strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql') return undefined;
     throw new RotationRefused(
       `${strategy.kind} on ${database.engine} needs an administrator, and neither the configuration nor the field "masterarn" of ${secretArn} names its secret.`,
     );
   }
-  const { secret } = await currentSecret(client, adminSecretArn);
-  checkBelongs(secret, adminSecretArn, database);
-  return secret;
+  const { secret: administrator } = await currentSecret(client, adminSecretArn);
+  checkBelongs(administrator, adminSecretArn, database);
+  return administrator;
 }

@@ -91,8 +91,10 @@ function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect): Strate
   return {
     nextUsername: (current) => current,
 
-    set: ({ admin, current, pending }) =>
-      withAccounts(admin, current.username, async (session, accounts) => {
+    set: ({ admin, pending, current: read }) =>
+      withAccounts(admin, pending.username, async (session, accounts) => {
+        const current = await read();
+        if (current === undefined) return 'was-finished';
         const { username } = current;
         const tasks = accounts.map((account) => ({ account, task: taskFor(account, current, pending) }));
         if (tasks.some(({ task }) => task === 'unknown')) throw currentRefused(current);
@@ -186,9 +188,11 @@ function alternatingUsersOn(
   return {
     nextUsername: (current) => alternatingUsers(strategy, current).other,
 
-    set: ({ admin, current, pending, previous }) => {
-      const { lockName } = alternatingUsers(strategy, current.username);
+    set: ({ admin, pending, current: read, previous }) => {
+      const { lockName } = alternatingUsers(strategy, pending.username);
       return withMysqlLock(address, admin, lockName, async (session) => {
+        const current = await read();
+        if (current === undefined) return 'was-finished';
         const { others } = await accountsOf(session, admin, current);
         return openOther(session, dialect, others, { admin, current, pending, previous });
       });
@@ -223,7 +227,7 @@ async function openOther(
   session: MysqlSession,
   dialect: MysqlDialect,
   accounts: readonly Account[],
-  { admin, current, pending, previous }: SetRequest,
+  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
 ): Promise<SetOutcome> {
   const { username, password } = pending;
   if (accounts.length === 0) {

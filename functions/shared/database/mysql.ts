@@ -1,5 +1,5 @@
 import { RotationRefused } from './errors.ts';
-import { alterAccounts, readAccounts } from './mysql-session.ts';
+import { alterAccounts, type MysqlSession, readAccounts } from './mysql-session.ts';
 import { type Account, type Change, type MysqlDialect, mysqlFamilyRotation } from './mysql-strategies.ts';
 import { isHashOf } from './password-hash.ts';
 import type { CredentialRotation, DatabaseAddress, Strategy } from './rotation.ts';
@@ -40,15 +40,7 @@ const MYSQL: MysqlDialect = {
   },
 
   addPassword: async (session, { current, next, ...change }) => {
-    // RETAIN keeps the primary password, so that must be the current one. What else is secondary stays until then.
-    const lost = change.accounts.filter(({ hashes: [first = ''] }) => !isHashOf(current, first));
-    if (lost.length > 0) {
-      await alterAccounts(session, {
-        ...described({ ...change, accounts: lost }),
-        option: 'IDENTIFIED BY ?',
-        values: [current],
-      });
-    }
+    await restore(session, change, current);
     await alterAccounts(session, {
       ...described(change),
       option: 'IDENTIFIED BY ? RETAIN CURRENT PASSWORD',
@@ -57,14 +49,7 @@ const MYSQL: MysqlDialect = {
   },
 
   keepPassword: async (session, { current, ...change }) => {
-    const lost = change.accounts.filter(({ hashes: [first = ''] }) => !isHashOf(current, first));
-    if (lost.length > 0) {
-      await alterAccounts(session, {
-        ...described({ ...change, accounts: lost }),
-        option: 'IDENTIFIED BY ?',
-        values: [current],
-      });
-    }
+    await restore(session, change, current);
     await alterAccounts(session, { ...described(change), option: 'DISCARD OLD PASSWORD' });
   },
 
@@ -82,6 +67,20 @@ const MYSQL: MysqlDialect = {
 
 /** Plugins that keep two passwords, whose hashes can be compared. */
 const PLUGINS = new Set(['caching_sha2_password', 'sha256_password', 'mysql_native_password']);
+
+/**
+ * Makes the current password the primary one where it is not, since RETAIN and DISCARD keep the primary one. Without
+ * RETAIN the secondary password stays as it is: if that was the current one, it stays valid throughout.
+ */
+async function restore(session: MysqlSession, change: Change, current: string): Promise<void> {
+  const accounts = change.accounts.filter(({ hashes: [primary = ''] }) => !isHashOf(current, primary));
+  if (accounts.length === 0) return;
+  await alterAccounts(session, {
+    ...described({ ...change, accounts }),
+    option: 'IDENTIFIED BY ?',
+    values: [current],
+  });
+}
 
 function described({ admin, username, accounts }: Change) {
   const own = admin.username === username && accounts.length === 1;

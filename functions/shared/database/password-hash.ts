@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, hash as hashOnce, timingSafeEqual } from 'node:crypto';
 
 /** The hash of MySQL's and MariaDB's plugin `mysql_native_password`: unsalted, so it can be made anywhere. */
 export function nativePasswordHash(password: string): string {
@@ -45,20 +45,15 @@ export function sha256Crypt(password: string, salt: string, rounds: number): str
   const p = repeated(sha256(...Array.from({ length: key.length }, () => key)), key.length);
   const s = repeated(sha256(...Array.from({ length: 16 + (digest[0] ?? 0) }, () => grain)), grain.length);
   for (let round = 0; round < rounds; round += 1) {
-    digest = sha256(
-      round & 1 ? p : digest,
-      ...(round % 3 ? [s] : []),
-      ...(round % 7 ? [p] : []),
-      round & 1 ? digest : p,
-    );
+    const odd = (round & 1) === 1;
+    const middle = round % 3 ? (round % 7 ? [s, p] : [s]) : round % 7 ? [p] : [];
+    digest = sha256(odd ? p : digest, ...middle, odd ? digest : p);
   }
   return encoded(digest);
 }
 
 function sha256(...parts: readonly Buffer[]): Buffer {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+  return hashOnce('sha256', Buffer.concat(parts), 'buffer');
 }
 
 /** The bytes over and over, to a length. */

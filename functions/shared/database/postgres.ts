@@ -79,11 +79,13 @@ function alternating(
   return {
     nextUsername: (current) => alternatingUsers(strategy, current).other,
 
-    set: ({ admin, current, pending, previous }) => {
-      const { lockName } = alternatingUsers(strategy, current.username);
-      return withPostgresLock(address, admin, lockName, (session) =>
-        setSecond(address, session, { admin, current, pending, previous }),
-      );
+    set: ({ admin, pending, current: read, previous }) => {
+      const { lockName } = alternatingUsers(strategy, pending.username);
+      return withPostgresLock(address, admin, lockName, async (session) => {
+        const current = await read();
+        if (current === undefined) return 'was-finished';
+        return openOther(address, session, { admin, current, pending, previous });
+      });
     },
 
     retained: (admin, current) =>
@@ -110,10 +112,10 @@ function alternating(
   };
 }
 
-async function setSecond(
+async function openOther(
   address: DatabaseAddress,
   session: PostgresSession,
-  { admin, current, pending, previous }: SetRequest,
+  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
 ): Promise<SetOutcome> {
   const { username } = pending;
   const open = await canLogIn(session, username);
@@ -145,10 +147,11 @@ function singlePassword(address: DatabaseAddress, user: string): StrategyMethods
         `The secret's user is ${current}; configured is ${user}. Correct the one or the other.`,
       );
     },
-    set: ({ admin, current, pending }) =>
-      withPostgresLock(address, admin, current.username, async (session): Promise<SetOutcome> => {
+    set: ({ admin, pending, current }) =>
+      withPostgresLock(address, admin, user, async (session) => {
+        if ((await current()) === undefined) return 'was-finished';
         const verifier = pg.escapeLiteral(scramVerifier(pending.password));
-        await alterRole(session, admin, current.username, `PASSWORD ${verifier}`);
+        await alterRole(session, admin, user, `PASSWORD ${verifier}`);
         return 'set';
       }),
     retained: async () => false,

@@ -39,13 +39,19 @@ export type SetOutcome =
   /** Both were valid already: an earlier attempt did it. */
   | 'was-set'
   /** What an abandoned or doubled attempt had left was put right, and both are valid now. */
-  | 'healed';
+  | 'healed'
+  /** The pending credential has become the current one: a late or doubled call. Nothing was changed. */
+  | 'was-finished';
 
 export interface SetRequest {
   /** Who makes the change: for MySQL's `dual-password` this may be the current login itself. */
   admin: Login;
-  current: DatabaseSecret;
   pending: DatabaseSecret;
+  /**
+   * Reads the credential in use; `undefined` if the pending one has become that. Called under the database's lock, so
+   * that a late call does not bring back what was retired meanwhile.
+   */
+  current(): Promise<DatabaseSecret | undefined>;
   /** The credential before the current one, asked for only where it is needed to tell two states apart. */
   previous(): Promise<DatabaseSecret | undefined>;
 }

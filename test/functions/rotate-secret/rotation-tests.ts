@@ -10,14 +10,14 @@ import { build } from 'esbuild';
 import type { RotateSecretSettings } from '../../../functions/rotate-secret/contract.ts';
 import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
 import { administratorOf } from '../../../functions/shared/database/credential.ts';
-import { OldPasswordInUse } from '../../../functions/shared/database/errors.ts';
+import { OldPasswordInUse, RotationRefused } from '../../../functions/shared/database/errors.ts';
 import { credentialRotation, type Strategy } from '../../../functions/shared/database/rotation.ts';
 import type { Login } from '../../../functions/shared/database/secret.ts';
 import { currentSecret, secretState } from '../../../functions/shared/database/stored-secret.ts';
 import { startContainers } from './containers.ts';
-import { databaseFor, type TestDatabase } from './databases.ts';
+import { anyPassword, databaseFor, type TestDatabase } from './databases.ts';
 import { type Fault, watched } from './faults.ts';
-import { startSecretsManager } from './secrets-manager.ts';
+import { ROTATION_TOKEN, startSecretsManager } from './secrets-manager.ts';
 import { stepEvents } from './steps.ts';
 
 export const SECRET_ARN = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
@@ -61,7 +61,7 @@ export async function rotationBench(t: TestContext, database: TestDatabase) {
     const rotation = await credentialRotation(settings.database, settings.strategy);
     const { secret: current } = await currentSecret(parts.secretsManager, SECRET_ARN);
     return rotation.retire({
-      admin: await administratorOf(settings, parts.secretsManager, current),
+      admin: (await administratorOf(settings, parts.secretsManager, current)) ?? current,
       username: current.username,
       read: () => secretState(parts.secretsManager, SECRET_ARN),
     });
@@ -154,6 +154,16 @@ export function testRotation(
         await rotateSecret(bench.parts, event);
       }
       await expectRotated(token, old);
+      // Late, when the old password is retired: it stays so.
+      for (const label of ['kept', 'gone']) {
+        assert.deepEqual(
+          await runSteps(token),
+          ['was-created', 'was-finished', 'tested', 'was-finished'],
+          label,
+        );
+        assert.ok(!(await accepts(old)));
+        versions.abandonRotation();
+      }
     });
 
     await t.test(
@@ -178,6 +188,19 @@ export function testRotation(
       for (const event of stepEvents(SECRET_ARN, token).slice(0, 3)) await rotateSecret(bench.parts, event);
       await assert.rejects(retire(), { name: 'RotationUnfinished' });
       await expectRotated(token, old);
+    });
+
+    await t.test('refuses a pending version of another user than the one whose turn it is', async () => {
+      const token = versions.beginRotation();
+      versions.put({
+        ClientRequestToken: token,
+        RotationToken: ROTATION_TOKEN,
+        SecretString: JSON.stringify({ ...database.rotator, password: anyPassword() }),
+        VersionStages: ['AWSPENDING'],
+      });
+      await assert.rejects(runSteps(token), RotationRefused);
+      assert.ok(await accepts(versions.read('AWSCURRENT')));
+      versions.abandonRotation();
     });
 
     await t.test('tests the credential in use where a version has no value yet', async () => {

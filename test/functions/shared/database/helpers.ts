@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { CredentialRotation, SetRequest } from '../../../../functions/shared/database/rotation.ts';
 import type { DatabaseSecret, Login } from '../../../../functions/shared/database/secret.ts';
 
 /** As read from Secrets Manager. */
@@ -24,4 +25,13 @@ export function grantIn({ message }: Error): string {
   const [, statement] = /An administrator grants it: (.*)$/.exec(message) ?? [];
   assert.ok(statement !== undefined, message);
   return statement;
+}
+
+/** A rotation whose current credential is known beforehand. */
+export function knowingCurrent({ set, ...rotation }: CredentialRotation) {
+  return {
+    ...rotation,
+    set: ({ current, ...request }: Omit<SetRequest, 'current'> & { current: DatabaseSecret }) =>
+      set({ ...request, current: async () => current }),
+  };
 }

@@ -12,13 +12,13 @@ import { nativePasswordHash } from '../../../../functions/shared/database/passwo
 import { credentialRotation } from '../../../../functions/shared/database/rotation.ts';
 import type { Login } from '../../../../functions/shared/database/secret.ts';
 import { anyPassword, databaseFor, mariadbDatabase } from '../../rotate-secret/databases.ts';
-import { grantIn, rejected, secretOf } from './helpers.ts';
+import { grantIn, knowingCurrent, rejected, secretOf } from './helpers.ts';
 
 test('MariaDB', async (t) => {
   const database = await databaseFor(t, mariadbDatabase, { kind: 'dual-password' });
   if (database === undefined) return;
   const { address, query, logIn, rotator } = database;
-  const rotation = await credentialRotation(address, { kind: 'dual-password' });
+  const rotation = knowingCurrent(await credentialRotation(address, { kind: 'dual-password' }));
   const previous = async () => undefined;
   let number = 0;
   /** A new user of some methods to log in, on two hosts. */
@@ -177,7 +177,7 @@ test('MariaDB', async (t) => {
   await t.test(
     'alternating users: a second user that is missing is refused, with what to create',
     async () => {
-      const alternating = await credentialRotation(address, { kind: 'alternating-users' });
+      const alternating = knowingCurrent(await credentialRotation(address, { kind: 'alternating-users' }));
       const current = await user();
       const pending = secretOf({
         username: alternating.nextUsername(current.username),

@@ -15,13 +15,13 @@ import { credentialRotation } from '../../../../functions/shared/database/rotati
 import type { Login } from '../../../../functions/shared/database/secret.ts';
 import { startMysql } from '../../../../rehearsal/databases/mysql.ts';
 import { anyPassword, databaseFor, mysqlDatabase, type TestDatabase } from '../../rotate-secret/databases.ts';
-import { grantIn, rejected, secretOf } from './helpers.ts';
+import { grantIn, knowingCurrent, rejected, secretOf } from './helpers.ts';
 
 test('MySQL', async (t) => {
   const database = await databaseFor(t, mysqlDatabase, { kind: 'dual-password' });
   if (database === undefined) return;
   const { address, query, logIn, rotator } = database;
-  const rotation = await credentialRotation(address, { kind: 'dual-password' });
+  const rotation = knowingCurrent(await credentialRotation(address, { kind: 'dual-password' }));
   const previous = async () => undefined;
   let number = 0;
   /** A new user with a password, on two hosts. */
@@ -108,7 +108,7 @@ test('MySQL', async (t) => {
         rotation.set({ admin: rotator, current: guess, pending: next(victim), previous }),
         LoginRefused,
       );
-      const alternating = await credentialRotation(address, { kind: 'alternating-users' });
+      const alternating = knowingCurrent(await credentialRotation(address, { kind: 'alternating-users' }));
       const clone = { username: `${victim.username}_clone`, password: anyPassword() };
       assert.equal(alternating.nextUsername(clone.username), victim.username);
       await rejected(
@@ -327,7 +327,7 @@ test('MySQL: a certificate for another host name is not connected to', async (t)
     { kind: 'dual-password' },
   );
   if (database === undefined) return;
-  const rotation = await credentialRotation(database.address, database.strategy);
+  const rotation = knowingCurrent(await credentialRotation(database.address, database.strategy));
   const error = await rejected(rotation.test(database.user), DatabaseUnreachable);
   assert.match(error.message, /elsewhere\.example\.com/);
 });

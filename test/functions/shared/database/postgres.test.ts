@@ -20,14 +20,14 @@ import { startPostgres } from '../../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../../rehearsal/databases/tls-certificate.ts';
 import { startContainers } from '../../rotate-secret/containers.ts';
 import { anyPassword, postgresDatabase } from '../../rotate-secret/databases.ts';
-import { rejected, secretOf } from './helpers.ts';
+import { knowingCurrent, rejected, secretOf } from './helpers.ts';
 
 test('PostgreSQL', async (t) => {
   const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });
   t.after(() => database.stop());
   const { address, query, rotator, user } = database;
   const strategy = { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' } as const;
-  const rotation = await credentialRotation(address, strategy);
+  const rotation = knowingCurrent(await credentialRotation(address, strategy));
   const previous = async () => undefined;
   const superuser = { username: 'superuser', password: anyPassword() };
   await query(`CREATE ROLE superuser SUPERUSER LOGIN PASSWORD '${scramVerifier(superuser.password)}'`);
@@ -49,7 +49,7 @@ test('PostgreSQL', async (t) => {
   };
 
   await t.test('single-password: the new password replaces the old one, sent as a verifier', async () => {
-    const single = await credentialRotation(address, { kind: 'single-password', user: 'wa' });
+    const single = knowingCurrent(await credentialRotation(address, { kind: 'single-password', user: 'wa' }));
     const old = secretOf(user);
     const pending = secretOf({ ...user, password: randomPassword() });
     await single.set({ admin: rotator, current: old, pending, previous });
@@ -63,7 +63,7 @@ test('PostgreSQL', async (t) => {
   await t.test('a verifier that the server took for the password itself does not pass the test', async () => {
     const malformed = scramVerifier('Secret-1').replace('$4096:', '$4096;');
     await query(`CREATE ROLE mistaken LOGIN PASSWORD '${malformed}'`);
-    const single = await credentialRotation(address, { kind: 'single-password', user: 'wa' });
+    const single = knowingCurrent(await credentialRotation(address, { kind: 'single-password', user: 'wa' }));
     await rejected(single.test({ username: 'mistaken', password: 'Secret-1' }), LoginRefused);
   });
 
@@ -211,9 +211,11 @@ test('PostgreSQL: a server without TLS is not connected to', async (t) => {
   const server = await startPostgres();
   t.after(() => server.stop());
   const { authority } = await serverCertificate();
-  const rotation = await credentialRotation(
-    { engine: 'postgres', host: 'localhost', port: server.port, certificateAuthority: authority },
-    { kind: 'single-password', user: 'wa' },
+  const rotation = knowingCurrent(
+    await credentialRotation(
+      { engine: 'postgres', host: 'localhost', port: server.port, certificateAuthority: authority },
+      { kind: 'single-password', user: 'wa' },
+    ),
   );
   const error = await rejected(
     rotation.test({ username: server.user, password: server.password }),
