@@ -50,6 +50,12 @@ export {
   loadConfiguration,
   type UpkeepConfiguration,
 } from './whatsapp/configuration.ts';
+export {
+  type ClientDatabases,
+  DatabaseSize,
+  type DatabaseSizeProps,
+  setNameOf,
+} from './whatsapp/database-size.ts';
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';

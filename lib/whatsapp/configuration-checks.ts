@@ -1,6 +1,13 @@
 import { firstSkip, minutesFromTo, windowMinutes } from '../local-time.ts';
 import { readCertificates } from './certificate.ts';
-import type { ConfigurationOutput, DeploymentOutput, NotificationsOutput } from './configuration-schema.ts';
+import {
+  type ConfigurationOutput,
+  type DeploymentOutput,
+  JOB_NAMES,
+  type JobName,
+  type NotificationsOutput,
+} from './configuration-schema.ts';
+import { setNameOf } from './database-size.ts';
 import { DURABLE_REGIONS } from './durable-regions.ts';
 import { type Mistake, pathText, valueText } from './mistakes.ts';
 
@@ -11,6 +18,8 @@ export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
   certificateAuthority: string;
   /** Likewise for the webhook behind the relay, if it has one of its own. */
   relayCertificateAuthority: string | undefined;
+  /** Likewise, in place of the files: `certificateAuthority` is PEM, or `rds`. */
+  databases: DeploymentOutput['databases'];
 };
 
 /** EventBridge Scheduler does not make up for a skipped time: so far ahead a schedule must not meet one. */
@@ -40,12 +49,27 @@ export function checkDeployments(
         found.push({ path, sentence: `${pathText(path)} ${problem}` });
       }
     }
-    const readCertificate = (...field: string[]) =>
+    const readCertificate = (...field: (string | number)[]) =>
       certificateOf(deployment, [...root, ...field], field, folder, mistakes, found);
     const certificateAuthority = readCertificate('webApp', 'certificateAuthority') ?? '';
     const relayCertificateAuthority = readCertificate('callbacks', 'relay', 'certificateAuthority');
+    const databases = Array.isArray(deployment?.databases)
+      ? deployment.databases.map((databases, index) => ({
+          ...databases,
+          certificateAuthority:
+            databases?.certificateAuthority === 'rds'
+              ? 'rds'
+              : (readCertificate('databases', index, 'certificateAuthority') ?? ''),
+        }))
+      : undefined;
     const notifications = deployment?.notifications ?? whole.notifications;
-    deployments.push({ ...deployment, notifications, certificateAuthority, relayCertificateAuthority });
+    deployments.push({
+      ...deployment,
+      notifications,
+      certificateAuthority,
+      relayCertificateAuthority,
+      databases,
+    });
   }
   return { deployments, mistakes: found };
 }
@@ -191,47 +215,53 @@ const CHECKS: Check[] = [
       return [{ field: ['jobs'], problem: 'names no job; it must have one, such as "messageGc".' }];
     },
   },
+  ...JOB_NAMES.flatMap(checksOfJob),
   {
-    needs: ['window', 'jobs.messageGc.timeLimitMinutes'],
-    find({ window, jobs }) {
-      const { timeLimitMinutes = 0 } = jobs.messageGc ?? {};
-      if (timeLimitMinutes <= windowMinutes(window)) return [];
+    needs: ['databases', 'jobs.databaseSize'],
+    find({ databases, jobs }) {
+      if (!jobs.databaseSize || databases) return [];
       return [
         {
-          field: ['window'],
-          problem: `from ${window.from} to ${window.to} has ${windowMinutes(window)} minutes; it must have at least the ${timeLimitMinutes} of jobs.messageGc.timeLimitMinutes.`,
+          field: ['jobs', 'databaseSize'],
+          problem: 'has no databases to look at; it must come with "databases" of the deployment.',
         },
       ];
     },
   },
   {
-    needs: ['window', 'jobs.messageGc.schedule'],
-    find({ window, jobs }) {
-      if (!jobs.messageGc) return [];
-      const { at, flexibleMinutes } = jobs.messageGc.schedule;
-      if (minutesFromTo(window.from, at) + flexibleMinutes < windowMinutes(window)) return [];
-      const span = flexibleMinutes > 0 ? ` with its ${flexibleMinutes} flexible minutes` : '';
-      return [
-        {
-          field: ['jobs', 'messageGc', 'schedule', 'at'],
-          problem: `is ${valueText(at)}; it must lie${span} inside the downtime window, from ${window.from} to ${window.to}.`,
-        },
-      ];
+    needs: ['region', 'account', 'databases'],
+    find({ region, account, databases = [] }) {
+      return databases.flatMap(({ user }, index) => {
+        const field = ['databases', index, 'user'];
+        return [
+          ...elsewhere([...field, 'secretArn'], user.secretArn, { region, account }),
+          ...elsewhere([...field, 'encryptionKeyArn'], user.encryptionKeyArn, { region }),
+        ];
+      });
     },
   },
   {
-    needs: ['timeZone', 'jobs.messageGc.schedule.at'],
-    find({ timeZone, jobs }) {
-      if (!jobs.messageGc) return [];
-      const { at } = jobs.messageGc.schedule;
-      const skip = firstSkip(at, timeZone, { after: new Date(), years: YEARS_AHEAD });
-      if (!skip) return [];
-      return [
-        {
-          field: ['jobs', 'messageGc', 'schedule', 'at'],
-          problem: `is ${valueText(at)}, a time that ${timeZone} skips when daylight saving begins (first on ${skip.date}) and EventBridge Scheduler then skips too; it must lie outside ${skip.from} to ${skip.to}.`,
-        },
-      ];
+    needs: ['databases'],
+    find({ databases = [] }) {
+      const names = databases.map(setNameOf);
+      return names.flatMap((name, index) => {
+        const field = ['databases', index, databases[index]?.name ? 'name' : 'prefix'];
+        const first = names.indexOf(name);
+        if (!/^[\w-]+$/.test(name))
+          return [
+            {
+              field,
+              problem: `is ${valueText(name)}, which cannot name metrics; it must come with a "name" of letters, digits, hyphens and underscores.`,
+            },
+          ];
+        if (first === index) return [];
+        return [
+          {
+            field,
+            problem: `names the set ${valueText(name)}, as does databases[${first}]; it must come with a "name" of its own.`,
+          },
+        ];
+      });
     },
   },
   {
@@ -249,6 +279,54 @@ const CHECKS: Check[] = [
     },
   },
 ];
+
+function checksOfJob(job: JobName): Check[] {
+  return [
+    {
+      needs: ['window', `jobs.${job}.timeLimitMinutes`],
+      find({ window, jobs }) {
+        const { timeLimitMinutes = 0 } = jobs[job] ?? {};
+        if (timeLimitMinutes <= windowMinutes(window)) return [];
+        return [
+          {
+            field: ['window'],
+            problem: `from ${window.from} to ${window.to} has ${windowMinutes(window)} minutes; it must have at least the ${timeLimitMinutes} of jobs.${job}.timeLimitMinutes.`,
+          },
+        ];
+      },
+    },
+    {
+      needs: ['window', `jobs.${job}.schedule`],
+      find({ window, jobs }) {
+        const { schedule } = jobs[job] ?? {};
+        if (!schedule) return [];
+        const { at, flexibleMinutes } = schedule;
+        if (minutesFromTo(window.from, at) + flexibleMinutes < windowMinutes(window)) return [];
+        const span = flexibleMinutes > 0 ? ` with its ${flexibleMinutes} flexible minutes` : '';
+        return [
+          {
+            field: ['jobs', job, 'schedule', 'at'],
+            problem: `is ${valueText(at)}; it must lie${span} inside the downtime window, from ${window.from} to ${window.to}.`,
+          },
+        ];
+      },
+    },
+    {
+      needs: ['timeZone', `jobs.${job}.schedule.at`],
+      find({ timeZone, jobs }) {
+        const { at } = jobs[job]?.schedule ?? {};
+        const skip = at && firstSkip(at, timeZone, { after: new Date(), years: YEARS_AHEAD });
+        if (!skip) return [];
+        return [
+          {
+            field: ['jobs', job, 'schedule', 'at'],
+            problem: `is ${valueText(at)}, a time that ${timeZone} skips when daylight saving begins (first on ${skip.date}) and EventBridge Scheduler then skips too; it must lie outside ${skip.from} to ${skip.to}.`,
+          },
+        ];
+      },
+    },
+  ];
+}
 
 function zoneProblems(
   region: string,
@@ -272,10 +350,10 @@ function zoneProblems(
 }
 
 function elsewhere(
-  field: string[],
+  field: (string | number)[],
   arn: string | undefined,
   expected: { region: string; account?: string },
-): { field: string[]; problem: string }[] {
+): { field: (string | number)[]; problem: string }[] {
   if (!arn) return [];
   const [, , , region, account] = arn.split(':');
   const wrong = [
@@ -292,7 +370,7 @@ function elsewhere(
 function certificateOf(
   deployment: DeploymentOutput,
   path: (string | number)[],
-  field: string[],
+  field: (string | number)[],
   folder: string,
   mistakes: Mistake[],
   found: Mistake[],

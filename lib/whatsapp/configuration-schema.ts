@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { LONGEST_COUNT_SECONDS } from '../../functions/database-size/contract.ts';
+import { ENGINES, type Engine } from '../../functions/shared/database/secret.ts';
 import { DEPLOYMENT_NAME } from '../deployment-name.ts';
 
 /** What the documentation and the messages say of a field. */
@@ -83,23 +85,25 @@ const markReadSchema = field(
   'Marks inbound messages read before garbage collection is asked for, which deletes only what is read. **Your customers see it**, as blue ticks. Without it nothing is marked read.',
 );
 
+const scheduleSchema = field(
+  v.strictObject({
+    at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
+    flexibleMinutes: v.optional(
+      wholeNumber(
+        0,
+        360,
+        'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
+      ),
+      15,
+    ),
+  }),
+  'an object with "at"',
+  'When the job runs, daily.',
+);
+
 const messageGcSchema = field(
   v.strictObject({
-    schedule: field(
-      v.strictObject({
-        at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
-        flexibleMinutes: v.optional(
-          wholeNumber(
-            0,
-            360,
-            'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
-          ),
-          15,
-        ),
-      }),
-      'an object with "at"',
-      'When the job runs, daily.',
-    ),
+    schedule: scheduleSchema,
     timeLimitMinutes: v.optional(
       wholeNumber(
         30,
@@ -132,6 +136,29 @@ const messageGcSchema = field(
   }),
   'an object with "schedule"',
   "Message garbage collection: deletes delivered and read messages from the client's database.",
+);
+
+const databaseSizeSchema = field(
+  v.strictObject({
+    schedule: scheduleSchema,
+    timeLimitMinutes: v.optional(
+      wholeNumber(
+        10,
+        720,
+        'How long a run may take, counted from its scheduled time. Not longer than the downtime window.',
+      ),
+      30,
+    ),
+    exactCountTimeLimitSeconds: v.optional(
+      wholeNumber(
+        1,
+        LONGEST_COUNT_SECONDS,
+        "Counts the rows one by one in each run, for at most so long a table, in place of the server's estimates, for which no row is read. The user then needs `SELECT` on a column.",
+      ),
+    ),
+  }),
+  'an object with "schedule"',
+  'Tells how large the databases of `databases` are, and how soon they will be too large: see docs/database-size.md.',
 );
 
 function subnetSchema(description: string) {
@@ -187,6 +214,23 @@ const networkSchema = field(
   'Where the functions that reach WebApp stand. Nothing is looked up.',
 );
 
+function secretSchema(description: string) {
+  return v.strictObject({
+    secretArn: pattern(
+      /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[a-zA-Z0-9]{6}$/,
+      "the full ARN of a secret, with the six characters at its end, in the deployment's account and region",
+      description,
+    ),
+    encryptionKeyArn: v.optional(
+      pattern(
+        /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
+        "the ARN of a KMS key in the deployment's region",
+        "The key of the secret, if it is not the account's own for Secrets Manager.",
+      ),
+    ),
+  });
+}
+
 const webAppSchema = field(
   v.strictObject({
     url: pattern(
@@ -207,20 +251,7 @@ const webAppSchema = field(
       ),
     ),
     apiUser: field(
-      v.strictObject({
-        secretArn: pattern(
-          /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[a-zA-Z0-9]{6}$/,
-          "the full ARN of a secret, with the six characters at its end, in the deployment's account and region",
-          'JSON with `username` and `password` of a user of WebApp.',
-        ),
-        encryptionKeyArn: v.optional(
-          pattern(
-            /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
-            "the ARN of a KMS key in the deployment's region",
-            "The key of the secret, if it is not the account's own for Secrets Manager.",
-          ),
-        ),
-      }),
+      secretSchema('JSON with `username` and `password` of a user of WebApp.'),
       'an object with "secretArn"',
       'The user that logs in to WebApp.',
     ),
@@ -228,6 +259,58 @@ const webAppSchema = field(
   'an object with "url", "certificateAuthority" and "apiUser"',
   "The client's WebApp.",
 );
+
+const databaseSetSchema = v.strictObject({
+  prefix: field(
+    v.pipe(v.string(), v.maxLength(40)),
+    'a text of at most 40 characters, "" for none',
+    '`WA_DB_NAME_PREFIX`, which stands before the name of each database.',
+  ),
+  name: v.optional(
+    pattern(
+      /^[\w-]{1,40}$/,
+      'at most 40 letters, digits, hyphens and underscores',
+      'Names the metrics and alarms of these databases. Without it: the prefix without underscores and hyphens at its ends, or `default`.',
+    ),
+  ),
+  engine: field(
+    v.picklist(Object.keys(ENGINES) as Engine[]),
+    `one of ${Object.keys(ENGINES).join(', ')}`,
+    "The server's kind.",
+  ),
+  host: pattern(
+    /^(?=.*[a-zA-Z])[a-zA-Z0-9.-]+$/,
+    'a host name, not an address',
+    "The server's name, which stands in its certificate.",
+  ),
+  port: wholeNumber(1, 65_535, "The server's port."),
+  certificateAuthority: field(
+    v.pipe(v.string(), v.minLength(1)),
+    '"rds", or the path of a PEM file, relative to the configuration file or absolute',
+    "What signed the server's certificate: `\"rds\"` for the authorities of Amazon RDS and Aurora. A file's certificates go into the function's environment, as those of WebApp do.",
+  ),
+  user: field(
+    secretSchema(
+      'JSON with `username` and `password` of a database user of its own, which needs no right to read a row: see docs/database-size.md for its grants.',
+    ),
+    'an object with "secretArn"',
+    'The user that logs in to the server.',
+  ),
+  mediaDatabases: v.optional(
+    field(
+      v.array(pattern(/^[\w-]{1,40}$/, 'the name of a database, without the prefix', 'A database.')),
+      'a list of names of databases, without the prefix',
+      "Where the table `media` is looked for, which is in no documentation. `[]`: it is not watched. Without it: in all of the client's databases whose names are known.",
+    ),
+  ),
+  idleTimeoutSeconds: v.optional(
+    wholeNumber(
+      1,
+      86_400,
+      '`WA_DB_CONNECTION_IDLE_TIMEOUT` / 1000: connections that are idle for longer are told. The user then needs a right to see those of others. Without it none is told.',
+    ),
+  ),
+});
 
 // What may be a secret, or taken for one, is checked by `checkDeployments`: a message here repeats the value.
 const relaySchema = field(
@@ -418,6 +501,11 @@ const mediaVolumeSchema = field(
   'The volume that the client shares for media: see docs/media-volume.md.',
 );
 
+const jobsSchema = v.strictObject({
+  messageGc: v.optional(messageGcSchema),
+  databaseSize: v.optional(databaseSizeSchema),
+});
+
 const deploymentSchema = v.strictObject({
   name: pattern(
     DEPLOYMENT_NAME,
@@ -470,6 +558,13 @@ const deploymentSchema = v.strictObject({
     {},
   ),
   mediaVolume: v.optional(mediaVolumeSchema),
+  databases: v.optional(
+    field(
+      v.pipe(v.array(databaseSetSchema), v.minLength(1)),
+      'a list of at least one { prefix, engine, host, port, certificateAuthority, user }',
+      "The client's databases: one entry for all that it named with one prefix.",
+    ),
+  ),
   encryption: v.optional(
     field(
       v.picklist(['aws', 'customer-managed']),
@@ -488,7 +583,7 @@ const deploymentSchema = v.strictObject({
   ),
   notifications: v.optional(notificationsSchema),
   jobs: field(
-    v.strictObject({ messageGc: v.optional(messageGcSchema) }),
+    jobsSchema,
     'an object with a job, such as "messageGc"',
     'The jobs; one that is not named does not run.',
   ),
@@ -521,6 +616,10 @@ function isTimeZone(name: string): boolean {
     return false;
   }
 }
+
+export type JobName = keyof typeof jobsSchema.entries;
+/** The jobs that a configuration can name. Each has a `schedule` and `timeLimitMinutes`. */
+export const JOB_NAMES = Object.keys(jobsSchema.entries) as JobName[];
 
 export type ConfigurationOutput = v.InferOutput<typeof configurationSchema>;
 export type DeploymentOutput = ConfigurationOutput['deployments'][number];

@@ -51,7 +51,7 @@ export interface ClientDatabases {
    * Names the set's metrics and alarms. Letters, digits, hyphens and underscores; unique among the sets.
    * @default the prefix without underscores and hyphens at its ends, or `default`
    */
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly database: DatabaseAddress;
   /**
    * The Secrets Manager secret of a database user of its own, in AWS's JSON form, which needs no right to read a row:

@@ -7,10 +7,12 @@ import { createEncryptionKey } from '../encryption.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
 import { MediaVolume, type MediaVolumeBase } from '../media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume-alarms.ts';
+import type { DailySchedule } from '../start-run.ts';
 import { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
 import type { Deployment } from './configuration-checks.ts';
+import { type ClientDatabases, DatabaseSize } from './database-size.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
@@ -28,6 +30,7 @@ export class UpkeepStack extends Stack {
   readonly callbacks: CallbacksBus;
   readonly relay: CallbackRelay | undefined;
   readonly messageGc: MessageGc | undefined;
+  readonly databaseSize: DatabaseSize | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {
@@ -37,7 +40,7 @@ export class UpkeepStack extends Stack {
       env: { account: deployment.account, region: deployment.region },
     });
     const { name, timeZone, window, notifications, logRetentionDays } = deployment;
-    const { messageGc } = deployment.jobs;
+    const { messageGc, databaseSize } = deployment.jobs;
     const encryptionKey =
       deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
 
@@ -60,6 +63,7 @@ export class UpkeepStack extends Stack {
 
     const network = networkOf(this, deployment);
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
+    if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
     this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
@@ -69,6 +73,7 @@ export class UpkeepStack extends Stack {
         network,
         services: [
           ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
+          ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
@@ -142,6 +147,39 @@ export class UpkeepStack extends Stack {
     });
   }
 
+  private createDatabaseSize(
+    settings: NonNullable<Deployment['jobs']['databaseSize']>,
+    { databases = [] }: Deployment,
+    network: FunctionNetwork,
+  ): DatabaseSize {
+    const { schedule, timeLimitMinutes, exactCountTimeLimitSeconds } = settings;
+    return new DatabaseSize(this, 'DatabaseSize', {
+      upkeep: this.upkeep,
+      sets: databases.map(
+        ({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }): ClientDatabases => ({
+          prefix,
+          name,
+          database: {
+            engine: server.engine,
+            host: server.host,
+            port: server.port,
+            certificateAuthority: server.certificateAuthority,
+          },
+          secretArn: user.secretArn,
+          ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
+          ...(mediaDatabases && { mediaDatabases }),
+          ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
+        }),
+      ),
+      network,
+      schedule: dailySchedule(schedule),
+      timeLimit: Duration.minutes(timeLimitMinutes),
+      ...(exactCountTimeLimitSeconds && {
+        exactCountTimeLimit: Duration.seconds(exactCountTimeLimitSeconds),
+      }),
+    });
+  }
+
   private createMessageGc(
     settings: NonNullable<Deployment['jobs']['messageGc']>,
     { webApp, certificateAuthority }: Deployment,
@@ -159,7 +197,7 @@ export class UpkeepStack extends Stack {
       },
       ...(webApp.apiUser.encryptionKeyArn && { secretKeyArn: webApp.apiUser.encryptionKeyArn }),
       network,
-      schedule: { at: schedule.at, flexibleWindow: Duration.minutes(schedule.flexibleMinutes) },
+      schedule: dailySchedule(schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
       maximumCalls: settings.maximumCalls,
       pause: Duration.seconds(settings.pauseSeconds),
@@ -173,6 +211,10 @@ export class UpkeepStack extends Stack {
       }),
     });
   }
+}
+
+function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {
+  return { at, flexibleWindow: Duration.minutes(flexibleMinutes) };
 }
 
 function networkOf(stack: Stack, { network }: Deployment): FunctionNetwork {

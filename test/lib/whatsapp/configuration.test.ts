@@ -44,7 +44,7 @@ const MISTAKES: [string, string, unknown, string][] = [
     'an unknown field, with the nearest known one',
     'deployments.0.timezone',
     'Europe/Berlin',
-    'deployments[0].timezone is not a known field; did you mean "timeZone"? Allowed here: name, account, region, timeZone, window, network, webApp, callbacks, mediaVolume, encryption, logRetentionDays, notifications, jobs.',
+    'deployments[0].timezone is not a known field; did you mean "timeZone"? Allowed here: name, account, region, timeZone, window, network, webApp, callbacks, mediaVolume, databases, encryption, logRetentionDays, notifications, jobs.',
   ],
   [
     'an unknown field deep inside',
