@@ -6,7 +6,12 @@ import {
   type SSMClient,
 } from '@aws-sdk/client-ssm';
 import type { FoundContainer } from './discover-containers.ts';
-import { HOST_PARAMETERS, type HostAnswer, readHostOutput } from './host-script.ts';
+import {
+  HOST_PARAMETERS,
+  HOST_SCRIPT_EXTRA_SECONDS,
+  type HostAnswer,
+  readHostOutput,
+} from './host-script.ts';
 import type { Order, Reach, Seen, Stay } from './reach.ts';
 
 /** The least that Run Command allows: how long an instance may take to fetch the command. */
@@ -68,13 +73,19 @@ export class RunCommandReach implements Reach {
     { instanceId = '' }: FoundContainer,
     _order: Order,
     commandId: string,
-    { patienceMilliseconds }: Stay,
+    { deadline, patienceMilliseconds }: Stay,
   ): Promise<Seen> {
     const end = Date.now() + patienceMilliseconds;
     const unknownUntil = Date.now() + UNKNOWN_SECONDS * 1000;
     for (let pause = FIRST_PAUSE_MILLISECONDS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MILLISECONDS)) {
       const seen = await this.#look(instanceId, commandId, Date.now() < unknownUntil);
-      if (seen.outcome !== 'running' || Date.now() + pause >= end) return seen;
+      if (seen.outcome !== 'running') return seen;
+      // The host's own script would have ended by now; an instance that is out of reach stays pending for longer.
+      if (Date.now() > deadline + HOST_SCRIPT_EXTRA_SECONDS * 1000) {
+        const detail = `Run Command has no result of command ${commandId} on instance ${instanceId}, though its time is over: the SSM agent does not answer.`;
+        return { outcome: 'lost', detail };
+      }
+      if (Date.now() + pause >= end) return seen;
       await sleep(pause);
     }
   }

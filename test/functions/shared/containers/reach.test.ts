@@ -197,6 +197,9 @@ test('by run-command, what an instance cannot do is told apart from what it did 
     instance.fault = 'unreachable';
     const silent = await reach.start(found, order, stay(1_000));
     assert.ok(silent.outcome === 'running');
+    const late = { ...stay(1_000), deadline: Date.now() - 60 * 60 * 1000 };
+    const overdue = await reach.follow(found, order, silent.handle, late);
+    assert.match(detailOf(overdue), /though its time is over/);
     await clock.runUntil(clock.now() + 2 * 60 * 60 * 1000);
     const unreachable = await reach.follow(found, order, silent.handle, stay(1_000));
     assert.equal(unreachable.outcome, 'not-started');
