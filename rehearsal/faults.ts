@@ -1,4 +1,5 @@
 import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
+import { AwsError } from './aws/aws-error.ts';
 import type { Aws } from './aws/server.ts';
 import type { Expectation } from './night.ts';
 import { createCertificate } from './whatsapp/certificate.ts';
@@ -149,6 +150,31 @@ export const FAULTS: Record<string, Fault> = {
       for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
     },
     expected: { outcomes: ['succeeded'], alarms: ['latam-gc-notifications-dead-letters'] },
+  },
+  'relay-without-bus': {
+    description:
+      'EventBridge refuses what the relay puts on the bus; the webhook gets every callback nonetheless',
+    deployment: 'emea',
+    strike(_target, { aws }) {
+      aws.onCall(({ service, caller }) =>
+        service === 'events' && caller.function?.name === 'emea-callback-relay'
+          ? new AwsError('InternalFailure', 'EventBridge is down')
+          : undefined,
+      );
+    },
+    expected: {
+      outcomes: ['failed'],
+      alarms: ['emea-callback-relay-not-on-bus', 'emea-message-gc-failed'],
+    },
+  },
+  'webhook-down-behind-relay': {
+    description: 'The webhook behind the relay is down, and back some minutes later: the client sends again',
+    deployment: 'emea',
+    async strike({ webhook }, { clock }) {
+      await webhook.goDown();
+      clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webhook.comeBack());
+    },
+    expected: GOOD,
   },
   'function-killed': {
     description: "The function's process is killed while it waits for callbacks, and the run replayed",

@@ -3,9 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CALLBACK_SOURCE, CALLBACK_TYPE, type CallbackRelaySettings } from './contract.ts';
 
-/** Whether a callback got on the bus. `lost`: it may have, but nobody said so. */
+/** Whether a callback got on the bus. `put-later`: when it comes again. `lost`: it may have, but nobody said so. */
 export type OnBus =
   | { outcome: 'put' }
+  | { outcome: 'put-later' }
   | { outcome: 'too-large'; bytes: number }
   | { outcome: 'lost'; code: string };
 

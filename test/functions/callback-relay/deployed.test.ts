@@ -84,7 +84,7 @@ describe('the relay as it is deployed, between the client and a webhook by TLS',
   });
 
   it('leaves it to the client to try again until the webhook takes it', async () => {
-    await withRelay(async ({ whatsapp, clock }) => {
+    await withRelay(async ({ whatsapp, clock, client }) => {
       statuses = [503, 500];
       await whatsapp.send(NOTIFICATION);
       await clock.runUntil(clock.now() + MINUTE);
@@ -93,6 +93,7 @@ describe('the relay as it is deployed, between the client and a webhook by TLS',
         [503, 500, 200],
       );
       assert.equal(received.length, 3);
+      assert.deepEqual(await notifications(client()), [NOTIFICATION], 'as if it had come once');
     });
   });
 
