@@ -22,6 +22,7 @@ const MARIADB: MysqlDialect = {
       statement: `SELECT User AS username, Host AS host, CAST(Priv AS CHAR) AS privileges
         FROM mysql.global_priv WHERE User IN (?) ORDER BY User, Host`,
       grant: `GRANT SELECT ON mysql.global_priv TO ${admin.username}`,
+      since: 'MariaDB 10.4',
     });
     return rows.map(({ username, host, privileges }): Account => {
       const parsed = JSON.parse(String(privileges)) as Privileges;

@@ -115,18 +115,24 @@ export async function alterAccounts(session: MysqlSession, change: AccountChange
 
 /**
  * Reads accounts, which needs a privilege of its own.
- * @param request the statement, with one `?` for the list of users, and what allows it.
- * @throws {@link MissingPrivilege}, {@link StatementRefused}, {@link DatabaseUnreachable}
+ * @param request the statement, with one `?` for the list of users, what allows it, and the first version of the server
+ * that has what it reads.
+ * @throws {@link MissingPrivilege}, {@link RotationRefused}, {@link StatementRefused}, {@link DatabaseUnreachable}
  */
 export async function readAccounts(
   session: MysqlSession,
   admin: Login,
   usernames: readonly string[],
-  { statement, grant }: { statement: string; grant: string },
+  { statement, grant, since }: { statement: string; grant: string; since: string },
 ): Promise<Record<string, unknown>[]> {
   try {
     return await session.query(statement, [usernames]);
   } catch (error) {
+    if (error instanceof StatementRefused && ABSENCE_ERRORS.has(error.code)) {
+      throw new RotationRefused(
+        `The server is older than ${since}, which this strategy needs. Upgrade it, or use another strategy.`,
+      );
+    }
     if (!lacksPrivilege(error)) throw error;
     throw missingPrivilege(admin.username, `see the state of ${usernames.join(' and ')}`, grant);
   }
@@ -167,6 +173,9 @@ export async function mysqlStatus(
   });
 }
 
+/** Codes of a column and of a table that the server does not have. */
+const ABSENCE_ERRORS = new Set(['ER_BAD_FIELD_ERROR', 'ER_NO_SUCH_TABLE']);
+
 /** Codes of a missing privilege: for the server, a database, a table, a column. */
 const PRIVILEGE_ERRORS = new Set([
   'ER_SPECIFIC_ACCESS_DENIED_ERROR',
@@ -191,7 +200,7 @@ async function connect(address: DatabaseAddress, login: Login): Promise<Connecti
   }
   const ca = await trustedCertificates(address.certificateAuthority);
   try {
-    return await createConnection({
+    const connection = await createConnection({
       host,
       port,
       user: login.username,
@@ -201,6 +210,9 @@ async function connect(address: DatabaseAddress, login: Login): Promise<Connecti
       ssl: { ca: ca as string, verifyIdentity: true, minVersion: 'TLSv1.2' },
       connectTimeout: CONNECT_TIMEOUT_MS,
     });
+    // A connection that breaks while nobody waits for it is found by the next statement.
+    connection.on('error', () => {});
+    return connection;
   } catch (error) {
     const { code, errno } = codesOf(error);
     if (LOGIN_ERRORS.has(errno)) {

@@ -3,41 +3,53 @@ import { alterAccounts, type MysqlSession, readAccounts } from './mysql-session.
 import { type Account, type Change, type MysqlDialect, mysqlFamilyRotation } from './mysql-strategies.ts';
 import { isHashOf } from './password-hash.ts';
 import type { CredentialRotation, DatabaseAddress, Strategy } from './rotation.ts';
+import type { Login } from './secret.ts';
 
 /**
  * Rotation on MySQL and Aurora MySQL. `RETAIN CURRENT PASSWORD` keeps the password in use as the account's secondary
  * one, `DISCARD OLD PASSWORD` drops that.
  */
 export function mysqlRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
-  return mysqlFamilyRotation(address, strategy, MYSQL);
+  return mysqlFamilyRotation(address, strategy, {
+    ...MYSQL,
+    accounts: (session, admin, usernames) =>
+      readMysqlAccounts(session, admin, usernames, strategy.kind === 'dual-password'),
+  });
 }
 
-const MYSQL: MysqlDialect = {
+async function readMysqlAccounts(
+  session: MysqlSession,
+  admin: Login,
+  usernames: readonly string[],
+  withSecondary: boolean,
+): Promise<Account[]> {
+  const columns = ['User', 'Host', 'plugin', 'authentication_string', 'account_locked'];
+  const secondary = "User_attributes->>'$.additional_password'";
+  const rows = await readAccounts(session, admin, usernames, {
+    statement: `SELECT User AS username, Host AS host, plugin, account_locked AS locked, authentication_string AS hash,
+        ${withSecondary ? secondary : 'NULL'} AS secondary
+      FROM mysql.user WHERE User IN (?) ORDER BY User, Host`,
+    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user TO ${admin.username}`,
+    since: withSecondary ? 'MySQL 8.0.14' : 'MySQL 5.7.6',
+  });
+  return rows.map(({ username, host, plugin, locked, hash, secondary }): Account => {
+    if (!PLUGINS.has(String(plugin))) {
+      throw new RotationRefused(
+        `${username}@${host} logs in by ${plugin}, which is not rotated. Change the account to caching_sha2_password.`,
+      );
+    }
+    return {
+      username: String(username),
+      host: String(host),
+      locked: locked === 'Y',
+      hashes: [hash, secondary].filter((entry) => typeof entry === 'string'),
+    };
+  });
+}
+
+const MYSQL: Omit<MysqlDialect, 'accounts'> = {
   // There is no count of refused logins alone: this one also has connections that broke off before the login.
   refusedLoginsStatus: 'Aborted_connects',
-
-  accounts: async (session, admin, usernames) => {
-    const columns = ['User', 'Host', 'plugin', 'authentication_string', 'User_attributes', 'account_locked'];
-    const rows = await readAccounts(session, admin, usernames, {
-      statement: `SELECT User AS username, Host AS host, plugin, account_locked AS locked, authentication_string AS hash,
-          User_attributes->>'$.additional_password' AS secondary
-        FROM mysql.user WHERE User IN (?) ORDER BY User, Host`,
-      grant: `GRANT SELECT (${columns.join(', ')}) ON mysql.user TO ${admin.username}`,
-    });
-    return rows.map(({ username, host, plugin, locked, hash, secondary }): Account => {
-      if (!PLUGINS.has(String(plugin))) {
-        throw new RotationRefused(
-          `${username}@${host} logs in by ${plugin}, which is not rotated. Change the account to caching_sha2_password.`,
-        );
-      }
-      return {
-        username: String(username),
-        host: String(host),
-        locked: locked === 'Y',
-        hashes: [hash, secondary].filter((entry) => typeof entry === 'string'),
-      };
-    });
-  },
 
   addPassword: async (session, { current, next, ...change }) => {
     await restore(session, change, current);

@@ -82,7 +82,7 @@ export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   await query("CREATE USER rotator@'%' IDENTIFIED BY ?", [rotator.password]);
   await query("GRANT CREATE USER ON *.* TO rotator@'%'");
   await query(
-    "GRANT SELECT (User, Host, plugin, authentication_string, User_attributes, account_locked) ON mysql.user TO rotator@'%'",
+    "GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO rotator@'%'",
   );
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');

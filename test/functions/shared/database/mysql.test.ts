@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   DatabaseUnreachable,
   LoginRefused,
@@ -191,7 +192,7 @@ test('MySQL', async (t) => {
       await query("CREATE USER own@'%' IDENTIFIED BY ?", [password]);
       await query("GRANT SELECT ON waweb.* TO own@'%'");
       for (const privilege of [
-        /SELECT \(User, Host, plugin, authentication_string, User_attributes, account_locked\)/,
+        /SELECT \(User, Host, plugin, authentication_string, account_locked, User_attributes\)/,
         /APPLICATION_PASSWORD_ADMIN/,
       ]) {
         const error = await rejected(
@@ -213,13 +214,34 @@ test('MySQL', async (t) => {
     const admin = { username: 'weak', password: anyPassword() };
     await query("CREATE USER weak@'%' IDENTIFIED BY ?", [admin.password]);
     await query(
-      "GRANT SELECT (User, Host, plugin, authentication_string, User_attributes, account_locked) ON mysql.user TO weak@'%'",
+      "GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO weak@'%'",
     );
     const current = await user();
     const request = { admin, current, pending: next(current), previous };
     await query(grantIn(await rejected(rotation.set(request), MissingPrivilege)));
     assert.equal(await rotation.set(request), 'set');
   });
+
+  await t.test(
+    'a connection that the server ends meanwhile is an error, and not the end of the process',
+    async () => {
+      const { set } = await credentialRotation(address, { kind: 'dual-password' });
+      const current = await user();
+      const pending = next(current);
+      const cut = async () => {
+        const sessions = await query(
+          "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE USER = 'rotator'",
+        );
+        for (const { id } of sessions) await query('KILL ?', [id]);
+        // Long enough for the end to arrive while nobody waits for an answer.
+        await delay(100);
+        return current;
+      };
+      await rejected(set({ admin: rotator, pending, current: cut, previous }), DatabaseUnreachable);
+      await expectBoth(current);
+      assert.equal(await rotation.set({ admin: rotator, current, pending, previous }), 'set');
+    },
+  );
 
   await t.test('an account that logs in by something else than a password is refused', async () => {
     await query("INSTALL PLUGIN mysql_no_login SONAME 'mysql_no_login.so'");
