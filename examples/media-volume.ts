@@ -14,9 +14,7 @@ import {
   type ICluster,
 } from 'aws-cdk-lib/aws-ecs';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { AlarmTopic } from '../lib/alarm-topic.ts';
-import { MediaVolumeAlarms } from '../lib/media-volume-alarms.ts';
-import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
+import { AlarmTopic, MediaVolumeAlarms, MediaVolumeStack } from '../lib/index.ts';
 
 const app = new App();
 const env = { account: '111111111111', region: 'eu-west-1' };
