@@ -145,37 +145,6 @@ const CHECKS: Check[] = [
     },
   },
   {
-    // Neither value is repeated: one may be a secret, the other be taken for its hash.
-    needs: ['callbacks.relay'],
-    find({ callbacks: { relay } }) {
-      if (!relay) return [];
-      const url = URL.parse(relay.webhookUrl);
-      const isUsable =
-        url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
-      return [
-        ...(isUsable
-          ? []
-          : [
-              {
-                field: ['callbacks', 'relay', 'webhookUrl'],
-                problem: 'is not what it must be: an https URL without a user or fragment in it.',
-              },
-            ]),
-        ...relay.secretPathHashes.flatMap((hash, index) =>
-          /^[0-9a-f]{64}$/.test(hash)
-            ? []
-            : [
-                {
-                  field: ['callbacks', 'relay', 'secretPathHashes', index],
-                  problem:
-                    'is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path.',
-                },
-              ],
-        ),
-      ];
-    },
-  },
-  {
     needs: ['network.endpoints', 'network.otherEndpointClients'],
     find({ network: { endpoints, otherEndpointClients } }) {
       if (endpoints === 'create' || otherEndpointClients.length === 0) return [];

@@ -8,6 +8,8 @@ export interface FieldText {
   /** Completes "it must be …". */
   allowed: string;
   description: string;
+  /** Whether what stands there may be a secret, or have been taken for one: no message repeats it. */
+  secret?: boolean;
 }
 
 /** Days without access after which EFS can move a file; 0 for never. */
@@ -20,6 +22,15 @@ const LOG_RETENTION_DAYS = [
 
 function field<const Schema extends v.GenericSchema>(schema: Schema, allowed: string, description: string) {
   return v.pipe(schema, v.metadata({ allowed, description } satisfies FieldText));
+}
+
+/** A field whose value no message repeats. */
+function secretField<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  allowed: string,
+  description: string,
+) {
+  return v.pipe(schema, v.metadata({ allowed, description, secret: true } satisfies FieldText));
 }
 
 function pattern(regex: RegExp, allowed: string, description: string) {
@@ -312,17 +323,22 @@ const databaseSetSchema = v.strictObject({
   ),
 });
 
-// What may be a secret, or taken for one, is checked by `checkDeployments`: a message here repeats the value.
 const relaySchema = field(
   v.strictObject({
-    webhookUrl: field(
-      v.string(),
-      'an https URL without a user in it',
+    webhookUrl: secretField(
+      v.pipe(v.string(), v.check(isWebhookUrl)),
+      'an https URL without a user or fragment in it',
       'Your webhook, which the relay passes each callback to.',
     ),
-    secretPathHashes: field(
+    secretPathHashes: secretField(
       v.pipe(
-        v.array(field(v.string(), 'a SHA-256 in hexadecimal (64 digits, lower case)', 'A hash.')),
+        v.array(
+          secretField(
+            v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+            'the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path',
+            'A hash.',
+          ),
+        ),
         v.minLength(1),
         v.maxLength(2),
       ),
@@ -620,6 +636,11 @@ function isTimeZone(name: string): boolean {
 export type JobName = keyof typeof jobsSchema.entries;
 /** The jobs that a configuration can name. Each has a `schedule` and `timeLimitMinutes`. */
 export const JOB_NAMES = Object.keys(jobsSchema.entries) as JobName[];
+
+function isWebhookUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
+}
 
 export type ConfigurationOutput = v.InferOutput<typeof configurationSchema>;
 export type DeploymentOutput = ConfigurationOutput['deployments'][number];

@@ -38,14 +38,12 @@ export function valueText(value: unknown): string {
 function mistakeOf(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Mistake {
   const path = (issue.path ?? []).map((item) => item.key as string | number);
   const name = pathText(path) || 'The configuration';
-  const allowed = textOf(schemaAt(schema, path))?.allowed ?? `of the type ${issue.expected}`;
+  const { allowed = `of the type ${issue.expected}`, secret } = textOf(schemaAt(schema, path)) ?? {};
   const last = issue.path?.at(-1);
   const value = last && 'value' in last ? last.value : issue.input;
-  const sentence =
-    value === undefined
-      ? `${name} is missing; it must be ${allowed}.`
-      : `${name} is ${valueText(value)}; it must be ${allowed}.`;
-  return { path, sentence };
+  if (value === undefined) return { path, sentence: `${name} is missing; it must be ${allowed}.` };
+  const found = secret ? 'not what it must be:' : `${valueText(value)}; it must be`;
+  return { path, sentence: `${name} is ${found} ${allowed}.` };
 }
 
 function unknownFields(
@@ -84,9 +82,9 @@ function schemaAt(schema: v.GenericSchema, path: (string | number)[]): v.Generic
 /** What the documentation and the messages say of a field. */
 export function textOf(schema: v.GenericSchema | undefined): FieldText | undefined {
   if (!schema) return undefined;
-  const { allowed, description } = v.getMetadata(unwrappedOptional(schema));
+  const { allowed, description, secret } = v.getMetadata(unwrappedOptional(schema));
   return typeof allowed === 'string' && typeof description === 'string'
-    ? { allowed, description }
+    ? { allowed, description, secret: secret === true }
     : undefined;
 }
 

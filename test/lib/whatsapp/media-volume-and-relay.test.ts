@@ -219,6 +219,11 @@ describe('a mistaken media volume or relay is refused with one sentence', () => 
       sentence: `${root}.callbacks.relay.secretPathHashes[0] is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path.`,
     },
     {
+      what: 'a secret path in place of the list of hashes, which is not repeated',
+      more: { relay: { ...RELAY, secretPathHashes: 'my-secret-path' } },
+      sentence: `${root}.callbacks.relay.secretPathHashes is not what it must be: a list of one or two SHA-256 in hexadecimal.`,
+    },
+    {
       what: 'a certificate that is not there',
       more: { relay: { ...RELAY, certificateAuthority: 'nowhere.pem' } },
       sentence:
