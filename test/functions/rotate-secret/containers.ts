@@ -9,9 +9,9 @@ export interface Containers {
   stop(): Promise<void>;
 }
 
-const CONTAINERS = 3;
+const CONTAINERS = 2;
 /** Between two logins of one container. */
-const PAUSE_MS = 25;
+const PAUSE_MS = 60;
 
 /**
  * Starts containers, and one that is started anew for each login, as when a service scales.
