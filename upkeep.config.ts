@@ -57,6 +57,19 @@ export default defineUpkeep({
         },
       },
       callbacks: { senders: ['arn:aws:iam::222222222222:role/emea-webhook'] },
+      databases: [
+        {
+          prefix: 'wa1_',
+          engine: 'postgres',
+          host: 'database.emea.internal',
+          port: 5432,
+          certificateAuthority: 'rds',
+          user: {
+            secretArn:
+              'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-size-g7H8i9',
+          },
+        },
+      ],
       encryption: 'customer-managed',
       jobs: {
         messageGc: {
@@ -64,6 +77,7 @@ export default defineUpkeep({
           timeLimitMinutes: 240,
           maximumCalls: 8,
         },
+        databaseSize: { schedule: { at: '03:00', flexibleMinutes: 15 } },
       },
     },
   ],

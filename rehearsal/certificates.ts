@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Certificate, createCertificate } from './whatsapp/certificate.ts';
 
@@ -14,12 +22,25 @@ export async function keepCertificate(deployment: string, hostName: string): Pro
   const file = resolve(folder, `${deployment}.json`);
   if (!existsSync(file)) {
     const made = { ...(await createCertificate(hostName)), hostName };
-    writeWhole(certificateFile(deployment), made.certificate);
-    writeWhole(file, JSON.stringify(made));
+    writeFirst(file, JSON.stringify(made));
   }
   const kept = JSON.parse(readFileSync(file, 'utf8')) as Certificate;
   writeWhole(certificateFile(deployment), kept.certificate);
   return kept;
+}
+
+/** Of several processes that make it at once, the first one's stays. */
+function writeFirst(file: string, text: string): void {
+  const part = `${file}.${process.pid}`;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(part, text, { mode: 0o600 });
+  try {
+    linkSync(part, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    unlinkSync(part);
+  }
 }
 
 /** Never half a file for whoever reads meanwhile. */

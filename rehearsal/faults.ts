@@ -24,7 +24,7 @@ export interface Fault {
 /** Called at what happens in the client that is struck. */
 export type Hooks = Pick<ClientScript, 'onRequest' | 'onCollection'>;
 
-const GOOD: Expectation = { outcomes: ['succeeded'], alarms: [] };
+const GOOD: Expectation = { outcomes: {}, alarms: [] };
 
 /** By the name that `npm start -- --fault` takes. */
 export const FAULTS: Record<string, Fault> = {
@@ -34,7 +34,7 @@ export const FAULTS: Record<string, Fault> = {
     strike({ webApp }) {
       webApp.faults.callback = 'never';
     },
-    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'callback-twice': {
     description: 'Each callback comes twice',
@@ -66,7 +66,7 @@ export const FAULTS: Record<string, Fault> = {
     async strike({ webApp }) {
       await webApp.goDown();
     },
-    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'webapp-restarts': {
     description: 'WebApp is down when the run begins, and back some minutes later',
@@ -112,7 +112,7 @@ export const FAULTS: Record<string, Fault> = {
     strike({ webApp }) {
       webApp.setPassword('upkeep', 'Somebody-changed-1t');
     },
-    expected: { outcomes: ['failed'], alarms: ['latam-message-gc-failed'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'wrong-certificate': {
     description: 'WebApp shows a certificate that is not the pinned one',
@@ -120,7 +120,7 @@ export const FAULTS: Record<string, Fault> = {
     async strike({ settings, webApp }) {
       webApp.useCertificate(await createCertificate(new URL(settings.webApp.url).hostname));
     },
-    expected: { outcomes: ['failed'], alarms: ['emea-message-gc-failed'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['emea-message-gc-failed'] },
   },
   'scheduled-twice': {
     description: 'EventBridge Scheduler delivers the same schedule twice',
@@ -140,7 +140,7 @@ export const FAULTS: Record<string, Fault> = {
       });
     },
     // A skipped night is a night without a success.
-    expected: { outcomes: ['skipped', 'succeeded'], alarms: ['latam-message-gc-missed'] },
+    expected: { outcomes: { 'message-gc': ['skipped', 'succeeded'] }, alarms: ['latam-message-gc-missed'] },
     lasts: 36 * HOUR,
   },
   'malformed-notification': {
@@ -149,7 +149,7 @@ export const FAULTS: Record<string, Fault> = {
     async strike({ webhook }) {
       for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
     },
-    expected: { outcomes: ['succeeded'], alarms: ['latam-gc-notifications-dead-letters'] },
+    expected: { outcomes: {}, alarms: ['latam-gc-notifications-dead-letters'] },
   },
   'relay-without-bus': {
     description:
@@ -163,7 +163,7 @@ export const FAULTS: Record<string, Fault> = {
       );
     },
     expected: {
-      outcomes: ['failed'],
+      outcomes: { 'message-gc': ['failed'] },
       alarms: ['emea-callback-relay-not-on-bus', 'emea-message-gc-failed'],
     },
   },
@@ -205,7 +205,7 @@ export const FAULTS: Record<string, Fault> = {
       );
     },
     expected: {
-      outcomes: ['failed'],
+      outcomes: { 'message-gc': ['failed'] },
       alarms: ['latam-message-gc-failed', 'latam-message-gc-lost', 'latam-message-gc-dead-letters'],
     },
   },
@@ -217,7 +217,7 @@ export const FAULTS: Record<string, Fault> = {
         functionName === 'latam-start-run' && attempt === 1 ? new Error('The first try fails') : undefined,
       );
     },
-    expected: { outcomes: ['succeeded'], alarms: ['latam-start-run-errors'] },
+    expected: { outcomes: {}, alarms: ['latam-start-run-errors'] },
   },
   'start-run-fails': {
     description: 'start-run fails each time it is tried',
@@ -227,7 +227,26 @@ export const FAULTS: Record<string, Fault> = {
         functionName === 'latam-start-run' ? new Error('Every try fails') : undefined,
       );
     },
-    expected: { outcomes: [], alarms: ['latam-start-run-errors', 'latam-start-run-dead-letters'] },
+    expected: {
+      outcomes: { 'message-gc': [] },
+      alarms: ['latam-start-run-errors', 'latam-start-run-dead-letters'],
+    },
+  },
+  'database-user-locked-out': {
+    description: "The password of database-size's user was changed in the database only",
+    deployment: 'emea',
+    async strike({ store }) {
+      await store.pool.query(`ALTER ROLE emea_database_size PASSWORD 'Somebody-changed-1t'`);
+    },
+    expected: { outcomes: { 'database-size': ['failed'] }, alarms: ['emea-database-size-failed'] },
+  },
+  'too-many-messages': {
+    description: 'Garbage collection succeeds, and leaves 2.5 million messages that are no garbage',
+    deployment: 'emea',
+    async strike({ store }, { clock }) {
+      await store.fill({ pending: 2_500_000, newest: clock.now() });
+    },
+    expected: { outcomes: {}, alarms: ['emea-database-size-wa1-large'] },
   },
   'schedule-never-fires': {
     description: 'The schedule was disabled by hand: nothing fails, and nothing happens',
@@ -235,7 +254,7 @@ export const FAULTS: Record<string, Fault> = {
     strike(_target, { aws }) {
       aws.scheduler.fault('emea-message-gc', { kind: 'disabled' });
     },
-    expected: { outcomes: [], alarms: ['emea-message-gc-missed'] },
+    expected: { outcomes: { 'message-gc': [] }, alarms: ['emea-message-gc-missed'] },
     lasts: 36 * HOUR,
   },
 };

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { startPostgres } from './databases/postgres.ts';
+import { startClientDatabases } from './client-databases.ts';
 import { FAULTS } from './faults.ts';
 import { type Night, playNight } from './night.ts';
 import { synthesize } from './synthesize.ts';
@@ -51,7 +51,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   say('Synthesizing the stacks of the sample configuration');
   await synthesize(cdkOut);
   say('Starting PostgreSQL');
-  const postgres = await startPostgres();
+  const postgres = await startClientDatabases();
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
     const night = await playNight({ cdkOut, postgres, onEvent, ...(fault && { fault }) });
@@ -60,6 +60,13 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   } finally {
     await postgres.stop();
   }
+}
+
+/** What SQL counts at the end, beside what the job's report says. */
+function leftOf(job: string, rows: Night['rows'][string] | undefined): string {
+  if (job === 'message-gc') return `${rows?.garbageAfter} garbage`;
+  if (job === 'database-size') return `${rows?.left.messages} messages`;
+  return '';
 }
 
 function say(what: string): void {
@@ -80,13 +87,14 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       'calls',
       'deleted',
       'marked read',
-      'garbage left (SQL)',
+      'message rows',
+      'left (SQL)',
     ],
     style: PLAIN,
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
-    const { calls = '', messagesDeleted = '', messagesMarkedRead = '' } = figures;
+    const { calls = '', messagesDeleted = '', messagesMarkedRead = '', messageRows = '' } = figures;
     runTable.push([
       deployment,
       job,
@@ -95,7 +103,8 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       calls,
       messagesDeleted,
       messagesMarkedRead,
-      rows[deployment]?.garbageAfter,
+      messageRows,
+      leftOf(job, rows[deployment]),
     ]);
   }
   console.log(`\n${runTable.toString()}`);

@@ -1,6 +1,6 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Fault, Hooks } from './faults.ts';
-import { inboundMessages } from './whatsapp/message-store.ts';
+import { inboundMessages, type RowCounts } from './whatsapp/message-store.ts';
 import {
   type ClientScript,
   createWorld,
@@ -43,16 +43,24 @@ export interface Night {
   runs: RunReport[];
   /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
   alarms: { name: string; rangAt: string; told: boolean }[];
-  /** Rows by deployment, counted by SQL. */
-  rows: Record<string, { garbageBefore: number; garbageAfter: number; deleted: number }>;
+  /** Rows by deployment, counted by SQL. `left`: in the tables, at the end. */
+  rows: Record<
+    string,
+    {
+      garbageBefore: number;
+      garbageAfter: number;
+      deleted: number;
+      left: Pick<RowCounts, 'messages' | 'media'>;
+    }
+  >;
   /** What is not as the script, or the fault, says. Empty: the night went as expected. */
   mismatches: string[];
 }
 
 /** What must come of a night for one deployment. */
 export interface Expectation {
-  /** Of its runs, in order. */
-  outcomes: Outcome[];
+  /** Of its runs, by job, in order. A job that is not named has a success each night. */
+  outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
 }
@@ -68,7 +76,7 @@ export function clientsOf({ rows }: Scale, now: number): Record<string, ClientSc
     latam: { coreApps: 1, filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age } },
     emea: {
       coreApps: 2,
-      filling: { sent: rows * 2.7, read: rows * 0.3, pending: 50, unread: 500, ...age },
+      filling: { sent: rows * 2.7, read: rows * 0.3, pending: 50, unread: 500, usedMedia: 300, ...age },
       // Two calls that end with errors, and a third that has the rest.
       rowsPerCall: Math.ceil((rows * 3) / 2 / 2.5),
     },
@@ -140,8 +148,9 @@ async function play(
   const rows: Night['rows'] = {};
   for (const { name, webApp } of Object.values(world.deployments))
     rows[name] = {
-      garbageBefore: before[name] ?? 0,
-      garbageAfter: after[name] ?? 0,
+      garbageBefore: garbageOf(before[name]),
+      garbageAfter: garbageOf(after[name]),
+      left: { messages: after[name]?.messages ?? 0, media: after[name]?.media ?? 0 },
       deleted: webApp.collections.reduce((sum, { deleted }) => sum + deleted, 0),
     };
   // A deployment that takes no part has nights without runs.
@@ -158,19 +167,20 @@ async function play(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
     ...leaks(world),
-    ...compare(night, Object.keys(rows), fault),
+    ...compare(night, Object.values(world.deployments), fault),
     ...(fault ? [] : goodNightMismatches(night, world, scale)),
   );
   return night;
 }
 
-async function countAll({ deployments }: World): Promise<Record<string, number>> {
-  const garbage: Record<string, number> = {};
-  for (const { name, store } of Object.values(deployments)) {
-    const { sent, read } = await store.count();
-    garbage[name] = sent + read;
-  }
-  return garbage;
+async function countAll({ deployments }: World): Promise<Record<string, RowCounts>> {
+  const counts: Record<string, RowCounts> = {};
+  for (const { name, store } of Object.values(deployments)) counts[name] = await store.count();
+  return counts;
+}
+
+function garbageOf(counts: RowCounts | undefined): number {
+  return counts ? counts.sent + counts.read : 0;
 }
 
 /** Thousands of messages from customers, most of them old enough to be marked read, some not, some unknown by now. */
@@ -212,16 +222,19 @@ function tell(
   return { reports: aws.reports.length, alarms: aws.alarms.length };
 }
 
-function compare(night: Night, deployments: string[], fault: Fault | undefined): string[] {
+function compare(night: Night, deployments: PlayedDeployment[], fault: Fault | undefined): string[] {
   const mismatches: string[] = [];
   const nights = Math.ceil((fault?.lasts ?? NIGHT_LASTS) / DAY);
   const good: Outcome[] = Array.from({ length: nights }, () => 'succeeded');
-  for (const name of deployments) {
-    const expected = name === fault?.deployment ? fault.expected.outcomes : good;
-    const outcomes = night.runs.filter(({ deployment }) => deployment === name).map(({ outcome }) => outcome);
-    const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
-    if (came !== wanted) mismatches.push(`${name}: expected ${wanted}, came ${came}.`);
-  }
+  for (const { name, jobs } of deployments)
+    for (const job of jobs) {
+      const expected = (name === fault?.deployment && fault.expected.outcomes[job]) || good;
+      const outcomes = night.runs
+        .filter((run) => run.deployment === name && run.job === job)
+        .map(({ outcome }) => outcome);
+      const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
+      if (came !== wanted) mismatches.push(`${name}: expected ${wanted} of ${job}, came ${came}.`);
+    }
   const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
   const wanted = [...(fault?.expected.alarms ?? [])].sort().join(', ') || 'none';
   if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
@@ -236,23 +249,31 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
   const expect = (what: string, came: number | undefined, wanted: number) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
   };
-  for (const [name, { garbageAfter, deleted }] of Object.entries(night.rows)) {
-    const report = night.runs.find(({ deployment }) => deployment === name);
+  const figuresOf = (name: string, wanted: string) =>
+    night.runs.find(({ deployment, job }) => deployment === name && job === wanted)?.figures;
+  for (const [name, { garbageAfter, deleted, left }] of Object.entries(night.rows)) {
     expect(`${name}: rows of garbage left`, garbageAfter, 0);
     expect(
       `${name}: messagesDeleted in the report against rows gone`,
-      report?.figures.messagesDeleted,
+      figuresOf(name, 'message-gc')?.messagesDeleted,
       deleted,
     );
+    if (!deployments[name]?.jobs.includes('database-size')) continue;
+    const sizes = figuresOf(name, 'database-size');
+    expect(`${name}: messageRows in the report against rows left`, sizes?.messageRows, left.messages);
+    expect(`${name}: mediaRows in the report against rows left`, sizes?.mediaRows, left.media);
   }
-  const figuresOf = (name: string) => night.runs.find(({ deployment }) => deployment === name)?.figures;
   if (night.rows.latam) {
-    expect('latam: messages marked read', figuresOf('latam')?.messagesMarkedRead, unread);
-    expect('latam: messages too young', figuresOf('latam')?.messagesTooYoung, YOUNG);
-    expect('latam: messages unknown to the client', figuresOf('latam')?.messagesDropped, UNKNOWN);
+    expect('latam: messages marked read', figuresOf('latam', 'message-gc')?.messagesMarkedRead, unread);
+    expect('latam: messages too young', figuresOf('latam', 'message-gc')?.messagesTooYoung, YOUNG);
+    expect(
+      'latam: messages unknown to the client',
+      figuresOf('latam', 'message-gc')?.messagesDropped,
+      UNKNOWN,
+    );
   }
   if (night.rows.emea) {
-    expect('emea: calls', figuresOf('emea')?.calls, 3);
+    expect('emea: calls', figuresOf('emea', 'message-gc')?.calls, 3);
     // Of two nodes, for each call.
     expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 6);
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startPostgres } from './databases/postgres.ts';
+import { startClientDatabases } from './client-databases.ts';
 import { clientsOf } from './night.ts';
 import { synthesize } from './synthesize.ts';
 import { createWorld } from './world.ts';
@@ -15,7 +15,7 @@ const { values } = parseArgs({ options: { port: { type: 'string' } } });
 
 const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
 await synthesize(cdkOut);
-const postgres = await startPostgres();
+const postgres = await startClientDatabases();
 const world = await createWorld({
   cdkOut,
   postgres,

@@ -9,8 +9,10 @@ import { RELAYED_WEBHOOK } from './upkeep.config.ts';
  * @throws Error with what the CDK said.
  */
 export async function synthesize(cdkOut: string): Promise<void> {
-  for (const { name, webApp } of sample.deployments)
+  for (const { name, webApp, databases = [] } of sample.deployments) {
     await keepCertificate(name, webApp.serverName ?? new URL(webApp.url).hostname);
+    for (const { host } of databases) await keepCertificate(host, host);
+  }
   await keepCertificate(RELAYED_WEBHOOK, RELAYED_WEBHOOK);
   const args = ['synth', '--quiet', '-c', 'config=rehearsal/upkeep.config.ts', '--output', cdkOut];
   try {

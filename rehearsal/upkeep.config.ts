@@ -19,6 +19,12 @@ export default defineUpkeep({
   deployments: sample.deployments.map((deployment) => ({
     ...deployment,
     webApp: { ...deployment.webApp, certificateAuthority: certificateFile(deployment.name) },
+    ...(deployment.databases && {
+      databases: deployment.databases.map((databases) => ({
+        ...databases,
+        certificateAuthority: certificateFile(databases.host),
+      })),
+    }),
     ...(deployment.name === RELAYED && {
       callbacks: {
         relay: {

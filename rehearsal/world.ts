@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { CallbackRelaySettings } from '../functions/callback-relay/contract.ts';
+import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
 import type { MessageGcSettings } from '../functions/message-gc/contract.ts';
 import { type FunctionUrl, serveFunctionUrl } from './aws/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
 import type { Resource } from './aws/template.ts';
 import { keepCertificate } from './certificates.ts';
+import { createSizeUser, prefixOf } from './client-databases.ts';
 import { type Clock, realClock, simulatedClock } from './clock.ts';
 import type { Postgres } from './databases/postgres.ts';
 import { RELAY_PATH } from './upkeep.config.ts';
@@ -32,6 +34,8 @@ export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'po
 /** One deployment of the templates with the client that it is there for. */
 export interface PlayedDeployment {
   name: string;
+  /** Those that have a schedule. */
+  jobs: string[];
   settings: MessageGcSettings;
   store: MessageStore;
   webApp: WebApp;
@@ -65,7 +69,7 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
         await webApp.close();
         await relay?.close();
         await webhook.close();
-        await store.close();
+        await store.drop();
       }
       await aws.close();
       clock.close();
@@ -73,12 +77,19 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
     },
   };
   try {
-    for (const gc of aws.deployed.ofType('AWS::Lambda::Function')) {
-      if (!gc.name.endsWith('-message-gc')) continue;
-      const name = gc.name.slice(0, -'-message-gc'.length);
+    const schedules = aws.deployed.ofType('AWS::Scheduler::Schedule').map(scheduled);
+    for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
+      const own = schedules.filter(({ deployment }) => deployment === name);
       const script = clients[name];
-      if (script) world.deployments[name] = await createDeployment(world, postgres, name, gc, script);
-      else aws.scheduler.fault(gc.name, { kind: 'disabled' });
+      if (script)
+        world.deployments[name] = await createDeployment(
+          world,
+          postgres,
+          name,
+          own.map(({ job }) => job),
+          script,
+        );
+      else for (const { schedule } of own) aws.scheduler.fault(schedule, { kind: 'disabled' });
     }
     return world;
   } catch (error) {
@@ -91,27 +102,35 @@ async function createDeployment(
   { aws, clock, secrets }: World,
   postgres: Postgres,
   name: string,
-  gc: Resource,
+  jobs: string[],
   script: ClientScript,
 ): Promise<PlayedDeployment> {
+  const gc = functionNamed(aws, `${name}-message-gc`);
+  if (!gc) throw new Error(`The templates have no message-gc for ${name}.`);
   const settings = settingsOf<MessageGcSettings>(gc);
   const { hostname, port } = new URL(settings.webApp.url);
   const user = { username: 'upkeep', password: `Upkeep-${name}-${crypto.randomUUID()}` };
   secrets.push(user.password);
   aws.secrets.put(settings.webApp.secretArn, JSON.stringify(user));
 
-  const relayFunction = aws.deployed
-    .ofType('AWS::Lambda::Function')
-    .find((resource) => resource.name === `${name}-callback-relay`);
+  const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
     ? await startRelayed(aws, name, relayFunction, secrets)
     : {
         webhook: await startWebhook({ ...webhookOf(aws, name), endpoint: aws.endpoint }),
         relay: undefined,
       };
-  // Each world has databases of its own on the shared server.
-  const store = await openMessageStore(postgres, `${name}_${crypto.randomUUID().slice(0, 8)}_`);
+  const sizeFunction = functionNamed(aws, `${name}-database-size`);
+  const sizes = sizeFunction && settingsOf<DatabaseSizeSettings>(sizeFunction);
+  const store = await openMessageStore(postgres, sizes ? prefixOf(sizes) : `${name}_`);
   await store.fill(script.filling);
+  for (const { secretArn, database } of sizes?.sets ?? []) {
+    const { engine, host, port } = database;
+    const login = await createSizeUser(store, `${name}_database_size`);
+    secrets.push(login.password);
+    aws.secrets.put(secretArn, JSON.stringify({ ...login, engine, host, port }));
+    aws.hosts[`${host}:${port}`] = `127.0.0.1:${postgres.port}`;
+  }
   const webApp = await startWebApp({
     ...script,
     store,
@@ -121,7 +140,7 @@ async function createDeployment(
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
-  return { name, settings, store, webApp, webhook, relay };
+  return { name, jobs, settings, store, webApp, webhook, relay };
 }
 
 /** A webhook that knows nothing of the bus, and the relay's URL before it. */
@@ -177,6 +196,16 @@ function webhookOf(aws: Aws, deployment: string) {
     },
   });
   return { bus: bus.name, region: bus.region, credentials };
+}
+
+function functionNamed({ deployed }: Aws, functionName: string): Resource | undefined {
+  return deployed.ofType('AWS::Lambda::Function').find(({ name }) => name === functionName);
+}
+
+/** What a schedule starts. */
+function scheduled({ name, properties }: Resource): { schedule: string; deployment: string; job: string } {
+  const { deployment, job } = JSON.parse(properties.child('Target')?.text('Input') ?? '');
+  return { schedule: name, deployment, job };
 }
 
 function settingsOf<Settings>(resource: Resource): Settings {

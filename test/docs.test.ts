@@ -18,13 +18,20 @@ const templates = stacks.map((stack) => ({
 
 test('docs/operations.md explains every alarm', () => {
   const operations = readFileSync('docs/operations.md', 'utf8');
-  for (const { deployment, template } of templates)
+  for (const { deployment, template } of templates) {
+    const jobs = Object.values(template.findResources('AWS::Scheduler::Schedule')).map(
+      ({ Properties: schedule }) => JSON.parse(schedule.Target.Input).job,
+    );
+    // Those that each job has.
+    const ofJob = new RegExp(`^${deployment}-(${jobs.join('|')})-(dead-letters|failed|lost|missed|partial)$`);
     for (const alarm of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
       const name = String(alarm.Properties.AlarmName)
-        .replace(`${deployment}-message-gc-`, 'DEPLOYMENT-JOB-')
-        .replace(`${deployment}-`, 'DEPLOYMENT-');
+        .replace(ofJob, 'DEPLOYMENT-JOB-$2')
+        .replace(`${deployment}-`, 'DEPLOYMENT-')
+        .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1');
       assert.ok(operations.includes(`\`${name}\``), name);
     }
+  }
 });
 
 test('docs/security.md gives a reason for every action of every role', () => {

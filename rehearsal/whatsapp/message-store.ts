@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client, escapeIdentifier, Pool } from 'pg';
+import { Client, escapeIdentifier, Pool, type QueryResult, type QueryResultRow } from 'pg';
 
 /** A database server and its administrator's login, as `startPostgres` returns it. */
 export interface DatabaseServer {
@@ -82,6 +82,8 @@ export interface MessageStore {
   deleteMedia(unusedSince: number, limit: number): Promise<number>;
   hasUnusedMedia(unusedSince: number): Promise<boolean>;
   close(): Promise<void>;
+  /** Closes it and deletes the databases. */
+  drop(): Promise<void>;
 }
 
 /**
@@ -119,6 +121,10 @@ export async function openMessageStore(server: DatabaseServer, prefix: string): 
     deleteMedia: (unusedSince, limit) => deleteMedia(pool, unusedSince, limit),
     hasUnusedMedia: (unusedSince) => hasUnusedMedia(pool, unusedSince),
     close: () => pool.end(),
+    async drop() {
+      await pool.end();
+      await dropDatabases(server, databases);
+    },
   };
 }
 
@@ -186,6 +192,36 @@ async function createDatabases(server: DatabaseServer, databases: readonly strin
   }
 }
 
+async function dropDatabases(server: DatabaseServer, databases: readonly string[]): Promise<void> {
+  const client = new Client(login(server));
+  await client.connect();
+  try {
+    for (const database of databases)
+      await client.query(`DROP DATABASE ${escapeIdentifier(database)} WITH (FORCE)`);
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * A statement that adds or deletes rows. The server's own count of rows has it at once: by itself a server tells it up
+ * to ten seconds later, within which a clock that jumps plays a night.
+ */
+async function change<Row extends QueryResultRow>(
+  pool: Pool,
+  statement: string,
+  values: unknown[],
+): Promise<QueryResult<Row>> {
+  const client = await pool.connect();
+  try {
+    const result = await client.query<Row>(statement, values);
+    await client.query('SELECT pg_stat_force_next_flush()');
+    return result;
+  } finally {
+    client.release();
+  }
+}
+
 async function fill(pool: Pool, filling: Filling): Promise<void> {
   const { sent = 0, pending = 0, read = 0, unread = 0, unusedMedia = 0, usedMedia = 0, newest } = filling;
   const { conversations = 5_000, oldest = newest - 20 * DAY_MS } = filling;
@@ -195,7 +231,8 @@ async function fill(pool: Pool, filling: Filling): Promise<void> {
     [read, false, 'read'],
     [unread, false, 'unread'],
   ] as const) {
-    await pool.query(
+    await change(
+      pool,
       `INSERT INTO messages (key_remote_jid, key_from_me, key_id, status, "timestamp", data)
        SELECT ($1::bigint + n % $2) || '@s.whatsapp.net', $3, 'gB' || upper($4) || lpad(to_hex(n), 12, '0'), $4,
               $5::bigint + ($6::bigint - $5::bigint) * n / $7, 'Your parcel ' || n || ' is on its way.'
@@ -207,7 +244,8 @@ async function fill(pool: Pool, filling: Filling): Promise<void> {
     `INSERT INTO chats
      SELECT key_remote_jid, max("timestamp") FROM messages GROUP BY key_remote_jid ON CONFLICT DO NOTHING`,
   );
-  await pool.query(
+  await change(
+    pool,
     `INSERT INTO media (last_used)
      SELECT CASE WHEN n <= $1::bigint THEN $3::bigint - 1 ELSE $4::bigint END
      FROM generate_series(1, $1::bigint + $2::bigint) AS n`,
@@ -238,7 +276,8 @@ async function count(pool: Pool): Promise<RowCounts> {
 }
 
 async function insertInbound(pool: Pool, messages: readonly InboundMessage[]): Promise<void> {
-  await pool.query(
+  await change(
+    pool,
     `WITH inbound AS (
        INSERT INTO messages (key_remote_jid, key_from_me, key_id, status, "timestamp", data)
        SELECT jid, false, id, 'unread', sent_at, 'Where is my parcel?'
@@ -271,7 +310,7 @@ async function markRead(pool: Pool, id: string, since: number): Promise<'marked'
 }
 
 async function forget(pool: Pool, ids: readonly string[]): Promise<void> {
-  await pool.query('DELETE FROM messages WHERE key_id = ANY ($1) AND NOT key_from_me', [ids]);
+  await change(pool, 'DELETE FROM messages WHERE key_id = ANY ($1) AND NOT key_from_me', [ids]);
 }
 
 /** The conversation decides the CoreApp, as in a real cluster, where a CoreApp owns the conversations of its shard. */
@@ -281,7 +320,8 @@ async function deleteMessages(
   pool: Pool,
   { shard, shards, after, limit }: GarbageChunk,
 ): Promise<{ deleted: number; last: string }> {
-  const { rows } = await pool.query<{ deleted: string; last: string }>(
+  const { rows } = await change<{ deleted: string; last: string }>(
+    pool,
     `WITH garbage AS (
        SELECT id FROM messages WHERE ${IS_GARBAGE_OF_SHARD} ORDER BY id LIMIT $4
      ), gone AS (
@@ -304,7 +344,8 @@ async function hasGarbage(pool: Pool, shard: number, shards: number, after: stri
 }
 
 async function deleteMedia(pool: Pool, unusedSince: number, limit: number): Promise<number> {
-  const { rowCount } = await pool.query(
+  const { rowCount } = await change(
+    pool,
     'DELETE FROM media WHERE id IN (SELECT id FROM media WHERE last_used < $1 ORDER BY last_used LIMIT $2)',
     [unusedSince, limit],
   );

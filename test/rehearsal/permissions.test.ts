@@ -18,7 +18,7 @@ const busyNight = (deployment: 'latam' | 'emea'): Fault => ({
     webApp.faults.failingRequests = 2;
     for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
   },
-  expected: { outcomes: ['succeeded'], alarms: [`${deployment}-gc-notifications-dead-letters`] },
+  expected: { outcomes: {}, alarms: [`${deployment}-gc-notifications-dead-letters`] },
 });
 
 /** Lambda puts the event of a stopped run into the dead-letter queue. */
@@ -31,7 +31,7 @@ const stoppedNight = (deployment: 'latam' | 'emea'): Fault => ({
     };
   },
   expected: {
-    outcomes: ['failed'],
+    outcomes: { 'message-gc': ['failed'] },
     alarms: ['failed', 'lost', 'dead-letters'].map((what) => `${deployment}-message-gc-${what}`),
   },
 });

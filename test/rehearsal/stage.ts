@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Postgres, startPostgres } from '../../rehearsal/databases/postgres.ts';
+import { startClientDatabases } from '../../rehearsal/client-databases.ts';
+import type { Postgres } from '../../rehearsal/databases/postgres.ts';
 import type { Scale } from '../../rehearsal/night.ts';
 import { synthesize } from '../../rehearsal/synthesize.ts';
 
@@ -17,7 +18,7 @@ export interface Stage {
 /** Synthesizes once and starts one PostgreSQL for a file of tests. */
 export async function buildStage(): Promise<Stage> {
   const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
-  const [postgres] = await Promise.all([startPostgres(), synthesize(cdkOut)]);
+  const [postgres] = await Promise.all([startClientDatabases(), synthesize(cdkOut)]);
   return {
     cdkOut,
     postgres,

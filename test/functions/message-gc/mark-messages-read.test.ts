@@ -31,8 +31,11 @@ async function night(
   return runs;
 }
 
-const succeeded: Fault['expected'] = { outcomes: ['succeeded'], alarms: [] };
-const partial: Fault['expected'] = { outcomes: ['partial'], alarms: ['latam-message-gc-partial'] };
+const succeeded: Fault['expected'] = { outcomes: {}, alarms: [] };
+const partial: Fault['expected'] = {
+  outcomes: { 'message-gc': ['partial'] },
+  alarms: ['latam-message-gc-partial'],
+};
 
 test('asks once for each sender, for the newest message that is old enough', async () => {
   const markRequests: string[] = [];
@@ -69,7 +72,7 @@ test('a callback with several messages stays until each of them is dealt with', 
         })),
       });
     },
-    { outcomes: ['succeeded', 'succeeded'], alarms: [] },
+    { outcomes: {}, alarms: [] },
     36 * HOUR,
   );
   assert.equal(first?.figures.messagesTooYoung, 2);
@@ -100,7 +103,10 @@ test('what WebApp refuses stays in the queue for the next night, and the run say
       webApp.faults.refusedMarkReads = 5;
     },
     // A day with nothing but a partial run is a day without a success.
-    { outcomes: ['partial', 'succeeded'], alarms: ['latam-message-gc-partial', 'latam-message-gc-missed'] },
+    {
+      outcomes: { 'message-gc': ['partial', 'succeeded'] },
+      alarms: ['latam-message-gc-partial', 'latam-message-gc-missed'],
+    },
     36 * HOUR,
   );
   assert.equal(first?.figures.messagesNotMarked, 5);

@@ -121,8 +121,8 @@ const MISTAKES: [string, string, unknown, string][] = [
   [
     'a window over midnight that is shorter than the time limit',
     'deployments.1.window',
-    { from: '23:30', to: '03:00' },
-    'deployments[1].window from 23:30 to 03:00 has 210 minutes; it must have at least the 240 of jobs.messageGc.timeLimitMinutes.',
+    { from: '23:30', to: '03:25' },
+    'deployments[1].window from 23:30 to 03:25 has 235 minutes; it must have at least the 240 of jobs.messageGc.timeLimitMinutes.',
   ],
   [
     'a schedule outside the window',
@@ -153,6 +153,54 @@ const MISTAKES: [string, string, unknown, string][] = [
     'deployments.0.jobs.messageGc.maximumCalls',
     2.5,
     'deployments[0].jobs.messageGc.maximumCalls is 2.5; it must be a whole number from 1 to 50.',
+  ],
+  [
+    'another job outside the window',
+    'deployments.1.jobs.databaseSize.schedule.at',
+    '04:20',
+    'deployments[1].jobs.databaseSize.schedule.at is "04:20"; it must lie with its 15 flexible minutes inside the downtime window, from 23:30 to 04:30.',
+  ],
+  [
+    'sizes of no databases',
+    'deployments.1.databases',
+    undefined,
+    'deployments[1].jobs.databaseSize has no databases to look at; it must come with "databases" of the deployment.',
+  ],
+  [
+    'an address in place of a database’s name, which no certificate has',
+    'deployments.1.databases.0.host',
+    '10.0.0.7',
+    'deployments[1].databases[0].host is "10.0.0.7"; it must be a host name, not an address.',
+  ],
+  [
+    'an engine that is not known',
+    'deployments.1.databases.0.engine',
+    'PGSQL',
+    'deployments[1].databases[0].engine is "PGSQL"; it must be one of mysql, aurora-mysql, mariadb, postgres, aurora-postgresql.',
+  ],
+  [
+    'two sets of databases of one name',
+    'deployments.1.databases.1',
+    { ...sample.deployments[1]?.databases?.[0], prefix: 'wa1-' },
+    'deployments[1].databases[1].prefix names the set "wa1", as does databases[0]; it must come with a "name" of its own.',
+  ],
+  [
+    'a prefix that cannot name metrics',
+    'deployments.1.databases.0.prefix',
+    'wä_',
+    'deployments[1].databases[0].prefix is "wä", which cannot name metrics; it must come with a "name" of letters, digits, hyphens and underscores.',
+  ],
+  [
+    'the secret of a database user in another region',
+    'deployments.1.databases.0.user.secretArn',
+    'arn:aws:secretsmanager:us-east-1:222222222222:secret:whatsapp/emea/database-size-g7H8i9',
+    "deployments[1].databases[0].user.secretArn names region us-east-1; it must be of the deployment's own, eu-central-1 and 222222222222.",
+  ],
+  [
+    'a certificate file of a database that is not there',
+    'deployments.1.databases.0.certificateAuthority',
+    '/nowhere/ca.pem',
+    'deployments[1].databases[0].certificateAuthority names "/nowhere/ca.pem", which cannot be read (looked for at /nowhere/ca.pem); it must be a PEM file.',
   ],
   [
     'no job',
@@ -314,7 +362,15 @@ describe('a configuration', () => {
     );
   });
 
-  for (const wrong of [undefined, null, 'text', 7, [], { deployments: 'none' }, { deployments: [null, 3] }])
+  for (const wrong of [
+    undefined,
+    null,
+    'text',
+    7,
+    [],
+    { deployments: 'none' },
+    { deployments: [null, 3, { databases: [null] }] },
+  ])
     it(`that is ${JSON.stringify(wrong)} is refused, not stumbled over`, () => {
       assert.notDeepEqual(mistakesOf(wrong), []);
     });
@@ -328,11 +384,13 @@ describe('a configuration', () => {
   });
 
   it('has its defaults filled in, and the general notifications', () => {
-    const [latam] = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY });
+    const [latam, emea] = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY });
     assert.equal(latam?.jobs.messageGc?.callbackTimeoutMinutes, 30);
     assert.equal(latam?.network.endpoints, 'existing');
     assert.deepEqual(latam?.notifications, sample.notifications);
     assert.match(latam?.certificateAuthority ?? '', /^-----BEGIN CERTIFICATE-----/);
+    assert.equal(emea?.databases?.[0]?.certificateAuthority, 'rds');
+    assert.equal(emea.jobs.databaseSize?.timeLimitMinutes, 30);
   });
 
   it('is refused by name when the file does not exist', async () => {

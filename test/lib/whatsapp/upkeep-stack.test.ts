@@ -285,7 +285,9 @@ describe('a deployment’s stack', () => {
     });
     assert.deepEqual(
       services.sort(),
-      ENDPOINT_SERVICES['message-gc'].map((service) => `com.amazonaws.eu-central-1.${service}`).sort(),
+      [...new Set([...ENDPOINT_SERVICES['message-gc'], ...ENDPOINT_SERVICES['database-size']])]
+        .map((service) => `com.amazonaws.eu-central-1.${service}`)
+        .sort(),
     );
     assert.deepEqual(ofType(latamResources, 'AWS::EC2::VPCEndpoint'), []);
   });
