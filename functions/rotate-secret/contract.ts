@@ -37,7 +37,12 @@ export interface DeliverySettings {
  * their own engine, and bring most of a bundle's size. `pg-native` is an extra of pg's that is not installed.
  */
 export const IMPORTS_TO_LEAVE_OUT: Record<EngineFamily, readonly string[]> = {
-  mysql: ['./mariadb.ts', './postgres.ts'],
-  mariadb: ['./mysql.ts', './postgres.ts'],
-  postgres: ['./mysql.ts', './mariadb.ts', 'pg-native'],
+  mysql: modules('mariadb', 'postgres'),
+  mariadb: modules('mysql', 'postgres'),
+  postgres: [...modules('mysql', 'mariadb'), 'pg-native'],
 };
+
+/** As the sources import them, and as they do when they are compiled. */
+function modules(...names: string[]): string[] {
+  return names.flatMap((name) => [`./${name}.ts`, `./${name}.js`]);
+}
