@@ -21,6 +21,8 @@ const UNKNOWN_SECONDS = 30;
 /** Between two questions within one look. */
 const FIRST_PAUSE_MILLISECONDS = 500;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
+/** How long to stay with a command that no instance has fetched: one that is out of reach keeps it for an hour. */
+const PENDING_PATIENCE_MILLISECONDS = 10_000;
 
 /**
  * Into containers on EC2 instances by SSM Run Command, whose document calls `docker exec` on the host.
@@ -66,26 +68,36 @@ export class RunCommandReach implements Reach {
       return refusal(error, instanceId);
     }
     if (!commandId) return { outcome: 'lost', detail: 'SendCommand answered without a command id.' };
-    return this.follow(container, order, commandId, stay);
+    return this.#stay(container, commandId, stay);
   }
 
-  async follow(
+  async follow(container: FoundContainer, _order: Order, commandId: string, stay: Stay): Promise<Seen> {
+    return this.#stay(container, commandId, { ...stay, patienceMilliseconds: 0 });
+  }
+
+  async #stay(
     { instanceId = '' }: FoundContainer,
-    _order: Order,
     commandId: string,
     { deadline, patienceMilliseconds }: Stay,
   ): Promise<Seen> {
-    const end = Date.now() + patienceMilliseconds;
-    const unknownUntil = Date.now() + UNKNOWN_SECONDS * 1000;
+    const sentAt = Date.now();
     for (let pause = FIRST_PAUSE_MILLISECONDS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MILLISECONDS)) {
-      const seen = await this.#look(instanceId, commandId, Date.now() < unknownUntil);
+      const now = Date.now();
+      const { seen, isPending } = await this.#look(
+        instanceId,
+        commandId,
+        now < sentAt + UNKNOWN_SECONDS * 1000,
+      );
       if (seen.outcome !== 'running') return seen;
       // The host's own script would have ended by now; an instance that is out of reach stays pending for longer.
-      if (Date.now() > deadline + HOST_SCRIPT_EXTRA_SECONDS * 1000) {
+      if (now > deadline + HOST_SCRIPT_EXTRA_SECONDS * 1000) {
         const detail = `Run Command has no result of command ${commandId} on instance ${instanceId}, though its time is over: the SSM agent does not answer.`;
         return { outcome: 'lost', detail };
       }
-      if (Date.now() + pause >= end) return seen;
+      const patience = isPending
+        ? Math.min(patienceMilliseconds, PENDING_PATIENCE_MILLISECONDS)
+        : patienceMilliseconds;
+      if (now + pause >= sentAt + patience) return seen;
       await sleep(pause);
     }
   }
@@ -93,21 +105,30 @@ export class RunCommandReach implements Reach {
   /** The host forgets it after a day: nothing has to be removed before. */
   async forget(): Promise<void> {}
 
-  async #look(instanceId: string, commandId: string, mayBeUnknown: boolean): Promise<Seen> {
+  async #look(
+    instanceId: string,
+    commandId: string,
+    mayBeUnknown: boolean,
+  ): Promise<{ seen: Seen; isPending: boolean }> {
     try {
       const invocation = await this.#ssm.send(
         new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId }),
       );
-      return seenOf(invocation, instanceId, commandId);
+      const isPending = invocation.StatusDetails === 'Pending';
+      return { seen: seenOf(invocation, instanceId, commandId), isPending };
     } catch (error) {
-      if (error instanceof InvocationDoesNotExist && !mayBeUnknown)
-        return { outcome: 'lost', detail: `Run Command does not know its command ${commandId}.` };
-      // Reading can be tried again without harm, so whatever the matter is, it is.
-      if (error instanceof Error && error.name === 'AccessDeniedException')
-        return { outcome: 'lost', detail: error.message };
-      return { outcome: 'running', handle: commandId };
+      return { seen: unread(error, commandId, mayBeUnknown), isPending: true };
     }
   }
+}
+
+/** Reading can be tried again without harm, so what the matter is counts only where it will not pass. */
+function unread(error: unknown, commandId: string, mayBeUnknown: boolean): Seen {
+  if (error instanceof InvocationDoesNotExist && !mayBeUnknown)
+    return { outcome: 'lost', detail: `Run Command does not know its command ${commandId}.` };
+  if (error instanceof Error && error.name === 'AccessDeniedException')
+    return { outcome: 'lost', detail: error.message };
+  return { outcome: 'running', handle: commandId };
 }
 
 /** What an error of SendCommand says of the container: nothing was started unless it is not known. */
