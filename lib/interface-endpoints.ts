@@ -9,9 +9,10 @@ import { Construct } from 'constructs';
 import type { FunctionNetwork } from './upkeep-function.ts';
 
 /** An AWS service as its interface endpoint names it: `com.amazonaws.REGION.SERVICE`. */
-export type EndpointService = 'events' | 'lambda' | 'monitoring' | 'secretsmanager' | 'sqs';
+export type EndpointService = 'backup' | 'events' | 'lambda' | 'monitoring' | 'secretsmanager' | 'sqs';
 
 const SERVICES: Record<EndpointService, InterfaceVpcEndpointAwsService> = {
+  backup: InterfaceVpcEndpointAwsService.BACKUP,
   events: InterfaceVpcEndpointAwsService.EVENTBRIDGE,
   lambda: InterfaceVpcEndpointAwsService.LAMBDA,
   monitoring: InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,

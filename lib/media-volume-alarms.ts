@@ -24,7 +24,8 @@ export interface MediaVolumeAlarmsProps {
   readonly maximumSize?: Size;
   /**
    * The age of the last backup above which the alarm on it rings. AWS Backup takes one a day, and with millions of files
-   * needs hours for it. `false` where nothing backs the volume up on purpose.
+   * needs hours for it. `false` where nothing backs the volume up on purpose, or nothing tells the age: `DatabaseSize`
+   * does, with this volume.
    * @default 48 hours
    */
   readonly maximumBackupAge?: Duration | false;
@@ -131,6 +132,7 @@ export class MediaVolumeAlarms extends Construct {
             'Look in the AWS Backup console under "Jobs" for the backup jobs of the file system, and why they failed.',
             'If there are none, look whether its automatic backups are on (EFS console), or a backup plan names it.',
             'Start one by hand under "Protected resources", "Create on-demand backup".',
+            'A volume that was made in the last two days may not have had its first yet.',
           ],
           topic,
         },

@@ -22,6 +22,7 @@ import {
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { EFS_MOUNTTARGET_ORDERINSENSITIVE_LOGICAL_ID } from 'aws-cdk-lib/cx-api';
 import { Construct, type IDependable } from 'constructs';
+import { LAST_BACKUP_FIGURE, metricName } from '../functions/database-size/contract.ts';
 import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
 import {
   checkRoleArn,
@@ -38,8 +39,6 @@ const MEDIA_PATH = '/usr/local/wamedia';
 const MEDIA_DIRECTORY = '/media';
 /** Pays for 16 of the 30 days after which unused media is deleted, and leaves alone what is read in the first two weeks. */
 const INFREQUENT_ACCESS_DAYS = 14;
-/** The metric by which database-size tells the age of the last backup. */
-const LAST_BACKUP_METRIC = 'LastBackupAgeHours';
 /** The name of the volume in a task definition. */
 const VOLUME_NAME = 'media';
 /** EFS's limits on an access point's root directory. */
@@ -347,13 +346,13 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
   }
 
   /**
-   * Hours since the last backup ended, as database-size finds and publishes it daily: AWS has no such metric of a single
-   * file system. @default the maximum over an hour
+   * Hours since the last backup, as database-size finds it (AWS Backup's `LastBackupTime`) and publishes it daily: AWS has
+   * no such metric of a single file system. 87,600 where there is none. @default the maximum over an hour
    */
   metricLastBackupAgeHours(options?: MetricOptions): Metric {
     return new Metric({
       namespace: METRIC_NAMESPACE,
-      metricName: LAST_BACKUP_METRIC,
+      metricName: metricName(LAST_BACKUP_FIGURE),
       dimensionsMap: { deployment: this.deployment, job: 'database-size' },
       statistic: 'Maximum',
       period: Duration.hours(1),

@@ -7,6 +7,8 @@ export interface DatabaseSizeSettings {
   sets: DatabaseSet[];
   /** Counts the rows one by one, besides. The same can be asked for a single run: see {@link DatabaseSizeOptions}. */
   exactCount?: ExactCountSettings;
+  /** The client's media volume: the age of its last backup is told. @default none is told */
+  mediaVolume?: MediaVolumeSettings;
 }
 
 /** Databases that belong together, on one server. */
@@ -34,6 +36,11 @@ export interface WatchedTable {
   limit?: { rows: number; figure: string };
 }
 
+/** An EFS file system that AWS Backup backs up. */
+export interface MediaVolumeSettings {
+  fileSystemArn: string;
+}
+
 export interface ExactCountSettings {
   /** For each table. At most {@link LONGEST_COUNT_SECONDS}. */
   timeLimitSeconds: number;
@@ -57,6 +64,15 @@ export const SET_FIGURES = {
   indexBytes: 'indexBytes',
   idleConnections: 'idleConnections',
 } as const;
+
+/** The report's figure of the hours since the media volume's last backup. */
+export const LAST_BACKUP_FIGURE = 'lastBackupAgeHours';
+
+/**
+ * Stands for "there is no backup", in hours: ten years. When the file system was made would take one more permission, and
+ * one more way out of the VPC.
+ */
+export const NO_BACKUP_HOURS = 87_600;
 
 /** The metric's name of a figure. */
 export function metricName(figure: string): string {

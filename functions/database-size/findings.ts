@@ -1,7 +1,14 @@
 import type { ExactCount } from '../shared/database/size.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
-import { type DatabaseSet, SET_FIGURES, type WatchedTable } from './contract.ts';
+import {
+  type DatabaseSet,
+  LAST_BACKUP_FIGURE,
+  type MediaVolumeSettings,
+  SET_FIGURES,
+  type WatchedTable,
+} from './contract.ts';
+import { ageHoursOf, type LastBackup } from './last-backup.ts';
 import type { Answer, MeasuredTable } from './measure-set.ts';
 
 /** What was found out of a set. */
@@ -19,6 +26,12 @@ export interface TableFindings {
   count: Answer<ExactCount> | undefined;
   /** Days until its limit; no value while too few days are known. Undefined: not asked for. */
   daysLeft: Answer<{ days?: number }> | undefined;
+}
+
+/** What was found out of the media volume. */
+export interface VolumeFindings {
+  volume: MediaVolumeSettings;
+  lastBackup: Answer<LastBackup>;
 }
 
 /** A table's rows: counted, or else as the server estimates them; `undefined` if they are unknown. */
@@ -49,17 +62,32 @@ export function figuresOf({ tables, idleConnections }: SetFindings): Record<stri
   return figures;
 }
 
-/** The run's result: sums over the sets, as far as they are known of each, and the sets in its details. */
-export function resultOf(deployment: string, sets: readonly SetFindings[]): RunResult {
+/**
+ * The run's result: sums over the sets, as far as they are known of each, and the sets in its details.
+ * @param volume undefined: not asked for.
+ */
+export function resultOf(
+  deployment: string,
+  sets: readonly SetFindings[],
+  volume?: VolumeFindings,
+): RunResult {
   const tables = sets.flatMap((set) => set.tables);
   const unknown = tables.filter((findings) => rowsOf(findings) === undefined).length;
-  const problems = sets.flatMap((set) => problemsOf(deployment, set));
+  const problems = [
+    ...sets.flatMap((set) => problemsOf(deployment, set)),
+    ...(volume ? volumeProblemsOf(deployment, volume) : []),
+  ];
+  const lastBackup = volume?.lastBackup.kind === 'told' ? volume.lastBackup.value : undefined;
   const outcome = problems.length === 0 ? 'succeeded' : unknown === tables.length ? 'failed' : 'partial';
   return {
     outcome,
-    figures: { ...sumsOf(sets), unknownSizes: unknown },
+    figures: {
+      ...sumsOf(sets),
+      unknownSizes: unknown,
+      ...(lastBackup && { [LAST_BACKUP_FIGURE]: ageHoursOf(lastBackup) }),
+    },
     problems,
-    details: { sets: sets.map(detailsOf) },
+    details: { sets: sets.map(detailsOf), ...(lastBackup && { lastBackup }) },
   };
 }
 
@@ -116,6 +144,17 @@ function problemsOf(deployment: string, { set, tables, idleConnections }: SetFin
   if (idleConnections?.kind === 'not-told') problems.push(notTold(idleConnections.error));
   // One cause, such as a refused login, keeps several things from being told.
   return [...new Map(problems.map((problem) => [problem.what, problem])).values()];
+}
+
+function volumeProblemsOf(deployment: string, { volume, lastBackup }: VolumeFindings): Problem[] {
+  if (lastBackup.kind === 'told') return [];
+  return [
+    {
+      what: `How old the last backup of the media volume is, is unknown: ${lastBackup.error}`,
+      where: `${deployment}, ${volume.fileSystemArn}`,
+      next: 'Look whether the function may call AWS Backup\'s DescribeProtectedResource and reaches it (NAT gateway, or interface endpoint "backup"). Then start database-size by hand, or wait for its next scheduled run. Until then the backup\'s alarm keeps the state that it has.',
+    },
+  ];
 }
 
 function detailsOf(findings: SetFindings) {

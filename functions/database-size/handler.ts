@@ -17,6 +17,7 @@ import {
 } from './contract.ts';
 import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
 import { daysUntil, historyOf } from './growth.ts';
+import { lastBackupOf } from './last-backup.ts';
 import { type Answer, countTable, type MeasuredSet, measureSet } from './measure-set.ts';
 
 const exactCount = v.object({
@@ -49,6 +50,7 @@ const settingsSchema = v.object({
     }),
   ),
   exactCount: v.exactOptional(exactCount),
+  mediaVolume: v.exactOptional(v.object({ fileSystemArn: v.string() })),
 }) satisfies v.GenericSchema<DatabaseSizeSettings>;
 
 const optionsSchema = v.strictObject({
@@ -59,7 +61,10 @@ const optionsSchema = v.strictObject({
 const ATTEMPTS = 3;
 const PAUSE_SECONDS = 30;
 
-/** Tells how large the databases are, and how soon they will be too large, by what their servers know of them. */
+/**
+ * Tells how large the databases are, and how soon they will be too large, by what their servers know of them; and how old
+ * the media volume's last backup is.
+ */
 export const handler = withDurableExecution((event: unknown, context) =>
   runJob(event, context, databaseSize),
 );
@@ -73,7 +78,10 @@ async function databaseSize(run: RunEvent, context: DurableContext): Promise<Run
   await context.step('publish the metrics of each set', async () => {
     for (const found of findings) publishMetrics(dimensionsOf(run, found.set), figuresOf(found));
   });
-  return resultOf(settings.deployment, findings);
+  const { deployment, mediaVolume } = settings;
+  if (!mediaVolume) return resultOf(deployment, findings);
+  const lastBackup = await context.step('last backup of the media volume', () => lastBackupOf(mediaVolume));
+  return resultOf(deployment, findings, { volume: mediaVolume, lastBackup });
 }
 
 async function lookAt(

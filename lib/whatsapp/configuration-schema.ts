@@ -506,7 +506,7 @@ const mediaVolumeSchema = field(
         wholeNumber(
           25,
           720,
-          'The age of the last backup above which an alarm rings. AWS Backup takes one a day.',
+          'The age of the last backup above which an alarm rings. AWS Backup takes one a day. `jobs.databaseSize` looks daily how old it is: without that job there is no such alarm.',
         ),
         48,
       ),

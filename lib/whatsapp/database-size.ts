@@ -16,6 +16,7 @@ import {
 } from '../../functions/database-size/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/rotation.ts';
 import { entryFile } from '../entry-file.ts';
+import type { MediaVolumeBase } from '../media-volume.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
@@ -86,9 +87,14 @@ export interface DatabaseSizeProps {
    * @default the server's own estimates, for which no row is read
    */
   readonly exactCountTimeLimit?: Duration;
+  /** The age of its last backup is told, for the alarm of `MediaVolumeAlarms`. @default none is told */
+  readonly mediaVolume?: MediaVolumeBase | undefined;
 }
 
-/** Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large. */
+/**
+ * Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large; and how old the last
+ * backup of its media volume is.
+ */
 export class DatabaseSize extends Construct {
   readonly job: UpkeepJob;
   /** Of all sets. */
@@ -99,13 +105,17 @@ export class DatabaseSize extends Construct {
 
   constructor(scope: Construct, id: string, props: DatabaseSizeProps) {
     super(scope, id);
-    const { upkeep, network, schedule, timeLimit, exactCountTimeLimit } = props;
+    const { upkeep, network, schedule, timeLimit, exactCountTimeLimit, mediaVolume } = props;
     this.upkeep = upkeep;
     this.sets = props.sets.map(setOf);
     const names = this.sets.map(({ name }) => name);
     if (new Set(names).size < names.length)
       throw new Error(
         `${this.node.path}: two sets of databases have one name (${names.join(', ')}): name them.`,
+      );
+    if (mediaVolume && mediaVolume.deployment !== upkeep.deployment)
+      throw new Error(
+        `${this.node.path}: the media volume is of the deployment "${mediaVolume.deployment}", whose alarm would never hear of its backups; it must be of "${upkeep.deployment}".`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -116,12 +126,16 @@ export class DatabaseSize extends Construct {
         deployment: upkeep.deployment,
         sets: [...this.sets],
         ...(exactCountTimeLimit && { exactCount: { timeLimitSeconds: exactCountTimeLimit.toSeconds() } }),
+        ...(mediaVolume && { mediaVolume: { fileSystemArn: mediaVolume.fileSystem.fileSystemArn } }),
       } satisfies DatabaseSizeSettings,
       schedule,
       timeLimit,
       network,
     });
     this.letRead(props.sets);
+    if (mediaVolume)
+      // `*` for the reason of the acknowledgement.
+      this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
     for (const set of this.sets) this.createAlarms(set);
   }
 
@@ -182,7 +196,8 @@ export class DatabaseSize extends Construct {
     this.job.function.allow('ReadLastWeek', ['cloudwatch:GetMetricData'], ['*']);
     Validations.of(this.job.function.role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'CloudWatch knows no resources for cloudwatch:GetMetricData.',
+      reason:
+        'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData, nor for backup:DescribeProtectedResource: an ARN there would allow nothing.',
     });
   }
 

@@ -1,11 +1,15 @@
 import type { EndpointService } from '../interface-endpoints.ts';
 
+// CloudWatch's (`monitoring`) for the rows of the last week.
+const DATABASE_SIZE = ['events', 'lambda', 'monitoring', 'secretsmanager'] as const;
+
 /** What each job calls from inside the VPC, as the interface endpoints are named: `com.amazonaws.REGION.SERVICE`. */
 export const ENDPOINT_SERVICES = {
   // Lambda's own for the checkpoints of a durable execution.
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
-  // CloudWatch's (`monitoring`) for the rows of the last week.
-  'database-size': ['events', 'lambda', 'monitoring', 'secretsmanager'],
+  'database-size': DATABASE_SIZE,
+  // AWS Backup's for the age of the media volume's last backup.
+  'database-size with mediaVolume': ['backup', ...DATABASE_SIZE],
   // Only where it stands in the VPC.
   'callback-relay': ['events'],
 } as const satisfies Record<string, readonly EndpointService[]>;

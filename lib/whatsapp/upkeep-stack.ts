@@ -62,18 +62,20 @@ export class UpkeepStack extends Stack {
     });
 
     const network = networkOf(this, deployment);
+    this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
+    if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
     if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
-    this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
-    if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
         services: [
           ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
-          ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
+          ...(databaseSize
+            ? ENDPOINT_SERVICES[this.mediaVolume ? 'database-size with mediaVolume' : 'database-size']
+            : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
@@ -136,14 +138,16 @@ export class UpkeepStack extends Stack {
     return volume;
   }
 
-  private watchMediaVolume(volume: MediaVolumeBase, { mediaVolume }: Deployment): void {
+  private watchMediaVolume(volume: MediaVolumeBase, { mediaVolume, jobs }: Deployment): void {
     const { create, existing, maximumSizeGibibytes, maximumBackupAgeHours } = mediaVolume ?? {};
+    const age = maximumBackupAgeHours && { maximumBackupAge: Duration.hours(maximumBackupAgeHours) };
     new MediaVolumeAlarms(this, 'MediaVolumeAlarms', {
       volume,
       topic: this.upkeep.topic,
       bursting: (create ?? existing)?.throughput === 'bursting',
       ...(maximumSizeGibibytes && { maximumSize: Size.gibibytes(maximumSizeGibibytes) }),
-      ...(maximumBackupAgeHours && { maximumBackupAge: Duration.hours(maximumBackupAgeHours) }),
+      // An alarm on a metric that nobody publishes would never ring, and look like one that watches.
+      ...(jobs.databaseSize ? age : { maximumBackupAge: false }),
     });
   }
 
@@ -177,6 +181,7 @@ export class UpkeepStack extends Stack {
       ...(exactCountTimeLimitSeconds && {
         exactCountTimeLimit: Duration.seconds(exactCountTimeLimitSeconds),
       }),
+      mediaVolume: this.mediaVolume,
     });
   }
 

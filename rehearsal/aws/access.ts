@@ -341,6 +341,7 @@ export interface Finder {
 
 /** Each operation's actions and resources, after the Service Authorization Reference. By signing name. */
 const ASKS: Record<string, Record<string, Asks>> = {
+  backup: { DescribeProtectedResource: anywhere('backup:DescribeProtectedResource') },
   sqs: {
     ...each(
       [

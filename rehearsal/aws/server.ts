@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import * as backupClient from '@aws-sdk/client-backup';
 import * as cloudWatchClient from '@aws-sdk/client-cloudwatch';
 import * as ecsClient from '@aws-sdk/client-ecs';
 import * as eventBridgeClient from '@aws-sdk/client-eventbridge';
@@ -15,6 +16,7 @@ import type { RunReport } from '../../functions/shared/run/report.ts';
 import type { Clock } from '../clock.ts';
 import { AccessControl, type ApiCall, asksOf, type Caller, type Credentials, type Finder } from './access.ts';
 import { AwsError } from './aws-error.ts';
+import { Backup } from './backup.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch.ts';
 import { Ecs } from './ecs.ts';
 import { EventBridge } from './event-bridge.ts';
@@ -93,6 +95,7 @@ export class Aws {
   readonly deployed: Deployed;
   readonly access: AccessControl;
   readonly logGroups: Logs;
+  readonly backup = new Backup();
   readonly cloudWatch: CloudWatch;
   readonly sns: Sns;
   readonly sqs: Sqs;
@@ -259,6 +262,7 @@ interface Api {
 
 /** By signing name. */
 const APIS: Record<string, Api | undefined> = {
+  backup: api(backupClient, (aws) => aws.backup.operations),
   sqs: api(sqsClient, (aws) => aws.sqs.operations),
   events: api(eventBridgeClient, (aws) => aws.events.operations),
   secretsmanager: api(secretsManagerClient, (aws) => aws.secrets.operations),

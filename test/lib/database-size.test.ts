@@ -4,6 +4,7 @@ import { Duration, Stack, Validations } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
+import { MediaVolume } from '../../lib/media-volume.ts';
 import { Upkeep } from '../../lib/upkeep.ts';
 import {
   type ClientDatabases,
@@ -30,7 +31,10 @@ function databases(change: Partial<ClientDatabases> = {}): ClientDatabases {
   };
 }
 
-function sized(sets: ClientDatabases[], change: Partial<DatabaseSizeProps> = {}) {
+function sized(
+  sets: ClientDatabases[],
+  { volumeOf, ...change }: Partial<DatabaseSizeProps> & { volumeOf?: string } = {},
+) {
   const app = appWithoutBundles();
   const stack = new Stack(app, 'Sizes', { env: { account: '111111111111', region: 'eu-central-1' } });
   const upkeep = new Upkeep(stack, 'Upkeep', {
@@ -57,16 +61,31 @@ function sized(sets: ClientDatabases[], change: Partial<DatabaseSizeProps> = {})
     },
     schedule: { at: '03:30' },
     timeLimit: Duration.minutes(30),
+    ...(volumeOf && {
+      mediaVolume: MediaVolume.fromFileSystem(stack, 'Volume', {
+        deployment: volumeOf,
+        fileSystemId: 'fs-0123456789abcdef0',
+        securityGroupId: 'sg-12345678',
+        accessPointId: 'fsap-0123456789abcdef0',
+      }),
+    }),
     ...change,
   });
   return { app, stack, size };
 }
 
 function settingsOf(stack: Stack): DatabaseSizeSettings {
-  const [job] = ofType(resourcesOf(stack), 'AWS::Lambda::Function').filter(
+  const resources = resourcesOf(stack);
+  const [job] = ofType(resources, 'AWS::Lambda::Function').filter(
     ([, { Properties: properties }]) => properties.FunctionName === 'shop-database-size',
   );
-  return JSON.parse(job?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS);
+  return JSON.parse(textOf(job?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS, resources));
+}
+
+function statementsOf(stack: Stack) {
+  const resources = resourcesOf(stack);
+  const role = Object.keys(resources).find((id) => /^DatabaseSizeJobFunctionRole\w{8}$/.test(id));
+  return roleStatements(resources, role ?? '');
 }
 
 describe('database-size of a client', () => {
@@ -134,10 +153,8 @@ describe('database-size of a client', () => {
   it('may read its secrets and the past of metrics, and nothing else of its own', () => {
     const { stack } = sized([databases({ secretKeyArn: KEY }), databases({ prefix: 'wa2_' })]);
     const resources = resourcesOf(stack);
-    const role = Object.keys(resources).find((id) => /^DatabaseSizeJobFunctionRole\w{8}$/.test(id));
-    const statements = roleStatements(resources, role ?? '');
     assert.deepEqual(
-      statements
+      statementsOf(stack)
         .filter(({ Sid }) => /Database|Week/.test(Sid ?? ''))
         .map(({ Sid, Action, Resource, Condition }) => [
           Sid,
@@ -158,8 +175,26 @@ describe('database-size of a client', () => {
     );
   });
 
+  it('asks for the last backup of a media volume, if it is given one', () => {
+    const asksBackup = (stack: Stack) =>
+      statementsOf(stack).filter(({ Action }) => Action.some((action) => action.startsWith('backup:')));
+    const without = sized([databases()]).stack;
+    assert.equal(settingsOf(without).mediaVolume, undefined);
+    assert.deepEqual(asksBackup(without), []);
+    const { stack } = sized([databases()], { volumeOf: 'shop' });
+    assert.match(settingsOf(stack).mediaVolume?.fileSystemArn ?? '', /:file-system\/fs-0123456789abcdef0$/);
+    assert.deepEqual(
+      asksBackup(stack).map(({ Action, Resource }) => [Action, Resource]),
+      [[['backup:DescribeProtectedResource'], ['*']]],
+    );
+    assert.throws(
+      () => sized([databases()], { volumeOf: 'other' }),
+      /the media volume is of the deployment "other", .*; it must be of "shop"/,
+    );
+  });
+
   it('has all its links, and passes the rules of CloudFormation and of cdk-nag', () => {
-    const { app, stack } = sized([databases()]);
+    const { app, stack } = sized([databases()], { volumeOf: 'shop' });
     Validations.of(app).addPlugins(new AwsSolutionsChecks());
     app.synth();
     assert.deepEqual(brokenLinks(resourcesOf(stack)), []);

@@ -4,8 +4,11 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import pg from 'pg';
+import { MediaVolume } from '../../../lib/media-volume.ts';
+import { MediaVolumeAlarms } from '../../../lib/media-volume-alarms.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { DatabaseSize } from '../../../lib/whatsapp/database-size.ts';
+import type { AwsOptions } from '../../../rehearsal/aws/server.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
@@ -15,6 +18,8 @@ const DAY = 24 * HOUR;
 const HOST = 'database.internal';
 const PORT = 5432;
 const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:database/size-a1B2c3`;
+const FILE_SYSTEM = 'fs-0123456789abcdef0';
+const FILE_SYSTEM_ARN = `arn:aws:elasticfilesystem:${REGION}:${ACCOUNT}:file-system/${FILE_SYSTEM}`;
 const DIMENSIONS = { deployment: 'shop', job: 'database-size' };
 
 describe('the nights of database-size, on a real PostgreSQL', () => {
@@ -52,13 +57,22 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     );
   }
 
-  function define(stack: Stack): void {
+  function define(stack: Stack, withVolume = false): void {
     const upkeep = new Upkeep(stack, 'Upkeep', {
       deployment: 'shop',
       timeZone: 'Etc/UTC',
       window: { from: '02:00', to: '05:00' },
     });
     const database = { engine: 'postgres' as const, host: HOST, port: PORT, certificateAuthority: authority };
+    const mediaVolume = withVolume
+      ? MediaVolume.fromFileSystem(stack, 'Volume', {
+          deployment: 'shop',
+          fileSystemId: FILE_SYSTEM,
+          securityGroupId: 'sg-12345678',
+          accessPointId: 'fsap-0123456789abcdef0',
+        })
+      : undefined;
+    if (mediaVolume) new MediaVolumeAlarms(stack, 'Alarms', { volume: mediaVolume, topic: upkeep.topic });
     new DatabaseSize(stack, 'DatabaseSize', {
       upkeep,
       sets: [
@@ -80,11 +94,15 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       },
       schedule: { at: '03:00' },
       timeLimit: Duration.minutes(30),
+      mediaVolume,
     });
   }
 
-  async function atNight(work: (deployment: Deployment) => Promise<void>): Promise<void> {
-    await deploy(define, async (deployment) => {
+  async function atNight(
+    work: (deployment: Deployment) => Promise<void>,
+    { withVolume = false, change }: { withVolume?: boolean; change?: AwsOptions['change'] } = {},
+  ): Promise<void> {
+    const play = async (deployment: Deployment) => {
       const { aws } = deployment;
       aws.hosts[`${HOST}:${PORT}`] = `127.0.0.1:${server.port}`;
       aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password, engine: 'postgres', host: HOST }));
@@ -103,7 +121,19 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
           START + 15 * HOUR - daysAgo * DAY,
         );
       await work(deployment);
-    });
+    };
+    await deploy((stack) => define(stack, withVolume), play, change && { change });
+  }
+
+  /** Takes an action away from whoever may do it. */
+  function without(action: string): NonNullable<AwsOptions['change']> {
+    return (templates) => {
+      const documents = Object.values(templates)
+        .flatMap(({ Resources: resources }) => Object.values(resources))
+        .flatMap(({ Properties: properties }) => properties?.PolicyDocument ?? []);
+      for (const document of documents as { Statement: { Action: unknown }[] }[])
+        document.Statement = document.Statement.filter(({ Action }) => Action !== action);
+    };
   }
 
   /** The names' ends of the alarms that ring now. */
@@ -154,6 +184,68 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       const calls = aws.servicesFromVpc.get('shop-database-size') ?? new Set();
       assert.deepEqual([...calls].sort(), ['events', 'lambda', 'monitoring', 'secretsmanager']);
     }));
+
+  it("tells the age of the media volume's last backup, and rings while there is none", () =>
+    atNight(
+      async (deployment) => {
+        const { aws, clock } = deployment;
+        await run('wa1_messageStore', 'ANALYZE messages');
+        await clock.runUntil(START + 17 * HOUR);
+        assert.equal(aws.reports[0]?.outcome, 'succeeded');
+        assert.equal(aws.reports[0]?.figures.lastBackupAgeHours, 87_600);
+        assert.ok(ringing(deployment).includes('shop-media-backup'));
+
+        aws.backup.put(FILE_SYSTEM_ARN, START + 27 * HOUR);
+        await clock.runUntil(START + 41 * HOUR);
+        const [, second] = aws.reports;
+        assert.ok(second);
+        assert.equal(second.outcome, 'succeeded');
+        // It runs at 03:00, fifteen hours after the start at noon.
+        assert.equal(second.figures.lastBackupAgeHours, 12);
+        assert.deepEqual((second.details as { lastBackup: unknown }).lastBackup, {
+          kind: 'made',
+          time: new Date(START + 27 * HOUR).toISOString(),
+          ageHours: 12,
+        });
+        assert.ok(!ringing(deployment).includes('shop-media-backup'));
+        assert.ok(aws.servicesFromVpc.get('shop-database-size')?.has('backup'));
+      },
+      { withVolume: true },
+    ));
+
+  it('tells the sizes though AWS Backup refuses to be asked, and that it did', () =>
+    atNight(
+      async (deployment) => {
+        const { aws, clock } = deployment;
+        await run('wa1_messageStore', 'ANALYZE messages');
+        aws.backup.put(FILE_SYSTEM_ARN, START);
+        await clock.runUntil(START + 17 * HOUR);
+        const [report] = aws.reports;
+        assert.equal(report?.outcome, 'partial');
+        assert.equal(report?.figures.messageRows, ROWS + 10);
+        assert.equal(report?.figures.lastBackupAgeHours, undefined);
+        assert.equal(report?.problems.length, 1);
+        assert.match(report?.problems[0]?.what ?? '', /not authorized .* backup:DescribeProtectedResource/);
+        assert.match(report?.problems[0]?.where ?? '', new RegExp(`^shop, .*${FILE_SYSTEM}$`));
+        assert.ok(rang(deployment).includes('partial'));
+        assert.ok(!rang(deployment).includes('shop-media-backup'));
+      },
+      { withVolume: true, change: without('backup:DescribeProtectedResource') },
+    ));
+
+  it('tells the sizes though there is no way to AWS Backup', () =>
+    atNight(
+      async ({ aws, clock }) => {
+        await run('wa1_messageStore', 'ANALYZE messages');
+        aws.onCall(({ service }) => (service === 'backup' ? 'drop' : undefined));
+        await clock.runUntil(START + 17 * HOUR);
+        const [report] = aws.reports;
+        assert.equal(report?.outcome, 'partial');
+        assert.equal(report?.figures.messageRows, ROWS + 10);
+        assert.match(report?.problems[0]?.what ?? '', /last backup of the media volume is, is unknown: ./);
+      },
+      { withVolume: true },
+    ));
 
   it('counts row by row when a person asks for it, if it may', () =>
     atNight(async (deployment) => {

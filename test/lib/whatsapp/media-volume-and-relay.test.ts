@@ -19,10 +19,11 @@ const RELAY = {
 };
 
 /** The sample's second deployment, which has a key of its own, with more configured. */
-function configured(more: { mediaVolume?: unknown; relay?: unknown }) {
+function configured(more: { mediaVolume?: unknown; relay?: unknown; jobs?: object }) {
   const [, emea] = structuredClone(sample.deployments);
-  const { mediaVolume, relay } = more;
-  const deployment = { ...emea, mediaVolume, callbacks: { ...emea?.callbacks, ...(relay ? { relay } : {}) } };
+  const { mediaVolume, relay, jobs = emea?.jobs } = more;
+  const callbacks = { ...emea?.callbacks, ...(relay ? { relay } : {}) };
+  const deployment = { ...emea, mediaVolume, callbacks, jobs };
   return checkConfiguration(
     { ...sample, deployments: [deployment] },
     { file: 'upkeep.config.ts', folder: REPOSITORY },
@@ -43,6 +44,13 @@ function alarmsOf(stack: UpkeepStack, part: string): string[] {
   return ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm')
     .map(([, { Properties }]) => String(Properties.AlarmName))
     .filter((name) => name.includes(part));
+}
+
+/** The services to which the stack creates interface endpoints. */
+function endpointsOf(stack: UpkeepStack): string[] {
+  return ofType(resourcesOf(stack), 'AWS::EC2::VPCEndpoint').map(([, { Properties }]) =>
+    String(Properties.ServiceName).replace(/^.*\./, ''),
+  );
 }
 
 describe('a configured media volume', () => {
@@ -107,10 +115,38 @@ describe('a configured media volume', () => {
     assert.ok(alarmsOf(upkeep, '-media-').includes('emea-media-burst-credits'));
   });
 
+  for (const mediaVolume of [{ create: CREATE }, { existing: EXISTING }])
+    it(`has the age of its last backup told by database-size (${Object.keys(mediaVolume)})`, () => {
+      const { app, upkeep } = stacksOf({ mediaVolume });
+      const template = Template.fromStack(upkeep);
+      const [job] = Object.values(
+        template.findResources('AWS::Lambda::Function', {
+          Properties: { FunctionName: 'emea-database-size' },
+        }),
+      );
+      assert.match(
+        JSON.stringify(job?.Properties.Environment.Variables.UPKEEP_SETTINGS),
+        /mediaVolume.*fileSystemArn.*(:file-system\/fs-|ImportValue)/,
+      );
+      assert.ok(endpointsOf(upkeep).includes('backup'));
+      app.synth();
+    });
+
+  it('has no alarm on its backups without database-size, which tells their age', () => {
+    const [, emea] = structuredClone(sample.deployments);
+    const { upkeep } = stacksOf({
+      mediaVolume: { existing: EXISTING, maximumBackupAgeHours: 72 },
+      jobs: { messageGc: emea?.jobs.messageGc },
+    });
+    assert.ok(!alarmsOf(upkeep, '-media-').includes('emea-media-backup'));
+    assert.ok(!endpointsOf(upkeep).includes('backup'));
+  });
+
   it('is not there unless it is configured', () => {
     const { media, upkeep } = stacksOf({});
     assert.equal(media, undefined);
     assert.deepEqual(alarmsOf(upkeep, '-media-'), []);
+    assert.ok(!endpointsOf(upkeep).includes('backup'));
     assert.deepEqual(ofType(resourcesOf(upkeep), 'AWS::Lambda::Url'), []);
   });
 });

@@ -1,0 +1,48 @@
+import {
+  BackupClient,
+  DescribeProtectedResourceCommand,
+  ResourceNotFoundException,
+} from '@aws-sdk/client-backup';
+import { type MediaVolumeSettings, NO_BACKUP_HOURS } from './contract.ts';
+import type { Answer } from './measure-set.ts';
+
+/** What AWS Backup knows of a file system's last backup. */
+export type LastBackup =
+  /** `time` in ISO 8601. */
+  { kind: 'made'; time: string; ageHours: number } | { kind: 'none' };
+
+/** Where there is no way to AWS Backup from the VPC, the run has better to do than to wait for one. */
+const CONNECTION_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 20_000;
+
+const HOUR_MS = 3600 * 1000;
+
+const backup = new BackupClient({
+  requestHandler: {
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    throwOnRequestTimeout: true,
+  },
+});
+
+/** Asks AWS Backup when it last backed the media volume up. */
+export async function lastBackupOf({ fileSystemArn }: MediaVolumeSettings): Promise<Answer<LastBackup>> {
+  try {
+    const { LastBackupTime: time } = await backup.send(
+      new DescribeProtectedResourceCommand({ ResourceArn: fileSystemArn }),
+    );
+    if (!time)
+      return { kind: 'not-told', error: 'AWS Backup knows the file system, and told no LastBackupTime.' };
+    const ageHours = Math.round(((Date.now() - time.getTime()) / HOUR_MS) * 10) / 10;
+    return { kind: 'told', value: { kind: 'made', time: time.toISOString(), ageHours } };
+  } catch (error) {
+    // What was never backed up is no protected resource.
+    if (error instanceof ResourceNotFoundException) return { kind: 'told', value: { kind: 'none' } };
+    return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** As the metric has it, which has no word for "none". */
+export function ageHoursOf(backup: LastBackup): number {
+  return backup.kind === 'made' ? backup.ageHours : NO_BACKUP_HOURS;
+}
