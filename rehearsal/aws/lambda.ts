@@ -174,6 +174,11 @@ export class Lambda {
     return undefined;
   }
 
+  /** Calls a function and waits for its answer: a synchronous invocation that was allowed already. */
+  call(arn: string, payload: string): Promise<InvocationOutcome> {
+    return this.run(this.#target(arn), payload, { payload, attempt: 1 });
+  }
+
   /** Runs one invocation in a process. */
   async run(
     target: Target,

@@ -447,6 +447,10 @@ const KINDS: Record<string, Kind | undefined> = {
     arn: arnOf('secretsmanager', 'policy:'),
     properties: ['SecretId', 'ResourcePolicy', 'BlockPublicPolicy'],
   },
+  'AWS::SecretsManager::RotationSchedule': {
+    arn: arnOf('secretsmanager', 'rotation-schedule:'),
+    properties: ['SecretId', 'RotationLambdaARN', 'RotateImmediatelyOnUpdate'],
+  },
   'AWS::SNS::Subscription': {
     arn: arnOf('sns', 'subscription:'),
     ref: byArn,
