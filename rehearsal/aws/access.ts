@@ -10,6 +10,7 @@ import {
   type Principal,
   type Statement,
 } from './policy.ts';
+import { parameterArn } from './ssm.ts';
 import { type Deployed, type Resource, UnknownTemplate } from './template.ts';
 import { isRecord } from './wire.ts';
 
@@ -494,7 +495,40 @@ const ASKS: Record<string, Record<string, Asks>> = {
   ecs: {
     ListClusters: anywhere('ecs:ListClusters'),
     ListServices: onCluster('ecs:ListServices'),
-    DescribeServices: onCluster('ecs:DescribeServices'),
+    DescribeServices: (input, where) => {
+      const cluster = clusterArn(text(input.cluster, 'default'), where);
+      return texts(input.services).map((service) => ({
+        action: 'ecs:DescribeServices',
+        resource: partOfCluster(cluster, 'service', service),
+        conditions: { 'ecs:cluster': cluster },
+      }));
+    },
+    ...each(['UpdateService', 'ListServiceDeployments'], (operation) => (input, where) => {
+      const cluster = clusterArn(text(input.cluster, 'default'), where);
+      return [
+        {
+          action: `ecs:${operation}`,
+          resource: partOfCluster(cluster, 'service', text(input.service)),
+          conditions: { 'ecs:cluster': cluster },
+        },
+      ];
+    }),
+    DescribeServiceDeployments: (input) =>
+      texts(input.serviceDeploymentArns).map((resource) => ({
+        action: 'ecs:DescribeServiceDeployments',
+        resource,
+      })),
+    DescribeTaskDefinition: anywhere('ecs:DescribeTaskDefinition'),
+    StopTask: (input, where) => {
+      const cluster = clusterArn(text(input.cluster, 'default'), where);
+      return [
+        {
+          action: 'ecs:StopTask',
+          resource: partOfCluster(cluster, 'task', text(input.task)),
+          conditions: { 'ecs:cluster': cluster },
+        },
+      ];
+    },
     ListTasks: onCluster('ecs:ListTasks'),
     DescribeClusters: (input, where) =>
       texts(input.clusters).map((cluster) => ({
@@ -542,6 +576,9 @@ const ASKS: Record<string, Record<string, Asks>> = {
     ...each(['GetCommandInvocation', 'ListCommandInvocations', 'ListCommands'], (operation) =>
       anywhere(`ssm:${operation}`),
     ),
+    ...each(['GetParameter', 'PutParameter'], (operation) => (input, where) => [
+      { action: `ssm:${operation}`, resource: parameterArn(text(input.Name), where) },
+    ]),
     ...each(['TerminateSession', 'ResumeSession'], (operation) => (input, { account, region }) => [
       {
         action: `ssm:${operation}`,

@@ -2,18 +2,24 @@ import { randomBytes } from 'node:crypto';
 import type {
   DescribeClustersCommandInput,
   DescribeContainerInstancesCommandInput,
+  DescribeServiceDeploymentsCommandInput,
   DescribeServicesCommandInput,
+  DescribeTaskDefinitionCommandInput,
   DescribeTasksCommandInput,
   ExecuteCommandCommandInput,
   Container as ListedContainer,
   Task as ListedTask,
+  ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
+  StopTaskCommandInput,
+  UpdateServiceCommandInput,
 } from '@aws-sdk/client-ecs';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import type { Where } from './access.ts';
 import { AwsError } from './aws-error.ts';
+import { ManagedService, type ManagedServiceOptions, type ServiceDeployment } from './ecs-service.ts';
 import type { Aws, Call, Operations } from './server.ts';
 import type { SessionManager } from './session-manager.ts';
 import { TokenBuckets } from './token-bucket.ts';
@@ -30,7 +36,7 @@ export interface ServiceOptions extends Where {
 }
 
 export interface TaskOptions extends ServiceOptions {
-  /** Its containers, which run already. The task stops with the first of them. */
+  /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
   containers: Container[];
   /** The container instance that it runs on. @default Fargate */
   host?: DockerHost;
@@ -44,7 +50,8 @@ export class EcsTask {
   readonly service: string;
   readonly host: DockerHost | undefined;
   readonly containers: Container[];
-  readonly startedAt: number;
+  readonly createdAt: number;
+  startedAt: number | undefined;
   /** As ECS says it. A fault can change it. */
   lastStatus: string;
   desiredStatus: 'RUNNING' | 'STOPPED' = 'RUNNING';
@@ -55,24 +62,32 @@ export class EcsTask {
   connected = true;
   readonly #dockerIds = new Map<Container, string>();
 
-  constructor(options: TaskOptions, startedAt: number) {
-    const { account, region, cluster } = options;
+  constructor(options: TaskOptions, createdAt: number) {
+    const { account, region, cluster, containers } = options;
     this.arn = `arn:aws:ecs:${region}:${account}:task/${cluster}/${this.id}`;
     this.clusterArn = clusterArn(cluster, options);
     this.service = options.service;
     this.host = options.host;
-    this.containers = options.containers;
+    this.containers = [];
+    this.createdAt = createdAt;
+    this.lastStatus = 'PENDING';
+    if (containers.length > 0) this.run(containers, createdAt);
+  }
+
+  /** Its containers run from now on. */
+  run(containers: Container[], startedAt: number): void {
+    this.containers.push(...containers);
     this.startedAt = startedAt;
-    this.lastStatus = options.containers.length > 0 ? 'RUNNING' : 'PENDING';
-    for (const container of options.containers) {
+    this.lastStatus = 'RUNNING';
+    for (const container of containers) {
       void container.stopped.then(() => this.#containerStopped());
-      if (options.host === undefined) continue;
+      if (this.host === undefined) continue;
       const id = randomBytes(32).toString('hex');
       this.#dockerIds.set(container, id);
-      options.host.add(container, {
+      this.host.add(container, {
         id,
         labels: {
-          'com.amazonaws.ecs.cluster': cluster,
+          'com.amazonaws.ecs.cluster': lastPart(this.clusterArn),
           'com.amazonaws.ecs.container-name': container.name,
           'com.amazonaws.ecs.task-arn': this.arn,
         },
@@ -89,7 +104,7 @@ export class EcsTask {
   async stop(reason: string): Promise<void> {
     this.desiredStatus = 'STOPPED';
     this.stoppedReason = reason;
-    this.lastStatus = 'STOPPING';
+    this.lastStatus = this.containers.length > 0 ? 'STOPPING' : 'STOPPED';
     await Promise.all(this.containers.map((container) => container.kill()));
   }
 
@@ -112,6 +127,8 @@ export class Ecs {
   readonly #clusters = new Set<string>();
   /** Cluster ARN and name. */
   readonly #services = new Set<string>();
+  /** Those that ECS keeps up, by ARN. */
+  readonly #managed = new Map<string, ManagedService>();
 
   constructor(aws: Pick<Aws, 'clock'>, sessions: SessionManager) {
     this.#aws = aws;
@@ -139,6 +156,44 @@ export class Ecs {
       DescribeTasks: (input: DescribeTasksCommandInput, call: Call) => this.#describeTasks(input, call),
       DescribeContainerInstances: (input: DescribeContainerInstancesCommandInput, call: Call) =>
         this.#describeInstances(input, call),
+      DescribeTaskDefinition: (input: DescribeTaskDefinitionCommandInput, call: Call) => {
+        const found = [...this.#managed].find(([arn]) => taskDefinitionArn(arn) === input.taskDefinition);
+        if (found === undefined || !isIn(found[0], call)) throw client('Unable to describe task definition.');
+        const [arn, { options }] = found;
+        return {
+          taskDefinition: {
+            taskDefinitionArn: taskDefinitionArn(arn),
+            family: options.service,
+            revision: 1,
+            containerDefinitions: [{ name: options.service, secrets: options.secrets ?? [] }],
+          },
+        };
+      },
+      UpdateService: (input: UpdateServiceCommandInput, call: Call) => this.#updateService(input, call),
+      StopTask: (input: StopTaskCommandInput, call: Call) => this.#stopTask(input, call),
+      ListServiceDeployments: (input: ListServiceDeploymentsCommandInput, call: Call) => {
+        const { arn, service } = this.#managedService(input.cluster, input.service, call);
+        const { after = new Date(0), before = new Date(8.64e15) } = input.createdAt ?? {};
+        return {
+          serviceDeployments: service.everyDeployment
+            .filter(({ created }) => created >= after.getTime() && created <= before.getTime())
+            .map((deployment) => describeDeployment(arn, deployment))
+            .filter(({ status }) => !input.status?.length || input.status.some((each) => each === status)),
+        };
+      },
+      DescribeServiceDeployments: ({
+        serviceDeploymentArns: arns = [],
+      }: DescribeServiceDeploymentsCommandInput) => {
+        const known = [...this.#managed].flatMap(([arn, { everyDeployment }]) =>
+          everyDeployment.map((deployment) => describeDeployment(arn, deployment)),
+        );
+        return {
+          serviceDeployments: known.filter(({ serviceDeploymentArn }) => arns.includes(serviceDeploymentArn)),
+          failures: arns
+            .filter((arn) => !known.some(({ serviceDeploymentArn }) => serviceDeploymentArn === arn))
+            .map((arn) => ({ arn, reason: 'MISSING' })),
+        };
+      },
       ExecuteCommand: (input: ExecuteCommandCommandInput, call: Call) => this.#executeCommand(input, call),
     };
   }
@@ -148,6 +203,25 @@ export class Ecs {
     const arn = clusterArn(cluster, where);
     this.#clusters.add(arn);
     this.#services.add(`${arn} ${service}`);
+  }
+
+  /** Makes a service that keeps its tasks up and replaces them. They start when the clock goes on. */
+  manageService(options: ManagedServiceOptions): ManagedService {
+    this.addService(options);
+    const arn = serviceArn(clusterArn(options.cluster, options), options.service);
+    const service = new ManagedService(arn, options, {
+      clock: this.#aws.clock,
+      alive: () => this.tasksOf(options).filter(({ lastStatus }) => lastStatus !== 'STOPPED'),
+      add: () => this.addTask({ ...options, containers: [] }),
+    });
+    this.#managed.set(arn, service);
+    return service;
+  }
+
+  /** All that a service ever had, the ended ones too. */
+  tasksOf({ cluster, service, ...where }: ServiceOptions): EcsTask[] {
+    const arn = clusterArn(cluster, where);
+    return this.tasks.filter((task) => task.clusterArn === arn && task.service === service);
   }
 
   /** Starts a task of a service. */
@@ -167,7 +241,7 @@ export class Ecs {
   #servicesOf(cluster: string): { name: string; arn: string }[] {
     return [...this.#services].flatMap((key) => {
       const [of, name = ''] = key.split(' ');
-      return of === cluster ? [{ name, arn: `${cluster.replace(':cluster/', ':service/')}/${name}` }] : [];
+      return of === cluster ? [{ name, arn: serviceArn(cluster, name) }] : [];
     });
   }
 
@@ -205,6 +279,7 @@ export class Ecs {
             runningCount: running,
             pendingCount: tasks.length - running,
             enableExecuteCommand: tasks.every((task) => task.enableExecuteCommand),
+            ...this.#describeManaged(service.arn, tasks),
           },
         ];
       }),
@@ -212,6 +287,87 @@ export class Ecs {
         .filter(({ service }) => service === undefined)
         .map(({ wanted }) => ({ arn: wanted, reason: 'MISSING' })),
     };
+  }
+
+  #describeManaged(arn: string, tasks: EcsTask[]) {
+    const service = this.#managed.get(arn);
+    if (service === undefined) return {};
+    const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
+      service.options;
+    const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
+    const inState = (of: EcsTask[], status: string) =>
+      of.filter(({ lastStatus }) => lastStatus === status).length;
+    return {
+      desiredCount,
+      runningCount: inState(alive, 'RUNNING'),
+      pendingCount: inState(alive, 'PENDING'),
+      schedulingStrategy: 'REPLICA' as const,
+      deploymentController: { type: controller ?? ('ECS' as const) },
+      taskDefinition: taskDefinitionArn(arn),
+      deploymentConfiguration: {
+        minimumHealthyPercent: minimumHealthyPercent ?? 100,
+        maximumPercent: maximumPercent ?? 200,
+        strategy: strategy ?? ('ROLLING' as const),
+        deploymentCircuitBreaker: {
+          enable: circuitBreaker !== undefined,
+          rollback: circuitBreaker?.rollback ?? false,
+        },
+      },
+      events: service.events.slice(0, 100),
+      deployments: service.deployments.map((deployment, index) => {
+        const mine = alive.filter((task) => service.startedBy(task) === deployment.id);
+        return {
+          id: deployment.id,
+          status: index === 0 ? 'PRIMARY' : 'ACTIVE',
+          taskDefinition: taskDefinitionArn(arn),
+          desiredCount: index === 0 ? desiredCount : 0,
+          runningCount: inState(mine, 'RUNNING'),
+          pendingCount: inState(mine, 'PENDING'),
+          failedTasks: deployment.failedTasks,
+          createdAt: new Date(deployment.created),
+          updatedAt: new Date(deployment.updated),
+          // Only rolling updates have it.
+          ...((strategy ?? 'ROLLING') === 'ROLLING' && {
+            rolloutState: deployment.state,
+            rolloutStateReason: deployment.reason,
+          }),
+        };
+      }),
+    };
+  }
+
+  #managedService(cluster: string | undefined, service: string | undefined, call: Call) {
+    const arn = serviceArn(this.#cluster(cluster, call), lastPart(service ?? ''));
+    const found = this.#managed.get(arn);
+    if (found === undefined) throw new AwsError('ServiceNotFoundException', 'Service not found.');
+    return { arn, service: found };
+  }
+
+  #updateService(input: UpdateServiceCommandInput, call: Call) {
+    this.buckets.services.take(call);
+    const { service } = this.#managedService(input.cluster, input.service, call);
+    const { cluster, service: name, forceNewDeployment, ...others } = input;
+    if (Object.values(others).some((value) => value !== undefined)) {
+      throw invalid('the stand-in understands forceNewDeployment only');
+    }
+    if ((service.options.controller ?? 'ECS') !== 'ECS') {
+      throw invalid('Cannot force a new deployment on services with a CODE_DEPLOY or EXTERNAL controller.');
+    }
+    if (forceNewDeployment) service.deploy();
+    const [described] = this.#describeServices({ cluster, services: [name ?? ''] }, call).services;
+    return { service: described };
+  }
+
+  #stopTask(input: StopTaskCommandInput, call: Call) {
+    this.buckets.tasks.take(call);
+    const cluster = this.#cluster(input.cluster, call);
+    const task = this.#task(cluster, input.task);
+    if (task === undefined) throw invalid('The referenced task was not found.');
+    const reason = input.reason ?? 'Task stopped by user';
+    const managed = this.#managed.get(serviceArn(cluster, task.service));
+    if (managed === undefined) void task.stop(reason);
+    else managed.stopTask(task, reason);
+    return { task: describe(task) };
   }
 
   #listTasks(input: ListTasksCommandInput, call: Call) {
@@ -226,6 +382,8 @@ export class Ecs {
         (task) =>
           task.clusterArn === cluster &&
           task.desiredStatus === desiredStatus &&
+          // A task that has ended is shown for about an hour.
+          (task.lastStatus !== 'STOPPED' || desiredStatus === 'STOPPED') &&
           (serviceName === undefined || task.service === lastPart(serviceName)),
       )
       .map(({ arn }) => arn);
@@ -323,7 +481,8 @@ function describe(task: EcsTask): ListedTask {
     lastStatus: task.lastStatus,
     desiredStatus: task.desiredStatus,
     enableExecuteCommand: task.enableExecuteCommand,
-    startedAt: new Date(task.startedAt),
+    createdAt: new Date(task.createdAt),
+    ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
     ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
     ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
     containers: task.containers.map((container) => describeContainer(task, container)),
@@ -360,6 +519,33 @@ function page<Key extends string>(
   const from = Number(nextToken ?? 0);
   const to = from + (maxResults ?? size);
   return { [key]: all.slice(from, to), ...(to < all.length && { nextToken: String(to) }) };
+}
+
+function describeDeployment(serviceArn: string, deployment: ServiceDeployment) {
+  const { state, replaced } = deployment;
+  return {
+    serviceDeploymentArn: deployment.arn,
+    serviceArn,
+    clusterArn: serviceArn.replace(':service/', ':cluster/').replace(/\/[^/]*$/, ''),
+    createdAt: new Date(deployment.created),
+    startedAt: new Date(deployment.created),
+    status:
+      replaced ?? (state === 'COMPLETED' ? 'SUCCESSFUL' : state === 'FAILED' ? 'STOPPED' : 'IN_PROGRESS'),
+    statusReason: deployment.reason,
+  };
+}
+
+function serviceArn(cluster: string, name: string): string {
+  return `${cluster.replace(':cluster/', ':service/')}/${name}`;
+}
+
+/** Each service has one of its own here. */
+function taskDefinitionArn(serviceArn: string): string {
+  return `${serviceArn.replace(/:service\/.*$/, ':task-definition/')}${lastPart(serviceArn)}:1`;
+}
+
+function client(message: string): AwsError {
+  return new AwsError('ClientException', message);
 }
 
 function invalid(message: string): AwsError {

@@ -4,8 +4,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   GetCommandInvocationCommandInput,
+  GetParameterCommandInput,
   ListCommandInvocationsCommandInput,
   ListCommandsCommandInput,
+  PutParameterCommandInput,
   ResumeSessionCommandInput,
   SendCommandCommandInput,
   TerminateSessionCommandInput,
@@ -34,6 +36,20 @@ export interface ManagedInstance extends Where {
   /** How often a script made it restart. */
   reboots: number;
 }
+
+/** A value of Parameter Store. */
+export interface Parameter {
+  type: 'String' | 'StringList' | 'SecureString';
+  value: string;
+  /** Of a SecureString. */
+  keyId: string | undefined;
+  version: number;
+  /** Epoch milliseconds on the rehearsal's clock. */
+  modified: number;
+}
+
+/** The key of a SecureString for which none is named. */
+const DEFAULT_PARAMETER_KEY = 'alias/aws/ssm';
 
 interface Invocation {
   instance: ManagedInstance;
@@ -70,16 +86,17 @@ const LISTED_SHOWN = 2_500;
 const DEFAULT_TIMEOUT = 3_600;
 const REBOOT = 194;
 
-/** AWS Systems Manager: Run Command on {@link DockerHost}s, and the sessions of the gateway. */
+/** AWS Systems Manager: Run Command on {@link DockerHost}s, Parameter Store, and the sessions of the gateway. */
 export class Ssm {
   readonly operations: Operations;
   readonly instances = new Map<string, ManagedInstance>();
   /** Not published; what people report before they are throttled. */
   readonly sending: TokenBuckets;
-  readonly #aws: Pick<Aws, 'clock' | 'deployed'>;
+  readonly #aws: Pick<Aws, 'clock' | 'deployed' | 'access'>;
+  readonly #parameters = new Map<string, Parameter>();
   readonly #commands = new Map<string, SentCommand>();
 
-  constructor(aws: Pick<Aws, 'clock' | 'deployed'>, sessions: SessionManager) {
+  constructor(aws: Pick<Aws, 'clock' | 'deployed' | 'access'>, sessions: SessionManager) {
     this.#aws = aws;
     this.sending = new TokenBuckets(aws.clock, { burst: 20, perSecond: 5 });
     this.operations = {
@@ -142,6 +159,8 @@ export class Ssm {
           .filter(({ id }) => input.CommandId === undefined || input.CommandId === id)
           .map((command) => this.#describe(command)),
       }),
+      GetParameter: (input: GetParameterCommandInput, call: Call) => this.#getParameter(input, call),
+      PutParameter: (input: PutParameterCommandInput, call: Call) => this.#putParameter(input, call),
       TerminateSession: ({ SessionId: id = '' }: TerminateSessionCommandInput) => {
         if (!sessions.terminateSession(id))
           throw new AwsError('DoesNotExistException', 'Session does not exist.');
@@ -163,10 +182,87 @@ export class Ssm {
     return instance;
   }
 
+  /** Writes a parameter, as somebody else does. */
+  write(name: string, value: string, { keyId, ...where }: Where & { keyId?: string }): void {
+    this.#write(parameterArn(name, where), {
+      type: keyId === undefined ? 'String' : 'SecureString',
+      value,
+      keyId,
+    });
+  }
+
+  /** A parameter, as the instance role of a container reads it. */
+  parameter(name: string, where: Where): Parameter | undefined {
+    return this.#parameters.get(parameterArn(name, where));
+  }
+
   /** Ends what still runs on the instances. */
   close(): void {
     for (const { invocations } of this.#commands.values())
       for (const { process } of invocations) if (process) killGroup(process);
+  }
+
+  #getParameter(
+    { Name: name = '', WithDecryption: decrypted = false }: GetParameterCommandInput,
+    call: Call,
+  ) {
+    const arn = parameterArn(name, call);
+    const parameter = this.#parameters.get(arn);
+    if (parameter === undefined) throw new AwsError('ParameterNotFound', `There is no parameter ${name}.`);
+    const { type, value, keyId, version, modified } = parameter;
+    const secure = type === 'SecureString';
+    if (secure && decrypted) this.#checkKey(keyId, 'kms:Decrypt', arn, call);
+    return {
+      Parameter: {
+        ARN: arn,
+        Name: name.startsWith('arn:') ? nameOfParameter(name) : name,
+        Type: type,
+        // What is not decrypted is of no use to anybody.
+        Value: secure && !decrypted ? Buffer.from(arn).toString('base64') : value,
+        Version: version,
+        LastModifiedDate: new Date(modified),
+        DataType: 'text',
+      },
+    };
+  }
+
+  #putParameter(input: PutParameterCommandInput, call: Call) {
+    const { Name: name = '', Value: value = '', Overwrite: overwrite = false } = input;
+    const arn = parameterArn(name, call);
+    const before = this.#parameters.get(arn);
+    if (before !== undefined && !overwrite) {
+      throw new AwsError('ParameterAlreadyExists', 'The parameter already exists.');
+    }
+    const type = input.Type ?? before?.type;
+    if (type === undefined) throw new AwsError('ValidationException', 'A parameter type is required.');
+    const keyId = type === 'SecureString' ? (input.KeyId ?? DEFAULT_PARAMETER_KEY) : undefined;
+    if (keyId !== undefined) this.#checkKey(keyId, 'kms:Encrypt', arn, call);
+    return { Version: this.#write(arn, { type, value, keyId }).version, Tier: 'Standard' };
+  }
+
+  #write(arn: string, parameter: Pick<Parameter, 'type' | 'value' | 'keyId'>): Parameter {
+    const written = {
+      ...parameter,
+      version: (this.#parameters.get(arn)?.version ?? 0) + 1,
+      modified: this.#aws.clock.now(),
+    };
+    this.#parameters.set(arn, written);
+    return written;
+  }
+
+  #checkKey(keyId: string | undefined, action: string, arn: string, call: Call): void {
+    const refused = this.#aws.access.checkKey(
+      keyId,
+      call.caller.principal,
+      [action],
+      {
+        'kms:ViaService': `ssm.${call.region}.amazonaws.com`,
+        'kms:EncryptionContext:PARAMETER_ARN': arn,
+      },
+      call,
+      call.caller.function?.name,
+    );
+    if (refused !== undefined) throw new AwsError('AccessDeniedException', refused);
   }
 
   #send(input: SendCommandCommandInput, call: Call) {
@@ -285,6 +381,17 @@ export class Ssm {
       CompletedCount: invocations.length - open.length,
     };
   }
+}
+
+/** The ARN of a parameter that is named or given by ARN. */
+export function parameterArn(name: string, { account, region }: Where): string {
+  return name.startsWith('arn:')
+    ? name
+    : `arn:aws:ssm:${region}:${account}:parameter/${name.replace(/^\//, '')}`;
+}
+
+function nameOfParameter(arn: string): string {
+  return arn.replace(/^.*:parameter\//, '');
 }
 
 /** Runs a script as the agent does: `sh -c FILE`, in a process group of its own, which a timeout kills. */

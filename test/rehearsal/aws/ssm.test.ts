@@ -6,14 +6,18 @@ import { test } from 'node:test';
 import {
   GetCommandInvocationCommand,
   type GetCommandInvocationCommandOutput,
+  GetParameterCommand,
   InvalidInstanceId,
   InvalidParameters,
   InvocationDoesNotExist,
   ListCommandInvocationsCommand,
   ListCommandsCommand,
+  ParameterAlreadyExists,
+  PutParameterCommand,
   SendCommandCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import type { ManagedInstance } from '../../../rehearsal/aws/ssm.ts';
 import { DockerHost } from '../../../rehearsal/containers/docker-host.ts';
@@ -154,3 +158,40 @@ test("runs a template's document with parameters of the form that it allows, on 
     await assert.rejects(send("'; reboot"), InvalidParameters);
     await assert.rejects(send('ada', 'i-0000000000000dead'), InvalidInstanceId);
   }));
+
+test('a SecureString is written and read with its key, by whom the key lets', () =>
+  deploy(
+    (stack) => new Key(stack, 'Key', { alias: 'alias/client' }),
+    async ({ aws, client }) => {
+      const [key] = aws.deployed.ofType('AWS::KMS::Key');
+      const where = { account: ACCOUNT, region: REGION };
+      aws.ssm.write('DB_PASSWORD', 'old', { ...where, keyId: key?.arn ?? '' });
+      const ssm = new SSMClient(client());
+      const put = (to: SSMClient, more: object = { Overwrite: true }) =>
+        to.send(
+          new PutParameterCommand({
+            Name: 'DB_PASSWORD',
+            Value: 'new',
+            Type: 'SecureString',
+            KeyId: 'alias/client',
+            ...more,
+          }),
+        );
+      await assert.rejects(put(ssm, {}), ParameterAlreadyExists);
+      assert.equal((await put(ssm)).Version, 2);
+      const read = async (from: SSMClient, WithDecryption: boolean) => {
+        const { Parameter } = await from.send(
+          new GetParameterCommand({ Name: 'DB_PASSWORD', WithDecryption }),
+        );
+        return Parameter?.Value;
+      };
+      assert.equal(await read(ssm, true), 'new');
+      assert.notEqual(await read(ssm, false), 'new');
+      assert.equal(aws.ssm.parameter('DB_PASSWORD', where)?.keyId, 'alias/client');
+      const withoutKey = new SSMClient(client([{ Effect: 'Allow', Action: 'ssm:*', Resource: '*' }]));
+      await assert.rejects(read(withoutKey, true), /kms:Decrypt/);
+      await assert.rejects(put(withoutKey), /kms:Encrypt/);
+      ssm.destroy();
+      withoutKey.destroy();
+    },
+  ));
