@@ -77,6 +77,8 @@ export default defineUpkeep({
           timeLimitMinutes: 240,
           maximumCalls: 8,
         },
+        // Weekly, on Sundays by default.
+        mediaGc: { schedule: { at: '23:30', flexibleMinutes: 0 }, timeLimitMinutes: 45 },
         databaseSize: { schedule: { at: '03:00', flexibleMinutes: 15 } },
       },
     },

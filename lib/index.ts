@@ -15,6 +15,7 @@ export {
   InterfaceEndpoints,
   type InterfaceEndpointsProps,
 } from './interface-endpoints.ts';
+export type { Weekday } from './local-time.ts';
 export {
   type ExistingFileSystem,
   type LifecycleDays,
@@ -30,14 +31,22 @@ export { MediaVolumeAlarms, type MediaVolumeAlarmsProps } from './media-volume-a
 export { MediaVolumeMigration, type MediaVolumeMigrationProps } from './media-volume-migration.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
-export { type DailySchedule, StartRun, type StartRunProps } from './start-run.ts';
+export {
+  type DailySchedule,
+  StartRun,
+  type StartRunProps,
+  type WeeklySchedule,
+} from './start-run.ts';
 export { Upkeep, type UpkeepProps } from './upkeep.ts';
 export {
   alarmOnAny,
   alarmOnMissing,
+  alarmOnMissingWeekly,
   type DailySuccess,
   hoursUntilMissed,
   type UpkeepAlarmProps,
+  type WeeklyHours,
+  weeklyHours,
 } from './upkeep-alarm.ts';
 export { type FunctionNetwork, UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
@@ -58,7 +67,9 @@ export {
 } from './whatsapp/database-size.ts';
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
+export type { GcProps } from './whatsapp/gc-job.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';
+export { MediaGc, type MediaGcProps } from './whatsapp/media-gc.ts';
 export {
   type MediaVolumeNetwork,
   MediaVolumeStack,

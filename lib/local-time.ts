@@ -2,6 +2,17 @@ import { Temporal } from 'temporal-polyfill';
 
 const MINUTES_PER_DAY = 24 * 60;
 
+export const WEEKDAYS = [
+  'monday',
+  'tuesday',
+  'wednesday',
+  'thursday',
+  'friday',
+  'saturday',
+  'sunday',
+] as const;
+export type Weekday = (typeof WEEKDAYS)[number];
+
 /** Minutes since midnight of a local time `HH:MM`. */
 export function minuteOfDay(time: string): number {
   const [hour = '', minute = ''] = time.split(':');
@@ -44,6 +55,19 @@ export function firstSkip(
     transition = transition.getTimeZoneTransition('next');
   }
   return undefined;
+}
+
+/** The offsets from UTC, in minutes, that a time zone has within so many years: one, or two with daylight saving. */
+export function offsetMinutes(timeZone: string, { after, years }: { after: Date; years: number }): number[] {
+  const start = Temporal.Instant.fromEpochMilliseconds(after.getTime()).toZonedDateTimeISO(timeZone);
+  const end = start.add({ years });
+  const offsets = new Set<number>();
+  let time: Temporal.ZonedDateTime | null = start;
+  while (time && Temporal.ZonedDateTime.compare(time, end) < 0) {
+    offsets.add(time.offsetNanoseconds / 60e9);
+    time = time.getTimeZoneTransition('next');
+  }
+  return [...offsets];
 }
 
 function skippedBy(transition: Temporal.ZonedDateTime): SkippedTimes | undefined {

@@ -16,6 +16,7 @@ import { Construct } from 'constructs';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
+import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
 import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
@@ -38,6 +39,12 @@ export interface DailySchedule {
    * @default exactly at that time
    */
   readonly flexibleWindow?: Duration;
+}
+
+/** A time of one day of each week. */
+export interface WeeklySchedule extends DailySchedule {
+  /** The local day on which `at` is. */
+  readonly weekday: Weekday;
 }
 
 export interface StartRunProps extends Omit<StartRunSettings, 'jobs'> {
@@ -134,17 +141,25 @@ export class StartRun extends Construct {
     this.function.allow(`FindRunsOf${sid}`, ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
   }
 
-  /** Starts a job each day. */
-  schedule(scope: Construct, id: string, job: string, { at, flexibleWindow }: DailySchedule): Schedule {
+  /** IANA name, of the schedules. */
+  get timeZone(): string {
+    return this.props.timeZone;
+  }
+
+  /** Starts a job each day, or each week. */
+  schedule(scope: Construct, id: string, job: string, schedule: DailySchedule | WeeklySchedule): Schedule {
     const { deployment, timeZone } = this.props;
+    const { at, flexibleWindow } = schedule;
+    const weekday = 'weekday' in schedule ? schedule.weekday : undefined;
     const [hour = '', minute = ''] = at.split(':');
     return new Schedule(scope, id, {
       scheduleName: `${deployment}-${job}`,
-      description: `${job} of ${deployment}, daily at ${at} ${timeZone}`,
+      description: `${job} of ${deployment}, ${weekday ? `each ${capitalized(weekday)}` : 'daily'} at ${at} ${timeZone}`,
       scheduleGroup: this.scheduleGroup,
       schedule: ScheduleExpression.cron({
         hour: String(Number(hour)),
         minute: String(Number(minute)),
+        ...(weekday && { weekDay: weekday.slice(0, 3).toUpperCase() }),
         timeZone: TimeZone.of(timeZone),
       }),
       timeWindow: flexibleWindow?.toMinutes() ? TimeWindow.flexible(flexibleWindow) : TimeWindow.off(),
@@ -205,4 +220,8 @@ export class StartRun extends Construct {
       );
     return role;
   }
+}
+
+function capitalized(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
 }

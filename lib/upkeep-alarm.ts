@@ -11,11 +11,16 @@ import {
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { minuteOfDay, offsetMinutes, WEEKDAYS, type Weekday } from './local-time.ts';
 
 /** CloudWatch's limit. */
 const MAXIMUM_DESCRIPTION_LENGTH = 1024;
 /** CloudWatch's limit on the warm-up of an alarm: two days. */
 const MAXIMUM_WARM_UP_MINUTES = 2880;
+const MINUTES_PER_DAY = 24 * 60;
+const HOURS_PER_WEEK = 7 * 24;
+/** So far ahead changes of a time zone's offset are looked up. */
+const YEARS_AHEAD = 10;
 /** The longest day of the year, when daylight saving ends. */
 const LONGEST_DAY_HOURS = 25;
 
@@ -92,12 +97,90 @@ export function alarmOnMissing(
     evaluationPeriods: hours,
     treatMissingData: TreatMissingData.BREACHING,
   });
+  waitAtFirst(alarm, hours);
+  return alarm;
+}
+
+/** When, in UTC, a weekly success is to be looked for. */
+export interface WeeklyHours {
+  /** Hours since Monday 00:00 UTC. */
+  first: number;
+  count: number;
+}
+
+/**
+ * The hours within which something weekly succeeds when all is well, at each offset that its time zone has: from an
+ * hour before it is due, since CloudWatch's hours begin at any minute, to an hour after it can be done.
+ */
+export function weeklyHours(
+  { at, weekday }: { at: string; weekday: Weekday },
+  timeZone: string,
+  { flexibleWindow, startDelay, timeLimit }: DailySuccess,
+): WeeklyHours {
+  const offsets = offsetMinutes(timeZone, { after: new Date(), years: YEARS_AHEAD });
+  const local = WEEKDAYS.indexOf(weekday) * MINUTES_PER_DAY + minuteOfDay(at);
+  const due = offsets.map((offset) => local - offset);
+  const minutes = [flexibleWindow, startDelay, timeLimit].reduce((sum, part) => sum + part.toMinutes(), 0);
+  const first = Math.floor(Math.min(...due) / 60) - 1;
+  const end = Math.ceil((Math.max(...due) + minutes) / 60) + 1;
+  return { first: (first + HOURS_PER_WEEK) % HOURS_PER_WEEK, count: end - first };
+}
+
+/**
+ * Rings when something weekly has not succeeded in the hours in which it should have, even if it never began, and is
+ * quiet again an hour later.
+ *
+ * An alarm looks back for seven days at most, so it cannot wait for the next of two successes that lie a week and a
+ * run's length apart. This one looks at those hours only: an hour of them without a success counts as zero, each other
+ * hour as one, and it rings when all of them are zero.
+ */
+export function alarmOnMissingWeekly(
+  scope: Construct,
+  id: string,
+  props: UpkeepAlarmProps & { metric: Metric; hours: WeeklyHours },
+): Alarm {
+  const { metric, hours } = props;
+  const period = Duration.hours(1);
+  const alarm = createAlarm(scope, id, props, {
+    metric: new MathExpression({
+      expression: `FILL(IF(${isWithin(hours, 'successes')}, successes, 1), 0)`,
+      usingMetrics: { successes: metric.with({ period }) },
+      period,
+      label: 'successes',
+    }),
+    threshold: 1,
+    comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+    evaluationPeriods: hours.count,
+    treatMissingData: TreatMissingData.BREACHING,
+  });
+  waitAtFirst(alarm, hours.count);
+  return alarm;
+}
+
+/** Metric math: whether a point lies within the hours. Its days count from Monday, 1, to Sunday, 7. */
+function isWithin({ first, count }: WeeklyHours, metric: string): string {
+  const days: { day: number; from: number; to: number }[] = [];
+  for (let hour = first; hour < first + count; hour++) {
+    const day = (Math.floor(hour / 24) % 7) + 1;
+    const last = days.at(-1);
+    if (last?.day === day) last.to = hour % 24;
+    else days.push({ day, from: hour % 24, to: hour % 24 });
+  }
+  return days
+    .map(
+      ({ day, from, to }) =>
+        `(DAY(${metric}) == ${day} && HOUR(${metric}) >= ${from} && HOUR(${metric}) <= ${to})`,
+    )
+    .join(' || ');
+}
+
+/** Of a new alarm, until it has seen as much as it looks back for. */
+function waitAtFirst(alarm: Alarm, hours: number): void {
   // The construct has no property for it yet.
   (alarm.node.defaultChild as CfnAlarm).warmUpConfiguration = {
     warmUpPeriodDurationInMinutes: hours * 60,
     onlyStartEvaluatingAfterWarmUpPeriodEnds: true,
   };
-  return alarm;
 }
 
 export function createAlarm(

@@ -6,9 +6,9 @@ import { Construct } from 'constructs';
 import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { letPublishReports } from './run-reports.ts';
-import { commandToStart, type DailySchedule, LATEST_START } from './start-run.ts';
+import { commandToStart, type DailySchedule, LATEST_START, type WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import { alarmOnAny, alarmOnMissing } from './upkeep-alarm.ts';
+import { alarmOnAny, alarmOnMissing, alarmOnMissingWeekly, weeklyHours } from './upkeep-alarm.ts';
 import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
 
 /** The metric by which report-lost-run counts a run that died. */
@@ -33,7 +33,7 @@ export interface UpkeepJobProps {
   readonly entry: string;
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
-  readonly schedule: DailySchedule;
+  readonly schedule: DailySchedule | WeeklySchedule;
   /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
@@ -44,7 +44,7 @@ export interface UpkeepJobProps {
   readonly memorySize?: number;
 }
 
-/** A job: a durable function that runs daily for a deployment, with its role, log, schedule, metrics and alarms. */
+/** A job: a durable function that runs daily or weekly for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
   readonly job: string;
   readonly function: UpkeepFunction;
@@ -133,14 +133,15 @@ export class UpkeepJob extends Construct {
       topic,
       metric: this.metricRunsLost(),
     });
-    const daily = {
+    const success = {
       flexibleWindow: schedule.flexibleWindow ?? Duration.minutes(0),
       startDelay: LATEST_START,
       timeLimit,
     };
-    this.missedAlarm = alarmOnMissing(this, 'Missed', {
+    const isWeekly = 'weekday' in schedule;
+    const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. Further missed days send no new message while this alarm is on.`,
+      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
         `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
@@ -149,8 +150,13 @@ export class UpkeepJob extends Construct {
       ],
       topic,
       metric: this.metricRunsSucceeded(),
-      daily,
-    });
+    };
+    this.missedAlarm = isWeekly
+      ? alarmOnMissingWeekly(this, 'Missed', {
+          ...missed,
+          hours: weeklyHours(schedule, upkeep.startRun.timeZone, success),
+        })
+      : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
 
   /** A metric of this job's runs. @default the sum over five minutes */

@@ -1,4 +1,4 @@
-import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
+import { InvokeCommand, LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
 import { AwsError } from './aws/aws-error.ts';
 import type { Aws } from './aws/server.ts';
 import type { Expectation } from './night.ts';
@@ -7,6 +7,9 @@ import { MALFORMED_NOTIFICATIONS } from './whatsapp/webhook.ts';
 import type { ClientScript, PlayedDeployment, World } from './world.ts';
 
 const HOUR = 3600 * 1000;
+
+/** The evening of a Sunday, on which media-gc is due. */
+const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
 
 /** Something that goes wrong in a night, and what must then come of it. */
 export interface Fault {
@@ -17,6 +20,8 @@ export interface Fault {
   strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
   expected: Expectation;
+  /** When the night begins, in epoch milliseconds. @default the evening of a Tuesday, of which no weekly job is due */
+  starts?: number;
   /** How long to play, in milliseconds. @default one night */
   lasts?: number;
 }
@@ -232,6 +237,47 @@ export const FAULTS: Record<string, Fault> = {
       alarms: ['latam-start-run-errors', 'latam-start-run-dead-letters'],
     },
   },
+  'media-needs-several-calls': {
+    description: 'The first media GC ends with errors, the next one does not',
+    deployment: 'emea',
+    starts: SUNDAY,
+    strike({ webApp }) {
+      webApp.faults.failingRequests = 1;
+    },
+    expected: GOOD,
+  },
+  'media-files-cannot-be-deleted': {
+    description: 'Each media GC ends with errors, as on a volume that is read-only; message GC does not',
+    deployment: 'emea',
+    starts: SUNDAY,
+    strike({ webApp }) {
+      // As often as the run asks.
+      webApp.faults.failingRequests = 3;
+    },
+    expected: { outcomes: { 'media-gc': ['failed'] }, alarms: ['emea-media-gc-failed'] },
+  },
+  'media-gc-beside-message-gc': {
+    description: 'Somebody starts media GC by hand while message GC is at work: it is skipped',
+    deployment: 'emea',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => startRun(aws, 'emea', 'media-gc'),
+      );
+    },
+    expected: { outcomes: { 'media-gc': ['skipped'] }, alarms: [] },
+  },
+  'weekly-schedule-never-fires': {
+    description: 'The weekly schedule was disabled by hand: nothing fails, and nothing happens',
+    deployment: 'emea',
+    // Long enough before, that the alarm is no new one any more.
+    starts: SUNDAY - 12 * HOUR,
+    strike(_target, { aws }) {
+      aws.scheduler.fault('emea-media-gc', { kind: 'disabled' });
+    },
+    expected: { outcomes: { 'media-gc': [] }, alarms: ['emea-media-gc-missed'] },
+    lasts: 24 * HOUR,
+  },
   'database-user-locked-out': {
     description: "The password of database-size's user was changed in the database only",
     deployment: 'emea',
@@ -274,6 +320,26 @@ export async function stopRuns(aws: Aws, functionName: string): Promise<void> {
   for (const { arn, status } of aws.lambda.durable.list())
     if (status === 'RUNNING')
       await lambda.send(new StopDurableExecutionCommand({ DurableExecutionArn: arn }));
+  lambda.destroy();
+}
+
+/** Starts a run by hand, as docs/operations.md says. */
+async function startRun(aws: Aws, deployment: string, job: string): Promise<void> {
+  const [startRun] = aws.deployed
+    .ofType('AWS::Lambda::Function')
+    .filter(({ name }) => name === `${deployment}-start-run`);
+  if (!startRun) throw new Error(`The templates have no start-run of ${deployment}.`);
+  const credentials = aws.credentialsFor({
+    arn: `arn:aws:sts::${startRun.account}:assumed-role/operator/somebody`,
+    policy: {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: startRun.arn }],
+    },
+  });
+  const lambda = new LambdaClient({ region: startRun.region, endpoint: aws.endpoint, credentials });
+  await lambda.send(
+    new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify({ job, deployment }) }),
+  );
   lambda.destroy();
 }
 

@@ -65,6 +65,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
 /** What SQL counts at the end, beside what the job's report says. */
 function leftOf(job: string, rows: Night['rows'][string] | undefined): string {
   if (job === 'message-gc') return `${rows?.garbageAfter} garbage`;
+  if (job === 'media-gc') return `${rows?.left.media} media`;
   if (job === 'database-size') return `${rows?.left.messages} messages`;
   return '';
 }
@@ -94,14 +95,14 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
-    const { calls = '', messagesDeleted = '', messagesMarkedRead = '', messageRows = '' } = figures;
+    const { calls = '', messagesDeleted, itemsDeleted, messagesMarkedRead = '', messageRows = '' } = figures;
     runTable.push([
       deployment,
       job,
       outcome,
       minutes,
       calls,
-      messagesDeleted,
+      messagesDeleted ?? itemsDeleted ?? '',
       messagesMarkedRead,
       messageRows,
       leftOf(job, rows[deployment]),

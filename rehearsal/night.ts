@@ -12,10 +12,17 @@ import {
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
 
-/** In the evening of both deployments' time zones, before their downtime windows. */
-const NIGHT_STARTS = Date.parse('2026-11-24T21:00:00Z');
+/**
+ * In the evening of both deployments' time zones, before their downtime windows. Of a Sunday, so that the weekly jobs
+ * take part.
+ */
+const GOOD_NIGHT_STARTS = Date.parse('2026-11-29T21:00:00Z');
+/** A Tuesday's: what goes wrong meets the daily jobs only, unless the fault says otherwise. */
+const FAULTY_NIGHT_STARTS = Date.parse('2026-11-24T21:00:00Z');
 /** Until after both windows, and the periods of the alarms. A longer one has a second night after a day. */
 const NIGHT_LASTS = 12 * HOUR;
+/** Of one job, in the longest night. */
+const MOST_RUNS = 10;
 
 /** How large a night is. The tests of the faults play small ones. */
 export interface Scale {
@@ -43,13 +50,14 @@ export interface Night {
   runs: RunReport[];
   /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
   alarms: { name: string; rangAt: string; told: boolean }[];
-  /** Rows by deployment, counted by SQL. `left`: in the tables, at the end. */
+  /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
   rows: Record<
     string,
     {
       garbageBefore: number;
       garbageAfter: number;
       deleted: number;
+      mediaDeleted: number;
       left: Pick<RowCounts, 'messages' | 'media'>;
     }
   >;
@@ -59,11 +67,14 @@ export interface Night {
 
 /** What must come of a night for one deployment. */
 export interface Expectation {
-  /** Of its runs, by job, in order. A job that is not named has a success each night. */
+  /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
 }
+
+/** Media of the cluster that are in use. */
+const USED_MEDIA = 300;
 
 /** Inbound messages of the single instance that it is not to mark. */
 const YOUNG = 40;
@@ -76,7 +87,15 @@ export function clientsOf({ rows }: Scale, now: number): Record<string, ClientSc
     latam: { coreApps: 1, filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age } },
     emea: {
       coreApps: 2,
-      filling: { sent: rows * 2.7, read: rows * 0.3, pending: 50, unread: 500, usedMedia: 300, ...age },
+      filling: {
+        sent: rows * 2.7,
+        read: rows * 0.3,
+        pending: 50,
+        unread: 500,
+        unusedMedia: rows / 50,
+        usedMedia: USED_MEDIA,
+        ...age,
+      },
       // Two calls that end with errors, and a third that has the rest.
       rowsPerCall: Math.ceil((rows * 3) / 2 / 2.5),
     },
@@ -87,7 +106,8 @@ export function clientsOf({ rows }: Scale, now: number): Record<string, ClientSc
 export async function playNight(options: NightOptions): Promise<Night> {
   const { cdkOut, change, postgres, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
   const hooks: Hooks = {};
-  const clients = Object.entries(clientsOf(scale, NIGHT_STARTS))
+  const start = fault ? (fault.starts ?? FAULTY_NIGHT_STARTS) : GOOD_NIGHT_STARTS;
+  const clients = Object.entries(clientsOf(scale, start))
     .filter(([name]) => only === undefined || only === name)
     .map(([name, client]) => {
       const script: ClientScript = {
@@ -106,7 +126,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
   const world = await createWorld({
     cdkOut,
     postgres,
-    start: NIGHT_STARTS,
+    start,
     clients: Object.fromEntries(clients),
     ...(change && { change }),
   });
@@ -128,16 +148,18 @@ async function play(
 ): Promise<Night> {
   const { clock, aws } = world;
   const { latam } = world.deployments;
+  const start = clock.now();
   const before = await countAll(world);
   await clock.hold(async () => {
-    if (latam && scale.unread > 0) await deliverUnread(latam, scale);
+    if (latam && scale.unread > 0) await deliverUnread(latam, scale, start);
     const struck = fault && world.deployments[fault.deployment];
     if (struck) await fault.strike(struck, world, hooks);
   });
 
-  const end = NIGHT_STARTS + (fault?.lasts ?? NIGHT_LASTS);
+  const end = start + (fault?.lasts ?? NIGHT_LASTS);
+  const due = runsDue(world, end);
   let told = { reports: 0, alarms: 0 };
-  for (let time = NIGHT_STARTS; time < end; ) {
+  for (let time = start; time < end; ) {
     // By the half hour, so that what happened is told while the night goes on.
     time = Math.min(time + HOUR / 2, end);
     await clock.runUntil(time);
@@ -151,7 +173,8 @@ async function play(
       garbageBefore: garbageOf(before[name]),
       garbageAfter: garbageOf(after[name]),
       left: { messages: after[name]?.messages ?? 0, media: after[name]?.media ?? 0 },
-      deleted: webApp.collections.reduce((sum, { deleted }) => sum + deleted, 0),
+      deleted: deletedBy(webApp, 'message'),
+      mediaDeleted: deletedBy(webApp, 'media'),
     };
   // A deployment that takes no part has nights without runs.
   const takesPart = (alarm: string) => Object.keys(rows).some((name) => alarm.startsWith(`${name}-`));
@@ -167,10 +190,28 @@ async function play(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
     ...leaks(world),
-    ...compare(night, Object.values(world.deployments), fault),
+    ...compare(night, due, fault),
     ...(fault ? [] : goodNightMismatches(night, world, scale)),
   );
   return night;
+}
+
+/** How often each job is due until the end. */
+function runsDue({ aws, deployments }: World, end: number): { name: string; job: string; times: number }[] {
+  const upcoming = new Map(aws.scheduler.upcoming(MOST_RUNS).map(({ name, times }) => [name, times]));
+  return Object.values(deployments).flatMap(({ name, jobs }) =>
+    jobs.map((job) => {
+      const times = upcoming.get(`${name}-${job}`) ?? [];
+      return { name, job, times: times.filter((time) => time < end).length };
+    }),
+  );
+}
+
+function deletedBy({ collections }: PlayedDeployment['webApp'], kind: 'message' | 'media'): number {
+  return collections.reduce(
+    (sum, collection) => sum + (collection.kind === kind ? collection.deleted : 0),
+    0,
+  );
 }
 
 async function countAll({ deployments }: World): Promise<Record<string, RowCounts>> {
@@ -184,15 +225,19 @@ function garbageOf(counts: RowCounts | undefined): number {
 }
 
 /** Thousands of messages from customers, most of them old enough to be marked read, some not, some unknown by now. */
-async function deliverUnread({ webApp, store }: PlayedDeployment, { unread }: Scale): Promise<void> {
+async function deliverUnread(
+  { webApp, store }: PlayedDeployment,
+  { unread }: Scale,
+  now: number,
+): Promise<void> {
   const conversations = Math.ceil(unread / 10);
-  const old = { oldest: NIGHT_STARTS - 6 * DAY, newest: NIGHT_STARTS - 2 * DAY };
+  const old = { oldest: now - 6 * DAY, newest: now - 2 * DAY };
   // The newest of their conversations, so that each is asked for before an earlier one is.
   const unknown = inboundMessages({
     count: UNKNOWN,
     conversations,
-    oldest: NIGHT_STARTS - 30 * HOUR,
-    newest: NIGHT_STARTS - 29 * HOUR,
+    oldest: now - 30 * HOUR,
+    newest: now - 29 * HOUR,
   });
   await webApp.deliverInbound([
     ...inboundMessages({ count: unread, conversations, ...old }),
@@ -200,8 +245,8 @@ async function deliverUnread({ webApp, store }: PlayedDeployment, { unread }: Sc
     ...inboundMessages({
       count: YOUNG,
       conversations,
-      oldest: NIGHT_STARTS - 2 * HOUR,
-      newest: NIGHT_STARTS,
+      oldest: now - 2 * HOUR,
+      newest: now,
     }),
   ]);
   await store.forget(unknown.map(({ id }) => id));
@@ -222,19 +267,17 @@ function tell(
   return { reports: aws.reports.length, alarms: aws.alarms.length };
 }
 
-function compare(night: Night, deployments: PlayedDeployment[], fault: Fault | undefined): string[] {
+function compare(night: Night, due: ReturnType<typeof runsDue>, fault: Fault | undefined): string[] {
   const mismatches: string[] = [];
-  const nights = Math.ceil((fault?.lasts ?? NIGHT_LASTS) / DAY);
-  const good: Outcome[] = Array.from({ length: nights }, () => 'succeeded');
-  for (const { name, jobs } of deployments)
-    for (const job of jobs) {
-      const expected = (name === fault?.deployment && fault.expected.outcomes[job]) || good;
-      const outcomes = night.runs
-        .filter((run) => run.deployment === name && run.job === job)
-        .map(({ outcome }) => outcome);
-      const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
-      if (came !== wanted) mismatches.push(`${name}: expected ${wanted} of ${job}, came ${came}.`);
-    }
+  for (const { name, job, times } of due) {
+    const good = Array.from({ length: times }, (): Outcome => 'succeeded');
+    const expected = (name === fault?.deployment && fault.expected.outcomes[job]) || good;
+    const outcomes = night.runs
+      .filter((run) => run.deployment === name && run.job === job)
+      .map(({ outcome }) => outcome);
+    const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
+    if (came !== wanted) mismatches.push(`${name}: expected ${wanted} of ${job}, came ${came}.`);
+  }
   const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
   const wanted = [...(fault?.expected.alarms ?? [])].sort().join(', ') || 'none';
   if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
@@ -251,14 +294,21 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
   };
   const figuresOf = (name: string, wanted: string) =>
     night.runs.find(({ deployment, job }) => deployment === name && job === wanted)?.figures;
-  for (const [name, { garbageAfter, deleted, left }] of Object.entries(night.rows)) {
+  for (const [name, { garbageAfter, deleted, mediaDeleted, left }] of Object.entries(night.rows)) {
     expect(`${name}: rows of garbage left`, garbageAfter, 0);
     expect(
       `${name}: messagesDeleted in the report against rows gone`,
       figuresOf(name, 'message-gc')?.messagesDeleted,
       deleted,
     );
-    if (!deployments[name]?.jobs.includes('database-size')) continue;
+    const { jobs = [] } = deployments[name] ?? {};
+    if (jobs.includes('media-gc'))
+      expect(
+        `${name}: itemsDeleted in the report against rows gone`,
+        figuresOf(name, 'media-gc')?.itemsDeleted,
+        mediaDeleted,
+      );
+    if (!jobs.includes('database-size')) continue;
     const sizes = figuresOf(name, 'database-size');
     expect(`${name}: messageRows in the report against rows left`, sizes?.messageRows, left.messages);
     expect(`${name}: mediaRows in the report against rows left`, sizes?.mediaRows, left.media);
@@ -273,9 +323,10 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
     );
   }
   if (night.rows.emea) {
+    expect('emea: media left', night.rows.emea.left.media, USED_MEDIA);
     expect('emea: calls', figuresOf('emea', 'message-gc')?.calls, 3);
-    // Of two nodes, for each call.
-    expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 6);
+    // Of two nodes, for each call; and one of the leader for media.
+    expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 7);
   }
   return [...mismatches, ...unusedEndpoints(aws)];
 }

@@ -84,6 +84,9 @@ interface Check {
   ): { field: (string | number)[]; problem: string }[];
 }
 
+/** They share one queue of callbacks, so that neither may run beside the other. */
+const GC_JOBS = ['messageGc', 'mediaGc'] as const satisfies JobName[];
+
 const CHECKS: Check[] = [
   {
     needs: ['name'],
@@ -233,16 +236,34 @@ const CHECKS: Check[] = [
       });
     },
   },
+  ...GC_JOBS.map(
+    (job): Check => ({
+      needs: [`jobs.${job}.timeLimitMinutes`, `jobs.${job}.callbackTimeoutMinutes`],
+      find({ jobs }) {
+        const { callbackTimeoutMinutes = 0, timeLimitMinutes = Infinity } = jobs[job] ?? {};
+        if (callbackTimeoutMinutes < timeLimitMinutes) return [];
+        return [
+          {
+            field: ['jobs', job, 'callbackTimeoutMinutes'],
+            problem: `is ${callbackTimeoutMinutes}; it must be less than the ${timeLimitMinutes} of timeLimitMinutes.`,
+          },
+        ];
+      },
+    }),
+  ),
   {
-    needs: ['jobs.messageGc.timeLimitMinutes', 'jobs.messageGc.callbackTimeoutMinutes'],
-    find({ jobs }) {
-      if (!jobs.messageGc) return [];
-      const { callbackTimeoutMinutes, timeLimitMinutes } = jobs.messageGc;
-      if (callbackTimeoutMinutes < timeLimitMinutes) return [];
+    needs: ['window', ...GC_JOBS.map((job) => `jobs.${job}`)],
+    find({ window, jobs: { messageGc, mediaGc } }) {
+      if (!messageGc || !mediaGc) return [];
+      const [messages, media] = [messageGc, mediaGc].map(({ schedule, timeLimitMinutes }) => {
+        const from = minutesFromTo(window.from, schedule.at);
+        return { from, to: from + schedule.flexibleMinutes + timeLimitMinutes };
+      });
+      if (!messages || !media || media.to <= messages.from || messages.to <= media.from) return [];
       return [
         {
-          field: ['jobs', 'messageGc', 'callbackTimeoutMinutes'],
-          problem: `is ${callbackTimeoutMinutes}; it must be less than the ${timeLimitMinutes} of timeLimitMinutes.`,
+          field: ['jobs', 'mediaGc', 'schedule', 'at'],
+          problem: `is ${valueText(mediaGc.schedule.at)}, from which on a run can meet one of messageGc, and the later one would be skipped; it must keep both apart, with their flexible minutes and time limits.`,
         },
       ];
     },

@@ -30,6 +30,8 @@ export function configurationDocument(): string {
     '- No schedule is at a local time that daylight saving skips within ten years: EventBridge Scheduler skips the',
     '  run with it. Most zones skip 02:00 to 03:00; some, such as America/Santiago, Africa/Cairo and Asia/Beirut,',
     '  the hour after midnight.',
+    '- The times of `messageGc` and `mediaGc`, with flexible minutes and time limit, do not overlap: they are never at work',
+    '  at once.',
     "- Subnets lie in different availability zones of the deployment's region.",
     '- Media moves to archive only with elastic throughput and after infrequent access; its replica lies in another region.',
     "- The webhook's URL and the hashes of secret paths are what they must be; no message repeats them.",

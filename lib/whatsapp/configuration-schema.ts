@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { LONGEST_COUNT_SECONDS } from '../../functions/database-size/contract.ts';
 import { ENGINES, type Engine } from '../../functions/shared/database/secret.ts';
 import { DEPLOYMENT_NAME } from '../deployment-name.ts';
+import { WEEKDAYS } from '../local-time.ts';
 
 /** What the documentation and the messages say of a field. */
 export interface FieldText {
@@ -96,39 +97,29 @@ const markReadSchema = field(
   'Marks inbound messages read before garbage collection is asked for, which deletes only what is read. **Your customers see it**, as blue ticks. Without it nothing is marked read.',
 );
 
-const scheduleSchema = field(
-  v.strictObject({
-    at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
-    flexibleMinutes: v.optional(
-      wholeNumber(
-        0,
-        360,
-        'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
-      ),
-      15,
+const scheduleEntries = {
+  at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
+  flexibleMinutes: v.optional(
+    wholeNumber(
+      0,
+      360,
+      'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
     ),
-  }),
+    15,
+  ),
+};
+
+const scheduleSchema = field(
+  v.strictObject(scheduleEntries),
   'an object with "at"',
   'When the job runs, daily.',
 );
 
-const messageGcSchema = field(
-  v.strictObject({
-    schedule: scheduleSchema,
-    timeLimitMinutes: v.optional(
-      wholeNumber(
-        30,
-        720,
-        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
-      ),
-      120,
-    ),
+/** How the client is asked to collect garbage, of either kind. */
+function gcEntries(severalCalls: string) {
+  return {
     maximumCalls: v.optional(
-      wholeNumber(
-        1,
-        50,
-        'How often garbage collection may be asked for in one run. A table of more than 10 million rows takes several calls.',
-      ),
+      wholeNumber(1, 50, `How often garbage collection may be asked for in one run. ${severalCalls}`),
       3,
     ),
     pauseSeconds: v.optional(
@@ -143,10 +134,56 @@ const messageGcSchema = field(
       ),
       30,
     ),
+  };
+}
+
+const messageGcSchema = field(
+  v.strictObject({
+    schedule: scheduleSchema,
+    timeLimitMinutes: v.optional(
+      wholeNumber(
+        30,
+        720,
+        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
+      ),
+      120,
+    ),
+    ...gcEntries('A table of more than 10 million rows takes several calls.'),
     markRead: v.optional(markReadSchema),
   }),
   'an object with "schedule"',
   "Message garbage collection: deletes delivered and read messages from the client's database.",
+);
+
+const mediaGcSchema = field(
+  v.strictObject({
+    schedule: field(
+      v.strictObject({
+        weekday: v.optional(
+          field(
+            v.picklist([...WEEKDAYS, 'daily']),
+            `one of ${WEEKDAYS.join(', ')}, or daily`,
+            'The local day of `at`: after midnight, that on which the downtime window ends.',
+          ),
+          'sunday',
+        ),
+        ...scheduleEntries,
+      }),
+      'an object with "at"',
+      'When the job runs. Its times are apart from those of `messageGc`, for both wait for callbacks of one queue.',
+    ),
+    timeLimitMinutes: v.optional(
+      wholeNumber(
+        30,
+        720,
+        'How long a run may take, counted from its scheduled time. Not longer than the downtime window.',
+      ),
+      60,
+    ),
+    ...gcEntries('A table `media` of more than 10 million rows takes several calls.'),
+  }),
+  'an object with "schedule"',
+  'Media garbage collection: deletes the media that were unused for over 30 days, from volume and database.',
 );
 
 const databaseSizeSchema = field(
@@ -519,6 +556,7 @@ const mediaVolumeSchema = field(
 
 const jobsSchema = v.strictObject({
   messageGc: v.optional(messageGcSchema),
+  mediaGc: v.optional(mediaGcSchema),
   databaseSize: v.optional(databaseSizeSchema),
 });
 

@@ -7,6 +7,7 @@ const DATABASE_SIZE = ['events', 'lambda', 'monitoring', 'secretsmanager'] as co
 export const ENDPOINT_SERVICES = {
   // Lambda's own for the checkpoints of a durable execution.
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
+  'media-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.
   'database-size with mediaVolume': ['backup', ...DATABASE_SIZE],

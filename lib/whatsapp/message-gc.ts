@@ -1,13 +1,10 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { MessageGcSettings, WebAppSettings } from '../../functions/message-gc/contract.ts';
+import type { MessageGcSettings } from '../../functions/message-gc/contract.ts';
 import { entryFile } from '../entry-file.ts';
-import type { DailySchedule } from '../start-run.ts';
-import type { Upkeep } from '../upkeep.ts';
-import type { FunctionNetwork } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import type { CallbacksBus } from './callbacks-bus.ts';
+import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
 
 /** Marking messages read shows to customers, as blue ticks. */
 export interface MarkReadProps {
@@ -16,23 +13,8 @@ export interface MarkReadProps {
   readonly concurrency: number;
 }
 
-export interface MessageGcProps {
-  readonly upkeep: Upkeep;
-  /** Must keep unread messages if any are to be marked read. */
-  readonly callbacks: CallbacksBus;
-  readonly webApp: WebAppSettings;
-  /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
-  readonly secretKeyArn?: string;
-  /** From where WebApp can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
-  readonly network: FunctionNetwork;
-  readonly schedule: DailySchedule;
-  readonly timeLimit: Duration;
-  /** How often garbage collection may be asked for in one run. */
-  readonly maximumCalls: number;
-  /** Between a call that ended with errors and the next one. */
-  readonly pause: Duration;
-  /** How long to wait for the callbacks of one call: more than 15 minutes, for the client sends them that late. */
-  readonly callbackTimeout: Duration;
+/** `callbacks` must keep unread messages if any are to be marked read. */
+export interface MessageGcProps extends GcProps {
   /** @default no message is marked read */
   readonly markRead?: MarkReadProps;
 }
@@ -43,7 +25,7 @@ export class MessageGc extends Construct {
 
   constructor(scope: Construct, id: string, props: MessageGcProps) {
     super(scope, id);
-    const { upkeep, callbacks, webApp, network, schedule, timeLimit, markRead } = props;
+    const { upkeep, callbacks, network, schedule, timeLimit, markRead } = props;
     const { unreadMessages } = callbacks;
     if (markRead && !unreadMessages)
       throw new Error(
@@ -55,14 +37,7 @@ export class MessageGc extends Construct {
       description: `Message garbage collection of ${upkeep.deployment}`,
       entry: entryFile('message-gc'),
       settings: {
-        deployment: upkeep.deployment,
-        webApp,
-        notificationsQueueUrl: callbacks.gcNotifications.queueUrl,
-        gc: {
-          maximumCalls: props.maximumCalls,
-          pauseSeconds: props.pause.toSeconds(),
-          callbackTimeoutSeconds: props.callbackTimeout.toSeconds(),
-        },
+        ...gcSettings(props),
         ...(markRead &&
           unreadMessages && {
             markRead: {
@@ -75,14 +50,11 @@ export class MessageGc extends Construct {
       } satisfies MessageGcSettings,
       schedule,
       timeLimit,
+      // They share the queue of callbacks, which name no run.
+      conflictsWith: ['media-gc'],
       network,
     });
-    this.job.function.allow('ReadApiUser', ['secretsmanager:GetSecretValue'], [webApp.secretArn]);
-    if (props.secretKeyArn)
-      this.job.function.allow('DecryptApiUser', ['kms:Decrypt'], [props.secretKeyArn], {
-        StringEquals: { 'kms:EncryptionContext:SecretARN': webApp.secretArn },
-      });
-    callbacks.letReceive(this.job.function, 'ReceiveGcNotifications', callbacks.gcNotifications);
+    letCollectGarbage(this.job.function, props);
     if (markRead && unreadMessages)
       // The attributes tell that SQS gives nothing more because too much is in flight.
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [

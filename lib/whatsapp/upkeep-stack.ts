@@ -14,6 +14,8 @@ import { CallbacksBus } from './callbacks-bus.ts';
 import type { Deployment } from './configuration-checks.ts';
 import { type ClientDatabases, DatabaseSize } from './database-size.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
+import type { GcProps } from './gc-job.ts';
+import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
 
@@ -30,6 +32,7 @@ export class UpkeepStack extends Stack {
   readonly callbacks: CallbacksBus;
   readonly relay: CallbackRelay | undefined;
   readonly messageGc: MessageGc | undefined;
+  readonly mediaGc: MediaGc | undefined;
   readonly databaseSize: DatabaseSize | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 
@@ -40,7 +43,7 @@ export class UpkeepStack extends Stack {
       env: { account: deployment.account, region: deployment.region },
     });
     const { name, timeZone, window, notifications, logRetentionDays } = deployment;
-    const { messageGc, databaseSize } = deployment.jobs;
+    const { messageGc, mediaGc, databaseSize } = deployment.jobs;
     const encryptionKey =
       deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
 
@@ -65,6 +68,7 @@ export class UpkeepStack extends Stack {
     this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
     if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
+    if (mediaGc) this.mediaGc = this.createMediaGc(mediaGc, deployment, network);
     if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
@@ -73,6 +77,7 @@ export class UpkeepStack extends Stack {
         network,
         services: [
           ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
+          ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
           ...(databaseSize
             ? ENDPOINT_SERVICES[this.mediaVolume ? 'database-size with mediaVolume' : 'database-size']
             : []),
@@ -187,11 +192,41 @@ export class UpkeepStack extends Stack {
 
   private createMessageGc(
     settings: NonNullable<Deployment['jobs']['messageGc']>,
-    { webApp, certificateAuthority }: Deployment,
+    deployment: Deployment,
     network: FunctionNetwork,
   ): MessageGc {
     const { schedule, markRead } = settings;
     return new MessageGc(this, 'MessageGc', {
+      ...this.gcProps(settings, deployment, network),
+      schedule: dailySchedule(schedule),
+      ...(markRead && {
+        markRead: {
+          olderThan: Duration.hours(markRead.olderThanHours),
+          requestsPerSecond: markRead.requestsPerSecond,
+          concurrency: markRead.concurrency,
+        },
+      }),
+    });
+  }
+
+  private createMediaGc(
+    settings: NonNullable<Deployment['jobs']['mediaGc']>,
+    deployment: Deployment,
+    network: FunctionNetwork,
+  ): MediaGc {
+    const { weekday, ...daily } = settings.schedule;
+    return new MediaGc(this, 'MediaGc', {
+      ...this.gcProps(settings, deployment, network),
+      schedule: { ...dailySchedule(daily), ...(weekday !== 'daily' && { weekday }) },
+    });
+  }
+
+  private gcProps(
+    settings: NonNullable<Deployment['jobs']['messageGc' | 'mediaGc']>,
+    { webApp, certificateAuthority }: Deployment,
+    network: FunctionNetwork,
+  ): Omit<GcProps, 'schedule'> {
+    return {
       upkeep: this.upkeep,
       callbacks: this.callbacks,
       webApp: {
@@ -202,19 +237,11 @@ export class UpkeepStack extends Stack {
       },
       ...(webApp.apiUser.encryptionKeyArn && { secretKeyArn: webApp.apiUser.encryptionKeyArn }),
       network,
-      schedule: dailySchedule(schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
       maximumCalls: settings.maximumCalls,
       pause: Duration.seconds(settings.pauseSeconds),
       callbackTimeout: Duration.minutes(settings.callbackTimeoutMinutes),
-      ...(markRead && {
-        markRead: {
-          olderThan: Duration.hours(markRead.olderThanHours),
-          requestsPerSecond: markRead.requestsPerSecond,
-          concurrency: markRead.concurrency,
-        },
-      }),
-    });
+    };
   }
 }
 

@@ -309,7 +309,7 @@ export class CloudWatch {
         };
       } else {
         const inputs = new Map(source.expression.uses.map((used) => [used, read(used)]));
-        const series = source.expression.evaluate(inputs);
+        const series = source.expression.evaluate(inputs, { start: end - length * period, period });
         input = { series, exists: series.some((point) => point !== undefined) };
       }
       results.set(id, input);

@@ -5,7 +5,13 @@ export type Series = (number | undefined)[];
 export interface MathExpression {
   /** Identifiers of the metrics and expressions that it uses. */
   uses: string[];
-  evaluate(inputs: Map<string, MathInput>): Series;
+  /** @param range the periods that the series are of: the beginning of the first, and their length, in milliseconds. */
+  evaluate(inputs: Map<string, MathInput>, range: MathRange): Series;
+}
+
+export interface MathRange {
+  start: number;
+  period: number;
 }
 
 export interface MathInput {
@@ -19,7 +25,7 @@ export class UnknownMetricMath extends Error {
   override readonly name = 'UnknownMetricMath';
 }
 
-/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR. */
+/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, DAY, HOUR. */
 export function parseMetricMath(text: string): MathExpression {
   const tokens = tokenize(text);
   const uses = new Set<string>();
@@ -121,12 +127,16 @@ export function parseMetricMath(text: string): MathExpression {
     const [first, second, third] = parameters;
     const scalar = SCALAR[name];
     const over = AGGREGATES[name];
+    const ofTime = OF_TIME[name];
     if (first !== undefined) {
       if (name === 'FILL' && second !== undefined && parameters.length === 2) {
         return (scope) => fill(first(scope), second(scope), scope);
       }
       if (name === 'IF' && second !== undefined && third !== undefined && parameters.length === 3) {
         return (scope) => choose(first(scope), second(scope), third(scope), scope);
+      }
+      if (ofTime !== undefined && parameters.length === 1) {
+        return (scope) => eachPeriod(first(scope), ofTime, scope);
       }
       if (scalar !== undefined && parameters.length === 1) {
         return (scope) => combine([first(scope)], ([value]) => scalar(value ?? 0));
@@ -144,9 +154,9 @@ export function parseMetricMath(text: string): MathExpression {
   if (position < tokens.length) fail();
   return {
     uses: [...uses],
-    evaluate: (inputs) => {
+    evaluate: (inputs, range) => {
       const length = Math.max(0, ...[...inputs.values()].map((input) => input.series.length));
-      const scope = { inputs, length };
+      const scope = { inputs, length, range };
       return series(root(scope), scope);
     },
   };
@@ -155,6 +165,7 @@ export function parseMetricMath(text: string): MathExpression {
 interface Scope {
   inputs: Map<string, MathInput>;
   length: number;
+  range: MathRange;
 }
 
 type Value = number | 'REPEAT' | MathInput | { list: Series[] };
@@ -189,6 +200,12 @@ const SCALAR: Record<string, (value: number) => number> = {
   ABS: Math.abs,
   CEIL: Math.ceil,
   FLOOR: Math.floor,
+};
+
+/** Of the beginning of a period, in UTC. A week's days are 1, Monday, to 7. */
+const OF_TIME: Record<string, (time: Date) => number> = {
+  DAY: (time) => time.getUTCDay() || 7,
+  HOUR: (time) => time.getUTCHours(),
 };
 
 const AGGREGATES: Record<string, (values: number[]) => number> = {
@@ -231,6 +248,18 @@ function combine(values: Value[], apply: (values: number[]) => number): Value {
     result.push(points.length === inputs.length ? apply(points) : undefined);
   }
   return { series: result, exists: inputs.every((input) => typeof input === 'number' || input.exists) };
+}
+
+/** Of each period, whether the series has a point in it or not. */
+function eachPeriod(value: Value, ofTime: (time: Date) => number, { length, range }: Scope): Value {
+  if (typeof value !== 'object' || 'list' in value) {
+    throw new UnknownMetricMath('functions of time are understood only of one series');
+  }
+  const { start, period } = range;
+  return {
+    series: Array.from({ length }, (_, index) => ofTime(new Date(start + index * period))),
+    exists: true,
+  };
 }
 
 function fill(value: Value, filler: Value, scope: Scope): Value {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { firstSkip, minutesFromTo, windowMinutes } from '../../lib/local-time.ts';
+import { firstSkip, minutesFromTo, offsetMinutes, windowMinutes } from '../../lib/local-time.ts';
 
 describe('a downtime window', () => {
   for (const [from, to, minutes] of [
@@ -25,6 +25,21 @@ describe('a downtime window', () => {
       }),
     );
   });
+});
+
+describe('offsets', () => {
+  for (const [timeZone, offsets] of [
+    ['Europe/Berlin', [120, 60]],
+    ['Asia/Kolkata', [330]],
+    ['America/Sao_Paulo', [-180]],
+    ['Australia/Lord_Howe', [630, 660]],
+  ] as const)
+    it(`of ${timeZone} are ${offsets.join(' and ')} minutes`, () => {
+      assert.deepEqual(
+        offsetMinutes(timeZone, { after: new Date('2026-06-01T00:00:00Z'), years: 1 }),
+        offsets,
+      );
+    });
 });
 
 describe('daylight saving', () => {

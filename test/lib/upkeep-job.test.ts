@@ -6,7 +6,7 @@ import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { entryFile } from '../../lib/entry-file.ts';
-import { hoursUntilMissed, Upkeep, UpkeepJob, type UpkeepJobProps } from '../../lib/index.ts';
+import { hoursUntilMissed, Upkeep, UpkeepJob, type UpkeepJobProps, weeklyHours } from '../../lib/index.ts';
 import { brokenLinks } from './links.ts';
 import { appWithoutBundles, ofType, resourcesOf } from './template.ts';
 
@@ -146,6 +146,69 @@ describe('a job in an app of somebody else', () => {
       'RunSeconds Maximum',
       'PagesIndexed Average',
     ]);
+  });
+});
+
+describe('the alarm on a missing weekly success', () => {
+  const schedule = { at: '23:30', weekday: 'sunday' } as const;
+  const success = {
+    flexibleWindow: Duration.minutes(15),
+    startDelay: Duration.minutes(60),
+    timeLimit: Duration.minutes(45),
+  };
+
+  /** [zone, hours since Monday 00:00 UTC, how many] */
+  for (const [timeZone, first, count] of [
+    // 23:30 is 21:30 or 22:30 UTC, and two hours later all is done.
+    ['Europe/Berlin', 6 * 24 + 20, 6],
+    ['Asia/Kolkata', 6 * 24 + 17, 4],
+    ['Pacific/Kiritimati', 6 * 24 + 8, 5],
+    // On Monday, by UTC.
+    ['America/Sao_Paulo', 1, 5],
+  ] as const)
+    it(`looks at ${count} hours in ${timeZone}`, () => {
+      assert.deepEqual(weeklyHours(schedule, timeZone, success), { first, count });
+    });
+
+  it('names those hours by day, and every other hour is as good as a success', () => {
+    const { stack } = foreignStack({ schedule });
+    const alarms = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
+    const missed = alarms.find(
+      ({ Properties: alarm }) => alarm.AlarmName === 'shop-reindex-missed',
+    )?.Properties;
+    const expressions = missed?.Metrics.flatMap(
+      ({ Expression }: Record<string, unknown>) => Expression ?? [],
+    );
+    const { first, count } = weeklyHours(schedule, 'Europe/Paris', {
+      ...success,
+      flexibleWindow: Duration.minutes(0),
+      timeLimit: Duration.minutes(90),
+    });
+    assert.equal(first % 24, 20);
+    assert.equal(count, 6);
+    assert.deepEqual(expressions, [
+      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes, 1), 0)',
+    ]);
+    assert.equal(missed?.EvaluationPeriods, count);
+    assert.equal(missed?.TreatMissingData, 'breaching');
+    assert.equal(missed?.WarmUpConfiguration.WarmUpPeriodDurationInMinutes, count * 60);
+    Template.fromStack(stack).hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'cron(30 23 ? * SUN *)',
+      Description: 'reindex of shop, each Sunday at 23:30 Europe/Paris',
+    });
+  });
+
+  it('never rings while all is well, on whatever minute its hours begin', () => {
+    const { first, count } = weeklyHours(schedule, 'Europe/Berlin', success);
+    for (const offset of [60, 120]) {
+      const earliest = 6 * 24 * 60 + 23 * 60 + 30 - offset;
+      const latest = earliest + 15 + 60 + 45;
+      // Windows of so many hours that lie in the named hours as a whole.
+      for (let minute = 0; minute < 60; minute++) {
+        const from = first * 60 + minute;
+        assert.ok(from <= earliest && latest < from + count * 60, `at minute ${minute}`);
+      }
+    }
   });
 });
 

@@ -22,3 +22,19 @@ for (const [name, fault] of Object.entries(FAULTS))
     const { mismatches, runs } = await playNight({ ...stage, fault, only: fault.deployment });
     assert.deepEqual(mismatches, [], JSON.stringify(runs));
   });
+
+test('a weekly success in its hours keeps the alarm quiet that looks for it, once that is no longer new', async () => {
+  const { mismatches } = await playNight({
+    ...stage,
+    only: 'emea',
+    fault: {
+      description: 'Nothing',
+      deployment: 'emea',
+      starts: Date.parse('2026-11-29T09:00:00Z'),
+      strike() {},
+      expected: { outcomes: {}, alarms: [] },
+      lasts: 24 * 3600 * 1000,
+    },
+  });
+  assert.deepEqual(mismatches, []);
+});

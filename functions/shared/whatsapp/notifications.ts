@@ -1,9 +1,12 @@
 import * as v from 'valibot';
 import { SINGLE_INSTANCE } from './web-app.ts';
 
+/** What garbage is made of. */
+export type GcKind = 'message' | 'media';
+
 /** What one node said of a garbage collection. */
 export interface GcNotification {
-  kind: 'message' | 'media';
+  kind: GcKind;
   node: string;
   status: 'complete' | 'failed';
   /** Messages or items. */

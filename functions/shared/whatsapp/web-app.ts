@@ -1,7 +1,6 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Agent, type Dispatcher, request } from 'undici';
 import * as v from 'valibot';
-import type { WebAppSettings } from '../../message-gc/contract.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import {
   UntrustedCertificateError,
@@ -9,6 +8,8 @@ import {
   WebAppUnreachableError,
   WrongCredentialsError,
 } from './errors.ts';
+import type { GcKind } from './notifications.ts';
+import type { WebAppSettings } from './settings.ts';
 
 /** The node's name where the client is a single instance, which names none. */
 export const SINGLE_INSTANCE = 'single instance';
@@ -36,11 +37,17 @@ const errorEnvelope = v.object({
 const loginAnswer = v.object({ users: v.tuple([v.object({ token: v.string() })]) });
 
 const processing = v.object({ status: v.string() });
-const gcAnswer = v.object({
-  services: v.object({
-    message: v.object({ gc: v.union([processing, v.record(v.string(), processing)]) }),
-  }),
-});
+const began = v.object({ gc: v.union([processing, v.record(v.string(), processing)]) });
+const gcAnswers = {
+  message: v.pipe(
+    v.object({ services: v.object({ message: began }) }),
+    v.transform(({ services }) => services.message.gc),
+  ),
+  media: v.pipe(
+    v.object({ services: v.object({ media: began }) }),
+    v.transform(({ services }) => services.media.gc),
+  ),
+};
 
 const healthAnswer = v.object({
   health: v.union([
@@ -54,10 +61,11 @@ const secretsManager = new SecretsManagerClient({});
 /** An API user's session with WebApp, whose token is held in memory only and never outlives {@link withWebApp}. */
 export interface WebApp {
   /**
-   * Asks for garbage collection of messages.
-   * @returns the nodes that began, each of which will notify: one unnamed ({@link SINGLE_INSTANCE}), or those of Multiconnect.
+   * Asks for garbage collection.
+   * @returns the nodes that began, each of which will notify: one unnamed ({@link SINGLE_INSTANCE}), or, of messages,
+   * those of Multiconnect.
    */
-  collectMessageGarbage(): Promise<string[]>;
+  collectGarbage(kind: GcKind): Promise<string[]>;
   /** Marks an inbound message as read, and with it the earlier ones of its conversation. */
   markRead(messageId: string): Promise<void>;
   /** The nodes that are there now: `host:container` each with Multiconnect. */
@@ -97,9 +105,9 @@ class Session implements WebApp {
     this.#agent = agent;
   }
 
-  async collectMessageGarbage(): Promise<string[]> {
-    const path = '/v1/services/message/gc';
-    const { gc } = this.#parse(gcAnswer, await this.#authorized('PUT', path), path).services.message;
+  async collectGarbage(kind: GcKind): Promise<string[]> {
+    const path = `/v1/services/${kind}/gc`;
+    const gc = this.#parse(gcAnswers[kind], await this.#authorized('PUT', path), path);
     return 'status' in gc && typeof gc.status === 'string' ? [SINGLE_INSTANCE] : Object.keys(gc);
   }
 

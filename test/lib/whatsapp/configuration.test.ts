@@ -155,6 +155,24 @@ const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].jobs.messageGc.maximumCalls is 2.5; it must be a whole number from 1 to 50.',
   ],
   [
+    'media GC at times at which message GC may be at work',
+    'deployments.1.jobs.mediaGc.schedule.flexibleMinutes',
+    1,
+    'deployments[1].jobs.mediaGc.schedule.at is "23:30", from which on a run can meet one of messageGc, and the later one would be skipped; it must keep both apart, with their flexible minutes and time limits.',
+  ],
+  [
+    'media GC whose callback comes after its end',
+    'deployments.1.jobs.mediaGc.callbackTimeoutMinutes',
+    45,
+    'deployments[1].jobs.mediaGc.callbackTimeoutMinutes is 45; it must be less than the 45 of timeLimitMinutes.',
+  ],
+  [
+    'a day that is none',
+    'deployments.1.jobs.mediaGc.schedule.weekday',
+    'Sunday',
+    'deployments[1].jobs.mediaGc.schedule.weekday is "Sunday"; it must be one of monday, tuesday, wednesday, thursday, friday, saturday, sunday, or daily.',
+  ],
+  [
     'another job outside the window',
     'deployments.1.jobs.databaseSize.schedule.at',
     '04:20',
@@ -391,6 +409,7 @@ describe('a configuration', () => {
     assert.match(latam?.certificateAuthority ?? '', /^-----BEGIN CERTIFICATE-----/);
     assert.equal(emea?.databases?.[0]?.certificateAuthority, 'rds');
     assert.equal(emea.jobs.databaseSize?.timeLimitMinutes, 30);
+    assert.equal(emea.jobs.mediaGc?.schedule.weekday, 'sunday');
   });
 
   it('is refused by name when the file does not exist', async () => {

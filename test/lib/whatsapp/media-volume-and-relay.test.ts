@@ -40,10 +40,13 @@ function stacksOf(more: Parameters<typeof configured>[0]) {
   return { app, media, upkeep };
 }
 
-function alarmsOf(stack: UpkeepStack, part: string): string[] {
+/** Not those of the job media-gc. */
+const OF_MEDIA_VOLUME = /-media-(?!gc-)/;
+
+function alarmsOf(stack: UpkeepStack, part: string | RegExp): string[] {
   return ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm')
     .map(([, { Properties }]) => String(Properties.AlarmName))
-    .filter((name) => name.includes(part));
+    .filter((name) => new RegExp(part).test(name));
 }
 
 /** The services to which the stack creates interface endpoints. */
@@ -68,7 +71,7 @@ describe('a configured media volume', () => {
       SourceSecurityGroupId: 'sg-0a1b2c3d4e5f60009',
     });
     assert.deepEqual(media.dependencies, []);
-    assert.deepEqual(alarmsOf(upkeep, '-media-'), [
+    assert.deepEqual(alarmsOf(upkeep, OF_MEDIA_VOLUME), [
       'emea-media-throughput',
       'emea-media-operations',
       'emea-media-size',
@@ -112,7 +115,7 @@ describe('a configured media volume', () => {
     template.resourceCountIs('AWS::EFS::FileSystem', 0);
     template.hasResourceProperties('AWS::EFS::AccessPoint', { FileSystemId: EXISTING.fileSystemId });
     template.hasOutput('MediaVolumeFstabLine', {});
-    assert.ok(alarmsOf(upkeep, '-media-').includes('emea-media-burst-credits'));
+    assert.ok(alarmsOf(upkeep, OF_MEDIA_VOLUME).includes('emea-media-burst-credits'));
   });
 
   for (const mediaVolume of [{ create: CREATE }, { existing: EXISTING }])
@@ -138,14 +141,14 @@ describe('a configured media volume', () => {
       mediaVolume: { existing: EXISTING, maximumBackupAgeHours: 72 },
       jobs: { messageGc: emea?.jobs.messageGc },
     });
-    assert.ok(!alarmsOf(upkeep, '-media-').includes('emea-media-backup'));
+    assert.ok(!alarmsOf(upkeep, OF_MEDIA_VOLUME).includes('emea-media-backup'));
     assert.ok(!endpointsOf(upkeep).includes('backup'));
   });
 
   it('is not there unless it is configured', () => {
     const { media, upkeep } = stacksOf({});
     assert.equal(media, undefined);
-    assert.deepEqual(alarmsOf(upkeep, '-media-'), []);
+    assert.deepEqual(alarmsOf(upkeep, OF_MEDIA_VOLUME), []);
     assert.ok(!endpointsOf(upkeep).includes('backup'));
     assert.deepEqual(ofType(resourcesOf(upkeep), 'AWS::Lambda::Url'), []);
   });

@@ -98,6 +98,22 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
     ],
   ],
   [
+    emeaResources,
+    'MediaGcJobFunctionRole',
+    [
+      'allow ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on *',
+      'deny ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on * if ArnEquals lambda:SourceFunctionArn arn:aws:lambda:eu-central-1:222222222222:function:emea-media-gc',
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/emea-media-gc',
+      'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:eu-central-1:222222222222:function:emea-media-gc:*',
+      'allow kms:Decrypt on Key',
+      'allow kms:GenerateDataKey on Key',
+      'allow sqs:SendMessage on emea-media-gc-dead-letters',
+      'allow events:PutEvents on arn:aws:events:eu-central-1:222222222222:event-bus/default if StringEquals events:source upkeep',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6',
+      'allow sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:ReceiveMessage on emea-gc-notifications',
+    ],
+  ],
+  [
     latamResources,
     'UpkeepStartRunFunctionRole',
     [
@@ -237,6 +253,33 @@ describe('a deployment’s stack', () => {
     );
     // Lambda's limit is 4 KB; a certificate may have 3, and queue URLs are longer than the names here.
     assert.ok(text.length - settings.webApp.certificateAuthority.length < 900, String(text.length));
+  });
+
+  it('has the weekly schedule on its day, and media GC never beside message GC', () => {
+    Template.fromStack(emea).hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'cron(30 23 ? * SUN *)',
+      FlexibleTimeWindow: { Mode: 'OFF' },
+      Target: {
+        Input: '{"job":"media-gc","deployment":"emea","scheduledFor":"<aws.scheduler.scheduled-time>"}',
+      },
+    });
+    const { jobs } = JSON.parse(settingsOf(emeaResources, 'emea-start-run'));
+    assert.deepEqual(jobs['media-gc'].conflictsWith, ['message-gc']);
+    assert.deepEqual(jobs['message-gc'].conflictsWith, ['media-gc']);
+    const daily = sampleStack('emea', {
+      jobs: {
+        mediaGc: {
+          schedule: { weekday: 'daily', at: '23:30', flexibleMinutes: 0 },
+          timeLimitMinutes: 45,
+          maximumCalls: 3,
+          pauseSeconds: 60,
+          callbackTimeoutMinutes: 30,
+        },
+      },
+    });
+    Template.fromStack(daily).hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'cron(30 23 * * ? *)',
+    });
   });
 
   it('keeps no inbound message where none is marked read', () => {

@@ -1,11 +1,11 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { atMostOnce } from '../shared/run/at-most-once.ts';
-import type { Problem } from '../shared/run/report.ts';
-import { deleteCallbacks, hideCallbacks, receiveCallbacks } from '../shared/whatsapp/callback-queue.ts';
-import { needsAPerson, WebAppError, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
-import { type GcNotification, parseGcNotifications } from '../shared/whatsapp/notifications.ts';
-import { SINGLE_INSTANCE, withWebApp } from '../shared/whatsapp/web-app.ts';
-import type { MessageGcSettings } from './contract.ts';
+import { atMostOnce } from '../run/at-most-once.ts';
+import type { Problem } from '../run/report.ts';
+import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
+import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
+import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
+import type { GcSettings } from './settings.ts';
+import { SINGLE_INSTANCE, withWebApp } from './web-app.ts';
 
 /** How long a notification stays hidden once it was looked at: until the next look has deleted it. */
 const NOTIFICATION_HIDDEN_SECONDS = 300;
@@ -43,7 +43,8 @@ type Asked =
 
 /** Asks for GC until every node's callback came without errors, the calls are used up or the window ends. */
 export async function collectGarbage(
-  settings: MessageGcSettings,
+  kind: GcKind,
+  settings: GcSettings,
   windowEnd: number,
   context: DurableContext,
 ): Promise<CollectedGarbage> {
@@ -58,9 +59,9 @@ export async function collectGarbage(
       await deleteCallbacks(settings.notificationsQueueUrl, stale.receiptHandles);
       return stale.unreadable;
     });
-    const asked = await ask(settings, number, context);
+    const asked = await ask(kind, settings, number, context);
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, windowEnd);
-    const answers = await waitForCallbacks(settings, asked, number, deadline, context);
+    const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
     const call = callOf(asked, answers);
     collected.calls.push(call);
     collected.ignored += answers.ignored;
@@ -100,8 +101,13 @@ export function isComplete(call: GcCall | undefined): boolean {
 }
 
 /** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */
-async function ask(settings: MessageGcSettings, number: number, context: DurableContext): Promise<Asked> {
-  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(settings));
+async function ask(
+  kind: GcKind,
+  settings: GcSettings,
+  number: number,
+  context: DurableContext,
+): Promise<Asked> {
+  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(kind, settings));
   if (asked.kind === 'done') return asked.value;
   return context.step(`call ${number} was interrupted`, async () => ({
     kind: 'interrupted' as const,
@@ -109,9 +115,9 @@ async function ask(settings: MessageGcSettings, number: number, context: Durable
   }));
 }
 
-async function requestGc(settings: MessageGcSettings): Promise<Asked> {
+async function requestGc(kind: GcKind, settings: GcSettings): Promise<Asked> {
   try {
-    const nodes = await withWebApp(settings.webApp, (webApp) => webApp.collectMessageGarbage());
+    const nodes = await withWebApp(settings.webApp, (webApp) => webApp.collectGarbage(kind));
     return { kind: 'processing', nodes, at: Date.now() };
   } catch (error) {
     if (needsAPerson(error)) return { kind: 'refused', reason: (error as Error).message, at: Date.now() };
@@ -134,7 +140,8 @@ interface Answers {
 }
 
 async function waitForCallbacks(
-  settings: MessageGcSettings,
+  kind: GcKind,
+  settings: GcSettings,
   asked: Asked,
   number: number,
   deadline: number,
@@ -154,7 +161,7 @@ async function waitForCallbacks(
 
   const answers = await context.waitForCondition(
     `callbacks of call ${number}`,
-    (state) => lookForCallbacks(settings, asked, state),
+    (state) => lookForCallbacks(kind, settings, asked, state),
     {
       initialState,
       waitStrategy: ({ pending, heard, lookedAt }, attempt) => {
@@ -174,7 +181,8 @@ async function waitForCallbacks(
 }
 
 async function lookForCallbacks(
-  settings: MessageGcSettings,
+  kind: GcKind,
+  settings: GcSettings,
   asked: Asked,
   before: Answers,
 ): Promise<Answers> {
@@ -183,10 +191,11 @@ async function lookForCallbacks(
   const heard = { ...before.heard };
   let { pending, gone, ignored, nodesCheckedAt } = before;
   for (const notification of notifications) {
+    // Media are the leader's work alone, whatever it calls itself.
+    const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
     const expected =
-      notification.kind === 'message' &&
-      (asked.kind !== 'processing' || asked.nodes.includes(notification.node));
-    if (expected) heard[notification.node] = notification;
+      notification.kind === kind && (asked.kind !== 'processing' || asked.nodes.includes(node));
+    if (expected) heard[node] = { ...notification, node };
     else ignored += 1;
   }
   pending = pending.filter((node) => !heard[node]);
@@ -213,7 +222,7 @@ async function lookForCallbacks(
 }
 
 /** `undefined` while WebApp cannot tell: then a silent node is waited for until its time is up. */
-async function presentNodes(settings: MessageGcSettings): Promise<string[] | undefined> {
+async function presentNodes(settings: GcSettings): Promise<string[] | undefined> {
   try {
     return await withWebApp(settings.webApp, (webApp) => webApp.nodes());
   } catch {

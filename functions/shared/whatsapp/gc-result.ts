@@ -1,0 +1,113 @@
+import type { Problem } from '../run/report.ts';
+import type { RunResult } from '../run/run-job.ts';
+import { type CollectedGarbage, type GcCall, isComplete } from './collect-garbage.ts';
+import type { GcKind } from './notifications.ts';
+import type { GcSettings } from './settings.ts';
+import { SINGLE_INSTANCE } from './web-app.ts';
+
+/** The figure that counts what was deleted. */
+const FIGURES = { message: 'messagesDeleted', media: 'itemsDeleted' } as const;
+
+const TABLES = { message: 'messages', media: 'media' } as const;
+
+/** What a run that collected garbage reports of it. */
+export function gcResult(
+  kind: GcKind,
+  settings: GcSettings,
+  { calls, ignored, problems }: CollectedGarbage,
+): RunResult {
+  const lastCall = calls.at(-1);
+  const nodes = deletedPerNode(calls);
+  const deleted = nodes.reduce((sum, node) => sum + node.deleted, 0);
+  return {
+    outcome: outcomeOf(lastCall, deleted),
+    figures: { calls: calls.length, [FIGURES[kind]]: deleted, notificationsIgnored: ignored },
+    problems: [...problemsOf(kind, settings, lastCall), ...problems],
+    details: {
+      nodes: nodes.map(({ node, deleted, status }) => ({ node, [FIGURES[kind]]: deleted, status })),
+    },
+  };
+}
+
+function outcomeOf(lastCall: GcCall | undefined, deleted: number): RunResult['outcome'] {
+  if (isComplete(lastCall)) return 'succeeded';
+  const someNodeDone =
+    lastCall?.kind === 'answered' && lastCall.heard.some(({ status }) => status === 'complete');
+  return someNodeDone || deleted > 0 ? 'partial' : 'failed';
+}
+
+interface Node {
+  node: string;
+  deleted: number;
+  status: string;
+}
+
+function deletedPerNode(calls: GcCall[]): Node[] {
+  const nodes = new Map<string, Node>();
+  for (const call of calls) {
+    if (call.kind !== 'answered' && call.kind !== 'interrupted') continue;
+    for (const { node, deleted, status } of call.heard) {
+      const before = nodes.get(node)?.deleted ?? 0;
+      nodes.set(node, { node, deleted: before + deleted, status });
+    }
+    if (call.kind !== 'answered') continue;
+    for (const [status, names] of Object.entries({ missing: call.missing, gone: call.gone }))
+      for (const node of names) nodes.set(node, { node, deleted: nodes.get(node)?.deleted ?? 0, status });
+  }
+  return [...nodes.values()];
+}
+
+function problemsOf(
+  kind: GcKind,
+  { deployment, webApp, gc }: GcSettings,
+  call: GcCall | undefined,
+): Problem[] {
+  if (!call || isComplete(call)) return [];
+  const where = (node: string) => (node === SINGLE_INSTANCE ? deployment : `${deployment}, node ${node}`);
+  switch (call.kind) {
+    case 'refused':
+      return [
+        {
+          what: call.reason,
+          where: `${deployment}, ${webApp.url}`,
+          next: `Nothing was collected. Mend this, then start ${kind}-gc by hand.`,
+        },
+      ];
+    case 'not-started':
+      return [
+        {
+          what: `GC did not start: ${call.reason}`,
+          where: `${deployment}, ${webApp.url}`,
+          next: 'Check that WebApp and every CoreApp run and reach each other. The next scheduled run tries again.',
+        },
+      ];
+    case 'interrupted':
+      return [
+        {
+          what: 'The function was ended while it asked for GC, and no callback told the outcome.',
+          where: deployment,
+          next: 'The next scheduled run asks again.',
+        },
+      ];
+    case 'answered':
+      return [
+        ...call.heard
+          .filter(({ status }) => status === 'failed')
+          .map(({ node, errors }) => ({
+            what: `GC ended with errors: ${errors.join('; ') || 'none were named'}.`,
+            where: where(node),
+            next: `With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
+          })),
+        ...call.missing.map((node) => ({
+          what: `No callback came within ${gc.callbackTimeoutSeconds} seconds, or before the window ended.`,
+          where: where(node),
+          next: "Check that the business's webhook answers 200 and puts what it receives on the callbacks bus.",
+        })),
+        ...call.gone.map((node) => ({
+          what: 'The node went away before its callback came, and the calls or the window ended before it was asked anew.',
+          where: where(node),
+          next: 'The next scheduled run asks its successor. See in ECS why the task was replaced.',
+        })),
+      ];
+  }
+}

@@ -1,0 +1,41 @@
+import * as v from 'valibot';
+
+/** How to reach a deployment's WebApp. */
+export interface WebAppSettings {
+  /** https, without a path. */
+  url: string;
+  /** The one certificate, or the certificate authority, to trust: PEM. */
+  certificateAuthority: string;
+  /** The name in WebApp's certificate, where it is not the host of `url`. */
+  serverName?: string;
+  /** The Secrets Manager secret of an API user: JSON with `username` and `password`. */
+  secretArn: string;
+}
+
+/** What a job that has the client collect garbage must know, of messages or of media. */
+export interface GcSettings {
+  deployment: string;
+  webApp: WebAppSettings;
+  /** The queue to which the callbacks bus sends the client's GC notifications of both kinds. */
+  notificationsQueueUrl: string;
+  gc: {
+    /** How often GC may be asked for in one run. */
+    maximumCalls: number;
+    /** Between a call that ended with errors and the next one. */
+    pauseSeconds: number;
+    /** How long to wait for the callbacks of one call. */
+    callbackTimeoutSeconds: number;
+  };
+}
+
+export const gcSettingsSchema = v.object({
+  deployment: v.string(),
+  webApp: v.object({
+    url: v.string(),
+    certificateAuthority: v.string(),
+    serverName: v.exactOptional(v.string()),
+    secretArn: v.string(),
+  }),
+  notificationsQueueUrl: v.string(),
+  gc: v.object({ maximumCalls: v.number(), pauseSeconds: v.number(), callbackTimeoutSeconds: v.number() }),
+}) satisfies v.GenericSchema<GcSettings>;

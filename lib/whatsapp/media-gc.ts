@@ -1,0 +1,43 @@
+import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { MediaGcSettings } from '../../functions/media-gc/contract.ts';
+import { entryFile } from '../entry-file.ts';
+import { UpkeepJob } from '../upkeep-job.ts';
+import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+
+export type MediaGcProps = GcProps;
+
+/**
+ * Media garbage collection of a WhatsApp client: deletes what was unused for over 30 days, asked for again until it
+ * has no errors. Never beside message garbage collection, with which it shares the queue of callbacks.
+ */
+export class MediaGc extends Construct {
+  readonly job: UpkeepJob;
+
+  constructor(scope: Construct, id: string, props: MediaGcProps) {
+    super(scope, id);
+    const { upkeep, schedule, timeLimit, network } = props;
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: 'media-gc',
+      description: `Media garbage collection of ${upkeep.deployment}`,
+      entry: entryFile('media-gc'),
+      settings: gcSettings(props) satisfies MediaGcSettings,
+      schedule,
+      timeLimit,
+      conflictsWith: ['message-gc'],
+      network,
+    });
+    letCollectGarbage(this.job.function, props);
+  }
+
+  /** Garbage collections asked for. @default the sum over five minutes */
+  metricCalls(options?: MetricOptions): Metric {
+    return this.job.metric('Calls', options);
+  }
+
+  /** Items that the client says it deleted. @default the sum over five minutes */
+  metricItemsDeleted(options?: MetricOptions): Metric {
+    return this.job.metric('ItemsDeleted', options);
+  }
+}
