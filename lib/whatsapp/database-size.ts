@@ -32,6 +32,9 @@ const SEVERAL_CALLS_ROWS = 10_000_000;
 /** How long before {@link SEVERAL_CALLS_ROWS} an operator is told: two of the weeks by which the pace is judged. */
 const DAYS_AHEAD = 14;
 
+/** Lambda's limit on an environment is 4 KB; what stands in it besides needs less than this. */
+const MAXIMUM_SETTINGS_BYTES = 4096 - 128;
+
 /** The client's databases whose names are known; before each it puts its prefix. */
 const CLIENT_DATABASES = ['messageStore', 'callbackStore', 'axolotlStore', 'contactStore', 'waweb'];
 
@@ -117,17 +120,23 @@ export class DatabaseSize extends Construct {
       throw new Error(
         `${this.node.path}: the media volume is of the deployment "${mediaVolume.deployment}", whose alarm would never hear of its backups; it must be of "${upkeep.deployment}".`,
       );
+    const settings = {
+      deployment: upkeep.deployment,
+      sets: [...this.sets],
+      ...(exactCountTimeLimit && { exactCount: { timeLimitSeconds: exactCountTimeLimit.toSeconds() } }),
+      ...(mediaVolume && { mediaVolume: { fileSystemArn: mediaVolume.fileSystem.fileSystemArn } }),
+    } satisfies DatabaseSizeSettings;
+    const bytes = Buffer.byteLength(JSON.stringify(settings));
+    if (bytes > MAXIMUM_SETTINGS_BYTES)
+      throw new Error(
+        `${this.node.path}: the settings of ${this.sets.length} sets of databases take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+      );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
       job: 'database-size',
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
-      settings: {
-        deployment: upkeep.deployment,
-        sets: [...this.sets],
-        ...(exactCountTimeLimit && { exactCount: { timeLimitSeconds: exactCountTimeLimit.toSeconds() } }),
-        ...(mediaVolume && { mediaVolume: { fileSystemArn: mediaVolume.fileSystem.fileSystemArn } }),
-      } satisfies DatabaseSizeSettings,
+      settings,
       schedule,
       timeLimit,
       network,

@@ -200,6 +200,16 @@ describe('database-size of a client', () => {
     assert.deepEqual(brokenLinks(resourcesOf(stack)), []);
   });
 
+  it('refuses more sets than fit into an environment, before Lambda does', () => {
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, index) => databases({ prefix: `wa${index}_` }));
+    sized(many(5));
+    assert.throws(
+      () => sized(many(9)),
+      /the settings of 9 sets of databases take \d{4} bytes, of which 3968 fit/,
+    );
+  });
+
   it('refuses sets that cannot be told apart, or named', () => {
     assert.throws(
       () => sized([databases(), databases({ prefix: 'wa1-' })]),
