@@ -13,17 +13,19 @@ export const BUNDLE_NAME = 'index';
  * esbuild is called here rather than through `NodejsFunction`, whose command line wants a lock file above the
  * entry (none is there for a package installed in another app), would deploy the metafile with the bundle, and
  * runs anew for each stack.
+ *
+ * @param leaveOut imports that are never followed where this bundle runs, as the sources write them
  */
-export function bundledCode(entry: string): Code {
+export function bundledCode(entry: string, leaveOut: readonly string[] = []): Code {
   return Code.fromAsset(dirname(entry), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: DockerImage.fromRegistry('unused: esbuild runs on this machine'),
       // Not run: the CDK tells assets of one folder apart by it.
-      command: ['esbuild', basename(entry)],
+      command: ['esbuild', basename(entry), ...leaveOut],
       local: {
         tryBundle(outputDirectory) {
-          for (const { path, contents } of bundle(entry).outputFiles) {
+          for (const { path, contents } of bundle(entry, leaveOut).outputFiles) {
             const file = join(outputDirectory, basename(path));
             mkdirSync(dirname(file), { recursive: true });
             writeFileSync(file, contents);
@@ -41,14 +43,20 @@ const bundles = new Map<string, Bundle>();
 export type Bundle = BuildResult<{ write: false; metafile: true }>;
 
 /**
- * Runs esbuild, once per entry and process.
+ * Runs esbuild, once per entry, imports left out, and process.
  * @throws Error of esbuild, naming file and line.
  */
-export function bundle(entry: string): Bundle {
-  const known = bundles.get(entry);
+export function bundle(entry: string, leaveOut: readonly string[] = []): Bundle {
+  const key = [entry, ...leaveOut].join('\n');
+  const known = bundles.get(key);
   if (known) return known;
-  const built = buildSync({ ...bundleOptions(entry), write: false, metafile: true });
-  bundles.set(entry, built);
+  const built = buildSync({
+    ...bundleOptions(entry),
+    external: [...leaveOut],
+    write: false,
+    metafile: true,
+  });
+  bundles.set(key, built);
   return built;
 }
 

@@ -8,6 +8,11 @@ export {
   type ContainersJobKind,
   type ContainersJobProps,
 } from './containers-job.ts';
+export {
+  CredentialRotation,
+  type CredentialRotationProps,
+  type RotatedCopy,
+} from './credential-rotation.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
 export {

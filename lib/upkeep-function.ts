@@ -26,6 +26,8 @@ export interface UpkeepFunctionProps {
   readonly description: string;
   /** The file that exports `handler`. */
   readonly entry: string;
+  /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
+  readonly importsToLeaveOut?: readonly string[];
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed. No secrets: name them by ARN. */
   readonly settings: unknown;
   /** How long one invocation may take. At most 15 minutes. */
@@ -84,7 +86,7 @@ export class UpkeepFunction extends Construct {
     this.function = new LambdaFunction(this, 'Function', {
       functionName: props.functionName,
       description: props.description,
-      code: bundledCode(props.entry),
+      code: bundledCode(props.entry, props.importsToLeaveOut),
       handler: `${BUNDLE_NAME}.handler`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,

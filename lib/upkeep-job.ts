@@ -31,6 +31,8 @@ export interface UpkeepJobProps {
    * its report published.
    */
   readonly entry: string;
+  /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
+  readonly importsToLeaveOut?: readonly string[];
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
   readonly schedule: DailySchedule | WeeklySchedule;
@@ -86,6 +88,7 @@ export class UpkeepJob extends Construct {
       functionName,
       description: props.description,
       entry: props.entry,
+      ...(props.importsToLeaveOut && { importsToLeaveOut: props.importsToLeaveOut }),
       settings: props.settings,
       timeout: Duration.minutes(15),
       memorySize: props.memorySize ?? 512,

@@ -15,6 +15,8 @@ export type Stage = 'AWSCURRENT' | 'AWSPREVIOUS' | 'AWSPENDING';
 export interface StoredSecret {
   versionId: string;
   secret: DatabaseSecret;
+  /** When the version was made. Epoch milliseconds. */
+  createdAt: number | undefined;
 }
 
 /**
@@ -35,7 +37,11 @@ export async function findSecret(
         ...(version.versionId === undefined ? {} : { VersionId: version.versionId }),
       }),
     );
-    return { versionId: answer.VersionId ?? '', secret: parseSecret(answer.SecretString, arn) };
+    return {
+      versionId: answer.VersionId ?? '',
+      secret: parseSecret(answer.SecretString, arn),
+      createdAt: answer.CreatedDate?.getTime(),
+    };
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
     throw error;

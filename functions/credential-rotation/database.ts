@@ -1,0 +1,133 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { administratorOf, type CredentialSettings } from '../shared/database/credential.ts';
+import { OldPasswordInUse } from '../shared/database/errors.ts';
+import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
+import type { Login } from '../shared/database/secret.ts';
+import { checkBelongs } from '../shared/database/secret.ts';
+import {
+  currentSecret,
+  findSecret,
+  type StoredSecret,
+  secretState,
+} from '../shared/database/stored-secret.ts';
+
+/** How work on the database ended. Its value is kept in the run's history: never a credential. */
+export type Tried<Value> =
+  | { kind: 'done'; value: Value }
+  | { kind: 'failed'; error: string; message: string };
+
+/** Causes that may pass by themselves; sessions of tasks that have just ended are among them. */
+const PASSING = ['DatabaseUnreachable', 'RotationBusy', 'OldPasswordInUse'];
+const ATTEMPTS = 3;
+const PAUSE_SECONDS = 30;
+
+/** What is found in the database before anything is changed. */
+export interface DatabaseState {
+  /** A credential other than the current one is still valid. */
+  retained: boolean;
+  /** Since the server's start; where it counts them. */
+  refusedLogins?: number;
+}
+
+/** Logs in with the current credential. */
+export function inspectDatabase(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+): Promise<Tried<DatabaseState>> {
+  return tryDatabase(context, 'log in', () => attempt(settings, client, inspect));
+}
+
+export function countRefusedLogins(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+): Promise<Tried<number | null>> {
+  return tryDatabase(context, 'count refused logins', () => attempt(settings, client, refusedLogins));
+}
+
+/** Makes the old credential invalid, unless something is still connected as its user. */
+export function retireOldCredential(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+): Promise<Tried<Retired>> {
+  return tryDatabase(context, 'retire the old password', () =>
+    attempt(settings, client, (tools) => retire(settings, client, tools)),
+  );
+}
+
+export interface Retired {
+  outcome: 'retired' | 'nothing-to-retire';
+  /** Of the current user, where they can be seen. */
+  sessions?: number;
+}
+
+interface Tools {
+  rotation: CredentialRotation;
+  admin: Login;
+  current: StoredSecret;
+}
+
+async function tryDatabase<Value>(
+  context: DurableContext,
+  name: string,
+  work: () => Promise<Tried<Value>>,
+): Promise<Tried<Value>> {
+  for (let number = 1; ; number++) {
+    const tried = await context.step(`${name} ${number}`, work);
+    const mayPass = tried.kind === 'failed' && PASSING.includes(tried.error);
+    if (!mayPass || number === ATTEMPTS) return tried;
+    await context.wait(`before ${name} ${number + 1}`, { seconds: PAUSE_SECONDS });
+  }
+}
+
+async function attempt<Value>(
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  work: (tools: Tools) => Promise<Value>,
+): Promise<Tried<Value>> {
+  try {
+    const current = await currentSecret(client, settings.secretArn);
+    checkBelongs(current.secret, settings.secretArn, settings.database);
+    const admin = (await administratorOf(settings, client, current.secret)) ?? current.secret;
+    const rotation = await credentialRotation(settings.database, settings.strategy);
+    return { kind: 'done', value: await work({ rotation, admin, current }) };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return { kind: 'failed', error: error.name, message: error.message };
+  }
+}
+
+async function inspect({ rotation, admin, current }: Tools): Promise<DatabaseState> {
+  await rotation.test(current.secret);
+  const retained = await rotation.retained(admin, current.secret);
+  const refused = await rotation.refusedLogins(admin);
+  return { retained, ...(refused !== undefined && { refusedLogins: refused }) };
+}
+
+async function refusedLogins({ rotation, admin }: Tools): Promise<number | null> {
+  return (await rotation.refusedLogins(admin)) ?? null;
+}
+
+async function retire(
+  { secretArn }: CredentialSettings,
+  client: SecretsManagerClient,
+  { rotation, admin, current }: Tools,
+): Promise<Retired> {
+  const { username } = current.secret;
+  const previous = await findSecret(client, secretArn, { stage: 'AWSPREVIOUS' });
+  // With one user for both passwords the sessions do not tell which was used.
+  if (previous !== undefined && previous.secret.username !== username) {
+    const old = await rotation.sessions(admin, previous.secret.username);
+    if (old) {
+      throw new OldPasswordInUse(
+        `The database has ${old} sessions of ${previous.secret.username}, though every task of the services was replaced: something else uses the old credential.`,
+      );
+    }
+  }
+  const outcome = await rotation.retire({ admin, username, read: () => secretState(client, secretArn) });
+  const sessions = await rotation.sessions(admin, username);
+  return { outcome, ...(sessions !== undefined && { sessions }) };
+}

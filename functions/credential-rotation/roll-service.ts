@@ -1,0 +1,296 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import {
+  DescribeServiceDeploymentsCommand,
+  type ECSClient,
+  ListServiceDeploymentsCommand,
+  type Service,
+  StopTaskCommand,
+  UpdateServiceCommand,
+} from '@aws-sdk/client-ecs';
+import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { atMostOnce } from '../shared/run/at-most-once.ts';
+import {
+  describeServices,
+  isOlder,
+  lastEvents,
+  livingTasks,
+  type RollPlan,
+  whyUnsteady,
+} from './services.ts';
+
+/** What became of a service. */
+export interface RolledResult {
+  service: string;
+  /** `was-new`: every task was younger than the delivery. */
+  outcome: 'rolled' | 'was-new' | 'failed';
+  how: 'forced' | 'task-by-task';
+  tasksReplaced: number;
+  /** Why it failed, with what ECS says. */
+  reason?: string;
+}
+
+export interface RollRequest {
+  ecs: ECSClient;
+  clusterArn: string;
+  /** Tasks made before it are replaced. Epoch milliseconds. */
+  deliveredAt: number;
+  steadyTimeoutSeconds: number;
+  /** Epoch milliseconds. */
+  windowEnd: number;
+}
+
+const LOOK_SECONDS = 15;
+
+/** Replaces every task of a service that is older than the delivery, and waits until the service is steady again. */
+export async function rollService(
+  context: DurableContext,
+  plan: Exclude<RollPlan, { kind: 'refused' }>,
+  request: RollRequest,
+): Promise<RolledResult> {
+  const { kind: how, service } = plan;
+  const before = await context.step(`look at ${service}`, () => lookAt(request, service));
+  const result = { service, how };
+  if (before.old.length === 0) return { ...result, outcome: 'was-new', tasksReplaced: 0 };
+  if (before.at >= request.windowEnd) {
+    return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
+  }
+  const end =
+    plan.kind === 'forced'
+      ? await forceDeployment(context, plan, request, before.primary)
+      : await replaceTaskByTask(context, service, request);
+  if (end === undefined) return { ...result, outcome: 'rolled', tasksReplaced: before.old.length };
+  const left = await context.step(`look at ${service} again`, () => lookAt(request, service));
+  const tasksReplaced = Math.max(0, before.old.length - left.old.length);
+  return { ...result, outcome: 'failed', tasksReplaced, reason: end };
+}
+
+/** Waits until no task that is older than the delivery lives in any of the services. Those that still do. */
+export async function waitForOldTasks(
+  context: DurableContext,
+  services: string[],
+  request: RollRequest,
+): Promise<string[]> {
+  const look = () => oldTasksOf(services, request);
+  const first = await context.step('verify the tasks', look);
+  const deadline = first.at + request.steadyTimeoutSeconds * 1000;
+  const { old } = await context.waitForCondition('old tasks end', look, {
+    initialState: first,
+    waitStrategy: (state) =>
+      state.old.length === 0 || state.at >= deadline
+        ? { shouldContinue: false }
+        : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+  });
+  return old;
+}
+
+async function oldTasksOf(services: string[], request: RollRequest): Promise<{ old: string[]; at: number }> {
+  const old: string[] = [];
+  for (const service of services) {
+    const { alive } = await lookAt(request, service);
+    old.push(...alive.map((task) => `${service}/${task}`));
+  }
+  return { old, at: Date.now() };
+}
+
+async function lookAt({ ecs, clusterArn, deliveredAt }: RollRequest, name: string) {
+  const tasks = await livingTasks(ecs, clusterArn, name);
+  const [service] = await describeServices(ecs, clusterArn, [name]);
+  const alive = tasks.filter((task) => isOlder(task, deliveredAt));
+  return {
+    /** Ids of all that live. */
+    alive: alive.map(({ taskArn = '' }) => taskIdOf(taskArn)),
+    /** ARNs of those that are to go on. */
+    old: alive.flatMap(({ taskArn, desiredStatus }) =>
+      desiredStatus === 'RUNNING' && taskArn ? [taskArn] : [],
+    ),
+    primary: service?.deployments?.[0]?.id ?? '',
+    at: Date.now(),
+  };
+}
+
+/** `undefined` when it is done; otherwise why not. */
+type End = string | undefined;
+
+interface Progress {
+  kind: 'moving' | 'done' | 'failed';
+  reason: string;
+  at: number;
+}
+
+async function forceDeployment(
+  context: DurableContext,
+  { service, strategy }: { service: string; strategy: string },
+  request: RollRequest,
+  idBefore: string,
+): Promise<End> {
+  const { windowEnd, steadyTimeoutSeconds } = request;
+  const update = () => requestDeployment(request, service);
+  const asked = await atMostOnce(context, `deploy ${service} anew`, update);
+  const begun =
+    asked.kind === 'done'
+      ? asked.value
+      : await context.step(`deploy ${service} anew after the interruption`, async () => {
+          const { primary, at } = await lookAt(request, service);
+          return primary === idBefore ? update() : { id: primary, at };
+        });
+  const deadline = Math.min(begun.at + steadyTimeoutSeconds * 1000, windowEnd);
+  const end = await context.waitForCondition(
+    `${service} is deployed`,
+    async (): Promise<Progress> => {
+      const progress =
+        strategy === 'ROLLING'
+          ? await rollingProgress(request, service, begun.id)
+          : await deploymentProgress(request, service, idBefore, begun.at);
+      return late(progress, deadline, steadyTimeoutSeconds);
+    },
+    movingUntilTheEnd(begun.at),
+  );
+  return end.kind === 'done' ? undefined : `${end.reason} ${await eventsOf(context, service, request)}`;
+}
+
+async function requestDeployment({ ecs, clusterArn: cluster }: RollRequest, service: string) {
+  const at = Date.now();
+  const { service: updated } = await ecs.send(
+    new UpdateServiceCommand({ cluster, service, forceNewDeployment: true }),
+  );
+  return { id: updated?.deployments?.find(({ status }) => status === 'PRIMARY')?.id ?? '', at };
+}
+
+/** A deployment whose id is gone was rolled back, or another has taken its place: the service may look steady. */
+async function rollingProgress(request: RollRequest, name: string, id: string): Promise<Progress> {
+  const [service] = await describeServices(request.ecs, request.clusterArn, [name]);
+  const deployment = service?.deployments?.find((each) => each.id === id);
+  const at = Date.now();
+  if (deployment === undefined) {
+    return { kind: 'failed', reason: `The deployment ${id} was rolled back, or another took its place.`, at };
+  }
+  const { rolloutState, rolloutStateReason = '', status } = deployment;
+  if (rolloutState === 'COMPLETED') return { kind: 'done', reason: '', at };
+  if (rolloutState === 'FAILED' || status !== 'PRIMARY') {
+    return { kind: 'failed', reason: `The deployment ${id} failed: ${rolloutStateReason || status}.`, at };
+  }
+  return { kind: 'moving', reason: rolloutStateReason, at };
+}
+
+/** Of the strategies with a second fleet, whose old tasks live until the deployment has succeeded. */
+async function deploymentProgress(
+  { ecs, clusterArn }: RollRequest,
+  service: string,
+  idBefore: string,
+  since: number,
+): Promise<Progress> {
+  const { serviceDeployments: listed = [] } = await ecs.send(
+    new ListServiceDeploymentsCommand({
+      cluster: clusterArn,
+      service,
+      createdAt: { after: new Date(since - CLOCK_SKEW) },
+    }),
+  );
+  const newest = listed
+    .filter(({ serviceDeploymentArn = '' }) => taskIdOf(serviceDeploymentArn) !== taskIdOf(idBefore))
+    .sort((a, b) => (b.createdAt?.getTime() ?? 0) - (a.createdAt?.getTime() ?? 0))[0]?.serviceDeploymentArn;
+  const at = Date.now();
+  if (newest === undefined) return { kind: 'moving', reason: 'ECS does not list the deployment yet.', at };
+  const { serviceDeployments = [] } = await ecs.send(
+    new DescribeServiceDeploymentsCommand({ serviceDeploymentArns: [newest] }),
+  );
+  const { status = 'PENDING', statusReason = '' } = serviceDeployments[0] ?? {};
+  if (status === 'SUCCESSFUL') return { kind: 'done', reason: '', at };
+  return status === 'PENDING' || status === 'IN_PROGRESS'
+    ? { kind: 'moving', reason: statusReason, at }
+    : { kind: 'failed', reason: `The service deployment ${newest} is ${status}: ${statusReason}.`, at };
+}
+
+/** Between this function's clock and that of ECS. Milliseconds. */
+const CLOCK_SKEW = 60_000;
+
+async function replaceTaskByTask(
+  context: DurableContext,
+  service: string,
+  request: RollRequest,
+): Promise<End> {
+  const { ecs, clusterArn: cluster, windowEnd, steadyTimeoutSeconds } = request;
+  for (let number = 1; ; number++) {
+    const { old, at } = await context.step(`choose a task of ${service} ${number}`, () =>
+      lookAt(request, service),
+    );
+    const [task] = old;
+    if (task === undefined) return undefined;
+    if (at >= windowEnd) return 'The downtime window ended before all tasks were replaced.';
+    // Stopping the same task again does nothing, so this step may be repeated.
+    await context.step(`stop a task of ${service} ${number}`, async () => {
+      await ecs.send(
+        new StopTaskCommand({ cluster, task, reason: 'credential-rotation: it has the old password' }),
+      );
+    });
+    const deadline = Math.min(at + steadyTimeoutSeconds * 1000, windowEnd);
+    const end = await context.waitForCondition(
+      `${service} is steady again ${number}`,
+      async () => late(await steadiness(request, service, task, at), deadline, steadyTimeoutSeconds),
+      movingUntilTheEnd(at),
+    );
+    if (end.kind !== 'done') {
+      return `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`;
+    }
+  }
+}
+
+/** ECS says that a service is steady by an event, only when its tasks are healthy to the load balancer too. */
+async function steadiness(
+  request: RollRequest,
+  name: string,
+  stopped: string,
+  since: number,
+): Promise<Progress> {
+  const { ecs, clusterArn } = request;
+  const [service] = await describeServices(ecs, clusterArn, [name]);
+  const tasks = await livingTasks(ecs, clusterArn, name);
+  const at = Date.now();
+  const moving = (reason: string): Progress => ({ kind: 'moving', reason, at });
+  if (service === undefined) return moving('ECS does not show the service.');
+  if (tasks.some(({ taskArn }) => taskArn === stopped)) return moving('The old task is still ending.');
+  const unsteady = whyUnsteady(service);
+  if (unsteady !== undefined) return moving(unsteady);
+  const unhealthy = tasks.find(({ healthStatus }) => healthStatus === 'UNHEALTHY');
+  if (unhealthy) return moving(`The task ${taskIdOf(unhealthy.taskArn ?? '')} is unhealthy.`);
+  return saidSteady(service, since)
+    ? { kind: 'done', reason: '', at }
+    : moving('ECS has not called it steady.');
+}
+
+function saidSteady({ events = [] }: Service, since: number): boolean {
+  return events.some(
+    ({ message = '', createdAt }) =>
+      message.includes('has reached a steady state') && (createdAt?.getTime() ?? 0) > since,
+  );
+}
+
+function late(progress: Progress, deadline: number, seconds: number): Progress {
+  if (progress.kind !== 'moving' || progress.at < deadline) return progress;
+  return {
+    kind: 'failed',
+    reason: `It was not steady after ${seconds} seconds, or when the downtime window ended: ${progress.reason}`,
+    at: progress.at,
+  };
+}
+
+function movingUntilTheEnd(at: number) {
+  return {
+    initialState: { kind: 'moving', reason: '', at } as Progress,
+    waitStrategy: ({ kind }: Progress) =>
+      kind === 'moving'
+        ? ({ shouldContinue: true, delay: { seconds: LOOK_SECONDS } } as const)
+        : ({ shouldContinue: false } as const),
+  };
+}
+
+function eventsOf(
+  context: DurableContext,
+  service: string,
+  { ecs, clusterArn }: RollRequest,
+): Promise<string> {
+  return context.step(`events of ${service}`, async () => {
+    const [described] = await describeServices(ecs, clusterArn, [service]);
+    return described ? lastEvents(described) : '';
+  });
+}

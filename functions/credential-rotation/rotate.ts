@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import {
+  DescribeSecretCommand,
+  RotateSecretCommand,
+  type SecretsManagerClient,
+  UpdateSecretVersionStageCommand,
+} from '@aws-sdk/client-secrets-manager';
+import { currentSecret } from '../shared/database/stored-secret.ts';
+import { atMostOnce } from '../shared/run/at-most-once.ts';
+import type { CredentialRotationSettings } from './contract.ts';
+
+/** The secret, without its value. */
+export interface SecretInspection {
+  currentVersion: string;
+  /** When the current version was made. Epoch milliseconds. */
+  currentSince: number;
+  /** The version of a rotation that has begun and not ended. */
+  pendingVersion?: string;
+  /** Anything about the secret, its labels too. Epoch milliseconds. */
+  changedAt: number;
+  lookedAt: number;
+}
+
+const LOOK_SECONDS = 10;
+
+/** Three facts about the secret: two calls. */
+export async function inspectSecret(client: SecretsManagerClient, arn: string): Promise<SecretInspection> {
+  const { versionId: currentVersion, createdAt } = await currentSecret(client, arn);
+  const described = await client.send(new DescribeSecretCommand({ SecretId: arn }));
+  const changedAt = described.LastChangedDate?.getTime() ?? Date.now();
+  const pendingVersion = versionWith(described.VersionIdsToStages, 'AWSPENDING');
+  return {
+    currentVersion,
+    currentSince: createdAt ?? changedAt,
+    ...(pendingVersion !== undefined && pendingVersion !== currentVersion && { pendingVersion }),
+    changedAt,
+    lookedAt: Date.now(),
+  };
+}
+
+/** Gives a rotation that somebody else began its time. What is still pending then was abandoned. */
+export function waitForOthers(
+  context: DurableContext,
+  { secretArn, rotationTimeoutSeconds }: CredentialRotationSettings,
+  client: SecretsManagerClient,
+  found: SecretInspection,
+): Promise<SecretInspection> {
+  const deadline = found.lookedAt + rotationTimeoutSeconds * 1000;
+  return context.waitForCondition('the rotation in flight ends', () => inspectSecret(client, secretArn), {
+    initialState: found,
+    waitStrategy: ({ pendingVersion, lookedAt }) =>
+      pendingVersion === undefined || lookedAt >= deadline
+        ? { shouldContinue: false }
+        : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+  });
+}
+
+/** Has Secrets Manager rotate the secret, and waits for the end. `undefined`: it succeeded. Otherwise why not. */
+export async function rotate(
+  context: DurableContext,
+  { secretArn, rotationTimeoutSeconds }: CredentialRotationSettings,
+  client: SecretsManagerClient,
+  abandoned: string | undefined,
+): Promise<string | undefined> {
+  if (abandoned !== undefined) {
+    await context.step('give up the abandoned rotation', async () => {
+      const { pendingVersion } = await inspectSecret(client, secretArn);
+      if (pendingVersion !== abandoned) return;
+      await client.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId: secretArn,
+          VersionStage: 'AWSPENDING',
+          RemoveFromVersionId: abandoned,
+        }),
+      );
+    });
+  }
+  const { version, began } = await context.step('name the new version', async () => ({
+    version: randomUUID(),
+    began: Date.now(),
+  }));
+  const start = () => requestRotation(client, secretArn, version);
+  const started = await atMostOnce(context, 'start the rotation', start);
+  // The service takes the same version's request once, so that asking again is asking whether it was heard.
+  if (started.kind === 'interrupted') await context.step('ask for the rotation again', start);
+
+  const deadline = began + rotationTimeoutSeconds * 1000;
+  const end = await context.waitForCondition(
+    'the four steps end',
+    async () => lookAt(client, secretArn, version),
+    {
+      initialState: { kind: 'pending', at: began } as RotationLook,
+      waitStrategy: ({ kind, at }) =>
+        kind !== 'pending' || at >= deadline
+          ? { shouldContinue: false }
+          : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+    },
+  );
+  switch (end.kind) {
+    case 'current':
+      return undefined;
+    case 'gone':
+      return `Somebody took the label AWSPENDING from the version ${version} while it was rotated.`;
+    case 'pending':
+      return `The four steps of the rotation (version ${version}) did not succeed within ${rotationTimeoutSeconds} seconds.`;
+  }
+}
+
+async function requestRotation(client: SecretsManagerClient, arn: string, version: string): Promise<void> {
+  await client.send(new RotateSecretCommand({ SecretId: arn, ClientRequestToken: version }));
+}
+
+interface RotationLook {
+  kind: 'current' | 'pending' | 'gone';
+  at: number;
+}
+
+async function lookAt(client: SecretsManagerClient, arn: string, version: string): Promise<RotationLook> {
+  const { VersionIdsToStages: versions } = await client.send(new DescribeSecretCommand({ SecretId: arn }));
+  const labels = versions?.[version] ?? [];
+  const kind = labels.includes('AWSCURRENT') ? 'current' : labels.includes('AWSPENDING') ? 'pending' : 'gone';
+  return { kind, at: Date.now() };
+}
+
+function versionWith(versions: Record<string, string[]> | undefined, label: string): string | undefined {
+  return Object.keys(versions ?? {}).find((id) => versions?.[id]?.includes(label));
+}

@@ -1,0 +1,402 @@
+import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import {
+  type Alarm,
+  ComparisonOperator,
+  type Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
+import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import type {
+  CredentialCopy,
+  CredentialRotationSettings,
+  RolledService,
+} from '../functions/credential-rotation/contract.ts';
+import { IMPORTS_TO_LEAVE_OUT, type RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
+import type { CredentialSettings } from '../functions/shared/database/credential.ts';
+import type { PasswordRules } from '../functions/shared/database/password.ts';
+import { type DatabaseAddress, type Strategy, whyImpossible } from '../functions/shared/database/rotation.ts';
+import { ENGINES } from '../functions/shared/database/secret.ts';
+import { entryFile } from './entry-file.ts';
+import type { DailySchedule } from './start-run.ts';
+import { commandToStart } from './start-run.ts';
+import type { Upkeep } from './upkeep.ts';
+import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
+import { asTemplateText, type FunctionNetwork, functionArn, UpkeepFunction } from './upkeep-function.ts';
+import { UpkeepJob } from './upkeep-job.ts';
+
+const JOB = 'credential-rotation';
+/** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
+const STEP_TIMEOUT = Duration.seconds(90);
+/**
+ * "Within a day", measured at a run's end: the next day's run may begin earlier than this day's did, by the flexible
+ * window, and the credential was made some time after the beginning.
+ */
+const UNRETIRED_HOURS = 20;
+/** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
+const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
+
+/** A copy, with what the function must be allowed for it. */
+export type RotatedCopy = CredentialCopy & {
+  /** Of the KMS key that encrypts it, if that is one of one's own. @default the account's own key, which needs no permission */
+  readonly keyArn?: string;
+};
+
+export interface CredentialRotationProps {
+  readonly upkeep: Upkeep;
+  /** The full ARN of the secret that is rotated: JSON, as AWS documents it for databases. */
+  readonly secretArn: string;
+  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
+  readonly secretKeyArn?: string;
+  readonly database: DatabaseAddress;
+  readonly strategy: Strategy;
+  /**
+   * The full ARN of the secret of a user that may change passwords.
+   * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
+   */
+  readonly adminSecretArn?: string;
+  /** The KMS key of the administrator's secret. @default the account's own key */
+  readonly adminSecretKeyArn?: string;
+  /** @default 32 characters that databases, shells and URLs all take */
+  readonly password?: PasswordRules;
+  /**
+   * Takes it that logins fail from the rotation until a container is replaced, as they do with `single-password`.
+   * @default false: such a strategy is refused
+   */
+  readonly acceptFailedLogins?: boolean;
+  /** Name of the ECS cluster. */
+  readonly clusterName: string;
+  /** Whose containers read the credential at their start, in the order in which their tasks are replaced. */
+  readonly services: RolledService[];
+  /** Where else the credential is kept. @default in the secret alone */
+  readonly copies?: RotatedCopy[];
+  /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */
+  readonly network: FunctionNetwork;
+  /** When to look, each day: most days nothing is due, and the run only sees to it that all is well. */
+  readonly schedule: DailySchedule;
+  readonly timeLimit: Duration;
+  /** At which age the credential is rotated. Whole days. @default 30 days */
+  readonly rotateAfter?: Duration;
+  /** At which age an alarm rings. Whole days, more than `rotateAfter`. @default a week more than `rotateAfter` */
+  readonly maximumAge?: Duration;
+  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
+  readonly conflictsWith?: string[];
+  /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
+  readonly rotationTimeout?: Duration;
+  /** How long a service may take to be steady after a change. @default 20 minutes */
+  readonly steadyTimeout?: Duration;
+}
+
+/**
+ * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
+ * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
+ */
+export class CredentialRotation extends Construct {
+  readonly job: UpkeepJob;
+  /** What Secrets Manager calls. */
+  readonly rotateSecret: UpkeepFunction;
+  readonly rotationFailedAlarm: Alarm;
+  readonly ageAlarm: Alarm;
+  readonly unretiredAlarm: Alarm;
+
+  private readonly props: CredentialRotationProps;
+
+  constructor(scope: Construct, id: string, props: CredentialRotationProps) {
+    super(scope, id);
+    this.props = props;
+    const rotateAfter = props.rotateAfter ?? Duration.days(30);
+    const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
+    this.refuse(rotateAfter, maximumAge);
+    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, copies = [] } = props;
+    const { deployment, encryptionKey, logRetention } = upkeep;
+    const leaveOut = IMPORTS_TO_LEAVE_OUT[ENGINES[database.engine]];
+    const credential: CredentialSettings = {
+      secretArn,
+      database,
+      strategy,
+      ...(adminSecretArn && { adminSecretArn }),
+    };
+    this.rotateSecret = new UpkeepFunction(this, 'RotateSecret', {
+      functionName: `${deployment}-rotate-secret`,
+      description: `The steps of Secrets Manager's rotation of the database credential of ${deployment}`,
+      entry: entryFile('rotate-secret'),
+      importsToLeaveOut: leaveOut,
+      settings: {
+        deployment,
+        ...credential,
+        ...(props.password && { password: props.password }),
+        delivery: {
+          job: JOB,
+          functionArn: functionArn(this, `${deployment}-${JOB}`),
+          startRunArn: upkeep.startRun.function.functionArn,
+        },
+      } satisfies RotateSecretSettings,
+      timeout: STEP_TIMEOUT,
+      network,
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: JOB,
+      description: `Rotation of the database credential of ${deployment}, to the last container`,
+      entry: entryFile(JOB),
+      importsToLeaveOut: leaveOut,
+      settings: {
+        deployment,
+        ...credential,
+        rotateAfterDays: rotateAfter.toDays(),
+        rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
+        copies: copies.map(({ keyArn: _, ...copy }) => copy),
+        clusterArn: this.arn('ecs', 'cluster', props.clusterName),
+        services,
+        steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      } satisfies CredentialRotationSettings,
+      schedule: props.schedule,
+      timeLimit: props.timeLimit,
+      network,
+      ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
+    });
+    this.letRotate();
+    this.letRun();
+    this.createRotation();
+
+    const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
+    const { topic } = upkeep;
+    this.rotationFailedAlarm = alarmOnAny(this, 'RotationFailed', {
+      alarmName: `${deployment}-rotate-secret-failed`,
+      meaning: `A step of the rotation of the database credential of ${deployment} failed. Secrets Manager tries it several times. Containers go on with the password that they have.`,
+      whatToDo: [
+        `Look in the log /aws/lambda/${deployment}-rotate-secret for the step and the cause.`,
+        `Mend the cause. The next run of ${JOB} rotates; to begin at once inside the downtime window: ${commandToStart(deployment, JOB)}`,
+      ],
+      topic,
+      metric: this.rotateSecret.function.metricErrors({ statistic: 'Sum' }),
+    });
+    this.ageAlarm = createAlarm(
+      this,
+      'Age',
+      {
+        alarmName: `${deployment}-${JOB}-age`,
+        meaning: `The database credential of ${deployment} is older than ${maximumAge.toDays()} days. It is rotated after ${rotateAfter.toDays()} days when all is well.`,
+        whatToDo: [
+          report,
+          `If no run began at all, the alarm ${deployment}-${JOB}-missed rings too: go on there.`,
+        ],
+        topic,
+      },
+      {
+        metric: this.metricCredentialAgeDays(),
+        threshold: maximumAge.toDays(),
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        evaluationPeriods: 1,
+        // There is one point a day; between two the alarm stays as it is.
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+    this.unretiredAlarm = createAlarm(
+      this,
+      'Unretired',
+      {
+        alarmName: `${deployment}-${JOB}-unretired`,
+        meaning: `The old database password of ${deployment} is still valid a day after the rotation.`,
+        whatToDo: [report, 'Mend what stopped the roll or the retirement. The next run goes on from there.'],
+        topic,
+      },
+      {
+        metric: this.metricOldPasswordHours(),
+        threshold: UNRETIRED_HOURS,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        evaluationPeriods: 1,
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+  }
+
+  /** Since the credential was made, in days. @default the largest number in an hour */
+  metricCredentialAgeDays(options?: MetricOptions): Metric {
+    return this.latest('CredentialAgeDays', options);
+  }
+
+  /** Since the rotation whose old password is still valid, in hours; 0 where none is. @default the largest number in an hour */
+  metricOldPasswordHours(options?: MetricOptions): Metric {
+    return this.latest('OldPasswordHours', options);
+  }
+
+  /** Tasks that were replaced. @default the sum over five minutes */
+  metricTasksReplaced(options?: MetricOptions): Metric {
+    return this.job.metric('TasksReplaced', options);
+  }
+
+  private latest(name: string, options?: MetricOptions): Metric {
+    return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
+  }
+
+  private refuse(rotateAfter: Duration, maximumAge: Duration): void {
+    const {
+      secretArn,
+      adminSecretArn,
+      database,
+      strategy,
+      acceptFailedLogins = false,
+      services,
+    } = this.props;
+    const refuse = (reason: string) => {
+      throw new Error(`${this.node.path}: ${reason}`);
+    };
+    const impossible = whyImpossible(database.engine, strategy);
+    if (impossible !== undefined) refuse(impossible);
+    if (strategy.kind === 'single-password' && !acceptFailedLogins)
+      refuse(
+        `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,
+      );
+    if (secretArn.includes(':secret:rds!'))
+      refuse(`RDS itself rotates ${secretArn}. Give the application a user and a secret of its own.`);
+    for (const arn of [secretArn, ...(adminSecretArn ? [adminSecretArn] : [])])
+      if (!FULL_SECRET_ARN.test(arn))
+        refuse(`${arn} is not the full ARN of a secret, which ends with a hyphen and six characters.`);
+    const ownPassword = strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql';
+    if (adminSecretArn === undefined && !ownPassword)
+      refuse(
+        `${strategy.kind} on ${database.engine} needs adminSecretArn, the secret of who changes passwords.`,
+      );
+    const names = services.map(({ name }) => name);
+    if (new Set(names).size < names.length) refuse(`A service is named twice: ${names.join(', ')}.`);
+    if (maximumAge.toDays() <= rotateAfter.toDays())
+      refuse(
+        `The alarm rings at an age of ${maximumAge.toDays()} days, though the credential is rotated at ${rotateAfter.toDays()} only.`,
+      );
+  }
+
+  /** What rotate-secret may do. */
+  private letRotate(): void {
+    const { secretArn, secretKeyArn, upkeep } = this.props;
+    this.rotateSecret.allow(
+      'RotateSecret',
+      ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(
+        (action) => `secretsmanager:${action}`,
+      ),
+      [secretArn],
+    );
+    if (secretKeyArn)
+      this.rotateSecret.allow('EncryptSecret', ['kms:Decrypt', 'kms:GenerateDataKey'], [secretKeyArn], {
+        StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
+      });
+    this.letReadAdministrator(this.rotateSecret);
+    this.rotateSecret.allow(
+      'FindDelivery',
+      ['lambda:ListDurableExecutionsByFunction'],
+      [this.job.function.functionArn],
+    );
+    this.rotateSecret.allow(
+      'StartDelivery',
+      ['lambda:InvokeFunction'],
+      [upkeep.startRun.function.functionArn],
+    );
+  }
+
+  /** What the job may do. */
+  private letRun(): void {
+    const { secretArn, secretKeyArn, clusterName, services, copies = [] } = this.props;
+    const { function: job } = this.job;
+    job.allow(
+      'StartRotation',
+      ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
+        (action) => `secretsmanager:${action}`,
+      ),
+      [secretArn],
+    );
+    // Secrets Manager wants it of whoever starts a rotation.
+    job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [this.rotateSecret.functionArn]);
+    if (secretKeyArn)
+      job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], {
+        StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
+      });
+    this.letReadAdministrator(job);
+    for (const [index, copy] of copies.entries()) this.letWrite(copy, index);
+
+    const inCluster = { ArnEquals: { 'ecs:cluster': this.arn('ecs', 'cluster', clusterName) } };
+    const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
+    job.allow(
+      'RollServices',
+      ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],
+      services.map(({ name }) => this.arn('ecs', 'service', `${clusterName}/${name}`)),
+    );
+    const deployments = services.map(({ name }) =>
+      this.arn('ecs', 'service-deployment', `${clusterName}/${name}/*`),
+    );
+    job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], deployments);
+    job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
+    job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], [tasks], inCluster);
+    job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
+    this.acknowledge(
+      '*',
+      'ECS lists tasks and describes task definitions on no resource that a policy could name; for the tasks the condition limits it to the cluster.',
+    );
+    this.acknowledge(tasks, 'Which tasks run is not known before: they are those of the cluster.');
+    for (const deployment of deployments)
+      this.acknowledge(deployment, 'A deployment has its id when it begins; these are those of the service.');
+  }
+
+  private letReadAdministrator(upkeepFunction: UpkeepFunction): void {
+    const { adminSecretArn, adminSecretKeyArn } = this.props;
+    if (!adminSecretArn) return;
+    upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
+    if (adminSecretKeyArn)
+      upkeepFunction.allow('DecryptAdministrator', ['kms:Decrypt'], [adminSecretKeyArn], {
+        StringEquals: { 'kms:EncryptionContext:SecretARN': adminSecretArn },
+      });
+  }
+
+  private letWrite(copy: RotatedCopy, index: number): void {
+    const { function: job } = this.job;
+    const parameter = copy.kind === 'parameter' ? copy.name.replace(/^\//, '') : '';
+    const resource = copy.kind === 'parameter' ? this.arn('ssm', 'parameter', parameter) : copy.secretArn;
+    job.allow(
+      `WriteCopy${index}`,
+      copy.kind === 'parameter'
+        ? ['ssm:GetParameter', 'ssm:PutParameter']
+        : ['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue'],
+      [resource],
+    );
+    if (!copy.keyArn) return;
+    const [context, action] =
+      copy.kind === 'parameter' ? ['PARAMETER_ARN', 'kms:Encrypt'] : ['SecretARN', 'kms:GenerateDataKey'];
+    job.allow(`EncryptCopy${index}`, ['kms:Decrypt', action], [copy.keyArn], {
+      StringEquals: { [`kms:EncryptionContext:${context}`]: resource },
+    });
+  }
+
+  /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
+  private createRotation(): void {
+    const { secretArn } = this.props;
+    const permission = new CfnPermission(this, 'LetSecretsManagerRotate', {
+      principal: 'secretsmanager.amazonaws.com',
+      action: 'lambda:InvokeFunction',
+      functionName: this.rotateSecret.function.functionArn,
+      sourceAccount: Stack.of(this).account,
+      sourceArn: secretArn,
+    });
+    const rotation = new CfnRotationSchedule(this, 'Rotation', {
+      secretId: secretArn,
+      rotationLambdaArn: this.rotateSecret.function.functionArn,
+      rotateImmediatelyOnUpdate: false,
+    });
+    // Secrets Manager calls testSecret when this is made.
+    rotation.node.addDependency(permission, this.rotateSecret);
+  }
+
+  private arn(service: string, resource: string, name: string): string {
+    const { partition, region, account } = Stack.of(this);
+    return `arn:${partition}:${service}:${region}:${account}:${resource}/${name}`;
+  }
+
+  private acknowledge(resource: string, reason: string): void {
+    Validations.of(this.job.function.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
+      reason,
+    });
+  }
+}

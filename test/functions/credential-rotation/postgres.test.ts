@@ -1,0 +1,8 @@
+import { postgresDatabase } from '../rotate-secret/databases.ts';
+import { testRotationDays } from './rotation-days-tests.ts';
+
+testRotationDays('PostgreSQL', postgresDatabase, {
+  kind: 'alternating-users',
+  users: ['wa', 'wa_clone'],
+  owner: 'wa_owner',
+});
