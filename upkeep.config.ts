@@ -32,6 +32,17 @@ export default defineUpkeep({
           // Customers see it: leave it out unless the business wants that.
           markRead: { olderThanHours: 24 },
         },
+        logCleanup: {
+          schedule: { at: '02:10', flexibleMinutes: 10 },
+          timeLimitMinutes: 60,
+          clusterName: 'whatsapp-latam',
+          roles: {
+            webapp: { services: ['webapp'], container: 'wa-web' },
+            coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
+          },
+          // Made with Meta's template: tasks on EC2, without ECS Exec.
+          runCommand: { tagKey: 'aws:cloudformation:stack-name', tagValue: 'whatsapp-latam' },
+        },
       },
     },
     {
@@ -79,6 +90,15 @@ export default defineUpkeep({
         },
         // Weekly, on Sundays by default.
         mediaGc: { schedule: { at: '23:30', flexibleMinutes: 0 }, timeLimitMinutes: 45 },
+        logCleanup: {
+          schedule: { at: '23:45', flexibleMinutes: 10 },
+          clusterName: 'whatsapp-emea',
+          roles: {
+            webapp: { services: ['webapp'], container: 'wa-web' },
+            coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
+            master: { services: ['master'], container: 'wa-master' },
+          },
+        },
         databaseSize: { schedule: { at: '03:00', flexibleMinutes: 15 } },
       },
     },

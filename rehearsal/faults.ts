@@ -3,6 +3,8 @@ import { AwsError } from './aws/aws-error.ts';
 import type { Aws } from './aws/server.ts';
 import type { Expectation } from './night.ts';
 import { createCertificate } from './whatsapp/certificate.ts';
+import { type ClientFilesOptions, writeClientFiles } from './whatsapp/client-files.ts';
+import type { ClientContainer } from './whatsapp/client-tasks.ts';
 import { MALFORMED_NOTIFICATIONS } from './whatsapp/webhook.ts';
 import type { ClientScript, PlayedDeployment, World } from './world.ts';
 
@@ -16,6 +18,8 @@ export interface Fault {
   description: string;
   /** The deployment that it strikes; the other one has a good night. */
   deployment: 'latam' | 'emea';
+  /** Whether it needs the client's containers, which other nights do without. */
+  containers?: true;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
   strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
@@ -303,7 +307,72 @@ export const FAULTS: Record<string, Fault> = {
     expected: { outcomes: { 'message-gc': [] }, alarms: ['emea-message-gc-missed'] },
     lasts: 36 * HOUR,
   },
+  'coreapp-dies': {
+    description: 'A CoreApp dies while its logs are cleaned up: named as gone, and no fault of the run',
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const dying = containers?.containers.find(({ role }) => role === 'coreapp');
+      if (!dying) return;
+      refill(dying, aws, 'script-hangs');
+      aws.onCall(({ operation, input }) => {
+        if (operation === 'ExecuteCommand' && input.task === dying.task.arn)
+          setTimeout(() => void dying.container.kill(), 1500);
+        return undefined;
+      });
+    },
+    expected: GOOD,
+  },
+  'cleanup-fails': {
+    description: "One container's clean-up script fails, the first time and the second",
+    deployment: 'latam',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const [first] = containers?.containers ?? [];
+      if (first) refill(first, aws, 'script-fails');
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
+  'agent-stopped': {
+    description: "ECS Exec's agent does not run in one container",
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }) {
+      const [first] = containers?.containers ?? [];
+      if (first) first.container.agentRunning = false;
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['emea-log-cleanup-partial'] },
+  },
+  'websocket-cut': {
+    description: 'The websocket of a session breaks in the middle of its output, three times',
+    deployment: 'emea',
+    containers: true,
+    strike(_target, { aws }) {
+      let cuts = 0;
+      aws.sessions.faults.link = ({ to, index }) =>
+        to === 'client' && index === 3 && cuts++ < 3 ? 'cut' : 'pass';
+    },
+    expected: GOOD,
+  },
+  'instance-unreachable': {
+    description: 'The SSM agent of one container instance does not answer',
+    deployment: 'latam',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const instance = aws.ssm.instances.get(containers?.hosts[0]?.instanceId ?? '');
+      if (instance) instance.fault = 'unreachable';
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
 };
+
+function refill(
+  { role, container }: ClientContainer,
+  { clock }: Aws,
+  fault: ClientFilesOptions['fault'],
+): void {
+  writeClientFiles(container, { role, seed: container.name, now: clock.now(), ...(fault && { fault }) });
+}
 
 /** Stops a function's runs, as somebody would in the console. */
 export async function stopRuns(aws: Aws, functionName: string): Promise<void> {

@@ -90,12 +90,15 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       'marked read',
       'message rows',
       'left (SQL)',
+      'containers',
+      'bytes freed',
     ],
     style: PLAIN,
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
     const { calls = '', messagesDeleted, itemsDeleted, messagesMarkedRead = '', messageRows = '' } = figures;
+    const { containersCleaned = '', bytesFreed = '' } = figures;
     runTable.push([
       deployment,
       job,
@@ -106,6 +109,8 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       messagesMarkedRead,
       messageRows,
       leftOf(job, rows[deployment]),
+      containersCleaned,
+      bytesFreed,
     ]);
   }
   console.log(`\n${runTable.toString()}`);

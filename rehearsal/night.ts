@@ -30,9 +30,17 @@ export interface Scale {
   rows: number;
   /** Inbound messages that are old enough to be marked read. 0: none come at all. */
   unread: number;
+  /** How many containers the clients have. @default none, and no log clean-up */
+  containers?: 'few' | 'all';
 }
 
-export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000 };
+export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000, containers: 'all' };
+
+/** What the clients run in ECS: a single instance, and a cluster of 32 shards. */
+const CONTAINERS = {
+  latam: { few: { webapp: 1, coreapp: 1 }, all: { webapp: 1, coreapp: 1 } },
+  emea: { few: { webapp: 1, coreapp: 2, master: 1 }, all: { webapp: 3, coreapp: 33, master: 2 } },
+} as const;
 
 export interface NightOptions extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres'> {
   /** @default a good night */
@@ -61,6 +69,8 @@ export interface Night {
       left: Pick<RowCounts, 'messages' | 'media'>;
     }
   >;
+  /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. */
+  logs: Record<string, { before: number; after: number; containers: number }>;
   /** What is not as the script, or the fault, says. Empty: the night went as expected. */
   mismatches: string[];
 }
@@ -81,11 +91,16 @@ const YOUNG = 40;
 const UNKNOWN = 15;
 
 /** The clients at the beginning: one single instance, one cluster of two CoreApps whose table is too large for one call. */
-export function clientsOf({ rows }: Scale, now: number): Record<string, ClientScript> {
+export function clientsOf({ rows, containers }: Scale, now: number): Record<string, ClientScript> {
   const age = { oldest: now - 90 * DAY, newest: now - DAY };
   return {
-    latam: { coreApps: 1, filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age } },
+    latam: {
+      coreApps: 1,
+      filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age },
+      ...(containers && { containers: CONTAINERS.latam[containers] }),
+    },
     emea: {
+      ...(containers && { containers: CONTAINERS.emea[containers] }),
       coreApps: 2,
       filling: {
         sent: rows * 2.7,
@@ -150,6 +165,7 @@ async function play(
   const { latam } = world.deployments;
   const start = clock.now();
   const before = await countAll(world);
+  const logsBefore = logBytes(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale, start);
     const struck = fault && world.deployments[fault.deployment];
@@ -176,8 +192,16 @@ async function play(
       deleted: deletedBy(webApp, 'message'),
       mediaDeleted: deletedBy(webApp, 'media'),
     };
-  // A deployment that takes no part has nights without runs.
-  const takesPart = (alarm: string) => Object.keys(rows).some((name) => alarm.startsWith(`${name}-`));
+  const logs: Night['logs'] = {};
+  for (const [name, left] of Object.entries(logBytes(world))) {
+    const containers = world.deployments[name]?.containers?.containers.length ?? 0;
+    logs[name] = { before: logsBefore[name] ?? 0, after: left, containers };
+  }
+  // A deployment that takes no part has nights without runs, and so has a clean-up without containers.
+  const takesPart = (alarm: string) =>
+    Object.keys(rows).some(
+      (name) => alarm.startsWith(`${name}-`) && (name in logs || !alarm.startsWith(`${name}-log-cleanup-`)),
+    );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
     .map(({ alarm: name, time }) => ({
@@ -185,7 +209,7 @@ async function play(
       rangAt: new Date(time).toISOString(),
       told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
     }));
-  const night: Night = { runs: [...aws.reports], alarms, rows, mismatches: [] };
+  const night: Night = { runs: [...aws.reports], alarms, rows, logs, mismatches: [] };
   night.mismatches.push(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
@@ -222,6 +246,14 @@ async function countAll({ deployments }: World): Promise<Record<string, RowCount
 
 function garbageOf(counts: RowCounts | undefined): number {
   return counts ? counts.sent + counts.read : 0;
+}
+
+function logBytes({ deployments }: World): Record<string, number> {
+  return Object.fromEntries(
+    Object.values(deployments).flatMap(({ name, containers }) =>
+      containers ? [[name, containers.files().bytes]] : [],
+    ),
+  );
 }
 
 /** Thousands of messages from customers, most of them old enough to be marked read, some not, some unknown by now. */
@@ -321,6 +353,12 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
       figuresOf('latam', 'message-gc')?.messagesDropped,
       UNKNOWN,
     );
+  }
+  for (const [name, { before, after, containers }] of Object.entries(night.logs)) {
+    const figures = figuresOf(name, 'log-cleanup');
+    expect(`${name}: containers cleaned`, figures?.containersCleaned, containers);
+    expect(`${name}: bytesFreed in the report against bytes gone`, figures?.bytesFreed, before - after);
+    if (after >= before) mismatches.push(`${name}: the clean-up freed nothing.`);
   }
   if (night.rows.emea) {
     expect('emea: media left', night.rows.emea.left.media, USED_MEDIA);

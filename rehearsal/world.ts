@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { CallbackRelaySettings } from '../functions/callback-relay/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
+import type { LogCleanupSettings } from '../functions/log-cleanup/contract.ts';
 import type { MessageGcSettings } from '../functions/message-gc/contract.ts';
 import { type FunctionUrl, serveFunctionUrl } from './aws/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
@@ -12,7 +13,9 @@ import { keepCertificate } from './certificates.ts';
 import { createSizeUser, prefixOf } from './client-databases.ts';
 import { type Clock, realClock, simulatedClock } from './clock.ts';
 import type { Postgres } from './databases/postgres.ts';
-import { RELAY_PATH } from './upkeep.config.ts';
+import configuration, { RELAY_PATH } from './upkeep.config.ts';
+import type { ClientRole } from './whatsapp/client-files.ts';
+import { type ClientTasks, startClientTasks } from './whatsapp/client-tasks.ts';
 import { type Filling, type MessageStore, openMessageStore } from './whatsapp/message-store.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
@@ -21,6 +24,8 @@ import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
 export interface ClientScript
   extends Pick<WebAppOptions, 'coreApps' | 'rowsPerCall' | 'rowsPerSecond' | 'onRequest' | 'onCollection'> {
   filling: Filling;
+  /** How many containers of each role run in ECS. @default none: then its log clean-up never runs */
+  containers?: Partial<Record<ClientRole, number>>;
 }
 
 export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port'> {
@@ -42,6 +47,7 @@ export interface PlayedDeployment {
   webhook: Webhook;
   /** The URL of the relay before the webhook, where there is one. */
   relay: FunctionUrl | undefined;
+  containers: ClientTasks | undefined;
 }
 
 /** The stand-ins of everything, at work together. */
@@ -65,7 +71,8 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
     deployments: {},
     secrets: [postgres.password],
     async close() {
-      for (const { webApp, webhook, relay, store } of Object.values(world.deployments)) {
+      for (const { webApp, webhook, relay, store, containers } of Object.values(world.deployments)) {
+        await containers?.close();
         await webApp.close();
         await relay?.close();
         await webhook.close();
@@ -81,15 +88,18 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
     for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
       const own = schedules.filter(({ deployment }) => deployment === name);
       const script = clients[name];
+      const takesPart = ({ job }: { job: string }) =>
+        script !== undefined && (job !== 'log-cleanup' || script.containers !== undefined);
+      for (const each of own) if (!takesPart(each)) aws.scheduler.fault(each.schedule, { kind: 'disabled' });
       if (script)
         world.deployments[name] = await createDeployment(
           world,
           postgres,
           name,
-          own.map(({ job }) => job),
+          own.filter(takesPart).map(({ job }) => job),
           script,
+          join(folder, name),
         );
-      else for (const { schedule } of own) aws.scheduler.fault(schedule, { kind: 'disabled' });
     }
     return world;
   } catch (error) {
@@ -104,6 +114,7 @@ async function createDeployment(
   name: string,
   jobs: string[],
   script: ClientScript,
+  folder: string,
 ): Promise<PlayedDeployment> {
   const gc = functionNamed(aws, `${name}-message-gc`);
   if (!gc) throw new Error(`The templates have no message-gc for ${name}.`);
@@ -140,7 +151,37 @@ async function createDeployment(
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
-  return { name, jobs, settings, store, webApp, webhook, relay };
+  const containers = script.containers && (await startContainers(aws, name, script.containers, folder));
+  return { name, jobs, settings, store, webApp, webhook, relay, containers };
+}
+
+/** The client's tasks, where its log clean-up is to find them: on instances of EC2 if it goes by Run Command. */
+async function startContainers(
+  aws: Aws,
+  name: string,
+  counts: NonNullable<ClientScript['containers']>,
+  folder: string,
+): Promise<ClientTasks> {
+  const cleanup = functionNamed(aws, `${name}-log-cleanup`);
+  if (!cleanup) throw new Error(`The templates have no log clean-up of ${name}.`);
+  const { clusterArn, roles } = settingsOf<LogCleanupSettings>(cleanup);
+  const { runCommand } = configuration.deployments.find((each) => each.name === name)?.jobs.logCleanup ?? {};
+  return startClientTasks({
+    aws,
+    account: cleanup.account,
+    region: cleanup.region,
+    cluster: clusterArn.slice(clusterArn.lastIndexOf('/') + 1),
+    folder,
+    roles: Object.fromEntries(
+      roles.map(({ name, services: [service = ''], container }) => [
+        name,
+        { service, container, tasks: counts[name as ClientRole] ?? 0 },
+      ]),
+    ),
+    ...(runCommand && {
+      hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
+    }),
+  });
 }
 
 /** A webhook that knows nothing of the bus, and the relay's URL before it. */

@@ -268,6 +268,30 @@ const CHECKS: Check[] = [
       ];
     },
   },
+  {
+    needs: ['region', 'jobs.logCleanup.sessionEncryptionKeyArn', 'jobs.logCleanup.runCommand'],
+    find({ region, jobs }) {
+      const { sessionEncryptionKeyArn, runCommand } = jobs.logCleanup ?? {};
+      const field = ['jobs', 'logCleanup', 'sessionEncryptionKeyArn'];
+      if (sessionEncryptionKeyArn && runCommand)
+        return [{ field, problem: 'is of ECS Exec; it must be left out with runCommand.' }];
+      return elsewhere(field, sessionEncryptionKeyArn, { region });
+    },
+  },
+  {
+    needs: ['jobs.logCleanup.timeLimitMinutes', 'jobs.logCleanup.timeoutMinutes'],
+    find({ jobs }) {
+      if (!jobs.logCleanup) return [];
+      const { timeoutMinutes, timeLimitMinutes } = jobs.logCleanup;
+      if (timeoutMinutes < timeLimitMinutes) return [];
+      return [
+        {
+          field: ['jobs', 'logCleanup', 'timeoutMinutes'],
+          problem: `is ${timeoutMinutes}; it must be less than the ${timeLimitMinutes} of timeLimitMinutes.`,
+        },
+      ];
+    },
+  },
 ];
 
 function checksOfJob(job: JobName): Check[] {

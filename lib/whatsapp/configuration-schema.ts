@@ -186,6 +186,107 @@ const mediaGcSchema = field(
   'Media garbage collection: deletes the media that were unused for over 30 days, from volume and database.',
 );
 
+const containerPath = (description: string) =>
+  pattern(/^(\/[\w.+-]+)+$/, 'an absolute path of letters, digits and . _ + -', description);
+
+function clientContainers(role: string, logs: string) {
+  return field(
+    v.strictObject({
+      services: field(
+        v.pipe(
+          v.array(pattern(/^[\w-]{1,255}$/, 'the name of an ECS service', 'A service of the cluster.')),
+          v.minLength(1),
+        ),
+        'a list of at least one name of an ECS service',
+        `The services whose tasks are ${role}s.`,
+      ),
+      container: pattern(
+        /^[\w-]{1,255}$/,
+        "a container's name",
+        "The container's name in their task definitions.",
+      ),
+      logs: v.optional(
+        field(
+          v.pipe(v.array(containerPath('A folder.')), v.minLength(1)),
+          'a list of at least one absolute path',
+          `Folders of the logs in the container. Left out: ${logs}.`,
+        ),
+      ),
+      archive: v.optional(
+        containerPath(
+          'The folder of the rotated logs in the container. Left out: `/var/log/whatsapp/archive`.',
+        ),
+      ),
+    }),
+    'an object with "services" and "container"',
+    `The ${role} containers.`,
+  );
+}
+
+const COREAPP_LOGS = '`/usr/local/waent/logs` and `/var/log/whatsapp`';
+
+const logCleanupSchema = field(
+  v.strictObject({
+    schedule: scheduleSchema,
+    timeLimitMinutes: v.optional(
+      wholeNumber(
+        30,
+        720,
+        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
+      ),
+      120,
+    ),
+    clusterName: pattern(/^[\w-]{1,255}$/, 'the name of an ECS cluster', "The client's cluster."),
+    roles: field(
+      v.pipe(
+        v.strictObject({
+          webapp: v.optional(clientContainers('WebApp', '`/var/log/whatsapp` and `/var/log/lighttpd`')),
+          coreapp: v.optional(clientContainers('CoreApp', COREAPP_LOGS)),
+          master: v.optional(clientContainers('Master', COREAPP_LOGS)),
+        }),
+        v.check((roles) => Object.keys(roles).length > 0),
+      ),
+      'an object with "webapp", "coreapp", "master", or some of them',
+      "The client's containers by role. Work never goes on in all containers of a role at once, unless there is but one.",
+    ),
+    script: v.optional(
+      containerPath('The clean-up script in each container.'),
+      '/opt/whatsapp/bin/cleanup.sh',
+    ),
+    timeoutMinutes: v.optional(
+      wholeNumber(1, 720, 'How long the script may take in one container, before it is killed.'),
+      30,
+    ),
+    concurrency: v.optional(
+      wholeNumber(3, 50, 'In how many containers, over all, work goes on at once.'),
+      10,
+    ),
+    nearlyFullPercent: v.optional(
+      wholeNumber(1, 50, 'An alarm rings when a log file system has less than this free, in percent.'),
+      15,
+    ),
+    sessionEncryptionKeyArn: v.optional(
+      pattern(
+        /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-f-]{36}$/,
+        'the ARN of a KMS key',
+        "The key of the cluster's ECS Exec sessions, if it has one. Left out: they are encrypted by TLS alone.",
+      ),
+    ),
+    runCommand: v.optional(
+      field(
+        v.strictObject({
+          tagKey: pattern(/^[\w .:/=+@-]{1,128}$/, 'the key of a tag', "The key of the instances' tag."),
+          tagValue: pattern(/^[\w .:/=+@-]{1,256}$/, 'the value of a tag', 'Its value.'),
+        }),
+        'an object with "tagKey" and "tagValue"',
+        'Reaches the containers by SSM Run Command on the container instances with this tag, for tasks on EC2 without ECS Exec. Left out: by ECS Exec.',
+      ),
+    ),
+  }),
+  'an object with "schedule", "clusterName" and "roles"',
+  "Log clean-up: runs the client's own clean-up script in each of its containers, and measures what came of it.",
+);
+
 const databaseSizeSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
@@ -558,6 +659,7 @@ const jobsSchema = v.strictObject({
   messageGc: v.optional(messageGcSchema),
   mediaGc: v.optional(mediaGcSchema),
   databaseSize: v.optional(databaseSizeSchema),
+  logCleanup: v.optional(logCleanupSchema),
 });
 
 const deploymentSchema = v.strictObject({

@@ -15,6 +15,7 @@ import type { Deployment } from './configuration-checks.ts';
 import { type ClientDatabases, DatabaseSize } from './database-size.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
+import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
@@ -34,6 +35,7 @@ export class UpkeepStack extends Stack {
   readonly messageGc: MessageGc | undefined;
   readonly mediaGc: MediaGc | undefined;
   readonly databaseSize: DatabaseSize | undefined;
+  readonly logCleanup: LogCleanup | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {
@@ -43,7 +45,7 @@ export class UpkeepStack extends Stack {
       env: { account: deployment.account, region: deployment.region },
     });
     const { name, timeZone, window, notifications, logRetentionDays } = deployment;
-    const { messageGc, mediaGc, databaseSize } = deployment.jobs;
+    const { messageGc, mediaGc, databaseSize, logCleanup } = deployment.jobs;
     const encryptionKey =
       deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
 
@@ -70,6 +72,7 @@ export class UpkeepStack extends Stack {
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
     if (mediaGc) this.mediaGc = this.createMediaGc(mediaGc, deployment, network);
     if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
+    if (logCleanup) this.logCleanup = this.createLogCleanup(logCleanup);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
     if (deployment.network.endpoints === 'create')
@@ -187,6 +190,27 @@ export class UpkeepStack extends Stack {
         exactCountTimeLimit: Duration.seconds(exactCountTimeLimitSeconds),
       }),
       mediaVolume: this.mediaVolume,
+    });
+  }
+
+  private createLogCleanup(settings: NonNullable<Deployment['jobs']['logCleanup']>): LogCleanup {
+    const { schedule, runCommand, sessionEncryptionKeyArn } = settings;
+    return new LogCleanup(this, 'LogCleanup', {
+      upkeep: this.upkeep,
+      clusterName: settings.clusterName,
+      roles: settings.roles,
+      schedule: { at: schedule.at, flexibleWindow: Duration.minutes(schedule.flexibleMinutes) },
+      timeLimit: Duration.minutes(settings.timeLimitMinutes),
+      timeout: Duration.minutes(settings.timeoutMinutes),
+      concurrency: settings.concurrency,
+      script: settings.script,
+      nearlyFullPercent: settings.nearlyFullPercent,
+      reach: runCommand
+        ? { by: 'run-command', instanceTag: { key: runCommand.tagKey, value: runCommand.tagValue } }
+        : {
+            by: 'ecs-exec',
+            ...(sessionEncryptionKeyArn && { encryptionKeyArn: sessionEncryptionKeyArn }),
+          },
     });
   }
 

@@ -33,6 +33,8 @@ const NOT_NARROWER = [
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSubnets',
   'ec2:UnassignPrivateIpAddresses',
+  'ecs:ListTasks',
+  'ssm:GetCommandInvocation',
 ];
 
 let folder = '';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { FAULTS } from '../../rehearsal/faults.ts';
-import { playNight } from '../../rehearsal/night.ts';
+import { playNight, type Scale } from '../../rehearsal/night.ts';
 import { buildStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -11,7 +11,8 @@ before(async () => {
 after(() => stage.close());
 
 test('a good night leaves no garbage, reports what SQL counts, and rings no alarm', async () => {
-  const { mismatches, rows } = await playNight(stage);
+  const scale = { ...stage.scale, containers: 'few' as const };
+  const { mismatches, rows } = await playNight({ ...stage, scale });
   assert.deepEqual(mismatches, []);
   assert.equal(rows.latam?.garbageBefore, 2_000);
   assert.equal(rows.emea?.deleted, 6_000);
@@ -19,7 +20,8 @@ test('a good night leaves no garbage, reports what SQL counts, and rings no alar
 
 for (const [name, fault] of Object.entries(FAULTS))
   test(`${name}: ${fault.description}`, async () => {
-    const { mismatches, runs } = await playNight({ ...stage, fault, only: fault.deployment });
+    const scale: Scale = { ...stage.scale, ...(fault.containers && { containers: 'few' }) };
+    const { mismatches, runs } = await playNight({ ...stage, scale, fault, only: fault.deployment });
     assert.deepEqual(mismatches, [], JSON.stringify(runs));
   });
 

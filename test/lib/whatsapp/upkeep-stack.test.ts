@@ -115,6 +115,38 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
   ],
   [
     latamResources,
+    'LogCleanupContainersJobFunctionRole',
+    [
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/latam-log-cleanup',
+      'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
+      'allow sqs:SendMessage on latam-log-cleanup-dead-letters',
+      'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep',
+      'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:us-east-1:111111111111:cluster/whatsapp-latam',
+      'allow ecs:DescribeTasks on arn:aws:ecs:us-east-1:111111111111:task/whatsapp-latam/* if ArnEquals ecs:cluster arn:aws:ecs:us-east-1:111111111111:cluster/whatsapp-latam',
+      'allow ecs:DescribeContainerInstances on arn:aws:ecs:us-east-1:111111111111:container-instance/whatsapp-latam/* if ArnEquals ecs:cluster arn:aws:ecs:us-east-1:111111111111:cluster/whatsapp-latam',
+      'allow ssm:SendCommand on arn:aws:ssm:us-east-1:111111111111:document/LogCleanupContainersDocumentwebapp, arn:aws:ssm:us-east-1:111111111111:document/LogCleanupContainersDocumentcoreapp',
+      'allow ssm:SendCommand on arn:aws:ec2:us-east-1:111111111111:instance/* if StringEquals ssm:resourceTag/aws:cloudformation:stack-name whatsapp-latam',
+      'allow ssm:GetCommandInvocation on *',
+    ],
+  ],
+  [
+    emeaResources,
+    'LogCleanupContainersJobFunctionRole',
+    [
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/emea-log-cleanup',
+      'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:eu-central-1:222222222222:function:emea-log-cleanup:*',
+      'allow kms:Decrypt on Key',
+      'allow kms:GenerateDataKey on Key',
+      'allow sqs:SendMessage on emea-log-cleanup-dead-letters',
+      'allow events:PutEvents on arn:aws:events:eu-central-1:222222222222:event-bus/default if StringEquals events:source upkeep',
+      'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
+      'allow ecs:DescribeTasks on arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
+      'allow ecs:ExecuteCommand on arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea, arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea and StringEquals ecs:container-name wa-web, wa-coreapp, wa-master',
+      'allow ssm:TerminateSession, ssm:ResumeSession on arn:aws:ssm:eu-central-1:222222222222:session/ecs-execute-command-*',
+    ],
+  ],
+  [
+    latamResources,
     'UpkeepStartRunFunctionRole',
     [
       'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/latam-start-run',
@@ -122,6 +154,8 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep',
       'allow lambda:InvokeFunction on latam-message-gc:live',
       'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc',
+      'allow lambda:InvokeFunction on latam-log-cleanup:live',
+      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup',
     ],
   ],
   [
@@ -207,7 +241,7 @@ describe('a deployment’s stack', () => {
     const versions = ofType(latamResources, 'AWS::Lambda::Version');
     assert.deepEqual(
       versions.map(([, { DeletionPolicy }]) => DeletionPolicy),
-      ['Retain'],
+      ['Retain', 'Retain'],
     );
   });
 
@@ -382,7 +416,12 @@ describe('a deployment’s stack', () => {
         'detail-type': ['Durable Execution Status Change'],
         detail: {
           status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
-          functionArn: [Match.anyValue(), { prefix: Match.anyValue() }],
+          functionArn: [
+            Match.anyValue(),
+            { prefix: Match.anyValue() },
+            Match.anyValue(),
+            { prefix: Match.anyValue() },
+          ],
         },
       },
     });
@@ -410,6 +449,12 @@ describe('alarms', () => {
     assert.deepEqual(alarms.map((alarm) => alarm.AlarmName).sort(), [
       'latam-callbacks-dead-letters',
       'latam-gc-notifications-dead-letters',
+      'latam-log-cleanup-dead-letters',
+      'latam-log-cleanup-failed',
+      'latam-log-cleanup-lost',
+      'latam-log-cleanup-missed',
+      'latam-log-cleanup-nearly-full',
+      'latam-log-cleanup-partial',
       'latam-message-gc-dead-letters',
       'latam-message-gc-failed',
       'latam-message-gc-lost',
