@@ -30,7 +30,7 @@ export default defineUpkeep({
         messageGc: {
           schedule: { at: '02:30', flexibleMinutes: 15 },
           // Customers see it: leave it out unless the business wants that.
-          markRead: { olderThanHours: 24 },
+          markRead: { olderThanHours: 24, requestsPerSecond: 20 },
         },
         logCleanup: {
           schedule: { at: '02:10', flexibleMinutes: 10 },
