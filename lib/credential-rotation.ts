@@ -24,7 +24,13 @@ import type { DailySchedule } from './start-run.ts';
 import { commandToStart } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
-import { asTemplateText, type FunctionNetwork, functionArn, UpkeepFunction } from './upkeep-function.ts';
+import {
+  asTemplateText,
+  type FunctionNetwork,
+  functionArn,
+  MAXIMUM_SETTINGS_BYTES,
+  UpkeepFunction,
+} from './upkeep-function.ts';
 import { UpkeepJob } from './upkeep-job.ts';
 
 const JOB = 'credential-rotation';
@@ -138,22 +144,28 @@ export class CredentialRotation extends Construct {
       ...(encryptionKey && { encryptionKey }),
       ...(logRetention && { logRetention }),
     });
+    const settings: CredentialRotationSettings = {
+      deployment,
+      ...credential,
+      rotateAfterDays: rotateAfter.toDays(),
+      rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
+      copies: copies.map(({ keyArn: _, ...copy }) => copy),
+      clusterArn: this.arn('ecs', 'cluster', props.clusterName),
+      services,
+      steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+    };
+    const bytes = Buffer.byteLength(JSON.stringify(settings));
+    if (bytes > MAXIMUM_SETTINGS_BYTES)
+      throw new Error(
+        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+      );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
       job: JOB,
       description: `Rotation of the database credential of ${deployment}, to the last container`,
       entry: entryFile(JOB),
       importsToLeaveOut: leaveOut,
-      settings: {
-        deployment,
-        ...credential,
-        rotateAfterDays: rotateAfter.toDays(),
-        rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
-        copies: copies.map(({ keyArn: _, ...copy }) => copy),
-        clusterArn: this.arn('ecs', 'cluster', props.clusterName),
-        services,
-        steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
-      } satisfies CredentialRotationSettings,
+      settings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
       network,

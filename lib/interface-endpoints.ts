@@ -9,15 +9,25 @@ import { Construct } from 'constructs';
 import type { FunctionNetwork } from './upkeep-function.ts';
 
 /** An AWS service as its interface endpoint names it: `com.amazonaws.REGION.SERVICE`. */
-export type EndpointService = 'backup' | 'events' | 'lambda' | 'monitoring' | 'secretsmanager' | 'sqs';
+export type EndpointService =
+  | 'backup'
+  | 'ecs'
+  | 'events'
+  | 'lambda'
+  | 'monitoring'
+  | 'secretsmanager'
+  | 'sqs'
+  | 'ssm';
 
 const SERVICES: Record<EndpointService, InterfaceVpcEndpointAwsService> = {
   backup: InterfaceVpcEndpointAwsService.BACKUP,
+  ecs: InterfaceVpcEndpointAwsService.ECS,
   events: InterfaceVpcEndpointAwsService.EVENTBRIDGE,
   lambda: InterfaceVpcEndpointAwsService.LAMBDA,
   monitoring: InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
   secretsmanager: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
   sqs: InterfaceVpcEndpointAwsService.SQS,
+  ssm: InterfaceVpcEndpointAwsService.SSM,
 };
 
 export interface InterfaceEndpointsProps {

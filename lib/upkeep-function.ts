@@ -11,6 +11,9 @@ import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
 /** How long Lambda tries an asynchronous invocation of an ordinary function again. */
 export const ASYNCHRONOUS_EVENT_AGE = Duration.minutes(30);
 
+/** Lambda's limit on an environment is 4 KB; what stands in it besides the settings needs less than this. */
+export const MAXIMUM_SETTINGS_BYTES = 4096 - 128;
+
 /** Where in a VPC a function stands. */
 export interface FunctionNetwork {
   readonly vpc: IVpc;

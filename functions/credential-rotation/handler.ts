@@ -50,6 +50,11 @@ const optionsSchema = v.strictObject({
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+/**
+ * Runs are a day apart, more or less, and a credential is made some minutes after its run's beginning: without so much
+ * leave each rotation would be a day later than wanted.
+ */
+const SAME_DAY = 12 * HOUR;
 const LOOK_SECONDS = 15;
 
 const clients = {
@@ -253,7 +258,9 @@ function isDue(
   { rotate: wanted = false }: CredentialRotationOptions,
 ): boolean {
   // A rotation that was abandoned stands in the way of the next one, and may have left a password in the database.
-  return wanted || pendingVersion !== undefined || lookedAt - currentSince >= rotateAfterDays * DAY;
+  return (
+    wanted || pendingVersion !== undefined || lookedAt - currentSince >= rotateAfterDays * DAY - SAME_DAY
+  );
 }
 
 /** Notes how long the part took that ends now. */

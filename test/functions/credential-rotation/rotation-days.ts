@@ -128,27 +128,30 @@ export async function rotationDays(
           return [...states.keys()].filter((alarm) => states.get(alarm) === 'ALARM').sort();
         };
         await clock.runUntil(START + 10 * MINUTE);
-        await work({
-          ...deployment,
-          services,
-          logins,
-          current,
-          ringing,
-          accepts: (login) =>
-            database.logIn(login).then(
-              () => true,
-              () => false,
-            ),
-          day: async (number) => {
-            const before = aws.reports.length;
-            await clock.runUntil(START + number * DAY + 4.5 * HOUR);
-            const report = aws.reports[aws.reports.length - 1];
-            assert.ok(report && aws.reports.length > before, `no run on day ${number}`);
-            return report;
-          },
-        });
-        await Promise.all(containers.map((container) => container.kill()));
-        await Promise.all(loops);
+        try {
+          await work({
+            ...deployment,
+            services,
+            logins,
+            current,
+            ringing,
+            accepts: (login) =>
+              database.logIn(login).then(
+                () => true,
+                () => false,
+              ),
+            day: async (number) => {
+              const before = aws.reports.length;
+              await clock.runUntil(START + number * DAY + 4.5 * HOUR);
+              const report = aws.reports[aws.reports.length - 1];
+              assert.ok(report && aws.reports.length > before, `no run on day ${number}`);
+              return report;
+            },
+          });
+        } finally {
+          // The next deployment begins with what this one left.
+          database.user = current();
+        }
       },
     );
   } finally {
@@ -174,7 +177,7 @@ export function define(
     timeZone: 'Etc/UTC',
     window: { from: '13:00', to: '17:00' },
   });
-  const key = new Key(stack, 'Key', { alias: 'alias/client' });
+  const key = new Key(stack, 'Key', { alias: 'alias/client', enableKeyRotation: true });
   return new CredentialRotation(stack, 'Rotation', {
     upkeep,
     secretArn: SECRET,
