@@ -4,6 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { credentialEntries } from '../shared/database/credential.ts';
+import type { Strategy } from '../shared/database/rotation.ts';
 import type { Outcome, Problem } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
@@ -19,7 +20,7 @@ import {
 import { type DeliveredCopy, deliver } from './deliver.ts';
 import { type RolledResult, type RollRequest, rollService, waitForOldTasks } from './roll-service.ts';
 import { inspectSecret, rotate, type SecretInspection, waitForOthers } from './rotate.ts';
-import { describeServices, planRoll, type RollPlan, whyUnsteady } from './services.ts';
+import { describeServices, isOlder, livingTasks, planRoll, type RollPlan, whyUnsteady } from './services.ts';
 
 const template = v.exactOptional(v.string());
 
@@ -106,10 +107,11 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
   const { stopwatch } = findings;
   const copies = await context.step('put copies right', () => deliver(settings, clients));
   const { retained } = opened.value;
-  if (!retained)
+  const unfinished = retained || (await hasUnrolledTasks(context, settings, secret));
+  if (!unfinished)
     findings.problems.push(...copies.filter(({ written }) => written).map(strayCopy(deployment)));
   const due = isDue(settings, secret, options);
-  if (!retained && !due) return resultOf(context, settings, findings);
+  if (!unfinished && !due) return resultOf(context, settings, findings);
 
   const plans = await context.step('plan the roll', () => planRoll(ecs, settings));
   const refused = plans.flatMap((plan) => refusal(deployment, plan));
@@ -122,7 +124,7 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
   await measure(context, stopwatch, 'preflight');
 
   // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
-  if (!retained || secret.pendingVersion !== undefined) {
+  if (!unfinished || secret.pendingVersion !== undefined) {
     const why = await rotate(context, settings, secretsManager, secret.pendingVersion);
     await measure(context, stopwatch, 'rotate');
     findings.rotated = why === undefined;
@@ -145,7 +147,7 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
     windowEnd: Date.parse(run.windowEnd),
   });
   findings.services = rolled.services;
-  findings.problems.push(...rolled.problems(deployment));
+  findings.problems.push(...rolled.problems(settings));
   await measure(context, stopwatch, 'roll');
   if (rolled.stopped) return resultOf(context, settings, findings);
 
@@ -154,6 +156,32 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
   if (retired.kind === 'done') findings.retired = true;
   else findings.problems.push(retirementProblem(deployment, retired));
   return resultOf(context, settings, findings);
+}
+
+/** With one password alone the database does not tell that an earlier roll was stopped: the tasks do. */
+async function hasUnrolledTasks(
+  context: DurableContext,
+  { strategy, clusterArn, services }: CredentialRotationSettings,
+  { currentSince }: SecretInspection,
+): Promise<boolean> {
+  if (strategy.kind !== 'single-password') return false;
+  const found = await context.step('look for tasks with the old password', () =>
+    olderTasks(
+      clusterArn,
+      services.map(({ name }) => name),
+      currentSince,
+    ),
+  );
+  return found > 0;
+}
+
+async function olderTasks(clusterArn: string, names: string[], moment: number): Promise<number> {
+  let older = 0;
+  for (const name of names) {
+    const tasks = await livingTasks(clients.ecs, clusterArn, name);
+    older += tasks.filter((task) => isOlder(task, moment)).length;
+  }
+  return older;
 }
 
 /** The moment from which on each new task is given the current credential, wherever it reads it. */
@@ -174,7 +202,7 @@ interface Roll {
   services: RolledResult[];
   /** Old tasks live on, so the old password must. */
   stopped: boolean;
-  problems(deployment: string): Problem[];
+  problems(settings: CredentialRotationSettings): Problem[];
 }
 
 /** One service after the other, up to the first that fails. */
@@ -189,9 +217,9 @@ async function roll(context: DurableContext, plans: RollPlan[], request: RollReq
     return {
       services,
       stopped: true,
-      problems: (deployment) => [
+      problems: ({ deployment, strategy }) => [
         {
-          what: `The roll stopped at the service ${result.service}: ${result.reason}${untouched.length > 0 ? ` Not touched: ${untouched.join(', ')}.` : ''} The old and the new password are both valid.`,
+          what: `The roll stopped at the service ${result.service}: ${result.reason}${untouched.length > 0 ? ` Not touched: ${untouched.join(', ')}.` : ''} ${whatHolds(strategy)}`,
           where: `${deployment}, service ${result.service}`,
           next: 'See in ECS why its tasks do not come up, and mend that. The next run goes on from there.',
         },
@@ -206,17 +234,24 @@ async function roll(context: DurableContext, plans: RollPlan[], request: RollReq
   return {
     services,
     stopped: old.length > 0,
-    problems: (deployment) =>
+    problems: ({ deployment, strategy }) =>
       old.length === 0
         ? []
         : [
             {
-              what: `Tasks from before the delivery still live: ${old.join(', ')}. The old and the new password are both valid.`,
+              what: `Tasks from before the delivery still live: ${old.join(', ')}. ${whatHolds(strategy)}`,
               where: deployment,
               next: 'Stop them. The next run retires the old password.',
             },
           ],
   };
+}
+
+/** What a roll that was stopped means for the containers. */
+function whatHolds({ kind }: Strategy): string {
+  return kind === 'single-password'
+    ? 'Containers that were not replaced cannot log in.'
+    : 'The old and the new password are both valid.';
 }
 
 /** Why the services are not steady, when the time for waiting is over; `undefined` when they are. */
