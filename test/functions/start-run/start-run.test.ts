@@ -89,7 +89,10 @@ test('inside the window, but after the time limit, a late start is skipped', asy
 test('an event for another job or deployment, or of another form, is refused with what to correct', async (t) => {
   await begin(t, IN_THE_WINDOW);
   const wrong: [object, RegExp][] = [
-    [{ ...MESSAGE_GC, job: 'tidy-up' }, /This start-run starts .*message-gc.* of latam, not tidy-up of latam\. Correct/],
+    [
+      { ...MESSAGE_GC, job: 'tidy-up' },
+      /This start-run starts .*message-gc.* of latam, not tidy-up of latam\. Correct/,
+    ],
     [{ ...MESSAGE_GC, deployment: 'emea' }, /not message-gc of emea/],
     [{ deployment: 'latam' }, /The event for start-run has a wrong value at "job"/],
     [{ ...MESSAGE_GC, scheduledFor: 'tonight' }, /wrong value at "scheduledFor": expected an ISO 8601 time/],
