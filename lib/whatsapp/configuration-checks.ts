@@ -1,14 +1,9 @@
 import { firstSkip, minutesFromTo, windowMinutes } from '../local-time.ts';
 import { readCertificates } from './certificate.ts';
-import {
-  type ConfigurationOutput,
-  type DeploymentOutput,
-  JOB_NAMES,
-  type JobName,
-  type NotificationsOutput,
-} from './configuration-schema.ts';
+import type { ConfigurationOutput, DeploymentOutput, NotificationsOutput } from './configuration-schema.ts';
 import { setNameOf } from './database-size.ts';
 import { DURABLE_REGIONS } from './durable-regions.ts';
+import { JOB_NAMES, type JobName } from './jobs-schema.ts';
 import { type Mistake, pathText, valueText } from './mistakes.ts';
 
 /** A deployment as configured, checked, with the defaults filled in. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { FieldText } from './configuration-schema.ts';
+import type { FieldText } from './configuration-fields.ts';
 
 /** Something wrong in a configuration. */
 export interface Mistake {

@@ -280,7 +280,7 @@ describe('a deployment’s stack', () => {
         markRead: {
           queueUrl: 'latam-unread-messages',
           olderThanSeconds: 86400,
-          requestsPerSecond: 10,
+          requestsPerSecond: 20,
           concurrency: 4,
         },
       },
