@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
@@ -22,8 +23,8 @@ for (const [command, args] of files.length > 0 ? [] : checks) {
 
 const tests = run({
   files: files.length > 0 ? files : globSync('test/**/*.test.ts').sort(),
-  // One file for each core; more would only make them wait for each other.
-  concurrency: true,
+  // A file for each core: most of them wait for servers and clocks half of their time.
+  concurrency: availableParallelism(),
 });
 const count = (kind: keyof typeof counts, data: { details: { type?: string | undefined } }) => {
   if (data.details.type !== 'suite') counts[kind] += 1;
