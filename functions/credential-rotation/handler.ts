@@ -119,7 +119,7 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
     findings.problems.push(...refused);
     return resultOf(context, settings, findings);
   }
-  const unsteady = await waitUntilSteady(context, settings, Date.parse(run.windowEnd));
+  const unsteady = await waitUntilSteady(context, settings, Date.parse(run.endBy));
   if (unsteady !== undefined) return skipped(settings, findings, unsteady);
   await measure(context, stopwatch, 'preflight');
 
@@ -144,7 +144,7 @@ async function rotateCredential(run: RunEvent, context: DurableContext): Promise
     clusterArn: settings.clusterArn,
     deliveredAt,
     steadyTimeoutSeconds: settings.steadyTimeoutSeconds,
-    windowEnd: Date.parse(run.windowEnd),
+    endBy: Date.parse(run.endBy),
   });
   findings.services = rolled.services;
   findings.problems.push(...rolled.problems(settings));
@@ -258,7 +258,7 @@ function whatHolds({ kind }: Strategy): string {
 async function waitUntilSteady(
   context: DurableContext,
   settings: CredentialRotationSettings,
-  windowEnd: number,
+  endBy: number,
 ): Promise<string | undefined> {
   const { clusterArn, services, steadyTimeoutSeconds } = settings;
   const look = () =>
@@ -267,7 +267,7 @@ async function waitUntilSteady(
       services.map(({ name }) => name),
     );
   const first = await context.step('look at the services', look);
-  const deadline = Math.min(first.at + steadyTimeoutSeconds * 1000, windowEnd);
+  const deadline = Math.min(first.at + steadyTimeoutSeconds * 1000, endBy);
   const { reason } = await context.waitForCondition('the services are steady', look, {
     initialState: first,
     waitStrategy: ({ reason, at }) =>

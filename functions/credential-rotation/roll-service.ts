@@ -36,7 +36,7 @@ export interface RollRequest {
   deliveredAt: number;
   steadyTimeoutSeconds: number;
   /** Epoch milliseconds. */
-  windowEnd: number;
+  endBy: number;
 }
 
 const LOOK_SECONDS = 15;
@@ -51,7 +51,7 @@ export async function rollService(
   const before = await context.step(`look at ${service}`, () => lookAt(request, service));
   const result = { service, how };
   if (before.old.length === 0) return { ...result, outcome: 'was-new', tasksReplaced: 0 };
-  if (before.at >= request.windowEnd) {
+  if (before.at >= request.endBy) {
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
   }
   const end =
@@ -123,7 +123,7 @@ async function forceDeployment(
   request: RollRequest,
   idBefore: string,
 ): Promise<End> {
-  const { windowEnd, steadyTimeoutSeconds } = request;
+  const { endBy, steadyTimeoutSeconds } = request;
   const update = () => requestDeployment(request, service);
   const asked = await atMostOnce(context, `deploy ${service} anew`, update);
   const begun =
@@ -133,7 +133,7 @@ async function forceDeployment(
           const { primary, at } = await lookAt(request, service);
           return primary === idBefore ? update() : { id: primary, at };
         });
-  const deadline = Math.min(begun.at + steadyTimeoutSeconds * 1000, windowEnd);
+  const deadline = Math.min(begun.at + steadyTimeoutSeconds * 1000, endBy);
   const end = await context.waitForCondition(
     `${service} is deployed`,
     async (): Promise<Progress> => {
@@ -209,21 +209,21 @@ async function replaceTaskByTask(
   service: string,
   request: RollRequest,
 ): Promise<End> {
-  const { ecs, clusterArn: cluster, windowEnd, steadyTimeoutSeconds } = request;
+  const { ecs, clusterArn: cluster, endBy, steadyTimeoutSeconds } = request;
   for (let number = 1; ; number++) {
     const { old, at } = await context.step(`choose a task of ${service} ${number}`, () =>
       lookAt(request, service),
     );
     const [task] = old;
     if (task === undefined) return undefined;
-    if (at >= windowEnd) return 'The downtime window ended before all tasks were replaced.';
+    if (at >= endBy) return 'The downtime window ended before all tasks were replaced.';
     // Stopping the same task again does nothing, so this step may be repeated.
     await context.step(`stop a task of ${service} ${number}`, async () => {
       await ecs.send(
         new StopTaskCommand({ cluster, task, reason: 'credential-rotation: it has the old password' }),
       );
     });
-    const deadline = Math.min(at + steadyTimeoutSeconds * 1000, windowEnd);
+    const deadline = Math.min(at + steadyTimeoutSeconds * 1000, endBy);
     const end = await context.waitForCondition(
       `${service} is steady again ${number}`,
       async () => late(await steadiness(request, service, task, at), deadline, steadyTimeoutSeconds),

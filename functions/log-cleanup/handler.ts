@@ -58,7 +58,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
         return { id: run.runId, command: { script: cleanupScript(role.script, role) }, marker };
       },
       readOutput: (output, { role }) => readOutput(roleOf(settings, role), output, marker),
-      windowEnd: Date.parse(run.windowEnd),
+      endBy: Date.parse(run.endBy),
     },
     context,
   );

@@ -11,6 +11,6 @@ export const handler = withDurableExecution((event: unknown, context) => runJob(
 
 async function mediaGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(gcSettingsSchema);
-  const collected = await collectGarbage('media', settings, Date.parse(run.windowEnd), context);
+  const collected = await collectGarbage('media', settings, Date.parse(run.endBy), context);
   return gcResult('media', settings, collected);
 }

@@ -27,13 +27,13 @@ export const handler = withDurableExecution((event: unknown, context) => runJob(
 
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const windowEnd = Date.parse(run.windowEnd);
+  const endBy = Date.parse(run.endBy);
 
-  const marked = await markRead(settings, windowEnd, context);
+  const marked = await markRead(settings, endBy, context);
   if (marked?.fatal)
     return { outcome: 'failed', figures: markedFigures(marked), problems: markedProblems(settings, marked) };
 
-  const collected = await collectGarbage('message', settings, windowEnd, context);
+  const collected = await collectGarbage('message', settings, endBy, context);
   const result = gcResult('message', settings, collected);
   if (!marked) return result;
   const isDoneByHalf = marked.error || marked.atInFlightLimit;
@@ -48,13 +48,13 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
 /** In the first half of what is left of the window, so that the other half remains for GC. */
 async function markRead(
   settings: MessageGcSettings,
-  windowEnd: number,
+  endBy: number,
   context: DurableContext,
 ): Promise<MarkedRead | undefined> {
   const { markRead } = settings;
   if (!markRead) return undefined;
   const now = await context.step('time', async () => Date.now());
-  return markMessagesRead({ ...settings, markRead }, (now + windowEnd) / 2, context);
+  return markMessagesRead({ ...settings, markRead }, (now + endBy) / 2, context);
 }
 
 function markedFigures(marked: MarkedRead): Record<string, number> {

@@ -43,7 +43,7 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
       reach: reachOf(settings),
       orderOf: () => ({ id: run.runId, command: settings.command, marker: '' }),
       readOutput: (output) => output.slice(-LAST_WORDS),
-      windowEnd: Date.parse(run.windowEnd),
+      endBy: Date.parse(run.endBy),
     },
     context,
   );

@@ -19,7 +19,7 @@ export interface RunEvent {
    * When the run must end: with the downtime window that contains `scheduledFor`, or with the job's time limit,
    * counted from then, where that is earlier. ISO 8601, UTC.
    */
-  windowEnd: string;
+  endBy: string;
   /** As start-run got them. */
   options?: Record<string, unknown>;
 }

@@ -73,7 +73,7 @@ export async function handler(event: unknown): Promise<StartOutcome> {
     deployment,
     runId,
     scheduledFor: scheduled.toISOString(),
-    windowEnd: (timeLimit < window.end ? timeLimit : window.end).toISOString(),
+    endBy: (timeLimit < window.end ? timeLimit : window.end).toISOString(),
     ...(options && { options }),
   });
 }

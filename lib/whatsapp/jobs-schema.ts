@@ -60,17 +60,19 @@ function gcEntries(severalCalls: string) {
   };
 }
 
+const nightlyTimeLimit = v.optional(
+  wholeNumber(
+    30,
+    720,
+    'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
+  ),
+  120,
+);
+
 const messageGcSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
-    timeLimitMinutes: v.optional(
-      wholeNumber(
-        30,
-        720,
-        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
-      ),
-      120,
-    ),
+    timeLimitMinutes: nightlyTimeLimit,
     ...gcEntries('A table of more than 10 million rows takes several calls.'),
     markRead: v.optional(markReadSchema),
   }),
@@ -151,14 +153,7 @@ const COREAPP_LOGS = '`/usr/local/waent/logs` and `/var/log/whatsapp`';
 const logCleanupSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
-    timeLimitMinutes: v.optional(
-      wholeNumber(
-        30,
-        720,
-        'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
-      ),
-      120,
-    ),
+    timeLimitMinutes: nightlyTimeLimit,
     clusterName: pattern(/^[\w-]{1,255}$/, 'the name of an ECS cluster', "The client's cluster."),
     roles: field(
       v.pipe(

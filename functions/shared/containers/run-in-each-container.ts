@@ -30,7 +30,7 @@ export interface EachContainerOptions<Read> {
   concurrency: number;
   retryFailed: boolean;
   /** Epoch milliseconds: what still runs then is killed, and nothing is begun any more. */
-  windowEnd: number;
+  endBy: number;
   /** @default {@link PAUSES} */
   pauses?: Pauses;
 }
@@ -80,7 +80,7 @@ async function runTwice<Read>(
   const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
   if (again.length === 0) return { last: first, tries: firstTries };
   const now = await context.step('time before the second try', async () => Date.now());
-  if (now >= options.windowEnd) return { last: first, tries: firstTries };
+  if (now >= options.endBy) return { last: first, tries: firstTries };
 
   const of = (ran: Ran<Read>[], { runtimeId }: FoundContainer) =>
     ran.find(({ container }) => container.runtimeId === runtimeId);
@@ -242,8 +242,8 @@ function pauseSeconds<Read>(watch: Watch<Read>, attempt: number, options: Try<Re
   }
 }
 
-function deadlineOf<Read>(begunAt: number, { timeoutSeconds, windowEnd }: Try<Read>): number {
-  return Math.min(begunAt + timeoutSeconds * 1000, windowEnd);
+function deadlineOf<Read>(begunAt: number, { timeoutSeconds, endBy }: Try<Read>): number {
+  return Math.min(begunAt + timeoutSeconds * 1000, endBy);
 }
 
 async function look<Read>(
@@ -254,13 +254,13 @@ async function look<Read>(
   /** Until Lambda ends this invocation. */
   secondsLeft: number,
 ): Promise<Watch<Read>> {
-  const { reach, windowEnd, readOutput } = options;
+  const { reach, endBy, readOutput } = options;
   if (before.stage === 'done') return before;
   const now = Date.now();
   if (before.stage === 'waiting') {
     const because = before.detail && `, and until then: ${before.detail}`;
     const detail = `The window ended before its turn${because}.`;
-    if (now >= windowEnd) return { stage: 'done', ended: { outcome: 'not-started', detail }, seconds: 0 };
+    if (now >= endBy) return { stage: 'done', ended: { outcome: 'not-started', detail }, seconds: 0 };
     if (secondsLeft < INVOCATION_RESERVE_SECONDS) return before;
   }
   const begunAt = before.stage === 'running' ? before.begunAt : now;

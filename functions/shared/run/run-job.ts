@@ -13,7 +13,7 @@ const runEvent = v.object({
   deployment: v.string(),
   runId: v.string(),
   scheduledFor: v.pipe(v.string(), v.isoTimestamp()),
-  windowEnd: v.pipe(v.string(), v.isoTimestamp()),
+  endBy: v.pipe(v.string(), v.isoTimestamp()),
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<RunEvent>;
 

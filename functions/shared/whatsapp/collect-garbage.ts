@@ -45,7 +45,7 @@ type Asked =
 export async function collectGarbage(
   kind: GcKind,
   settings: GcSettings,
-  windowEnd: number,
+  endBy: number,
   context: DurableContext,
 ): Promise<CollectedGarbage> {
   const { maximumCalls, pauseSeconds, callbackTimeoutSeconds } = settings.gc;
@@ -60,7 +60,7 @@ export async function collectGarbage(
       return stale.unreadable;
     });
     const asked = await ask(kind, settings, number, context);
-    const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, windowEnd);
+    const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
     const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
     const call = callOf(asked, answers);
     collected.calls.push(call);
@@ -73,7 +73,7 @@ export async function collectGarbage(
       pauseSeconds * 2 ** Math.max(0, notStarted - 1),
       Math.max(pauseSeconds, LONGEST_PAUSE_SECONDS),
     );
-    const another = number < maximumCalls && answers.lookedAt + pause * 1000 < windowEnd;
+    const another = number < maximumCalls && answers.lookedAt + pause * 1000 < endBy;
     if (isComplete(call) || call.kind === 'refused' || !another) break;
     await context.wait(`pause after call ${number}`, { seconds: pause });
   }
@@ -90,14 +90,12 @@ export async function collectGarbage(
 
 /** Whether every node that was asked is done without errors. */
 export function isComplete(call: GcCall | undefined): boolean {
-  return (
-    call !== undefined &&
-    (call.kind === 'answered' || call.kind === 'interrupted') &&
-    (call.kind === 'answered'
+  if (call?.kind !== 'answered' && call?.kind !== 'interrupted') return false;
+  const allHeard =
+    call.kind === 'answered'
       ? call.missing.length + call.gone.length === 0
-      : call.heard.some(({ node }) => node === SINGLE_INSTANCE)) &&
-    call.heard.every(({ status }) => status === 'complete')
-  );
+      : call.heard.some(({ node }) => node === SINGLE_INSTANCE);
+  return allHeard && call.heard.every(({ status }) => status === 'complete');
 }
 
 /** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */

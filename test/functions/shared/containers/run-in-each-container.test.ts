@@ -70,7 +70,7 @@ async function run(
   reach: Containers,
   options: Partial<EachContainerOptions<string>> = {},
 ): Promise<{ ran: Ran<string>[]; operations: number }> {
-  const windowEnd = Date.now() + 4 * 60 * 60 * 1000;
+  const endBy = Date.now() + 4 * 60 * 60 * 1000;
   const handler = withDurableExecution((_event: unknown, context) =>
     runInEachContainer(
       containers,
@@ -81,7 +81,7 @@ async function run(
         timeoutSeconds: 3600,
         concurrency: 10,
         retryFailed: true,
-        windowEnd,
+        endBy,
         // With its fake timers the local runner keeps node's test runner from reporting.
         pauses: { first: 1, longest: 1, notNow: 1 },
         ...options,
@@ -188,7 +188,7 @@ describe('runInEachContainer', () => {
 
   test('begins nothing when the window has ended', async () => {
     const reach = new Containers(() => DONE);
-    const { ran } = await run(found({ webapp: 3 }), reach, { windowEnd: Date.now() - 1 });
+    const { ran } = await run(found({ webapp: 3 }), reach, { endBy: Date.now() - 1 });
     assert.deepEqual(reach.calls, []);
     assert.ok(ran.every(({ ended }) => ended.outcome === 'not-started'));
   });
