@@ -35,35 +35,43 @@ export interface UpkeepJobProps {
   readonly importsToLeaveOut?: readonly string[];
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
-  readonly schedule: DailySchedule | WeeklySchedule;
+  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  readonly schedule?: DailySchedule | WeeklySchedule;
   /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: string[];
+  /**
+   * Lets a run start outside the downtime window, for what harms nobody at any time. Its end is then the time limit's
+   * alone, and the run is told by `outsideWindow` of its event.
+   * @default false
+   */
+  readonly outsideWindow?: boolean;
   /** @default not in a VPC */
   readonly network?: FunctionNetwork;
   /** @default 512 MiB */
   readonly memorySize?: number;
 }
 
-/** A job: a durable function that runs daily or weekly for a deployment, with its role, log, schedule, metrics and alarms. */
+/** A job: a durable function that runs daily, weekly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
   readonly job: string;
   readonly function: UpkeepFunction;
   /** What start-run calls. Runs keep to the version behind it when they began. */
   readonly alias: Alias;
-  readonly schedule: Schedule;
+  readonly schedule: Schedule | undefined;
   readonly deadLetters: DeadLetterQueue;
   readonly failedAlarm: Alarm;
   readonly partialAlarm: Alarm;
-  readonly missedAlarm: Alarm;
+  /** Of a job that has a schedule. */
+  readonly missedAlarm: Alarm | undefined;
   readonly lostAlarm: Alarm;
 
   private readonly upkeep: Upkeep;
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
-    const { upkeep, job, schedule, timeLimit, conflictsWith = [], network } = props;
+    const { upkeep, job, schedule, timeLimit, conflictsWith = [], outsideWindow = false, network } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
     if (!JOB_NAME.test(job))
@@ -73,13 +81,16 @@ export class UpkeepJob extends Construct {
     this.upkeep = upkeep;
     this.job = job;
 
+    const orWait = schedule ? 'wait for the next scheduled run, or ' : '';
+    const when = outsideWindow ? '' : ' inside the downtime window';
+    const again = `Mend the cause; then ${orWait}start one by hand${when}`;
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: `${functionName}-dead-letters`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped, and Lambda put its event here.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look at ${history} for what ended it.`,
-        'Mend the cause; then wait for the next scheduled run, or start one by hand inside the downtime window.',
+        `${again}.`,
       ],
       topic,
       encryptionKey,
@@ -109,57 +120,35 @@ export class UpkeepJob extends Construct {
       aliasArn: this.alias.functionArn,
       timeLimitSeconds: timeLimit.toSeconds(),
       conflictsWith,
+      ...(outsideWindow && { outsideWindow }),
     });
     upkeep.reportLostRun.watch(this.function.functionArn);
-    this.schedule = upkeep.startRun.schedule(this, 'Schedule', job, schedule);
+    this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
 
     const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
-    const again = `Mend the cause; then wait for the next scheduled run, or start one by hand inside the downtime window: ${commandToStart(deployment, job)}`;
+    const againBy = `${again}: ${commandToStart(deployment, job)}`;
     this.failedAlarm = alarmOnAny(this, 'Failed', {
       alarmName: `${functionName}-failed`,
       meaning: `A run of ${job} for ${deployment} failed.`,
-      whatToDo: [report, again],
+      whatToDo: [report, againBy],
       topic,
       metric: this.metricRunsFailed(),
     });
     this.partialAlarm = alarmOnAny(this, 'Partial', {
       alarmName: `${functionName}-partial`,
       meaning: `A run of ${job} for ${deployment} did some of its work, and could not do the rest.`,
-      whatToDo: [report, again],
+      whatToDo: [report, againBy],
       topic,
       metric: this.metricRunsPartial(),
     });
     this.lostAlarm = alarmOnAny(this, 'Lost', {
       alarmName: `${functionName}-lost`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
-      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, again],
+      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
       topic,
       metric: this.metricRunsLost(),
     });
-    const success = {
-      flexibleWindow: schedule.flexibleWindow ?? Duration.minutes(0),
-      startDelay: LATEST_START,
-      timeLimit,
-    };
-    const isWeekly = 'weekday' in schedule;
-    const missed = {
-      alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
-      whatToDo: [
-        `If another alarm of ${functionName} rang too, begin there.`,
-        `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
-        `Look in the log /aws/lambda/${deployment}-start-run for the last start, and whether it was skipped and why.`,
-        again,
-      ],
-      topic,
-      metric: this.metricRunsSucceeded(),
-    };
-    this.missedAlarm = isWeekly
-      ? alarmOnMissingWeekly(this, 'Missed', {
-          ...missed,
-          hours: weeklyHours(schedule, upkeep.startRun.timeZone, success),
-        })
-      : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
+    this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
   }
 
   /** A metric of this job's runs. @default the sum over five minutes */
@@ -201,5 +190,38 @@ export class UpkeepJob extends Construct {
   /** How long runs took, in seconds. @default the maximum over five minutes */
   metricRunSeconds(options?: MetricOptions): Metric {
     return this.metric(DURATION_METRIC, { statistic: 'Maximum', ...options });
+  }
+
+  private createMissedAlarm(
+    { upkeep, job, timeLimit }: UpkeepJobProps,
+    schedule: DailySchedule | WeeklySchedule,
+    again: string,
+  ): Alarm {
+    const { deployment, topic } = upkeep;
+    const functionName = `${deployment}-${job}`;
+    const success = {
+      flexibleWindow: schedule.flexibleWindow ?? Duration.minutes(0),
+      startDelay: LATEST_START,
+      timeLimit,
+    };
+    const isWeekly = 'weekday' in schedule;
+    const missed = {
+      alarmName: `${functionName}-missed`,
+      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      whatToDo: [
+        `If another alarm of ${functionName} rang too, begin there.`,
+        `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
+        `Look in the log /aws/lambda/${deployment}-start-run for the last start, and whether it was skipped and why.`,
+        again,
+      ],
+      topic,
+      metric: this.metricRunsSucceeded(),
+    };
+    return isWeekly
+      ? alarmOnMissingWeekly(this, 'Missed', {
+          ...missed,
+          hours: weeklyHours(schedule, upkeep.startRun.timeZone, success),
+        })
+      : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
 }

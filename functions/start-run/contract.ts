@@ -17,9 +17,11 @@ export interface RunEvent {
   scheduledFor: string;
   /**
    * When the run must end: with the downtime window that contains `scheduledFor`, or with the job's time limit,
-   * counted from then, where that is earlier. ISO 8601, UTC.
+   * counted from then, where that is earlier. Outside the window the time limit alone counts. ISO 8601, UTC.
    */
   endBy: string;
+  /** Whether `scheduledFor` lies outside the downtime window, which only a job sees that may run there. */
+  outsideWindow?: boolean;
   /** As start-run got them. */
   options?: Record<string, unknown>;
 }
@@ -42,4 +44,14 @@ export interface JobTarget {
   timeLimitSeconds: number;
   /** Names of the jobs, itself left out, during whose runs this one must not start. */
   conflictsWith: string[];
+  /** Whether a run may start outside the downtime window. @default false */
+  outsideWindow?: boolean;
 }
+
+/** What became of a request to start a run: start-run's answer. */
+export type StartOutcome =
+  /** The ARN is that of the run's durable execution, whose result is the run's report. */
+  | { runId: string; outcome: 'started'; durableExecutionArn?: string }
+  | { runId: string; outcome: 'already-started' }
+  /** The reason is in the run's report too. */
+  | { runId: string; outcome: 'skipped'; reason: string };

@@ -9,7 +9,7 @@ import { identityOf, runIdOf } from '../shared/run/identity.ts';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
-import type { JobTarget, RunEvent, StartRunEvent, StartRunSettings } from './contract.ts';
+import type { JobTarget, RunEvent, StartOutcome, StartRunEvent, StartRunSettings } from './contract.ts';
 
 const settingsSchema = v.object({
   deployment: v.string(),
@@ -17,7 +17,12 @@ const settingsSchema = v.object({
   window: v.object({ from: v.string(), to: v.string() }),
   jobs: v.record(
     v.string(),
-    v.object({ aliasArn: v.string(), timeLimitSeconds: v.number(), conflictsWith: v.array(v.string()) }),
+    v.object({
+      aliasArn: v.string(),
+      timeLimitSeconds: v.number(),
+      conflictsWith: v.array(v.string()),
+      outsideWindow: v.exactOptional(v.boolean()),
+    }),
   ),
 }) satisfies v.GenericSchema<StartRunSettings>;
 
@@ -32,9 +37,6 @@ const eventSchema = v.object({
   ),
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<StartRunEvent>;
-
-/** What became of a request to start a run. */
-export type StartOutcome = { runId: string; outcome: 'started' | 'already-started' | 'skipped' };
 
 const lambda = new LambdaClient({});
 const settings = readSettings(settingsSchema);
@@ -65,15 +67,17 @@ export async function handler(event: unknown): Promise<StartOutcome> {
 
   const window = windowContaining(scheduled, settings.window, settings.timeZone);
   const timeLimit = new Date(scheduled.getTime() + target.timeLimitSeconds * 1000);
-  const reason = reasonToSkip(window, timeLimit, new Date()) ?? (await conflictingRun(job, target, runId));
-  if (reason || !window) return skip({ job, runId, scheduled, reason: reason ?? '' });
+  const reason =
+    reasonToSkip(target, window, timeLimit, new Date()) ?? (await conflictingRun(job, target, runId));
+  if (reason) return skip({ job, runId, scheduled, reason });
 
   return start(target, {
     job,
     deployment,
     runId,
     scheduledFor: scheduled.toISOString(),
-    endBy: (timeLimit < window.end ? timeLimit : window.end).toISOString(),
+    endBy: (window && window.end < timeLimit ? window.end : timeLimit).toISOString(),
+    ...(!window && { outsideWindow: true }),
     ...(options && { options }),
   });
 }
@@ -83,11 +87,16 @@ async function wasStarted({ aliasArn }: JobTarget, runId: string): Promise<boole
   return executions.includes(runId);
 }
 
-function reasonToSkip(window: { end: Date } | undefined, timeLimit: Date, now: Date): string | undefined {
+function reasonToSkip(
+  { outsideWindow = false }: JobTarget,
+  window: { end: Date } | undefined,
+  timeLimit: Date,
+  now: Date,
+): string | undefined {
   const { from, to } = settings.window;
-  if (!window)
+  if (!window && !outsideWindow)
     return `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`;
-  if (now >= window.end)
+  if (window && now >= window.end)
     return `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`;
   if (now >= timeLimit)
     return `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`;
@@ -123,8 +132,9 @@ async function executionsOf(
 }
 
 async function start({ aliasArn }: JobTarget, run: RunEvent): Promise<StartOutcome> {
+  let durableExecutionArn: string | undefined;
   try {
-    await lambda.send(
+    const started = await lambda.send(
       new InvokeCommand({
         FunctionName: aliasArn,
         InvocationType: 'Event',
@@ -132,12 +142,13 @@ async function start({ aliasArn }: JobTarget, run: RunEvent): Promise<StartOutco
         Payload: JSON.stringify(run),
       }),
     );
+    durableExecutionArn = started.DurableExecutionArn;
   } catch (error) {
     if (!(error instanceof DurableExecutionAlreadyStartedException)) throw error;
     return { runId: run.runId, outcome: 'already-started' };
   }
   logger.info('Started.', { run });
-  return { runId: run.runId, outcome: 'started' };
+  return { runId: run.runId, outcome: 'started', ...(durableExecutionArn && { durableExecutionArn }) };
 }
 
 async function skip(run: {
@@ -160,9 +171,9 @@ async function skip(run: {
       {
         what: run.reason,
         where: settings.deployment,
-        next: `Nothing was done. The next scheduled ${run.job} will do it; by hand, start it inside the downtime window.`,
+        next: `Nothing was done. Start ${run.job} by hand when this is no longer so, or leave it to its next scheduled run, if it has a schedule.`,
       },
     ],
   });
-  return { runId: run.runId, outcome: 'skipped' };
+  return { runId: run.runId, outcome: 'skipped', reason: run.reason };
 }

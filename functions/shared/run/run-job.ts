@@ -14,6 +14,7 @@ const runEvent = v.object({
   runId: v.string(),
   scheduledFor: v.pipe(v.string(), v.isoTimestamp()),
   endBy: v.pipe(v.string(), v.isoTimestamp()),
+  outsideWindow: v.exactOptional(v.boolean()),
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<RunEvent>;
 
@@ -44,7 +45,7 @@ async function resultOf(run: RunEvent, running: Promise<RunResult>): Promise<Run
     return await running;
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
-    const next = `Mend the cause, then start ${run.job} by hand, or wait for its next scheduled run.`;
+    const next = `Mend the cause, then start ${run.job} by hand, or wait for its next scheduled run, if it has a schedule.`;
     return { outcome: 'failed', figures: {}, problems: [{ what, where: run.deployment, next }] };
   }
 }
