@@ -9,16 +9,13 @@ import {
 import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import type {
-  CredentialCopy,
-  CredentialRotationSettings,
-  RolledService,
-} from '../functions/credential-rotation/contract.ts';
+import type { CredentialRotationSettings, RolledService } from '../functions/credential-rotation/contract.ts';
 import { IMPORTS_TO_LEAVE_OUT, type RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
 import type { CredentialSettings } from '../functions/shared/database/credential.ts';
 import type { PasswordRules } from '../functions/shared/database/password.ts';
 import { type DatabaseAddress, type Strategy, whyImpossible } from '../functions/shared/database/rotation.ts';
 import { ENGINES } from '../functions/shared/database/secret.ts';
+import { copySettings, letWriteCopies, type RotatedCopy } from './credential-copies.ts';
 import { entryFile } from './entry-file.ts';
 import type { DailySchedule } from './start-run.ts';
 import { commandToStart } from './start-run.ts';
@@ -43,12 +40,6 @@ const STEP_TIMEOUT = Duration.seconds(90);
 const UNRETIRED_HOURS = 20;
 /** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
 const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
-
-/** A copy, with what the function must be allowed for it. */
-export type RotatedCopy = CredentialCopy & {
-  /** Of the KMS key that encrypts it, if that is one of one's own. @default the account's own key, which needs no permission */
-  readonly keyArn?: string;
-};
 
 export interface CredentialRotationProps {
   readonly upkeep: Upkeep;
@@ -149,7 +140,7 @@ export class CredentialRotation extends Construct {
       ...credential,
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
-      copies: copies.map(({ keyArn: _, ...copy }) => copy),
+      copies: copySettings(copies),
       clusterArn: this.arn('ecs', 'cluster', props.clusterName),
       services,
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
@@ -327,7 +318,7 @@ export class CredentialRotation extends Construct {
         StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
       });
     this.letReadAdministrator(job);
-    for (const [index, copy] of copies.entries()) this.letWrite(copy, index);
+    letWriteCopies(job, copies);
 
     const inCluster = { ArnEquals: { 'ecs:cluster': this.arn('ecs', 'cluster', clusterName) } };
     const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
@@ -360,25 +351,6 @@ export class CredentialRotation extends Construct {
       upkeepFunction.allow('DecryptAdministrator', ['kms:Decrypt'], [adminSecretKeyArn], {
         StringEquals: { 'kms:EncryptionContext:SecretARN': adminSecretArn },
       });
-  }
-
-  private letWrite(copy: RotatedCopy, index: number): void {
-    const { function: job } = this.job;
-    const parameter = copy.kind === 'parameter' ? copy.name.replace(/^\//, '') : '';
-    const resource = copy.kind === 'parameter' ? this.arn('ssm', 'parameter', parameter) : copy.secretArn;
-    job.allow(
-      `WriteCopy${index}`,
-      copy.kind === 'parameter'
-        ? ['ssm:GetParameter', 'ssm:PutParameter']
-        : ['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue'],
-      [resource],
-    );
-    if (!copy.keyArn) return;
-    const [context, action] =
-      copy.kind === 'parameter' ? ['PARAMETER_ARN', 'kms:Encrypt'] : ['SecretARN', 'kms:GenerateDataKey'];
-    job.allow(`EncryptCopy${index}`, ['kms:Decrypt', action], [copy.keyArn], {
-      StringEquals: { [`kms:EncryptionContext:${context}`]: resource },
-    });
   }
 
   /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */

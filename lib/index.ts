@@ -8,11 +8,8 @@ export {
   type ContainersJobKind,
   type ContainersJobProps,
 } from './containers-job.ts';
-export {
-  CredentialRotation,
-  type CredentialRotationProps,
-  type RotatedCopy,
-} from './credential-rotation.ts';
+export type { RotatedCopy } from './credential-copies.ts';
+export { CredentialRotation, type CredentialRotationProps } from './credential-rotation.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
 export {
