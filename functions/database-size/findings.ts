@@ -1,4 +1,5 @@
-import type { ExactCount } from '../shared/database/size.ts';
+import type { Answer } from '../shared/database/measure-set.ts';
+import type { ExactCount, TableSize } from '../shared/database/size.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import {
@@ -9,7 +10,6 @@ import {
   type WatchedTable,
 } from './contract.ts';
 import { ageHoursOf, type LastBackup } from './last-backup.ts';
-import type { Answer, MeasuredTable } from './measure-set.ts';
 
 /** What was found out of a set. */
 export interface SetFindings {
@@ -21,7 +21,7 @@ export interface SetFindings {
 
 export interface TableFindings {
   table: WatchedTable;
-  measured: Answer<MeasuredTable>;
+  measured: Answer<TableSize>;
   /** Undefined: not asked for. */
   count: Answer<ExactCount> | undefined;
   /** Days until its limit; no value while too few days are known. Undefined: not asked for. */

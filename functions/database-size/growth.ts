@@ -1,5 +1,4 @@
-import { CloudWatchClient, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
-import { METRIC_NAMESPACE } from '../shared/run/report.ts';
+import { hourlyHistory } from '../shared/run/metric-history.ts';
 
 /** Rows at a moment, in epoch milliseconds. */
 export interface Point {
@@ -47,45 +46,15 @@ export function daysUntil(limit: number, now: Point, history: readonly Point[]):
   return Math.min(NOT_IN_SIGHT_DAYS, (limit - now.rows) / perDay);
 }
 
-const cloudWatch = new CloudWatchClient({});
-
 /** What a metric of the last week told: the lowest value of each hour. */
 export async function historyOf(
   metricName: string,
   dimensions: Record<string, string>,
   now: number,
 ): Promise<Point[]> {
-  const points: Point[] = [];
-  const pages = paginateGetMetricData(
-    { client: cloudWatch },
-    {
-      StartTime: new Date(now - (PACE_DAYS + 1) * DAY_MS),
-      EndTime: new Date(now),
-      MetricDataQueries: [
-        {
-          Id: 'rows',
-          MetricStat: {
-            Metric: {
-              Namespace: METRIC_NAMESPACE,
-              MetricName: metricName,
-              Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
-            },
-            Period: 3600,
-            Stat: 'Minimum',
-          },
-        },
-      ],
-    },
-  );
-  for await (const { MetricDataResults: results = [] } of pages) {
-    for (const { Timestamps: times = [], Values: values = [] } of results) {
-      points.push(
-        ...times.flatMap((time, index) => {
-          const rows = values[index];
-          return rows === undefined ? [] : [{ at: time.getTime(), rows }];
-        }),
-      );
-    }
-  }
-  return points;
+  const [hours = []] = await hourlyHistory([{ metricName, dimensions, statistic: 'Minimum' }], {
+    from: now - (PACE_DAYS + 1) * DAY_MS,
+    to: now,
+  });
+  return hours.map(({ at, value }) => ({ at, rows: value }));
 }

@@ -1,7 +1,8 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as v from 'valibot';
-import { ENGINES, type Engine } from '../shared/database/secret.ts';
+import { addressSchema } from '../shared/database/credential.ts';
+import { type Answer, countTable, type MeasuredSet, measureSet } from '../shared/database/measure-set.ts';
 import { METRIC_NAMESPACE } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
@@ -18,7 +19,6 @@ import {
 import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
 import { daysUntil, historyOf } from './growth.ts';
 import { lastBackupOf } from './last-backup.ts';
-import { type Answer, countTable, type MeasuredSet, measureSet } from './measure-set.ts';
 
 const exactCount = v.object({
   timeLimitSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(LONGEST_COUNT_SECONDS)),
@@ -29,13 +29,7 @@ const settingsSchema = v.object({
   sets: v.array(
     v.object({
       name: v.pipe(v.string(), v.nonEmpty()),
-      database: v.object({
-        engine: v.picklist(Object.keys(ENGINES) as Engine[]),
-        host: v.string(),
-        port: v.number(),
-        database: v.exactOptional(v.string()),
-        certificateAuthority: v.string(),
-      }),
+      database: addressSchema,
       secretArn: v.string(),
       databases: v.array(v.string()),
       tables: v.array(

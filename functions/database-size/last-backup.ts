@@ -3,8 +3,8 @@ import {
   DescribeProtectedResourceCommand,
   ResourceNotFoundException,
 } from '@aws-sdk/client-backup';
+import type { Answer } from '../shared/database/measure-set.ts';
 import { type MediaVolumeSettings, NO_BACKUP_HOURS } from './contract.ts';
-import type { Answer } from './measure-set.ts';
 
 /** What AWS Backup knows of a file system's last backup. */
 export type LastBackup =

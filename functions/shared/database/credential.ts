@@ -18,16 +18,18 @@ export interface CredentialSettings {
   adminSecretArn?: string;
 }
 
+export const addressSchema = v.object({
+  engine: v.picklist(Object.keys(ENGINES) as Engine[]),
+  host: v.string(),
+  port: v.number(),
+  database: v.exactOptional(v.string()),
+  certificateAuthority: v.string(),
+}) satisfies v.GenericSchema<DatabaseAddress>;
+
 /** The fields of {@link CredentialSettings}, for the schema of a function's settings. */
 export const credentialEntries = {
   secretArn: v.string(),
-  database: v.object({
-    engine: v.picklist(Object.keys(ENGINES) as Engine[]),
-    host: v.string(),
-    port: v.number(),
-    database: v.exactOptional(v.string()),
-    certificateAuthority: v.string(),
-  }),
+  database: addressSchema,
   strategy: v.variant('kind', [
     v.object({ kind: v.literal('dual-password') }),
     v.object({

@@ -1,23 +1,27 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { DatabaseUnreachable } from '../shared/database/errors.ts';
-import { checkBelongs, type Login } from '../shared/database/secret.ts';
-import { type ExactCount, type RowEstimate, sizeReader, type TableBytes } from '../shared/database/size.ts';
-import { currentSecret } from '../shared/database/stored-secret.ts';
-import type { DatabaseSet, WatchedTable } from './contract.ts';
+import { DatabaseUnreachable } from './errors.ts';
+import type { DatabaseAddress } from './rotation.ts';
+import { checkBelongs, type Login } from './secret.ts';
+import { type ExactCount, sizeReader, type TableSearch, type TableSize } from './size.ts';
+import { currentSecret } from './stored-secret.ts';
 
 /** Something asked of a database: the answer, or why there is none, as its error says. */
 export type Answer<T> = { kind: 'told'; value: T } | { kind: 'not-told'; error: string };
 
-export interface MeasuredTable {
-  /** As it is called in the database that has it. */
-  database: string;
-  rows: RowEstimate;
-  bytes: TableBytes;
+/** Databases that belong together, on one server, and what is asked of them. */
+export interface SetToMeasure {
+  database: DatabaseAddress;
+  /** The Secrets Manager secret of a user that needs no right to read a row. */
+  secretArn: string;
+  tables: readonly TableSearch[];
+  /** Connections to any of these databases that were idle for longer are counted. @default none is */
+  databases?: readonly string[];
+  idleTimeoutSeconds?: number;
 }
 
 export interface MeasuredSet {
   /** In the order of the set's tables. */
-  tables: Answer<MeasuredTable>[];
+  tables: Answer<TableSize>[];
   /** Undefined: not asked for. */
   idleConnections?: Answer<number>;
 }
@@ -28,12 +32,12 @@ const secretsManager = new SecretsManagerClient({});
  * Asks a set's server for the sizes of its tables. What cannot be told does not keep the rest from being told.
  * @throws DatabaseUnreachable, after which asking again may help.
  */
-export async function measureSet(set: DatabaseSet): Promise<Answer<MeasuredSet>> {
-  const { database, databases, tables, idleTimeoutSeconds } = set;
+export async function measureSet(set: SetToMeasure): Promise<Answer<MeasuredSet>> {
+  const { database, databases = [], tables, idleTimeoutSeconds } = set;
   const login = await answer(loginOf(set));
   if (login.kind === 'not-told') return login;
   const reader = await sizeReader(database);
-  const measured: Answer<MeasuredTable>[] = [];
+  const measured: Answer<TableSize>[] = [];
   for (const search of tables) measured.push(await answer(reader.table(login.value, search)));
   return {
     kind: 'told',
@@ -51,8 +55,8 @@ export async function measureSet(set: DatabaseSet): Promise<Answer<MeasuredSet>>
  * @throws DatabaseUnreachable, after which asking again may help.
  */
 export async function countTable(
-  set: DatabaseSet,
-  table: WatchedTable,
+  set: Omit<SetToMeasure, 'tables'>,
+  table: TableSearch,
   timeLimitSeconds: number,
 ): Promise<Answer<ExactCount>> {
   return answer(
@@ -63,7 +67,7 @@ export async function countTable(
   );
 }
 
-async function loginOf({ secretArn, database }: DatabaseSet): Promise<Login> {
+async function loginOf({ secretArn, database }: Omit<SetToMeasure, 'tables'>): Promise<Login> {
   const { secret } = await currentSecret(secretsManager, secretArn);
   checkBelongs(secret, secretArn, database);
   return { username: secret.username, password: secret.password };
