@@ -5,6 +5,7 @@ import type { Login } from './secret.ts';
 import {
   type ExactCount,
   estimate,
+  type LargestTable,
   QUESTION_LIMIT_MS,
   type RowEstimate,
   type SizeReader,
@@ -84,6 +85,9 @@ export function innodbSizes(address: DatabaseAddress, dialect: InnodbDialect): S
         return count(session, login, dialect, { database, table, limitMs });
       }),
 
+    largestTable: (login, databases) =>
+      connected(login, (session, server) => largestTable(session, address, login, databases, server)),
+
     idleConnections: (login, databases, idleSeconds) =>
       connected(login, (session, server) => {
         const names = databases.map(server.nameOf);
@@ -150,37 +154,11 @@ async function find(
 ): Promise<{ database: string; table: string; row: TableRow }> {
   const table = nameOf(search.table);
   const databases = search.databases.map(nameOf);
-  const shown = await session.query(
-    `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (${databases.map(() => '?').join(', ')})`,
-    databases,
-  );
-  // Compared here, for the server's own comparison may take no heed of case.
-  const visible = databases.filter((database) => shown.some(({ name }) => name === database));
-  if (visible.length === 0) {
-    throw new MissingPrivilege(
-      `${address.host}:${address.port} shows ${login.username} none of the databases ${databases.join(', ')}: either there are none of these names, or ${login.username} has no right on them. ` +
-        `An administrator grants one by which no row can be read: ${grantsOf(login, databases).join('; ')}`,
-    );
-  }
+  const visible = await visibleDatabases(session, address, login, databases);
   for (const database of visible) {
-    const found = await session.query(
-      'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
-        'INDEX_LENGTH AS indexBytes, CREATE_OPTIONS AS options FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
-      [database, table],
-    );
+    const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
-    if (row)
-      return {
-        database,
-        table,
-        row: {
-          engine: row.engine,
-          rows: row.rows,
-          tableBytes: row.tableBytes,
-          indexBytes: row.indexBytes,
-          options: row.options,
-        },
-      };
+    if (row) return { database, table, row: tableRowOf(row) };
   }
   const hidden = databases.filter((database) => !visible.includes(database));
   throw tableNotFound(
@@ -190,6 +168,58 @@ async function find(
       ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
       : '',
   );
+}
+
+/** Followed by further conditions; the first value is the database. */
+const TABLES =
+  'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
+  'INDEX_LENGTH AS indexBytes, CREATE_OPTIONS AS options FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
+
+function tableRowOf({ engine, rows, tableBytes, indexBytes, options }: Record<string, unknown>): TableRow {
+  return { engine, rows, tableBytes, indexBytes, options };
+}
+
+/** @throws MissingPrivilege */
+async function visibleDatabases(
+  session: MysqlSession,
+  { host, port }: DatabaseAddress,
+  login: Login,
+  databases: readonly string[],
+): Promise<string[]> {
+  const shown = await session.query(
+    `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (${databases.map(() => '?').join(', ')})`,
+    [...databases],
+  );
+  // Compared here, for the server's own comparison may take no heed of case.
+  const visible = databases.filter((database) => shown.some(({ name }) => name === database));
+  if (visible.length > 0) return visible;
+  throw new MissingPrivilege(
+    `${host}:${port} shows ${login.username} none of the databases ${databases.join(', ')}: either there are none of these names, or ${login.username} has no right on them. ` +
+      `An administrator grants one by which no row can be read: ${grantsOf(login, databases).join('; ')}`,
+  );
+}
+
+async function largestTable(
+  session: MysqlSession,
+  address: DatabaseAddress,
+  login: Login,
+  names: readonly string[],
+  server: Server,
+): Promise<LargestTable> {
+  let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${names.join(', ')}` };
+  for (const database of await visibleDatabases(session, address, login, names.map(server.nameOf))) {
+    const found = await session.query(`${TABLES} AND TABLE_TYPE = 'BASE TABLE'`, [database]);
+    for (const row of found.filter(({ schemaName }) => schemaName === database)) {
+      const table = tableRowOf(row);
+      const size = bytesOf(table, rowsOf(table, server));
+      if (size.kind === 'unknown')
+        return { kind: 'unknown', reason: `what ${row.name} in ${database} takes: ${size.reason}` };
+      const bytes = size.table + size.indexes;
+      if (largest.kind === 'unknown' || bytes > largest.bytes)
+        largest = { kind: 'known', database, table: String(row.name), bytes };
+    }
+  }
+  return largest;
 }
 
 /** Unescaped, `_` and `%` would open the databases of other prefixes too. */

@@ -6,6 +6,7 @@ import type { Login } from './secret.ts';
 import {
   type ExactCount,
   estimate,
+  type LargestTable,
   QUESTION_LIMIT_MS,
   type RowEstimate,
   type SizeReader,
@@ -38,6 +39,18 @@ export function postgresSizes(address: DatabaseAddress): SizeReader {
     table: (login, search) => inTable(login, search, sizeOf),
     count: (login, search, limitMs) =>
       inTable(login, search, (session, table) => count(session, login, table, limitMs)),
+    largestTable: async (login, databases) => {
+      let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${databases.join(', ')}` };
+      for (const { name, mayConnect } of await existingDatabases(address, login, databases)) {
+        if (!mayConnect) throw mayNotConnect(login, [name]);
+        const found = await connected({ ...address, database: name }, login, (session) =>
+          largestTable(session, name),
+        );
+        if (found?.kind === 'unknown') return found;
+        if (found && (largest.kind === 'unknown' || found.bytes > largest.bytes)) largest = found;
+      }
+      return largest;
+    },
     idleConnections: (login, databases, idleSeconds) =>
       connected(address, login, async (session) => {
         const names = await matchingDatabases(session, address, databases);
@@ -93,15 +106,24 @@ async function databasesToSearch(
   login: Login,
   search: TableSearch,
 ): Promise<string[]> {
-  const found = await connected(address, login, (session) =>
-    matchingDatabases(session, address, search.databases),
-  );
+  const found = await existingDatabases(address, login, search.databases);
   if (found.length === 0) throw tableNotFound(address, search, ': there are no such databases');
   const open = found.filter(({ mayConnect }) => mayConnect);
   if (open.length > 0) return open.map(({ name }) => name);
-  throw new MissingPrivilege(
-    `The database user ${login.username} may not connect to ${found.map(({ name }) => name).join(', ')}. ` +
-      `An administrator grants it: ${found.map(({ name }) => `GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(name)} TO ${pg.escapeIdentifier(login.username)}`).join('; ')}`,
+  throw mayNotConnect(
+    login,
+    found.map(({ name }) => name),
+  );
+}
+
+function existingDatabases(address: DatabaseAddress, login: Login, names: readonly string[]) {
+  return connected(address, login, (session) => matchingDatabases(session, address, names));
+}
+
+function mayNotConnect({ username }: Login, databases: readonly string[]): MissingPrivilege {
+  return new MissingPrivilege(
+    `The database user ${username} may not connect to ${databases.join(', ')}. ` +
+      `An administrator grants it: ${databases.map((name) => `GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(name)} TO ${pg.escapeIdentifier(username)}`).join('; ')}`,
   );
 }
 
@@ -204,6 +226,24 @@ async function sizeOf(session: PostgresSession, table: Table, database: string):
           reason: 'somebody holds a lock by which nobody may look, and nothing is known from before',
         };
   return { database, rows: rowsOf(table, files?.pages), bytes };
+}
+
+/** Undefined: the database has no table. */
+async function largestTable(session: PostgresSession, database: string): Promise<LargestTable | undefined> {
+  try {
+    const [row] = await session.query(
+      `SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp%'
+       ORDER BY bytes DESC NULLS LAST LIMIT 1`,
+    );
+    return row && { kind: 'known', database, table: String(row.name), bytes: Number(row.bytes) };
+  } catch (error) {
+    if (!isRefusal(error, LOCK_NOT_AVAILABLE)) throw error;
+    return {
+      kind: 'unknown',
+      reason: `somebody holds a lock on a table of ${database} by which nobody may look`,
+    };
+  }
 }
 
 /** Undefined while somebody holds the table's strongest lock: the functions take a lock themselves. */

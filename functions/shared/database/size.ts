@@ -29,6 +29,12 @@ export interface SizeReader {
    */
   count(login: Login, search: TableSearch, timeLimitMs: number): Promise<ExactCount>;
   /**
+   * The largest table of the databases, whatever it is called. Where the server hides a database from who has no right on
+   * it (MySQL, MariaDB), that one is left out.
+   * @throws as {@link table}
+   */
+  largestTable(login: Login, databases: readonly string[]): Promise<LargestTable>;
+  /**
    * Connections to any of the databases that have done nothing for longer than a time.
    * @throws MissingPrivilege where the server shows the login only its own connections; and as {@link table}
    */
@@ -61,6 +67,12 @@ export type RowEstimate =
 export type TableBytes =
   /** `files`: as large as the files are now; `statistics`: as of the server's last look at the table. */
   | { kind: 'known'; table: number; indexes: number; from: 'files' | 'statistics' }
+  | { kind: 'unknown'; reason: string };
+
+/** The largest of several tables, with its indexes. */
+export type LargestTable =
+  | { kind: 'known'; database: string; table: string; bytes: number }
+  /** The size of one of them is. */
   | { kind: 'unknown'; reason: string };
 
 /** What became of a count. */

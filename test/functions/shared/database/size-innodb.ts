@@ -76,6 +76,17 @@ export function testInnodbSizes(engine: InnodbServer): void {
       assert.ok(bytes.kind === 'known' && bytes.from === 'statistics' && bytes.table > ROWS);
     });
 
+    await t.test('the largest of all tables with its indexes, of the databases that it may see', async () => {
+      await server.run('CREATE TABLE small (id bigint PRIMARY KEY)');
+      const largest = await underLock(server, () => sizes.largestTable(login, ['wa1_nowhere', DATABASE]));
+      assert.ok(largest.kind === 'known' && largest.table === 'messages' && largest.bytes > ROWS);
+      assert.equal(largest.database, DATABASE);
+      await rejectsWithGrant(
+        sizes.largestTable(login, ['wa1_nowhere']),
+        'GRANT REFERENCES ON `wa1\\_nowhere`.* TO size',
+      );
+    });
+
     await t.test('without waiting behind a change of the table that waits itself', async () => {
       const holder = await server.connect();
       await holder.query('LOCK TABLES messages READ');

@@ -59,6 +59,20 @@ test('PostgreSQL tells the size of a table', async (t) => {
     assert.ok(rows.kind === 'estimate' && rows.atLeast === 0);
   });
 
+  await t.test(
+    'the largest of all tables with its indexes, or as unknown under the strongest lock',
+    async () => {
+      await server.run('CREATE TABLE small (id bigint PRIMARY KEY)');
+      const largest = await sizes.largestTable(server.login, ['wa1_nowhere', DATABASE]);
+      assert.ok(largest.kind === 'known' && largest.table === 'messages' && largest.bytes > ROWS);
+      assert.equal(largest.database, DATABASE);
+      const locked = await underLock(server, () => sizes.largestTable(server.login, [DATABASE]));
+      assert.ok(locked.kind === 'unknown' && /holds a lock/.test(locked.reason));
+      const none = await sizes.largestTable(server.login, ['wa1_nowhere']);
+      assert.deepEqual(none, { kind: 'unknown', reason: 'there is no table in wa1_nowhere' });
+    },
+  );
+
   await t.test('of an empty table', async () => {
     await server.run('CREATE TABLE media (id bigint PRIMARY KEY)');
     const { rows, bytes } = await sizes.table(server.login, { table: 'media', databases: [DATABASE] });
@@ -118,6 +132,7 @@ test('PostgreSQL counts rows', async (t) => {
         error instanceof MissingPrivilege &&
         error.message.includes('GRANT CONNECT ON DATABASE "wa1_messageStore" TO "size"'),
     );
+    await assert.rejects(sizes.largestTable(server.login, ['wa1_waweb', DATABASE]), MissingPrivilege);
     await server.run('GRANT CONNECT ON DATABASE "wa1_messageStore" TO size');
     await sizes.table(server.login, MESSAGES);
   });
