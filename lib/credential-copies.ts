@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { type Duration, Stack } from 'aws-cdk-lib';
 import type { CredentialCopy } from '../functions/shared/database/credential-copies.ts';
 import type { UpkeepFunction } from './upkeep-function.ts';
 
@@ -7,6 +7,17 @@ export type RotatedCopy = CredentialCopy & {
   /** Of the KMS key that encrypts it, if that is one of one's own. @default the account's own key, which needs no permission */
   readonly keyArn?: string;
 };
+
+/** A credential that is rotated, with where it is kept. */
+export interface RotatedCredential {
+  readonly secretArn: string;
+  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
+  readonly secretKeyArn?: string;
+  /** Where it is kept besides the secret. */
+  readonly copies: readonly RotatedCopy[];
+  /** Of a run that rotates it and delivers to the copies. */
+  readonly timeLimit: Duration;
+}
 
 /** The copies as a function's settings name them. */
 export function copySettings(copies: readonly RotatedCopy[]): CredentialCopy[] {

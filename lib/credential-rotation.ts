@@ -15,7 +15,12 @@ import type { CredentialSettings } from '../functions/shared/database/credential
 import type { PasswordRules } from '../functions/shared/database/password.ts';
 import { type DatabaseAddress, type Strategy, whyImpossible } from '../functions/shared/database/rotation.ts';
 import { ENGINES } from '../functions/shared/database/secret.ts';
-import { copySettings, letWriteCopies, type RotatedCopy } from './credential-copies.ts';
+import {
+  copySettings,
+  letWriteCopies,
+  type RotatedCopy,
+  type RotatedCredential,
+} from './credential-copies.ts';
 import { entryFile } from './entry-file.ts';
 import type { DailySchedule } from './start-run.ts';
 import { commandToStart } from './start-run.ts';
@@ -92,6 +97,8 @@ export interface CredentialRotationProps {
  */
 export class CredentialRotation extends Construct {
   readonly job: UpkeepJob;
+  /** For what compares the copies with it. */
+  readonly credential: RotatedCredential;
   /** What Secrets Manager calls. */
   readonly rotateSecret: UpkeepFunction;
   readonly rotationFailedAlarm: Alarm;
@@ -107,6 +114,12 @@ export class CredentialRotation extends Construct {
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
     this.refuse(rotateAfter, maximumAge);
     const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, copies = [] } = props;
+    this.credential = {
+      secretArn,
+      ...(props.secretKeyArn && { secretKeyArn: props.secretKeyArn }),
+      copies,
+      timeLimit: props.timeLimit,
+    };
     const { deployment, encryptionKey, logRetention } = upkeep;
     const leaveOut = IMPORTS_TO_LEAVE_OUT[ENGINES[database.engine]];
     const credential: CredentialSettings = {

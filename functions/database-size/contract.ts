@@ -1,3 +1,4 @@
+import type { CredentialCopy } from '../shared/database/credential-copies.ts';
 import type { DatabaseAddress } from '../shared/database/rotation.ts';
 
 /** database-size's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
@@ -9,6 +10,8 @@ export interface DatabaseSizeSettings {
   exactCount?: ExactCountSettings;
   /** The client's media volume: the age of its last backup is told. @default none is told */
   mediaVolume?: MediaVolumeSettings;
+  /** Each is compared with the credential. @default none is */
+  passwordCopies?: PasswordCopiesSettings;
 }
 
 /** Databases that belong together, on one server. */
@@ -39,6 +42,14 @@ export interface WatchedTable {
 /** An EFS file system that AWS Backup backs up. */
 export interface MediaVolumeSettings {
   fileSystemArn: string;
+}
+
+/** Where a rotated credential is kept besides its secret. */
+export interface PasswordCopiesSettings {
+  secretArn: string;
+  copies: CredentialCopy[];
+  /** A rotation's run has delivered after so long, or failed: its time limit. */
+  deliverySeconds: number;
 }
 
 export interface ExactCountSettings {
@@ -73,6 +84,9 @@ export const LAST_BACKUP_FIGURE = 'lastBackupAgeHours';
  * one more way out of the VPC.
  */
 export const NO_BACKUP_HOURS = 87_600;
+
+/** The report's figure of copies of the credential that do not hold it. */
+export const DIFFERING_COPIES_FIGURE = 'passwordCopiesDiffering';
 
 /** The metric's name of a figure. */
 export function metricName(figure: string): string {

@@ -4,12 +4,14 @@ import type { Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import {
   type DatabaseSet,
+  DIFFERING_COPIES_FIGURE,
   LAST_BACKUP_FIGURE,
   type MediaVolumeSettings,
   SET_FIGURES,
   type WatchedTable,
 } from './contract.ts';
 import { ageHoursOf, type LastBackup } from './last-backup.ts';
+import { differingCopies, type JudgedCopy } from './password-copies.ts';
 
 /** What was found out of a set. */
 export interface SetFindings {
@@ -32,6 +34,12 @@ export interface TableFindings {
 export interface VolumeFindings {
   volume: MediaVolumeSettings;
   lastBackup: Answer<LastBackup>;
+}
+
+/** What was found out of the copies of a rotated credential. */
+export interface PasswordFindings {
+  secretArn: string;
+  copies: Answer<JudgedCopy[]>;
 }
 
 /** A table's rows: counted, or else as the server estimates them; `undefined` if they are unknown. */
@@ -64,19 +72,22 @@ export function figuresOf({ tables, idleConnections }: SetFindings): Record<stri
 
 /**
  * The run's result: sums over the sets, as far as they are known of each, and the sets in its details.
- * @param volume undefined: not asked for.
+ * @param besides what is missing was not asked for.
  */
 export function resultOf(
   deployment: string,
   sets: readonly SetFindings[],
-  volume?: VolumeFindings,
+  { volume, password }: { volume?: VolumeFindings; password?: PasswordFindings } = {},
 ): RunResult {
   const tables = sets.flatMap((set) => set.tables);
   const unknown = tables.filter((findings) => rowsOf(findings) === undefined).length;
   const problems = [
     ...sets.flatMap((set) => problemsOf(deployment, set)),
     ...(volume ? volumeProblemsOf(deployment, volume) : []),
+    ...(password ? passwordProblemsOf(deployment, password) : []),
   ];
+  const copies = password?.copies.kind === 'told' ? password.copies.value : undefined;
+  const differing = copies && differingCopies(copies);
   const lastBackup = volume?.lastBackup.kind === 'told' ? volume.lastBackup.value : undefined;
   const outcome = problems.length === 0 ? 'succeeded' : unknown === tables.length ? 'failed' : 'partial';
   return {
@@ -85,9 +96,14 @@ export function resultOf(
       ...sumsOf(sets),
       unknownSizes: unknown,
       ...(lastBackup && { [LAST_BACKUP_FIGURE]: ageHoursOf(lastBackup) }),
+      ...(differing !== undefined && { [DIFFERING_COPIES_FIGURE]: differing }),
     },
     problems,
-    details: { sets: sets.map(detailsOf), ...(lastBackup && { lastBackup }) },
+    details: {
+      sets: sets.map(detailsOf),
+      ...(lastBackup && { lastBackup }),
+      ...(copies && { passwordCopies: copies }),
+    },
   };
 }
 
@@ -155,6 +171,54 @@ function volumeProblemsOf(deployment: string, { volume, lastBackup }: VolumeFind
       next: 'Look whether the function may call AWS Backup\'s DescribeProtectedResource and reaches it (NAT gateway, or interface endpoint "backup"). Then start database-size by hand, or wait for its next scheduled run. Until then the backup\'s alarm keeps the state that it has.',
     },
   ];
+}
+
+function passwordProblemsOf(deployment: string, { secretArn, copies }: PasswordFindings): Problem[] {
+  if (copies.kind === 'told') return copies.value.flatMap((copy) => copyProblem(deployment, copy) ?? []);
+  return [
+    {
+      what: `Whether the copies of the database credential hold it is unknown: ${copies.error}`,
+      where: `${deployment}, ${secretArn}`,
+      next: `Look whether the function may read the secret, and its key. ${COMPARED_AGAIN}`,
+    },
+  ];
+}
+
+const COMPARED_AGAIN =
+  'Then start database-size by hand, or wait for its next scheduled run. Until then the alarm on the copies keeps the state that it has.';
+
+const PUT_RIGHT =
+  'The next run of credential-rotation puts it right; to do that at once inside the downtime window, start it by hand. Then replace the tasks that were started in between.';
+
+function copyProblem(deployment: string, copy: JudgedCopy): Problem | undefined {
+  const { place } = copy;
+  switch (copy.kind) {
+    case 'current':
+    case 'awaited':
+      return undefined;
+    case 'different':
+      return {
+        what: copy.overwritten
+          ? `The ${place} has held something else than the current database credential since ${copy.since}, when somebody wrote it there.`
+          : `The ${place} has held something else than the current database credential since that was made, ${copy.since}.`,
+        where: deployment,
+        next: copy.overwritten
+          ? `${PUT_RIGHT} See who writes there: an update of the stack that made it may.`
+          : `See in the last report of credential-rotation why it was not delivered. ${PUT_RIGHT}`,
+      };
+    case 'missing':
+      return {
+        what: `The ${place}, a copy of the database credential, does not exist.`,
+        where: deployment,
+        next: 'Make it, with any value: the next run of credential-rotation writes the credential there. Or take it out of the configuration.',
+      };
+    case 'unreadable':
+      return {
+        what: `Whether the ${place} holds the current database credential is unknown: ${copy.reason}`,
+        where: deployment,
+        next: `Look whether the function may read it, and its key, and reaches it (NAT gateway, or interface endpoint "ssm" or "secretsmanager"). ${COMPARED_AGAIN}`,
+      };
+  }
 }
 
 function detailsOf(findings: SetFindings) {

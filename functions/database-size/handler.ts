@@ -2,6 +2,7 @@ import { type DurableContext, withDurableExecution } from '@aws/durable-executio
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential.ts';
+import { credentialCopySchema } from '../shared/database/credential-copies.ts';
 import { type Answer, countTable, type MeasuredSet, measureSet } from '../shared/database/measure-set.ts';
 import { METRIC_NAMESPACE } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
@@ -19,6 +20,7 @@ import {
 import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
 import { daysUntil, historyOf } from './growth.ts';
 import { lastBackupOf } from './last-backup.ts';
+import { comparePasswordCopies } from './password-copies.ts';
 
 const exactCount = v.object({
   timeLimitSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(LONGEST_COUNT_SECONDS)),
@@ -45,6 +47,13 @@ const settingsSchema = v.object({
   ),
   exactCount: v.exactOptional(exactCount),
   mediaVolume: v.exactOptional(v.object({ fileSystemArn: v.string() })),
+  passwordCopies: v.exactOptional(
+    v.object({
+      secretArn: v.string(),
+      copies: v.array(credentialCopySchema),
+      deliverySeconds: v.number(),
+    }),
+  ),
 }) satisfies v.GenericSchema<DatabaseSizeSettings>;
 
 const optionsSchema = v.strictObject({
@@ -56,8 +65,8 @@ const ATTEMPTS = 3;
 const PAUSE_SECONDS = 30;
 
 /**
- * Tells how large the databases are, and how soon they will be too large, by what their servers know of them; and how old
- * the media volume's last backup is.
+ * Tells how large the databases are, and how soon they will be too large, by what their servers know of them; how old the
+ * media volume's last backup is; and whether the copies of a rotated credential hold it.
  */
 export const handler = withDurableExecution((event: unknown, context) =>
   runJob(event, context, databaseSize),
@@ -72,10 +81,16 @@ async function databaseSize(run: RunEvent, context: DurableContext): Promise<Run
   await context.step('publish the metrics of each set', async () => {
     for (const found of findings) publishMetrics(dimensionsOf(run, found.set), figuresOf(found));
   });
-  const { deployment, mediaVolume } = settings;
-  if (!mediaVolume) return resultOf(deployment, findings);
-  const lastBackup = await context.step('last backup of the media volume', () => lastBackupOf(mediaVolume));
-  return resultOf(deployment, findings, { volume: mediaVolume, lastBackup });
+  const { deployment, mediaVolume, passwordCopies } = settings;
+  const lastBackup =
+    mediaVolume && (await context.step('last backup of the media volume', () => lastBackupOf(mediaVolume)));
+  const copies =
+    passwordCopies &&
+    (await context.step('copies of the password', () => comparePasswordCopies(passwordCopies)));
+  return resultOf(deployment, findings, {
+    ...(mediaVolume && lastBackup && { volume: { volume: mediaVolume, lastBackup } }),
+    ...(passwordCopies && copies && { password: { secretArn: passwordCopies.secretArn, copies } }),
+  });
 }
 
 async function lookAt(

@@ -4,6 +4,7 @@ import {
   ResourceNotFoundException,
 } from '@aws-sdk/client-backup';
 import type { Answer } from '../shared/database/measure-set.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { type MediaVolumeSettings, NO_BACKUP_HOURS } from './contract.ts';
 
 /** What AWS Backup knows of a file system's last backup. */
@@ -11,19 +12,9 @@ export type LastBackup =
   /** `time` in ISO 8601. */
   { kind: 'made'; time: string; ageHours: number } | { kind: 'none' };
 
-/** Where there is no way to AWS Backup from the VPC, the run has better to do than to wait for one. */
-const CONNECTION_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 20_000;
-
 const HOUR_MS = 3600 * 1000;
 
-const backup = new BackupClient({
-  requestHandler: {
-    connectionTimeout: CONNECTION_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    throwOnRequestTimeout: true,
-  },
-});
+const backup = new BackupClient({ requestHandler: REQUEST_LIMITS });
 
 /** Asks AWS Backup when it last backed the media volume up. */
 export async function lastBackupOf({ fileSystemArn }: MediaVolumeSettings): Promise<Answer<LastBackup>> {

@@ -10,17 +10,18 @@ import { Construct } from 'constructs';
 import {
   type DatabaseSet,
   type DatabaseSizeSettings,
+  DIFFERING_COPIES_FIGURE,
   metricName,
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
-import type { DatabaseAddress } from '../../functions/shared/database/rotation.ts';
+import { copySettings, letReadCopies, type RotatedCredential } from '../credential-copies.ts';
 import { entryFile } from '../entry-file.ts';
 import type { MediaVolumeBase } from '../media-volume.ts';
-import type { DailySchedule } from '../start-run.ts';
+import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import type { FunctionNetwork } from '../upkeep-function.ts';
+import { type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
@@ -32,50 +33,11 @@ const SEVERAL_CALLS_ROWS = 10_000_000;
 /** How long before {@link SEVERAL_CALLS_ROWS} an operator is told: two of the weeks by which the pace is judged. */
 const DAYS_AHEAD = 14;
 
-/** Lambda's limit on an environment is 4 KB; what stands in it besides needs less than this. */
-const MAXIMUM_SETTINGS_BYTES = 4096 - 128;
-
-/** The client's databases whose names are known; before each it puts its prefix. */
-const CLIENT_DATABASES = ['messageStore', 'callbackStore', 'axolotlStore', 'contactStore', 'waweb'];
-
-/** The one that has the table `messages`. */
-const MESSAGE_DATABASE = 'messageStore';
-
 const FIGURES = {
   messageRows: 'messageRows',
   mediaRows: 'mediaRows',
   daysUntilTenMillion: 'daysUntilTenMillion',
 };
-
-/** The databases of one client, which it named with one prefix. */
-export interface ClientDatabases {
-  /** `WA_DB_NAME_PREFIX`; empty where there is none. */
-  readonly prefix: string;
-  /**
-   * Names the set's metrics and alarms. Letters, digits, hyphens and underscores; unique among the sets.
-   * @default the prefix without underscores and hyphens at its ends, or `default`
-   */
-  readonly name?: string | undefined;
-  readonly database: DatabaseAddress;
-  /**
-   * The Secrets Manager secret of a database user of its own, in AWS's JSON form, which needs no right to read a row:
-   * on MySQL and MariaDB `GRANT REFERENCES` on each database, on PostgreSQL `GRANT CONNECT`.
-   */
-  readonly secretArn: string;
-  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
-  readonly secretKeyArn?: string;
-  /**
-   * Where the table `media` is looked for, without the prefix: it is in no documentation. None: it is not watched.
-   * @default all databases of the client whose names are known
-   */
-  readonly mediaDatabases?: string[];
-  /**
-   * `WA_DB_CONNECTION_IDLE_TIMEOUT`: connections that are idle for longer are told. The user then needs a right to
-   * see others' connections.
-   * @default none is told
-   */
-  readonly idleTimeout?: Duration;
-}
 
 export interface DatabaseSizeProps {
   readonly upkeep: Upkeep;
@@ -92,16 +54,23 @@ export interface DatabaseSizeProps {
   readonly exactCountTimeLimit?: Duration;
   /** The age of its last backup is told, for the alarm of `MediaVolumeAlarms`. @default none is told */
   readonly mediaVolume?: MediaVolumeBase | undefined;
+  /**
+   * The credential whose copies are compared with it, for an alarm: see `CredentialRotation.credential`.
+   * @default none are
+   */
+  readonly passwordCopies?: RotatedCredential | undefined;
 }
 
 /**
- * Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large; and how old the last
- * backup of its media volume is.
+ * Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large; how old the last backup of
+ * its media volume is; and whether the copies of its database password hold it.
  */
 export class DatabaseSize extends Construct {
   readonly job: UpkeepJob;
   /** Of all sets. */
   readonly alarms: Alarm[] = [];
+  /** Where a credential has copies. */
+  readonly passwordCopiesAlarm: Alarm | undefined;
 
   private readonly upkeep: Upkeep;
   private readonly sets: readonly DatabaseSet[];
@@ -109,6 +78,7 @@ export class DatabaseSize extends Construct {
   constructor(scope: Construct, id: string, props: DatabaseSizeProps) {
     super(scope, id);
     const { upkeep, network, schedule, timeLimit, exactCountTimeLimit, mediaVolume } = props;
+    const credential = props.passwordCopies?.copies.length ? props.passwordCopies : undefined;
     this.upkeep = upkeep;
     this.sets = props.sets.map(setOf);
     const names = this.sets.map(({ name }) => name);
@@ -125,11 +95,18 @@ export class DatabaseSize extends Construct {
       sets: [...this.sets],
       ...(exactCountTimeLimit && { exactCount: { timeLimitSeconds: exactCountTimeLimit.toSeconds() } }),
       ...(mediaVolume && { mediaVolume: { fileSystemArn: mediaVolume.fileSystem.fileSystemArn } }),
+      ...(credential && {
+        passwordCopies: {
+          secretArn: credential.secretArn,
+          copies: copySettings(credential.copies),
+          deliverySeconds: credential.timeLimit.toSeconds(),
+        },
+      }),
     } satisfies DatabaseSizeSettings;
     const bytes = Buffer.byteLength(JSON.stringify(settings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
       throw new Error(
-        `${this.node.path}: the settings of ${this.sets.length} sets of databases take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+        `${this.node.path}: the settings of ${this.sets.length} sets of databases, and of copies of the password, take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -141,11 +118,13 @@ export class DatabaseSize extends Construct {
       timeLimit,
       network,
     });
-    this.letRead(props.sets);
-    if (mediaVolume)
-      // `*` for the reason of the acknowledgement.
-      this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
+    letReadSizes(this.job.function, props.sets);
+    if (mediaVolume) this.letReadLastBackup();
     for (const set of this.sets) this.createAlarms(set);
+    if (credential) {
+      this.letCompare(credential);
+      this.passwordCopiesAlarm = this.createPasswordCopiesAlarm();
+    }
   }
 
   /** Rows of a set's `messages`. Missing for a day on which they were unknown. @default the largest number in an hour */
@@ -178,6 +157,18 @@ export class DatabaseSize extends Construct {
     return this.metric(set, SET_FIGURES.idleConnections, options);
   }
 
+  /**
+   * Copies of the database password that do not hold it. Missing for a day on which that is unknown.
+   * @default the largest number in an hour
+   */
+  metricPasswordCopiesDiffering(options?: MetricOptions): Metric {
+    return this.job.metric(metricName(DIFFERING_COPIES_FIGURE), {
+      statistic: 'Maximum',
+      period: Duration.hours(1),
+      ...options,
+    });
+  }
+
   private metric(set: string, figure: string, options?: MetricOptions): Metric {
     const { deployment } = this.upkeep;
     return this.job.metric(metricName(figure), {
@@ -188,25 +179,12 @@ export class DatabaseSize extends Construct {
     });
   }
 
-  private letRead(sets: readonly ClientDatabases[]): void {
-    const keys = new Map(
-      sets.flatMap(({ secretArn, secretKeyArn }) =>
-        secretKeyArn ? [[secretArn, secretKeyArn] as const] : [],
-      ),
-    );
-    for (const [index, secretArn] of [...new Set(sets.map((set) => set.secretArn))].entries()) {
-      this.job.function.allow(`ReadDatabaseUser${index}`, ['secretsmanager:GetSecretValue'], [secretArn]);
-      const secretKeyArn = keys.get(secretArn);
-      if (secretKeyArn)
-        this.job.function.allow(`DecryptDatabaseUser${index}`, ['kms:Decrypt'], [secretKeyArn], {
-          StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-        });
-    }
-    this.job.function.allow('ReadLastWeek', ['cloudwatch:GetMetricData'], ['*']);
+  private letReadLastBackup(): void {
+    this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
     Validations.of(this.job.function.role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:
-        'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData, nor for backup:DescribeProtectedResource: an ARN there would allow nothing.',
+        'The Service Authorization Reference has no resource types for backup:DescribeProtectedResource: an ARN there would allow nothing.',
     });
   }
 
@@ -293,11 +271,6 @@ export class DatabaseSize extends Construct {
 }
 
 const kindNames = { Large: 'large', SeveralCalls: 'several-calls', Growth: 'growth', Media: 'media' };
-
-/** The name that a set has where none is given. */
-export function setNameOf({ name, prefix }: Pick<ClientDatabases, 'name' | 'prefix'>): string {
-  return name ?? (prefix.replaceAll(/^[-_]+|[-_]+$/g, '') || 'default');
-}
 
 function setOf(client: ClientDatabases): DatabaseSet {
   const { prefix, database, secretArn, idleTimeout, mediaDatabases = CLIENT_DATABASES } = client;

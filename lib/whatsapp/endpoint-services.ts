@@ -11,6 +11,10 @@ export const ENDPOINT_SERVICES = {
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.
   'database-size with mediaVolume': ['backup', ...DATABASE_SIZE],
+  // Parameter Store's for the copies of the password.
+  'database-size with credentialRotation': [...DATABASE_SIZE, 'ssm'],
+  // Its runs, and rotate-secret, which stands there too.
+  'credential-rotation': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
   // Only where it stands in the VPC.
   'callback-relay': ['events'],
 } as const satisfies Record<string, readonly EndpointService[]>;
