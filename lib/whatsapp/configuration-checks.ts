@@ -1,7 +1,9 @@
 import { firstSkip, minutesFromTo, windowMinutes } from '../local-time.ts';
 import { readCertificates } from './certificate.ts';
+import { setNameOf } from './client-databases.ts';
+import { type Check, elsewhere, type Finding } from './configuration-check.ts';
 import type { ConfigurationOutput, DeploymentOutput, NotificationsOutput } from './configuration-schema.ts';
-import { setNameOf } from './database-size.ts';
+import { CREDENTIAL_ROTATION_CHECKS } from './credential-rotation-checks.ts';
 import { DURABLE_REGIONS } from './durable-regions.ts';
 import { JOB_NAMES, type JobName } from './jobs-schema.ts';
 import { type Mistake, pathText, valueText } from './mistakes.ts';
@@ -67,16 +69,6 @@ export function checkDeployments(
     });
   }
   return { deployments, mistakes: found };
-}
-
-interface Check {
-  /** Fields of the deployment, dotted. */
-  needs: string[];
-  find(
-    deployment: DeploymentOutput,
-    configuration: ConfigurationOutput,
-    index: number,
-  ): { field: (string | number)[]; problem: string }[];
 }
 
 /** They share one queue of callbacks, so that neither may run beside the other. */
@@ -287,6 +279,7 @@ const CHECKS: Check[] = [
       ];
     },
   },
+  ...CREDENTIAL_ROTATION_CHECKS,
 ];
 
 function checksOfJob(job: JobName): Check[] {
@@ -341,7 +334,7 @@ function zoneProblems(
   region: string,
   list: string[],
   subnets: readonly { availabilityZone: string }[],
-): { field: (string | number)[]; problem: string }[] {
+): Finding[] {
   const zones = subnets.map(({ availabilityZone }) => availabilityZone);
   return zones.flatMap((zone, index) => {
     const field = [...list, index, 'availabilityZone'];
@@ -356,24 +349,6 @@ function zoneProblems(
       ];
     return [];
   });
-}
-
-function elsewhere(
-  field: (string | number)[],
-  arn: string | undefined,
-  expected: { region: string; account?: string },
-): { field: (string | number)[]; problem: string }[] {
-  if (!arn) return [];
-  const [, , , region, account] = arn.split(':');
-  const wrong = [
-    ...(region === expected.region ? [] : [`region ${region}`]),
-    ...(!expected.account || account === expected.account ? [] : [`account ${account}`]),
-  ];
-  if (wrong.length === 0) return [];
-  const allowed = [expected.region, ...(expected.account ? [expected.account] : [])].join(' and ');
-  return [
-    { field, problem: `names ${wrong.join(' and ')}; it must be of the deployment's own, ${allowed}.` },
-  ];
 }
 
 function certificateOf(

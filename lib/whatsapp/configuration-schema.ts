@@ -6,6 +6,7 @@ import {
   localTime,
   pattern,
   secretField,
+  secretSchema,
   securityGroupId,
   subnetSchema,
   wholeNumber,
@@ -79,23 +80,6 @@ const networkSchema = field(
   'an object with "vpcId", "subnets" and "securityGroupIds"',
   'Where the functions that reach WebApp stand. Nothing is looked up.',
 );
-
-function secretSchema(description: string) {
-  return v.strictObject({
-    secretArn: pattern(
-      /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[a-zA-Z0-9]{6}$/,
-      "the full ARN of a secret, with the six characters at its end, in the deployment's account and region",
-      description,
-    ),
-    encryptionKeyArn: v.optional(
-      pattern(
-        /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
-        "the ARN of a KMS key in the deployment's region",
-        "The key of the secret, if it is not the account's own for Secrets Manager.",
-      ),
-    ),
-  });
-}
 
 const webAppSchema = field(
   v.strictObject({

@@ -1,7 +1,17 @@
 import * as v from 'valibot';
 import { LONGEST_COUNT_SECONDS } from '../../functions/database-size/contract.ts';
 import { WEEKDAYS } from '../local-time.ts';
-import { field, localTime, pattern, wholeNumber } from './configuration-fields.ts';
+import {
+  clusterName,
+  field,
+  nightlyTimeLimit,
+  pattern,
+  scheduleEntries,
+  scheduleSchema,
+  serviceNames,
+  wholeNumber,
+} from './configuration-fields.ts';
+import { credentialRotationSchema } from './credential-rotation-schema.ts';
 
 const markReadSchema = field(
   v.strictObject({
@@ -18,24 +28,6 @@ const markReadSchema = field(
   }),
   'an object, {} for the defaults',
   'Marks inbound messages read before garbage collection is asked for, which deletes only what is read. **Your customers see it**, as blue ticks. Without it nothing is marked read.',
-);
-
-const scheduleEntries = {
-  at: localTime("When the run is due, in the deployment's time zone, inside the downtime window."),
-  flexibleMinutes: v.optional(
-    wholeNumber(
-      0,
-      360,
-      'EventBridge Scheduler picks the moment within so many minutes after `at`; all of them must lie inside the downtime window.',
-    ),
-    15,
-  ),
-};
-
-const scheduleSchema = field(
-  v.strictObject(scheduleEntries),
-  'an object with "at"',
-  'When the job runs, daily.',
 );
 
 /** How the client is asked to collect garbage, of either kind. */
@@ -59,15 +51,6 @@ function gcEntries(severalCalls: string) {
     ),
   };
 }
-
-const nightlyTimeLimit = v.optional(
-  wholeNumber(
-    30,
-    720,
-    'How long a run may take, counted from its scheduled time. Not longer than the downtime window; at the end of the window a run ends in any case.',
-  ),
-  120,
-);
 
 const messageGcSchema = field(
   v.strictObject({
@@ -117,14 +100,7 @@ const containerPath = (description: string) =>
 function clientContainers(role: string, logs: string) {
   return field(
     v.strictObject({
-      services: field(
-        v.pipe(
-          v.array(pattern(/^[\w-]{1,255}$/, 'the name of an ECS service', 'A service of the cluster.')),
-          v.minLength(1),
-        ),
-        'a list of at least one name of an ECS service',
-        `The services whose tasks are ${role}s.`,
-      ),
+      services: serviceNames(`The services whose tasks are ${role}s.`),
       container: pattern(
         /^[\w-]{1,255}$/,
         "a container's name",
@@ -154,7 +130,7 @@ const logCleanupSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
     timeLimitMinutes: nightlyTimeLimit,
-    clusterName: pattern(/^[\w-]{1,255}$/, 'the name of an ECS cluster', "The client's cluster."),
+    clusterName,
     roles: field(
       v.pipe(
         v.strictObject({
@@ -234,6 +210,7 @@ export const jobsSchema = v.strictObject({
   mediaGc: v.optional(mediaGcSchema),
   databaseSize: v.optional(databaseSizeSchema),
   logCleanup: v.optional(logCleanupSchema),
+  credentialRotation: v.optional(credentialRotationSchema),
 });
 
 export type JobName = keyof typeof jobsSchema.entries;

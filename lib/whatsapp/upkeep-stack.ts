@@ -11,8 +11,11 @@ import type { DailySchedule } from '../start-run.ts';
 import { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
+import { ClientCredentialRotation } from './client-credential-rotation.ts';
+import type { ClientDatabases } from './client-databases.ts';
 import type { Deployment } from './configuration-checks.ts';
-import { type ClientDatabases, DatabaseSize } from './database-size.ts';
+import { passwordRules, rotatedServers, rotationStrategy } from './credential-rotation-checks.ts';
+import { DatabaseSize } from './database-size.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
 import { LogCleanup } from './log-cleanup.ts';
@@ -36,6 +39,7 @@ export class UpkeepStack extends Stack {
   readonly mediaGc: MediaGc | undefined;
   readonly databaseSize: DatabaseSize | undefined;
   readonly logCleanup: LogCleanup | undefined;
+  readonly credentialRotation: ClientCredentialRotation | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {
@@ -45,7 +49,7 @@ export class UpkeepStack extends Stack {
       env: { account: deployment.account, region: deployment.region },
     });
     const { name, timeZone, window, notifications, logRetentionDays } = deployment;
-    const { messageGc, mediaGc, databaseSize, logCleanup } = deployment.jobs;
+    const { messageGc, mediaGc, databaseSize, logCleanup, credentialRotation } = deployment.jobs;
     const encryptionKey =
       deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
 
@@ -71,8 +75,10 @@ export class UpkeepStack extends Stack {
     if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
     if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
     if (mediaGc) this.mediaGc = this.createMediaGc(mediaGc, deployment, network);
-    if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
     if (logCleanup) this.logCleanup = this.createLogCleanup(logCleanup);
+    if (credentialRotation)
+      this.credentialRotation = this.createCredentialRotation(credentialRotation, deployment, network);
+    if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
     if (deployment.network.endpoints === 'create')
@@ -81,9 +87,9 @@ export class UpkeepStack extends Stack {
         services: [
           ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
           ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
-          ...(databaseSize
-            ? ENDPOINT_SERVICES[this.mediaVolume ? 'database-size with mediaVolume' : 'database-size']
-            : []),
+          ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
+          ...(databaseSize && this.mediaVolume ? ENDPOINT_SERVICES['database-size with mediaVolume'] : []),
+          ...(credentialRotation ? ENDPOINT_SERVICES['credential-rotation'] : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
@@ -190,6 +196,7 @@ export class UpkeepStack extends Stack {
         exactCountTimeLimit: Duration.seconds(exactCountTimeLimitSeconds),
       }),
       mediaVolume: this.mediaVolume,
+      passwordCopies: this.credentialRotation?.rotation.credential,
     });
   }
 
@@ -211,6 +218,54 @@ export class UpkeepStack extends Stack {
             by: 'ecs-exec',
             ...(sessionEncryptionKeyArn && { encryptionKeyArn: sessionEncryptionKeyArn }),
           },
+    });
+  }
+
+  private createCredentialRotation(
+    settings: NonNullable<Deployment['jobs']['credentialRotation']>,
+    { databases = [] }: Deployment,
+    network: FunctionNetwork,
+  ): ClientCredentialRotation {
+    const { secret, administrator, metaTemplate, copies, maximumAgeDays } = settings;
+    const [server] = rotatedServers(databases, settings.host);
+    if (!server) throw new Error('A configuration that was checked has a database to rotate in.');
+    const { engine, host, port, certificateAuthority } = server;
+    return new ClientCredentialRotation(this, 'CredentialRotation', {
+      upkeep: this.upkeep,
+      secretArn: secret.secretArn,
+      ...(secret.encryptionKeyArn && { secretKeyArn: secret.encryptionKeyArn }),
+      ...(administrator && { adminSecretArn: administrator.secretArn }),
+      ...(administrator?.encryptionKeyArn && { adminSecretKeyArn: administrator.encryptionKeyArn }),
+      database: { engine, host, port, certificateAuthority },
+      strategy: rotationStrategy(settings.strategy),
+      acceptFailedLogins: settings.acceptFailedLogins,
+      password: passwordRules(settings.password),
+      clusterName: settings.clusterName,
+      services: settings.services,
+      order: settings.order,
+      ...(metaTemplate && { metaTemplate }),
+      copies: [
+        ...copies.parameters.map(({ name, encryptionKeyArn, template }) => ({
+          kind: 'parameter' as const,
+          name,
+          ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
+          ...(template && { template }),
+        })),
+        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template }) => ({
+          kind: 'secret' as const,
+          secretArn,
+          key,
+          ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
+          ...(template && { template }),
+        })),
+      ],
+      network,
+      schedule: dailySchedule(settings.schedule),
+      timeLimit: Duration.minutes(settings.timeLimitMinutes),
+      rotateAfter: Duration.days(settings.rotateAfterDays),
+      ...(maximumAgeDays && { maximumAge: Duration.days(maximumAgeDays) }),
+      rotationTimeout: Duration.minutes(settings.rotationTimeoutMinutes),
+      steadyTimeout: Duration.minutes(settings.steadyTimeoutMinutes),
     });
   }
 

@@ -1,0 +1,91 @@
+import { Construct } from 'constructs';
+import type { RolledService } from '../../functions/credential-rotation/contract.ts';
+import type { RotatedCopy } from '../credential-copies.ts';
+import { CredentialRotation, type CredentialRotationProps } from '../credential-rotation.ts';
+
+/** The services whose containers read the credential at their start. */
+export interface ClientServices {
+  readonly webapp?: string[] | undefined;
+  readonly master?: string[] | undefined;
+  /** Never are two of their tasks replaced at once, for each owns a shard. */
+  readonly coreapp?: string[] | undefined;
+  /** Services that are not the client's, such as an exporter of metrics. */
+  readonly others?: { readonly name: string; readonly clusterName?: string | undefined }[] | undefined;
+}
+
+export type RolledRole = keyof ClientServices;
+
+/** Where a client that was made with Meta's AWS template keeps copies of the password. */
+export interface MetaTemplate {
+  /** The template's main stack. */
+  readonly stackName: string;
+  /** Of the parameter that its containers read: the stack's resource `KMSKey`. */
+  readonly encryptionKeyArn: string;
+  /**
+   * The secret of the template's monitoring stack, where the metrics exporter logs in as the client's user.
+   * @default it does not
+   */
+  readonly monitoring?:
+    | { readonly secretArn: string; readonly encryptionKeyArn?: string | undefined }
+    | undefined;
+}
+
+export interface ClientCredentialRotationProps extends Omit<CredentialRotationProps, 'services'> {
+  readonly services: ClientServices;
+  /** @default WebApps, Masters, CoreApps, then the others */
+  readonly order?: readonly RolledRole[];
+  /** @default the client was made by other means */
+  readonly metaTemplate?: MetaTemplate;
+}
+
+/**
+ * WebApps first: of those, one that does not come up is missed the least. CoreApps serve even without Masters, so they
+ * come after them.
+ */
+export const DEFAULT_ORDER = ['webapp', 'master', 'coreapp', 'others'] as const satisfies RolledRole[];
+
+/** The rotation of the password with which a WhatsApp client logs in to its database, to its last container. */
+export class ClientCredentialRotation extends Construct {
+  readonly rotation: CredentialRotation;
+
+  constructor(scope: Construct, id: string, props: ClientCredentialRotationProps) {
+    super(scope, id);
+    const { services, order = DEFAULT_ORDER, metaTemplate, copies = [], ...others } = props;
+    this.rotation = new CredentialRotation(this, 'Rotation', {
+      ...others,
+      services: order.flatMap((role) => rolledServices(services, role)),
+      copies: [...(metaTemplate ? copiesOf(metaTemplate, props) : []), ...copies],
+    });
+  }
+}
+
+function rolledServices(services: ClientServices, role: RolledRole): RolledService[] {
+  if (role === 'others') return services.others ?? [];
+  return (services[role] ?? []).map((name) => ({ name, ...(role === 'coreapp' && { oneAtATime: true }) }));
+}
+
+/** As version 3.0.3 of Meta's template names them. */
+function copiesOf(
+  { stackName, encryptionKeyArn, monitoring }: MetaTemplate,
+  { database: { host, port } }: Pick<CredentialRotationProps, 'database'>,
+): RotatedCopy[] {
+  return [
+    {
+      kind: 'parameter',
+      name: `${stackName}-WA_DB_PASSWORD`,
+      keyId: encryptionKeyArn,
+      keyArn: encryptionKeyArn,
+    },
+    ...(monitoring
+      ? [
+          {
+            kind: 'secret',
+            secretArn: monitoring.secretArn,
+            key: 'data_src_name',
+            template: `{username}:{password}@(${host}:${port})/`,
+            ...(monitoring.encryptionKeyArn && { keyArn: monitoring.encryptionKeyArn }),
+          } as const,
+        ]
+      : []),
+  ];
+}
