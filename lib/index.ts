@@ -53,6 +53,7 @@ export {
 export { type FunctionNetwork, UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
+export { type ClientDatabases, setNameOf } from './whatsapp/client-databases.ts';
 export {
   ConfigurationError,
   checkConfiguration,
@@ -61,12 +62,7 @@ export {
   loadConfiguration,
   type UpkeepConfiguration,
 } from './whatsapp/configuration.ts';
-export {
-  type ClientDatabases,
-  DatabaseSize,
-  type DatabaseSizeProps,
-  setNameOf,
-} from './whatsapp/database-size.ts';
+export { DatabaseSize, type DatabaseSizeProps } from './whatsapp/database-size.ts';
 export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export type { GcProps } from './whatsapp/gc-job.ts';

@@ -23,6 +23,13 @@ import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
 import { type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
+import {
+  CLIENT_DATABASES,
+  type ClientDatabases,
+  letReadSizes,
+  MESSAGE_DATABASE,
+  setNameOf,
+} from './client-databases.ts';
 
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
 const LARGE_ROWS = 2_000_000;

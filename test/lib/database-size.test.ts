@@ -6,11 +6,8 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
 import { MediaVolume } from '../../lib/media-volume.ts';
 import { Upkeep } from '../../lib/upkeep.ts';
-import {
-  type ClientDatabases,
-  DatabaseSize,
-  type DatabaseSizeProps,
-} from '../../lib/whatsapp/database-size.ts';
+import type { ClientDatabases } from '../../lib/whatsapp/client-databases.ts';
+import { DatabaseSize, type DatabaseSizeProps } from '../../lib/whatsapp/database-size.ts';
 import { brokenLinks, roleStatements } from './links.ts';
 import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
 
@@ -155,7 +152,7 @@ describe('database-size of a client', () => {
     const resources = resourcesOf(stack);
     assert.deepEqual(
       statementsOf(stack)
-        .filter(({ Sid }) => /Database|Week/.test(Sid ?? ''))
+        .filter(({ Sid }) => /Database|Past/.test(Sid ?? ''))
         .map(({ Sid, Action, Resource, Condition }) => [
           Sid,
           Action.join(),
@@ -170,7 +167,7 @@ describe('database-size of a client', () => {
           KEY,
           JSON.stringify({ StringEquals: { 'kms:EncryptionContext:SecretARN': SECRET } }),
         ],
-        ['ReadLastWeek', 'cloudwatch:GetMetricData', '*'],
+        ['ReadPastMetrics', 'cloudwatch:GetMetricData', '*'],
       ],
     );
   });
