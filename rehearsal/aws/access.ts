@@ -54,6 +54,8 @@ export class AccessControl {
   readonly #deployed: Deployed;
   readonly #callers = new Map<string, Caller>();
   readonly #resourcePolicies = new Map<string, PolicyDocument[]>();
+  /** ARNs of keys that no template has. */
+  readonly #otherKeys = new Set<string>();
 
   constructor(deployed: Deployed, clock: Clock) {
     this.#clock = clock;
@@ -150,6 +152,14 @@ export class AccessControl {
     });
   }
 
+  /** A key that another stack has, with the policy that KMS gives by default: the account's own policies decide. */
+  addKey(arn: string): void {
+    const AWS = arn.replace(/^(arn:[^:]+):kms:[^:]+:(\d{12}):.*$/, '$1:iam::$2:root');
+    const Statement = { Effect: 'Allow', Principal: { AWS }, Action: 'kms:*', Resource: '*' };
+    this.#resourcePolicies.set(arn, [{ Version: '2012-10-17', Statement }]);
+    this.#otherKeys.add(arn);
+  }
+
   /** Whether a principal may use the key of an encrypted queue, topic or log group. Undefined, or the refusal. */
   checkKey(
     keyId: string | undefined,
@@ -182,8 +192,9 @@ export class AccessControl {
     return undefined;
   }
 
-  #key(id: string, place: { account: string; region: string }): Resource | undefined {
+  #key(id: string, place: { account: string; region: string }): Pick<Resource, 'arn'> | undefined {
     if (/^(arn:.*:)?alias\/aws\//.test(id)) return undefined;
+    if (this.#otherKeys.has(id)) return { arn: id };
     const keys = this.#deployed.ofType('AWS::KMS::Key');
     const alias = this.#deployed
       .ofType('AWS::KMS::Alias')

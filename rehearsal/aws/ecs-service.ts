@@ -34,6 +34,8 @@ export interface ManagedServiceOptions extends ServiceOptions {
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
   start(): Promise<Container[]>;
+  /** Containers of so many tasks, as desired, that have long been running. @default none: its first deployment starts them */
+  running?: Container[][];
 }
 
 /** A deployment of a service: its first one, or one that UpdateService made. */
@@ -71,7 +73,7 @@ interface Tasks {
   readonly clock: Clock;
   /** Of the service, the ended ones left out. */
   alive(): EcsTask[];
-  add(): EcsTask;
+  add(containers?: Container[]): EcsTask;
 }
 
 /** A service whose tasks ECS starts and replaces by itself, within its minimum and maximum percent. */
@@ -98,7 +100,13 @@ export class ManagedService {
     this.#arn = arn;
     this.options = options;
     this.#tasks = tasks;
-    this.deploy();
+    const deployment = this.deploy();
+    for (const containers of options.running ?? []) {
+      const task = this.#tasks.add(containers);
+      this.#deploymentOf.set(task, deployment);
+      this.#healthyAt.set(task, task.createdAt);
+      this.#watch(task);
+    }
   }
 
   /** The number of tasks below which a deployment must not go, and the one above which it must not. */
@@ -239,7 +247,7 @@ export class ManagedService {
       const containers = await this.options.start();
       const { now } = this.#tasks.clock;
       task.run(containers, now());
-      for (const container of containers) void container.stopped.then(() => this.#ended(task));
+      this.#watch(task);
       if (this.fault === 'tasks-exit') {
         this.#at(EXITS_AFTER, async () => {
           await Promise.all(containers.map((container) => container.kill()));
@@ -250,6 +258,10 @@ export class ManagedService {
       this.#later(0);
       this.#later(HEALTHY_AFTER);
     });
+  }
+
+  #watch(task: EcsTask): void {
+    for (const container of task.containers) void container.stopped.then(() => this.#ended(task));
   }
 
   #ended(task: EcsTask): void {

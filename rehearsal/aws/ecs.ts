@@ -205,14 +205,14 @@ export class Ecs {
     this.#services.add(`${arn} ${service}`);
   }
 
-  /** Makes a service that keeps its tasks up and replaces them. They start when the clock goes on. */
+  /** Makes a service that keeps its tasks up and replaces them. Those that do not run yet start when the clock goes on. */
   manageService(options: ManagedServiceOptions): ManagedService {
     this.addService(options);
     const arn = serviceArn(clusterArn(options.cluster, options), options.service);
     const service = new ManagedService(arn, options, {
       clock: this.#aws.clock,
       alive: () => this.tasksOf(options).filter(({ lastStatus }) => lastStatus !== 'STOPPED'),
-      add: () => this.addTask({ ...options, containers: [] }),
+      add: (containers = []) => this.addTask({ ...options, containers }),
     });
     this.#managed.set(arn, service);
     return service;

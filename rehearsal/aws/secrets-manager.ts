@@ -105,8 +105,11 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
     };
   }
 
-  /** Gives a secret its value, by full ARN or by name; makes it if no template has it, for which the ARN is needed. */
-  put(arnOrName: string, value: string): void {
+  /**
+   * Gives a secret its value, by full ARN or by name; makes it if no template has it, for which the ARN is needed.
+   * @param since when it was given it, in epoch milliseconds. Default: now.
+   */
+  put(arnOrName: string, value: string, since?: number): void {
     let secret = [...this.#secrets.values()].find(({ arn, name }) => arn === arnOrName || name === arnOrName);
     if (secret === undefined) {
       if (!/^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(arnOrName)) {
@@ -114,7 +117,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
       }
       secret = this.#make(arnOrName, nameOf(arnOrName), undefined);
     }
-    this.#add(secret, value, randomUUID(), ['AWSCURRENT']);
+    this.#add(secret, value, randomUUID(), ['AWSCURRENT'], since);
   }
 
   /** The value that a label is on, as the containers of a task are given it. */
@@ -344,8 +347,13 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
     return secret;
   }
 
-  #add(secret: Secret, value: string, id: string, stages: string[]): void {
-    const now = this.#aws.clock.now();
+  #add(
+    secret: Secret,
+    value: string,
+    id: string,
+    stages: string[],
+    now: number = this.#aws.clock.now(),
+  ): void {
     let version = secret.versions.find((each) => each.id === id);
     if (version === undefined) {
       version = { id, value, stages: new Set(), created: now };

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
 import { type ServerProgram, serverProgram } from './server-program.ts';
-import { serverCertificate } from './tls-certificate.ts';
+import { serverCertificate, type TlsCertificate } from './tls-certificate.ts';
 import { freePort, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
@@ -33,6 +33,8 @@ export interface StartOptions {
   generalLog?: boolean;
   /** The name in the server's certificate. @default `localhost` */
   certificateName?: string;
+  /** Shown in place of one that is made. @default one of an authority of its own */
+  certificate?: TlsCertificate;
   /** Further options of the server's command line. */
   options?: string[];
 }
@@ -68,9 +70,9 @@ async function start(
   family: Family,
   program: ServerProgram,
   folder: string,
-  { generalLog = false, certificateName = 'localhost', options = [] }: StartOptions,
+  { generalLog = false, certificateName = 'localhost', options = [], ...given }: StartOptions,
 ): Promise<DatabaseServer> {
-  const certificate = await serverCertificate(certificateName);
+  const certificate = given.certificate ?? (await serverCertificate(certificateName));
   const file = (name: string) => join(folder, name);
   await writeFile(file('ca.pem'), certificate.authority);
   await writeFile(file('certificate.pem'), certificate.certificate);

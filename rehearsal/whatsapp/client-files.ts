@@ -21,6 +21,8 @@ export interface ClientFilesOptions {
   seed: string;
   /** Epoch milliseconds: the files' ages are counted from it. */
   now: number;
+  /** Whether the container has only just started: then nothing was rotated yet. @default false */
+  isNew?: boolean;
   /**
    * `rotation-broken`: one log has grown to many times its limit, and the archive has more files than it should, which
    * the clean-up does not mend. `script-fails`: the clean-up ends with status 3. `script-hangs`: it does not end.
@@ -42,13 +44,16 @@ const ARCHIVED_FILES = 36;
 const OVERGROWN_BYTES = 70 * 1024 * 1024;
 
 /** Writes real logs, an archive of real compressed ones, and a clean-up script into a container. */
-export function writeClientFiles(container: Container, { role, seed, now, fault }: ClientFilesOptions): void {
+export function writeClientFiles(
+  container: Container,
+  { role, seed, now, isNew = false, fault }: ClientFilesOptions,
+): void {
   const random = seededRandom(seed);
   for (const log of LOGS[role]) {
     writeFileSync(container.path(log), lines(random, 20 + Math.floor(random() * 200)));
     const archive = container.path(`${ARCHIVE}/x`).slice(0, -2);
     mkdirSync(archive, { recursive: true });
-    for (let age = 1; age <= ARCHIVED_FILES; age++) {
+    for (let age = 1; age <= (isNew ? 0 : ARCHIVED_FILES); age++) {
       const day = new Date(now - age * DAY);
       const name = `${log.slice(log.lastIndexOf('/') + 1)}-${day.toISOString().slice(0, 10).replaceAll('-', '')}.gz`;
       const path = join(archive, name);

@@ -1,21 +1,44 @@
 import { join } from 'node:path';
+import type { Login } from '../../functions/shared/database/secret.ts';
 import type { Where } from '../aws/access.ts';
-import type { EcsTask } from '../aws/ecs.ts';
+import type { EcsTask, ServiceOptions } from '../aws/ecs.ts';
+import type { ManagedService, ManagedServiceOptions } from '../aws/ecs-service.ts';
 import type { Aws } from '../aws/server.ts';
 import { Container } from '../containers/container.ts';
 import { DockerHost } from '../containers/docker-host.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
+import type { Logins } from './logins.ts';
 
 export interface ClientTasksOptions extends Where {
   aws: Aws;
   cluster: string;
   /** Where the containers' files go. */
   folder: string;
-  roles: Partial<Record<ClientRole, { service: string; container: string; tasks: number }>>;
+  roles: Partial<Record<ClientRole, ClientService>>;
   /** Makes the tasks run on so many EC2 instances with this tag, under Run Command. @default Fargate with ECS Exec */
   hosts?: { count: number; tag: { key: string; value: string } };
+  /** Makes ECS keep the tasks up, and containers use the database. @default tasks that nobody replaces, and that use none */
+  database?: DatabaseUse;
   /** By role and number, from 0. */
   faultOf?: (role: ClientRole, number: number) => ClientFilesOptions['fault'];
+}
+
+export interface ClientService
+  extends Pick<ManagedServiceOptions, 'minimumHealthyPercent' | 'maximumPercent' | 'secrets'> {
+  service: string;
+  container: string;
+  tasks: number;
+}
+
+/** How the client's containers use their database. */
+export interface DatabaseUse {
+  /** What a container is given when it starts. */
+  credential(): Login;
+  logins: Logins;
+  /** How many containers of each role log in all the time: the first one, the last one, those after the first. */
+  perRole: Partial<Record<ClientRole, number>>;
+  /** Called when ECS has started a container in the place of another. */
+  onReplaced?(role: ClientRole): void;
 }
 
 /** A container of the client, running. */
@@ -27,16 +50,19 @@ export interface ClientContainer {
 
 /** The tasks of one client, with real files in real containers. */
 export interface ClientTasks {
+  /** Those that ran from the beginning. */
   containers: ClientContainer[];
   hosts: DockerHost[];
-  /** Of the logs and archives in all containers. */
+  /** Those that ECS keeps up. */
+  services: Partial<Record<ClientRole, ManagedService>>;
+  /** Of the logs and archives in all containers that ran from the beginning, those too that ECS has replaced. */
   files(): { files: number; bytes: number };
   close(): Promise<void>;
 }
 
 /** Starts the tasks of a client. */
 export async function startClientTasks(options: ClientTasksOptions): Promise<ClientTasks> {
-  const { aws, cluster, account, region, folder, roles, hosts: wanted, faultOf } = options;
+  const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf } = options;
   const hosts = Array.from({ length: wanted?.count ?? 0 }, (_, number) => {
     const host = new DockerHost({
       instanceId: `i-${(number + 1).toString(16).padStart(17, '0')}`,
@@ -47,12 +73,16 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     return host;
   });
   const containers: ClientContainer[] = [];
-  for (const [role, { service, container: name, tasks }] of Object.entries(roles) as [
-    ClientRole,
-    { service: string; container: string; tasks: number },
-  ][])
-    for (let number = 0; number < tasks; number++) {
-      const container = await Container.start({ name, folder: join(folder, `${role}-${number}`) });
+  const services: ClientTasks['services'] = {};
+  const replacements: Container[] = [];
+  for (const [role, service] of Object.entries(roles) as [ClientRole, ClientService][]) {
+    const place = { account, region, cluster, service: service.service };
+    const started: Container[] = [];
+    for (let number = 0; number < service.tasks; number++) {
+      const container = await Container.start({
+        name: service.container,
+        folder: join(folder, `${role}-${number}`),
+      });
       const fault = faultOf?.(role, number);
       writeClientFiles(container, {
         role,
@@ -60,20 +90,32 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
         now: aws.clock.now(),
         ...(fault && { fault }),
       });
+      started.push(container);
+    }
+    if (database) {
+      const replace = () =>
+        Container.start({
+          name: service.container,
+          folder: join(folder, `${role}-replacement-${replacements.length}`),
+        }).then((container) => {
+          replacements.push(container);
+          writeClientFiles(container, { role, seed: container.runtimeId, now: aws.clock.now(), isNew: true });
+          return container;
+        });
+      services[role] = await manage(aws, place, service, { role, started, replace, database });
+    }
+    for (const [number, container] of started.entries()) {
       const host = hosts[containers.length % Math.max(1, hosts.length)];
-      const task = aws.ecs.addTask({
-        account,
-        region,
-        cluster,
-        service,
-        containers: [container],
-        ...(host && { host }),
-      });
+      const task =
+        aws.ecs.tasksOf(place)[number] ??
+        aws.ecs.addTask({ ...place, containers: [container], ...(host && { host }) });
       containers.push({ role, task, container });
     }
+  }
   return {
     containers,
     hosts,
+    services,
     files() {
       const each = containers.map(({ container }) => clientFiles(container));
       return {
@@ -82,7 +124,48 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
       };
     },
     async close() {
-      await Promise.all(containers.map(({ container }) => container.remove()));
+      await database?.logins.end();
+      const all = [...containers.map(({ container }) => container), ...replacements];
+      await Promise.all(all.map((container) => container.remove()));
     },
   };
+}
+
+/** Gives the tasks to ECS. So many containers of the role as are to use the database go on doing so, whichever they are. */
+async function manage(
+  aws: Aws,
+  place: ServiceOptions,
+  { tasks, service: _, container: __, ...settings }: ClientService,
+  {
+    role,
+    started,
+    replace,
+    database,
+  }: { role: ClientRole; started: Container[]; replace(): Promise<Container>; database: DatabaseUse },
+): Promise<ManagedService> {
+  const { credential, logins, perRole, onReplaced } = database;
+  const wanted = perRole[role] ?? 0;
+  const users = new Set<Container>();
+  const use = (container: Container, login: Login) => {
+    users.add(container);
+    void container.stopped.then(() => users.delete(container));
+    return logins.begin(container, login);
+  };
+  // The last one, which a roll may replace last, has the old password for the longest.
+  const [first, ...others] = started;
+  const inTurn = [...(first ? [first] : []), ...others.reverse()];
+  await Promise.all(inTurn.slice(0, wanted).map((container) => use(container, credential())));
+  return aws.ecs.manageService({
+    ...place,
+    ...settings,
+    desiredCount: tasks,
+    running: started.map((container) => [container]),
+    start: async () => {
+      const login = credential();
+      const container = await replace();
+      onReplaced?.(role);
+      if (users.size < wanted) await use(container, login);
+      return [container];
+    },
+  });
 }
