@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential.ts';
 import { credentialCopySchema } from '../shared/database/credential-copies.ts';
 import { type Answer, countTable, type MeasuredSet, measureSet } from '../shared/database/measure-set.ts';
+import { tryAgain } from '../shared/database/try-again.ts';
 import { METRIC_NAMESPACE } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
@@ -59,10 +60,6 @@ const settingsSchema = v.object({
 const optionsSchema = v.strictObject({
   exactCount: v.exactOptional(exactCount),
 }) satisfies v.GenericSchema<DatabaseSizeOptions>;
-
-/** A database that cannot be reached is tried so often. */
-const ATTEMPTS = 3;
-const PAUSE_SECONDS = 30;
 
 /**
  * Tells how large the databases are, and how soon they will be too large, by what their servers know of them; how old the
@@ -121,20 +118,6 @@ async function lookAt(
     tables.push({ table, measured: found, count, daysLeft });
   }
   return { set, tables, idleConnections: measured.idleConnections };
-}
-
-async function tryAgain<T>(
-  context: DurableContext,
-  name: string,
-  work: () => Promise<Answer<T>>,
-): Promise<Answer<T>> {
-  try {
-    return await context.step(name, work, {
-      retryStrategy: (_, attempt) => ({ shouldRetry: attempt < ATTEMPTS, delay: { seconds: PAUSE_SECONDS } }),
-    });
-  } catch (error) {
-    return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 async function daysLeftUntil(

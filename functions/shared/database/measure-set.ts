@@ -2,7 +2,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DatabaseUnreachable } from './errors.ts';
 import type { DatabaseAddress } from './rotation.ts';
 import { checkBelongs, type Login } from './secret.ts';
-import { type ExactCount, sizeReader, type TableSearch, type TableSize } from './size.ts';
+import { type ExactCount, type LargestTable, sizeReader, type TableSearch, type TableSize } from './size.ts';
 import { currentSecret } from './stored-secret.ts';
 
 /** Something asked of a database: the answer, or why there is none, as its error says. */
@@ -63,6 +63,22 @@ export async function countTable(
     (async () => {
       const reader = await sizeReader(set.database);
       return reader.count(await loginOf(set), table, timeLimitSeconds * 1000);
+    })(),
+  );
+}
+
+/**
+ * The largest table of a set's databases.
+ * @throws DatabaseUnreachable, after which asking again may help.
+ */
+export async function largestTable(
+  set: Omit<SetToMeasure, 'tables'>,
+  databases: readonly string[],
+): Promise<Answer<LargestTable>> {
+  return answer(
+    (async () => {
+      const reader = await sizeReader(set.database);
+      return reader.largestTable(await loginOf(set), databases);
     })(),
   );
 }
