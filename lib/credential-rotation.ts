@@ -9,7 +9,12 @@ import {
 import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import type { CredentialRotationSettings, RolledService } from '../functions/credential-rotation/contract.ts';
+import {
+  type CredentialRotationSettings,
+  ROLLS_STOPPED_METRIC,
+  type RolledService,
+  SERVICE_DIMENSION,
+} from '../functions/credential-rotation/contract.ts';
 import { IMPORTS_TO_LEAVE_OUT, type RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
 import type { CredentialSettings } from '../functions/shared/database/credential.ts';
 import type { PasswordRules } from '../functions/shared/database/password.ts';
@@ -83,8 +88,23 @@ export interface CredentialRotationProps {
   readonly rotateAfter?: Duration;
   /** At which age an alarm rings. Whole days, more than `rotateAfter`. @default a week more than `rotateAfter` */
   readonly maximumAge?: Duration;
-  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
-  readonly conflictsWith?: string[];
+  /**
+   * Jobs of the same deployment whose running runs a rotation waits for, inside the downtime window. They should name
+   * `credential-rotation` in their own `conflictsWith`, so that they do not start during a roll.
+   * @default none
+   */
+  readonly waitsFor?: string[];
+  /**
+   * A durable function of one's own in place of the general one: its handler calls `rotateCredential` with what the
+   * application tells of itself.
+   * @default the application is known by its ECS services alone
+   */
+  readonly application?: {
+    /** The file that exports `handler`. */
+    readonly entry: string;
+    /** Added to the function's settings. No secrets: name them by ARN. */
+    readonly settings: Readonly<Record<string, unknown>>;
+  };
   /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
   readonly rotationTimeout?: Duration;
   /** How long a service may take to be steady after a change. @default 20 minutes */
@@ -104,6 +124,8 @@ export class CredentialRotation extends Construct {
   readonly rotationFailedAlarm: Alarm;
   readonly ageAlarm: Alarm;
   readonly unretiredAlarm: Alarm;
+  /** One for each service, in the order of the services: the roll stopped at it. */
+  readonly stoppedAlarms: Alarm[];
 
   private readonly props: CredentialRotationProps;
 
@@ -113,7 +135,8 @@ export class CredentialRotation extends Construct {
     const rotateAfter = props.rotateAfter ?? Duration.days(30);
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
     this.refuse(rotateAfter, maximumAge);
-    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, copies = [] } = props;
+    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, application } = props;
+    const { copies = [], waitsFor = [] } = props;
     this.credential = {
       secretArn,
       ...(props.secretKeyArn && { secretKeyArn: props.secretKeyArn }),
@@ -157,8 +180,10 @@ export class CredentialRotation extends Construct {
       clusterArn: this.arn('ecs', 'cluster', props.clusterName),
       services,
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
-    const bytes = Buffer.byteLength(JSON.stringify(settings));
+    const allSettings = { ...application?.settings, ...settings };
+    const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
       throw new Error(
         `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
@@ -167,16 +192,15 @@ export class CredentialRotation extends Construct {
       upkeep,
       job: JOB,
       description: `Rotation of the database credential of ${deployment}, to the last container`,
-      entry: entryFile(JOB),
+      entry: application?.entry ?? entryFile(JOB),
       importsToLeaveOut: leaveOut,
-      settings,
+      settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
       network,
-      ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
     });
     this.letRotate();
-    this.letRun();
+    this.letRun(settings);
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
@@ -229,6 +253,29 @@ export class CredentialRotation extends Construct {
         treatMissingData: TreatMissingData.IGNORE,
       },
     );
+    this.stoppedAlarms = services.map(({ name }) =>
+      createAlarm(
+        this,
+        `Stopped-${name}`,
+        {
+          alarmName: `${deployment}-${JOB}-stopped-${name}`,
+          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
+          whatToDo: [
+            report,
+            `See in ECS why the tasks of ${name} do not come up, and mend that. The next run goes on from there.`,
+          ],
+          topic,
+        },
+        {
+          metric: this.metricRollsStopped(name),
+          threshold: 1,
+          comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+          evaluationPeriods: 1,
+          // A run that does not come as far as the roll tells nothing: the alarm then stays as it is.
+          treatMissingData: TreatMissingData.IGNORE,
+        },
+      ),
+    );
   }
 
   /** Since the credential was made, in days. @default the largest number in an hour */
@@ -244,6 +291,15 @@ export class CredentialRotation extends Construct {
   /** Tasks that were replaced. @default the sum over five minutes */
   metricTasksReplaced(options?: MetricOptions): Metric {
     return this.job.metric('TasksReplaced', options);
+  }
+
+  /** 1 where a roll stopped at the service, 0 once its tasks have the current credential. @default the largest number in an hour */
+  metricRollsStopped(service: string, options?: MetricOptions): Metric {
+    const { deployment } = this.props.upkeep;
+    return this.latest(ROLLS_STOPPED_METRIC, {
+      dimensionsMap: { deployment, job: JOB, [SERVICE_DIMENSION]: service },
+      ...options,
+    });
   }
 
   private latest(name: string, options?: MetricOptions): Metric {
@@ -314,7 +370,7 @@ export class CredentialRotation extends Construct {
   }
 
   /** What the job may do. */
-  private letRun(): void {
+  private letRun({ waitsFor }: CredentialRotationSettings): void {
     const { secretArn, secretKeyArn, clusterName, services, copies = [] } = this.props;
     const { function: job } = this.job;
     job.allow(
@@ -332,6 +388,12 @@ export class CredentialRotation extends Construct {
       });
     this.letReadAdministrator(job);
     letWriteCopies(job, copies);
+    if (waitsFor.length > 0)
+      job.allow(
+        'FindOtherRuns',
+        ['lambda:ListDurableExecutionsByFunction'],
+        waitsFor.map(({ functionArn }) => functionArn),
+      );
 
     const inCluster = { ArnEquals: { 'ecs:cluster': this.arn('ecs', 'cluster', clusterName) } };
     const tasks = this.arn('ecs', 'task', `${clusterName}/*`);

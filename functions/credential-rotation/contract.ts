@@ -1,4 +1,5 @@
 import type { CredentialSettings } from '../shared/database/credential.ts';
+import type { CredentialCopy } from '../shared/database/credential-copies.ts';
 
 /** credential-rotation's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface CredentialRotationSettings extends CredentialSettings {
@@ -14,27 +15,16 @@ export interface CredentialRotationSettings extends CredentialSettings {
   services: RolledService[];
   /** How long a service may take to be steady: at the beginning, and after each change. */
   steadyTimeoutSeconds: number;
+  /** Whose runs must not meet a roll: a run that has something to do waits for their end. */
+  waitsFor: OtherJob[];
 }
 
-/** A place other than the secret from which containers read the credential. It must exist already. */
-export type CredentialCopy = {
-  /** What is written there: `{username}` and `{password}` stand for the credential's. @default `{password}` */
-  template?: string;
-} & (
-  | {
-      kind: 'parameter';
-      /** Of Parameter Store. */
-      name: string;
-      /** With which a SecureString is encrypted. @default the account's own key for Parameter Store */
-      keyId?: string;
-    }
-  | {
-      kind: 'secret';
-      secretArn: string;
-      /** Of the secret's JSON object. */
-      key: string;
-    }
-);
+/** A job of the same deployment. */
+export interface OtherJob {
+  job: string;
+  /** Its durable function's, without a qualifier. */
+  functionArn: string;
+}
 
 export interface RolledService {
   name: string;
@@ -50,3 +40,9 @@ export interface CredentialRotationOptions {
   /** Rotates now, however young the credential is. */
   rotate?: boolean;
 }
+
+/** The metric of a service: 1 where a roll stopped at it, and 0 once all its tasks have the current credential. */
+export const ROLLS_STOPPED_METRIC = 'RollsStopped';
+
+/** The dimension of {@link ROLLS_STOPPED_METRIC}, besides the run's own `deployment` and `job`. */
+export const SERVICE_DIMENSION = 'service';

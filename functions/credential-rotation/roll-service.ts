@@ -64,34 +64,6 @@ export async function rollService(
   return { ...result, outcome: 'failed', tasksReplaced, reason: end };
 }
 
-/** Waits until no task that is older than the delivery lives in any of the services. Those that still do. */
-export async function waitForOldTasks(
-  context: DurableContext,
-  services: string[],
-  request: RollRequest,
-): Promise<string[]> {
-  const look = () => oldTasksOf(services, request);
-  const first = await context.step('verify the tasks', look);
-  const deadline = first.at + request.steadyTimeoutSeconds * 1000;
-  const { old } = await context.waitForCondition('old tasks end', look, {
-    initialState: first,
-    waitStrategy: (state) =>
-      state.old.length === 0 || state.at >= deadline
-        ? { shouldContinue: false }
-        : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
-  });
-  return old;
-}
-
-async function oldTasksOf(services: string[], request: RollRequest): Promise<{ old: string[]; at: number }> {
-  const old: string[] = [];
-  for (const service of services) {
-    const { alive } = await lookAt(request, service);
-    old.push(...alive.map((task) => `${service}/${task}`));
-  }
-  return { old, at: Date.now() };
-}
-
 async function lookAt({ ecs, clusterArn, deliveredAt }: RollRequest, name: string) {
   const tasks = await livingTasks(ecs, clusterArn, name);
   const [service] = await describeServices(ecs, clusterArn, [name]);

@@ -165,6 +165,20 @@ export function isOlder({ createdAt }: Task, moment: number): boolean {
   return (createdAt?.getTime() ?? 0) < moment;
 }
 
+/** The tasks of services that are not over and may have been given their credential before a moment. */
+export async function olderTasks(
+  ecs: ECSClient,
+  cluster: string,
+  services: string[],
+  moment: number,
+): Promise<{ service: string; taskArn: string }[]> {
+  const older: { service: string; taskArn: string }[] = [];
+  for (const service of services)
+    for (const task of await livingTasks(ecs, cluster, service))
+      if (isOlder(task, moment)) older.push({ service, taskArn: task.taskArn ?? '' });
+  return older;
+}
+
 /** What ECS last said of a service. */
 export function lastEvents({ events = [] }: Service): string {
   return events

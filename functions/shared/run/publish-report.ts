@@ -1,9 +1,9 @@
 import { Logger } from '@aws-lambda-powertools/logger';
-import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { publishMetrics } from './publish-metrics.ts';
 import {
   DURATION_METRIC,
-  METRIC_NAMESPACE,
   OUTCOME_METRICS,
   type Outcome,
   REPORT_EVENT_SOURCE,
@@ -26,7 +26,8 @@ export async function publishReport(
   extraMetrics: Record<string, number> = {},
 ): Promise<void> {
   logger.info('Run report', { report });
-  publishMetrics(report, extraMetrics);
+  const { deployment, job } = report;
+  publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS);
   const { Entries: entries } = await eventBridge.send(
     new PutEventsCommand({
       Entries: [
@@ -41,22 +42,20 @@ export async function publishReport(
     );
 }
 
-function publishMetrics(report: RunReport, extraMetrics: Record<string, number>): void {
-  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
-  // Powertools' own default dimension, `service`, would make a metric apart from the one that the alarms watch.
-  metrics.clearDefaultDimensions();
-  metrics.addDimensions({ deployment: report.deployment, job: report.job });
-  for (const [outcome, name] of Object.entries(OUTCOME_METRICS) as [Outcome, string][])
-    metrics.addMetric(name, MetricUnit.Count, report.outcome === outcome ? 1 : 0);
-  metrics.addMetric(
-    DURATION_METRIC,
-    MetricUnit.Seconds,
-    (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,
-  );
-  for (const [name, value] of Object.entries({ ...pascalCased(report.figures), ...extraMetrics }))
-    metrics.addMetric(name, MetricUnit.NoUnit, value);
-  metrics.publishStoredMetrics();
+function metricsOf(report: RunReport, extraMetrics: Record<string, number>): Record<string, number> {
+  const outcomes = Object.entries(OUTCOME_METRICS) as [Outcome, string][];
+  return {
+    ...Object.fromEntries(outcomes.map(([outcome, name]) => [name, report.outcome === outcome ? 1 : 0])),
+    [DURATION_METRIC]: (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,
+    ...pascalCased(report.figures),
+    ...extraMetrics,
+  };
 }
+
+const UNITS = {
+  ...Object.fromEntries(Object.values(OUTCOME_METRICS).map((name) => [name, MetricUnit.Count])),
+  [DURATION_METRIC]: MetricUnit.Seconds,
+};
 
 function pascalCased(figures: Record<string, number>): Record<string, number> {
   return Object.fromEntries(

@@ -1,0 +1,119 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { publishMetrics } from '../shared/run/publish-metrics.ts';
+import type { Outcome, Problem } from '../shared/run/report.ts';
+import type { RunResult } from '../shared/run/run-job.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import type { ConnectedParts } from './application-health.ts';
+import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
+import { countRefusedLogins, type DatabaseState } from './database.ts';
+import { isOfStrayCopy } from './problems.ts';
+import type { RolledResult } from './roll-service.ts';
+import type { SecretInspection } from './rotate.ts';
+import type { Inspection } from './rotate-credential.ts';
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+/** What is found out along the way. */
+export interface Findings {
+  secret: SecretInspection;
+  database: DatabaseState;
+  rotated: boolean;
+  retired: boolean;
+  services: RolledResult[];
+  /** By service: 1 where the roll stopped. Absent: not known in this run. */
+  rollsStopped: Record<string, number>;
+  connected?: ConnectedParts;
+  problems: Problem[];
+  stopwatch: Stopwatch;
+}
+
+export interface Stopwatch {
+  /** How long each part took. */
+  seconds: Record<string, number>;
+  /** When the part before ended. Epoch milliseconds. */
+  before: number;
+}
+
+/** Notes how long the part took that ends now. */
+export async function measure(context: DurableContext, clock: Stopwatch, part: string): Promise<void> {
+  const { at } = await context.step(`time of ${part}`, async () => ({ at: Date.now() }));
+  clock.seconds[part] = Math.round((at - clock.before) / 1000);
+  clock.before = at;
+}
+
+/** The end of a run that could begin. */
+export async function resultOf(
+  { deployment, job }: RunEvent,
+  context: DurableContext,
+  settings: CredentialRotationSettings,
+  client: SecretsManagerClient,
+  findings: Findings,
+): Promise<RunResult> {
+  const { secret, database, rotated, retired, services, connected, problems, stopwatch } = findings;
+  const { at } = await context.step('publish the metric of each service', async () => {
+    for (const [service, stopped] of Object.entries(findings.rollsStopped))
+      publishMetrics({ deployment, job, [SERVICE_DIMENSION]: service }, { [ROLLS_STOPPED_METRIC]: stopped });
+    return { at: Date.now() };
+  });
+  const counted =
+    database.refusedLogins === undefined ? undefined : await countRefusedLogins(context, settings, client);
+  const refusedLogins =
+    counted?.kind === 'done' && counted.value !== null
+      ? counted.value - (database.refusedLogins ?? 0)
+      : undefined;
+  return {
+    outcome: outcomeOf(findings),
+    figures: {
+      rotations: rotated ? 1 : 0,
+      tasksReplaced: services.reduce((sum, { tasksReplaced }) => sum + tasksReplaced, 0),
+      ...ages(secret, retired, at),
+      // A server that was restarted meanwhile began to count anew.
+      ...(refusedLogins !== undefined && refusedLogins >= 0 && { refusedLogins }),
+    },
+    problems,
+    details: {
+      seconds: stopwatch.seconds,
+      services,
+      resumed: database.retained,
+      ...(connected && { connected }),
+    },
+  };
+}
+
+/** The end of a run that could not find out what there is. */
+export function failed(secret: SecretInspection, ...problems: Problem[]): RunResult {
+  const { credentialAgeDays = 0 } = ages(secret, true, secret.lookedAt);
+  return {
+    outcome: 'failed',
+    figures: { rotations: 0, tasksReplaced: 0, credentialAgeDays },
+    problems,
+  };
+}
+
+/** The end of a run whose time had not come. */
+export function skipped({ secret, database }: Inspection, ...problems: Problem[]): RunResult {
+  const retired = database.kind === 'done' && !database.value.retained;
+  return {
+    outcome: 'skipped',
+    figures: { rotations: 0, tasksReplaced: 0, ...ages(secret, retired, secret.lookedAt) },
+    problems,
+  };
+}
+
+function outcomeOf({ retired, rotated, services, problems }: Findings): Outcome {
+  if (problems.length === 0) return 'succeeded';
+  if (services.some(({ outcome }) => outcome === 'failed')) return 'failed';
+  const wentOn = rotated || services.length > 0;
+  // Copies that were put right need a person's look, but the credential is safe.
+  return wentOn || (retired && problems.every(isOfStrayCopy)) ? 'partial' : 'failed';
+}
+
+function ages({ currentSince }: SecretInspection, retired: boolean, at: number): Record<string, number> {
+  const age = Math.max(0, at - currentSince);
+  return {
+    credentialAgeDays: Math.floor(age / DAY),
+    oldPasswordHours: retired ? 0 : Math.round((age / HOUR) * 10) / 10,
+  };
+}

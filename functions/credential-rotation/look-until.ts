@@ -1,0 +1,47 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+
+/** Between two looks. */
+const LOOK_SECONDS = 15;
+
+/**
+ * Looks again and again, durably, until what is seen is good or the time for waiting is over.
+ * @returns what was seen last; there is one look at least.
+ */
+export async function lookUntil<Seen>(
+  context: DurableContext,
+  name: string,
+  look: () => Promise<Seen>,
+  {
+    good,
+    timeoutSeconds,
+    endBy,
+  }: {
+    good: (seen: Seen) => boolean;
+    /** From the first look on. */
+    timeoutSeconds: number;
+    /** Epoch milliseconds. */
+    endBy: number;
+  },
+): Promise<Seen> {
+  const end = await context.waitForCondition<Looked<Seen>>(
+    name,
+    async (before) => {
+      const seen = await look();
+      const at = Date.now();
+      return { kind: 'looked', seen, at, since: before.kind === 'looked' ? before.since : at };
+    },
+    {
+      initialState: { kind: 'not-yet' },
+      waitStrategy: (state) =>
+        state.kind === 'looked' &&
+        (good(state.seen) || state.at >= Math.min(state.since + timeoutSeconds * 1000, endBy))
+          ? { shouldContinue: false }
+          : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+    },
+  );
+  if (end.kind === 'not-yet') throw new Error(`"${name}" ended without a look.`);
+  return end.seen;
+}
+
+/** Epoch milliseconds. */
+type Looked<Seen> = { kind: 'not-yet' } | { kind: 'looked'; seen: Seen; at: number; since: number };

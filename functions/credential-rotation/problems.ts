@@ -1,0 +1,99 @@
+import type { Problem } from '../shared/run/report.ts';
+import type { CredentialRotationSettings } from './contract.ts';
+import type { Tried } from './database.ts';
+import type { DeliveredCopy } from './deliver.ts';
+import type { Roll } from './roll-services.ts';
+import type { RollPlan } from './services.ts';
+
+type Failed = Tried<unknown> & { kind: 'failed' };
+
+const STRAY_COPY_NEXT =
+  'Replace tasks that were started in between. See who writes there: an update of the stack that made it may.';
+
+export function strayCopyProblem(deployment: string, { place, since }: DeliveredCopy): Problem {
+  return {
+    what: `The ${place} held something else than the current credential since ${new Date(since).toISOString()}, and was put right.`,
+    where: deployment,
+    next: STRAY_COPY_NEXT,
+  };
+}
+
+export function isOfStrayCopy({ next }: Problem): boolean {
+  return next === STRAY_COPY_NEXT;
+}
+
+export function databaseProblem(
+  { deployment, database }: CredentialRotationSettings,
+  { message }: Failed,
+): Problem {
+  return {
+    what: `${message} Nothing was changed.`,
+    where: `${deployment}, database ${database.host}:${database.port}`,
+    next: 'Mend this; the next run tries again.',
+  };
+}
+
+export function otherRunsProblem(deployment: string, runs: string): Problem {
+  return {
+    what: `Too late to begin: ${runs} was still going on, and too little time is left until the run must end.`,
+    where: deployment,
+    next: 'Nothing was changed, and the next run tries again. Give the jobs times that lie further apart, or widen the downtime window.',
+  };
+}
+
+export function refusedProblem(
+  deployment: string,
+  { service, reason, next }: RollPlan & { kind: 'refused' },
+): Problem {
+  return { what: reason, where: `${deployment}, service ${service}`, next };
+}
+
+export function unsteadyProblem(deployment: string, reason: string): Problem {
+  return {
+    what: `The services were not steady, so nothing was begun: ${reason}`,
+    where: deployment,
+    next: 'The next run tries again. See in ECS what is going on with the service.',
+  };
+}
+
+export function rotationProblem(deployment: string, why: string): Problem {
+  return {
+    what: `${why} Containers go on with the password that they have.`,
+    where: deployment,
+    next: `Read in the log /aws/lambda/${deployment}-rotate-secret which step failed and why, and mend that. The next run rotates.`,
+  };
+}
+
+export function rollProblem(
+  settings: CredentialRotationSettings,
+  { services, what, next }: NonNullable<Roll['stopped']>,
+): Problem {
+  return {
+    what: `${what} ${whatHolds(settings)}`,
+    where: `${settings.deployment}, service ${services.join(', ')}`,
+    next,
+  };
+}
+
+export function disconnectedProblem(settings: CredentialRotationSettings, why: string): Problem {
+  return {
+    what: `${why} ${whatHolds(settings)}`,
+    where: settings.deployment,
+    next: "See in the application's log why parts of it do not connect. The next run goes on from there.",
+  };
+}
+
+export function retirementProblem(deployment: string, { message }: Failed): Problem {
+  return {
+    what: `The new password is with every task, but the old one was not retired: ${message}`,
+    where: deployment,
+    next: 'Mend this; the next run retires it. Until then both are valid.',
+  };
+}
+
+/** What a rotation that stops before the retirement means for the containers. */
+function whatHolds({ strategy }: CredentialRotationSettings): string {
+  return strategy.kind === 'single-password'
+    ? 'Containers that were not replaced cannot log in.'
+    : 'The old and the new password are both valid.';
+}

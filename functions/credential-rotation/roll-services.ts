@@ -1,0 +1,53 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { lookUntil } from './look-until.ts';
+import { type RolledResult, type RollRequest, rollService } from './roll-service.ts';
+import { olderTasks, type RollPlan } from './services.ts';
+
+/** How a roll over all services ended. */
+export interface Roll {
+  /** Those that were begun. */
+  services: RolledResult[];
+  /** Of the services at which it stopped: `undefined` when no old task lives any more. */
+  stopped?: { services: string[]; what: string; next: string };
+}
+
+/** Rolls one service after the other, up to the first that fails, and sees to it that no old task is left in any. */
+export async function rollServices(
+  context: DurableContext,
+  plans: Exclude<RollPlan, { kind: 'refused' }>[],
+  request: RollRequest,
+): Promise<Roll> {
+  const services: RolledResult[] = [];
+  for (const [index, plan] of plans.entries()) {
+    const result = await rollService(context, plan, request);
+    services.push(result);
+    if (result.outcome !== 'failed') continue;
+    const untouched = plans.slice(index + 1).map(({ service }) => service);
+    return {
+      services,
+      stopped: {
+        services: [result.service],
+        what: `The roll stopped at the service ${result.service}: ${result.reason}${untouched.length > 0 ? ` Not touched: ${untouched.join(', ')}.` : ''}`,
+        next: 'See in ECS why its tasks do not come up, and mend that. The next run goes on from there.',
+      },
+    };
+  }
+  const names = plans.map(({ service }) => service);
+  const { ecs, clusterArn, deliveredAt, steadyTimeoutSeconds: timeoutSeconds, endBy } = request;
+  const look = () => olderTasks(ecs, clusterArn, names, deliveredAt);
+  const old = await lookUntil(context, 'old tasks end', look, {
+    good: (tasks) => tasks.length === 0,
+    timeoutSeconds,
+    endBy,
+  });
+  if (old.length === 0) return { services };
+  return {
+    services,
+    stopped: {
+      services: [...new Set(old.map(({ service }) => service))],
+      what: `Tasks from before the delivery still live: ${old.map(({ service, taskArn }) => `${service}/${taskIdOf(taskArn)}`).join(', ')}.`,
+      next: 'Stop them. The next run retires the old password.',
+    },
+  };
+}

@@ -1,0 +1,237 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import * as v from 'valibot';
+import { credentialEntries } from '../shared/database/credential.ts';
+import { credentialCopySchema } from '../shared/database/credential-copies.ts';
+import type { RunResult } from '../shared/run/run-job.ts';
+import { parseOrThrow } from '../shared/run/settings.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import {
+  type ApplicationHealth,
+  awaitConnected,
+  connectedBefore,
+  whyDisconnected,
+} from './application-health.ts';
+import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
+import { type DatabaseState, inspectDatabase, retireOldCredential, type Tried } from './database.ts';
+import { deliver } from './deliver.ts';
+import { DAY, type Findings, failed, HOUR, measure, resultOf, skipped } from './findings.ts';
+import {
+  databaseProblem,
+  disconnectedProblem,
+  otherRunsProblem,
+  refusedProblem,
+  retirementProblem,
+  rollProblem,
+  rotationProblem,
+  strayCopyProblem,
+  unsteadyProblem,
+} from './problems.ts';
+import { rollServices } from './roll-services.ts';
+import { inspectSecret, rotate, type SecretInspection, waitForOthers } from './rotate.ts';
+import { olderTasks, planRoll } from './services.ts';
+import { waitForJobs } from './wait-for-jobs.ts';
+import { waitUntilSteady } from './wait-until-steady.ts';
+
+export type { ApplicationHealth } from './application-health.ts';
+
+/** The fields of {@link CredentialRotationSettings}, for the schema of a function's settings. */
+export const credentialRotationEntries = {
+  deployment: v.string(),
+  ...credentialEntries,
+  rotateAfterDays: v.number(),
+  rotationTimeoutSeconds: v.number(),
+  copies: v.array(credentialCopySchema),
+  clusterArn: v.string(),
+  services: v.array(v.object({ name: v.string(), oneAtATime: v.exactOptional(v.boolean()) })),
+  steadyTimeoutSeconds: v.number(),
+  waitsFor: v.array(v.object({ job: v.string(), functionArn: v.string() })),
+};
+
+const optionsSchema = v.strictObject({
+  rotate: v.exactOptional(v.boolean()),
+}) satisfies v.GenericSchema<CredentialRotationOptions>;
+
+/**
+ * Runs are a day apart, more or less, and a credential is made some minutes after its run's beginning: without so much
+ * leave each rotation would be a day later than wanted.
+ */
+const SAME_DAY = 12 * HOUR;
+
+const clients = {
+  secretsManager: new SecretsManagerClient({}),
+  ssm: new SSMClient({}),
+  ecs: new ECSClient({}),
+  lambda: new LambdaClient({}),
+};
+
+/**
+ * Rotates a database credential that is due, carries it to every container and makes the old one invalid; goes on with
+ * what an earlier run, or a rotation that somebody started by hand, left unfinished.
+ * @param application what the application tells of itself. @default nothing: ECS and the database tell what they know
+ */
+export async function rotateCredential(
+  run: RunEvent,
+  context: DurableContext,
+  settings: CredentialRotationSettings,
+  application?: ApplicationHealth,
+): Promise<RunResult> {
+  const { deployment, clusterArn, steadyTimeoutSeconds } = settings;
+  const { secretsManager, ecs, lambda } = clients;
+  const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
+  const endBy = Date.parse(run.endBy);
+
+  let found = await inspect(context, settings);
+  if (isToAct(found, settings, options)) {
+    const others = await waitForJobs(context, settings, lambda, endBy);
+    if (others.kind === 'still-running') return skipped(found, otherRunsProblem(deployment, others.runs));
+    // Somebody may have rotated by hand meanwhile.
+    if (others.kind === 'ended') found = await inspect(context, settings);
+  }
+  const { secret, database, unfinished } = found;
+  if (database.kind === 'failed') return failed(secret, databaseProblem(settings, database));
+  const findings: Findings = {
+    secret,
+    database: database.value,
+    rotated: false,
+    retired: !database.value.retained,
+    services: [],
+    problems: [],
+    rollsStopped: {},
+    stopwatch: { seconds: {}, before: secret.lookedAt },
+  };
+  const { problems, stopwatch } = findings;
+  const end = () => resultOf(run, context, settings, secretsManager, findings);
+
+  const copies = await context.step('put copies right', () => deliver(settings, clients));
+  if (!unfinished)
+    problems.push(
+      ...copies.filter(({ written }) => written).map((copy) => strayCopyProblem(deployment, copy)),
+    );
+  if (!isToAct(found, settings, options)) {
+    for (const { name } of settings.services) findings.rollsStopped[name] = 0;
+    return end();
+  }
+
+  const plans = await context.step('plan the roll', () => planRoll(ecs, settings));
+  const refused = plans.filter((plan) => plan.kind === 'refused');
+  if (refused.length > 0) {
+    problems.push(...refused.map((plan) => refusedProblem(deployment, plan)));
+    return end();
+  }
+  const unsteady = await waitUntilSteady(context, settings, ecs, endBy);
+  if (unsteady !== null) return skipped(found, ...problems, unsteadyProblem(deployment, unsteady));
+  if (application) findings.connected = await connectedBefore(context, application);
+  await measure(context, stopwatch, 'preflight');
+
+  // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
+  if (!unfinished || secret.pendingVersion !== undefined) {
+    const why = await rotate(context, settings, secretsManager, secret.pendingVersion);
+    await measure(context, stopwatch, 'rotate');
+    findings.rotated = why === undefined;
+    findings.secret = await context.step('look at the secret again', () =>
+      inspectSecret(secretsManager, settings.secretArn),
+    );
+    if (why !== undefined) problems.push(rotationProblem(deployment, why));
+    // It may have been refused because an older password is in use still: that is what the roll is for.
+    if (why !== undefined && !database.value.retained) return end();
+    if (why === undefined) findings.retired = false;
+  }
+
+  const deliveredAt = await deliveryOf(context, settings, findings);
+  await measure(context, stopwatch, 'deliver');
+  const rollable = plans.filter((plan) => plan.kind !== 'refused');
+  const request = { ecs, clusterArn, deliveredAt, steadyTimeoutSeconds, endBy };
+  const { services, stopped } = await rollServices(context, rollable, request);
+  findings.services = services;
+  for (const { service } of services)
+    findings.rollsStopped[service] = stopped?.services.includes(service) ? 1 : 0;
+  await measure(context, stopwatch, 'roll');
+  if (stopped) {
+    problems.push(rollProblem(settings, stopped));
+    return end();
+  }
+
+  if (application && findings.connected) {
+    const limits = { timeoutSeconds: steadyTimeoutSeconds, endBy };
+    findings.connected = await awaitConnected(context, application, findings.connected, limits);
+    await measure(context, stopwatch, 'verify');
+    const why = whyDisconnected(findings.connected);
+    if (why !== undefined) {
+      problems.push(disconnectedProblem(settings, why));
+      return end();
+    }
+  }
+
+  const retired = await retireOldCredential(context, settings, secretsManager);
+  await measure(context, stopwatch, 'retire');
+  if (retired.kind === 'done') findings.retired = true;
+  else problems.push(retirementProblem(deployment, retired));
+  return end();
+}
+
+/** What is found before anything is changed. */
+export interface Inspection {
+  secret: SecretInspection;
+  database: Tried<DatabaseState>;
+  /** An earlier run, or a rotation by hand, has left something to finish. */
+  unfinished: boolean;
+}
+
+async function inspect(context: DurableContext, settings: CredentialRotationSettings): Promise<Inspection> {
+  const { secretsManager } = clients;
+  const look = () => inspectSecret(secretsManager, settings.secretArn);
+  const first = await context.step('look at the secret', look);
+  const secret = first.pendingVersion ? await waitForOthers(context, settings, secretsManager, first) : first;
+  const database = await inspectDatabase(context, settings, secretsManager);
+  const retained = database.kind === 'done' && database.value.retained;
+  return {
+    secret,
+    database,
+    unfinished: retained || (await hasUnrolledTasks(context, settings, secret)),
+  };
+}
+
+/** With one password alone the database does not tell that an earlier roll was stopped: the tasks do. */
+async function hasUnrolledTasks(
+  context: DurableContext,
+  { strategy, clusterArn, services }: CredentialRotationSettings,
+  { currentSince }: SecretInspection,
+): Promise<boolean> {
+  if (strategy.kind !== 'single-password') return false;
+  const names = services.map(({ name }) => name);
+  const found = await context.step('look for tasks with the old password', async () => {
+    const { length } = await olderTasks(clients.ecs, clusterArn, names, currentSince);
+    return length;
+  });
+  return found > 0;
+}
+
+function isToAct(
+  { unfinished, secret, database }: Inspection,
+  { rotateAfterDays }: CredentialRotationSettings,
+  { rotate: wanted = false }: CredentialRotationOptions,
+): boolean {
+  if (database.kind === 'failed') return false;
+  const { pendingVersion, currentSince, lookedAt } = secret;
+  const isOld = lookedAt - currentSince >= rotateAfterDays * DAY - SAME_DAY;
+  // A rotation that was abandoned stands in the way of the next one, and may have left a password in the database.
+  return unfinished || wanted || pendingVersion !== undefined || isOld;
+}
+
+/** The moment from which on each new task is given the current credential, wherever it reads it. */
+async function deliveryOf(
+  context: DurableContext,
+  settings: CredentialRotationSettings,
+  { rotated, secret }: Findings,
+): Promise<number> {
+  return context.step('deliver', async () => {
+    const copies = await deliver(settings, clients);
+    if (rotated || copies.some(({ written }) => written)) return Date.now();
+    // Earlier runs delivered it. A second more, for AWS may leave out parts of a second.
+    return Math.min(Date.now(), Math.max(secret.changedAt, ...copies.map(({ since }) => since)) + 1000);
+  });
+}
