@@ -1,5 +1,5 @@
 import type { DatabaseAddress } from './rotation.ts';
-import { ENGINES, type Login } from './secret.ts';
+import { ENGINES, type Engine, type EngineFamily, type Login } from './secret.ts';
 
 /**
  * Tells how large the tables of a database server are, by what the server knows of them itself: no row is read, no
@@ -14,6 +14,23 @@ export async function sizeReader(address: DatabaseAddress): Promise<SizeReader> 
     case 'postgres':
       return (await import('./size-postgres.ts')).postgresSizes(address);
   }
+}
+
+/** What each engine's sizes are read by: the driver comes with it. */
+const MODULES: Record<EngineFamily, readonly string[]> = {
+  mysql: ['size-mysql'],
+  mariadb: ['size-mariadb', 'size-mysql'],
+  postgres: ['size-postgres'],
+};
+
+/**
+ * The imports that a bundle does not need for databases of these engines, as the sources write them and as they do when
+ * they are compiled: name them to esbuild as external. They bring most of a bundle's size.
+ */
+export function importsToLeaveOut(engines: readonly Engine[]): string[] {
+  const needed = new Set(engines.flatMap((engine) => MODULES[ENGINES[engine]]));
+  const all = new Set(Object.values(MODULES).flat());
+  return [...all].filter((name) => !needed.has(name)).flatMap((name) => [`./${name}.ts`, `./${name}.js`]);
 }
 
 /** What an engine tells of tables. Each method connects by itself and may be repeated. */
