@@ -195,6 +195,42 @@ export class DatabaseSize extends Construct {
     });
   }
 
+  private letCompare({ secretArn, secretKeyArn, copies }: RotatedCredential): void {
+    const { function: job } = this.job;
+    job.allow('ReadCredential', ['secretsmanager:GetSecretValue'], [secretArn]);
+    if (secretKeyArn)
+      job.allow('DecryptCredential', ['kms:Decrypt'], [secretKeyArn], {
+        StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
+      });
+    letReadCopies(job, copies);
+  }
+
+  private createPasswordCopiesAlarm(): Alarm {
+    const { deployment, topic } = this.upkeep;
+    return createAlarm(
+      this,
+      'PasswordCopies',
+      {
+        alarmName: `${deployment}-database-size-password-copies`,
+        meaning: `A place from which containers of ${deployment} read the database password at their start holds something else, or does not exist: a container that starts now may not be able to log in.`,
+        whatToDo: [
+          `Read the last report: the log /aws/lambda/${deployment}-database-size, message "Run report". Each problem there names the place, and since when.`,
+          `credential-rotation puts it right in its next run. To do that at once, inside the downtime window: ${commandToStart(deployment, 'credential-rotation')}`,
+          'See who writes there: an update of the stack that made the place may.',
+        ],
+        topic,
+      },
+      {
+        metric: this.metricPasswordCopiesDiffering(),
+        threshold: 1,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        evaluationPeriods: 1,
+        // As for the sizes: one point a day, none while it is unknown.
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+  }
+
   private createAlarms({ name, tables }: DatabaseSet): void {
     const { deployment } = this.upkeep;
     const where = `the client's databases of ${deployment} (set ${name})`;

@@ -89,6 +89,9 @@ export class UpkeepStack extends Stack {
           ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
           ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
           ...(databaseSize && this.mediaVolume ? ENDPOINT_SERVICES['database-size with mediaVolume'] : []),
+          ...(databaseSize && credentialRotation
+            ? ENDPOINT_SERVICES['database-size with credentialRotation']
+            : []),
           ...(credentialRotation ? ENDPOINT_SERVICES['credential-rotation'] : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
