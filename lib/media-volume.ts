@@ -22,8 +22,8 @@ import {
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { EFS_MOUNTTARGET_ORDERINSENSITIVE_LOGICAL_ID } from 'aws-cdk-lib/cx-api';
 import { Construct, type IDependable } from 'constructs';
-import { LAST_BACKUP_FIGURE, metricName } from '../functions/database-size/contract.ts';
-import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
+import { LAST_BACKUP_FIGURE } from '../functions/database-size/contract.ts';
+import { METRIC_NAMESPACE, metricName } from '../functions/shared/run/report.ts';
 import {
   checkRoleArn,
   mountStatement,

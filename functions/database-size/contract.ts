@@ -87,8 +87,3 @@ export const NO_BACKUP_HOURS = 87_600;
 
 /** The report's figure of copies of the credential that do not hold it. */
 export const DIFFERING_COPIES_FIGURE = 'passwordCopiesDiffering';
-
-/** The metric's name of a figure. */
-export function metricName(figure: string): string {
-  return figure.charAt(0).toUpperCase() + figure.slice(1);
-}

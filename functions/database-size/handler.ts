@@ -1,11 +1,11 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
-import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential.ts';
 import { credentialCopySchema } from '../shared/database/credential-copies.ts';
 import { type Answer, countTable, type MeasuredSet, measureSet } from '../shared/database/measure-set.ts';
 import { tryAgain } from '../shared/database/try-again.ts';
-import { METRIC_NAMESPACE } from '../shared/run/report.ts';
+import { publishMetrics } from '../shared/run/publish-metrics.ts';
+import { metricName } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
@@ -15,7 +15,6 @@ import {
   type DatabaseSizeSettings,
   type ExactCountSettings,
   LONGEST_COUNT_SECONDS,
-  metricName,
   SET_DIMENSION,
 } from './contract.ts';
 import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
@@ -137,14 +136,4 @@ async function daysLeftUntil(
 
 function dimensionsOf({ deployment, job }: RunEvent, set: DatabaseSet): Record<string, string> {
   return { deployment, job, [SET_DIMENSION]: set.name };
-}
-
-function publishMetrics(dimensions: Record<string, string>, figures: Record<string, number>): void {
-  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
-  // Powertools' own default dimension, `service`, would make a metric apart from the one that the alarms watch.
-  metrics.clearDefaultDimensions();
-  metrics.addDimensions(dimensions);
-  for (const [figure, value] of Object.entries(figures))
-    metrics.addMetric(metricName(figure), MetricUnit.NoUnit, value);
-  metrics.publishStoredMetrics();
 }

@@ -11,10 +11,10 @@ import {
   type DatabaseSet,
   type DatabaseSizeSettings,
   DIFFERING_COPIES_FIGURE,
-  metricName,
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
+import { metricName } from '../../functions/shared/run/report.ts';
 import { copySettings, letReadCopies, type RotatedCredential } from '../credential-copies.ts';
 import { entryFile } from '../entry-file.ts';
 import type { MediaVolumeBase } from '../media-volume.ts';

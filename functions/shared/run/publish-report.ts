@@ -47,7 +47,7 @@ function metricsOf(report: RunReport, extraMetrics: Record<string, number>): Rec
   return {
     ...Object.fromEntries(outcomes.map(([outcome, name]) => [name, report.outcome === outcome ? 1 : 0])),
     [DURATION_METRIC]: (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,
-    ...pascalCased(report.figures),
+    ...report.figures,
     ...extraMetrics,
   };
 }
@@ -56,9 +56,3 @@ const UNITS = {
   ...Object.fromEntries(Object.values(OUTCOME_METRICS).map((name) => [name, MetricUnit.Count])),
   [DURATION_METRIC]: MetricUnit.Seconds,
 };
-
-function pascalCased(figures: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(figures).map(([name, value]) => [name.charAt(0).toUpperCase() + name.slice(1), value]),
-  );
-}

@@ -40,6 +40,11 @@ export const REPORT_EVENT_SOURCE = 'upkeep';
 /** `detail-type` of the event that carries a {@link RunReport}. */
 export const REPORT_EVENT_TYPE = 'Run Report';
 
+/** The metric's name of a figure. */
+export function metricName(figure: string): string {
+  return figure.charAt(0).toUpperCase() + figure.slice(1);
+}
+
 /** The metric that counts runs of each outcome: 1 for the outcome that a run had, 0 for the others. */
 export const OUTCOME_METRICS = {
   succeeded: 'RunsSucceeded',
