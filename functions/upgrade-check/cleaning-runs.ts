@@ -1,0 +1,124 @@
+import {
+  GetDurableExecutionCommand,
+  InvokeCommand,
+  LambdaClient,
+  paginateListDurableExecutionsByFunction,
+} from '@aws-sdk/client-lambda';
+import * as v from 'valibot';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
+import type { StartOutcome } from '../start-run/contract.ts';
+import type { CleaningSettings } from './contract.ts';
+
+/** A run of the cleaning job. */
+export type CleaningRun =
+  | { kind: 'running'; runId: string }
+  /** `outcome`: as its report says, or how it ended if it left none. `endedAt`: epoch milliseconds. */
+  | { kind: 'ended'; runId: string; outcome: string; endedAt: number };
+
+const HOUR_MS = 3600 * 1000;
+
+/** As long as a run can have begun before it ended: the longest time limit of a nightly job. */
+const LONGEST_RUN_MS = 24 * HOUR_MS;
+
+/** start-run answers within a minute. */
+const START_TIMEOUT_MS = 90_000;
+
+const lambda = new LambdaClient({
+  requestHandler: { ...REQUEST_LIMITS, requestTimeout: START_TIMEOUT_MS },
+});
+
+/** The runs of the cleaning job that ended within a time, or go on, the newest first. */
+export async function recentRuns(
+  { functionArn }: CleaningSettings,
+  { from }: { from: number },
+): Promise<CleaningRun[]> {
+  const runs: CleaningRun[] = [];
+  const pages = paginateListDurableExecutionsByFunction(
+    { client: lambda },
+    {
+      // Without a qualifier: of every version.
+      FunctionName: functionArn,
+      StartedAfter: new Date(from - LONGEST_RUN_MS),
+      ReverseOrder: true,
+    },
+  );
+  for await (const { DurableExecutions: executions = [] } of pages)
+    for (const { DurableExecutionArn: arn, DurableExecutionName: runId = '' } of executions) {
+      const run = arn === undefined ? undefined : await runOf(arn, runId);
+      if (run?.kind === 'running' || (run && run.endedAt >= from)) runs.push(run);
+      // What is older does not make the answer better.
+      if (run?.kind === 'ended' && run.outcome === 'succeeded') return runs;
+    }
+  return runs;
+}
+
+/** A run by its name; `undefined` while there is none. */
+export async function findRun(
+  { functionArn }: CleaningSettings,
+  runId: string,
+): Promise<CleaningRun | undefined> {
+  const pages = paginateListDurableExecutionsByFunction(
+    { client: lambda },
+    { FunctionName: functionArn, DurableExecutionName: runId },
+  );
+  for await (const { DurableExecutions: executions = [] } of pages)
+    for (const { DurableExecutionArn: arn } of executions) if (arn) return runOf(arn, runId);
+  return undefined;
+}
+
+/** A run that goes on now. */
+export async function runningRun({ functionArn }: CleaningSettings): Promise<string | undefined> {
+  const pages = paginateListDurableExecutionsByFunction(
+    { client: lambda },
+    { FunctionName: functionArn, Statuses: ['RUNNING'] },
+  );
+  for await (const { DurableExecutions: executions = [] } of pages)
+    for (const { DurableExecutionName: runId } of executions) if (runId) return runId;
+  return undefined;
+}
+
+const startOutcome = v.variant('outcome', [
+  v.object({ outcome: v.literal('started'), runId: v.string() }),
+  v.object({ outcome: v.literal('already-started'), runId: v.string() }),
+  v.object({ outcome: v.literal('skipped'), runId: v.string(), reason: v.string() }),
+]) satisfies v.GenericSchema<StartOutcome>;
+
+/**
+ * Starts a run as a person would. Saying it twice, with the same time, starts it once.
+ * @param scheduledFor ISO 8601.
+ * @throws Error if start-run fails.
+ */
+export async function startRun(
+  { job, startRunArn }: CleaningSettings,
+  deployment: string,
+  scheduledFor: string,
+): Promise<StartOutcome> {
+  const { Payload: payload, FunctionError: failed } = await lambda.send(
+    new InvokeCommand({
+      FunctionName: startRunArn,
+      Payload: JSON.stringify({ job, deployment, scheduledFor }),
+    }),
+  );
+  const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString() || 'null');
+  const parsed = v.safeParse(startOutcome, answer);
+  if (failed || !parsed.success)
+    throw new Error(`start-run did not start ${job}: ${JSON.stringify(answer)?.slice(0, 500)}`);
+  return parsed.output;
+}
+
+/** The result of a run is its report. */
+const report = v.object({ outcome: v.string() });
+
+async function runOf(arn: string, runId: string): Promise<CleaningRun> {
+  const { Status, EndTimestamp, Result } = await lambda.send(
+    new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+  );
+  if (Status === 'RUNNING') return { kind: 'running', runId };
+  const parsed = v.safeParse(report, JSON.parse(Result || 'null'));
+  return {
+    kind: 'ended',
+    runId,
+    outcome: parsed.success ? parsed.output.outcome : String(Status),
+    endedAt: EndTimestamp?.getTime() ?? 0,
+  };
+}

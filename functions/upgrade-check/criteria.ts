@@ -1,0 +1,300 @@
+import type { Answer } from '../shared/database/measure-set.ts';
+import type { ExactCount, LargestTable, RowEstimate, TableSize } from '../shared/database/size.ts';
+import type { CleaningRun } from './cleaning-runs.ts';
+import type { CheckedSet, CheckedTable, UpgradeCheckSettings } from './contract.ts';
+import type { Space } from './free-space.ts';
+
+/** What became of one thing that an upgrade asks for. Unknown is not yes. */
+export type Finding = {
+  /** As people name it, such as `rows of messages`. */
+  criterion: string;
+  /** One sentence. */
+  what: string;
+  where: string;
+} & (
+  | { answer: 'yes' }
+  | {
+      answer: 'no' | 'unknown';
+      next: string;
+      /** Whether a run of the cleaning job can make it yes. */
+      cleaningHelps: boolean;
+    }
+);
+
+export type Verdict = Finding['answer'];
+
+/** Yes only if each finding is; no if any is. */
+export function answerOf(findings: readonly Finding[]): Verdict {
+  if (findings.some(({ answer }) => answer === 'no')) return 'no';
+  return findings.length > 0 && findings.every(({ answer }) => answer === 'yes') ? 'yes' : 'unknown';
+}
+
+/** What is known of a table's rows. */
+export interface RowsKnown {
+  set: CheckedSet;
+  table: CheckedTable;
+  measured: Answer<TableSize>;
+  /** Undefined: not asked for. */
+  count: Answer<ExactCount> | undefined;
+}
+
+/** Between which numbers a table's rows lie; `undefined` if that is unknown. */
+export function rangeOf({
+  measured,
+  count,
+}: Pick<RowsKnown, 'measured' | 'count'>): { atLeast: number; atMost: number } | undefined {
+  if (count?.kind === 'told' && count.value.kind === 'counted')
+    return { atLeast: count.value.rows, atMost: count.value.rows };
+  return measured.kind === 'told' && measured.value.rows.kind === 'estimate'
+    ? measured.value.rows
+    : undefined;
+}
+
+/** Whether an estimate says enough; if not, a count would. */
+export function isVague(measured: Answer<TableSize>, maximumRows: number): boolean {
+  if (measured.kind === 'not-told') return false;
+  const range = rangeOf({ measured, count: undefined });
+  return range === undefined || (range.atLeast <= maximumRows && range.atMost > maximumRows);
+}
+
+/** Whether a table has few enough rows, by its upper bound. */
+export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): Finding {
+  const { set, table, measured, count } = known;
+  const { deployment, maximumRows, cleaning } = settings;
+  const about = {
+    criterion: `rows of ${table.table}`,
+    where: `${deployment}, set ${set.name} on ${set.database.host}`,
+  };
+  const cleans = cleaning?.tables.includes(table.table) ?? false;
+  const range = rangeOf(known);
+  const uncounted = whyUncounted(count);
+  if (measured.kind === 'not-told')
+    return {
+      ...about,
+      answer: 'unknown',
+      what: `How many rows ${table.table} has is unknown: ${measured.error}`,
+      next: 'Mend this, then ask again.',
+      cleaningHelps: false,
+    };
+  if (!range)
+    return {
+      ...about,
+      answer: 'unknown',
+      what: `How many rows ${table.table} has is unknown: ${reasonOf(measured.value.rows)}.${uncounted}`,
+      next: 'Have the server look at the table (ANALYZE), or ask again with exactCount.',
+      cleaningHelps: false,
+    };
+  const limit = `${number(maximumRows)} may be there for an upgrade`;
+  if (range.atMost <= maximumRows)
+    return {
+      ...about,
+      answer: 'yes',
+      what: `${table.table} has at most ${number(range.atMost)} rows; ${limit}.`,
+    };
+  if (range.atLeast > maximumRows)
+    return {
+      ...about,
+      answer: 'no',
+      what: `${table.table} has at least ${number(range.atLeast)} rows; ${limit}.${uncounted}`,
+      next: cleans
+        ? `Have ${cleaning?.job} run until it has fewer: ask again with prepare.`
+        : `Make the table smaller, then ask again.`,
+      cleaningHelps: cleans,
+    };
+  return {
+    ...about,
+    answer: 'unknown',
+    what: `${table.table} has between ${number(range.atLeast)} and ${number(range.atMost)} rows by the server's estimate, which is too vague; ${limit}.${uncounted}`,
+    next: `Ask again with exactCount${cleans ? `, or have ${cleaning?.job} run` : ''}.`,
+    cleaningHelps: cleans,
+  };
+}
+
+function reasonOf(rows: RowEstimate): string {
+  return rows.kind === 'unknown' ? rows.reason : '';
+}
+
+function whyUncounted(count: Answer<ExactCount> | undefined): string {
+  if (!count || (count.kind === 'told' && count.value.kind === 'counted')) return '';
+  if (count.kind === 'not-told') return ` They were not counted: ${count.error}`;
+  return count.value.kind === 'locked'
+    ? ' They were not counted: somebody holds a lock by which nobody may read.'
+    : ' They were not counted: that takes longer than the time limit.';
+}
+
+/**
+ * Whether the cleaning job has succeeded lately.
+ * @param runs that ended within the time allowed or go on; undefined: no such job is configured.
+ * @param now epoch milliseconds.
+ */
+export function cleaningFinding(
+  runs: Answer<CleaningRun[]> | undefined,
+  { deployment, cleaning }: UpgradeCheckSettings,
+  now: number,
+): Finding {
+  const about = { criterion: 'last garbage collection', where: deployment };
+  if (!cleaning || !runs)
+    return {
+      ...about,
+      answer: 'unknown',
+      what: 'Whether garbage was collected lately is unknown: no such job is configured.',
+      next: 'Configure jobs.messageGc, and deploy.',
+      cleaningHelps: false,
+    };
+  const { job, maximumAgeHours } = cleaning;
+  if (runs.kind === 'not-told')
+    return {
+      ...about,
+      answer: 'unknown',
+      what: `When ${job} last succeeded is unknown: ${runs.error}`,
+      next: 'Mend this, then ask again.',
+      cleaningHelps: false,
+    };
+  const good = runs.value.find(isGood);
+  if (good) {
+    const hours = (now - good.endedAt) / HOUR_MS;
+    return {
+      ...about,
+      answer: 'yes',
+      what: `${good.runId} succeeded ${hours.toFixed(1)} hours ago; ${maximumAgeHours} may have passed.`,
+    };
+  }
+  const [latest] = runs.value;
+  const told = latest
+    ? ` The latest run, ${latest.runId}, ${latest.kind === 'running' ? 'still goes on' : `ended as ${latest.outcome}`}.`
+    : ' None has ended.';
+  return {
+    ...about,
+    answer: 'no',
+    what: `No run of ${job} has succeeded in the last ${maximumAgeHours} hours.${told}`,
+    next: `Have ${job} run (ask again with prepare), or read the report of its last run for what keeps it from succeeding.`,
+    cleaningHelps: true,
+  };
+}
+
+const HOUR_MS = 3600 * 1000;
+
+function isGood(run: CleaningRun): run is CleaningRun & { kind: 'ended' } {
+  return run.kind === 'ended' && run.outcome === 'succeeded';
+}
+
+/** What ECS tells of a service. */
+export type ServiceState = { kind: 'steady' } | { kind: 'unsteady' | 'not-told'; reason: string };
+
+/**
+ * Whether all services are steady.
+ * @param states undefined: none is configured.
+ */
+export function servicesFinding(
+  states: Answer<ServiceState[]> | undefined,
+  { deployment, services }: UpgradeCheckSettings,
+): Finding {
+  const about = { criterion: 'services', where: deployment };
+  const unknown = (reason: string, next: string): Finding => ({
+    ...about,
+    answer: 'unknown',
+    what: `Whether the services are steady is unknown: ${reason}`,
+    next,
+    cleaningHelps: false,
+  });
+  if (!services || !states)
+    return unknown(
+      'none is configured.',
+      'Name the cluster and its services in upgradeCheck.services (or in jobs.logCleanup), and deploy.',
+    );
+  const where = `${deployment}, cluster ${services.clusterArn.replace(/^.*\//, '')}`;
+  if (states.kind === 'not-told')
+    return { ...unknown(states.error, 'Mend this, then ask again.'), where } satisfies Finding;
+  const reasons = (kind: 'unsteady' | 'not-told') =>
+    states.value.flatMap((state) => (state.kind === kind ? [state.reason] : []));
+  const unsteady = reasons('unsteady');
+  if (unsteady.length > 0)
+    return {
+      ...about,
+      where,
+      answer: 'no',
+      what: `Not every service is steady: ${unsteady.join(' ')}`,
+      next: 'Look at its events in ECS, and ask again when it is steady.',
+      cleaningHelps: false,
+    };
+  const notTold = reasons('not-told');
+  if (notTold.length > 0)
+    return {
+      ...unknown(notTold.join(' '), 'Look in ECS whether its last deployment is over.'),
+      where,
+    } satisfies Finding;
+  return {
+    ...about,
+    where,
+    answer: 'yes',
+    what: `Each of ${services.names.join(', ')} has one deployment, which is complete, and runs all its tasks.`,
+  };
+}
+
+/** What is known of a server's disks. */
+export interface SpaceKnown {
+  host: string;
+  /** In the databases of each set on it. */
+  largest: Answer<LargestTable>[];
+  /** Undefined: its identifier is not configured. */
+  spaces: Answer<Space[]> | undefined;
+}
+
+/** Whether a copy of a server's largest table has room. */
+export function spaceFinding(
+  { host, largest, spaces }: SpaceKnown,
+  { deployment }: UpgradeCheckSettings,
+): Finding {
+  const about = { criterion: 'free space', where: `${deployment}, ${host}` };
+  const unknown = (reason: string, next: string): Finding => ({
+    ...about,
+    answer: 'unknown',
+    what: `Whether a copy of the largest table has room is unknown: ${reason}`,
+    next,
+    cleaningHelps: false,
+  });
+  const mend = 'Mend this, then ask again.';
+  if (!spaces)
+    return unknown(
+      'CloudWatch cannot be asked without the name of the database.',
+      "Give the DB instance's identifier, or Aurora's DB cluster's, in upgradeCheck.storage, and deploy.",
+    );
+  if (spaces.kind === 'not-told') return unknown(spaces.error, mend);
+  let table: Extract<LargestTable, { kind: 'known' }> | undefined;
+  for (const asked of largest) {
+    if (asked.kind === 'not-told') return unknown(asked.error, mend);
+    if (asked.value.kind === 'unknown') return unknown(`${asked.value.reason}.`, mend);
+    if (!table || asked.value.bytes > table.bytes) table = asked.value;
+  }
+  if (!table) return unknown('there is no table.', mend);
+  const size = `The largest table, ${table.table} in ${table.database}, takes ${gigabytes(table.bytes)} with its indexes`;
+  const told: string[] = [];
+  for (const { name, metric, copies, freeBytes } of spaces.value) {
+    if (freeBytes === undefined)
+      return unknown(
+        `CloudWatch has no ${metric} of the last hours.`,
+        'Check the identifier in upgradeCheck.storage and the engine in databases.',
+      );
+    const needed = table.bytes * copies;
+    if (freeBytes < needed)
+      return {
+        ...about,
+        answer: 'no',
+        what: `${size}; a copy needs ${gigabytes(needed)} on ${name}, which has ${gigabytes(freeBytes)} free.`,
+        next: 'Give the database more storage (on Aurora a larger instance, for its own disk), or make the table smaller and have its space given back.',
+        cleaningHelps: false,
+      };
+    told.push(`${gigabytes(needed)} are needed on ${name}, and ${gigabytes(freeBytes)} free`);
+  }
+  return { ...about, answer: 'yes', what: `${size}: ${told.join('; ')}.` };
+}
+
+const NUMBER = new Intl.NumberFormat('en');
+
+function number(value: number): string {
+  return NUMBER.format(value);
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}

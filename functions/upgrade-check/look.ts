@@ -1,0 +1,139 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { ECSClient, type Service } from '@aws-sdk/client-ecs';
+import { describeServices, whyUnsteady } from '../credential-rotation/services.ts';
+import { type Answer, countTable, largestTable, measureSet } from '../shared/database/measure-set.ts';
+import type { LargestTable } from '../shared/database/size.ts';
+import { tryAgain } from '../shared/database/try-again.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
+import { recentRuns } from './cleaning-runs.ts';
+import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';
+import {
+  cleaningFinding,
+  type Finding,
+  isVague,
+  type RowsKnown,
+  rangeOf,
+  rowsFinding,
+  type ServiceState,
+  servicesFinding,
+  spaceFinding,
+} from './criteria.ts';
+import { freeSpaceOf } from './free-space.ts';
+
+/** What a look at everything found. */
+export interface Look {
+  findings: Finding[];
+  /** The rows that a table has at the most, by its figure: of several sets, of the one that may have most. */
+  rowsAtMost: Record<string, number>;
+}
+
+const HOUR_MS = 3600 * 1000;
+
+const ecs = new ECSClient({ requestHandler: REQUEST_LIMITS });
+
+/** Looks at everything that an upgrade asks for, and changes nothing. */
+export async function look(
+  settings: UpgradeCheckSettings,
+  { exactCount }: Pick<UpgradeCheckOptions, 'exactCount'>,
+  context: DurableContext,
+): Promise<Look> {
+  const rows: RowsKnown[] = [];
+  const largest = new Map<string, Answer<LargestTable>[]>();
+  for (const set of settings.sets) {
+    rows.push(...(await rowsOf(set, settings.maximumRows, exactCount, context)));
+    const asked = await tryAgain(context, `largest table of ${set.name}`, () =>
+      largestTable(set, set.databases),
+    );
+    largest.set(set.database.host, [...(largest.get(set.database.host) ?? []), asked]);
+  }
+  const { cleaning, services } = settings;
+  const now = await context.step('time', async () => Date.now());
+  const runs = cleaning
+    ? await ask(context, `runs of ${cleaning.job}`, () =>
+        recentRuns(cleaning, { from: now - cleaning.maximumAgeHours * HOUR_MS }),
+      )
+    : undefined;
+  const states = services ? await ask(context, 'services', () => statesOf(services)) : undefined;
+  const spaces: Finding[] = [];
+  for (const [host, tables] of largest) {
+    const engine = settings.sets.find(({ database }) => database.host === host)?.database.engine;
+    const identifier = settings.storage.find((storage) => storage.host === host)?.identifier;
+    const free =
+      engine && identifier
+        ? await context.step(`free space of ${host}`, () => freeSpaceOf(engine, identifier))
+        : undefined;
+    spaces.push(spaceFinding({ host, largest: tables, spaces: free }, settings));
+  }
+  return {
+    findings: [
+      ...rows.map((known) => rowsFinding(known, settings)),
+      cleaningFinding(runs, settings, now),
+      servicesFinding(states, settings),
+      ...spaces,
+    ],
+    rowsAtMost: rowsAtMostOf(rows),
+  };
+}
+
+async function rowsOf(
+  set: CheckedSet,
+  maximumRows: number,
+  exactCount: UpgradeCheckOptions['exactCount'],
+  context: DurableContext,
+): Promise<RowsKnown[]> {
+  const asked = await tryAgain(context, `measure ${set.name}`, () => measureSet(set));
+  const rows: RowsKnown[] = [];
+  for (const [index, table] of set.tables.entries()) {
+    const measured =
+      asked.kind === 'not-told'
+        ? asked
+        : (asked.value.tables[index] ?? { kind: 'not-told' as const, error: 'It was not looked for.' });
+    const count =
+      exactCount && isVague(measured, maximumRows)
+        ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
+            countTable(set, table, exactCount.timeLimitSeconds),
+          )
+        : undefined;
+    rows.push({ set, table, measured, count });
+  }
+  return rows;
+}
+
+/** Left out where it is unknown of a set. */
+function rowsAtMostOf(rows: readonly RowsKnown[]): Record<string, number> {
+  const most: Record<string, number> = {};
+  for (const figure of new Set(rows.map(({ table }) => table.figure))) {
+    const ranges = rows.filter(({ table }) => table.figure === figure).map(rangeOf);
+    if (ranges.every((range) => range !== undefined))
+      most[figure] = Math.max(...ranges.map(({ atMost }) => atMost));
+  }
+  return most;
+}
+
+async function statesOf({
+  clusterArn,
+  names,
+}: NonNullable<UpgradeCheckSettings['services']>): Promise<ServiceState[]> {
+  const services = await describeServices(ecs, clusterArn, names);
+  return services.map(stateOf);
+}
+
+/** rolloutState is told of rolling updates only (SDK, `Deployment`): of others this does not show whether they are over. */
+function stateOf(service: Service): ServiceState {
+  const reason = whyUnsteady(service);
+  if (reason) return { kind: 'unsteady', reason };
+  return service.deployments?.length === 1 && service.deployments[0]?.rolloutState === 'COMPLETED'
+    ? { kind: 'steady' }
+    : { kind: 'not-told', reason: `ECS does not tell whether ${service.serviceName}'s deployment is over.` };
+}
+
+/** Asks once, in a durable step; an error is an answer too. */
+function ask<T>(context: DurableContext, name: string, work: () => Promise<T>): Promise<Answer<T>> {
+  return context.step(name, async (): Promise<Answer<T>> => {
+    try {
+      return { kind: 'told', value: await work() };
+    } catch (error) {
+      return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+    }
+  });
+}

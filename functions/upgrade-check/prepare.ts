@@ -1,0 +1,157 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { RunEvent } from '../start-run/contract.ts';
+import { type CleaningRun, findRun, runningRun, startRun } from './cleaning-runs.ts';
+import type { CleaningSettings, UpgradeCheckSettings } from './contract.ts';
+import { answerOf } from './criteria.ts';
+import type { Look } from './look.ts';
+
+/** What came of preparing. */
+export interface Prepared {
+  /** The last look at everything. */
+  look: Look;
+  /** The cleaning job's runs that were waited for. */
+  runs: { runId: string; outcome: string }[];
+  /** Why it ended before the answer was yes, as a sentence; undefined: the answer is yes. */
+  stopped: string | undefined;
+}
+
+/** So many runs in a row that change nothing are enough: what is left is not garbage. */
+const RUNS_WITHOUT_PROGRESS = 2;
+
+/** Of the rows that a table may have, what two estimates of an unchanged table may differ by: 2 % was measured. */
+const NOISE = 0.02;
+
+/** Less is not worth beginning a run, which needs its callbacks: the client may send one 15 minutes late. */
+const LEAST_MINUTES = 15;
+
+/** Between two looks at whether a run is over, and at whether one may be started. */
+const LOOK_SECONDS = 60;
+const PAUSE_SECONDS = 600;
+
+/** After a run, until the servers' estimates have followed what it deleted: seconds (MySQL, MariaDB, PostgreSQL). */
+const SETTLE_SECONDS = 60;
+
+/**
+ * Has the cleaning job run, one run after the other, for as long as only that is between the deployment and its upgrade.
+ * The job is started as everybody starts it, so that it never runs beside what it must not meet.
+ */
+export async function prepare(
+  settings: UpgradeCheckSettings,
+  run: RunEvent,
+  first: Look,
+  lookAgain: (context: DurableContext) => Promise<Look>,
+  context: DurableContext,
+): Promise<Prepared> {
+  const endBy = Date.parse(run.endBy);
+  const prepared: Prepared = { look: first, runs: [], stopped: undefined };
+  let fewest = rowsOf(first);
+  let withoutProgress = 0;
+  for (;;) {
+    const { findings } = prepared.look;
+    if (answerOf(findings) === 'yes') return prepared;
+    const { cleaning } = settings;
+    const others = findings.filter((finding) => finding.answer !== 'yes' && !finding.cleaningHelps);
+    if (!cleaning || others.length > 0)
+      return stopped(
+        prepared,
+        `This is not mended by garbage collection: ${others.map(({ criterion }) => criterion).join(', ')}.`,
+      );
+    if (run.outsideWindow)
+      return stopped(
+        prepared,
+        'Preparing was asked for outside the downtime window, where nothing is begun.',
+      );
+    if (withoutProgress >= RUNS_WITHOUT_PROGRESS)
+      return stopped(
+        prepared,
+        `${RUNS_WITHOUT_PROGRESS} runs of ${cleaning.job} in a row changed nothing: what is left may be unread or not delivered.`,
+      );
+    const number = prepared.runs.length + 1;
+    const attempt = await runOnce(cleaning, settings.deployment, number, endBy, context);
+    if (attempt.kind === 'stopped') return stopped(prepared, attempt.reason);
+    prepared.runs.push({ runId: attempt.runId, outcome: attempt.outcome });
+
+    await context.wait(`estimates settle after run ${number}`, { seconds: SETTLE_SECONDS });
+    prepared.look = await lookAgain(context);
+    const rows = rowsOf(prepared.look);
+    const progress = rows < fewest * (1 - NOISE);
+    withoutProgress = progress ? 0 : withoutProgress + 1;
+    fewest = Math.min(fewest, rows);
+  }
+}
+
+function stopped(prepared: Prepared, reason: string): Prepared {
+  return { ...prepared, stopped: reason };
+}
+
+/** All rows that there may be. */
+function rowsOf({ rowsAtMost }: Look): number {
+  return Object.values(rowsAtMost).reduce((sum, rows) => sum + rows, 0);
+}
+
+type Attempt = { kind: 'ended'; runId: string; outcome: string } | { kind: 'stopped'; reason: string };
+
+/** Waits for the end of a run: of one that goes on already, or else of a new one. */
+async function runOnce(
+  cleaning: CleaningSettings,
+  deployment: string,
+  number: number,
+  endBy: number,
+  context: DurableContext,
+): Promise<Attempt> {
+  const { job } = cleaning;
+  let skipped = '';
+  for (;;) {
+    const before = await context.step(`before run ${number}`, async () => {
+      const running = await runningRun(cleaning);
+      return { now: new Date().toISOString(), running: running ?? null };
+    });
+    if (Date.parse(before.now) + LEAST_MINUTES * 60_000 > endBy)
+      return {
+        kind: 'stopped',
+        reason: `The downtime window ends too soon for another run of ${job}.${skipped}`,
+      };
+    if (before.running !== null) return endOf(cleaning, before.running, endBy, context);
+    try {
+      const started = await context.step(`start run ${number}`, () =>
+        startRun(cleaning, deployment, before.now),
+      );
+      if (started.outcome !== 'skipped') return endOf(cleaning, started.runId, endBy, context);
+      skipped = ` It could not start: ${started.reason}`;
+    } catch (error) {
+      return { kind: 'stopped', reason: error instanceof Error ? error.message : String(error) };
+    }
+    await context.wait(`until ${job} may start`, { seconds: PAUSE_SECONDS });
+  }
+}
+
+async function endOf(
+  cleaning: CleaningSettings,
+  runId: string,
+  endBy: number,
+  context: DurableContext,
+): Promise<Attempt> {
+  const initialState: Seen = { run: null, at: 0 };
+  const { run } = await context.waitForCondition(`end of ${runId}`, () => seeRun(cleaning, runId), {
+    initialState,
+    waitStrategy: ({ run, at }) =>
+      run?.kind === 'ended' || at >= endBy
+        ? { shouldContinue: false }
+        : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+  });
+  return run?.kind === 'ended'
+    ? { kind: 'ended', runId, outcome: run.outcome }
+    : { kind: 'stopped', reason: `${runId} still went on when the downtime window ended.` };
+}
+
+interface Seen {
+  /** Null: it is not to be found yet. */
+  run: CleaningRun | null;
+  /** Epoch milliseconds. */
+  at: number;
+}
+
+async function seeRun(cleaning: CleaningSettings, runId: string): Promise<Seen> {
+  const run = await findRun(cleaning, runId);
+  return { run: run ?? null, at: Date.now() };
+}
