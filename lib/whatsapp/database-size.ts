@@ -113,7 +113,7 @@ export class DatabaseSize extends Construct {
     const bytes = Buffer.byteLength(JSON.stringify(settings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
       throw new Error(
-        `${this.node.path}: the settings of ${this.sets.length} sets of databases, and of copies of the password, take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+        `${this.node.path}: the settings of ${this.sets.length} sets of databases${credential ? ` and ${credential.copies.length} copies of the password` : ''} take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,

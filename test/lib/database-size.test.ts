@@ -4,6 +4,7 @@ import { Duration, Stack, Validations } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
+import type { RotatedCredential } from '../../lib/credential-copies.ts';
 import { MediaVolume } from '../../lib/media-volume.ts';
 import { Upkeep } from '../../lib/upkeep.ts';
 import type { ClientDatabases } from '../../lib/whatsapp/client-databases.ts';
@@ -13,6 +14,24 @@ import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
 const KEY = 'arn:aws:kms:eu-central-1:111111111111:key/12345678-1234-1234-1234-123456789012';
+
+const EXPORTER = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:shop/exporter-a1B2c3';
+const CREDENTIAL: RotatedCredential = {
+  secretArn: 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:shop/database-a1B2c3',
+  secretKeyArn: KEY,
+  copies: [
+    { kind: 'parameter', name: '/meta-WA_DB_PASSWORD', keyId: KEY, keyArn: KEY },
+    {
+      kind: 'secret',
+      secretArn: EXPORTER,
+      key: 'data_src_name',
+      template: '{username}:{password}@',
+      keyArn: KEY,
+    },
+    { kind: 'parameter', name: 'plain' },
+  ],
+  timeLimit: Duration.hours(2),
+};
 
 function databases(change: Partial<ClientDatabases> = {}): ClientDatabases {
   return {
@@ -190,8 +209,64 @@ describe('database-size of a client', () => {
     );
   });
 
+  it('reads the credential and its copies, with their keys, where it is to compare them, and writes none', () => {
+    const without = sized([databases()], { passwordCopies: { ...CREDENTIAL, copies: [] } });
+    assert.equal(settingsOf(without.stack).passwordCopies, undefined);
+    assert.equal(without.size.passwordCopiesAlarm, undefined);
+    const { stack } = sized([databases()], { passwordCopies: CREDENTIAL });
+    assert.deepEqual(settingsOf(stack).passwordCopies, {
+      secretArn: CREDENTIAL.secretArn,
+      copies: [
+        { kind: 'parameter', name: '/meta-WA_DB_PASSWORD', keyId: KEY },
+        { kind: 'secret', secretArn: EXPORTER, key: 'data_src_name', template: '{username}:{password}@' },
+        { kind: 'parameter', name: 'plain' },
+      ],
+      deliverySeconds: 7200,
+    });
+    const resources = resourcesOf(stack);
+    const parameters = 'arn:aws:ssm:eu-central-1:111111111111:parameter';
+    const context = (key: string, arn: string) => `kms:EncryptionContext:${key} is ${arn}`;
+    assert.deepEqual(
+      statementsOf(stack)
+        .filter(({ Sid }) => /Credential|Copy/.test(Sid ?? ''))
+        .map(({ Sid, Action, Resource, Condition }) => [
+          Sid,
+          Action.join(),
+          textOf(Resource, resources),
+          ...Object.entries(Condition?.StringEquals ?? {}).map(
+            ([key, arn]) => `${key} is ${textOf(arn, resources)}`,
+          ),
+        ]),
+      [
+        ['ReadCredential', 'secretsmanager:GetSecretValue', CREDENTIAL.secretArn],
+        ['DecryptCredential', 'kms:Decrypt', KEY, context('SecretARN', CREDENTIAL.secretArn)],
+        ['ReadCopy0', 'ssm:GetParameter', `${parameters}/meta-WA_DB_PASSWORD`],
+        ['DecryptCopy0', 'kms:Decrypt', KEY, context('PARAMETER_ARN', `${parameters}/meta-WA_DB_PASSWORD`)],
+        ['ReadCopy1', 'secretsmanager:GetSecretValue', EXPORTER],
+        ['DecryptCopy1', 'kms:Decrypt', KEY, context('SecretARN', EXPORTER)],
+        ['ReadCopy2', 'ssm:GetParameter', `${parameters}/plain`],
+      ],
+    );
+  });
+
+  it('has an alarm on copies that differ, which keeps its state while that is unknown', () => {
+    const { stack } = sized([databases()], { passwordCopies: CREDENTIAL });
+    const [alarm] = ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm')
+      .map(([, { Properties: properties }]) => properties)
+      .filter(({ MetricName: metric }) => metric === 'PasswordCopiesDiffering');
+    assert.equal(alarm?.AlarmName, 'shop-database-size-password-copies');
+    assert.deepEqual(alarm?.Dimensions, [
+      { Name: 'deployment', Value: 'shop' },
+      { Name: 'job', Value: 'database-size' },
+    ]);
+    assert.deepEqual(
+      [alarm?.Statistic, alarm?.ComparisonOperator, alarm?.Threshold, alarm?.TreatMissingData],
+      ['Maximum', 'GreaterThanOrEqualToThreshold', 1, 'ignore'],
+    );
+  });
+
   it('has all its links, and passes the rules of CloudFormation and of cdk-nag', () => {
-    const { app, stack } = sized([databases()], { volumeOf: 'shop' });
+    const { app, stack } = sized([databases()], { volumeOf: 'shop', passwordCopies: CREDENTIAL });
     Validations.of(app).addPlugins(new AwsSolutionsChecks());
     app.synth();
     assert.deepEqual(brokenLinks(resourcesOf(stack)), []);
