@@ -32,7 +32,7 @@ import {
 } from './client-databases.ts';
 
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
-const LARGE_ROWS = 2_000_000;
+export const LARGE_ROWS = 2_000_000;
 
 /** From which on one GC request may not be enough, by the same documentation; for `media` too. */
 const SEVERAL_CALLS_ROWS = 10_000_000;
@@ -87,7 +87,7 @@ export class DatabaseSize extends Construct {
     const { upkeep, network, schedule, timeLimit, exactCountTimeLimit, mediaVolume } = props;
     const credential = props.passwordCopies?.copies.length ? props.passwordCopies : undefined;
     this.upkeep = upkeep;
-    this.sets = props.sets.map(setOf);
+    this.sets = props.sets.map(databaseSetOf);
     const names = this.sets.map(({ name }) => name);
     if (new Set(names).size < names.length)
       throw new Error(
@@ -315,7 +315,8 @@ export class DatabaseSize extends Construct {
 
 const kindNames = { Large: 'large', SeveralCalls: 'several-calls', Growth: 'growth', Media: 'media' };
 
-function setOf(client: ClientDatabases): DatabaseSet {
+/** A client's databases as functions look at them: `messages`, and `media` if it is watched. */
+export function databaseSetOf(client: ClientDatabases): DatabaseSet {
   const { prefix, database, secretArn, idleTimeout, mediaDatabases = CLIENT_DATABASES } = client;
   const withPrefix = (names: readonly string[]) => names.map((name) => `${prefix}${name}`);
   const name = setNameOf(client);
