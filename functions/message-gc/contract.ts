@@ -1,3 +1,4 @@
+import type { DatabaseAddress } from '../shared/database/rotation.ts';
 import type { GcSettings } from '../shared/whatsapp/settings.ts';
 
 /** message-gc's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
@@ -10,4 +11,27 @@ export interface MessageGcSettings extends GcSettings {
     requestsPerSecond: number;
     concurrency: number;
   };
+  /** Where the rows of `messages` are told before and after. Absent: they are not. */
+  sets?: MessageSet[];
 }
+
+/** The table `messages` of the databases that the client named with one prefix. */
+export interface MessageSet {
+  /** As in database-size's metrics. */
+  name: string;
+  database: DatabaseAddress;
+  /** The Secrets Manager secret of a user that needs no right to read a row. */
+  secretArn: string;
+  /** Where the table is looked for: whole names. */
+  databases: string[];
+}
+
+/** The report's figures of the rows of `messages`: sums over the sets, absent if they are unknown of one. */
+export const ROW_FIGURES = {
+  /** As the servers estimate them, before garbage collection was asked for. */
+  before: 'messageRowsBefore',
+  /** Likewise, after the last callback. */
+  after: 'messageRowsAfter',
+  /** How many there can have been before, at the most: of runs that succeeded, by which the growth is judged later. */
+  atMost: 'messageRowsAtMost',
+} as const;

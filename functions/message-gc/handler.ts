@@ -1,5 +1,6 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
+import { addressSchema } from '../shared/database/credential.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
@@ -9,6 +10,7 @@ import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
 import type { MessageGcSettings } from './contract.ts';
 import { type MarkedRead, markMessagesRead } from './mark-messages-read.ts';
+import { messageRows, withMessageRows } from './message-rows.ts';
 
 const settingsSchema = v.object({
   ...gcSettingsSchema.entries,
@@ -20,9 +22,22 @@ const settingsSchema = v.object({
       concurrency: v.number(),
     }),
   ),
+  sets: v.exactOptional(
+    v.array(
+      v.object({
+        name: v.string(),
+        database: addressSchema,
+        secretArn: v.string(),
+        databases: v.array(v.string()),
+      }),
+    ),
+  ),
 }) satisfies v.GenericSchema<MessageGcSettings>;
 
-/** Marks inbound messages read, if the business wants it, and has the client collect its garbage. */
+/**
+ * Marks inbound messages read, if the business wants it, has the client collect its garbage, and tells whether that had an
+ * effect on the rows, where it may know them.
+ */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, messageGc));
 
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
@@ -33,8 +48,20 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
   if (marked?.fatal)
     return { outcome: 'failed', figures: markedFigures(marked), problems: markedProblems(settings, marked) };
 
+  const { sets } = settings;
+  const before = sets && (await context.step('rows before', () => messageRows(sets)));
   const collected = await collectGarbage('message', settings, endBy, context);
-  const result = gcResult('message', settings, collected);
+  const after = sets && (await context.step('rows after', () => messageRows(sets)));
+
+  const result = withMarked(settings, marked, gcResult('message', settings, collected));
+  return before && after ? withMessageRows(result, { sets, before, after }, run, context) : result;
+}
+
+function withMarked(
+  settings: MessageGcSettings,
+  marked: MarkedRead | undefined,
+  result: RunResult,
+): RunResult {
   if (!marked) return result;
   const isDoneByHalf = marked.error || marked.atInFlightLimit;
   return {

@@ -7,6 +7,8 @@ const DATABASE_SIZE = ['events', 'lambda', 'monitoring', 'secretsmanager'] as co
 export const ENDPOINT_SERVICES = {
   // Lambda's own for the checkpoints of a durable execution.
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
+  // CloudWatch's for the rows of earlier runs.
+  'message-gc with databases': ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs'],
   'media-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.

@@ -1,10 +1,17 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { MessageGcSettings } from '../../functions/message-gc/contract.ts';
+import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import { metricName } from '../../functions/shared/run/report.ts';
 import { entryFile } from '../entry-file.ts';
+import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
+import { type ClientDatabases, letReadSizes, MESSAGE_DATABASE, setNameOf } from './client-databases.ts';
 import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+
+/** What a queue's URL can take, of which the stack has only a short token: the longest region, and a name of 80 characters. */
+const QUEUE_URL_BYTES = 140;
 
 /** Marking messages read shows to customers, as blue ticks. */
 export interface MarkReadProps {
@@ -17,6 +24,12 @@ export interface MarkReadProps {
 export interface MessageGcProps extends GcProps {
   /** @default no message is marked read */
   readonly markRead?: MarkReadProps;
+  /**
+   * Where the rows of `messages` are told before and after, by the server's own estimates, and whether garbage collection
+   * has any effect on them.
+   * @default the rows are not told, and the callbacks are believed
+   */
+  readonly sets?: ClientDatabases[];
 }
 
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
@@ -25,29 +38,37 @@ export class MessageGc extends Construct {
 
   constructor(scope: Construct, id: string, props: MessageGcProps) {
     super(scope, id);
-    const { upkeep, callbacks, network, schedule, timeLimit, markRead } = props;
+    const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [] } = props;
     const { unreadMessages } = callbacks;
     if (markRead && !unreadMessages)
       throw new Error(
         `${this.node.path}: messages can be marked read only if its CallbacksBus has keepUnreadMessages.`,
+      );
+    const settings = {
+      ...gcSettings(props),
+      ...(markRead &&
+        unreadMessages && {
+          markRead: {
+            queueUrl: unreadMessages.queueUrl,
+            olderThanSeconds: markRead.olderThan.toSeconds(),
+            requestsPerSecond: markRead.requestsPerSecond,
+            concurrency: markRead.concurrency,
+          },
+        }),
+      ...(sets.length > 0 && { sets: sets.map(messageSet) }),
+    } satisfies MessageGcSettings;
+    const bytes = Buffer.byteLength(JSON.stringify(settings)) + (markRead ? 2 : 1) * QUEUE_URL_BYTES;
+    if (bytes > MAXIMUM_SETTINGS_BYTES)
+      throw new Error(
+        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give shorter certificates ("rds" takes nearly nothing for a database), or fewer sets of databases.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
       job: 'message-gc',
       description: `Message garbage collection of ${upkeep.deployment}`,
       entry: entryFile('message-gc'),
-      settings: {
-        ...gcSettings(props),
-        ...(markRead &&
-          unreadMessages && {
-            markRead: {
-              queueUrl: unreadMessages.queueUrl,
-              olderThanSeconds: markRead.olderThan.toSeconds(),
-              requestsPerSecond: markRead.requestsPerSecond,
-              concurrency: markRead.concurrency,
-            },
-          }),
-      } satisfies MessageGcSettings,
+      importsToLeaveOut: importsToLeaveOut(sets.map(({ database }) => database.engine)),
+      settings,
       schedule,
       timeLimit,
       // They share the queue of callbacks, which name no run.
@@ -60,6 +81,7 @@ export class MessageGc extends Construct {
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [
         'sqs:GetQueueAttributes',
       ]);
+    if (sets.length > 0) letReadSizes(this.job.function, sets);
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */
@@ -76,4 +98,19 @@ export class MessageGc extends Construct {
   metricMessagesMarkedRead(options?: MetricOptions): Metric {
     return this.job.metric('MessagesMarkedRead', options);
   }
+
+  /** Rows of `messages` before, of all sets. Missing where they were unknown. @default the largest number in five minutes */
+  metricMessageRowsBefore(options?: MetricOptions): Metric {
+    return this.job.metric(metricName(ROW_FIGURES.before), { statistic: 'Maximum', ...options });
+  }
+
+  /** Rows of `messages` after, of all sets. Missing where they were unknown. @default the largest number in five minutes */
+  metricMessageRowsAfter(options?: MetricOptions): Metric {
+    return this.job.metric(metricName(ROW_FIGURES.after), { statistic: 'Maximum', ...options });
+  }
+}
+
+function messageSet(client: ClientDatabases): MessageSet {
+  const { prefix, database, secretArn } = client;
+  return { name: setNameOf(client), database, secretArn, databases: [`${prefix}${MESSAGE_DATABASE}`] };
 }

@@ -85,7 +85,9 @@ export class UpkeepStack extends Stack {
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
         services: [
-          ...(messageGc ? ENDPOINT_SERVICES['message-gc'] : []),
+          ...(messageGc
+            ? ENDPOINT_SERVICES[deployment.databases ? 'message-gc with databases' : 'message-gc']
+            : []),
           ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
           ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
           ...(databaseSize && this.mediaVolume ? ENDPOINT_SERVICES['database-size with mediaVolume'] : []),
@@ -170,28 +172,13 @@ export class UpkeepStack extends Stack {
 
   private createDatabaseSize(
     settings: NonNullable<Deployment['jobs']['databaseSize']>,
-    { databases = [] }: Deployment,
+    { databases }: Deployment,
     network: FunctionNetwork,
   ): DatabaseSize {
     const { schedule, timeLimitMinutes, exactCountTimeLimitSeconds } = settings;
     return new DatabaseSize(this, 'DatabaseSize', {
       upkeep: this.upkeep,
-      sets: databases.map(
-        ({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }): ClientDatabases => ({
-          prefix,
-          name,
-          database: {
-            engine: server.engine,
-            host: server.host,
-            port: server.port,
-            certificateAuthority: server.certificateAuthority,
-          },
-          secretArn: user.secretArn,
-          ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
-          ...(mediaDatabases && { mediaDatabases }),
-          ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
-        }),
-      ),
+      sets: clientDatabases(databases),
       network,
       schedule: dailySchedule(schedule),
       timeLimit: Duration.minutes(timeLimitMinutes),
@@ -281,6 +268,7 @@ export class UpkeepStack extends Stack {
     return new MessageGc(this, 'MessageGc', {
       ...this.gcProps(settings, deployment, network),
       schedule: dailySchedule(schedule),
+      sets: clientDatabases(deployment.databases),
       ...(markRead && {
         markRead: {
           olderThan: Duration.hours(markRead.olderThanHours),
@@ -325,6 +313,25 @@ export class UpkeepStack extends Stack {
       callbackTimeout: Duration.minutes(settings.callbackTimeoutMinutes),
     };
   }
+}
+
+function clientDatabases(databases: Deployment['databases'] = []): ClientDatabases[] {
+  return databases.map(
+    ({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }): ClientDatabases => ({
+      prefix,
+      name,
+      database: {
+        engine: server.engine,
+        host: server.host,
+        port: server.port,
+        certificateAuthority: server.certificateAuthority,
+      },
+      secretArn: user.secretArn,
+      ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
+      ...(mediaDatabases && { mediaDatabases }),
+      ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
+    }),
+  );
 }
 
 function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {

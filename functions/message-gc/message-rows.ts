@@ -1,0 +1,163 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { type Answer, measureSet } from '../shared/database/measure-set.ts';
+import type { RowEstimate, TableSize } from '../shared/database/size.ts';
+import { type HourlyMetric, hourlyHistory } from '../shared/run/metric-history.ts';
+import { metricName, type Problem } from '../shared/run/report.ts';
+import type { RunResult } from '../shared/run/run-job.ts';
+import type { RunEvent } from '../start-run/contract.ts';
+import { type MessageSet, ROW_FIGURES } from './contract.ts';
+import { type EarlierRun, type Growth, judgeGrowth, type RowRange } from './judge-growth.ts';
+
+/** What the servers know of the rows of `messages`, in the order of the sets. */
+export type MessageRows = Answer<TableSize>[];
+
+const TABLE = 'messages';
+
+/** Of metrics by the hour CloudWatch keeps more than a year; two months of runs without effect are many. */
+const HISTORY_DAYS = 60;
+const DAY_MS = 24 * 3600 * 1000;
+
+/**
+ * Asks each set's server for the rows of `messages`, once: GC does not wait for a database, and the rows are told again
+ * in the next run.
+ */
+export async function messageRows(sets: readonly MessageSet[]): Promise<MessageRows> {
+  return Promise.all(
+    sets.map(async ({ database, secretArn, databases }): Promise<Answer<TableSize>> => {
+      try {
+        const measured = await measureSet({
+          database,
+          secretArn,
+          tables: [{ table: TABLE, databases }],
+        });
+        if (measured.kind === 'not-told') return measured;
+        return measured.value.tables[0] ?? { kind: 'not-told', error: 'It was not looked for.' };
+      } catch (error) {
+        return notTold(error);
+      }
+    }),
+  );
+}
+
+/** The run's result with what is known of the rows; a failure where garbage collection has no effect. */
+export async function withMessageRows(
+  result: RunResult,
+  { sets, before, after }: { sets: readonly MessageSet[]; before: MessageRows; after: MessageRows },
+  run: RunEvent,
+  context: DurableContext,
+): Promise<RunResult> {
+  const [totalBefore, totalAfter] = [totalOf(before), totalOf(after)];
+  const succeeded = result.outcome === 'succeeded';
+  const deleted = result.figures.messagesDeleted ?? 0;
+  const growth =
+    succeeded && totalBefore && totalAfter
+      ? await growthOf({ deleted, before: totalBefore, after: totalAfter }, run, context)
+      : undefined;
+  const problems = growth?.kind === 'told' ? problemsOf(growth.value, totalAfter, run.deployment, sets) : [];
+  return {
+    outcome: problems.length > 0 ? 'failed' : result.outcome,
+    figures: {
+      ...result.figures,
+      ...(totalBefore && { [ROW_FIGURES.before]: totalBefore.rows }),
+      ...(totalAfter && { [ROW_FIGURES.after]: totalAfter.rows }),
+      ...(succeeded && totalBefore && { [ROW_FIGURES.atMost]: totalBefore.atMost }),
+    },
+    problems: [...result.problems, ...problems],
+    details: {
+      ...result.details,
+      messageRows: sets.map(({ name, database }, index) => ({
+        set: name,
+        host: database.host,
+        before: rowsOrError(before[index]),
+        after: rowsOrError(after[index]),
+      })),
+      ...(growth && { growth: growth.kind === 'told' ? growth.value : { error: growth.error } }),
+    },
+  };
+}
+
+function totalOf(rows: MessageRows): RowRange | undefined {
+  const known = rows.flatMap((answer) =>
+    answer.kind === 'told' && answer.value.rows.kind === 'estimate' ? [answer.value.rows] : [],
+  );
+  if (known.length < rows.length) return undefined;
+  const sum = (value: (range: RowRange) => number) => known.reduce((total, range) => total + value(range), 0);
+  return {
+    rows: sum(({ rows }) => rows),
+    atLeast: sum(({ atLeast }) => atLeast),
+    atMost: sum(({ atMost }) => atMost),
+  };
+}
+
+function rowsOrError(answer: Answer<TableSize> | undefined): RowEstimate | { error: string } {
+  if (answer?.kind === 'told') return answer.value.rows;
+  return { error: answer?.error ?? 'It was not looked for.' };
+}
+
+async function growthOf(
+  now: { deleted: number; before: RowRange; after: RowRange },
+  { deployment, job }: RunEvent,
+  context: DurableContext,
+): Promise<Answer<Growth>> {
+  const history = await context.step('rows of earlier runs', () => earlierRuns({ deployment, job }));
+  return history.kind === 'told' ? { kind: 'told', value: judgeGrowth(history.value, now) } : history;
+}
+
+/** The runs of the last two months, put together of their metrics: those of one hour are one. */
+async function earlierRuns(dimensions: Record<string, string>): Promise<Answer<EarlierRun[]>> {
+  const of = (figure: string, statistic: HourlyMetric['statistic']) => ({
+    metricName: metricName(figure),
+    dimensions,
+    statistic,
+  });
+  const now = Date.now();
+  try {
+    const [deleted = [], ...others] = await hourlyHistory(
+      [
+        of('messagesDeleted', 'Sum'),
+        of(ROW_FIGURES.before, 'Minimum'),
+        of(ROW_FIGURES.after, 'Maximum'),
+        of(ROW_FIGURES.atMost, 'Minimum'),
+      ],
+      { from: now - HISTORY_DAYS * DAY_MS, to: now },
+    );
+    const runs = deleted.map(({ at, value }): EarlierRun => {
+      const [before, after, atMost] = others.map((hours) => hours.find((hour) => hour.at === at)?.value);
+      return {
+        at,
+        deleted: value,
+        ...(before !== undefined && { before }),
+        ...(after !== undefined && { after }),
+        ...(atMost !== undefined && { atMost }),
+      };
+    });
+    return { kind: 'told', value: runs };
+  } catch (error) {
+    return notTold(error);
+  }
+}
+
+function problemsOf(
+  growth: Growth,
+  after: RowRange | undefined,
+  deployment: string,
+  sets: readonly MessageSet[],
+): Problem[] {
+  if (growth.kind !== 'without-effect' || !after) return [];
+  const { since, deleted } = growth;
+  const callbacks =
+    deleted === 0
+      ? 'and that no message was deleted'
+      : `and that ${deleted} messages were deleted, by which the rows did not fall`;
+  return [
+    {
+      what: `Garbage collection does nothing: in ${since.runs} runs since ${since.at} every callback said that it was complete, ${callbacks}; meanwhile the rows of ${TABLE} grew from ${since.rows} (${since.atMost} at the most) to ${after.rows} (${after.atLeast} at the least).`,
+      where: `${deployment}, ${sets.map(({ name, database }) => `set ${name} on ${database.host}`).join(', ')}`,
+      next: 'Look in CoreApp\'s logs for errors of garbage collection, and whether the client works on the databases that are configured here. Unread messages are never deleted: if those are the rows, configure markRead. docs/database-size.md, "Garbage collection without effect", says how to tell.',
+    },
+  ];
+}
+
+function notTold(error: unknown): { kind: 'not-told'; error: string } {
+  return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
+}
