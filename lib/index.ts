@@ -74,4 +74,5 @@ export {
   type MediaVolumeStackProps,
 } from './whatsapp/media-volume-stack.ts';
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
+export { UpgradeCheck, type UpgradeCheckProps } from './whatsapp/upgrade-check.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';

@@ -16,7 +16,7 @@ export interface UpkeepProps {
   readonly deployment: string;
   /** IANA name, of the schedules and the downtime window. */
   readonly timeZone: string;
-  /** The downtime window: local times `HH:MM`; `to` before `from` crosses midnight. No run starts outside it. */
+  /** The downtime window: local times `HH:MM`; `to` before `from` crosses midnight. No run starts outside it, unless its job may (`outsideWindow`). */
   readonly window: { readonly from: string; readonly to: string };
   /**
    * Where the alarms go. Its policy must let CloudWatch publish; so must the policy of its key, if it has one.

@@ -7,6 +7,7 @@ import { CREDENTIAL_ROTATION_CHECKS } from './credential-rotation-checks.ts';
 import { DURABLE_REGIONS } from './durable-regions.ts';
 import { JOB_NAMES, type JobName } from './jobs-schema.ts';
 import { type Mistake, pathText, valueText } from './mistakes.ts';
+import { UPGRADE_CHECK_CHECKS } from './upgrade-check-checks.ts';
 
 /** A deployment as configured, checked, with the defaults filled in. */
 export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
@@ -280,6 +281,7 @@ const CHECKS: Check[] = [
     },
   },
   ...CREDENTIAL_ROTATION_CHECKS,
+  ...UPGRADE_CHECK_CHECKS,
 ];
 
 function checksOfJob(job: JobName): Check[] {

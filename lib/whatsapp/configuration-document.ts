@@ -36,6 +36,7 @@ export function configurationDocument(): string {
     '- Media moves to archive only with elastic throughput and after infrequent access; its replica lies in another region.',
     "- The webhook's URL and the hashes of secret paths are what they must be; no message repeats them.",
     "- Secrets lie in the deployment's account and region, topics and keys in its region.",
+    '- `upgradeCheck` comes with `databases`, and its `storage` names servers of these, each once.',
     '- `jobs.databaseSize` comes with `databases`, each set of which has a name of its own, given or made of its prefix.',
     '- Each certificate file can be read, holds certificates that have not ended and no private key.',
     '',

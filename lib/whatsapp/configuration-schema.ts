@@ -13,6 +13,7 @@ import {
 } from './configuration-fields.ts';
 import { jobsSchema } from './jobs-schema.ts';
 import { mediaVolumeSchema } from './media-volume-schema.ts';
+import { upgradeCheckSchema } from './upgrade-check-schema.ts';
 
 /** Days that CloudWatch Logs can keep a log for, up to ten years. */
 const LOG_RETENTION_DAYS = [
@@ -238,7 +239,7 @@ const deploymentSchema = v.strictObject({
       to: localTime('The end. Before `from`: on the next day.'),
     }),
     'an object with "from" and "to"',
-    'The downtime window: the local hours of low outgoing volume. No run begins outside it, and each ends with it.',
+    'The downtime window: the local hours of low outgoing volume. No run that changes something begins outside it, and each ends with it.',
   ),
   network: networkSchema,
   webApp: webAppSchema,
@@ -274,6 +275,7 @@ const deploymentSchema = v.strictObject({
       "The client's databases: one entry for all that it named with one prefix.",
     ),
   ),
+  upgradeCheck: v.optional(upgradeCheckSchema),
   encryption: v.optional(
     field(
       v.picklist(['aws', 'customer-managed']),

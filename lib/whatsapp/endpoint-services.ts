@@ -17,6 +17,8 @@ export const ENDPOINT_SERVICES = {
   'database-size with credentialRotation': [...DATABASE_SIZE, 'ssm'],
   // Its runs, and rotate-secret, which stands there too.
   'credential-rotation': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
+  // CloudWatch's for the free space, Lambda's for the runs of message-gc too.
+  'upgrade-check': ['ecs', 'events', 'lambda', 'monitoring', 'secretsmanager'],
   // Only where it stands in the VPC.
   'callback-relay': ['events'],
 } as const satisfies Record<string, readonly EndpointService[]>;

@@ -22,6 +22,7 @@ import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
+import { UpgradeCheck } from './upgrade-check.ts';
 
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
   /** A checked one: see `loadConfiguration`. */
@@ -40,6 +41,7 @@ export class UpkeepStack extends Stack {
   readonly databaseSize: DatabaseSize | undefined;
   readonly logCleanup: LogCleanup | undefined;
   readonly credentialRotation: ClientCredentialRotation | undefined;
+  readonly upgradeCheck: UpgradeCheck | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {
@@ -79,6 +81,8 @@ export class UpkeepStack extends Stack {
     if (credentialRotation)
       this.credentialRotation = this.createCredentialRotation(credentialRotation, deployment, network);
     if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
+    const { upgradeCheck } = deployment;
+    if (upgradeCheck) this.upgradeCheck = this.createUpgradeCheck(upgradeCheck, deployment, network);
     const { relay } = deployment.callbacks;
     if (relay) this.relay = this.createRelay(relay, deployment, network);
     if (deployment.network.endpoints === 'create')
@@ -95,6 +99,7 @@ export class UpkeepStack extends Stack {
             ? ENDPOINT_SERVICES['database-size with credentialRotation']
             : []),
           ...(credentialRotation ? ENDPOINT_SERVICES['credential-rotation'] : []),
+          ...(upgradeCheck ? ENDPOINT_SERVICES['upgrade-check'] : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
@@ -259,6 +264,23 @@ export class UpkeepStack extends Stack {
     });
   }
 
+  private createUpgradeCheck(
+    settings: NonNullable<Deployment['upgradeCheck']>,
+    { databases = [], jobs }: Deployment,
+    network: FunctionNetwork,
+  ): UpgradeCheck {
+    const [{ host: onlyHost = '' } = {}] = databases;
+    return new UpgradeCheck(this, 'UpgradeCheck', {
+      upkeep: this.upkeep,
+      sets: clientDatabases(databases),
+      network,
+      messageGc: this.messageGc?.job,
+      maximumGcAge: Duration.hours(settings.maximumGcAgeHours),
+      services: settings.services ?? clientServices(jobs),
+      storage: settings.storage.map(({ host = onlyHost, identifier }) => ({ host, identifier })),
+    });
+  }
+
   private createMessageGc(
     settings: NonNullable<Deployment['jobs']['messageGc']>,
     deployment: Deployment,
@@ -332,6 +354,18 @@ function clientDatabases(databases: Deployment['databases'] = []): ClientDatabas
       ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
     }),
   );
+}
+
+/** The services of the client itself, as another job knows them. */
+function clientServices({ logCleanup, credentialRotation }: Deployment['jobs']) {
+  if (logCleanup) {
+    const { clusterName, roles } = logCleanup;
+    return { clusterName, names: Object.values(roles).flatMap((role) => role?.services ?? []) };
+  }
+  if (!credentialRotation) return undefined;
+  const { clusterName, services } = credentialRotation;
+  const { webapp = [], master = [], coreapp = [] } = services;
+  return { clusterName, names: [...webapp, ...master, ...coreapp] };
 }
 
 function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {

@@ -1,0 +1,129 @@
+import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import { metricName } from '../../functions/shared/run/report.ts';
+import {
+  ANSWER_FIGURE,
+  type CheckedSet,
+  type ServerStorage,
+  type UpgradeCheckSettings,
+} from '../../functions/upgrade-check/contract.ts';
+import { entryFile } from '../entry-file.ts';
+import type { Upkeep } from '../upkeep.ts';
+import { asTemplateText, type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
+import { UpkeepJob } from '../upkeep-job.ts';
+import { type ClientDatabases, letReadSizes } from './client-databases.ts';
+import { databaseSetOf, LARGE_ROWS } from './database-size.ts';
+
+/** Longer than a downtime window can be, with which preparing ends; a mere check takes minutes. */
+const TIME_LIMIT = Duration.hours(24);
+
+export interface UpgradeCheckProps {
+  readonly upkeep: Upkeep;
+  /** Their user needs no more rights than that of `DatabaseSize`. */
+  readonly sets: ClientDatabases[];
+  /** From where the databases can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
+  readonly network: FunctionNetwork;
+  /**
+   * Message garbage collection, which has to have succeeded lately, and which preparing starts.
+   * @default none, so that the answer is never yes
+   */
+  readonly messageGc?: UpkeepJob | undefined;
+  /** How long ago it may have succeeded. @default 24 hours */
+  readonly maximumGcAge?: Duration;
+  /** What has to be steady. @default none, so that the answer is never yes */
+  readonly services?: { readonly clusterName: string; readonly names: readonly string[] } | undefined;
+  /** What CloudWatch calls the sets' servers. Of one that is not named the answer is never yes. @default none */
+  readonly storage?: readonly ServerStorage[];
+}
+
+/**
+ * Says, when it is asked, whether a WhatsApp client may be upgraded now; asked to prepare, it has message garbage collected
+ * until it may. It has no schedule. A check may be asked for at any time, preparing inside the downtime window.
+ */
+export class UpgradeCheck extends Construct {
+  readonly job: UpkeepJob;
+
+  constructor(scope: Construct, id: string, props: UpgradeCheckProps) {
+    super(scope, id);
+    const { upkeep, sets, network, messageGc, services, storage = [] } = props;
+    const { maximumGcAge = Duration.hours(24) } = props;
+    const settings = {
+      deployment: upkeep.deployment,
+      sets: sets.map(checkedSetOf),
+      maximumRows: LARGE_ROWS,
+      storage: [...storage],
+      ...(services && {
+        services: { clusterArn: this.arn('cluster', services.clusterName), names: [...services.names] },
+      }),
+      ...(messageGc && {
+        cleaning: {
+          job: messageGc.job,
+          functionArn: messageGc.function.functionArn,
+          startRunArn: upkeep.startRun.function.functionArn,
+          tables: ['messages'],
+          maximumAgeHours: maximumGcAge.toHours(),
+        },
+      }),
+    } satisfies UpgradeCheckSettings;
+    const bytes = Buffer.byteLength(JSON.stringify(settings));
+    if (bytes > MAXIMUM_SETTINGS_BYTES)
+      throw new Error(
+        `${this.node.path}: the settings of ${sets.length} sets of databases take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+      );
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: 'upgrade-check',
+      description: `Whether ${upkeep.deployment} may be upgraded`,
+      entry: entryFile('upgrade-check'),
+      importsToLeaveOut: importsToLeaveOut(sets.map(({ database }) => database.engine)),
+      settings,
+      timeLimit: TIME_LIMIT,
+      outsideWindow: true,
+      network,
+    });
+    letReadSizes(this.job.function, sets);
+    if (services)
+      this.job.function.allow(
+        'SeeServices',
+        ['ecs:DescribeServices'],
+        services.names.map((name) => this.arn('service', `${services.clusterName}/${name}`)),
+      );
+    if (messageGc) this.letPrepare(messageGc, upkeep);
+  }
+
+  /** 1 for each check that ended with yes. @default the sum over five minutes */
+  metricMayBeUpgraded(options?: MetricOptions): Metric {
+    return this.job.metric(metricName(ANSWER_FIGURE), options);
+  }
+
+  /** It starts runs as everybody does, by start-run, which keeps them apart. */
+  private letPrepare({ function: { functionArn } }: UpkeepJob, { startRun }: Upkeep): void {
+    const { function: job } = this.job;
+    const executions = `${functionArn}:*`;
+    job.allow('FindGcRuns', ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
+    job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
+    job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
+    Validations.of(job.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
+      reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+    });
+  }
+
+  private arn(kind: 'cluster' | 'service', name: string): string {
+    const { partition, region, account } = Stack.of(this);
+    return `arn:${partition}:ecs:${region}:${account}:${kind}/${name}`;
+  }
+}
+
+function checkedSetOf(client: ClientDatabases): CheckedSet {
+  const { name, database, secretArn, databases, tables } = databaseSetOf(client);
+  return {
+    name,
+    database,
+    secretArn,
+    databases,
+    tables: tables.map(({ table, databases, figure }) => ({ table, databases, figure })),
+  };
+}
