@@ -3,7 +3,9 @@ import { after, before, describe, it } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import pg from 'pg';
+import type { RotatedCredential } from '../../../lib/credential-copies.ts';
 import { MediaVolume } from '../../../lib/media-volume.ts';
 import { MediaVolumeAlarms } from '../../../lib/media-volume-alarms.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
@@ -20,7 +22,18 @@ const PORT = 5432;
 const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:database/size-a1B2c3`;
 const FILE_SYSTEM = 'fs-0123456789abcdef0';
 const FILE_SYSTEM_ARN = `arn:aws:elasticfilesystem:${REGION}:${ACCOUNT}:file-system/${FILE_SYSTEM}`;
+/** The credential that is rotated, and the places of its copies. */
+const CREDENTIAL = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-d4E5f6`;
+const EXPORTER = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/exporter-g7H8i9`;
+const LINE = '{username}:{password}@(database.internal:5432)/';
+const PARAMETER = 'shop-WA_DB_PASSWORD';
 const DIMENSIONS = { deployment: 'shop', job: 'database-size' };
+
+/** What there is besides the databases. */
+interface What {
+  withVolume?: boolean;
+  withCopies?: boolean;
+}
 
 describe('the nights of database-size, on a real PostgreSQL', () => {
   let server: Postgres;
@@ -57,7 +70,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     );
   }
 
-  function define(stack: Stack, withVolume = false): void {
+  function define(stack: Stack, { withVolume, withCopies }: What): void {
     const upkeep = new Upkeep(stack, 'Upkeep', {
       deployment: 'shop',
       timeZone: 'Etc/UTC',
@@ -95,12 +108,25 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       schedule: { at: '03:00' },
       timeLimit: Duration.minutes(30),
       mediaVolume,
+      ...(withCopies && { passwordCopies: copiesOf(stack) }),
     });
+  }
+
+  function copiesOf(stack: Stack): RotatedCredential {
+    const key = new Key(stack, 'Key', { alias: 'alias/client', enableKeyRotation: true });
+    return {
+      secretArn: CREDENTIAL,
+      copies: [
+        { kind: 'parameter', name: PARAMETER, keyId: 'alias/client', keyArn: key.keyArn },
+        { kind: 'secret', secretArn: EXPORTER, key: 'data_src_name', template: LINE },
+      ],
+      timeLimit: Duration.hours(2),
+    };
   }
 
   async function atNight(
     work: (deployment: Deployment) => Promise<void>,
-    { withVolume = false, change }: { withVolume?: boolean; change?: AwsOptions['change'] } = {},
+    { change, ...what }: What & { change?: AwsOptions['change'] } = {},
   ): Promise<void> {
     const play = async (deployment: Deployment) => {
       const { aws } = deployment;
@@ -122,7 +148,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         );
       await work(deployment);
     };
-    await deploy((stack) => define(stack, withVolume), play, change && { change });
+    await deploy((stack) => define(stack, what), play, change && { change });
   }
 
   /** Takes an action away from whoever may do it. */
@@ -245,6 +271,165 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         assert.match(report?.problems[0]?.what ?? '', /last backup of the media volume is, is unknown: ./);
       },
       { withVolume: true },
+    ));
+
+  it('tells each copy of the password that does not hold it, and rings until it does', (t) =>
+    atNight(
+      async (deployment) => {
+        const { aws, clock } = deployment;
+        await run('wa1_messageStore', 'ANALYZE messages');
+        const passwords: string[] = [];
+        const change = () => {
+          passwords.push(crypto.randomUUID());
+          aws.secrets.put(CREDENTIAL, JSON.stringify({ username: 'wa', password: passwords.at(-1) }));
+        };
+        const writeParameter = (value = '') =>
+          aws.ssm.write(PARAMETER, value, { account: ACCOUNT, region: REGION, keyId: 'alias/client' });
+        const writeLine = (password = '') =>
+          aws.secrets.put(
+            EXPORTER,
+            JSON.stringify({ data_src_name: `wa:${password}@(database.internal:5432)/` }),
+          );
+        let dropped = '';
+        aws.onCall(({ service }) => (service === dropped ? 'drop' : undefined));
+        const parameter = /parameter shop-WA_DB_PASSWORD/;
+        const line = /key data_src_name of the secret .*exporter/;
+
+        // A night each. `hours`: before its run, when `first` is done.
+        const nights: {
+          what: string;
+          hours?: number;
+          first(): void;
+          differing: number | undefined;
+          problems: RegExp[][];
+          rings: boolean;
+        }[] = [
+          {
+            what: 'a parameter that does not exist',
+            first: () => {
+              change();
+              writeLine(passwords[0]);
+            },
+            differing: 1,
+            problems: [[parameter, /does not exist/]],
+            rings: true,
+          },
+          {
+            what: 'both hold it',
+            first: () => writeParameter(passwords[0]),
+            differing: 0,
+            problems: [],
+            rings: false,
+          },
+          {
+            what: 'a rotation half an hour ago, whose run goes on',
+            hours: 0.5,
+            first: change,
+            differing: undefined,
+            problems: [],
+            rings: false,
+          },
+          {
+            what: 'a rotation that delivered to one of them',
+            first: () => writeParameter(passwords[1]),
+            differing: 1,
+            problems: [[line, /since that was made, 2027-01-13T02:30:00/, /why it was not delivered/]],
+            rings: true,
+          },
+          {
+            what: 'the parameter cannot be read, while the alarm rings',
+            first: () => {
+              writeLine(passwords[1]);
+              dropped = 'ssm';
+            },
+            differing: undefined,
+            problems: [[parameter, /is unknown: ./]],
+            rings: true,
+          },
+          {
+            what: 'an update of a stack wrote the old password back, just after a rotation delivered the new one',
+            hours: 0.1,
+            first: () => {
+              dropped = '';
+              change();
+              writeLine(passwords[2]);
+              clock.at(clock.now() + 60_000, () => writeParameter(passwords[1]));
+            },
+            differing: 1,
+            problems: [
+              [parameter, /since 2027-01-16T02:55:00.\w+, when somebody wrote it/, /an update of the stack/],
+            ],
+            rings: true,
+          },
+          {
+            what: 'the exporter has no JSON any more',
+            first: () => {
+              writeParameter(passwords[2]);
+              aws.secrets.put(EXPORTER, `wa:${passwords[2]}`);
+            },
+            differing: undefined,
+            problems: [[line, /is unknown: The secret .* is no JSON object/]],
+            rings: true,
+          },
+          {
+            what: 'the credential itself cannot be read',
+            first: () => {
+              passwords.push('half-a-password');
+              aws.secrets.put(CREDENTIAL, '{"username":"wa","password":"half-a-password');
+            },
+            differing: undefined,
+            problems: [[/copies of the database credential .* unknown: .* is not JSON text/]],
+            rings: true,
+          },
+        ];
+        for (const [night, { what, hours = 6, first, differing, problems, rings }] of nights.entries()) {
+          await t.test(what, async () => {
+            const runAt = START + 15 * HOUR + night * DAY;
+            await clock.runUntil(runAt - hours * HOUR);
+            first();
+            await clock.runUntil(runAt + HOUR);
+            const report = aws.reports[night];
+            assert.ok(report);
+            assert.equal(report.figures.passwordCopiesDiffering, differing);
+            assert.equal(report.outcome, problems.length > 0 ? 'partial' : 'succeeded');
+            assert.equal(report.problems.length, problems.length, JSON.stringify(report.problems));
+            for (const [index, patterns] of problems.entries())
+              for (const pattern of patterns) assert.match(JSON.stringify(report.problems[index]), pattern);
+            assert.equal(ringing(deployment).includes('password-copies'), rings);
+          });
+        }
+        assert.deepEqual(aws.denials, []);
+        assert.ok(aws.servicesFromVpc.get('shop-database-size')?.has('ssm'));
+        const { logs, reports, alarms, notifications } = aws;
+        const told = JSON.stringify({
+          logs,
+          reports,
+          alarms,
+          notifications,
+          runs: aws.lambda.durable.list(),
+        });
+        for (const each of passwords) assert.ok(!told.includes(each), 'a password was told');
+      },
+      { withCopies: true },
+    ));
+
+  it('tells the sizes, and the other copies, though it may not read one', () =>
+    atNight(
+      async ({ aws, clock }) => {
+        await run('wa1_messageStore', 'ANALYZE messages');
+        const password = crypto.randomUUID();
+        aws.secrets.put(CREDENTIAL, JSON.stringify({ username: 'wa', password }));
+        aws.secrets.put(EXPORTER, JSON.stringify({ data_src_name: 'something else' }));
+        aws.ssm.write(PARAMETER, password, { account: ACCOUNT, region: REGION, keyId: 'alias/client' });
+        await clock.runUntil(START + 17 * HOUR);
+        const [report] = aws.reports;
+        assert.equal(report?.outcome, 'partial');
+        assert.equal(report?.figures.messageRows, ROWS + 10);
+        assert.equal(report?.figures.passwordCopiesDiffering, 1);
+        assert.match(report?.problems[0]?.what ?? '', /unknown: .*not authorized .* ssm:GetParameter/);
+        assert.match(report?.problems[1]?.what ?? '', /key data_src_name .* something else/);
+      },
+      { withCopies: true, change: without('ssm:GetParameter') },
     ));
 
   it('counts row by row when a person asks for it, if it may', () =>
