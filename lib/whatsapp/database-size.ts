@@ -14,6 +14,7 @@ import {
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import { copySettings, letReadCopies, type RotatedCredential } from '../credential-copies.ts';
 import { entryFile } from '../entry-file.ts';
@@ -120,6 +121,7 @@ export class DatabaseSize extends Construct {
       job: 'database-size',
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
+      importsToLeaveOut: importsToLeaveOut(props.sets.map(({ database }) => database.engine)),
       settings,
       schedule,
       timeLimit,

@@ -58,6 +58,14 @@ const messageGcSchema = field(
     timeLimitMinutes: nightlyTimeLimit,
     ...gcEntries('A table of more than 10 million rows takes several calls.'),
     markRead: v.optional(markReadSchema),
+    tellRows: v.optional(
+      field(
+        v.boolean(),
+        'true or false',
+        'Where `databases` are named: reads how many rows `messages` has before and after, as databaseSize does, and notices garbage collection without effect. See docs/database-size.md.',
+      ),
+      true,
+    ),
   }),
   'an object with "schedule"',
   "Message garbage collection: deletes delivered and read messages from the client's database.",

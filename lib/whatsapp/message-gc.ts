@@ -35,6 +35,8 @@ export interface MessageGcProps extends GcProps {
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
   readonly job: UpkeepJob;
+  /** Whether it reads from databases, and the metrics of earlier runs. */
+  readonly tellsRows: boolean;
 
   constructor(scope: Construct, id: string, props: MessageGcProps) {
     super(scope, id);
@@ -60,7 +62,7 @@ export class MessageGc extends Construct {
     const bytes = Buffer.byteLength(JSON.stringify(settings)) + (markRead ? 2 : 1) * QUEUE_URL_BYTES;
     if (bytes > MAXIMUM_SETTINGS_BYTES)
       throw new Error(
-        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give shorter certificates ("rds" takes nearly nothing for a database), or fewer sets of databases.`,
+        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give shorter certificates ("rds" takes nearly nothing for a database), or no databases (tellRows: false).`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -81,7 +83,8 @@ export class MessageGc extends Construct {
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [
         'sqs:GetQueueAttributes',
       ]);
-    if (sets.length > 0) letReadSizes(this.job.function, sets);
+    this.tellsRows = sets.length > 0;
+    if (this.tellsRows) letReadSizes(this.job.function, sets);
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */

@@ -90,7 +90,7 @@ export class UpkeepStack extends Stack {
         network,
         services: [
           ...(messageGc
-            ? ENDPOINT_SERVICES[deployment.databases ? 'message-gc with databases' : 'message-gc']
+            ? ENDPOINT_SERVICES[this.messageGc?.tellsRows ? 'message-gc with databases' : 'message-gc']
             : []),
           ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
           ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
@@ -290,7 +290,7 @@ export class UpkeepStack extends Stack {
     return new MessageGc(this, 'MessageGc', {
       ...this.gcProps(settings, deployment, network),
       schedule: dailySchedule(schedule),
-      sets: clientDatabases(deployment.databases),
+      sets: settings.tellRows ? clientDatabases(deployment.databases) : [],
       ...(markRead && {
         markRead: {
           olderThan: Duration.hours(markRead.olderThanHours),

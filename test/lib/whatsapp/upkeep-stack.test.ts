@@ -95,6 +95,8 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow events:PutEvents on arn:aws:events:eu-central-1:222222222222:event-bus/default if StringEquals events:source upkeep',
       'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6',
       'allow sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:ReceiveMessage on emea-gc-notifications',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-size-g7H8i9',
+      'allow cloudwatch:GetMetricData on *',
     ],
   ],
   [
