@@ -1,6 +1,6 @@
 import { defineUpkeep } from './lib/whatsapp/configuration.ts';
 
-/** A sample of two deployments. docs/configuration.md names every field, with its default. */
+/** A sample of three deployments. docs/configuration.md names every field, with its default. */
 export default defineUpkeep({
   notifications: { emails: ['whatsapp-oncall@example.com'] },
   deployments: [
@@ -99,7 +99,88 @@ export default defineUpkeep({
             master: { services: ['master'], container: 'wa-master' },
           },
         },
-        databaseSize: { schedule: { at: '03:00', flexibleMinutes: 15 } },
+        // After message GC can have begun: for one that is still at work it waits.
+        credentialRotation: {
+          schedule: { at: '00:31', flexibleMinutes: 0 },
+          timeLimitMinutes: 180,
+          secret: {
+            secretArn:
+              'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-j1K2l3',
+          },
+          administrator: {
+            secretArn: 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/rotator-m4N5o6',
+          },
+          strategy: {
+            kind: 'alternating-users',
+            users: ['whatsapp_a', 'whatsapp_b'],
+            owner: 'whatsapp',
+          },
+          clusterName: 'whatsapp-emea',
+          services: { webapp: ['webapp'], master: ['master'], coreapp: ['coreapp'] },
+        },
+        databaseSize: { schedule: { at: '03:45', flexibleMinutes: 15 } },
+      },
+    },
+    {
+      // Made with Meta's template, in high availability.
+      name: 'apac',
+      account: '333333333333',
+      region: 'ap-south-1',
+      timeZone: 'Asia/Kolkata',
+      window: { from: '03:30', to: '06:30' },
+      network: {
+        vpcId: 'vpc-0a1b2c3d4e5f60003',
+        subnets: [
+          { id: 'subnet-0a1b2c3d4e5f60005', availabilityZone: 'ap-south-1a' },
+          { id: 'subnet-0a1b2c3d4e5f60006', availabilityZone: 'ap-south-1b' },
+        ],
+        securityGroupIds: ['sg-0a1b2c3d4e5f60003'],
+      },
+      webApp: {
+        url: 'https://webapp.apac.internal',
+        certificateAuthority: 'certificates/apac.pem',
+        apiUser: {
+          secretArn: 'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/api-user-p7Q8r9',
+        },
+      },
+      databases: [
+        {
+          prefix: '',
+          engine: 'aurora-mysql',
+          host: 'database.apac.internal',
+          port: 3306,
+          certificateAuthority: 'rds',
+          user: {
+            secretArn:
+              'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/database-size-s1T2u3',
+          },
+        },
+      ],
+      jobs: {
+        credentialRotation: {
+          schedule: { at: '03:45', flexibleMinutes: 15 },
+          secret: {
+            secretArn: 'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/database-v4W5x6',
+          },
+          // The user changes its own password: no administrator is needed.
+          strategy: { kind: 'dual-password' },
+          clusterName: 'whatsapp-apac-ECSCluster',
+          services: {
+            webapp: ['whatsapp-apac-WAEntWebService'],
+            master: ['whatsapp-apac-WAEntMasterService'],
+            coreapp: ['whatsapp-apac-WAEntNotCECoreappService'],
+            others: [{ name: 'whatsapp-apac-ms-WAMonitoringService' }],
+          },
+          metaTemplate: {
+            stackName: 'whatsapp-apac',
+            encryptionKeyArn: 'arn:aws:kms:ap-south-1:333333333333:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab',
+            monitoring: {
+              secretArn:
+                'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp-apac-ms-Secret-y7Z8a9',
+            },
+          },
+        },
+        databaseSize: { schedule: { at: '05:45', flexibleMinutes: 15 } },
       },
     },
   ],

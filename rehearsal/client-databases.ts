@@ -1,38 +1,38 @@
-import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
+import { ENGINES, type Engine } from '../functions/shared/database/secret.ts';
 import sample from '../upkeep.config.ts';
 import { keepCertificate } from './certificates.ts';
+import { startMysql } from './databases/mysql.ts';
+import type { DatabaseServer } from './databases/mysql-family.ts';
 import { type Postgres, startPostgres } from './databases/postgres.ts';
-import type { MessageStore } from './whatsapp/message-store.ts';
+import { ServerUnavailable } from './databases/server-program.ts';
 
-/** Starts the server of all clients' databases, with the certificate that the sample's host name asks for. */
+/** Starts the PostgreSQL of all clients' databases, with the certificate that the sample's host name asks for. */
 export async function startClientDatabases(): Promise<Postgres> {
-  const [host = 'localhost'] = sample.deployments.flatMap(({ databases = [] }) =>
-    databases.map(({ host }) => host),
-  );
   return startPostgres({
-    tls: await keepCertificate(host, host),
+    tls: await certificateOf('postgres'),
     // Its estimates are those of its counters, so that a night can be held against what SQL counts.
     settings: { autovacuum: 'off' },
   });
 }
 
-/** `WA_DB_NAME_PREFIX` of the databases that a database-size looks at. */
-export function prefixOf({ sets: [set] }: DatabaseSizeSettings): string {
-  const [database = ''] = set?.tables.find(({ table }) => table === 'messages')?.databases ?? [];
-  return database.replace(/messageStore$/, '');
+/**
+ * Likewise the MySQL of those clients that have one.
+ * @returns where this machine has none, why: a sentence that says how to get one.
+ * @throws ServerUnavailable in CI, where there must be one.
+ */
+export async function startClientMysql(): Promise<DatabaseServer | string> {
+  const certificate = await certificateOf('mysql');
+  try {
+    return await startMysql({ certificate: { ...certificate, authority: certificate.certificate } });
+  } catch (error) {
+    if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+    return error.message;
+  }
 }
 
-/** Makes the user of a database-size, who may connect to the client's databases and nothing else. */
-export async function createSizeUser(
-  { pool, databases }: MessageStore,
-  username: string,
-): Promise<{ username: string; password: string }> {
-  const password = crypto.randomUUID();
-  await pool.query(`DROP ROLE IF EXISTS ${username}`);
-  await pool.query(`CREATE ROLE ${username} LOGIN PASSWORD '${password}'`);
-  for (const database of databases) {
-    await pool.query(`REVOKE ALL ON DATABASE "${database}" FROM PUBLIC`);
-    await pool.query(`GRANT CONNECT ON DATABASE "${database}" TO ${username}`);
-  }
-  return { username, password };
+async function certificateOf(family: (typeof ENGINES)[Engine]) {
+  const [host = 'localhost'] = sample.deployments.flatMap(({ databases = [] }) =>
+    databases.flatMap(({ host, engine }) => (ENGINES[engine] === family ? [host] : [])),
+  );
+  return keepCertificate(host, host);
 }

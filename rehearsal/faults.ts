@@ -126,8 +126,8 @@ export const FAULTS: Record<string, Fault> = {
   'wrong-certificate': {
     description: 'WebApp shows a certificate that is not the pinned one',
     deployment: 'emea',
-    async strike({ settings, webApp }) {
-      webApp.useCertificate(await createCertificate(new URL(settings.webApp.url).hostname));
+    async strike({ webAppUrl, webApp }) {
+      webApp.useCertificate(await createCertificate(new URL(webAppUrl).hostname));
     },
     expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['emea-message-gc-failed'] },
   },
@@ -286,7 +286,7 @@ export const FAULTS: Record<string, Fault> = {
     description: "The password of database-size's user was changed in the database only",
     deployment: 'emea',
     async strike({ store }) {
-      await store.pool.query(`ALTER ROLE emea_database_size PASSWORD 'Somebody-changed-1t'`);
+      await store?.pool.query(`ALTER ROLE emea_database_size PASSWORD 'Somebody-changed-1t'`);
     },
     expected: { outcomes: { 'database-size': ['failed'] }, alarms: ['emea-database-size-failed'] },
   },
@@ -294,7 +294,7 @@ export const FAULTS: Record<string, Fault> = {
     description: 'Garbage collection succeeds, and leaves 2.5 million messages that are no garbage',
     deployment: 'emea',
     async strike({ store }, { clock }) {
-      await store.fill({ pending: 2_500_000, newest: clock.now() });
+      await store?.fill({ pending: 2_500_000, newest: clock.now() });
     },
     expected: { outcomes: {}, alarms: ['emea-database-size-wa1-large'] },
   },

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { startClientDatabases } from './client-databases.ts';
+import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults.ts';
 import { type Night, playNight } from './night.ts';
 import { synthesize } from './synthesize.ts';
@@ -48,17 +48,21 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     return;
   }
   const cdkOut = resolve('cdk.out');
-  say('Synthesizing the stacks of the sample configuration');
-  await synthesize(cdkOut);
-  say('Starting PostgreSQL');
-  const postgres = await startClientDatabases();
+  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
+  const [postgres, found] = await Promise.all([
+    startClientDatabases(),
+    startClientMysql(),
+    synthesize(cdkOut),
+  ]);
+  const mysql = typeof found === 'string' ? undefined : found;
+  if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
-    const night = await playNight({ cdkOut, postgres, onEvent, ...(fault && { fault }) });
+    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { fault }) });
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
   } finally {
-    await postgres.stop();
+    await Promise.all([postgres.stop(), mysql?.stop()]);
   }
 }
 
@@ -78,7 +82,7 @@ function onEvent(at: number, what: string): void {
   console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
 }
 
-function conclude({ runs, alarms, rows, mismatches }: Night): void {
+function conclude({ runs, alarms, rows, logins, mismatches }: Night): void {
   const runTable = new Table({
     head: [
       'deployment',
@@ -92,13 +96,14 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       'left (SQL)',
       'containers',
       'bytes freed',
+      'tasks replaced',
     ],
     style: PLAIN,
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
     const { calls = '', messagesDeleted, itemsDeleted, messagesMarkedRead = '', messageRows = '' } = figures;
-    const { containersCleaned = '', bytesFreed = '' } = figures;
+    const { containersCleaned = '', bytesFreed = '', tasksReplaced = '' } = figures;
     runTable.push([
       deployment,
       job,
@@ -111,9 +116,16 @@ function conclude({ runs, alarms, rows, mismatches }: Night): void {
       leftOf(job, rows[deployment]),
       containersCleaned,
       bytesFreed,
+      tasksReplaced,
     ]);
   }
   console.log(`\n${runTable.toString()}`);
+  const loginTable = new Table({
+    head: ['deployment', "containers' logins to the database", 'failed'],
+    style: PLAIN,
+  });
+  for (const { deployment, made, failed } of logins) loginTable.push([deployment, made, failed]);
+  if (logins.length > 0) console.log(`\n${loginTable.toString()}`);
   for (const { deployment, problems } of runs)
     for (const { what, where, next } of problems)
       console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);

@@ -32,22 +32,36 @@ export interface Scale {
   unread: number;
   /** How many containers the clients have. @default none, and no log clean-up */
   containers?: 'few' | 'all';
+  /** Whether containers log in to their databases, and the passwords are rotated. Needs containers. @default false */
+  rotation?: boolean;
 }
 
-export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000, containers: 'all' };
+export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000, containers: 'all', rotation: true };
 
-/** What the clients run in ECS: a single instance, and a cluster of 32 shards. */
+/** What the clients run in ECS: a single instance, a cluster of 32 shards, and one in high availability. */
 const CONTAINERS = {
   latam: { few: { webapp: 1, coreapp: 1 }, all: { webapp: 1, coreapp: 1 } },
   emea: { few: { webapp: 1, coreapp: 2, master: 1 }, all: { webapp: 3, coreapp: 33, master: 2 } },
+  apac: { webapp: 2, master: 2, coreapp: 2, exporter: 1 },
 } as const;
 
-export interface NightOptions extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres'> {
+/** How many of them log in to the database all the time. */
+const LOGINS = { webapp: 2, master: 2, coreapp: 2, exporter: 1 };
+
+/** Version 3.0.3 of Meta's template in high availability; of its monitoring they are not known, and as if for one host port. */
+const META_PERCENTAGES = {
+  webapp: { minimumHealthyPercent: 25, maximumPercent: 100 },
+  master: { minimumHealthyPercent: 50, maximumPercent: 100 },
+  coreapp: { minimumHealthyPercent: 25, maximumPercent: 100 },
+  exporter: { minimumHealthyPercent: 0, maximumPercent: 100 },
+};
+
+export interface NightOptions extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres' | 'mysql'> {
   /** @default a good night */
   fault?: Fault;
   /** @default FULL_SCALE */
   scale?: Scale;
-  /** The only deployment that takes part. @default all of the script */
+  /** The only deployment that takes part. @default all of the script, but those on MySQL where there is none */
   only?: string;
   /** Called with each thing that happens: the moment on the clock, and a sentence. */
   onEvent?: (at: number, what: string) => void;
@@ -71,6 +85,8 @@ export interface Night {
   >;
   /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. */
   logs: Record<string, { before: number; after: number; containers: number }>;
+  /** What the containers saw that log in to their database all the time, those too that took another's place. */
+  logins: { deployment: string; made: number; failed: number }[];
   /** What is not as the script, or the fault, says. Empty: the night went as expected. */
   mismatches: string[];
 }
@@ -90,8 +106,16 @@ const USED_MEDIA = 300;
 const YOUNG = 40;
 const UNKNOWN = 15;
 
-/** The clients at the beginning: one single instance, one cluster of two CoreApps whose table is too large for one call. */
-export function clientsOf({ rows, containers }: Scale, now: number): Record<string, ClientScript> {
+/**
+ * The clients at the beginning: one single instance, one cluster of two CoreApps whose table is too large for one call,
+ * and one on MySQL, where there is a server for it.
+ */
+export function clientsOf(
+  { rows, containers, rotation }: Scale,
+  now: number,
+  mysql: WorldOptions['mysql'],
+): Record<string, ClientScript> {
+  const logins = rotation && { logins: LOGINS };
   const age = { oldest: now - 90 * DAY, newest: now - DAY };
   return {
     latam: {
@@ -100,7 +124,7 @@ export function clientsOf({ rows, containers }: Scale, now: number): Record<stri
       ...(containers && { containers: CONTAINERS.latam[containers] }),
     },
     emea: {
-      ...(containers && { containers: CONTAINERS.emea[containers] }),
+      ...(containers && { containers: CONTAINERS.emea[containers], ...logins }),
       coreApps: 2,
       filling: {
         sent: rows * 2.7,
@@ -114,15 +138,22 @@ export function clientsOf({ rows, containers }: Scale, now: number): Record<stri
       // Two calls that end with errors, and a third that has the rest.
       rowsPerCall: Math.ceil((rows * 3) / 2 / 2.5),
     },
+    ...(mysql && {
+      apac: {
+        coreApps: CONTAINERS.apac.coreapp,
+        percentages: META_PERCENTAGES,
+        ...(containers && { containers: CONTAINERS.apac, ...logins }),
+      },
+    }),
   };
 }
 
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
-  const { cdkOut, change, postgres, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
+  const { cdkOut, change, postgres, mysql, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
   const hooks: Hooks = {};
   const start = fault ? (fault.starts ?? FAULTY_NIGHT_STARTS) : GOOD_NIGHT_STARTS;
-  const clients = Object.entries(clientsOf(scale, start))
+  const clients = Object.entries(clientsOf(scale, start, mysql))
     .filter(([name]) => only === undefined || only === name)
     .map(([name, client]) => {
       const script: ClientScript = {
@@ -141,6 +172,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
   const world = await createWorld({
     cdkOut,
     postgres,
+    mysql,
     start,
     clients: Object.fromEntries(clients),
     ...(change && { change }),
@@ -197,10 +229,12 @@ async function play(
     const containers = world.deployments[name]?.containers?.containers.length ?? 0;
     logs[name] = { before: logsBefore[name] ?? 0, after: left, containers };
   }
-  // A deployment that takes no part has nights without runs, and so has a clean-up without containers.
+  // A deployment that takes no part has nights without runs, and so have jobs that need containers.
   const takesPart = (alarm: string) =>
-    Object.keys(rows).some(
-      (name) => alarm.startsWith(`${name}-`) && (name in logs || !alarm.startsWith(`${name}-log-cleanup-`)),
+    Object.values(world.deployments).some(
+      ({ name, jobs }) =>
+        alarm.startsWith(`${name}-`) &&
+        JOBS_OF_CONTAINERS.every((job) => jobs.includes(job) || !alarm.startsWith(`${name}-${job}-`)),
     );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
@@ -209,16 +243,26 @@ async function play(
       rangAt: new Date(time).toISOString(),
       told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
     }));
-  const night: Night = { runs: [...aws.reports], alarms, rows, logs, mismatches: [] };
+  const logins = Object.values(world.deployments)
+    .filter(({ jobs }) => jobs.includes('credential-rotation'))
+    .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
+  const night: Night = { runs: [...aws.reports], alarms, rows, logs, logins, mismatches: [] };
   night.mismatches.push(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
-    ...leaks(world),
+    ...(await leaks(world)),
     ...compare(night, due, fault),
+    ...Object.values(world.deployments).flatMap(({ name, logins }) =>
+      logins.failures.map((failure) => `${name}: a container could not log in to its database: ${failure}`),
+    ),
     ...(fault ? [] : goodNightMismatches(night, world, scale)),
+    ...(fault ? [] : await rotationMismatches(night, world)),
   );
   return night;
 }
+
+/** Whose alarms say nothing where no containers run. */
+const JOBS_OF_CONTAINERS = ['log-cleanup', 'credential-rotation'];
 
 /** How often each job is due until the end. */
 function runsDue({ aws, deployments }: World, end: number): { name: string; job: string; times: number }[] {
@@ -240,7 +284,7 @@ function deletedBy({ collections }: PlayedDeployment['webApp'], kind: 'message' 
 
 async function countAll({ deployments }: World): Promise<Record<string, RowCounts>> {
   const counts: Record<string, RowCounts> = {};
-  for (const { name, store } of Object.values(deployments)) counts[name] = await store.count();
+  for (const { name, database } of Object.values(deployments)) counts[name] = await database.count();
   return counts;
 }
 
@@ -250,8 +294,8 @@ function garbageOf(counts: RowCounts | undefined): number {
 
 function logBytes({ deployments }: World): Record<string, number> {
   return Object.fromEntries(
-    Object.values(deployments).flatMap(({ name, containers }) =>
-      containers ? [[name, containers.files().bytes]] : [],
+    Object.values(deployments).flatMap(({ name, jobs, containers }) =>
+      containers && jobs.includes('log-cleanup') ? [[name, containers.files().bytes]] : [],
     ),
   );
 }
@@ -281,7 +325,7 @@ async function deliverUnread(
       newest: now,
     }),
   ]);
-  await store.forget(unknown.map(({ id }) => id));
+  await store?.forget(unknown.map(({ id }) => id));
 }
 
 function tell(
@@ -328,12 +372,13 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
     night.runs.find(({ deployment, job }) => deployment === name && job === wanted)?.figures;
   for (const [name, { garbageAfter, deleted, mediaDeleted, left }] of Object.entries(night.rows)) {
     expect(`${name}: rows of garbage left`, garbageAfter, 0);
-    expect(
-      `${name}: messagesDeleted in the report against rows gone`,
-      figuresOf(name, 'message-gc')?.messagesDeleted,
-      deleted,
-    );
     const { jobs = [] } = deployments[name] ?? {};
+    if (jobs.includes('message-gc'))
+      expect(
+        `${name}: messagesDeleted in the report against rows gone`,
+        figuresOf(name, 'message-gc')?.messagesDeleted,
+        deleted,
+      );
     if (jobs.includes('media-gc'))
       expect(
         `${name}: itemsDeleted in the report against rows gone`,
@@ -369,6 +414,31 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
   return [...mismatches, ...unusedEndpoints(aws)];
 }
 
+/** What the rotations of a good night must have come to, as the containers, the databases and the copies tell. */
+async function rotationMismatches(night: Night, { deployments }: World): Promise<string[]> {
+  const mismatches: string[] = [];
+  const expect = (what: string, came: unknown, wanted: unknown) => {
+    if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
+  };
+  for (const { name, jobs, credential, containers } of Object.values(deployments)) {
+    if (!credential || !containers || !jobs.includes('credential-rotation')) continue;
+    const { figures, problems } =
+      night.runs.find(({ deployment, job }) => deployment === name && job === 'credential-rotation') ?? {};
+    expect(`${name}: rotations`, figures?.rotations, 1);
+    expect(`${name}: tasks replaced`, figures?.tasksReplaced, containers.containers.length);
+    expect(`${name}: refused logins, by the server`, figures?.refusedLogins ?? 0, 0);
+    expect(`${name}: problems of the rotation`, problems?.length, 0);
+    const stopped = containers.containers.filter(({ container }) => !container.running).length;
+    expect(`${name}: containers that ended`, stopped, containers.containers.length);
+    const [current, previous] = [credential.login('AWSCURRENT'), credential.login('AWSPREVIOUS')];
+    expect(`${name}: the current password logs in`, current && (await credential.accepts(current)), true);
+    expect(`${name}: the old password logs in`, previous && (await credential.accepts(previous)), false);
+    for (const { role } of containers.containers)
+      expect(`${name}: what a new ${role} is given`, credential.givenTo(role).password, current?.password);
+  }
+  return mismatches;
+}
+
 /** A stack that makes interface endpoints makes those that its functions use, and no others. */
 function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] {
   return deployed.ofType('AWS::EC2::VPCEndpoint').flatMap(({ stack, properties }) => {
@@ -380,16 +450,25 @@ function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] 
   });
 }
 
-/** Passwords and tokens, looked for in everything that leaves a function. */
-function leaks({ aws, deployments, secrets }: World): string[] {
+/** Passwords and tokens, looked for in everything that leaves a function, and in what the database servers write. */
+async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<string[]> {
   const tokens = Object.values(deployments).flatMap(({ webApp }) => webApp.issuedTokens);
+  const sought = [...new Set([...secrets, ...tokens, ...aws.secrets.everyValue().flatMap(passwordsIn)])];
   const places: Record<string, string> = {
+    // The metrics too, which functions write there.
     'a log': aws.logs.map(({ text }) => text).join('\n'),
     'a run report': JSON.stringify(aws.reports),
     'an alarm message': JSON.stringify(aws.notifications),
     "a durable execution's history": JSON.stringify(aws.lambda.durable.list()),
+    "a database server's log": await serverLogs(),
   };
   return Object.entries(places).flatMap(([place, text]) =>
-    [...secrets, ...tokens].some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
+    sought.some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
   );
+}
+
+/** Of a secret's value: the password, or the whole of what is not in the form of a login. */
+function passwordsIn(value: string): string[] {
+  const { password, ...others } = JSON.parse(value) as Record<string, string>;
+  return password ? [password] : Object.values(others);
 }

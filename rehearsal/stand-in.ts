@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startClientDatabases } from './client-databases.ts';
+import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { clientsOf } from './night.ts';
 import { synthesize } from './synthesize.ts';
 import { createWorld } from './world.ts';
@@ -16,10 +16,14 @@ const { values } = parseArgs({ options: { port: { type: 'string' } } });
 const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
 await synthesize(cdkOut);
 const postgres = await startClientDatabases();
+const found = await startClientMysql();
+const mysql = typeof found === 'string' ? undefined : found;
+if (typeof found === 'string') console.log(`${found} The deployment on MySQL has no stand-ins.`);
 const world = await createWorld({
   cdkOut,
   postgres,
-  clients: clientsOf(SCALE, Date.now()),
+  mysql,
+  clients: clientsOf(SCALE, Date.now(), mysql),
   start: undefined,
   ...(values.port && { port: Number(values.port) }),
 });
@@ -44,5 +48,5 @@ for (const { name, webApp, webhook } of Object.values(world.deployments))
 
 await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 await world.close();
-await postgres.stop();
+await Promise.all([postgres.stop(), mysql?.stop()]);
 rmSync(cdkOut, { recursive: true });

@@ -3,33 +3,50 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { CallbackRelaySettings } from '../functions/callback-relay/contract.ts';
+import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
-import type { LogCleanupSettings } from '../functions/log-cleanup/contract.ts';
-import type { MessageGcSettings } from '../functions/message-gc/contract.ts';
+import { ENGINES } from '../functions/shared/database/secret.ts';
 import { type FunctionUrl, serveFunctionUrl } from './aws/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
-import type { Resource } from './aws/template.ts';
+import type { Resource, Template } from './aws/template.ts';
 import { keepCertificate } from './certificates.ts';
-import { createSizeUser, prefixOf } from './client-databases.ts';
 import { type Clock, realClock, simulatedClock } from './clock.ts';
+import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
+import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
+import type { ClientDatabase } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
-import { type ClientTasks, startClientTasks } from './whatsapp/client-tasks.ts';
-import { type Filling, type MessageStore, openMessageStore } from './whatsapp/message-store.ts';
+import { mysqlClient } from './whatsapp/client-on-mysql.ts';
+import { postgresClient } from './whatsapp/client-on-postgres.ts';
+import {
+  type ClientService,
+  type ClientTasks,
+  type DatabaseUse,
+  startClientTasks,
+} from './whatsapp/client-tasks.ts';
+import { Logins } from './whatsapp/logins.ts';
+import { type Filling, type MessageStore, NO_ROWS, openMessageStore } from './whatsapp/message-store.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
 
 /** What a deployment's client is like when the rehearsal begins. */
 export interface ClientScript
   extends Pick<WebAppOptions, 'coreApps' | 'rowsPerCall' | 'rowsPerSecond' | 'onRequest' | 'onCollection'> {
-  filling: Filling;
+  /** Of a client on MySQL: none, it has some rows of its own. */
+  filling?: Filling;
   /** How many containers of each role run in ECS. @default none: then its log clean-up never runs */
   containers?: Partial<Record<ClientRole, number>>;
+  /** How many of them log in to the database all the time. @default none: then its credential is never rotated */
+  logins?: Partial<Record<ClientRole, number>>;
+  /** How ECS may replace its tasks. @default as ECS does by default */
+  percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
 
 export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port'> {
   postgres: Postgres;
+  /** Needed where a client's databases are MySQL's. */
+  mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
   clients: Record<string, ClientScript>;
   /** Epoch milliseconds; undefined: the real time, which does not jump. */
@@ -41,13 +58,19 @@ export interface PlayedDeployment {
   name: string;
   /** Those that have a schedule. */
   jobs: string[];
-  settings: MessageGcSettings;
-  store: MessageStore;
+  /** Under which its functions reach WebApp. */
+  webAppUrl: string;
+  /** Undefined: its databases are MySQL's. */
+  store: MessageStore | undefined;
+  database: ClientDatabase;
   webApp: WebApp;
   webhook: Webhook;
   /** The URL of the relay before the webhook, where there is one. */
   relay: FunctionUrl | undefined;
   containers: ClientTasks | undefined;
+  /** Undefined: the database's credential is never rotated. */
+  credential: RotatedCredential | undefined;
+  logins: Logins;
 }
 
 /** The stand-ins of everything, at work together. */
@@ -57,26 +80,38 @@ export interface World {
   deployments: Record<string, PlayedDeployment>;
   /** What must appear in no log, event, metric or process: passwords and keys that are in play. */
   secrets: string[];
+  /** What the database servers have written to their logs. */
+  serverLogs(): Promise<string>;
   close(): Promise<void>;
 }
 
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
-export async function createWorld({ postgres, clients, start, ...options }: WorldOptions): Promise<World> {
+export async function createWorld(worldOptions: WorldOptions): Promise<World> {
+  const { postgres, mysql, clients, start, change, ...options } = worldOptions;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
   const clock = start === undefined ? realClock() : simulatedClock(start, folder);
-  const aws = await startAws({ ...options, clock });
+  const aws = await startAws({
+    ...options,
+    clock,
+    change: (templates) => {
+      for (const [stack, template] of Object.entries(templates))
+        if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
+      change?.(templates);
+    },
+  });
   const world: World = {
     clock,
     aws,
     deployments: {},
-    secrets: [postgres.password],
+    secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
+    serverLogs: async () => `${postgres.logs()}\n${(await mysql?.logs()) ?? ''}`,
     async close() {
-      for (const { webApp, webhook, relay, store, containers } of Object.values(world.deployments)) {
+      for (const { webApp, webhook, relay, database, containers } of Object.values(world.deployments)) {
         await containers?.close();
         await webApp.close();
         await relay?.close();
         await webhook.close();
-        await store.drop();
+        await database.drop();
       }
       await aws.close();
       clock.close();
@@ -89,12 +124,14 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
       const own = schedules.filter(({ deployment }) => deployment === name);
       const script = clients[name];
       const takesPart = ({ job }: { job: string }) =>
-        script !== undefined && (job !== 'log-cleanup' || script.containers !== undefined);
+        script !== undefined &&
+        (job !== 'log-cleanup' || script.containers !== undefined) &&
+        (job !== 'credential-rotation' || script.logins !== undefined);
       for (const each of own) if (!takesPart(each)) aws.scheduler.fault(each.schedule, { kind: 'disabled' });
       if (script)
         world.deployments[name] = await createDeployment(
           world,
-          postgres,
+          { postgres, mysql },
           name,
           own.filter(takesPart).map(({ job }) => job),
           script,
@@ -110,19 +147,19 @@ export async function createWorld({ postgres, clients, start, ...options }: Worl
 
 async function createDeployment(
   { aws, clock, secrets }: World,
-  postgres: Postgres,
+  servers: Pick<WorldOptions, 'postgres' | 'mysql'>,
   name: string,
   jobs: string[],
   script: ClientScript,
   folder: string,
 ): Promise<PlayedDeployment> {
-  const gc = functionNamed(aws, `${name}-message-gc`);
-  if (!gc) throw new Error(`The templates have no message-gc for ${name}.`);
-  const settings = settingsOf<MessageGcSettings>(gc);
-  const { hostname, port } = new URL(settings.webApp.url);
+  const configured = configuration.deployments.find((each) => each.name === name);
+  if (!configured) throw new Error(`The configuration has no deployment ${name}, though the templates have.`);
+  const { url: webAppUrl, serverName, apiUser } = configured.webApp;
+  const { hostname, port } = new URL(webAppUrl);
   const user = { username: 'upkeep', password: `Upkeep-${name}-${crypto.randomUUID()}` };
   secrets.push(user.password);
-  aws.secrets.put(settings.webApp.secretArn, JSON.stringify(user));
+  aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
@@ -131,53 +168,139 @@ async function createDeployment(
         webhook: await startWebhook({ ...webhookOf(aws, name), endpoint: aws.endpoint }),
         relay: undefined,
       };
+  const { store, database } = await openDatabases(servers, configured);
+  if (script.filling) await store?.fill(script.filling);
+  for (const { host, port } of configured.databases ?? [])
+    aws.hosts[`${host}:${port}`] = `127.0.0.1:${database.port}`;
   const sizeFunction = functionNamed(aws, `${name}-database-size`);
-  const sizes = sizeFunction && settingsOf<DatabaseSizeSettings>(sizeFunction);
-  const store = await openMessageStore(postgres, sizes ? prefixOf(sizes) : `${name}_`);
-  await store.fill(script.filling);
-  for (const { secretArn, database } of sizes?.sets ?? []) {
-    const { engine, host, port } = database;
-    const login = await createSizeUser(store, `${name}_database_size`);
+  for (const set of sizeFunction ? settingsOf<DatabaseSizeSettings>(sizeFunction).sets : []) {
+    const { engine, host, port } = set.database;
+    const login = await database.createSizeUser(`${name}_database_size`);
     secrets.push(login.password);
-    aws.secrets.put(secretArn, JSON.stringify({ ...login, engine, host, port }));
-    aws.hosts[`${host}:${port}`] = `127.0.0.1:${postgres.port}`;
+    aws.secrets.put(set.secretArn, JSON.stringify({ ...login, engine, host, port }));
   }
   const webApp = await startWebApp({
     ...script,
-    store,
+    store: store ?? NO_ROWS,
     clock,
-    certificate: await keepCertificate(name, settings.webApp.serverName ?? hostname),
+    certificate: await keepCertificate(name, serverName ?? hostname),
     users: [user],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
-  const containers = script.containers && (await startContainers(aws, name, script.containers, folder));
-  return { name, jobs, settings, store, webApp, webhook, relay, containers };
+  const credential = await createCredential(aws, name, database, secrets);
+  const logins = new Logins(clock, database.logIn);
+  const containers =
+    script.containers &&
+    (await startContainers(
+      aws,
+      configured,
+      script,
+      folder,
+      credential && databaseUse(credential, logins, script, webApp),
+    ));
+  return { name, jobs, webAppUrl, store, database, webApp, webhook, relay, containers, credential, logins };
 }
 
-/** The client's tasks, where its log clean-up is to find them: on instances of EC2 if it goes by Run Command. */
-async function startContainers(
+type Configured = (typeof configuration)['deployments'][number];
+
+/** Makes a client's databases, on the server of its engine. */
+async function openDatabases(
+  { postgres, mysql }: Pick<WorldOptions, 'postgres' | 'mysql'>,
+  { name, databases: [configured] = [], jobs }: Configured,
+): Promise<{ store: MessageStore | undefined; database: ClientDatabase }> {
+  const { prefix = `${name}_`, engine = 'postgres', host = 'localhost' } = configured ?? {};
+  const address = { host, certificateAuthority: (await keepCertificate(host, host)).certificate };
+  if (ENGINES[engine] === 'postgres') {
+    const store = await openMessageStore(postgres, prefix);
+    const { users: [one, other] = [], owner } = jobs.credentialRotation?.strategy ?? {};
+    const names = one && other && owner ? { users: [one, other] as const, owner } : undefined;
+    return { store, database: postgresClient(postgres, store, address, names) };
+  }
+  if (!mysql) throw new Error(`The databases of ${name} are of ${engine}, and there is no such server.`);
+  return { store: undefined, database: await mysqlClient(mysql, prefix, address) };
+}
+
+/** The credential that the containers log in with, where a job rotates it. */
+async function createCredential(
   aws: Aws,
   name: string,
-  counts: NonNullable<ClientScript['containers']>,
+  database: ClientDatabase,
+  secrets: string[],
+): Promise<RotatedCredential | undefined> {
+  const rotation = functionNamed(aws, `${name}-credential-rotation`);
+  if (!rotation) return undefined;
+  const users = await database.createUsers();
+  for (const login of [users.user, users.administrator]) if (login) secrets.push(login.password);
+  return keepCredential(aws, settingsOf<CredentialRotationSettings>(rotation), rotation, users, database);
+}
+
+function databaseUse(
+  credential: RotatedCredential,
+  logins: Logins,
+  { logins: perRole }: ClientScript,
+  webApp: WebApp,
+): DatabaseUse | undefined {
+  if (!perRole) return undefined;
+  let replaced = 0;
+  return {
+    credential: credential.givenTo,
+    logins,
+    perRole,
+    onReplaced(role) {
+      if (role !== 'coreapp') return;
+      // Each in turn: the stand-in's WebApp may know fewer CoreApps than there are containers.
+      const nodes = webApp.nodes();
+      webApp.replaceNode(nodes[replaced++ % nodes.length] ?? '');
+    },
+  };
+}
+
+/** As Meta's template names them, where no job is configured to reach into them. */
+const CONTAINERS: Record<ClientRole, string> = {
+  webapp: 'wa-web',
+  coreapp: 'wa-coreapp',
+  master: 'wa-master',
+  exporter: 'mysqld-exporter',
+};
+
+/** The client's tasks, where its jobs are to find them: on instances of EC2 if its log clean-up goes by Run Command. */
+async function startContainers(
+  aws: Aws,
+  { name, account, region, jobs: { logCleanup, credentialRotation } }: Configured,
+  { containers = {}, percentages = {} }: ClientScript,
   folder: string,
+  database: DatabaseUse | undefined,
 ): Promise<ClientTasks> {
-  const cleanup = functionNamed(aws, `${name}-log-cleanup`);
-  if (!cleanup) throw new Error(`The templates have no log clean-up of ${name}.`);
-  const { clusterArn, roles } = settingsOf<LogCleanupSettings>(cleanup);
-  const { runCommand } = configuration.deployments.find((each) => each.name === name)?.jobs.logCleanup ?? {};
+  const cluster = credentialRotation?.clusterName ?? logCleanup?.clusterName;
+  if (!cluster) throw new Error(`No job of ${name} is configured that would find its containers.`);
+  const { others, ...services } = credentialRotation?.services ?? {};
+  const runCommand = logCleanup?.runCommand;
+  const { secret, metaTemplate } = credentialRotation ?? {};
+  // Meta's containers read a copy by themselves.
+  const secrets = ['username', 'password'].flatMap((key) =>
+    secret && !metaTemplate
+      ? [{ name: `WA_DB_${key.toUpperCase()}`, valueFrom: `${secret.secretArn}:${key}::` }]
+      : [],
+  );
+  const roles = Object.entries(containers) as [ClientRole, number][];
   return startClientTasks({
     aws,
-    account: cleanup.account,
-    region: cleanup.region,
-    cluster: clusterArn.slice(clusterArn.lastIndexOf('/') + 1),
+    account,
+    region,
+    cluster,
     folder,
     roles: Object.fromEntries(
-      roles.map(({ name, services: [service = ''], container }) => [
-        name,
-        { service, container, tasks: counts[name as ClientRole] ?? 0 },
-      ]),
+      roles.map(([role, tasks]) => {
+        const cleaned = role === 'exporter' ? undefined : logCleanup?.roles[role];
+        const [rolled] =
+          role === 'exporter' ? (others ?? []).map(({ name }) => name) : (services[role] ?? []);
+        const service = rolled ?? cleaned?.services[0] ?? '';
+        const container = cleaned?.container ?? CONTAINERS[role];
+        return [role, { service, container, tasks, secrets, ...percentages[role] }];
+      }),
     ),
+    ...(database && { database }),
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),
@@ -252,4 +375,10 @@ function scheduled({ name, properties }: Resource): { schedule: string; deployme
 function settingsOf<Settings>(resource: Resource): Settings {
   const variables = resource.properties.child('Environment')?.child('Variables');
   return JSON.parse(variables?.text('UPKEEP_SETTINGS') ?? '');
+}
+
+/** Nobody is to rotate, nor to test the rotation function at its deployment. */
+function leaveRotationOut({ Resources: resources }: Template): void {
+  for (const [id, { Type: type }] of Object.entries(resources))
+    if (type === 'AWS::SecretsManager::RotationSchedule') delete resources[id];
 }

@@ -12,7 +12,8 @@ import { gzipSync } from 'node:zlib';
 import { seededRandom } from '../aws/seeded-random.ts';
 import type { Container } from '../containers/container.ts';
 
-export type ClientRole = 'webapp' | 'coreapp' | 'master';
+/** `exporter` is that of Meta's monitoring stack: not the client's, but a user of its database. */
+export type ClientRole = 'webapp' | 'coreapp' | 'master' | 'exporter';
 
 /** What a container of the client has to clean up. */
 export interface ClientFilesOptions {
@@ -36,6 +37,7 @@ const LOGS: Record<ClientRole, string[]> = {
   webapp: ['/var/log/whatsapp/web.log', '/var/log/whatsapp/access.log', '/var/log/lighttpd/error.log'],
   coreapp: ['/usr/local/waent/logs/wa-service.log', '/usr/local/waent/logs/wa-service-crash.log'],
   master: ['/usr/local/waent/logs/wa-service.log', '/usr/local/waent/logs/wa-service-crash.log'],
+  exporter: [],
 };
 const DAY = 24 * 60 * 60 * 1000;
 /** Rotated files of each log before the clean-up, which keeps 30. */

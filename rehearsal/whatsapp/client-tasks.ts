@@ -33,7 +33,7 @@ export interface ClientService
 /** How the client's containers use their database. */
 export interface DatabaseUse {
   /** What a container is given when it starts. */
-  credential(): Login;
+  credential(role: ClientRole): Login;
   logins: Logins;
   /** How many containers of each role log in all the time: the first one, the last one, those after the first. */
   perRole: Partial<Record<ClientRole, number>>;
@@ -154,14 +154,14 @@ async function manage(
   // The last one, which a roll may replace last, has the old password for the longest.
   const [first, ...others] = started;
   const inTurn = [...(first ? [first] : []), ...others.reverse()];
-  await Promise.all(inTurn.slice(0, wanted).map((container) => use(container, credential())));
+  await Promise.all(inTurn.slice(0, wanted).map((container) => use(container, credential(role))));
   return aws.ecs.manageService({
     ...place,
     ...settings,
     desiredCount: tasks,
     running: started.map((container) => [container]),
     start: async () => {
-      const login = credential();
+      const login = credential(role);
       const container = await replace();
       onReplaced?.(role);
       if (users.size < wanted) await use(container, login);

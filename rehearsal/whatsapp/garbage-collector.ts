@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Callbacks } from './callbacks.ts';
 import { type Answer, failure, success } from './envelope.ts';
-import { MEDIA_UNUSED_MS, type MessageStore } from './message-store.ts';
+import { type ClientRows, MEDIA_UNUSED_MS } from './message-store.ts';
 
 /** One CoreApp's work on one GC. */
 export interface Collection {
@@ -22,7 +22,7 @@ export interface Collection {
 
 /** How a collector works. */
 export interface CollectorOptions {
-  store: MessageStore;
+  store: ClientRows;
   clock: Clock;
   callbacks: Callbacks;
   /** 1: a single instance, whose answers and callbacks name no node. More: Multiconnect with so many CoreApps. */
@@ -209,7 +209,7 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
   };
 }
 
-function messageWorker(store: MessageStore, shard: number, shards: number): Worker {
+function messageWorker(store: ClientRows, shard: number, shards: number): Worker {
   return {
     name: nodeName(shard + 1),
     replaced: false,
@@ -228,7 +228,7 @@ function messageWorker(store: MessageStore, shard: number, shards: number): Work
   };
 }
 
-function mediaWorker(store: MessageStore, clock: Clock): Worker {
+function mediaWorker(store: ClientRows, clock: Clock): Worker {
   return {
     name: 'leader',
     replaced: false,

@@ -51,6 +51,9 @@ export interface RowCounts {
   media: number;
 }
 
+/** The client's databases, without the prefix; that of `messages` first. */
+export const CLIENT_DATABASES = ['messageStore', 'callbackStore', 'axolotlStore', 'contactStore', 'waweb'];
+
 /** Which rows to delete of which kind. */
 export interface GarbageChunk {
   /** Those of one CoreApp: of conversations whose number in `shards` this is. */
@@ -86,6 +89,22 @@ export interface MessageStore {
   drop(): Promise<void>;
 }
 
+/** What WebApp and the CoreApps do with rows. */
+export type ClientRows = Pick<
+  MessageStore,
+  'insertInbound' | 'markRead' | 'deleteMessages' | 'hasGarbage' | 'deleteMedia' | 'hasUnusedMedia'
+>;
+
+/** Those of a client that is only asked for its health. */
+export const NO_ROWS: ClientRows = {
+  insertInbound: async () => {},
+  markRead: async () => 'unknown',
+  deleteMessages: async ({ after }) => ({ deleted: 0, last: after }),
+  hasGarbage: async () => false,
+  deleteMedia: async () => 0,
+  hasUnusedMedia: async () => false,
+};
+
 /**
  * Makes the databases of one installation of the client, each named by a prefix and its own name, or opens
  * those that exist. The client itself leaves `waweb` unquoted, so that PostgreSQL folds that name to lower case.
@@ -95,14 +114,10 @@ export interface MessageStore {
  * same one.
  */
 export async function openMessageStore(server: DatabaseServer, prefix: string): Promise<MessageStore> {
-  const messageStore = `${prefix}messageStore`;
-  const databases = [
-    messageStore,
-    `${prefix}callbackStore`,
-    `${prefix}axolotlStore`,
-    `${prefix}contactStore`,
-    `${prefix}waweb`.toLowerCase(),
-  ];
+  const databases = CLIENT_DATABASES.map((name) => `${prefix}${name}`).map((name) =>
+    name.endsWith('waweb') ? name.toLowerCase() : name,
+  );
+  const [messageStore = ''] = databases;
   const isNew = await createDatabases(server, databases);
   const pool = new Pool({ ...login(server), database: messageStore, max: 10 });
   // A server that is stopped under an idle connection is no error of ours.

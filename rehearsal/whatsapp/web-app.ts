@@ -12,12 +12,12 @@ import {
   garbageCollector,
 } from './garbage-collector.ts';
 import { listen, stopListening } from './listen.ts';
-import type { InboundMessage, MessageStore } from './message-store.ts';
+import type { ClientRows, InboundMessage } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 
 /** A deployment of the client, as it is to be played. */
 export interface WebAppOptions extends Omit<CollectorOptions, 'callbacks'> {
-  store: MessageStore;
+  store: ClientRows;
   clock: Clock;
   certificate: Certificate;
   users: readonly ApiUser[];

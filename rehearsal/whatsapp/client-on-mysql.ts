@@ -1,0 +1,96 @@
+import { connect } from 'node:net';
+import { createConnection } from 'mysql2/promise';
+import type { Login } from '../../functions/shared/database/secret.ts';
+import type { DatabaseServer } from '../databases/mysql-family.ts';
+import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
+import { CLIENT_DATABASES } from './message-store.ts';
+
+/** Of each table. So few that InnoDB's sample is all of them. */
+const ROWS = 500;
+const USER = 'whatsapp';
+
+/** That of a client on MySQL, of which only what is here is played: its databases with some rows. */
+export async function mysqlClient(
+  { port, user, password }: DatabaseServer,
+  prefix: string,
+  { host, certificateAuthority }: ClientAddress,
+): Promise<ClientDatabase> {
+  const connection = (login: Login) =>
+    createConnection({
+      host,
+      stream: () => connect(port, '127.0.0.1'),
+      user: login.username,
+      password: login.password,
+      ssl: { ca: certificateAuthority, verifyIdentity: true },
+    });
+  /** What each statement counted, where it counted something. */
+  const administer = async (statements: [string, unknown[]?][]): Promise<number[]> => {
+    const administrator = await connection({ username: user, password });
+    const counts: number[] = [];
+    try {
+      for (const [statement, values = []] of statements) {
+        const [rows] = await administrator.query(statement, values);
+        if (Array.isArray(rows)) for (const row of rows) if ('count' in row) counts.push(Number(row.count));
+      }
+    } finally {
+      await administrator.end();
+    }
+    return counts;
+  };
+  const databases = CLIENT_DATABASES.map((name) => `${prefix}${name}`);
+  const [store] = databases;
+  const rows = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${ROWS})
+    SELECT n, repeat('x', 40) FROM numbers`;
+  await administer([
+    ...databases.flatMap((name): [string, unknown[]][] => [
+      ['DROP DATABASE IF EXISTS ??', [name]],
+      ['CREATE DATABASE ??', [name]],
+    ]),
+    ...['messages', 'media'].flatMap((table): [string, unknown[]][] => [
+      ['CREATE TABLE ??.?? (id BIGINT PRIMARY KEY, data TEXT)', [store, table]],
+      [`INSERT INTO ??.?? ${rows}`, [store, table]],
+      ['ANALYZE TABLE ??.??', [store, table]],
+    ]),
+  ]);
+  return {
+    port,
+    async count() {
+      const [messages = 0, media = 0] = await administer([
+        ['SELECT count(*) AS count FROM ??.messages', [store]],
+        ['SELECT count(*) AS count FROM ??.media', [store]],
+      ]);
+      return { messages, sent: 0, pending: messages, read: 0, unread: 0, media };
+    },
+    async createSizeUser(username) {
+      const login = { username, password: anyPassword() };
+      await administer([
+        ['DROP USER IF EXISTS ?', [username]],
+        ['CREATE USER ? IDENTIFIED BY ?', [username, login.password]],
+        ...databases.map((name): [string, unknown[]] => ['GRANT REFERENCES ON ??.* TO ?', [name, username]]),
+      ]);
+      return login;
+    },
+    async createUsers() {
+      const login = { username: USER, password: anyPassword() };
+      await administer([
+        ['DROP USER IF EXISTS ?', [USER]],
+        ['CREATE USER ? IDENTIFIED BY ?', [USER, login.password]],
+        ...databases.map((name): [string, unknown[]] => ['GRANT ALL ON ??.* TO ?', [name, USER]]),
+        ['GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ?', [USER]],
+        [
+          'GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO ?',
+          [USER],
+        ],
+      ]);
+      return { user: login, administrator: undefined };
+    },
+    async logIn(login) {
+      const client = await connection(login);
+      await client.query('SELECT id FROM ??.messages LIMIT 1', [store]);
+      await client.end();
+    },
+    async drop() {
+      await administer(databases.map((name) => ['DROP DATABASE ??', [name]]));
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import pg from 'pg';
+import { scramVerifier } from '../../functions/shared/database/scram.ts';
+import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Postgres } from '../databases/postgres.ts';
+import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
+import type { MessageStore } from './message-store.ts';
+
+/** The names of alternating users and of the role that both act as. */
+export interface AlternatingUsers {
+  users: readonly [string, string];
+  owner: string;
+}
+
+/** That of a client whose databases a message store made, on PostgreSQL. */
+export function postgresClient(
+  { port }: Postgres,
+  store: MessageStore,
+  { host, certificateAuthority }: ClientAddress,
+  names: AlternatingUsers | undefined,
+): ClientDatabase {
+  const { pool, databases } = store;
+  const [messageDatabase = ''] = databases;
+  return {
+    port,
+    count: store.count,
+    drop: store.drop,
+    async createSizeUser(username) {
+      const password = anyPassword();
+      await createRole(pool, username, `LOGIN PASSWORD '${password}'`);
+      for (const database of databases) {
+        await pool.query(`REVOKE ALL ON DATABASE "${database}" FROM PUBLIC`);
+        await pool.query(`GRANT CONNECT ON DATABASE "${database}" TO ${username}`);
+      }
+      return { username, password };
+    },
+    async createUsers() {
+      if (!names) throw new Error('PostgreSQL has alternating users only, and the configuration names none.');
+      const { users, owner } = names;
+      const [username] = users;
+      const user = { username, password: anyPassword() };
+      const administrator = { username: `${owner}_rotator`, password: anyPassword() };
+      const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
+      for (const role of [...users, administrator.username, owner])
+        await pool.query(`DROP ROLE IF EXISTS ${role}`);
+      await pool.query(`CREATE ROLE ${owner} NOLOGIN`);
+      await pool.query(
+        `CREATE ROLE ${administrator.username} LOGIN CREATEROLE PASSWORD ${verifier(administrator)}`,
+      );
+      for (const name of users) {
+        const login = name === username ? `LOGIN PASSWORD ${verifier(user)}` : 'NOLOGIN';
+        await pool.query(`CREATE ROLE ${name} ${login} IN ROLE ${owner}`);
+        await pool.query(`ALTER ROLE ${name} SET role = '${owner}'`);
+        await pool.query(
+          `GRANT ${name} TO ${administrator.username} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+        );
+      }
+      for (const database of databases) await pool.query(`ALTER DATABASE "${database}" OWNER TO ${owner}`);
+      for (const table of ['messages', 'chats', 'messages_receipt_log', 'media'])
+        await pool.query(`ALTER TABLE ${table} OWNER TO ${owner}`);
+      return { user, administrator };
+    },
+    async logIn({ username, password }) {
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port,
+        user: username,
+        password,
+        database: messageDatabase,
+        ssl: { ca: certificateAuthority, servername: host },
+      });
+      await client.connect();
+      try {
+        await client.query('SELECT FROM chats LIMIT 1');
+      } finally {
+        await client.end();
+      }
+    },
+  };
+}
+
+async function createRole(pool: MessageStore['pool'], name: string, options: string): Promise<void> {
+  await pool.query(`DROP ROLE IF EXISTS ${name}`);
+  await pool.query(`CREATE ROLE ${name} ${options}`);
+}
