@@ -13,10 +13,11 @@ export const ENDPOINT_SERVICES = {
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.
   'database-size with mediaVolume': ['backup', ...DATABASE_SIZE],
-  // Parameter Store's for the copies of the password.
-  'database-size with credentialRotation': [...DATABASE_SIZE, 'ssm'],
   // Its runs, and rotate-secret, which stands there too.
-  'credential-rotation': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
+  'credential-rotation': ['ecs', 'events', 'lambda', 'secretsmanager'],
+  // Parameter Store's for copies of the password there, as Meta's template has one.
+  'credential-rotation with a parameter': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
+  'database-size with such a parameter': [...DATABASE_SIZE, 'ssm'],
   // CloudWatch's for the free space, Lambda's for the runs of message-gc too.
   'upgrade-check': ['ecs', 'events', 'lambda', 'monitoring', 'secretsmanager'],
   // Only where it stands in the VPC.

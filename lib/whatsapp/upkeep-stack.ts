@@ -95,10 +95,13 @@ export class UpkeepStack extends Stack {
           ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
           ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
           ...(databaseSize && this.mediaVolume ? ENDPOINT_SERVICES['database-size with mediaVolume'] : []),
-          ...(databaseSize && credentialRotation
-            ? ENDPOINT_SERVICES['database-size with credentialRotation']
+          ...(credentialRotation
+            ? ENDPOINT_SERVICES[
+                keepsParameter(credentialRotation)
+                  ? 'credential-rotation with a parameter'
+                  : 'credential-rotation'
+              ]
             : []),
-          ...(credentialRotation ? ENDPOINT_SERVICES['credential-rotation'] : []),
           ...(upgradeCheck ? ENDPOINT_SERVICES['upgrade-check'] : []),
           ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
         ],
@@ -366,6 +369,14 @@ function clientServices({ logCleanup, credentialRotation }: Deployment['jobs']) 
   const { clusterName, services } = credentialRotation;
   const { webapp = [], master = [], coreapp = [] } = services;
   return { clusterName, names: [...webapp, ...master, ...coreapp] };
+}
+
+/** Whether Parameter Store has a copy of the password. */
+function keepsParameter({
+  metaTemplate,
+  copies,
+}: NonNullable<Deployment['jobs']['credentialRotation']>): boolean {
+  return metaTemplate !== undefined || copies.parameters.length > 0;
 }
 
 function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {
