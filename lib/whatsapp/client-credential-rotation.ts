@@ -1,7 +1,11 @@
 import { Construct } from 'constructs';
+import type { ClientCredentialRotationSettings } from '../../functions/client-credential-rotation/contract.ts';
 import type { RolledService } from '../../functions/credential-rotation/contract.ts';
+import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
 import type { RotatedCopy } from '../credential-copies.ts';
 import { CredentialRotation, type CredentialRotationProps } from '../credential-rotation.ts';
+import { entryFile } from '../entry-file.ts';
+import { letLogIn } from './gc-job.ts';
 
 /** The services whose containers read the credential at their start. */
 export interface ClientServices {
@@ -30,7 +34,11 @@ export interface MetaTemplate {
     | undefined;
 }
 
-export interface ClientCredentialRotationProps extends Omit<CredentialRotationProps, 'services'> {
+export interface ClientCredentialRotationProps
+  extends Omit<CredentialRotationProps, 'services' | 'application'> {
+  readonly webApp: WebAppSettings;
+  /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
+  readonly webAppSecretKeyArn?: string;
   readonly services: ClientServices;
   /** @default WebApps, Masters, CoreApps, then the others */
   readonly order?: readonly RolledRole[];
@@ -50,12 +58,18 @@ export class ClientCredentialRotation extends Construct {
 
   constructor(scope: Construct, id: string, props: ClientCredentialRotationProps) {
     super(scope, id);
-    const { services, order = DEFAULT_ORDER, metaTemplate, copies = [], ...others } = props;
+    const { webApp, webAppSecretKeyArn, services, order = DEFAULT_ORDER, ...others } = props;
+    const { metaTemplate, copies = [], ...general } = others;
     this.rotation = new CredentialRotation(this, 'Rotation', {
-      ...others,
+      ...general,
       services: order.flatMap((role) => rolledServices(services, role)),
       copies: [...(metaTemplate ? copiesOf(metaTemplate, props) : []), ...copies],
+      application: {
+        entry: entryFile('client-credential-rotation'),
+        settings: { webApp } satisfies Pick<ClientCredentialRotationSettings, 'webApp'>,
+      },
     });
+    letLogIn(this.rotation.job.function, webApp, webAppSecretKeyArn);
   }
 }
 

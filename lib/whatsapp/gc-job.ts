@@ -11,7 +11,7 @@ export interface GcProps {
   readonly callbacks: CallbacksBus;
   readonly webApp: WebAppSettings;
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
-  readonly secretKeyArn?: string;
+  readonly webAppSecretKeyArn?: string;
   /** From where WebApp can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
   readonly network: FunctionNetwork;
   readonly schedule: DailySchedule | WeeklySchedule;
@@ -47,12 +47,21 @@ export function gcSettings({
 /** Lets a job's function log in to WebApp and receive the callbacks. */
 export function letCollectGarbage(
   upkeepFunction: UpkeepFunction,
-  { webApp, secretKeyArn, callbacks }: GcProps,
+  { webApp, webAppSecretKeyArn, callbacks }: GcProps,
 ): void {
-  upkeepFunction.allow('ReadApiUser', ['secretsmanager:GetSecretValue'], [webApp.secretArn]);
+  letLogIn(upkeepFunction, webApp, webAppSecretKeyArn);
+  callbacks.letReceive(upkeepFunction, 'ReceiveGcNotifications', callbacks.gcNotifications);
+}
+
+/** Lets a function log in to WebApp. */
+export function letLogIn(
+  upkeepFunction: UpkeepFunction,
+  { secretArn }: WebAppSettings,
+  secretKeyArn: string | undefined,
+): void {
+  upkeepFunction.allow('ReadApiUser', ['secretsmanager:GetSecretValue'], [secretArn]);
   if (secretKeyArn)
     upkeepFunction.allow('DecryptApiUser', ['kms:Decrypt'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': webApp.secretArn },
+      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
     });
-  callbacks.letReceive(upkeepFunction, 'ReceiveGcNotifications', callbacks.gcNotifications);
 }

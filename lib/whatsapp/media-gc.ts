@@ -25,7 +25,7 @@ export class MediaGc extends Construct {
       settings: gcSettings(props) satisfies MediaGcSettings,
       schedule,
       timeLimit,
-      conflictsWith: ['message-gc'],
+      conflictsWith: ['message-gc', 'credential-rotation'],
       network,
     });
     letCollectGarbage(this.job.function, props);

@@ -73,8 +73,8 @@ export class MessageGc extends Construct {
       settings,
       schedule,
       timeLimit,
-      // They share the queue of callbacks, which name no run.
-      conflictsWith: ['media-gc'],
+      // The one shares the queue of callbacks, which name no run; the other restarts the nodes.
+      conflictsWith: ['media-gc', 'credential-rotation'],
       network,
     });
     letCollectGarbage(this.job.function, props);

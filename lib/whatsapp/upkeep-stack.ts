@@ -221,15 +221,16 @@ export class UpkeepStack extends Stack {
 
   private createCredentialRotation(
     settings: NonNullable<Deployment['jobs']['credentialRotation']>,
-    { databases = [] }: Deployment,
+    deployment: Deployment,
     network: FunctionNetwork,
   ): ClientCredentialRotation {
     const { secret, administrator, metaTemplate, copies, maximumAgeDays } = settings;
-    const [server] = rotatedServers(databases, settings.host);
+    const [server] = rotatedServers(deployment.databases ?? [], settings.host);
     if (!server) throw new Error('A configuration that was checked has a database to rotate in.');
     const { engine, host, port, certificateAuthority } = server;
     return new ClientCredentialRotation(this, 'CredentialRotation', {
       upkeep: this.upkeep,
+      ...webAppProps(deployment),
       secretArn: secret.secretArn,
       ...(secret.encryptionKeyArn && { secretKeyArn: secret.encryptionKeyArn }),
       ...(administrator && { adminSecretArn: administrator.secretArn }),
@@ -258,6 +259,7 @@ export class UpkeepStack extends Stack {
         })),
       ],
       network,
+      waitsFor: [this.messageGc, this.mediaGc, this.logCleanup].flatMap((part) => part?.job.job ?? []),
       schedule: dailySchedule(settings.schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
       rotateAfter: Duration.days(settings.rotateAfterDays),
@@ -318,19 +320,13 @@ export class UpkeepStack extends Stack {
 
   private gcProps(
     settings: NonNullable<Deployment['jobs']['messageGc' | 'mediaGc']>,
-    { webApp, certificateAuthority }: Deployment,
+    deployment: Deployment,
     network: FunctionNetwork,
   ): Omit<GcProps, 'schedule'> {
     return {
       upkeep: this.upkeep,
       callbacks: this.callbacks,
-      webApp: {
-        url: webApp.url.replace(/\/$/, ''),
-        certificateAuthority,
-        secretArn: webApp.apiUser.secretArn,
-        ...(webApp.serverName && { serverName: webApp.serverName }),
-      },
-      ...(webApp.apiUser.encryptionKeyArn && { secretKeyArn: webApp.apiUser.encryptionKeyArn }),
+      ...webAppProps(deployment),
       network,
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
       maximumCalls: settings.maximumCalls,
@@ -377,6 +373,22 @@ function keepsParameter({
   copies,
 }: NonNullable<Deployment['jobs']['credentialRotation']>): boolean {
   return metaTemplate !== undefined || copies.parameters.length > 0;
+}
+
+/** How WebApp is reached, and the key of its API user's secret. */
+function webAppProps({
+  webApp,
+  certificateAuthority,
+}: Deployment): Pick<GcProps, 'webApp' | 'webAppSecretKeyArn'> {
+  return {
+    webApp: {
+      url: webApp.url.replace(/\/$/, ''),
+      certificateAuthority,
+      secretArn: webApp.apiUser.secretArn,
+      ...(webApp.serverName && { serverName: webApp.serverName }),
+    },
+    ...(webApp.apiUser.encryptionKeyArn && { webAppSecretKeyArn: webApp.apiUser.encryptionKeyArn }),
+  };
 }
 
 function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {

@@ -28,14 +28,16 @@ export interface GcSettings {
   };
 }
 
+export const webAppSettingsSchema = v.object({
+  url: v.string(),
+  certificateAuthority: v.string(),
+  serverName: v.exactOptional(v.string()),
+  secretArn: v.string(),
+}) satisfies v.GenericSchema<WebAppSettings>;
+
 export const gcSettingsSchema = v.object({
   deployment: v.string(),
-  webApp: v.object({
-    url: v.string(),
-    certificateAuthority: v.string(),
-    serverName: v.exactOptional(v.string()),
-    secretArn: v.string(),
-  }),
+  webApp: webAppSettingsSchema,
   notificationsQueueUrl: v.string(),
   gc: v.object({ maximumCalls: v.number(), pauseSeconds: v.number(), callbackTimeoutSeconds: v.number() }),
 }) satisfies v.GenericSchema<GcSettings>;

@@ -49,12 +49,23 @@ const gcAnswers = {
   ),
 };
 
-const healthAnswer = v.object({
-  health: v.union([
-    v.object({ gateway_status: v.string() }),
-    v.record(v.string(), v.object({ gateway_status: v.string() })),
-  ]),
-});
+const nodeHealth = v.pipe(
+  v.object({ gateway_status: v.string() }),
+  v.transform(({ gateway_status: status }) => status),
+);
+/** The status of each node. */
+const healthAnswer = v.pipe(
+  v.object({
+    health: v.union([
+      v.pipe(
+        nodeHealth,
+        v.transform((status): Record<string, string> => ({ [SINGLE_INSTANCE]: status })),
+      ),
+      v.record(v.string(), nodeHealth),
+    ]),
+  }),
+  v.transform(({ health }) => health),
+);
 
 const secretsManager = new SecretsManagerClient({});
 
@@ -70,6 +81,11 @@ export interface WebApp {
   markRead(messageId: string): Promise<void>;
   /** The nodes that are there now: `host:container` each with Multiconnect. */
   nodes(): Promise<string[]>;
+  /**
+   * How many of the nodes are connected to WhatsApp's servers now. Not all are: with Multiconnect the CoreApps and the
+   * primary master, else one.
+   */
+  connectedNodes(): Promise<number>;
 }
 
 /**
@@ -116,9 +132,11 @@ class Session implements WebApp {
   }
 
   async nodes(): Promise<string[]> {
-    const path = '/v1/health';
-    const { health } = this.#parse(healthAnswer, await this.#authorized('GET', path), path);
-    return typeof health.gateway_status === 'string' ? [SINGLE_INSTANCE] : Object.keys(health);
+    return Object.keys(await this.#statuses());
+  }
+
+  async connectedNodes(): Promise<number> {
+    return Object.values(await this.#statuses()).filter((status) => status === 'connected').length;
   }
 
   /** Gives the token back. Without an effect on the work's outcome: a token that stays expires by itself. */
@@ -126,6 +144,12 @@ class Session implements WebApp {
     const token = await this.#token?.catch(() => undefined);
     if (!token) return;
     await this.#send('POST', '/v1/users/logout', { authorization: `Bearer ${token}` }).catch(() => undefined);
+  }
+
+  /** Of each node. */
+  async #statuses(): Promise<Record<string, string>> {
+    const path = '/v1/health';
+    return this.#parse(healthAnswer, await this.#authorized('GET', path), path);
   }
 
   async #authorized(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<unknown> {
