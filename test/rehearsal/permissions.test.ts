@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
 import type { Template } from '../../rehearsal/aws/template.ts';
 import { type Fault, stopRuns } from '../../rehearsal/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
@@ -14,12 +15,12 @@ type Statement = { Action: string | string[]; Effect: string };
 interface Tried {
   deployment: 'latam' | 'emea';
   job: string;
-  /** Good nights that need each permission but those of `untried`. */
+  /** Nights that together need each permission. */
   nights: Fault[];
   /** Which of them needs an action. */
   nightFor(action: string): Fault;
-  /** Actions that no night needs. */
-  untried?: string[];
+  /** Before each night. */
+  change?(template: Template): void;
 }
 
 const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
@@ -69,12 +70,64 @@ function tried(deployment: 'latam' | 'emea', kind: 'message' | 'media', starts?:
   };
 }
 
-const plainNight: Fault = {
-  description: 'A good night',
+const SIZE = 'emea-database-size';
+
+/** The function is killed when all but the report is done, and looks up in its state what that was. */
+const killedSizeNight: Fault = {
+  description: 'database-size is killed at its end',
   deployment: 'emea',
-  strike() {},
+  strike(_target, { aws }) {
+    const stop = aws.onCall(({ caller, service }) => {
+      if (caller.function?.name !== SIZE || service !== 'events') return undefined;
+      stop();
+      aws.killFunction(SIZE);
+      return 'drop';
+    });
+  },
   expected: { outcomes: {}, alarms: [] },
 };
+
+/** It is stopped while it waits for the database, which nobody can reach meanwhile. */
+const stoppedSizeNight: Fault = {
+  description: 'A run of database-size is stopped',
+  deployment: 'emea',
+  strike(_target, { aws, clock }) {
+    const stop = aws.onInvoke(({ functionName }) => {
+      if (functionName !== SIZE) return undefined;
+      stop();
+      const hosts = Object.entries(aws.hosts).filter(([host]) => host.startsWith('database.emea.'));
+      for (const [host] of hosts) aws.hosts[host] = '127.0.0.1:1';
+      clock.at(clock.now() + 10_000, async () => {
+        await stopRuns(aws, SIZE);
+        for (const [host, address] of hosts) aws.hosts[host] = address;
+      });
+      return undefined;
+    });
+  },
+  expected: {
+    outcomes: { 'database-size': ['failed'] },
+    alarms: ['failed', 'lost', 'dead-letters'].map((what) => `${SIZE}-${what}`),
+  },
+};
+
+/** Tables enough that the state of a run is longer than what an invocation begins with, as it is with many sets. */
+function watchManyTables(template: Template): void {
+  const variables = (
+    functionOf(template, 'database-size').Environment as { Variables: Record<string, string> }
+  ).Variables;
+  const settings = JSON.parse(variables.UPKEEP_SETTINGS ?? '') as DatabaseSizeSettings;
+  for (const { tables } of settings.sets) {
+    const [table] = tables;
+    assert.ok(table?.limit);
+    for (let number = 1; number <= 8; number++)
+      tables.push({
+        ...table,
+        figure: `rows${number}`,
+        limit: { rows: table.limit.rows, figure: `days${number}` },
+      });
+  }
+  variables.UPKEEP_SETTINGS = JSON.stringify(settings);
+}
 
 const TRIED: Tried[] = [
   tried('latam', 'message'),
@@ -83,10 +136,9 @@ const TRIED: Tried[] = [
   {
     deployment: 'emea',
     job: 'database-size',
-    nights: [plainNight],
-    nightFor: () => plainNight,
-    // Its runs are too short to be stopped, or to have a second page of state.
-    untried: [...ONLY_WHEN_STOPPED, 'lambda:GetDurableExecutionState'],
+    nights: [killedSizeNight, stoppedSizeNight],
+    nightFor: (action) => (ONLY_WHEN_STOPPED.includes(action) ? stoppedSizeNight : killedSizeNight),
+    change: watchManyTables,
   },
 ];
 
@@ -96,11 +148,16 @@ before(async () => {
 });
 after(() => stage.close());
 
-for (const { deployment, job, nights, nightFor, untried = [] } of TRIED)
+for (const { deployment, job, nights, nightFor, change = () => {} } of TRIED)
   describe(`${job} of ${deployment}`, () => {
     test('can do all it has to with the role that the template gives it', async () => {
       for (const fault of nights) {
-        const { mismatches } = await playNight({ ...stage, only: deployment, fault });
+        const { mismatches } = await playNight({
+          ...stage,
+          only: deployment,
+          fault,
+          change: (templates) => change(templateOf(templates, deployment)),
+        });
         assert.deepEqual(mismatches, []);
       }
     });
@@ -112,13 +169,16 @@ for (const { deployment, job, nights, nightFor, untried = [] } of TRIED)
       const actions = new Set(statementsOf(template, job).flatMap(({ Action }) => Action));
       assert.ok(actions.size > 10);
       for (const action of actions) {
-        if (untried.includes(action)) continue;
         await t.test(action, async () => {
           const { mismatches } = await playNight({
             ...stage,
             only: deployment,
             fault: nightFor(action),
-            change: (templates) => remove(templates[`upkeep-${deployment}`], job, action),
+            change: (templates) => {
+              const template = templateOf(templates, deployment);
+              change(template);
+              remove(template, job, action);
+            },
           });
           const named = new RegExp(`not authorized to perform: ${action} on resource: (arn:|\\*)`, 'i');
           assert.match(mismatches.join('\n'), named);
@@ -127,14 +187,25 @@ for (const { deployment, job, nights, nightFor, untried = [] } of TRIED)
     });
   });
 
-/** What a job's role is allowed, in its own policies and those attached to it. */
-function statementsOf({ Resources: resources }: Template, job: string): Statement[] {
-  const entries = Object.entries(resources);
-  const gc = entries.find(([, { Properties: properties }]) =>
+function templateOf(templates: Record<string, Template>, deployment: string): Template {
+  const template = templates[`upkeep-${deployment}`];
+  assert.ok(template);
+  return template;
+}
+
+function functionOf({ Resources: resources }: Template, job: string): Record<string, unknown> {
+  const found = Object.values(resources).find(({ Properties: properties }) =>
     String(properties?.FunctionName).endsWith(`-${job}`),
-  )?.[1].Properties;
-  assert.ok(gc);
-  const [role = ''] = (gc.Role as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'];
+  )?.Properties;
+  assert.ok(found);
+  return found;
+}
+
+/** What a job's role is allowed, in its own policies and those attached to it. */
+function statementsOf(template: Template, job: string): Statement[] {
+  const { Resources: resources } = template;
+  const entries = Object.entries(resources);
+  const [role = ''] = (functionOf(template, job).Role as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'];
   const own = (resources[role]?.Properties?.Policies ?? []) as {
     PolicyDocument: { Statement: Statement[] };
   }[];
@@ -149,8 +220,7 @@ function statementsOf({ Resources: resources }: Template, job: string): Statemen
     .filter(({ Effect }) => Effect === 'Allow');
 }
 
-function remove(template: Template | undefined, job: string, action: string): void {
-  assert.ok(template);
+function remove(template: Template, job: string, action: string): void {
   for (const statement of statementsOf(template, job)) {
     const left = [statement.Action].flat().filter((one) => one !== action);
     // A statement must allow something: what nobody asks for here.
