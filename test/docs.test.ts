@@ -28,6 +28,7 @@ test('docs/operations.md explains every alarm', () => {
       const name = String(alarm.Properties.AlarmName)
         .replace(ofJob, 'DEPLOYMENT-JOB-$2')
         .replace(`${deployment}-`, 'DEPLOYMENT-')
+        .replace(/-credential-rotation-stopped-.+$/, '-credential-rotation-stopped-SERVICE')
         .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1');
       assert.ok(operations.includes(`\`${name}\``), name);
     }

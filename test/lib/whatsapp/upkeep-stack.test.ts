@@ -300,8 +300,8 @@ describe('a deployment’s stack', () => {
       },
     });
     const { jobs } = JSON.parse(settingsOf(emeaResources, 'emea-start-run'));
-    assert.deepEqual(jobs['media-gc'].conflictsWith, ['message-gc']);
-    assert.deepEqual(jobs['message-gc'].conflictsWith, ['media-gc']);
+    assert.deepEqual(jobs['media-gc'].conflictsWith, ['message-gc', 'credential-rotation']);
+    assert.deepEqual(jobs['message-gc'].conflictsWith, ['media-gc', 'credential-rotation']);
     const daily = sampleStack('emea', {
       jobs: {
         mediaGc: {
@@ -364,7 +364,13 @@ describe('a deployment’s stack', () => {
     });
     assert.deepEqual(
       services.sort(),
-      [...new Set([...ENDPOINT_SERVICES['message-gc'], ...ENDPOINT_SERVICES['database-size']])]
+      [
+        ...new Set([
+          ...ENDPOINT_SERVICES['message-gc'],
+          ...ENDPOINT_SERVICES['database-size'],
+          ...ENDPOINT_SERVICES['credential-rotation'],
+        ]),
+      ]
         .map((service) => `com.amazonaws.eu-central-1.${service}`)
         .sort(),
     );
