@@ -1,16 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential.ts';
-import { OldPasswordInUse } from '../shared/database/errors.ts';
 import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
-import type { Login } from '../shared/database/secret.ts';
-import { checkBelongs } from '../shared/database/secret.ts';
-import {
-  currentSecret,
-  findSecret,
-  type StoredSecret,
-  secretState,
-} from '../shared/database/stored-secret.ts';
+import { checkBelongs, type Login } from '../shared/database/secret.ts';
+import { currentSecret, type StoredSecret, secretState } from '../shared/database/stored-secret.ts';
 
 /** How work on the database ended. Its value is kept in the run's history: never a credential. */
 export type Tried<Value> =
@@ -21,6 +14,8 @@ export type Tried<Value> =
 const PASSING = ['DatabaseUnreachable', 'RotationBusy', 'OldPasswordInUse'];
 const ATTEMPTS = 3;
 const PAUSE_SECONDS = 30;
+/** In each attempt, for sessions that are short. Seconds. */
+const SESSIONS_PATIENCE = 5;
 
 /** What is found in the database before anything is changed. */
 export interface DatabaseState {
@@ -28,6 +23,7 @@ export interface DatabaseState {
   retained: boolean;
   /** Since the server's start; where it counts them. */
   refusedLogins?: number;
+  warnings: string[];
 }
 
 /** Logs in with the current credential. */
@@ -47,21 +43,32 @@ export function countRefusedLogins(
   return tryDatabase(context, 'count refused logins', () => attempt(settings, client, refusedLogins));
 }
 
+/**
+ * Sessions of the current user, looked for several times over more than a minute while there is none; `null` where the
+ * administrator may not see them.
+ */
+export function seeSessions(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+): Promise<Tried<number | null>> {
+  return tryDatabase(
+    context,
+    'look for sessions',
+    () => attempt(settings, client, sessions),
+    (tried) => tried.kind === 'done' && tried.value === 0,
+  );
+}
+
 /** Makes the old credential invalid, unless something is still connected as its user. */
 export function retireOldCredential(
   context: DurableContext,
   settings: CredentialSettings,
   client: SecretsManagerClient,
-): Promise<Tried<Retired>> {
+): Promise<Tried<'retired' | 'nothing-to-retire'>> {
   return tryDatabase(context, 'retire the old password', () =>
     attempt(settings, client, (tools) => retire(settings, client, tools)),
   );
-}
-
-export interface Retired {
-  outcome: 'retired' | 'nothing-to-retire';
-  /** Of the current user, where they can be seen. */
-  sessions?: number;
 }
 
 interface Tools {
@@ -74,11 +81,12 @@ async function tryDatabase<Value>(
   context: DurableContext,
   name: string,
   work: () => Promise<Tried<Value>>,
+  mayChange: (tried: Tried<Value>) => boolean = () => false,
 ): Promise<Tried<Value>> {
   for (let number = 1; ; number++) {
     const tried = await context.step(`${name} ${number}`, work);
     const mayPass = tried.kind === 'failed' && PASSING.includes(tried.error);
-    if (!mayPass || number === ATTEMPTS) return tried;
+    if ((!mayPass && !mayChange(tried)) || number === ATTEMPTS) return tried;
     await context.wait(`before ${name} ${number + 1}`, { seconds: PAUSE_SECONDS });
   }
 }
@@ -104,30 +112,23 @@ async function inspect({ rotation, admin, current }: Tools): Promise<DatabaseSta
   await rotation.test(current.secret);
   const retained = await rotation.retained(admin, current.secret);
   const refused = await rotation.refusedLogins(admin);
-  return { retained, ...(refused !== undefined && { refusedLogins: refused }) };
+  const warnings = await rotation.warnings(admin, current.secret);
+  return { retained, ...(refused !== undefined && { refusedLogins: refused }), warnings };
 }
 
 async function refusedLogins({ rotation, admin }: Tools): Promise<number | null> {
   return (await rotation.refusedLogins(admin)) ?? null;
 }
 
-async function retire(
+async function sessions({ rotation, admin, current }: Tools): Promise<number | null> {
+  return (await rotation.sessions(admin, current.secret.username, SESSIONS_PATIENCE)) ?? null;
+}
+
+function retire(
   { secretArn }: CredentialSettings,
   client: SecretsManagerClient,
   { rotation, admin, current }: Tools,
-): Promise<Retired> {
+): ReturnType<CredentialRotation['retire']> {
   const { username } = current.secret;
-  const previous = await findSecret(client, secretArn, { stage: 'AWSPREVIOUS' });
-  // With one user for both passwords the sessions do not tell which was used.
-  if (previous !== undefined && previous.secret.username !== username) {
-    const old = await rotation.sessions(admin, previous.secret.username);
-    if (old) {
-      throw new OldPasswordInUse(
-        `The database has ${old} sessions of ${previous.secret.username}, though every task of the services was replaced: something else uses the old credential.`,
-      );
-    }
-  }
-  const outcome = await rotation.retire({ admin, username, read: () => secretState(client, secretArn) });
-  const sessions = await rotation.sessions(admin, username);
-  return { outcome, ...(sessions !== undefined && { sessions }) };
+  return rotation.retire({ admin, username, read: () => secretState(client, secretArn) });
 }

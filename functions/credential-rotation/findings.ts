@@ -4,13 +4,13 @@ import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import type { Outcome, Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import type { RunEvent } from '../start-run/contract.ts';
-import type { ConnectedParts } from './application-health.ts';
 import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
 import { isOfStrayCopy } from './problems.ts';
 import type { RolledResult } from './roll-service.ts';
 import type { SecretInspection } from './rotate.ts';
 import type { Inspection } from './rotate-credential.ts';
+import type { Verification } from './verify.ts';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -24,7 +24,7 @@ export interface Findings {
   services: RolledResult[];
   /** By service: 1 where the roll stopped. Absent: not known in this run. */
   rollsStopped: Record<string, number>;
-  connected?: ConnectedParts;
+  verification?: Verification;
   problems: Problem[];
   stopwatch: Stopwatch;
 }
@@ -51,7 +51,8 @@ export async function resultOf(
   client: SecretsManagerClient,
   findings: Findings,
 ): Promise<RunResult> {
-  const { secret, database, rotated, retired, services, connected, problems, stopwatch } = findings;
+  const { secret, database, rotated, retired, services, problems, stopwatch } = findings;
+  const { connected, sessions } = findings.verification ?? {};
   const { at } = await context.step('publish the metric of each service', async () => {
     for (const [service, stopped] of Object.entries(findings.rollsStopped))
       publishMetrics({ deployment, job, [SERVICE_DIMENSION]: service }, { [ROLLS_STOPPED_METRIC]: stopped });
@@ -78,6 +79,8 @@ export async function resultOf(
       services,
       resumed: database.retained,
       ...(connected && { connected }),
+      ...(sessions !== undefined && { sessions }),
+      ...(database.warnings.length > 0 && { warnings: database.warnings }),
     },
   };
 }

@@ -83,6 +83,15 @@ export function disconnectedProblem(settings: CredentialRotationSettings, why: s
   };
 }
 
+/** @param kept whether the old credential stays because of it. */
+export function noSessionProblem(settings: CredentialRotationSettings, kept: boolean): Problem {
+  return {
+    what: `The database shows no session of the current credential's user, though tasks run.${kept ? ` ${whatHolds(settings)}` : ''}`,
+    where: `${settings.deployment}, database ${settings.database.host}:${settings.database.port}`,
+    next: `See whether the containers read the credential from the secret or from a copy that the configuration names, and in their log whether they log in.${kept ? ' The next run looks again, and retires the old credential.' : ''}`,
+  };
+}
+
 export function retirementProblem(deployment: string, { message }: Failed): Problem {
   return {
     what: `The new password is with every task, but the old one was not retired: ${message}`,

@@ -9,19 +9,13 @@ import { credentialCopySchema } from '../shared/database/credential-copies.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
-import {
-  type ApplicationHealth,
-  awaitConnected,
-  connectedBefore,
-  whyDisconnected,
-} from './application-health.ts';
+import { type ApplicationHealth, connectedBefore } from './application-health.ts';
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
 import { type DatabaseState, inspectDatabase, retireOldCredential, type Tried } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, HOUR, measure, resultOf, skipped } from './findings.ts';
 import {
   databaseProblem,
-  disconnectedProblem,
   otherRunsProblem,
   refusedProblem,
   retirementProblem,
@@ -33,6 +27,7 @@ import {
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate, type SecretInspection, waitForOthers } from './rotate.ts';
 import { olderTasks, planRoll } from './services.ts';
+import { verify } from './verify.ts';
 import { waitForJobs } from './wait-for-jobs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
 
@@ -124,7 +119,7 @@ export async function rotateCredential(
   }
   const unsteady = await waitUntilSteady(context, settings, ecs, endBy);
   if (unsteady !== null) return skipped(found, ...problems, unsteadyProblem(deployment, unsteady));
-  if (application) findings.connected = await connectedBefore(context, application);
+  const connected = application && (await connectedBefore(context, application));
   await measure(context, stopwatch, 'preflight');
 
   // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
@@ -155,16 +150,12 @@ export async function rotateCredential(
     return end();
   }
 
-  if (application && findings.connected) {
-    const limits = { timeoutSeconds: steadyTimeoutSeconds, endBy };
-    findings.connected = await awaitConnected(context, application, findings.connected, limits);
-    await measure(context, stopwatch, 'verify');
-    const why = whyDisconnected(findings.connected);
-    if (why !== undefined) {
-      problems.push(disconnectedProblem(settings, why));
-      return end();
-    }
-  }
+  const before = application && connected && { application, connected };
+  const verification = await verify(context, settings, clients, endBy, before);
+  findings.verification = verification;
+  problems.push(...verification.problems);
+  await measure(context, stopwatch, 'verify');
+  if (!verification.good) return end();
 
   const retired = await retireOldCredential(context, settings, secretsManager);
   await measure(context, stopwatch, 'retire');

@@ -10,6 +10,7 @@ import {
 } from './errors.ts';
 import {
   CONNECT_TIMEOUT_MS,
+  countPatiently,
   type DatabaseAddress,
   LOCK_TIMEOUT_SECONDS,
   missingPrivilege,
@@ -24,6 +25,11 @@ export interface MysqlSession {
    * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
    */
   query(statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /**
+   * Logs in as somebody else on the same connection. What the session held, such as locks, is free then.
+   * @returns whether the server accepts that
+   */
+  logInAs(login: Login): Promise<boolean>;
 }
 
 /**
@@ -46,6 +52,11 @@ export async function withMysql<T>(
           throw statementError(error, address, statement);
         }
       },
+      logInAs: ({ username: user, password }) =>
+        connection.changeUser({ user, password }).then(
+          () => true,
+          () => false,
+        ),
     });
   } finally {
     await connection.end().catch(() => connection.destroy());
@@ -143,22 +154,27 @@ export async function proveMysqlLogin(address: DatabaseAddress, login: Login): P
   await withMysql(address, login, (session) => session.query('SELECT 1'));
 }
 
-/** Sessions of a user; `undefined` where the administrator sees only its own. */
+/**
+ * Sessions of a user besides this one; `undefined` where there may be some that the session's user does not see: without
+ * a privilege it sees its own account's alone.
+ */
 export async function mysqlSessions(
-  address: DatabaseAddress,
-  admin: Login,
+  session: MysqlSession,
   username: string,
+  patience = 0,
 ): Promise<number | undefined> {
-  return withMysql(address, admin, async (session) => {
-    const grants = await session.query('SHOW GRANTS');
-    const all = grants.flatMap((row) => Object.values(row)).join('\n');
-    if (!/\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all)) return undefined;
+  const count = async () => {
     const [row] = await session.query(
-      'SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST WHERE USER = ?',
+      'SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID()',
       [username],
     );
     return Number(row?.count);
-  });
+  };
+  const sessions = await count();
+  if (sessions > 0) return sessions;
+  const grants = await session.query('SHOW GRANTS');
+  const all = grants.flatMap((row) => Object.values(row)).join('\n');
+  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all) ? countPatiently(count, patience) : undefined;
 }
 
 /** A count of the server's global status, which everybody may read. */

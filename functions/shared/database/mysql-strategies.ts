@@ -4,6 +4,7 @@ import {
   mysqlSessions,
   mysqlStatus,
   proveMysqlLogin,
+  withMysql,
   withMysqlLock,
 } from './mysql-session.ts';
 import { isHashOf } from './password-hash.ts';
@@ -15,6 +16,7 @@ import {
   type SetOutcome,
   type SetRequest,
   type Strategy,
+  stillConnected,
   unfinished,
   unretired,
 } from './rotation.ts';
@@ -33,6 +35,13 @@ export interface MysqlDialect {
   /** Gives locked accounts a password and opens them. */
   openWith(session: MysqlSession, change: Change & { next: string }): Promise<void>;
   lock(session: MysqlSession, change: Change): Promise<void>;
+  /**
+   * The last thing that is done after a second password was added: sees to it that clients go on logging in with the
+   * current one. @default nothing, where adding one touches nothing else
+   */
+  keepLoggingIn?(session: MysqlSession, current: Login, accounts: readonly Account[]): Promise<void>;
+  /** @default none */
+  warnings?(session: MysqlSession, accounts: readonly Account[]): Promise<string[]>;
 }
 
 /** A user on a host. */
@@ -66,8 +75,16 @@ export function mysqlFamilyRotation(
       ? alternatingUsersOn(address, strategy, dialect)
       : dualPasswordOn(address, dialect)),
     test: (login) => proveMysqlLogin(address, login),
-    sessions: (admin, username) => mysqlSessions(address, admin, username),
+    sessions: (admin, username, patience) =>
+      withMysql(address, admin, (session) => mysqlSessions(session, username, patience)),
     refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
+    warnings: async (admin, { username }) => {
+      const { warnings } = dialect;
+      if (warnings === undefined) return [];
+      return withMysql(address, admin, async (session) =>
+        warnings(session, await dialect.accounts(session, admin, [username])),
+      );
+    },
   };
 }
 
@@ -102,14 +119,18 @@ function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect): Strate
           throw unretired(username, `${username} still has the old password of an earlier rotation`);
         }
         const undone = tasks.filter(({ task }) => task !== 'done');
+        if (undone.length > 0) {
+          await dialect.addPassword(session, {
+            admin,
+            username,
+            accounts: undone.map(({ account }) => account),
+            current: current.password,
+            next: pending.password,
+          });
+        }
+        // Also when an earlier attempt had added it: that may have ended right after.
+        await dialect.keepLoggingIn?.(session, current, accounts);
         if (undone.length === 0) return 'was-set';
-        await dialect.addPassword(session, {
-          admin,
-          username,
-          accounts: undone.map(({ account }) => account),
-          current: current.password,
-          next: pending.password,
-        });
         return undone.some(({ task }) => task === 'heal') ? 'healed' : 'set';
       }),
 
@@ -216,6 +237,8 @@ function alternatingUsersOn(
         if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
           throw unfinished(username);
         }
+        const sessions = await mysqlSessions(session, other);
+        if (sessions) throw stillConnected(other, sessions);
         await dialect.lock(session, { admin, username: other, accounts: open });
         return 'retired';
       });

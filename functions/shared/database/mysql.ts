@@ -75,7 +75,33 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
 
   lock: (session, change) =>
     alterAccounts(session, { ...described(change), option: '', suffix: 'ACCOUNT LOCK' }),
+
+  /**
+   * ALTER USER empties the server's cache of what caching_sha2_password proved, for both passwords; a login with TLS
+   * fills it again for the password it used. Until then clients that neither use TLS nor ask for the server's RSA key
+   * are refused. So the current password logs in at once, by this connection; the new one does in testSecret.
+   */
+  keepLoggingIn: async (session, current, accounts) => {
+    if (accounts.some((account) => isCached(account) && !account.locked)) await session.logInAs(current);
+  },
+
+  warnings: async (session, accounts) => {
+    const hosts = accounts.filter(isCached).map(({ username, host }) => `${username}@${host}`);
+    // That of the only account is filled by our own logins.
+    if (hosts.length < 2) return [];
+    const [row] = await session.query('SELECT @@GLOBAL.require_secure_transport AS required');
+    if (Number(row?.required) === 1) return [];
+    return [
+      `A change of password empties the server's cache for ${hosts.join(', ')} (caching_sha2_password), and the rotation's own logins fill it only for the account of its own address. ` +
+        'Clients of the others that neither use TLS nor ask for the RSA key are refused until somebody logs in there with TLS, as after a restart of the server. ' +
+        'Let them use TLS or ask for the key (allowPublicKeyRetrieval, --get-server-public-key).',
+    ];
+  },
 };
+
+function isCached({ hashes }: Account): boolean {
+  return hashes.some((hash) => hash.startsWith('$A$'));
+}
 
 /** Plugins that keep two passwords, whose hashes can be compared. */
 const PLUGINS = new Set(['caching_sha2_password', 'sha256_password', 'mysql_native_password']);

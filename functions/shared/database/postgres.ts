@@ -11,6 +11,7 @@ import {
   alternatingUsers,
   CONNECT_TIMEOUT_MS,
   type CredentialRotation,
+  countPatiently,
   currentRefused,
   type DatabaseAddress,
   LOCK_TIMEOUT_SECONDS,
@@ -18,6 +19,7 @@ import {
   type SetOutcome,
   type SetRequest,
   type Strategy,
+  stillConnected,
   trustedCertificates,
   unfinished,
   unretired,
@@ -48,10 +50,13 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
         }
       }),
 
-    sessions: (admin, username) =>
-      withPostgres(address, admin, (session) => countSessions(session, username)),
+    sessions: (admin, username, patience = 0) =>
+      withPostgres(address, admin, (session) =>
+        countPatiently(() => countSessions(session, username), patience),
+      ),
 
     refusedLogins: async () => undefined,
+    warnings: async () => [],
   };
 }
 
@@ -102,9 +107,7 @@ function alternating(
           throw unfinished(username);
         }
         const sessions = await countSessions(session, other);
-        if (sessions > 0) {
-          throw unretired(current.username, `The database has ${sessions} sessions of ${other}`);
-        }
+        if (sessions > 0) throw stillConnected(other, sessions);
         if (!(await postgresAccepts(address, current))) throw currentRefused(current);
         await alterRole(session, admin, other, 'NOLOGIN');
         return 'retired';

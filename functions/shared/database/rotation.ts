@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   LoginRefused,
   MissingPrivilege,
@@ -94,8 +95,13 @@ export interface CredentialRotation {
    * has sessions of the old user; and as {@link set}.
    */
   retire(request: RetireRequest): Promise<'retired' | 'nothing-to-retire'>;
-  /** Sessions of a user that the database has now; `undefined` where the administrator may not see them. */
-  sessions(admin: Login, username: string): Promise<number | undefined>;
+  /**
+   * Sessions of a user that the database has; `undefined` where the administrator may not see them.
+   * @param patience seconds for which to look on while there is none, since connections may be short. @default 0
+   */
+  sessions(admin: Login, username: string, patience?: number): Promise<number | undefined>;
+  /** What may have logins refused though old and new credential are both valid, in sentences for people. */
+  warnings(admin: Login, current: DatabaseSecret): Promise<string[]>;
   /** Refused logins since the server's start, of anybody; `undefined` where the server does not count them. */
   refusedLogins(admin: Login): Promise<number | undefined>;
 }
@@ -161,6 +167,18 @@ export function alternatingUsers(
   return { one: username, other: username === a ? b : a, lockName: a };
 }
 
+/** Counts again and again until there is something to count or the patience is over. */
+export async function countPatiently(count: () => Promise<number>, patience: number): Promise<number> {
+  for (let looks = patience * LOOKS_PER_SECOND; ; looks -= 1) {
+    const counted = await count();
+    if (counted > 0 || looks <= 0) return counted;
+    await delay(1000 / LOOKS_PER_SECOND);
+  }
+}
+
+/** Each is a small statement for the server. */
+const LOOKS_PER_SECOND = 10;
+
 /** How long to wait for another rotation or retirement of the same credential. Both take well under a second. */
 export const LOCK_TIMEOUT_SECONDS = 10;
 
@@ -178,6 +196,13 @@ export function unretired(username: string, what: string): OldPasswordInUse {
   return new OldPasswordInUse(
     `${what}, and containers may still log in with it. Nothing was changed. ` +
       `Let credential-rotation restart the containers and retire it, then rotate ${username} again.`,
+  );
+}
+
+export function stillConnected(username: string, sessions: number): OldPasswordInUse {
+  return new OldPasswordInUse(
+    `The database has ${sessions} sessions of ${username}: something uses the old credential, be it a task of the services or not. Nothing was retired. ` +
+      'See in the database where they come from (SHOW PROCESSLIST, pg_stat_activity), and restart that with the new one.',
   );
 }
 

@@ -47,6 +47,7 @@ export function testRotationDays(
           'rotate',
           'deliver',
           'roll',
+          'verify',
           'retire',
         ]);
         const next = current();

@@ -46,9 +46,12 @@ export async function rotationDays(
   {
     services: changed = {},
     props = {},
+    beside,
   }: {
     services?: Record<string, Partial<ManagedServiceOptions>>;
     props?: Partial<CredentialRotationProps>;
+    /** Adds other jobs of the deployment. */
+    beside?: (upkeep: Upkeep) => void;
   } = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'rotation-days-'));
@@ -57,7 +60,10 @@ export async function rotationDays(
   const logins: Days['logins'] = { made: 0, failed: 0, reasons: [] };
   try {
     await deploy(
-      (stack) => define(stack, database, props),
+      (stack) => {
+        define(stack, database, props);
+        beside?.(stack.node.findChild('Upkeep') as Upkeep);
+      },
       async (deployment) => {
         const { aws, clock } = deployment;
         const { engine, host, port } = database.address;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type AuthPlugin, createConnection } from 'mysql2/promise';
 import {
   DatabaseUnreachable,
   LoginRefused,
@@ -290,6 +292,58 @@ test('MySQL', async (t) => {
     assert.equal(await rotation.refusedLogins(rotator), before + 1);
   });
 
+  await t.test('clients without TLS that do not ask for the RSA key go on logging in', async () => {
+    const { host, port } = address;
+    const logsInPlainly = ({ username: user, password }: Login) =>
+      createConnection({
+        host,
+        port,
+        user,
+        password,
+        authPlugins: { caching_sha2_password: keyless(password) },
+      })
+        .then((connection) => connection.end())
+        .then(
+          () => true,
+          () => false,
+        );
+    const current = await user();
+    const pending = next(current);
+    assert.equal(await logsInPlainly(current), false, 'nobody has logged in with TLS before');
+    await logIn(current);
+    assert.equal(await logsInPlainly(current), true);
+    const { refused, connections } = await database.counts();
+    await rotation.set({ admin: rotator, current, pending, previous });
+    const after = await database.counts();
+    assert.deepEqual([after.refused - refused, after.connections - connections], [0, 1]);
+    assert.equal(await logsInPlainly(current), true, 'set has logged in with it');
+    assert.equal(await logsInPlainly(pending), false);
+    await rotation.test(pending);
+    assert.equal(await logsInPlainly(pending), true);
+    // An attempt that ended right after the statement is made good by the next.
+    await query('FLUSH PRIVILEGES');
+    assert.equal(await logsInPlainly(current), false);
+    assert.equal(await rotation.set({ admin: rotator, current, pending, previous }), 'was-set');
+    assert.equal(await logsInPlainly(current), true);
+    await rotation.test(pending);
+    const read = async () => ({ current: pending, pending: undefined });
+    assert.equal(await rotation.retire({ admin: rotator, username: current.username, read }), 'retired');
+    assert.equal(await logsInPlainly(pending), true, 'DISCARD leaves the cache as it is');
+    assert.equal(await logsInPlainly(current), false);
+  });
+
+  await t.test('warns of such clients where an account of another address is changed too', async () => {
+    const several = await user();
+    const [warning = '', ...others] = await rotation.warnings(rotator, several);
+    assert.deepEqual(others, []);
+    assert.match(warning, /user\d+@%, user\d+@10\.0\.0\.%|user\d+@10\.0\.0\.%, user\d+@%/);
+    await query('SET GLOBAL require_secure_transport = ON');
+    assert.deepEqual(await rotation.warnings(rotator, several), []);
+    await query('SET GLOBAL require_secure_transport = OFF');
+    await query("CREATE USER single@'%' IDENTIFIED BY ?", [several.password]);
+    assert.deepEqual(await rotation.warnings(rotator, secretOf({ ...several, username: 'single' })), []);
+  });
+
   await t.test('a retained password that nobody here knows is taken for one in use', async () => {
     const current = await user();
     for (const host of ['%', '10.0.0.%']) {
@@ -353,3 +407,32 @@ test('MySQL: a certificate for another host name is not connected to', async (t)
   const error = await rejected(rotation.test(database.user), DatabaseUnreachable);
   assert.match(error.message, /elsewhere\.example\.com/);
 });
+
+/**
+ * The quick half of caching_sha2_password, as clients have it that do not fetch the server's RSA key: when the server
+ * does not know the password's digest by heart, they give up.
+ */
+function keyless(password: string): AuthPlugin {
+  return () => {
+    let answered = false;
+    return (data) => {
+      if (!answered) {
+        answered = true;
+        const once = sha256(password);
+        const mask = sha256(sha256(once), data.subarray(0, NONCE_BYTES));
+        return Buffer.from(once.map((byte, place) => byte ^ (mask[place] ?? 0)));
+      }
+      // The server's "fast_auth_success"; the other answer asks for the password itself.
+      if (data[0] === 3) return null;
+      throw new Error('The RSA key would be needed.');
+    };
+  };
+}
+
+const NONCE_BYTES = 20;
+
+function sha256(...parts: (Buffer | string)[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}

@@ -1,0 +1,66 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { ECSClient } from '@aws-sdk/client-ecs';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { Problem } from '../shared/run/report.ts';
+import {
+  type ApplicationHealth,
+  awaitConnected,
+  type ConnectedParts,
+  whyDisconnected,
+} from './application-health.ts';
+import type { CredentialRotationSettings } from './contract.ts';
+import { seeSessions } from './database.ts';
+import { disconnectedProblem, noSessionProblem } from './problems.ts';
+import { olderTasks } from './services.ts';
+
+/** What speaks for and against the new credential, once every task has it. */
+export interface Verification {
+  connected?: ConnectedParts;
+  /** Of the current user; `null`: the administrator may not see them. Absent: the database could not be asked. */
+  sessions?: number | null;
+  problems: Problem[];
+  /** Whether the old credential may go. */
+  good: boolean;
+}
+
+/** Asks the application, and the database, whether containers log in with the credential that they were given. */
+export async function verify(
+  context: DurableContext,
+  settings: CredentialRotationSettings,
+  { ecs, secretsManager }: { ecs: ECSClient; secretsManager: SecretsManagerClient },
+  endBy: number,
+  before?: { application: ApplicationHealth; connected: ConnectedParts },
+): Promise<Verification> {
+  const verification: Verification = { problems: [], good: true };
+  if (before) {
+    const limits = { timeoutSeconds: settings.steadyTimeoutSeconds, endBy };
+    verification.connected = await awaitConnected(context, before.application, before.connected, limits);
+    const why = whyDisconnected(verification.connected);
+    if (why !== undefined) {
+      verification.problems.push(disconnectedProblem(settings, why));
+      verification.good = false;
+    }
+  }
+  const seen = await seeSessions(context, settings, secretsManager);
+  if (seen.kind === 'failed') return verification;
+  verification.sessions = seen.value;
+  if (seen.value !== 0 || !(await tasksRun(context, settings, ecs))) return verification;
+  // With two users the sessions tell who logs in. With one user they tell nothing of the password, so that there is
+  // nothing to wait for: every task is younger than the delivery.
+  const tells = settings.strategy.kind === 'alternating-users';
+  verification.problems.push(noSessionProblem(settings, tells));
+  if (tells) verification.good = false;
+  return verification;
+}
+
+function tasksRun(
+  context: DurableContext,
+  { clusterArn, services }: CredentialRotationSettings,
+  ecs: ECSClient,
+): Promise<boolean> {
+  return context.step('look whether tasks run', async () => {
+    const names = services.map(({ name }) => name);
+    const tasks = await olderTasks(ecs, clusterArn, names, Number.POSITIVE_INFINITY);
+    return tasks.length > 0;
+  });
+}
