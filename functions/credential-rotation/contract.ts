@@ -10,6 +10,7 @@ export interface CredentialRotationSettings extends CredentialSettings {
   rotationTimeoutSeconds: number;
   /** Where copies of the credential are kept, besides the secret. */
   copies: CredentialCopy[];
+  /** Of the cluster of those services that name none. */
   clusterArn: string;
   /** Whose containers read the credential at their start, in the order in which they are replaced. */
   services: RolledService[];
@@ -27,7 +28,10 @@ export interface OtherJob {
 }
 
 export interface RolledService {
+  /** Unique among them: its alarm and its metric are named after it. */
   name: string;
+  /** Of its cluster. @default `clusterArn` of the settings */
+  clusterArn?: string;
   /**
    * Whether two of its tasks must never be replaced at once.
    * @default false: a deployment may add tasks and take away old ones together, as far as its percentages allow

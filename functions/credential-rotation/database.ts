@@ -3,7 +3,12 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential.ts';
 import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
 import { checkBelongs, type Login } from '../shared/database/secret.ts';
-import { currentSecret, type StoredSecret, secretState } from '../shared/database/stored-secret.ts';
+import {
+  currentSecret,
+  findSecret,
+  type StoredSecret,
+  secretState,
+} from '../shared/database/stored-secret.ts';
 
 /** How work on the database ended. Its value is kept in the run's history: never a credential. */
 export type Tried<Value> =
@@ -71,6 +76,21 @@ export function retireOldCredential(
   );
 }
 
+/**
+ * Closes the user whom an abandoned rotation has opened and whom no other version of the secret knows, as in the first
+ * rotation of alternating users: without that version's password the next rotation would take him for one in use.
+ */
+export function undoAbandoned(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  version: string,
+): Promise<Tried<'undone' | 'nothing-to-undo'>> {
+  return tryDatabase(context, 'undo the abandoned rotation', () =>
+    attempt(settings, client, (tools) => undo(settings, client, tools, version)),
+  );
+}
+
 interface Tools {
   rotation: CredentialRotation;
   admin: Login;
@@ -122,6 +142,19 @@ async function refusedLogins({ rotation, admin }: Tools): Promise<number | null>
 
 async function sessions({ rotation, admin, current }: Tools): Promise<number | null> {
   return (await rotation.sessions(admin, current.secret.username, SESSIONS_PATIENCE)) ?? null;
+}
+
+async function undo(
+  { secretArn }: CredentialSettings,
+  client: SecretsManagerClient,
+  { rotation, admin, current }: Tools,
+  version: string,
+): ReturnType<CredentialRotation['undo']> {
+  const abandoned = (await findSecret(client, secretArn, { versionId: version }))?.secret;
+  if (abandoned === undefined || abandoned.username === current.secret.username) return 'nothing-to-undo';
+  const previous = await findSecret(client, secretArn, { stage: 'AWSPREVIOUS' });
+  if (previous?.secret.username === abandoned.username) return 'nothing-to-undo';
+  return rotation.undo({ admin, current: current.secret, abandoned });
 }
 
 function retire(

@@ -45,7 +45,7 @@ export function refusedProblem(
   deployment: string,
   { service, reason, next }: RollPlan & { kind: 'refused' },
 ): Problem {
-  return { what: reason, where: `${deployment}, service ${service}`, next };
+  return { what: reason, where: `${deployment}, service ${service.name}`, next };
 }
 
 export function unsteadyProblem(deployment: string, reason: string): Problem {

@@ -15,6 +15,7 @@ import {
   lastEvents,
   livingTasks,
   type RollPlan,
+  type ServiceAddress,
   whyUnsteady,
 } from './services.ts';
 
@@ -31,7 +32,6 @@ export interface RolledResult {
 
 export interface RollRequest {
   ecs: ECSClient;
-  clusterArn: string;
   /** Tasks made before it are replaced. Epoch milliseconds. */
   deliveredAt: number;
   steadyTimeoutSeconds: number;
@@ -48,8 +48,9 @@ export async function rollService(
   request: RollRequest,
 ): Promise<RolledResult> {
   const { kind: how, service } = plan;
-  const before = await context.step(`look at ${service}`, () => lookAt(request, service));
-  const result = { service, how };
+  const { name } = service;
+  const before = await context.step(`look at ${name}`, () => lookAt(request, service));
+  const result = { service: name, how };
   if (before.old.length === 0) return { ...result, outcome: 'was-new', tasksReplaced: 0 };
   if (before.at >= request.endBy) {
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
@@ -59,14 +60,14 @@ export async function rollService(
       ? await forceDeployment(context, plan, request, before.primary)
       : await replaceTaskByTask(context, service, request);
   if (end === undefined) return { ...result, outcome: 'rolled', tasksReplaced: before.old.length };
-  const left = await context.step(`look at ${service} again`, () => lookAt(request, service));
+  const left = await context.step(`look at ${name} again`, () => lookAt(request, service));
   const tasksReplaced = Math.max(0, before.old.length - left.old.length);
   return { ...result, outcome: 'failed', tasksReplaced, reason: end };
 }
 
-async function lookAt({ ecs, clusterArn, deliveredAt }: RollRequest, name: string) {
-  const tasks = await livingTasks(ecs, clusterArn, name);
-  const [service] = await describeServices(ecs, clusterArn, [name]);
+async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
+  const tasks = await livingTasks(ecs, address);
+  const [service] = await describeServices(ecs, [address]);
   const alive = tasks.filter((task) => isOlder(task, deliveredAt));
   return {
     /** Ids of all that live. */
@@ -91,23 +92,23 @@ interface Progress {
 
 async function forceDeployment(
   context: DurableContext,
-  { service, strategy }: { service: string; strategy: string },
+  { service, strategy }: { service: ServiceAddress; strategy: string },
   request: RollRequest,
   idBefore: string,
 ): Promise<End> {
   const { endBy, steadyTimeoutSeconds } = request;
   const update = () => requestDeployment(request, service);
-  const asked = await atMostOnce(context, `deploy ${service} anew`, update);
+  const asked = await atMostOnce(context, `deploy ${service.name} anew`, update);
   const begun =
     asked.kind === 'done'
       ? asked.value
-      : await context.step(`deploy ${service} anew after the interruption`, async () => {
+      : await context.step(`deploy ${service.name} anew after the interruption`, async () => {
           const { primary, at } = await lookAt(request, service);
           return primary === idBefore ? update() : { id: primary, at };
         });
   const deadline = Math.min(begun.at + steadyTimeoutSeconds * 1000, endBy);
   const end = await context.waitForCondition(
-    `${service} is deployed`,
+    `${service.name} is deployed`,
     async (): Promise<Progress> => {
       const progress =
         strategy === 'ROLLING'
@@ -120,7 +121,10 @@ async function forceDeployment(
   return end.kind === 'done' ? undefined : `${end.reason} ${await eventsOf(context, service, request)}`;
 }
 
-async function requestDeployment({ ecs, clusterArn: cluster }: RollRequest, service: string) {
+async function requestDeployment(
+  { ecs }: RollRequest,
+  { clusterArn: cluster, name: service }: ServiceAddress,
+) {
   const at = Date.now();
   const { service: updated } = await ecs.send(
     new UpdateServiceCommand({ cluster, service, forceNewDeployment: true }),
@@ -129,8 +133,8 @@ async function requestDeployment({ ecs, clusterArn: cluster }: RollRequest, serv
 }
 
 /** A deployment whose id is gone was rolled back, or another has taken its place: the service may look steady. */
-async function rollingProgress(request: RollRequest, name: string, id: string): Promise<Progress> {
-  const [service] = await describeServices(request.ecs, request.clusterArn, [name]);
+async function rollingProgress({ ecs }: RollRequest, address: ServiceAddress, id: string): Promise<Progress> {
+  const [service] = await describeServices(ecs, [address]);
   const deployment = service?.deployments?.find((each) => each.id === id);
   const at = Date.now();
   if (deployment === undefined) {
@@ -146,14 +150,14 @@ async function rollingProgress(request: RollRequest, name: string, id: string): 
 
 /** Of the strategies with a second fleet, whose old tasks live until the deployment has succeeded. */
 async function deploymentProgress(
-  { ecs, clusterArn }: RollRequest,
-  service: string,
+  { ecs }: RollRequest,
+  { clusterArn: cluster, name: service }: ServiceAddress,
   idBefore: string,
   since: number,
 ): Promise<Progress> {
   const { serviceDeployments: listed = [] } = await ecs.send(
     new ListServiceDeploymentsCommand({
-      cluster: clusterArn,
+      cluster,
       service,
       createdAt: { after: new Date(since - CLOCK_SKEW) },
     }),
@@ -178,26 +182,27 @@ const CLOCK_SKEW = 60_000;
 
 async function replaceTaskByTask(
   context: DurableContext,
-  service: string,
+  service: ServiceAddress,
   request: RollRequest,
 ): Promise<End> {
-  const { ecs, clusterArn: cluster, endBy, steadyTimeoutSeconds } = request;
+  const { clusterArn: cluster, name } = service;
+  const { ecs, endBy, steadyTimeoutSeconds } = request;
   for (let number = 1; ; number++) {
-    const { old, at } = await context.step(`choose a task of ${service} ${number}`, () =>
+    const { old, at } = await context.step(`choose a task of ${name} ${number}`, () =>
       lookAt(request, service),
     );
     const [task] = old;
     if (task === undefined) return undefined;
     if (at >= endBy) return 'The downtime window ended before all tasks were replaced.';
     // Stopping the same task again does nothing, so this step may be repeated.
-    await context.step(`stop a task of ${service} ${number}`, async () => {
+    await context.step(`stop a task of ${name} ${number}`, async () => {
       await ecs.send(
         new StopTaskCommand({ cluster, task, reason: 'credential-rotation: it has the old password' }),
       );
     });
     const deadline = Math.min(at + steadyTimeoutSeconds * 1000, endBy);
     const end = await context.waitForCondition(
-      `${service} is steady again ${number}`,
+      `${name} is steady again ${number}`,
       async () => late(await steadiness(request, service, task, at), deadline, steadyTimeoutSeconds),
       movingUntilTheEnd(at),
     );
@@ -209,14 +214,13 @@ async function replaceTaskByTask(
 
 /** ECS says that a service is steady by an event, only when its tasks are healthy to the load balancer too. */
 async function steadiness(
-  request: RollRequest,
-  name: string,
+  { ecs }: RollRequest,
+  address: ServiceAddress,
   stopped: string,
   since: number,
 ): Promise<Progress> {
-  const { ecs, clusterArn } = request;
-  const [service] = await describeServices(ecs, clusterArn, [name]);
-  const tasks = await livingTasks(ecs, clusterArn, name);
+  const [service] = await describeServices(ecs, [address]);
+  const tasks = await livingTasks(ecs, address);
   const at = Date.now();
   const moving = (reason: string): Progress => ({ kind: 'moving', reason, at });
   if (service === undefined) return moving('ECS does not show the service.');
@@ -256,13 +260,9 @@ function movingUntilTheEnd(at: number) {
   };
 }
 
-function eventsOf(
-  context: DurableContext,
-  service: string,
-  { ecs, clusterArn }: RollRequest,
-): Promise<string> {
-  return context.step(`events of ${service}`, async () => {
-    const [described] = await describeServices(ecs, clusterArn, [service]);
+function eventsOf(context: DurableContext, service: ServiceAddress, { ecs }: RollRequest): Promise<string> {
+  return context.step(`events of ${service.name}`, async () => {
+    const [described] = await describeServices(ecs, [service]);
     return described ? lastEvents(described) : '';
   });
 }

@@ -23,7 +23,7 @@ export async function rollServices(
     const result = await rollService(context, plan, request);
     services.push(result);
     if (result.outcome !== 'failed') continue;
-    const untouched = plans.slice(index + 1).map(({ service }) => service);
+    const untouched = plans.slice(index + 1).map(({ service }) => service.name);
     return {
       services,
       stopped: {
@@ -33,9 +33,9 @@ export async function rollServices(
       },
     };
   }
-  const names = plans.map(({ service }) => service);
-  const { ecs, clusterArn, deliveredAt, steadyTimeoutSeconds: timeoutSeconds, endBy } = request;
-  const look = () => olderTasks(ecs, clusterArn, names, deliveredAt);
+  const addresses = plans.map(({ service }) => service);
+  const { ecs, deliveredAt, steadyTimeoutSeconds: timeoutSeconds, endBy } = request;
+  const look = () => olderTasks(ecs, addresses, deliveredAt);
   const old = await lookUntil(context, 'old tasks end', look, {
     good: (tasks) => tasks.length === 0,
     timeoutSeconds,

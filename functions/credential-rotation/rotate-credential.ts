@@ -26,7 +26,7 @@ import {
 } from './problems.ts';
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate, type SecretInspection, waitForOthers } from './rotate.ts';
-import { olderTasks, planRoll } from './services.ts';
+import { addressesOf, olderTasks, planRoll } from './services.ts';
 import { verify } from './verify.ts';
 import { waitForJobs } from './wait-for-jobs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
@@ -41,7 +41,13 @@ export const credentialRotationEntries = {
   rotationTimeoutSeconds: v.number(),
   copies: v.array(credentialCopySchema),
   clusterArn: v.string(),
-  services: v.array(v.object({ name: v.string(), oneAtATime: v.exactOptional(v.boolean()) })),
+  services: v.array(
+    v.object({
+      name: v.string(),
+      clusterArn: v.exactOptional(v.string()),
+      oneAtATime: v.exactOptional(v.boolean()),
+    }),
+  ),
   steadyTimeoutSeconds: v.number(),
   waitsFor: v.array(v.object({ job: v.string(), functionArn: v.string() })),
 };
@@ -74,7 +80,7 @@ export async function rotateCredential(
   settings: CredentialRotationSettings,
   application?: ApplicationHealth,
 ): Promise<RunResult> {
-  const { deployment, clusterArn, steadyTimeoutSeconds } = settings;
+  const { deployment, steadyTimeoutSeconds } = settings;
   const { secretsManager, ecs, lambda } = clients;
   const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
   const endBy = Date.parse(run.endBy);
@@ -139,7 +145,7 @@ export async function rotateCredential(
   const deliveredAt = await deliveryOf(context, settings, findings);
   await measure(context, stopwatch, 'deliver');
   const rollable = plans.filter((plan) => plan.kind !== 'refused');
-  const request = { ecs, clusterArn, deliveredAt, steadyTimeoutSeconds, endBy };
+  const request = { ecs, deliveredAt, steadyTimeoutSeconds, endBy };
   const { services, stopped } = await rollServices(context, rollable, request);
   findings.services = services;
   for (const { service } of services)
@@ -189,13 +195,12 @@ async function inspect(context: DurableContext, settings: CredentialRotationSett
 /** With one password alone the database does not tell that an earlier roll was stopped: the tasks do. */
 async function hasUnrolledTasks(
   context: DurableContext,
-  { strategy, clusterArn, services }: CredentialRotationSettings,
+  settings: CredentialRotationSettings,
   { currentSince }: SecretInspection,
 ): Promise<boolean> {
-  if (strategy.kind !== 'single-password') return false;
-  const names = services.map(({ name }) => name);
+  if (settings.strategy.kind !== 'single-password') return false;
   const found = await context.step('look for tasks with the old password', async () => {
-    const { length } = await olderTasks(clients.ecs, clusterArn, names, currentSince);
+    const { length } = await olderTasks(clients.ecs, addressesOf(settings), currentSince);
     return length;
   });
   return found > 0;

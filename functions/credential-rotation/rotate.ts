@@ -9,6 +9,7 @@ import {
 import { currentSecret } from '../shared/database/stored-secret.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
+import { undoAbandoned } from './database.ts';
 
 /** The secret, without its value. */
 export interface SecretInspection {
@@ -59,11 +60,14 @@ export function waitForOthers(
 /** Has Secrets Manager rotate the secret, and waits for the end. `undefined`: it succeeded. Otherwise why not. */
 export async function rotate(
   context: DurableContext,
-  { secretArn, rotationTimeoutSeconds }: CredentialRotationSettings,
+  settings: CredentialRotationSettings,
   client: SecretsManagerClient,
   abandoned: string | undefined,
 ): Promise<string | undefined> {
+  const { secretArn, rotationTimeoutSeconds } = settings;
   if (abandoned !== undefined) {
+    // Where it fails the rotation is refused, and the retirement after the roll closes that user.
+    await undoAbandoned(context, settings, client, abandoned);
     await context.step('give up the abandoned rotation', async () => {
       const { pendingVersion } = await inspectSecret(client, secretArn);
       if (pendingVersion !== abandoned) return;

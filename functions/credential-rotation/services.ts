@@ -7,13 +7,21 @@ import {
   type Service,
   type Task,
 } from '@aws-sdk/client-ecs';
-import type { CredentialRotationSettings, RolledService } from './contract.ts';
+import type { CredentialRotationSettings } from './contract.ts';
+
+/** Where a service is. */
+export interface ServiceAddress {
+  clusterArn: string;
+  name: string;
+}
 
 /** How a service's tasks will be replaced. */
-export type RollPlan =
-  | { kind: 'forced'; service: string; strategy: string }
-  | { kind: 'task-by-task'; service: string }
-  | { kind: 'refused'; service: string; reason: string; next: string };
+export type RollPlan = { service: ServiceAddress } & RollWay;
+
+type RollWay =
+  | { kind: 'forced'; strategy: string }
+  | { kind: 'task-by-task' }
+  | { kind: 'refused'; reason: string; next: string };
 
 /** ECS's limit, of services described at once. */
 const SERVICES = 10;
@@ -22,23 +30,35 @@ const TASKS = 100;
 /** Of events that a report quotes. */
 const EVENTS = 3;
 
+/** The services of the settings, in their order. */
+export function addressesOf({ clusterArn, services }: CredentialRotationSettings): ServiceAddress[] {
+  return services.map((service) => ({ name: service.name, clusterArn: service.clusterArn ?? clusterArn }));
+}
+
 /**
  * Describes services, in the order asked for.
- * @throws Error naming those that the cluster does not have
+ * @throws Error naming those that their cluster does not have
  */
-export async function describeServices(ecs: ECSClient, cluster: string, names: string[]): Promise<Service[]> {
-  const found: Service[] = [];
-  for (let from = 0; from < names.length; from += SERVICES) {
-    const { services = [] } = await ecs.send(
-      new DescribeServicesCommand({ cluster, services: names.slice(from, from + SERVICES) }),
-    );
-    found.push(...services);
+export async function describeServices(ecs: ECSClient, addresses: ServiceAddress[]): Promise<Service[]> {
+  const found = new Map<string, Service[]>();
+  for (const cluster of new Set(addresses.map(({ clusterArn }) => clusterArn))) {
+    const names = addresses.flatMap(({ clusterArn, name }) => (clusterArn === cluster ? [name] : []));
+    const inCluster: Service[] = [];
+    for (let from = 0; from < names.length; from += SERVICES) {
+      const { services = [] } = await ecs.send(
+        new DescribeServicesCommand({ cluster, services: names.slice(from, from + SERVICES) }),
+      );
+      inCluster.push(...services);
+    }
+    found.set(cluster, inCluster);
   }
-  return names.map((name) => {
-    const service = found.find(({ serviceName, status }) => serviceName === name && status === 'ACTIVE');
+  return addresses.map(({ clusterArn, name }) => {
+    const service = found
+      .get(clusterArn)
+      ?.find(({ serviceName, status }) => serviceName === name && status === 'ACTIVE');
     if (service === undefined) {
       throw new Error(
-        `The cluster ${cluster} has no active service ${name}, though the configuration names it. Nothing was changed. Correct the one or the other.`,
+        `The cluster ${clusterArn} has no active service ${name}, though the configuration names it. Nothing was changed. Correct the one or the other.`,
       );
     }
     return service;
@@ -64,31 +84,24 @@ export function whyUnsteady({
 
 /** How each service is rolled: decided from its own settings, before anything is changed. */
 export async function planRoll(ecs: ECSClient, settings: CredentialRotationSettings): Promise<RollPlan[]> {
-  const services = await describeServices(
-    ecs,
-    settings.clusterArn,
-    settings.services.map(({ name }) => name),
-  );
+  const addresses = addressesOf(settings);
+  const services = await describeServices(ecs, addresses);
   const plans: RollPlan[] = [];
   for (const [index, service] of services.entries()) {
-    const configured = settings.services[index];
-    if (configured !== undefined) plans.push(await planOf(ecs, service, configured, settings));
+    const address = addresses[index];
+    const { oneAtATime = false } = settings.services[index] ?? {};
+    if (address) plans.push({ service: address, ...(await wayOf(ecs, service, oneAtATime, settings)) });
   }
   return plans;
 }
 
-async function planOf(
+async function wayOf(
   ecs: ECSClient,
   service: Service,
-  { name, oneAtATime = false }: RolledService,
+  oneAtATime: boolean,
   settings: CredentialRotationSettings,
-): Promise<RollPlan> {
-  const refused = (reason: string, next: string): RollPlan => ({
-    kind: 'refused',
-    service: name,
-    reason,
-    next,
-  });
+): Promise<RollWay> {
+  const refused = (reason: string, next: string): RollWay => ({ kind: 'refused', reason, next });
   const controller = service.deploymentController?.type ?? 'ECS';
   if (controller !== 'ECS') {
     return refused(
@@ -106,7 +119,7 @@ async function planOf(
   const { desiredCount: desired = 0, deploymentConfiguration = {} } = service;
   const { minimumHealthyPercent = 100, maximumPercent = 200, strategy = 'ROLLING' } = deploymentConfiguration;
   // The others start a whole second fleet, whatever the percentages.
-  if (strategy !== 'ROLLING') return { kind: 'forced', service: name, strategy };
+  if (strategy !== 'ROLLING') return { kind: 'forced', strategy };
   const keep = Math.ceil((desired * minimumHealthyPercent) / 100);
   const cap = Math.floor((desired * maximumPercent) / 100);
   if (desired > 0 && keep >= desired && cap <= desired) {
@@ -118,9 +131,7 @@ async function planOf(
   const spared = desired - keep;
   const together = spared + cap - desired;
   const gentle = spared <= 1 && (!oneAtATime || together <= 1);
-  return gentle || desired <= 1
-    ? { kind: 'forced', service: name, strategy }
-    : { kind: 'task-by-task', service: name };
+  return gentle || desired <= 1 ? { kind: 'forced', strategy } : { kind: 'task-by-task' };
 }
 
 /**
@@ -144,7 +155,10 @@ async function pinnedSecret(
 }
 
 /** The tasks of a service that are not over, those that are being stopped too. */
-export async function livingTasks(ecs: ECSClient, cluster: string, serviceName: string): Promise<Task[]> {
+export async function livingTasks(
+  ecs: ECSClient,
+  { clusterArn: cluster, name: serviceName }: ServiceAddress,
+): Promise<Task[]> {
   const living: Task[] = [];
   for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
     const pages = paginateListTasks(
@@ -168,14 +182,13 @@ export function isOlder({ createdAt }: Task, moment: number): boolean {
 /** The tasks of services that are not over and may have been given their credential before a moment. */
 export async function olderTasks(
   ecs: ECSClient,
-  cluster: string,
-  services: string[],
+  services: ServiceAddress[],
   moment: number,
 ): Promise<{ service: string; taskArn: string }[]> {
   const older: { service: string; taskArn: string }[] = [];
   for (const service of services)
-    for (const task of await livingTasks(ecs, cluster, service))
-      if (isOlder(task, moment)) older.push({ service, taskArn: task.taskArn ?? '' });
+    for (const task of await livingTasks(ecs, service))
+      if (isOlder(task, moment)) older.push({ service: service.name, taskArn: task.taskArn ?? '' });
   return older;
 }
 

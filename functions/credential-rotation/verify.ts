@@ -11,7 +11,7 @@ import {
 import type { CredentialRotationSettings } from './contract.ts';
 import { seeSessions } from './database.ts';
 import { disconnectedProblem, noSessionProblem } from './problems.ts';
-import { olderTasks } from './services.ts';
+import { addressesOf, olderTasks } from './services.ts';
 
 /** What speaks for and against the new credential, once every task has it. */
 export interface Verification {
@@ -55,12 +55,11 @@ export async function verify(
 
 function tasksRun(
   context: DurableContext,
-  { clusterArn, services }: CredentialRotationSettings,
+  settings: CredentialRotationSettings,
   ecs: ECSClient,
 ): Promise<boolean> {
   return context.step('look whether tasks run', async () => {
-    const names = services.map(({ name }) => name);
-    const tasks = await olderTasks(ecs, clusterArn, names, Number.POSITIVE_INFINITY);
+    const tasks = await olderTasks(ecs, addressesOf(settings), Number.POSITIVE_INFINITY);
     return tasks.length > 0;
   });
 }

@@ -88,7 +88,7 @@ export function mysqlFamilyRotation(
   };
 }
 
-type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'>;
+type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire' | 'undo'>;
 
 /** One user, two passwords. A third one would drop one of them, so nothing is done before the state is known. */
 function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect): StrategyMethods {
@@ -154,6 +154,9 @@ function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect): Strate
         });
         return 'retired';
       }),
+
+    // The next set finds the current password in the second place, and heals that.
+    undo: async () => 'nothing-to-undo',
   };
 }
 
@@ -237,13 +240,29 @@ function alternatingUsersOn(
         if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
           throw unfinished(username);
         }
-        const sessions = await mysqlSessions(session, other);
-        if (sessions) throw stillConnected(other, sessions);
-        await dialect.lock(session, { admin, username: other, accounts: open });
+        await lockUnused(session, dialect, { admin, username: other, accounts: open });
         return 'retired';
       });
     },
+
+    undo: ({ admin, current, abandoned }) => {
+      const { lockName } = alternatingUsers(strategy, current.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { other, others } = await accountsOf(session, admin, current);
+        const open = others.filter(({ locked }) => !locked);
+        const isSet = abandoned.username === other && open.some((account) => hasPassword(account, abandoned));
+        if (!isSet) return 'nothing-to-undo';
+        await lockUnused(session, dialect, { admin, username: other, accounts: open });
+        return 'undone';
+      });
+    },
   };
+}
+
+async function lockUnused(session: MysqlSession, dialect: MysqlDialect, change: Change): Promise<void> {
+  const sessions = await mysqlSessions(session, change.username);
+  if (sessions) throw stillConnected(change.username, sessions);
+  await dialect.lock(session, change);
 }
 
 async function openOther(

@@ -60,7 +60,7 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
   };
 }
 
-type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire'>;
+type StrategyMethods = Pick<CredentialRotation, 'nextUsername' | 'set' | 'retained' | 'retire' | 'undo'>;
 
 function methodsOf(address: DatabaseAddress, strategy: Strategy): StrategyMethods {
   switch (strategy.kind) {
@@ -112,6 +112,20 @@ function alternating(
         await alterRole(session, admin, other, 'NOLOGIN');
         return 'retired';
       }),
+
+    undo: ({ admin, current, abandoned }) => {
+      const { other, lockName } = alternatingUsers(strategy, current.username);
+      return withPostgresLock(address, admin, lockName, async (session) => {
+        if (abandoned.username !== other || (await canLogIn(session, other)) !== true)
+          return 'nothing-to-undo';
+        // Before our own login with it.
+        const sessions = await countSessions(session, other);
+        if (!(await postgresAccepts(address, abandoned))) return 'nothing-to-undo';
+        if (sessions > 0) throw stillConnected(other, sessions);
+        await alterRole(session, admin, other, 'NOLOGIN');
+        return 'undone';
+      });
+    },
   };
 }
 
@@ -159,6 +173,7 @@ function singlePassword(address: DatabaseAddress, user: string): StrategyMethods
       }),
     retained: async () => false,
     retire: async () => 'nothing-to-retire',
+    undo: async () => 'nothing-to-undo',
   };
 }
 

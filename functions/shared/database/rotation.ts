@@ -72,6 +72,13 @@ export interface RetireRequest {
   read(): Promise<SecretState>;
 }
 
+export interface UndoRequest {
+  admin: Login;
+  current: DatabaseSecret;
+  /** The credential of a rotation that has begun and will not be ended. */
+  abandoned: DatabaseSecret;
+}
+
 /** A strategy on an engine. Each method connects by itself, repeats safely, and never drops a password in use. */
 export interface CredentialRotation {
   /** The user name of the credential that follows the current one. */
@@ -95,6 +102,13 @@ export interface CredentialRotation {
    * has sessions of the old user; and as {@link set}.
    */
   retire(request: RetireRequest): Promise<'retired' | 'nothing-to-retire'>;
+  /**
+   * Closes the user that an abandoned rotation has opened, if its password is that rotation's. To be called before the
+   * version of the secret is given up, where no other version knows that user: the next {@link set} could not tell whose
+   * the password is.
+   * @throws OldPasswordInUse where the database has sessions of that user; and as {@link set}.
+   */
+  undo(request: UndoRequest): Promise<'undone' | 'nothing-to-undo'>;
   /**
    * Sessions of a user that the database has; `undefined` where the administrator may not see them.
    * @param patience seconds for which to look on while there is none, since connections may be short. @default 0
