@@ -81,6 +81,8 @@ export default defineUpkeep({
           },
         },
       ],
+      // For who wants to upgrade the client, and asks whether that may be now.
+      upgradeCheck: { storage: [{ identifier: 'whatsapp-emea' }] },
       encryption: 'customer-managed',
       jobs: {
         messageGc: {

@@ -19,11 +19,13 @@ export const UPGRADE_CHECK_CHECKS: Check[] = [
     needs: ['databases', 'upgradeCheck.storage'],
     find({ databases = [], upgradeCheck }) {
       const hosts = [...new Set(databases.map(({ host }) => host))];
+      if (hosts.length === 0) return [];
       const found: Finding[] = [];
       const named = new Set<string>();
       for (const [index, { host }] of (upgradeCheck?.storage ?? []).entries()) {
         const field = ['upgradeCheck', 'storage', index, 'host'];
-        const server = host ?? (hosts.length === 1 ? hosts[0] : undefined);
+        const [onlyHost] = hosts.length === 1 ? hosts : [];
+        const server = host ?? onlyHost;
         if (server === undefined)
           found.push({ field, problem: `is missing; it must be one of ${hosts.join(', ')}.` });
         else if (!hosts.includes(server))

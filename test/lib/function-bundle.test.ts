@@ -33,6 +33,9 @@ const BUNDLES: Bundled[] = [
   { functionName: 'media-gc', budget: 1360 },
   // The drivers: pg and mysql2, whose tables of character sets are 330 of it, and the authorities of Amazon RDS.
   { functionName: 'database-size', budget: 1940 },
+  // The driver and the authorities, as database-size; the clients of ECS and CloudWatch.
+  { functionName: 'upgrade-check', engines: ['postgres'], budget: 1050 },
+  { functionName: 'upgrade-check', engines: ['aurora-mysql'], budget: 1880 },
   { functionName: 'report-lost-run', budget: 410 },
   // The driver, and the authorities of Amazon RDS, 181; Secrets Manager's client and Lambda's.
   { functionName: 'rotate-secret', rotatesOn: 'postgres', budget: 780 },

@@ -44,7 +44,7 @@ const MISTAKES: [string, string, unknown, string][] = [
     'an unknown field, with the nearest known one',
     'deployments.0.timezone',
     'Europe/Berlin',
-    'deployments[0].timezone is not a known field; did you mean "timeZone"? Allowed here: name, account, region, timeZone, window, network, webApp, callbacks, mediaVolume, databases, encryption, logRetentionDays, notifications, jobs.',
+    'deployments[0].timezone is not a known field; did you mean "timeZone"? Allowed here: name, account, region, timeZone, window, network, webApp, callbacks, mediaVolume, databases, upgradeCheck, encryption, logRetentionDays, notifications, jobs.',
   ],
   [
     'an unknown field deep inside',
@@ -180,9 +180,50 @@ const MISTAKES: [string, string, unknown, string][] = [
   ],
   [
     'sizes of no databases',
-    'deployments.1.databases',
-    undefined,
-    'deployments[1].jobs.databaseSize has no databases to look at; it must come with "databases" of the deployment.',
+    'deployments.0.jobs.databaseSize',
+    { schedule: { at: '03:45' } },
+    'deployments[0].jobs.databaseSize has no databases to look at; it must come with "databases" of the deployment.',
+  ],
+  [
+    'an upgrade check of no databases',
+    'deployments.0.upgradeCheck',
+    {},
+    'deployments[0].upgradeCheck has no databases to look at; it must come with "databases" of the deployment.',
+  ],
+  [
+    'the storage of a server that is none of the databases’',
+    'deployments.1.upgradeCheck.storage.0.host',
+    'database.latam.internal',
+    'deployments[1].upgradeCheck.storage[0].host is "database.latam.internal"; it must be a host of databases: database.emea.internal.',
+  ],
+  [
+    'the storage of a server twice',
+    'deployments.1.upgradeCheck.storage.1',
+    { host: 'database.emea.internal', identifier: 'whatsapp-emea-2' },
+    'deployments[1].upgradeCheck.storage[1].host is "database.emea.internal" a second time; it must be named once.',
+  ],
+  [
+    'the storage of one of several servers, which does not say of which',
+    'deployments.0',
+    {
+      ...sample.deployments[0],
+      databases: ['one', 'two'].map((name) => ({
+        prefix: `${name}_`,
+        engine: 'postgres',
+        host: `${name}.latam.internal`,
+        port: 5432,
+        certificateAuthority: 'rds',
+        user: { secretArn: sample.deployments[0]?.webApp.apiUser.secretArn },
+      })),
+      upgradeCheck: { storage: [{ identifier: 'whatsapp-latam' }] },
+    },
+    'deployments[0].upgradeCheck.storage[0].host is missing; it must be one of one.latam.internal, two.latam.internal.',
+  ],
+  [
+    'an ARN in place of an identifier',
+    'deployments.1.upgradeCheck.storage.0.identifier',
+    'arn:aws:rds:eu-central-1:222222222222:db:whatsapp-emea',
+    'deployments[1].upgradeCheck.storage[0].identifier is "arn:aws:rds:eu-central-1:222222222222:db:whatsapp-emea"; it must be the identifier of a DB instance, or of a DB cluster of Aurora.',
   ],
   [
     'an address in place of a database’s name, which no certificate has',
