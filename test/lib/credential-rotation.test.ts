@@ -68,6 +68,34 @@ describe('CredentialRotation', () => {
     assert.equal(statements.RotateSecret, SECRET);
   });
 
+  it('tells of each service by an alarm of its own, whose text names it', () => {
+    const { stack, rotation } = rotated();
+    assert.equal(rotation.stoppedAlarms.length, 3);
+    Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmName: 'shop-credential-rotation-stopped-master',
+      AlarmDescription: Match.stringLikeRegexp('stopped at the service master'),
+      MetricName: 'RollsStopped',
+      Dimensions: Match.arrayWith([{ Name: 'service', Value: 'master' }]),
+      // Between two rolls the alarm stays as it is.
+      TreatMissingData: 'ignore',
+    });
+  });
+
+  it('may ask for the runs of the jobs that it waits for, and of no others', () => {
+    const { stack } = rotated({ waitsFor: ['reindex'] });
+    const resources = resourcesOf(stack);
+    const [statement, ...others] = Object.keys(resources)
+      .filter((id) => /^RotationJobFunctionRole\w{8}$/.test(id))
+      .flatMap((id) => roleStatements(resources, id))
+      .filter(({ Sid }) => Sid === 'FindOtherRuns');
+    assert.deepEqual(others, []);
+    assert.deepEqual(statement?.Action, ['lambda:ListDurableExecutionsByFunction']);
+    assert.equal(
+      textOf(statement?.Resource, resources),
+      `arn:aws:lambda:eu-central-1:${ACCOUNT}:function:shop-reindex`,
+    );
+  });
+
   it('has all its links, and passes the rules of CloudFormation and of cdk-nag', () => {
     const { app, stack } = rotated();
     Validations.of(app).addPlugins(new AwsSolutionsChecks());
