@@ -51,6 +51,12 @@ const UNRETIRED_HOURS = 20;
 /** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
 const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
 
+/** A service whose containers read the credential at their start. */
+export interface RotatedService extends Omit<RolledService, 'clusterArn'> {
+  /** Name of its ECS cluster. @default `clusterName` of all */
+  readonly clusterName?: string | undefined;
+}
+
 export interface CredentialRotationProps {
   readonly upkeep: Upkeep;
   /** The full ARN of the secret that is rotated: JSON, as AWS documents it for databases. */
@@ -73,10 +79,10 @@ export interface CredentialRotationProps {
    * @default false: such a strategy is refused
    */
   readonly acceptFailedLogins?: boolean;
-  /** Name of the ECS cluster. */
+  /** Name of the ECS cluster of those services that name none. */
   readonly clusterName: string;
   /** Whose containers read the credential at their start, in the order in which their tasks are replaced. */
-  readonly services: RolledService[];
+  readonly services: RotatedService[];
   /** Where else the credential is kept. @default in the secret alone */
   readonly copies?: RotatedCopy[];
   /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */
@@ -178,7 +184,10 @@ export class CredentialRotation extends Construct {
       rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
       copies: copySettings(copies),
       clusterArn: this.arn('ecs', 'cluster', props.clusterName),
-      services,
+      services: services.map(({ clusterName, ...service }) => ({
+        ...service,
+        ...(clusterName && { clusterArn: this.arn('ecs', 'cluster', clusterName) }),
+      })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
       waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
@@ -395,25 +404,28 @@ export class CredentialRotation extends Construct {
         waitsFor.map(({ functionArn }) => functionArn),
       );
 
-    const inCluster = { ArnEquals: { 'ecs:cluster': this.arn('ecs', 'cluster', clusterName) } };
-    const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
+    const places = services.map((service) => `${service.clusterName ?? clusterName}/${service.name}`);
+    const clusters = [...new Set(services.map((service) => service.clusterName ?? clusterName))];
+    const inCluster = {
+      ArnEquals: { 'ecs:cluster': clusters.map((name) => this.arn('ecs', 'cluster', name)) },
+    };
+    const tasks = clusters.map((name) => this.arn('ecs', 'task', `${name}/*`));
     job.allow(
       'RollServices',
       ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],
-      services.map(({ name }) => this.arn('ecs', 'service', `${clusterName}/${name}`)),
+      places.map((name) => this.arn('ecs', 'service', name)),
     );
-    const deployments = services.map(({ name }) =>
-      this.arn('ecs', 'service-deployment', `${clusterName}/${name}/*`),
-    );
+    const deployments = places.map((name) => this.arn('ecs', 'service-deployment', `${name}/*`));
     job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], deployments);
     job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
-    job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], [tasks], inCluster);
+    job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], tasks, inCluster);
     job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
     this.acknowledge(
       '*',
-      'ECS lists tasks and describes task definitions on no resource that a policy could name; for the tasks the condition limits it to the cluster.',
+      'ECS lists tasks and describes task definitions on no resource that a policy could name; for the tasks the condition limits it to the clusters of the services.',
     );
-    this.acknowledge(tasks, 'Which tasks run is not known before: they are those of the cluster.');
+    for (const running of tasks)
+      this.acknowledge(running, 'Which tasks run is not known before: they are those of the cluster.');
     for (const deployment of deployments)
       this.acknowledge(deployment, 'A deployment has its id when it begins; these are those of the service.');
   }

@@ -9,7 +9,11 @@ export {
   type ContainersJobProps,
 } from './containers-job.ts';
 export type { RotatedCopy } from './credential-copies.ts';
-export { CredentialRotation, type CredentialRotationProps } from './credential-rotation.ts';
+export {
+  CredentialRotation,
+  type CredentialRotationProps,
+  type RotatedService,
+} from './credential-rotation.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
 export {
@@ -53,6 +57,13 @@ export {
 export { type FunctionNetwork, UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
+export {
+  ClientCredentialRotation,
+  type ClientCredentialRotationProps,
+  type ClientServices,
+  type MetaTemplate,
+  type RolledRole,
+} from './whatsapp/client-credential-rotation.ts';
 export { type ClientDatabases, setNameOf } from './whatsapp/client-databases.ts';
 export {
   ConfigurationError,

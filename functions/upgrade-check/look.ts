@@ -114,7 +114,10 @@ async function statesOf({
   clusterArn,
   names,
 }: NonNullable<UpgradeCheckSettings['services']>): Promise<ServiceState[]> {
-  const services = await describeServices(ecs, clusterArn, names);
+  const services = await describeServices(
+    ecs,
+    names.map((name) => ({ clusterArn, name })),
+  );
   return services.map(stateOf);
 }
 

@@ -1,9 +1,12 @@
 import { Construct } from 'constructs';
 import type { ClientCredentialRotationSettings } from '../../functions/client-credential-rotation/contract.ts';
-import type { RolledService } from '../../functions/credential-rotation/contract.ts';
 import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
 import type { RotatedCopy } from '../credential-copies.ts';
-import { CredentialRotation, type CredentialRotationProps } from '../credential-rotation.ts';
+import {
+  CredentialRotation,
+  type CredentialRotationProps,
+  type RotatedService,
+} from '../credential-rotation.ts';
 import { entryFile } from '../entry-file.ts';
 import { letLogIn } from './gc-job.ts';
 
@@ -14,7 +17,7 @@ export interface ClientServices {
   /** Never are two of their tasks replaced at once, for each owns a shard. */
   readonly coreapp?: string[] | undefined;
   /** Services that are not the client's, such as an exporter of metrics. */
-  readonly others?: { readonly name: string; readonly clusterName?: string | undefined }[] | undefined;
+  readonly others?: RotatedService[] | undefined;
 }
 
 export type RolledRole = keyof ClientServices;
@@ -73,7 +76,7 @@ export class ClientCredentialRotation extends Construct {
   }
 }
 
-function rolledServices(services: ClientServices, role: RolledRole): RolledService[] {
+function rolledServices(services: ClientServices, role: RolledRole): RotatedService[] {
   if (role === 'others') return services.others ?? [];
   return (services[role] ?? []).map((name) => ({ name, ...(role === 'coreapp' && { oneAtATime: true }) }));
 }
