@@ -19,8 +19,9 @@ const templates = stacks.map((stack) => ({
 test('docs/operations.md explains every alarm', () => {
   const operations = readFileSync('docs/operations.md', 'utf8');
   for (const { deployment, template } of templates) {
-    const jobs = Object.values(template.findResources('AWS::Scheduler::Schedule')).map(
-      ({ Properties: schedule }) => JSON.parse(schedule.Target.Input).job,
+    const jobs = Object.values(template.findResources('AWS::Lambda::Function')).flatMap(
+      ({ Properties: lambda }) =>
+        lambda.DurableConfig ? lambda.FunctionName.slice(deployment.length + 1) : [],
     );
     // Those that each job has.
     const ofJob = new RegExp(`^${deployment}-(${jobs.join('|')})-(dead-letters|failed|lost|missed|partial)$`);
