@@ -291,6 +291,15 @@ describe('a deployment’s stack', () => {
     assert.ok(text.length - settings.webApp.certificateAuthority.length < 900, String(text.length));
   });
 
+  it('has the copies compared that the rotation delivers to, if there are any', () => {
+    const apac = resourcesOf(sampleStack('apac'));
+    const { passwordCopies } = JSON.parse(settingsOf(apac, 'apac-database-size'));
+    const { secretArn, copies } = JSON.parse(settingsOf(apac, 'apac-credential-rotation'));
+    assert.equal(copies.length, 2);
+    assert.deepEqual(passwordCopies, { secretArn, copies, deliverySeconds: 7200 });
+    assert.equal(JSON.parse(settingsOf(emeaResources, 'emea-database-size')).passwordCopies, undefined);
+  });
+
   it('has the weekly schedule on its day, and media GC never beside message GC', () => {
     Template.fromStack(emea).hasResourceProperties('AWS::Scheduler::Schedule', {
       ScheduleExpression: 'cron(30 23 ? * SUN *)',
