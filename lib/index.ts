@@ -8,7 +8,7 @@ export {
   type ContainersJobKind,
   type ContainersJobProps,
 } from './containers-job.ts';
-export type { RotatedCopy } from './credential-copies.ts';
+export type { RotatedCopy, RotatedCredential } from './credential-copies.ts';
 export {
   CredentialRotation,
   type CredentialRotationProps,
