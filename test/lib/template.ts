@@ -25,7 +25,7 @@ export function appWithoutBundles(): App {
 }
 
 /** The stack of a deployment of the sample, after a change to what was configured. */
-export function sampleStack(name: 'latam' | 'emea', change: Partial<Deployment> = {}): UpkeepStack {
+export function sampleStack(name: 'latam' | 'emea' | 'apac', change: Partial<Deployment> = {}): UpkeepStack {
   const deployment = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY }).find(
     (configured) => configured.name === name,
   );
