@@ -389,6 +389,14 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
     const sizes = figuresOf(name, 'database-size');
     expect(`${name}: messageRows in the report against rows left`, sizes?.messageRows, left.messages);
     expect(`${name}: mediaRows in the report against rows left`, sizes?.mediaRows, left.media);
+    if (!jobs.includes('message-gc')) continue;
+    const gc = figuresOf(name, 'message-gc');
+    expect(
+      `${name}: messageRowsBefore in the report against rows left and gone`,
+      gc?.messageRowsBefore,
+      left.messages + deleted,
+    );
+    expect(`${name}: messageRowsAfter in the report against rows left`, gc?.messageRowsAfter, left.messages);
   }
   if (night.rows.latam) {
     expect('latam: messages marked read', figuresOf('latam', 'message-gc')?.messagesMarkedRead, unread);
