@@ -22,6 +22,8 @@ export interface Findings {
   rotated: boolean;
   retired: boolean;
   services: RolledResult[];
+  /** When no old task was left. Epoch milliseconds. */
+  rolledAt?: number;
   /** By service: 1 where the roll stopped. Absent: not known in this run. */
   rollsStopped: Record<string, number>;
   verification?: Verification;
@@ -70,6 +72,7 @@ export async function resultOf(
       rotations: rotated ? 1 : 0,
       tasksReplaced: services.reduce((sum, { tasksReplaced }) => sum + tasksReplaced, 0),
       ...ages(secret, retired, at),
+      ...gap(settings, findings, at),
       // A server that was restarted meanwhile began to count anew.
       ...(refusedLogins !== undefined && refusedLogins >= 0 && { refusedLogins }),
     },
@@ -111,6 +114,19 @@ function outcomeOf({ retired, rotated, services, problems }: Findings): Outcome 
   const wentOn = rotated || services.length > 0;
   // Copies that were put right need a person's look, but the credential is safe.
   return wentOn || (retired && problems.every(isOfStrayCopy)) ? 'partial' : 'failed';
+}
+
+/**
+ * With one password alone: for how long a container could not log in, at most. From when the version was made, shortly
+ * before its password was set, until the last container had it; or until now, while one has not.
+ */
+function gap(
+  { strategy }: CredentialRotationSettings,
+  { services, rolledAt, secret }: Findings,
+  now: number,
+): Record<string, number> {
+  if (strategy.kind !== 'single-password' || services.length === 0) return {};
+  return { loginGapSeconds: Math.max(0, Math.round(((rolledAt ?? now) - secret.currentSince) / 1000)) };
 }
 
 function ages({ currentSince }: SecretInspection, retired: boolean, at: number): Record<string, number> {

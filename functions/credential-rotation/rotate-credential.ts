@@ -155,6 +155,7 @@ export async function rotateCredential(
     problems.push(rollProblem(settings, stopped));
     return end();
   }
+  findings.rolledAt = stopwatch.before;
 
   const before = application && connected && { application, connected };
   const verification = await verify(context, settings, clients, endBy, before);

@@ -109,7 +109,7 @@ async function wayOf(
       "Use ECS's own deployment controller, or leave the service out and restart it by other means.",
     );
   }
-  const pinned = await pinnedSecret(ecs, service, settings.secretArn);
+  const pinned = await pinnedSecret(ecs, service, settings);
   if (pinned !== undefined) {
     return refused(
       `Its task definition pins a version of the secret (${pinned}), so that new tasks would get the old password too.`,
@@ -118,8 +118,9 @@ async function wayOf(
   }
   const { desiredCount: desired = 0, deploymentConfiguration = {} } = service;
   const { minimumHealthyPercent = 100, maximumPercent = 200, strategy = 'ROLLING' } = deploymentConfiguration;
-  // The others start a whole second fleet, whatever the percentages.
-  if (strategy !== 'ROLLING') return { kind: 'forced', strategy };
+  // The others start a whole second fleet, whatever the percentages. A task that is stopped is replaced under each.
+  if (strategy !== 'ROLLING')
+    return oneAtATime && desired > 1 ? { kind: 'task-by-task' } : { kind: 'forced', strategy };
   const keep = Math.ceil((desired * minimumHealthyPercent) / 100);
   const cap = Math.floor((desired * maximumPercent) / 100);
   if (desired > 0 && keep >= desired && cap <= desired) {
@@ -135,18 +136,21 @@ async function wayOf(
 }
 
 /**
- * Of a secret in a task definition: `ARN:KEY:STAGE:ID`. Only what is without an id, and of the stage AWSCURRENT if of any,
+ * The credential's secret, or one that keeps a copy, in a task definition: `ARN:KEY:STAGE:ID`. Only what is without an id, and of the stage AWSCURRENT if of any,
  * is a new password for a new task.
  */
 async function pinnedSecret(
   ecs: ECSClient,
   { taskDefinition }: Service,
-  secretArn: string,
+  { secretArn, copies }: CredentialRotationSettings,
 ): Promise<string | undefined> {
   if (taskDefinition === undefined) return undefined;
   const { taskDefinition: described } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }));
+  const rotated = [secretArn, ...copies.flatMap((copy) => (copy.kind === 'secret' ? [copy.secretArn] : []))];
   const references = (described?.containerDefinitions ?? []).flatMap(({ secrets = [] }) =>
-    secrets.flatMap(({ valueFrom = '' }) => (valueFrom.startsWith(secretArn) ? [valueFrom] : [])),
+    secrets.flatMap(({ valueFrom = '' }) =>
+      rotated.some((arn) => valueFrom.startsWith(arn)) ? [valueFrom] : [],
+    ),
   );
   return references.find((reference) => {
     const [, , , , , , , , stage = '', id = ''] = reference.split(':');

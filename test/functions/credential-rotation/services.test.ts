@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { databaseFor, postgresDatabase } from '../rotate-secret/databases.ts';
-import { rotationDays, SECRET } from './rotation-days.ts';
+import { EXPORTER, rotationDays, SECRET } from './rotation-days.ts';
 
 test('services that cannot be rolled are found before anything is changed, and others are rolled as they allow', async (t) => {
   const database = await databaseFor(t, postgresDatabase, {
@@ -41,6 +41,25 @@ test('services that cannot be rolled are found before anything is changed, and o
     ),
   );
 
+  await t.test('a pinned version of a secret that keeps a copy', () =>
+    rotationDays(
+      database,
+      async ({ day }) => {
+        await day(0);
+        const { problems } = await day(1);
+        assert.match(
+          problems[0]?.what ?? '',
+          /pins a version of the secret \(\S+:data_src_name:AWSPREVIOUS:\)/,
+        );
+      },
+      {
+        services: {
+          master: { secrets: [{ name: 'LINE', valueFrom: `${EXPORTER}:data_src_name:AWSPREVIOUS:` }] },
+        },
+      },
+    ),
+  );
+
   await t.test('a reference to the current version is none, and blue/green is waited for to its end', () =>
     rotationDays(
       database,
@@ -55,6 +74,8 @@ test('services that cannot be rolled are found before anything is changed, and o
         const { roll = 0 } = (report.details?.seconds ?? {}) as { roll?: number };
         assert.ok(roll > 20 * 60);
         assert.equal(services.web?.fewestRunning, 3);
+        assert.equal(services.core?.fewestRunning, 1);
+        assert.equal(services.core?.everyDeployment.length, 1);
         assert.deepEqual(logins.reasons, []);
       },
       {
@@ -67,7 +88,9 @@ test('services that cannot be rolled are found before anything is changed, and o
               { name: 'USER', valueFrom: `${SECRET}:username::` },
             ],
           },
-          core: { strategy: 'CANARY', bakeTimeInMinutes: 5 },
+          master: { strategy: 'CANARY', bakeTimeInMinutes: 5 },
+          // One at a time under any strategy: a second fleet would have every shard twice.
+          core: { strategy: 'BLUE_GREEN', bakeTimeInMinutes: 5 },
         },
       },
     ),
