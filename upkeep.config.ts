@@ -83,6 +83,17 @@ export default defineUpkeep({
       ],
       // For who wants to upgrade the client, and asks whether that may be now.
       upgradeCheck: { storage: [{ identifier: 'whatsapp-emea' }] },
+      // A volume of its own, that only these roles can mount.
+      mediaVolume: {
+        create: {
+          clientSecurityGroupIds: ['sg-0a1b2c3d4e5f60004'],
+          roleArns: [
+            'arn:aws:iam::222222222222:role/whatsapp-emea-webapp',
+            'arn:aws:iam::222222222222:role/whatsapp-emea-coreapp',
+          ],
+        },
+        maximumSizeGibibytes: 200,
+      },
       encryption: 'customer-managed',
       jobs: {
         messageGc: {

@@ -1,3 +1,5 @@
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvokeCommand, LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
 import { AwsError } from './aws/aws-error.ts';
 import type { Aws } from './aws/server.ts';
@@ -5,10 +7,14 @@ import type { Expectation } from './night.ts';
 import { createCertificate } from './whatsapp/certificate.ts';
 import { type ClientFilesOptions, writeClientFiles } from './whatsapp/client-files.ts';
 import type { ClientContainer } from './whatsapp/client-tasks.ts';
+import { MEDIA_UNUSED_MS, type MediaEntry } from './whatsapp/message-store.ts';
 import { MALFORMED_NOTIFICATIONS } from './whatsapp/webhook.ts';
 import type { ClientScript, PlayedDeployment, World } from './world.ts';
 
 const HOUR = 3600 * 1000;
+const GIBIBYTE = 1024 ** 3;
+/** More than there are of anything here. */
+const MANY = 1_000_000;
 
 /** The evening of a Sunday, on which media-gc is due. */
 const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
@@ -250,13 +256,24 @@ export const FAULTS: Record<string, Fault> = {
     },
     expected: GOOD,
   },
-  'media-files-cannot-be-deleted': {
-    description: 'Each media GC ends with errors, as on a volume that is read-only; message GC does not',
+  'media-undeletable': {
+    description:
+      'One unused media file cannot be deleted: each media GC deletes the others and ends with errors',
     deployment: 'emea',
     starts: SUNDAY,
-    strike({ webApp }) {
-      // As often as the run asks.
-      webApp.faults.failingRequests = 3;
+    async strike(target, { clock }) {
+      const [unused] = await unusedMedia(target, clock.now());
+      if (unused) target.mediaVolume?.media.undeletable.add(unused.path);
+    },
+    expected: { outcomes: { 'media-gc': ['partial'] }, alarms: ['emea-media-gc-partial'] },
+  },
+  'media-volume-read-only': {
+    description: 'No media file can be deleted: each media GC ends with errors, message GC does not',
+    deployment: 'emea',
+    starts: SUNDAY,
+    async strike(target, { clock }) {
+      for (const { path } of await unusedMedia(target, clock.now()))
+        target.mediaVolume?.media.undeletable.add(path);
     },
     expected: { outcomes: { 'media-gc': ['failed'] }, alarms: ['emea-media-gc-failed'] },
   },
@@ -281,6 +298,28 @@ export const FAULTS: Record<string, Fault> = {
     },
     expected: { outcomes: { 'media-gc': [] }, alarms: ['emea-media-gc-missed'] },
     lasts: 24 * HOUR,
+  },
+  'media-volume-too-large': {
+    description:
+      'Somebody puts 250 GiB beside the media: too much for the volume, which EFS tells hours later',
+    deployment: 'emea',
+    strike({ mediaVolume }) {
+      if (!mediaVolume) throw new Error('There is no media volume.');
+      const file = join(mediaVolume.folder, 'copy.tar');
+      // A file with a hole, so it takes no room here.
+      writeFileSync(file, '');
+      truncateSync(file, 250 * GIBIBYTE);
+    },
+    expected: { outcomes: {}, alarms: ['emea-media-size'] },
+  },
+  'backup-too-old': {
+    description: 'The last backup of the media volume is of three days ago',
+    deployment: 'emea',
+    strike({ mediaVolume }, { aws, clock }) {
+      if (!mediaVolume) throw new Error('There is no media volume.');
+      aws.backup.put(mediaVolume.fileSystem.arn, clock.now() - 72 * HOUR);
+    },
+    expected: { outcomes: {}, alarms: ['emea-media-backup'] },
   },
   'database-user-locked-out': {
     description: "The password of database-size's user was changed in the database only",
@@ -410,6 +449,12 @@ async function startRun(aws: Aws, deployment: string, job: string): Promise<void
     new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify({ job, deployment }) }),
   );
   lambda.destroy();
+}
+
+async function unusedMedia({ store }: PlayedDeployment, now: number): Promise<MediaEntry[]> {
+  const unused = (await store?.unusedMedia(now - MEDIA_UNUSED_MS, '0', MANY)) ?? [];
+  if (unused.length === 0) throw new Error('There are no unused media.');
+  return unused;
 }
 
 function isGcRequest({ path }: { path: string }): boolean {

@@ -74,6 +74,13 @@ function leftOf(job: string, rows: Night['rows'][string] | undefined): string {
   return '';
 }
 
+/** Of a garbage collection before and after it. */
+function messageRowsOf(figures: Night['runs'][number]['figures']): number | string {
+  const { messageRows, messageRowsBefore, messageRowsAfter } = figures;
+  if (messageRowsBefore === undefined || messageRowsAfter === undefined) return messageRows ?? '';
+  return `${messageRowsBefore} → ${messageRowsAfter}`;
+}
+
 function say(what: string): void {
   console.log(`· ${what} …`);
 }
@@ -82,7 +89,7 @@ function onEvent(at: number, what: string): void {
   console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
 }
 
-function conclude({ runs, alarms, rows, logins, mismatches }: Night): void {
+function conclude({ runs, alarms, rows, media, logins, mismatches }: Night): void {
   const runTable = new Table({
     head: [
       'deployment',
@@ -102,7 +109,7 @@ function conclude({ runs, alarms, rows, logins, mismatches }: Night): void {
   });
   for (const { deployment, job, outcome, startedAt, endedAt, figures } of runs) {
     const minutes = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 60_000);
-    const { calls = '', messagesDeleted, itemsDeleted, messagesMarkedRead = '', messageRows = '' } = figures;
+    const { calls = '', messagesDeleted, itemsDeleted, messagesMarkedRead = '' } = figures;
     const { containersCleaned = '', bytesFreed = '', tasksReplaced = '' } = figures;
     runTable.push([
       deployment,
@@ -112,7 +119,7 @@ function conclude({ runs, alarms, rows, logins, mismatches }: Night): void {
       calls,
       messagesDeleted ?? itemsDeleted ?? '',
       messagesMarkedRead,
-      messageRows,
+      messageRowsOf(figures),
       leftOf(job, rows[deployment]),
       containersCleaned,
       bytesFreed,
@@ -126,6 +133,18 @@ function conclude({ runs, alarms, rows, logins, mismatches }: Night): void {
   });
   for (const { deployment, made, failed } of logins) loginTable.push([deployment, made, failed]);
   if (logins.length > 0) console.log(`\n${loginTable.toString()}`);
+  const mediaTable = new Table({
+    head: ['media volume', 'files', 'bytes', 'bytes as CloudWatch has them, hours later'],
+    style: PLAIN,
+  });
+  for (const [deployment, { before, after, storageBytes = '' }] of Object.entries(media))
+    mediaTable.push([
+      deployment,
+      `${before.files} → ${after.files}`,
+      `${before.bytes} → ${after.bytes}`,
+      storageBytes,
+    ]);
+  if (mediaTable.length > 0) console.log(`\n${mediaTable.toString()}`);
   for (const { deployment, problems } of runs)
     for (const { what, where, next } of problems)
       console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);

@@ -1,5 +1,6 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Fault, Hooks } from './faults.ts';
+import type { MediaFile } from './whatsapp/media-folder.ts';
 import { inboundMessages, type RowCounts } from './whatsapp/message-store.ts';
 import {
   type ClientScript,
@@ -26,17 +27,25 @@ const MOST_RUNS = 10;
 
 /** How large a night is. The tests of the faults play small ones. */
 export interface Scale {
-  /** Rows of garbage in the single instance. The cluster has three times as many. */
+  /** Rows of `messages` in the cluster, nearly all of them garbage. The single instance has a twentieth. */
   rows: number;
   /** Inbound messages that are old enough to be marked read. 0: none come at all. */
   unread: number;
+  /** Media of the cluster, each a file. A quarter is in use. @default none */
+  media?: number;
   /** How many containers the clients have. @default none, and no log clean-up */
   containers?: 'few' | 'all';
   /** Whether containers log in to their databases, and the passwords are rotated. Needs containers. @default false */
   rotation?: boolean;
 }
 
-export const FULL_SCALE: Scale = { rows: 200_000, unread: 3_000, containers: 'all', rotation: true };
+export const FULL_SCALE: Scale = {
+  rows: 2_500_000,
+  unread: 3_000,
+  media: 4_000,
+  containers: 'all',
+  rotation: true,
+};
 
 /** What the clients run in ECS: a single instance, a cluster of 32 shards, and one in high availability. */
 const CONTAINERS = {
@@ -83,12 +92,19 @@ export interface Night {
       left: Pick<RowCounts, 'messages' | 'media'>;
     }
   >;
+  /** The media volumes, as the folders lie on this machine's disk and as CloudWatch has their size at the end. */
+  media: Record<string, { before: FileTotal; after: FileTotal; storageBytes: number | undefined }>;
   /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. */
   logs: Record<string, { before: number; after: number; containers: number }>;
   /** What the containers saw that log in to their database all the time, those too that took another's place. */
   logins: { deployment: string; made: number; failed: number }[];
   /** What is not as the script, or the fault, says. Empty: the night went as expected. */
   mismatches: string[];
+}
+
+interface FileTotal {
+  files: number;
+  bytes: number;
 }
 
 /** What must come of a night for one deployment. */
@@ -99,9 +115,6 @@ export interface Expectation {
   alarms: string[];
 }
 
-/** Media of the cluster that are in use. */
-const USED_MEDIA = 300;
-
 /** Inbound messages of the single instance that it is not to mark. */
 const YOUNG = 40;
 const UNKNOWN = 15;
@@ -111,32 +124,36 @@ const UNKNOWN = 15;
  * and one on MySQL, where there is a server for it.
  */
 export function clientsOf(
-  { rows, containers, rotation }: Scale,
+  { rows, media = 0, containers, rotation }: Scale,
   now: number,
   mysql: WorldOptions['mysql'],
 ): Record<string, ClientScript> {
   const logins = rotation && { logins: LOGINS };
+  const garbage = Math.round(rows * 0.98);
+  const garbageOfOne = Math.round(rows / 20);
+  const read = (all: number) => Math.round(all / 10);
+  const usedMedia = Math.round(media / 4);
   const age = { oldest: now - 90 * DAY, newest: now - DAY };
   return {
     latam: {
       coreApps: 1,
-      filling: { sent: rows * 0.9, read: rows * 0.1, pending: 50, ...age },
+      filling: { sent: garbageOfOne - read(garbageOfOne), read: read(garbageOfOne), pending: 50, ...age },
       ...(containers && { containers: CONTAINERS.latam[containers] }),
     },
     emea: {
       ...(containers && { containers: CONTAINERS.emea[containers], ...logins }),
       coreApps: 2,
       filling: {
-        sent: rows * 2.7,
-        read: rows * 0.3,
+        sent: garbage - read(garbage),
+        read: read(garbage),
         pending: 50,
-        unread: 500,
-        unusedMedia: rows / 50,
-        usedMedia: USED_MEDIA,
+        unread: rows - garbage,
+        unusedMedia: media - usedMedia,
+        usedMedia,
         ...age,
       },
       // Two calls that end with errors, and a third that has the rest.
-      rowsPerCall: Math.ceil((rows * 3) / 2 / 2.5),
+      rowsPerCall: Math.ceil(garbage / 2 / 2.5),
     },
     ...(mysql && {
       apac: {
@@ -198,6 +215,7 @@ async function play(
   const start = clock.now();
   const before = await countAll(world);
   const logsBefore = logBytes(world);
+  const mediaBefore = mediaOf(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale, start);
     const struck = fault && world.deployments[fault.deployment];
@@ -229,6 +247,14 @@ async function play(
     const containers = world.deployments[name]?.containers?.containers.length ?? 0;
     logs[name] = { before: logsBefore[name] ?? 0, after: left, containers };
   }
+  const media: Night['media'] = {};
+  const mediaAfter = mediaOf(world);
+  for (const [name, files] of Object.entries(mediaAfter))
+    media[name] = {
+      before: totalOf(mediaBefore[name]),
+      after: totalOf(files),
+      storageBytes: storageBytes(world, name),
+    };
   // A deployment that takes no part has nights without runs, and so have jobs that need containers.
   const takesPart = (alarm: string) =>
     Object.values(world.deployments).some(
@@ -246,7 +272,7 @@ async function play(
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
     .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
-  const night: Night = { runs: [...aws.reports], alarms, rows, logs, logins, mismatches: [] };
+  const night: Night = { runs: [...aws.reports], alarms, rows, media, logs, logins, mismatches: [] };
   night.mismatches.push(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
@@ -255,6 +281,7 @@ async function play(
     ...Object.values(world.deployments).flatMap(({ name, logins }) =>
       logins.failures.map((failure) => `${name}: a container could not log in to its database: ${failure}`),
     ),
+    ...(await mediaMismatches(world, { before: mediaBefore, after: mediaAfter })),
     ...(fault ? [] : goodNightMismatches(night, world, scale)),
     ...(fault ? [] : await rotationMismatches(night, world)),
   );
@@ -290,6 +317,49 @@ async function countAll({ deployments }: World): Promise<Record<string, RowCount
 
 function garbageOf(counts: RowCounts | undefined): number {
   return counts ? counts.sent + counts.read : 0;
+}
+
+type Media = Record<string, Map<string, MediaFile>>;
+
+function mediaOf({ deployments }: World): Media {
+  return Object.fromEntries(
+    Object.values(deployments).flatMap(({ name, mediaVolume }) =>
+      mediaVolume ? [[name, mediaVolume.media.files()]] : [],
+    ),
+  );
+}
+
+function totalOf(files: Map<string, MediaFile> = new Map()): FileTotal {
+  return { files: files.size, bytes: [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+function storageBytes({ aws, deployments }: World, name: string): number | undefined {
+  const fileSystem = deployments[name]?.mediaVolume?.fileSystem;
+  return fileSystem && aws.efs.storageBytes(fileSystem);
+}
+
+/** Whatever the night: a file is gone with its entry or not at all, and what is there is what was there, byte for byte. */
+async function mediaMismatches(
+  { deployments }: World,
+  { before, after }: { before: Media; after: Media },
+): Promise<string[]> {
+  const mismatches: string[] = [];
+  for (const [name, left] of Object.entries(after)) {
+    const { store, webApp } = deployments[name] ?? {};
+    const were = before[name] ?? new Map<string, MediaFile>();
+    const entries = new Set((await store?.media())?.map(({ path }) => path));
+    const lost = [...entries].filter((path) => !left.has(path)).length;
+    if (lost > 0) mismatches.push(`${name}: ${lost} media files are gone whose entries are there.`);
+    const stray = [...were.keys()].filter((path) => left.has(path) && !entries.has(path)).length;
+    if (stray > 0) mismatches.push(`${name}: ${stray} media files are there whose entries are gone.`);
+    const changed = [...entries].filter((path) => left.get(path)?.digest !== were.get(path)?.digest).length;
+    if (changed > 0) mismatches.push(`${name}: ${changed} media files have another content than before.`);
+    const gone = [...were.keys()].filter((path) => !left.has(path)).length;
+    const deleted = webApp ? deletedBy(webApp, 'media') : 0;
+    if (gone !== deleted)
+      mismatches.push(`${name}: ${gone} media files are gone, of ${deleted} items deleted.`);
+  }
+  return mismatches;
 }
 
 function logBytes({ deployments }: World): Record<string, number> {
@@ -363,9 +433,13 @@ function compare(night: Night, due: ReturnType<typeof runsDue>, fault: Fault | u
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */
-function goodNightMismatches(night: Night, { aws, deployments }: World, { unread }: Scale): string[] {
+function goodNightMismatches(
+  night: Night,
+  { aws, deployments }: World,
+  { unread, media = 0 }: Scale,
+): string[] {
   const mismatches: string[] = [];
-  const expect = (what: string, came: number | undefined, wanted: number) => {
+  const expect = (what: string, came: number | undefined, wanted: number | undefined) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
   };
   const figuresOf = (name: string, wanted: string) =>
@@ -414,7 +488,10 @@ function goodNightMismatches(night: Night, { aws, deployments }: World, { unread
     if (after >= before) mismatches.push(`${name}: the clean-up freed nothing.`);
   }
   if (night.rows.emea) {
-    expect('emea: media left', night.rows.emea.left.media, USED_MEDIA);
+    const used = Math.round(media / 4);
+    expect('emea: entries of media left', night.rows.emea.left.media, used);
+    expect('emea: media files left', night.media.emea?.after.files, used);
+    expect('emea: StorageBytes, hours later', night.media.emea?.storageBytes, night.media.emea?.after.bytes);
     expect('emea: calls', figuresOf('emea', 'message-gc')?.calls, 3);
     // Of two nodes, for each call; and one of the leader for media.
     expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 7);

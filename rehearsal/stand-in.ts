@@ -9,7 +9,7 @@ import { synthesize } from './synthesize.ts';
 import { createWorld } from './world.ts';
 
 /** Small: who looks at the sample deployments need not wait for many rows. */
-const SCALE = { rows: 5_000, unread: 0 };
+const SCALE = { rows: 20_000, unread: 0, media: 200 };
 
 const { values } = parseArgs({ options: { port: { type: 'string' } } });
 

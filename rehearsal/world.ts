@@ -13,6 +13,7 @@ import { keepCertificate } from './certificates.ts';
 import { type Clock, realClock, simulatedClock } from './clock.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
+import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
@@ -71,6 +72,8 @@ export interface PlayedDeployment {
   /** Undefined: the database's credential is never rotated. */
   credential: RotatedCredential | undefined;
   logins: Logins;
+  /** Undefined: the client's media lie nowhere. */
+  mediaVolume: PlayedMediaVolume | undefined;
 }
 
 /** The stand-ins of everything, at work together. */
@@ -179,9 +182,11 @@ async function createDeployment(
     secrets.push(login.password);
     aws.secrets.put(set.secretArn, JSON.stringify({ ...login, engine, host, port }));
   }
+  const mediaVolume = store && (await openMediaVolume(aws, name, store, join(folder, 'media-volume')));
   const webApp = await startWebApp({
     ...script,
     store: store ?? NO_ROWS,
+    media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
     users: [user],
@@ -199,7 +204,20 @@ async function createDeployment(
       folder,
       credential && databaseUse(credential, logins, script, webApp),
     ));
-  return { name, jobs, webAppUrl, store, database, webApp, webhook, relay, containers, credential, logins };
+  return {
+    name,
+    jobs,
+    webAppUrl,
+    store,
+    database,
+    webApp,
+    webhook,
+    relay,
+    containers,
+    credential,
+    logins,
+    mediaVolume,
+  };
 }
 
 type Configured = (typeof configuration)['deployments'][number];

@@ -1,8 +1,13 @@
 import type { DescribeProtectedResourceCommandInput } from '@aws-sdk/client-backup';
 import { AwsError } from './aws-error.ts';
-import type { Call, Operations } from './server.ts';
+import type { Aws, Call, Operations } from './server.ts';
 
-/** AWS Backup: when resources were last backed up, as it is told. It backs nothing up itself. */
+const HOUR = 3600 * 1000;
+const DAY = 24 * HOUR;
+/** AWS Backup's default window begins at 05:00 UTC. */
+const AUTOMATIC_AT = 5 * HOUR;
+
+/** AWS Backup: when resources were last backed up. What it backs up it copies nowhere. */
 export class Backup {
   readonly operations: Operations = {
     DescribeProtectedResource: (
@@ -21,10 +26,28 @@ export class Backup {
     },
   };
   readonly #lastBackups = new Map<string, number>();
+  #cancel = () => {};
+
+  /** File systems that ask for automatic backups have had them daily. */
+  constructor({ clock, deployed }: Aws) {
+    const backedUp = deployed
+      .ofType('AWS::EFS::FileSystem')
+      .filter(({ properties }) => properties.child('BackupPolicy')?.text('Status') === 'ENABLED');
+    if (backedUp.length === 0) return;
+    const backUp = (time: number) => {
+      for (const { arn } of backedUp) this.put(arn, time);
+      this.#cancel = clock.at(time + DAY, () => backUp(time + DAY));
+    };
+    backUp(Math.floor((clock.now() - AUTOMATIC_AT) / DAY) * DAY + AUTOMATIC_AT);
+  }
 
   /** Has a resource backed up at a time, in epoch milliseconds. */
   put(resourceArn: string, time: number): void {
     this.#lastBackups.set(resourceArn, time);
+  }
+
+  close(): void {
+    this.#cancel();
   }
 }
 

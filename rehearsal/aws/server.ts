@@ -19,6 +19,7 @@ import { AwsError } from './aws-error.ts';
 import { Backup } from './backup.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch.ts';
 import { Ecs } from './ecs.ts';
+import { Efs } from './efs.ts';
 import { EventBridge } from './event-bridge.ts';
 import { Lambda } from './lambda.ts';
 import { type LogLine, Logs } from './logs.ts';
@@ -95,8 +96,9 @@ export class Aws {
   readonly deployed: Deployed;
   readonly access: AccessControl;
   readonly logGroups: Logs;
-  readonly backup = new Backup();
+  readonly backup: Backup;
   readonly cloudWatch: CloudWatch;
+  readonly efs: Efs;
   readonly sns: Sns;
   readonly sqs: Sqs;
   readonly secrets: SecretsManager;
@@ -125,7 +127,9 @@ export class Aws {
     this.deployed = deployed;
     this.access = new AccessControl(deployed, clock);
     this.logGroups = new Logs(this);
+    this.backup = new Backup(this);
     this.cloudWatch = new CloudWatch(this);
+    this.efs = new Efs(this);
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
     this.secrets = new SecretsManager(this);
@@ -206,6 +210,8 @@ export class Aws {
   /** Ends all functions' processes and the server. */
   async close(): Promise<void> {
     this.scheduler.close();
+    this.backup.close();
+    this.efs.close();
     this.cloudWatch.close();
     await this.lambda.close();
     this.ssm.close();

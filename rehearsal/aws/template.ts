@@ -7,10 +7,13 @@ import { isRecord } from './wire.ts';
 /** What stands in a cloud assembly, as CloudFormation would make it. */
 export class Deployed {
   readonly resources: Resource[];
+  /** What the stacks print: by the stack's name, and the output's. */
+  readonly outputs: Record<string, Record<string, string>>;
   readonly #byArn: Map<string, Resource>;
 
-  constructor(resources: Resource[]) {
+  constructor(resources: Resource[], outputs: Deployed['outputs']) {
     this.resources = resources;
+    this.outputs = outputs;
     this.#byArn = new Map(resources.map((resource) => [resource.arn, resource]));
   }
 
@@ -77,7 +80,10 @@ export function readTemplates(cdkOut: string, options: ReadOptions): Deployed {
   const exports = new Map<string, () => unknown>();
   for (const stack of stacks) stack.export(exports);
   for (const stack of stacks) stack.imports = exports;
-  return new Deployed(stacks.flatMap((stack) => stack.resources(assembly.assets)));
+  return new Deployed(
+    stacks.flatMap((stack) => stack.resources(assembly.assets)),
+    Object.fromEntries(stacks.map((stack) => [stack.name, stack.outputs()])),
+  );
 }
 
 /** Resolved properties, read with their types checked. */
@@ -505,11 +511,13 @@ class Stack {
   readonly #resources = new Map<string, Resource>();
   readonly #resolving = new Set<string>();
   readonly #versions = new Map<string, number>();
+  readonly name: string;
   imports = new Map<string, () => unknown>();
 
   constructor(stack: AssemblyStack, endpoint: string) {
     this.#stack = stack;
     this.#endpoint = endpoint;
+    this.name = stack.name;
   }
 
   export(exports: Map<string, () => unknown>): void {
@@ -520,6 +528,16 @@ class Stack {
         this.#value(output.Value, `Outputs.${name}`),
       );
     }
+  }
+
+  outputs(): Record<string, string> {
+    return Object.fromEntries(
+      Object.entries(this.#stack.template.Outputs ?? {}).flatMap(([name, { Value, Condition }]) =>
+        Condition === undefined || this.#condition(Condition)
+          ? [[name, String(this.#value(Value, `Outputs.${name}`))]]
+          : [],
+      ),
+    );
   }
 
   resources(assets: Map<string, string>): Resource[] {

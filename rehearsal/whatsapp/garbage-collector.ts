@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Callbacks } from './callbacks.ts';
 import { type Answer, failure, success } from './envelope.ts';
+import type { MediaFolder } from './media-folder.ts';
 import { type ClientRows, MEDIA_UNUSED_MS } from './message-store.ts';
 
 /** One CoreApp's work on one GC. */
@@ -16,7 +17,7 @@ export interface Collection {
   endedAt?: number;
   /** `abandoned`: its container was replaced. */
   outcome: 'running' | 'complete' | 'failed' | 'abandoned';
-  /** Rows deleted so far. */
+  /** Rows deleted so far, those of media with their files. */
   deleted: number;
 }
 
@@ -25,6 +26,8 @@ export interface CollectorOptions {
   store: ClientRows;
   clock: Clock;
   callbacks: Callbacks;
+  /** Where the files of media lie. @default nowhere: there are entries only */
+  media?: MediaFolder | undefined;
   /** 1: a single instance, whose answers and callbacks name no node. More: Multiconnect with so many CoreApps. */
   coreApps: number;
   /** Rows that one CoreApp deletes in one GC. If there are more, it ends with errors. @default unlimited */
@@ -83,19 +86,26 @@ interface Worker {
   /** The collection it is at, and those that are to follow. */
   queue: { collection: Collection; fails: boolean }[];
   /** What there is to delete now. */
-  garbage(): { delete(limit: number): Promise<number>; remains(): Promise<boolean> };
+  garbage(): Garbage;
 }
 
-/** Collects garbage by deleting real rows, in the clock's time. */
+interface Garbage {
+  /** Deletes at most so many. `done`: there are no more than those that it looked at. */
+  delete(limit: number): Promise<{ deleted: number; done: boolean }>;
+  /** Whether some is there that was to be deleted. */
+  remains(): Promise<boolean>;
+}
+
+/** Collects garbage by deleting real rows, and the files of media, in the clock's time. */
 export function garbageCollector(options: CollectorOptions): GarbageCollector {
-  const { store, clock, callbacks, coreApps, rowsPerCall = Infinity, rowsPerSecond = 2_000 } = options;
+  const { store, clock, callbacks, media, coreApps, rowsPerCall = Infinity, rowsPerSecond = 2_000 } = options;
   const { rowsPerStatement = 10_000, startSeconds = 1, whileRunning = 'ignore' } = options;
   const { mediaCallbackKey = 'message', onCollection = () => {} } = options;
   const isCluster = coreApps > 1;
   const coreAppWorkers = Array.from({ length: coreApps }, (_, shard) =>
     messageWorker(store, shard, coreApps),
   );
-  const leader = mediaWorker(store, clock);
+  const leader = mediaWorker(store, clock, media);
   const collections: Collection[] = [];
   const faults: CollectorFaults = { unreachableCoreApp: 0, failingRequests: 0, callback: 'once' };
   let closed = false;
@@ -160,10 +170,10 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
     while (!closed && !worker.replaced) {
       const limit = Math.min(rowsPerStatement, rowsPerCall - collection.deleted);
       if (limit <= 0) return garbage.remains();
-      const deleted = await garbage.delete(limit);
+      const { deleted, done } = await garbage.delete(limit);
       collection.deleted += deleted;
       await clock.sleep((deleted / rowsPerSecond) * 1000);
-      if (deleted < limit) return false;
+      if (done) return garbage.remains();
     }
     return true;
   }
@@ -220,7 +230,7 @@ function messageWorker(store: ClientRows, shard: number, shards: number): Worker
         async delete(limit) {
           const { deleted, last } = await store.deleteMessages({ shard, shards, after, limit });
           after = last;
-          return deleted;
+          return { deleted, done: deleted < limit };
         },
         remains: () => store.hasGarbage(shard, shards, after),
       };
@@ -228,15 +238,23 @@ function messageWorker(store: ClientRows, shard: number, shards: number): Worker
   };
 }
 
-function mediaWorker(store: ClientRows, clock: Clock): Worker {
+function mediaWorker(store: ClientRows, clock: Clock, media: MediaFolder | undefined): Worker {
   return {
     name: 'leader',
     replaced: false,
     queue: [],
     garbage() {
       const unusedSince = clock.now() - MEDIA_UNUSED_MS;
+      let after = '0';
       return {
-        delete: (limit) => store.deleteMedia(unusedSince, limit),
+        async delete(limit) {
+          const entries = await store.unusedMedia(unusedSince, after, limit);
+          after = entries.at(-1)?.id ?? after;
+          // What has its file still keeps its entry, so that the next GC tries again.
+          const deleted = media ? await media.delete(entries) : entries;
+          await store.deleteMedia(deleted);
+          return { deleted: deleted.length, done: entries.length < limit };
+        },
         remains: () => store.hasUnusedMedia(unusedSince),
       };
     },

@@ -29,9 +29,9 @@ export interface Filling {
   read?: number;
   /** Inbound and unread: must stay. @default 0 */
   unread?: number;
-  /** Entries in the `media` table last used over 30 days before `newest`: garbage. @default 0 */
+  /** Entries in the `media` table last used 30 to 90 days before `newest`: garbage. @default 0 */
   unusedMedia?: number;
-  /** Entries in the `media` table in use: must stay. @default 0 */
+  /** Entries in the `media` table last used in the 28 days before `newest`: must stay. @default 0 */
   usedMedia?: number;
   /** Customers. @default 5000 */
   conversations?: number;
@@ -53,6 +53,13 @@ export interface RowCounts {
 
 /** The client's databases, without the prefix; that of `messages` first. */
 export const CLIENT_DATABASES = ['messageStore', 'callbackStore', 'axolotlStore', 'contactStore', 'waweb'];
+
+/** An entry of the `media` table. */
+export interface MediaEntry {
+  id: string;
+  /** Of its file, in the folder of media. */
+  path: string;
+}
 
 /** Which rows to delete of which kind. */
 export interface GarbageChunk {
@@ -81,8 +88,11 @@ export interface MessageStore {
   /** Deletes messages that are sent or read. */
   deleteMessages(chunk: GarbageChunk): Promise<{ deleted: number; last: string }>;
   hasGarbage(shard: number, shards: number, after: string): Promise<boolean>;
-  /** Deletes media entries not used since a time (epoch milliseconds). */
-  deleteMedia(unusedSince: number, limit: number): Promise<number>;
+  /** All media entries. */
+  media(): Promise<MediaEntry[]>;
+  /** Media entries not used since a time (epoch milliseconds), with ids above `after`, in their order. */
+  unusedMedia(unusedSince: number, after: string, limit: number): Promise<MediaEntry[]>;
+  deleteMedia(entries: readonly MediaEntry[]): Promise<void>;
   hasUnusedMedia(unusedSince: number): Promise<boolean>;
   close(): Promise<void>;
   /** Closes it and deletes the databases. */
@@ -92,7 +102,13 @@ export interface MessageStore {
 /** What WebApp and the CoreApps do with rows. */
 export type ClientRows = Pick<
   MessageStore,
-  'insertInbound' | 'markRead' | 'deleteMessages' | 'hasGarbage' | 'deleteMedia' | 'hasUnusedMedia'
+  | 'insertInbound'
+  | 'markRead'
+  | 'deleteMessages'
+  | 'hasGarbage'
+  | 'unusedMedia'
+  | 'deleteMedia'
+  | 'hasUnusedMedia'
 >;
 
 /** Those of a client that is only asked for its health. */
@@ -101,7 +117,8 @@ export const NO_ROWS: ClientRows = {
   markRead: async () => 'unknown',
   deleteMessages: async ({ after }) => ({ deleted: 0, last: after }),
   hasGarbage: async () => false,
-  deleteMedia: async () => 0,
+  unusedMedia: async () => [],
+  deleteMedia: async () => {},
   hasUnusedMedia: async () => false,
 };
 
@@ -119,7 +136,7 @@ export async function openMessageStore(server: DatabaseServer, prefix: string): 
   );
   const [messageStore = ''] = databases;
   const isNew = await createDatabases(server, databases);
-  const pool = new Pool({ ...login(server), database: messageStore, max: 10 });
+  const pool = new Pool({ ...login(server), database: messageStore, max: 10, options: PLANNING });
   // A server that is stopped under an idle connection is no error of ours.
   pool.on('error', () => {});
   if (isNew) await pool.query(TABLES);
@@ -133,7 +150,9 @@ export async function openMessageStore(server: DatabaseServer, prefix: string): 
     forget: (ids) => forget(pool, ids),
     deleteMessages: (chunk) => deleteMessages(pool, chunk),
     hasGarbage: (shard, shards, after) => hasGarbage(pool, shard, shards, after),
-    deleteMedia: (unusedSince, limit) => deleteMedia(pool, unusedSince, limit),
+    media: () => media(pool),
+    unusedMedia: (unusedSince, after, limit) => unusedMedia(pool, unusedSince, after, limit),
+    deleteMedia: (entries) => deleteMedia(pool, entries),
     hasUnusedMedia: (unusedSince) => hasUnusedMedia(pool, unusedSince),
     close: () => pool.end(),
     async drop() {
@@ -164,8 +183,14 @@ export function addressOf(number: string): string {
   return `${number}@s.whatsapp.net`;
 }
 
+/**
+ * A table of millions of rows that was never analyzed: without this the planner takes garbage for rare, and looks
+ * through all rows and sorts what it finds for each chunk.
+ */
+const PLANNING = '-c enable_sort=off';
+
 const TABLES = `
-  CREATE TABLE messages (
+  CREATE UNLOGGED TABLE messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key_remote_jid text NOT NULL,
     key_from_me boolean NOT NULL,
@@ -179,7 +204,11 @@ const TABLES = `
   CREATE INDEX messages_unread ON messages (key_remote_jid, "timestamp") WHERE status = 'unread';
   CREATE TABLE chats (key_remote_jid text PRIMARY KEY, last_message_timestamp bigint NOT NULL);
   CREATE TABLE messages_receipt_log (key_id text NOT NULL, status text NOT NULL, "timestamp" bigint NOT NULL);
-  CREATE TABLE media (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, last_used bigint NOT NULL);
+  CREATE TABLE media (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    last_used bigint NOT NULL,
+    path text NOT NULL
+  );
   CREATE INDEX media_last_used ON media (last_used);
 `;
 
@@ -187,6 +216,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Media garbage is what was unused for over 30 days (Meta's documentation of media GC). */
 export const MEDIA_UNUSED_MS = 30 * DAY_MS;
+
+/** How long ago what is in use was used last, at most: it stays so for the next two days. */
+const MEDIA_IN_USE_MS = 28 * DAY_MS;
 
 /** Numbers of filled conversations begin here: 49 150 0000000. */
 const FIRST_NUMBER = 491_500_000_000;
@@ -261,10 +293,16 @@ async function fill(pool: Pool, filling: Filling): Promise<void> {
   );
   await change(
     pool,
-    `INSERT INTO media (last_used)
-     SELECT CASE WHEN n <= $1::bigint THEN $3::bigint - 1 ELSE $4::bigint END
-     FROM generate_series(1, $1::bigint + $2::bigint) AS n`,
-    [unusedMedia, usedMedia, newest - MEDIA_UNUSED_MS, newest],
+    `INSERT INTO media (last_used, path)
+     SELECT last_used, folder || '/' || left(name, 2) || '/' || name || '.jpeg'
+     FROM (
+       SELECT CASE WHEN n <= $1::bigint THEN $3::bigint - 1 - $6::bigint * (n - 1) / greatest($1::bigint, 1)
+                   ELSE $4::bigint - $5::bigint * (n - $1::bigint - 1) / greatest($2::bigint, 1) END AS last_used,
+              CASE n % 2 WHEN 0 THEN 'incoming' ELSE 'outgoing' END AS folder,
+              replace(gen_random_uuid()::text, '-', '') AS name
+       FROM generate_series(1, $1::bigint + $2::bigint) AS n
+     ) AS file`,
+    [unusedMedia, usedMedia, newest - MEDIA_UNUSED_MS, newest, MEDIA_IN_USE_MS, 2 * MEDIA_UNUSED_MS],
   );
 }
 
@@ -350,21 +388,32 @@ async function deleteMessages(
 }
 
 async function hasGarbage(pool: Pool, shard: number, shards: number, after: string): Promise<boolean> {
-  const { rowCount } = await pool.query(`SELECT FROM messages WHERE ${IS_GARBAGE_OF_SHARD} LIMIT 1`, [
-    after,
-    shard,
-    shards,
-  ]);
+  const { rowCount } = await pool.query(
+    `SELECT FROM messages WHERE ${IS_GARBAGE_OF_SHARD} ORDER BY id LIMIT 1`,
+    [after, shard, shards],
+  );
   return rowCount === 1;
 }
 
-async function deleteMedia(pool: Pool, unusedSince: number, limit: number): Promise<number> {
-  const { rowCount } = await change(
-    pool,
-    'DELETE FROM media WHERE id IN (SELECT id FROM media WHERE last_used < $1 ORDER BY last_used LIMIT $2)',
-    [unusedSince, limit],
+async function media(pool: Pool): Promise<MediaEntry[]> {
+  return (await pool.query<MediaEntry>('SELECT id, path FROM media')).rows;
+}
+
+async function unusedMedia(
+  pool: Pool,
+  unusedSince: number,
+  after: string,
+  limit: number,
+): Promise<MediaEntry[]> {
+  const { rows } = await pool.query<MediaEntry>(
+    'SELECT id, path FROM media WHERE last_used < $1 AND id > $2 ORDER BY id LIMIT $3',
+    [unusedSince, after, limit],
   );
-  return rowCount ?? 0;
+  return rows;
+}
+
+async function deleteMedia(pool: Pool, entries: readonly MediaEntry[]): Promise<void> {
+  await change(pool, 'DELETE FROM media WHERE id = ANY ($1)', [entries.map(({ id }) => id)]);
 }
 
 async function hasUnusedMedia(pool: Pool, unusedSince: number): Promise<boolean> {

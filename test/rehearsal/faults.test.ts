@@ -12,10 +12,12 @@ after(() => stage.close());
 
 test('a good night leaves no garbage, reports what SQL counts, and rings no alarm', async () => {
   const scale = { ...stage.scale, containers: 'few' as const };
-  const { mismatches, rows } = await playNight({ ...stage, scale });
+  const { mismatches, rows, media } = await playNight({ ...stage, scale });
   assert.deepEqual(mismatches, []);
-  assert.equal(rows.latam?.garbageBefore, 2_000);
-  assert.equal(rows.emea?.deleted, 6_000);
+  assert.equal(rows.latam?.garbageBefore, 1_000);
+  assert.equal(rows.emea?.deleted, 19_600);
+  assert.equal(media.emea?.before.files, 200);
+  assert.equal(media.emea?.after.files, 50);
 });
 
 for (const [name, fault] of Object.entries(FAULTS))

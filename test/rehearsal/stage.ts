@@ -22,7 +22,7 @@ export async function buildStage(): Promise<Stage> {
   return {
     cdkOut,
     postgres,
-    scale: { rows: 2_000, unread: 60 },
+    scale: { rows: 20_000, unread: 60, media: 200 },
     async close() {
       await postgres.stop();
       rmSync(cdkOut, { recursive: true });

@@ -23,7 +23,7 @@ async function night(
 ): Promise<RunReport[]> {
   const { mismatches, runs } = await playNight({
     ...stage,
-    scale: { rows: 100, unread: 0 },
+    scale: { rows: 2_000, unread: 0 },
     only: 'latam',
     fault: { description: '', deployment: 'latam', strike, expected, ...(lasts && { lasts }) },
   });

@@ -16,7 +16,7 @@ before(async () => {
 after(() => stage.close());
 
 async function begin(t: TestContext, start: number): Promise<void> {
-  const { latam } = clientsOf({ rows: 100, unread: 0 }, start);
+  const { latam } = clientsOf({ rows: 2_000, unread: 0 }, start);
   world = await createWorld({ ...stage, clients: latam ? { latam } : {}, start });
   t.after(() => world.close());
 }
