@@ -337,6 +337,27 @@ export const FAULTS: Record<string, Fault> = {
     },
     expected: { outcomes: {}, alarms: ['emea-database-size-wa1-large'] },
   },
+  'gc-does-nothing': {
+    description:
+      'Each GC says that it is complete and deletes nothing: the third night notices it by the rows',
+    deployment: 'emea',
+    async strike({ store, webApp }, { clock }) {
+      if (!store) return;
+      webApp.faults.deletesNothing = true;
+      // As the server itself does sooner or later.
+      await store.pool.query('ANALYZE messages');
+      const { messages } = await store.count();
+      for (const day of [1, 2])
+        clock.at(clock.now() + day * 24 * HOUR, () =>
+          store.fill({ sent: Math.ceil(messages / 2), newest: clock.now() }),
+        );
+    },
+    expected: {
+      outcomes: { 'message-gc': ['succeeded', 'succeeded', 'failed'] },
+      alarms: ['emea-message-gc-failed'],
+    },
+    lasts: 54 * HOUR,
+  },
   'schedule-never-fires': {
     description: 'The schedule was disabled by hand: nothing fails, and nothing happens',
     deployment: 'emea',

@@ -56,6 +56,8 @@ export interface CollectorFaults {
   unreachableCoreApp: number;
   /** GC requests whose collections will still delete nothing and end with errors. */
   failingRequests: number;
+  /** Whether collections delete nothing and say that they are complete. */
+  deletesNothing: boolean;
   /**
    * What reaches the business at a collection's end. `failed-then-complete` sends both, in this order;
    * `also-unknown-node` sends that of a node which never was there, first.
@@ -107,7 +109,12 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
   );
   const leader = mediaWorker(store, clock, media);
   const collections: Collection[] = [];
-  const faults: CollectorFaults = { unreachableCoreApp: 0, failingRequests: 0, callback: 'once' };
+  const faults: CollectorFaults = {
+    unreachableCoreApp: 0,
+    failingRequests: 0,
+    deletesNothing: false,
+    callback: 'once',
+  };
   let closed = false;
 
   const workersFor = (kind: Collection['kind']) => (kind === 'message' ? coreAppWorkers : [leader]);
@@ -166,6 +173,7 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
 
   /** Deletes what may be deleted in one call. Returns whether garbage remains. */
   async function collect(worker: Worker, collection: Collection): Promise<boolean> {
+    if (faults.deletesNothing) return false;
     const garbage = worker.garbage();
     while (!closed && !worker.replaced) {
       const limit = Math.min(rowsPerStatement, rowsPerCall - collection.deleted);

@@ -62,7 +62,7 @@ test('a callback with several messages stays until each of them is dealt with', 
       const now = clock.now();
       const old = { from: '4915112345678', id: 'OLD', timestamp: now - 5 * DAY };
       const young = { from: '4915187654321', id: 'YOUNG', timestamp: now - 2 * HOUR };
-      await store.insertInbound([old, young]);
+      await store?.insertInbound([old, young]);
       await webApp.sendCallback({
         messages: [old, young].map(({ from, id, timestamp }) => ({
           from,
