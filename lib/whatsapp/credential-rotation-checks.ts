@@ -206,21 +206,23 @@ function strategyFindings(
   { strategy, host, acceptFailedLogins, administrator, metaTemplate, copies }: CredentialRotationOutput,
   { databases = [] }: DeploymentOutput,
 ): Finding[] {
-  const [{ engine } = { engine: undefined }] = rotatedServers(databases, host);
+  const [server] = rotatedServers(databases, host);
+  if (!server) return [];
+  const { engine } = server;
   const { kind, users, owner, user } = strategy;
-  const isPostgres = engine !== undefined && ENGINES[engine] === 'postgres';
+  const isPostgres = ENGINES[engine] === 'postgres';
   const misplaced = [
     users && kind !== 'alternating-users' && 'users',
     owner && (kind !== 'alternating-users' || !isPostgres) && 'owner',
     user && kind !== 'single-password' && 'user',
   ].flatMap((name) => name || []);
-  const impossible = engine && whyImpossible(engine, rotationStrategy(strategy));
-  const isOwnPassword = kind === 'dual-password' && engine && ENGINES[engine] === 'mysql';
+  const impossible = whyImpossible(engine, rotationStrategy(strategy));
+  const isOwnPassword = kind === 'dual-password' && ENGINES[engine] === 'mysql';
   const templates = [...copies.parameters, ...copies.secrets].map(({ template = '' }) => template);
   return [
     ...misplaced.map((name) => ({
       field: ['strategy', name],
-      problem: `is not of ${kind}${engine ? ` on ${engine}` : ''}; it must be left out.`,
+      problem: `is not of ${kind} on ${engine}; it must be left out.`,
     })),
     ...(impossible
       ? [{ field: ['strategy', 'kind'], problem: `is "${kind}", which cannot be: ${impossible}` }]
@@ -270,7 +272,7 @@ function strategyFindings(
       : [
           {
             field: ['administrator'],
-            problem: `is missing; it must be the secret of a user that changes passwords, for ${kind}${engine ? ` on ${engine}` : ''}.`,
+            problem: `is missing; it must be the secret of a user that changes passwords, for ${kind} on ${engine}.`,
           },
         ]),
   ];
@@ -314,7 +316,7 @@ function copyFindings({ secret, services, metaTemplate, copies }: CredentialRota
       return [
         {
           field,
-          problem: `names the same place as ${pathText([...JOB, ...firstField])}; it must be left out.`,
+          problem: `names the same place as ${pathText(firstField)}; it must be left out.`,
         },
       ];
     }),
@@ -330,17 +332,15 @@ function copyFindings({ secret, services, metaTemplate, copies }: CredentialRota
   ];
 }
 
-function serviceFindings({ services, order, clusterName }: CredentialRotationOutput): Finding[] {
+/** By name alone, be they in different clusters: alarms and metrics are named after them. */
+function serviceFindings({ services, order }: CredentialRotationOutput): Finding[] {
   const { webapp = [], master = [], coreapp = [], others = [] } = services;
   const own = Object.entries({ webapp, master, coreapp }).flatMap(([role, names]) =>
-    names.map((name, index) => ({ field: ['services', role, index], name: `${clusterName}/${name}` })),
+    names.map((name, index) => ({ field: ['services', role, index], name })),
   );
   const named = [
     ...own,
-    ...others.map(({ name, clusterName: cluster = clusterName }, index) => ({
-      field: ['services', 'others', index, 'name'],
-      name: `${cluster}/${name}`,
-    })),
+    ...others.map(({ name }, index) => ({ field: ['services', 'others', index, 'name'], name })),
   ];
   const missing = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
   return [
@@ -351,7 +351,7 @@ function serviceFindings({ services, order, clusterName }: CredentialRotationOut
       return [
         {
           field,
-          problem: `names the same service as ${pathText([...JOB, ...firstField])}; each must be named once.`,
+          problem: `is ${valueText(name)}, as is ${pathText(firstField)}; each service must be named once.`,
         },
       ];
     }),
