@@ -13,6 +13,7 @@ import {
   type CredentialRotation,
   currentRefused,
   type DatabaseAddress,
+  OLD_SESSIONS_PATIENCE,
   type SetOutcome,
   type SetRequest,
   type Strategy,
@@ -260,7 +261,7 @@ function alternatingUsersOn(
 }
 
 async function lockUnused(session: MysqlSession, dialect: MysqlDialect, change: Change): Promise<void> {
-  const sessions = await mysqlSessions(session, change.username);
+  const sessions = await mysqlSessions(session, change.username, OLD_SESSIONS_PATIENCE);
   if (sessions) throw stillConnected(change.username, sessions);
   await dialect.lock(session, change);
 }

@@ -16,6 +16,7 @@ import {
   type DatabaseAddress,
   LOCK_TIMEOUT_SECONDS,
   missingPrivilege,
+  OLD_SESSIONS_PATIENCE,
   type SetOutcome,
   type SetRequest,
   type Strategy,
@@ -106,7 +107,7 @@ function alternating(
         if (pending?.username === other && (await postgresAccepts(address, pending))) {
           throw unfinished(username);
         }
-        const sessions = await countSessions(session, other);
+        const sessions = await oldSessions(session, other);
         if (sessions > 0) throw stillConnected(other, sessions);
         if (!(await postgresAccepts(address, current))) throw currentRefused(current);
         await alterRole(session, admin, other, 'NOLOGIN');
@@ -119,7 +120,7 @@ function alternating(
         if (abandoned.username !== other || (await canLogIn(session, other)) !== true)
           return 'nothing-to-undo';
         // Before our own login with it.
-        const sessions = await countSessions(session, other);
+        const sessions = await oldSessions(session, other);
         if (!(await postgresAccepts(address, abandoned))) return 'nothing-to-undo';
         if (sessions > 0) throw stillConnected(other, sessions);
         await alterRole(session, admin, other, 'NOLOGIN');
@@ -277,6 +278,10 @@ async function countSessions(session: PostgresSession, username: string): Promis
     [username],
   );
   return Number(row?.count);
+}
+
+function oldSessions(session: PostgresSession, username: string): Promise<number> {
+  return countPatiently(() => countSessions(session, username), OLD_SESSIONS_PATIENCE);
 }
 
 async function alterRole(

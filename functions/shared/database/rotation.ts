@@ -213,6 +213,12 @@ export function unretired(username: string, what: string): OldPasswordInUse {
   );
 }
 
+/**
+ * Seconds for which sessions of a user are looked for before it is closed: an application that connects anew for each
+ * request, a few times a second, is seen. Well under {@link LOCK_TIMEOUT_SECONDS}.
+ */
+export const OLD_SESSIONS_PATIENCE = 2;
+
 export function stillConnected(username: string, sessions: number): OldPasswordInUse {
   return new OldPasswordInUse(
     `The database has ${sessions} sessions of ${username}: something uses the old credential, be it a task of the services or not. Nothing was retired. ` +
