@@ -21,6 +21,7 @@ const VARIANTS = [
 const latam = sampleStack('latam');
 const emea = sampleStack('emea');
 const [latamResources, emeaResources] = [resourcesOf(latam), resourcesOf(emea)];
+const apacResources = resourcesOf(sampleStack('apac'));
 
 describe('every link, from alarm and producer to topic, queue and key, has its permission', () => {
   for (const { what, change } of VARIANTS) {
@@ -177,11 +178,88 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow sqs:SendMessage on latam-schedules-dead-letters',
     ],
   ],
+  [
+    apacResources,
+    'CredentialRotationRotateSecretRole',
+    [
+      'allow ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on *',
+      'deny ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on * if ArnEquals lambda:SourceFunctionArn arn:aws:lambda:ap-south-1:333333333333:function:apac-rotate-secret',
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/apac-rotate-secret',
+      'allow secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage on arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/database-v4W5x6',
+      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:ap-south-1:333333333333:function:apac-credential-rotation',
+      'allow lambda:InvokeFunction on arn:aws:lambda:ap-south-1:333333333333:function:apac-start-run',
+    ],
+  ],
+  [
+    apacResources,
+    'CredentialRotationJobFunctionRole',
+    [
+      'allow ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on *',
+      'deny ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on * if ArnEquals lambda:SourceFunctionArn arn:aws:lambda:ap-south-1:333333333333:function:apac-credential-rotation',
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/apac-credential-rotation',
+      'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:ap-south-1:333333333333:function:apac-credential-rotation:*',
+      'allow sqs:SendMessage on apac-credential-rotation-dead-letters',
+      'allow events:PutEvents on arn:aws:events:ap-south-1:333333333333:event-bus/default if StringEquals events:source upkeep',
+      'allow secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:RotateSecret, secretsmanager:UpdateSecretVersionStage on arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/database-v4W5x6',
+      'allow lambda:InvokeFunction on arn:aws:lambda:ap-south-1:333333333333:function:apac-rotate-secret',
+      'allow ssm:GetParameter, ssm:PutParameter on arn:aws:ssm:ap-south-1:333333333333:parameter/whatsapp-apac-WA_DB_PASSWORD',
+      'allow kms:Decrypt, kms:Encrypt on arn:aws:kms:ap-south-1:333333333333:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab if StringEquals kms:EncryptionContext:PARAMETER_ARN arn:aws:ssm:ap-south-1:333333333333:parameter/whatsapp-apac-WA_DB_PASSWORD',
+      'allow secretsmanager:GetSecretValue, secretsmanager:PutSecretValue on arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp-apac-ms-Secret-y7Z8a9',
+      'allow ecs:DescribeServices, ecs:UpdateService, ecs:ListServiceDeployments on arn:aws:ecs:ap-south-1:333333333333:service/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntWebService, arn:aws:ecs:ap-south-1:333333333333:service/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntMasterService, arn:aws:ecs:ap-south-1:333333333333:service/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntNotCECoreappService, arn:aws:ecs:ap-south-1:333333333333:service/whatsapp-apac-ECSCluster/whatsapp-apac-ms-WAMonitoringService',
+      'allow ecs:DescribeServiceDeployments on arn:aws:ecs:ap-south-1:333333333333:service-deployment/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntWebService/*, arn:aws:ecs:ap-south-1:333333333333:service-deployment/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntMasterService/*, arn:aws:ecs:ap-south-1:333333333333:service-deployment/whatsapp-apac-ECSCluster/whatsapp-apac-WAEntNotCECoreappService/*, arn:aws:ecs:ap-south-1:333333333333:service-deployment/whatsapp-apac-ECSCluster/whatsapp-apac-ms-WAMonitoringService/*',
+      'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:ap-south-1:333333333333:cluster/whatsapp-apac-ECSCluster',
+      'allow ecs:DescribeTasks, ecs:StopTask on arn:aws:ecs:ap-south-1:333333333333:task/whatsapp-apac-ECSCluster/* if ArnEquals ecs:cluster arn:aws:ecs:ap-south-1:333333333333:cluster/whatsapp-apac-ECSCluster',
+      'allow ecs:DescribeTaskDefinition on *',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp/apac/api-user-p7Q8r9',
+    ],
+  ],
+  [
+    emeaResources,
+    'CredentialRotationRotateSecretRole',
+    [
+      'allow ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on *',
+      'deny ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on * if ArnEquals lambda:SourceFunctionArn arn:aws:lambda:eu-central-1:222222222222:function:emea-rotate-secret',
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/emea-rotate-secret',
+      'allow kms:Decrypt on Key',
+      'allow secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-j1K2l3',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/rotator-m4N5o6',
+      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-credential-rotation',
+      'allow lambda:InvokeFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-start-run',
+    ],
+  ],
+  [
+    emeaResources,
+    'CredentialRotationJobFunctionRole',
+    [
+      'allow ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on *',
+      'deny ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, ec2:UnassignPrivateIpAddresses on * if ArnEquals lambda:SourceFunctionArn arn:aws:lambda:eu-central-1:222222222222:function:emea-credential-rotation',
+      'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/emea-credential-rotation',
+      'allow lambda:CheckpointDurableExecution, lambda:GetDurableExecutionState on arn:aws:lambda:eu-central-1:222222222222:function:emea-credential-rotation:*',
+      'allow kms:Decrypt on Key',
+      'allow kms:GenerateDataKey on Key',
+      'allow sqs:SendMessage on emea-credential-rotation-dead-letters',
+      'allow events:PutEvents on arn:aws:events:eu-central-1:222222222222:event-bus/default if StringEquals events:source upkeep',
+      'allow secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:RotateSecret, secretsmanager:UpdateSecretVersionStage on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-j1K2l3',
+      'allow lambda:InvokeFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-rotate-secret',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/rotator-m4N5o6',
+      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-message-gc, arn:aws:lambda:eu-central-1:222222222222:function:emea-media-gc, arn:aws:lambda:eu-central-1:222222222222:function:emea-log-cleanup',
+      'allow ecs:DescribeServices, ecs:UpdateService, ecs:ListServiceDeployments on arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/webapp, arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/master, arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/coreapp',
+      'allow ecs:DescribeServiceDeployments on arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/webapp/*, arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/master/*, arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/coreapp/*',
+      'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
+      'allow ecs:DescribeTasks, ecs:StopTask on arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
+      'allow ecs:DescribeTaskDefinition on *',
+      'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6',
+    ],
+  ],
 ];
 
 describe('least privilege', () => {
   for (const [resources, roleName, expected] of ROLES) {
-    const deployment = resources === latamResources ? 'latam' : 'emea';
+    const deployment =
+      new Map([
+        [latamResources, 'latam'],
+        [emeaResources, 'emea'],
+      ]).get(resources) ?? 'apac';
     it(`${roleName} of ${deployment} may do this and nothing else`, () => {
       const [roleId] = ofType(resources, 'AWS::IAM::Role').find(([id]) => id.startsWith(roleName)) ?? [''];
       assert.deepEqual(sentences(resources, roleId), expected);
@@ -292,9 +370,8 @@ describe('a deployment’s stack', () => {
   });
 
   it('has the copies compared that the rotation delivers to, if there are any', () => {
-    const apac = resourcesOf(sampleStack('apac'));
-    const { passwordCopies } = JSON.parse(settingsOf(apac, 'apac-database-size'));
-    const { secretArn, copies } = JSON.parse(settingsOf(apac, 'apac-credential-rotation'));
+    const { passwordCopies } = JSON.parse(settingsOf(apacResources, 'apac-database-size'));
+    const { secretArn, copies } = JSON.parse(settingsOf(apacResources, 'apac-credential-rotation'));
     assert.equal(copies.length, 2);
     assert.deepEqual(passwordCopies, { secretArn, copies, deliverySeconds: 7200 });
     assert.equal(JSON.parse(settingsOf(emeaResources, 'emea-database-size')).passwordCopies, undefined);
