@@ -16,8 +16,11 @@ import { withMysqlLock } from '../../../../functions/shared/database/mysql-sessi
 import { randomPassword } from '../../../../functions/shared/database/password.ts';
 import { credentialRotation } from '../../../../functions/shared/database/rotation.ts';
 import type { Login } from '../../../../functions/shared/database/secret.ts';
+import { startMariadb } from '../../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../../rehearsal/databases/mysql.ts';
-import { anyPassword, databaseFor, mysqlDatabase, type TestDatabase } from '../../rotate-secret/databases.ts';
+import type { DatabaseServer, StartOptions } from '../../../../rehearsal/databases/mysql-family.ts';
+import { ServerUnavailable } from '../../../../rehearsal/databases/server-program.ts';
+import { anyPassword, databaseFor, mysqlDatabase } from '../../rotate-secret/databases.ts';
 import { grantIn, knowingCurrent, rejected, secretOf } from './helpers.ts';
 
 test('MySQL', async (t) => {
@@ -382,31 +385,36 @@ test('MySQL', async (t) => {
   );
 });
 
-test('MySQL: a certificate for another host name is not connected to', async (t) => {
-  const database = await databaseFor(
-    t,
-    async (strategy): Promise<TestDatabase> => {
-      const server = await startMysql({ certificateName: 'elsewhere.example.com' });
-      const { host, port, certificateAuthority, logs, stop } = server;
-      return {
-        address: { engine: 'mysql', host, port, certificateAuthority },
-        strategy,
-        user: { username: server.user, password: server.password },
-        rotator: { username: server.user, password: server.password },
-        logIn: async () => {},
-        query: async () => [],
-        counts: async () => ({ connections: 0, refused: 0, statements: 0 }),
-        logs,
-        stop,
-      };
-    },
-    { kind: 'dual-password' },
-  );
-  if (database === undefined) return;
-  const rotation = knowingCurrent(await credentialRotation(database.address, database.strategy));
-  const error = await rejected(rotation.test(database.user), DatabaseUnreachable);
-  assert.match(error.message, /elsewhere\.example\.com/);
-});
+const UNTRUSTED: [string, 'mysql' | 'mariadb', StartOptions, RegExp][] = [
+  [
+    'a certificate for another host name',
+    'mysql',
+    { certificateName: 'elsewhere.example.com' },
+    /elsewhere\.example\.com/,
+  ],
+  ['MySQL without TLS', 'mysql', { options: ['--tls-version='] }, /does not support secure connection/],
+  ['MariaDB without TLS', 'mariadb', { options: ['--skip-ssl'] }, /does not support secure connection/],
+];
+
+for (const [what, engine, options, message] of UNTRUSTED)
+  test(`${what} is not connected to, and is sent no login`, async (t) => {
+    const start = engine === 'mysql' ? startMysql : startMariadb;
+    let server: DatabaseServer;
+    try {
+      server = await start({ ...options, generalLog: true });
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+      t.skip(error.message);
+      return;
+    }
+    t.after(() => server.stop());
+    const { host, port, certificateAuthority, user: username, password } = server;
+    const address = { engine, host, port, certificateAuthority };
+    const { test: logIn } = await credentialRotation(address, { kind: 'dual-password' });
+    const error = await rejected(logIn({ username, password }), DatabaseUnreachable);
+    assert.match(error.message, message);
+    assert.doesNotMatch(await server.logs(), /\tConnect\t/);
+  });
 
 /**
  * The quick half of caching_sha2_password, as clients have it that do not fetch the server's RSA key: when the server
