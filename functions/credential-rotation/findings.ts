@@ -38,6 +38,20 @@ export interface Stopwatch {
   before: number;
 }
 
+/** What is known before anything is changed. */
+export function foundAtFirst(secret: SecretInspection, database: DatabaseState): Findings {
+  return {
+    secret,
+    database,
+    rotated: false,
+    retired: !database.retained,
+    services: [],
+    rollsStopped: {},
+    problems: [],
+    stopwatch: { seconds: {}, before: secret.lookedAt },
+  };
+}
+
 /** Notes how long the part took that ends now. */
 export async function measure(context: DurableContext, clock: Stopwatch, part: string): Promise<void> {
   const { at } = await context.step(`time of ${part}`, async () => ({ at: Date.now() }));

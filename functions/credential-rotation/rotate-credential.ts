@@ -13,7 +13,7 @@ import { type ApplicationHealth, connectedBefore } from './application-health.ts
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
 import { type DatabaseState, inspectDatabase, retireOldCredential, type Tried } from './database.ts';
 import { deliver } from './deliver.ts';
-import { DAY, type Findings, failed, HOUR, measure, resultOf, skipped } from './findings.ts';
+import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import {
   databaseProblem,
   otherRunsProblem,
@@ -94,24 +94,13 @@ export async function rotateCredential(
   }
   const { secret, database, unfinished } = found;
   if (database.kind === 'failed') return failed(secret, databaseProblem(settings, database));
-  const findings: Findings = {
-    secret,
-    database: database.value,
-    rotated: false,
-    retired: !database.value.retained,
-    services: [],
-    problems: [],
-    rollsStopped: {},
-    stopwatch: { seconds: {}, before: secret.lookedAt },
-  };
+  const findings = foundAtFirst(secret, database.value);
   const { problems, stopwatch } = findings;
   const end = () => resultOf(run, context, settings, secretsManager, findings);
 
   const copies = await context.step('put copies right', () => deliver(settings, clients));
-  if (!unfinished)
-    problems.push(
-      ...copies.filter(({ written }) => written).map((copy) => strayCopyProblem(deployment, copy)),
-    );
+  const stray = unfinished ? [] : copies.filter(({ written }) => written);
+  problems.push(...stray.map((copy) => strayCopyProblem(deployment, copy)));
   if (!isToAct(found, settings, options)) {
     for (const { name } of settings.services) findings.rollsStopped[name] = 0;
     return end();
