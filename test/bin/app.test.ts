@@ -26,6 +26,7 @@ function synthesize(...args: string[]) {
 
 /** Network interfaces of a function in a VPC, and what the metrics of the last week say. */
 const NOT_NARROWER = [
+  'backup:DescribeProtectedResource',
   'cloudwatch:GetMetricData',
   'ec2:AssignPrivateIpAddresses',
   'ec2:CreateNetworkInterface',
@@ -38,7 +39,7 @@ const NOT_NARROWER = [
   'ssm:GetCommandInvocation',
 ];
 
-const STACKS = ['upkeep-latam', 'upkeep-emea', 'upkeep-apac'];
+const STACKS = ['upkeep-latam', 'upkeep-emea', 'upkeep-emea-media', 'upkeep-apac'];
 
 let folder = '';
 before(() => {

@@ -104,6 +104,20 @@ test('resolves what another stack exports', () => {
   );
 });
 
+test('tells what stacks print, but for outputs whose condition does not hold', () => {
+  const { outputs } = read({
+    one: {
+      Conditions: { Never: { 'Fn::Equals': ['a', 'b'] } },
+      Resources: { Queue: { Type: 'AWS::SQS::Queue', Properties: { QueueName: 'q' } } },
+      Outputs: {
+        Line: { Value: { 'Fn::Join': ['', ['{"queue":"', { 'Fn::GetAtt': ['Queue', 'QueueName'] }, '"}']] } },
+        Nothing: { Value: 'a', Condition: 'Never' },
+      },
+    },
+  });
+  assert.deepEqual(outputs, { one: { Line: '{"queue":"q"}' } });
+});
+
 test('makes a name of stack and logical id where none is given, the same one each time', () => {
   const template = { Resources: { Queue: { Type: 'AWS::SQS::Queue' } } };
   const [first, second] = [read({ one: template }), read({ one: template })].map(

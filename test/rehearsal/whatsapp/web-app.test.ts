@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
-import { inboundMessages } from '../../../rehearsal/whatsapp/message-store.ts';
+import { writeMediaFolder } from '../../../rehearsal/whatsapp/media-folder.ts';
+import { inboundMessages, MEDIA_UNUSED_MS } from '../../../rehearsal/whatsapp/message-store.ts';
 import { codeOf, HOST, night, payloads, START, USER } from './fixture.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -160,6 +164,35 @@ test('media GC fails as Meta shows it', async () => {
   const errors = [{ code: 1014, details: 'Could not delete media files' }];
   assert.deepEqual(payloads(a.receiver), [
     { services: [{ media: { gc: { items_deleted: 10, errors, status: 'failed' } } }] },
+  ]);
+});
+
+test('media GC deletes the files of what it deletes, and keeps the entry of one that it cannot delete', async (t) => {
+  const path = mkdtempSync(join(tmpdir(), 'media-'));
+  t.after(() => rmSync(path, { recursive: true }));
+  const media = writeMediaFolder(path, []);
+  await using a = await night(server, { media });
+  await a.store.fill({ unusedMedia: 30, usedMedia: 5, newest: START });
+  const before = writeMediaFolder(path, await a.store.media()).files();
+  assert.equal(before.size, 35);
+  const [held] = await a.store.unusedMedia(START - MEDIA_UNUSED_MS, '0', 1);
+  assert.ok(held);
+  media.undeletable.add(held.path);
+  const token = await a.token();
+  for (const mended of [false, true]) {
+    if (mended) media.undeletable.clear();
+    await a.call('PUT', '/v1/services/media/gc', { token });
+    await a.play(60);
+    const left = media.files();
+    assert.deepEqual(new Set(left.keys()), new Set((await a.store.media()).map(({ path }) => path)));
+    for (const [name, file] of left) assert.deepEqual(file, before.get(name));
+    assert.equal(left.has(held.path), !mended);
+    assert.equal(left.size, mended ? 5 : 6);
+  }
+  const errors = [{ code: 1014, details: 'Could not delete media files' }];
+  assert.deepEqual(payloads(a.receiver), [
+    { services: [{ media: { gc: { items_deleted: 29, errors, status: 'failed' } } }] },
+    { services: [{ message: { gc: { items_deleted: 1, status: 'complete' } } }] },
   ]);
 });
 
