@@ -295,6 +295,18 @@ test('MySQL', async (t) => {
     assert.equal(await rotation.refusedLogins(rotator), before + 1);
   });
 
+  await t.test('without a privilege a user sees the sessions of its own account, and no others', async () => {
+    const own = await user();
+    assert.equal(await rotation.sessions(own, own.username), undefined);
+    const { host, port, certificateAuthority: ca } = address;
+    const { username, password } = own;
+    const ssl = { ca, verifyIdentity: true };
+    const connection = await createConnection({ host, port, user: username, password, ssl });
+    assert.equal(await rotation.sessions(own, username), 1);
+    assert.equal(await rotation.sessions(own, 'administrator'), undefined);
+    await connection.end();
+  });
+
   await t.test('clients without TLS that do not ask for the RSA key go on logging in', async () => {
     const { host, port } = address;
     const logsInPlainly = ({ username: user, password }: Login) =>
