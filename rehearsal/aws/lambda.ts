@@ -96,8 +96,8 @@ export class Lambda {
   readonly #aws: Aws;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #processes = new Map<string, FunctionProcess>();
-  /** Where inline code is unpacked; made when there is some. */
-  #folder: string | undefined;
+  /** Of inline code that was unpacked, and of compiled code. */
+  readonly #folder = mkdtempSync(join(tmpdir(), 'wa-upkeep-lambda-'));
   readonly #killChildren = () => {
     for (const process of this.#processes.values()) process.kill();
   };
@@ -292,7 +292,7 @@ export class Lambda {
     this.durable.close();
     process.off('exit', this.#killChildren);
     await Promise.all([...this.#processes.values()].map((process) => process.close()));
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #invoke(input: InvokeCommandInput, call: Call) {
@@ -507,6 +507,7 @@ export class Lambda {
         AWS_SECRET_ACCESS_KEY: fn.credentials.secretAccessKey,
         AWS_SESSION_TOKEN: fn.credentials.sessionToken,
         AWS_ENDPOINT_URL: endpoint,
+        NODE_COMPILE_CACHE: join(this.#folder, 'compiled'),
         REHEARSAL_CLOCK: clock.file,
         ...(properties.has('VpcConfig') && { REHEARSAL_HOSTS: JSON.stringify(hosts) }),
       },
@@ -564,7 +565,6 @@ export class Lambda {
 
   /** Lambda puts inline code into `index.js`. */
   #unpack(name: string, inline: string): string {
-    this.#folder ??= mkdtempSync(join(tmpdir(), 'wa-upkeep-lambda-'));
     const folder = mkdtempSync(join(this.#folder, `${name}-`));
     writeFileSync(join(folder, 'index.js'), inline);
     return folder;

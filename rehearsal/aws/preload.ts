@@ -10,6 +10,8 @@ import { Socket } from 'node:net';
 const { REHEARSAL_CLOCK: clockFile, REHEARSAL_HOSTS: hosts } = process.env;
 if (clockFile !== undefined) followClock(clockFile);
 if (hosts !== undefined) mapHosts(JSON.parse(hosts));
+// Node has read it, and Lambda has no such variable.
+delete process.env.NODE_COMPILE_CACHE;
 
 function followClock(file: string): void {
   const RealDate = Date;

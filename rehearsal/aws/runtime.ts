@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -21,7 +22,7 @@ const {
 } = process.env;
 
 const handler = await load();
-for (;;) {
+for (let number = 1; ; number++) {
   const { headers, body } = await call('GET', 'invocation/next');
   const requestId = String(headers['lambda-runtime-aws-request-id']);
   const deadline = Number(headers['lambda-runtime-deadline-ms']);
@@ -49,6 +50,8 @@ for (;;) {
   // Tells the stand-in that it has read all that this invocation wrote.
   for (const stream of [process.stdout, process.stderr]) stream.write(`\0end ${requestId}\n`);
   await call('POST', path, answer);
+  // For the processes that come after it: this one is killed in the end, and would not write it then.
+  if (number === 1) flushCompileCache();
 }
 
 async function load(): Promise<Handler> {

@@ -52,6 +52,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
   readonly operations: Operations;
   readonly #aws: Aws;
   readonly #secrets = new Map<string, Secret>();
+  readonly #rotating = new Set<string>();
   /** Rotations that ended, and the tests of rotation functions at their deployment. */
   readonly rotations: RotationEnd[] = [];
 
@@ -126,6 +127,11 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
       ({ arn, name }) => arn === arnOrName || name === arnOrName,
     );
     return secret && labelled(secret, stage)?.value;
+  }
+
+  /** Whether a secret's rotation has begun, and neither succeeded nor was given up. */
+  isRotating(arn: string): boolean {
+    return this.#rotating.has(arn);
   }
 
   /** Every value that a secret ever had. */
@@ -285,6 +291,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
   async #rotate(secret: Secret, id: string, attempt: number): Promise<void> {
     const version = secret.versions.find((each) => each.id === id) ?? this.#begin(secret, id);
     const { clock } = this.#aws;
+    this.#rotating.add(secret.arn);
     let error: string | undefined;
     for (const step of STEPS) {
       error = await this.#step(secret, id, step);
@@ -295,6 +302,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
       clock.at(clock.now() + ROTATION_RETRY, () => this.#rotate(secret, id, attempt + 1));
       return;
     }
+    this.#rotating.delete(secret.arn);
     if (error === undefined) secret.rotatedAt = clock.now();
     this.rotations.push({ time: clock.now(), secretArn: secret.arn, versionId: id, error });
   }

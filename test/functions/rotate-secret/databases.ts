@@ -23,13 +23,24 @@ export interface TestDatabase {
   /** Who changes passwords. */
   rotator: Login;
   /** Connects as an application does, uses the connection and closes it. */
-  logIn(login: Login): Promise<void>;
+  logIn(login: Login, options?: LogInOptions): Promise<void>;
   /** As an administrator of everything. */
   query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** What the server's log has of logins and statements since its start. */
   counts(): Promise<Counts>;
   logs(): Promise<string>;
   stop(): Promise<void>;
+}
+
+export interface LogInOptions {
+  /**
+   * `plain`: as containers may connect within a VPC. It is a third of the work, and MySQL's cache of passwords, which a
+   * rotation empties, then counts.
+   * @default 'tls'
+   */
+  transport?: 'tls' | 'plain';
+  /** Until it settles the connection is kept. @default it is closed at once */
+  until?: Promise<unknown>;
 }
 
 export interface Counts {
@@ -130,13 +141,15 @@ export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase>
 
 function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strategy): TestDatabase {
   const { host, port, certificateAuthority, logs, stop } = server;
-  const connect = (login: Login) =>
+  const connect = (login: Login, transport: LogInOptions['transport'] = 'tls') =>
     createConnection({
       host,
       port,
       user: login.username,
       password: login.password,
-      ssl: { ca: certificateAuthority, verifyIdentity: true },
+      // The driver makes room for so many at once, and by default for thousands.
+      maxPreparedStatements: 1,
+      ...(transport === 'tls' && { ssl: { ca: certificateAuthority, verifyIdentity: true } }),
     });
   const administrator = connect({ username: server.user, password: server.password });
   // Its failure shows at the first query.
@@ -146,9 +159,10 @@ function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strateg
     strategy,
     user: { username: USER, password: anyPassword() },
     rotator: { username: ROTATOR, password: anyPassword() },
-    logIn: async (login) => {
-      const connection = await connect(login);
+    logIn: async (login, { transport, until } = {}) => {
+      const connection = await connect(login, transport);
       await connection.query('SELECT COUNT(*) FROM waweb.messages');
+      await until;
       await connection.end();
     },
     query: async (statement, values = []) => {
@@ -186,7 +200,7 @@ export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase
     database: server.database,
     certificateAuthority: tls.authority,
   };
-  const connect = async (login: Login) => {
+  const connect = async (login: Login, transport: LogInOptions['transport'] = 'tls') => {
     const { host, port, database } = address;
     const client = new pg.Client({
       host,
@@ -194,7 +208,7 @@ export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase
       database,
       user: login.username,
       password: login.password,
-      ssl: { ca: tls.authority },
+      ssl: transport === 'tls' && { ca: tls.authority },
     });
     await client.connect();
     return client;
@@ -219,9 +233,10 @@ export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase
     strategy,
     user,
     rotator,
-    logIn: async (login) => {
-      const client = await connect(login);
+    logIn: async (login, { transport, until } = {}) => {
+      const client = await connect(login, transport);
       await client.query('SELECT 1');
+      await until;
       await client.end();
     },
     query,

@@ -38,7 +38,12 @@ export async function deploy(
   const clock = simulatedClock(start, folder);
   let aws: Aws | undefined;
   try {
-    const app = new App({ outdir: join(folder, 'cdk.out'), analyticsReporting: false });
+    const app = new App({
+      outdir: join(folder, 'cdk.out'),
+      analyticsReporting: false,
+      // Takes seconds; `npx cdk synth` of the sample does it.
+      builtinCloudFormationValidation: false,
+    });
     define(new Stack(app, 'test', { env: { account: ACCOUNT, region: REGION } }));
     const cdkOut = app.synth().directory;
     aws = await startAws({ cdkOut, clock, ...others });
