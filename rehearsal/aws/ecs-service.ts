@@ -26,6 +26,8 @@ export interface ManagedServiceOptions extends ServiceOptions {
   bakeTimeInMinutes?: number;
   /** @default none */
   circuitBreaker?: { rollback: boolean };
+  /** Of its tasks, from the start of the containers. @default as without a health check and a load balancer */
+  healthyAfterSeconds?: number;
   /** @default 'ECS' */
   controller?: 'ECS' | 'CODE_DEPLOY' | 'EXTERNAL';
   /** The `secrets` of its container. @default none */
@@ -57,8 +59,8 @@ export interface ServiceDeployment {
 
 /** Between a task's beginning and its containers' start: placement, network, image. */
 const PROVISIONING = 10_000;
-/** A task without a health check and a load balancer counts as healthy so long after its start (`DeploymentConfiguration`). */
-const HEALTHY_AFTER = 40_000;
+/** A task without a health check and a load balancer counts as healthy so long after its start (`DeploymentConfiguration`). Seconds. */
+const HEALTHY_AFTER = 40;
 /** Between StopTask and the end of the containers: they get SIGTERM, and at most 30 seconds. */
 const STOPPING = 4_000;
 /** The time after which a container with the fault exits, and after which its task is started again. */
@@ -254,9 +256,10 @@ export class ManagedService {
         });
         return;
       }
-      this.#healthyAt.set(task, now() + HEALTHY_AFTER);
+      const { healthyAfterSeconds = HEALTHY_AFTER } = this.options;
+      this.#healthyAt.set(task, now() + healthyAfterSeconds * 1000);
       this.#later(0);
-      this.#later(HEALTHY_AFTER);
+      this.#later(healthyAfterSeconds * 1000);
     });
   }
 
