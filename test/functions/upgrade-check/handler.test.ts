@@ -346,6 +346,28 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
       { engine: 'aurora-postgresql', props: () => ({ services: undefined }) },
     ));
 
+  for (const [action, criterion] of [
+    ['secretsmanager:GetSecretValue', 'rows of messages'],
+    ['lambda:ListDurableExecutionsByFunction', 'last garbage collection'],
+    ['lambda:GetDurableExecution', 'last garbage collection'],
+    ['ecs:DescribeServices', 'services'],
+    ['cloudwatch:GetMetricData', 'free space'],
+  ] as const)
+    it(`is unknown without the right to ${action}, which the sentence names`, () =>
+      checkedDeployment(
+        database,
+        async ({ clock, collect, freeSpace, check }) => {
+          await clock.runUntil(WINDOW + 5 * MINUTE);
+          await collect();
+          freeSpace(5 * GIGABYTE);
+          const report = await check();
+          assert.equal(answers(report)[criterion], 'unknown');
+          assert.match(sentence(report, criterion), new RegExp(`not authorized to perform: ${action}`));
+          assert.equal(report.figures.mayBeUpgraded, 0);
+        },
+        { without: action },
+      ));
+
   it('fails for an option that it does not know, and says which', () =>
     checkedDeployment(database, async ({ check }) => {
       const report = await check({ prepair: true });

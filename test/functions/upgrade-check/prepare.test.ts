@@ -148,6 +148,21 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
       assert.deepEqual(preparedRuns(prepared), [collected?.runId]);
     }));
 
+  it('says that it may not start garbage collection, where it may not', () =>
+    checkedDeployment(
+      database,
+      async ({ clock, freeSpace, check }) => {
+        await messages(1000, 0);
+        await clock.runUntil(WINDOW + 5 * MINUTE);
+        freeSpace(5e9);
+        const report = await check({ prepare: true });
+        assert.equal(report.outcome, 'partial');
+        assert.match(report.problems[0]?.what ?? '', /not authorized to perform: lambda:InvokeFunction/);
+        assert.equal(report.figures.preparingRuns, 0);
+      },
+      { without: 'lambda:InvokeFunction' },
+    ));
+
   it('begins no run that the end of the window would cut off', () =>
     checkedDeployment(database, async (checked) => {
       const { clock, freeSpace, check } = checked;

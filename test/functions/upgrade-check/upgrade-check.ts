@@ -93,13 +93,15 @@ export interface Deployed {
   props?: (jobs: { messageGc: UpkeepJob }) => Partial<UpgradeCheckProps>;
   engine?: 'postgres' | 'aurora-postgresql';
   service?: Partial<ManagedServiceOptions>;
+  /** Takes an action away from upgrade-check's role. */
+  without?: string;
 }
 
 /** A deployment of upgrade-check, of a job in the place of garbage collection and of one that this must not meet. */
 export async function checkedDeployment(
   database: ClientDatabase,
   work: (checked: Checked) => Promise<void>,
-  { props = () => ({}), engine = 'postgres', service: changed = {} }: Deployed = {},
+  { props = () => ({}), engine = 'postgres', service: changed = {}, without }: Deployed = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'upgrade-check-'));
   const containers: Container[] = [];
@@ -175,6 +177,16 @@ export async function checkedDeployment(
         } finally {
           lambda.destroy();
         }
+      },
+      {
+        change: (templates) => {
+          for (const { Resources: resources } of Object.values(templates))
+            for (const [id, { Properties: properties }] of Object.entries(resources)) {
+              const document = properties?.PolicyDocument as { Statement: { Action: unknown }[] } | undefined;
+              if (id.startsWith('UpgradeCheck') && document)
+                document.Statement = document.Statement.filter(({ Action }) => Action !== without);
+            }
+        },
       },
     );
   } finally {
