@@ -182,7 +182,13 @@ export default defineUpkeep({
             webapp: ['whatsapp-apac-WAEntWebService'],
             master: ['whatsapp-apac-WAEntMasterService'],
             coreapp: ['whatsapp-apac-WAEntNotCECoreappService'],
-            others: [{ name: 'whatsapp-apac-ms-WAMonitoringService' }],
+            // The template's monitoring has a cluster of its own.
+            others: [
+              {
+                name: 'whatsapp-apac-ms-WAMonitoringService',
+                clusterName: 'whatsapp-apac-ms-ECSCluster',
+              },
+            ],
           },
           metaTemplate: {
             stackName: 'whatsapp-apac',

@@ -311,11 +311,12 @@ async function startContainers(
     roles: Object.fromEntries(
       roles.map(([role, tasks]) => {
         const cleaned = role === 'exporter' ? undefined : logCleanup?.roles[role];
-        const [rolled] =
-          role === 'exporter' ? (others ?? []).map(({ name }) => name) : (services[role] ?? []);
+        const [other] = role === 'exporter' ? (others ?? []) : [];
+        const [rolled] = role === 'exporter' ? [other?.name] : (services[role] ?? []);
         const service = rolled ?? cleaned?.services[0] ?? '';
         const container = cleaned?.container ?? CONTAINERS[role];
-        return [role, { service, container, tasks, secrets, ...percentages[role] }];
+        const place = { service, ...(other?.clusterName && { cluster: other.clusterName }) };
+        return [role, { ...place, container, tasks, secrets, ...percentages[role] }];
       }),
     ),
     ...(database && { database }),

@@ -26,6 +26,8 @@ export interface ClientTasksOptions extends Where {
 export interface ClientService
   extends Pick<ManagedServiceOptions, 'minimumHealthyPercent' | 'maximumPercent' | 'secrets'> {
   service: string;
+  /** @default that of all */
+  cluster?: string;
   container: string;
   tasks: number;
 }
@@ -76,7 +78,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
   const services: ClientTasks['services'] = {};
   const replacements: Container[] = [];
   for (const [role, service] of Object.entries(roles) as [ClientRole, ClientService][]) {
-    const place = { account, region, cluster, service: service.service };
+    const place = { account, region, cluster: service.cluster ?? cluster, service: service.service };
     const started: Container[] = [];
     for (let number = 0; number < service.tasks; number++) {
       const container = await Container.start({

@@ -55,7 +55,10 @@ describe("the rotation of a client's database password", () => {
       { name: 'whatsapp-apac-WAEntWebService' },
       { name: 'whatsapp-apac-WAEntMasterService' },
       { name: 'whatsapp-apac-WAEntNotCECoreappService', oneAtATime: true },
-      ...rotationOf(apac, 'apac').services.slice(3),
+      {
+        name: 'whatsapp-apac-ms-WAMonitoringService',
+        clusterArn: 'arn:aws:ecs:ap-south-1:333333333333:cluster/whatsapp-apac-ms-ECSCluster',
+      },
     ]);
   });
 
