@@ -21,6 +21,8 @@ const ATTEMPTS = 3;
 const PAUSE_SECONDS = 30;
 /** In each attempt, for sessions that are short. Seconds. */
 const SESSIONS_PATIENCE = 5;
+/** An application that connects anew for each request, a few times a second, is seen. Seconds. */
+const OLD_SESSIONS_PATIENCE = 2;
 
 /** What is found in the database before anything is changed. */
 export interface DatabaseState {
@@ -163,5 +165,6 @@ function retire(
   { rotation, admin, current }: Tools,
 ): ReturnType<CredentialRotation['retire']> {
   const { username } = current.secret;
-  return rotation.retire({ admin, username, read: () => secretState(client, secretArn) });
+  const read = () => secretState(client, secretArn);
+  return rotation.retire({ admin, username, read, patience: OLD_SESSIONS_PATIENCE });
 }

@@ -13,7 +13,6 @@ import {
   type CredentialRotation,
   currentRefused,
   type DatabaseAddress,
-  OLD_SESSIONS_PATIENCE,
   type SetOutcome,
   type SetRequest,
   type Strategy,
@@ -231,7 +230,7 @@ function alternatingUsersOn(
       });
     },
 
-    retire: ({ admin, username, read }) => {
+    retire: ({ admin, username, read, patience }) => {
       const { lockName } = alternatingUsers(strategy, username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const { current, pending } = await read();
@@ -241,7 +240,7 @@ function alternatingUsersOn(
         if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
           throw unfinished(username);
         }
-        await lockUnused(session, dialect, { admin, username: other, accounts: open });
+        await lockUnused(session, dialect, { admin, username: other, accounts: open }, patience);
         return 'retired';
       });
     },
@@ -260,8 +259,13 @@ function alternatingUsersOn(
   };
 }
 
-async function lockUnused(session: MysqlSession, dialect: MysqlDialect, change: Change): Promise<void> {
-  const sessions = await mysqlSessions(session, change.username, OLD_SESSIONS_PATIENCE);
+async function lockUnused(
+  session: MysqlSession,
+  dialect: MysqlDialect,
+  change: Change,
+  patience = 0,
+): Promise<void> {
+  const sessions = await mysqlSessions(session, change.username, patience);
   if (sessions) throw stillConnected(change.username, sessions);
   await dialect.lock(session, change);
 }

@@ -16,7 +16,6 @@ import {
   type DatabaseAddress,
   LOCK_TIMEOUT_SECONDS,
   missingPrivilege,
-  OLD_SESSIONS_PATIENCE,
   type SetOutcome,
   type SetRequest,
   type Strategy,
@@ -99,7 +98,7 @@ function alternating(
         canLogIn(session, alternatingUsers(strategy, current.username).other),
       ).then((state) => state === true),
 
-    retire: ({ admin, username, read }) =>
+    retire: ({ admin, username, read, patience = 0 }) =>
       withPostgresLock(address, admin, alternatingUsers(strategy, username).lockName, async (session) => {
         const { current, pending } = await read();
         const { other } = alternatingUsers(strategy, current.username);
@@ -107,7 +106,7 @@ function alternating(
         if (pending?.username === other && (await postgresAccepts(address, pending))) {
           throw unfinished(username);
         }
-        const sessions = await oldSessions(session, other);
+        const sessions = await countPatiently(() => countSessions(session, other), patience);
         if (sessions > 0) throw stillConnected(other, sessions);
         if (!(await postgresAccepts(address, current))) throw currentRefused(current);
         await alterRole(session, admin, other, 'NOLOGIN');
@@ -120,7 +119,7 @@ function alternating(
         if (abandoned.username !== other || (await canLogIn(session, other)) !== true)
           return 'nothing-to-undo';
         // Before our own login with it.
-        const sessions = await oldSessions(session, other);
+        const sessions = await countSessions(session, other);
         if (!(await postgresAccepts(address, abandoned))) return 'nothing-to-undo';
         if (sessions > 0) throw stillConnected(other, sessions);
         await alterRole(session, admin, other, 'NOLOGIN');
@@ -278,10 +277,6 @@ async function countSessions(session: PostgresSession, username: string): Promis
     [username],
   );
   return Number(row?.count);
-}
-
-function oldSessions(session: PostgresSession, username: string): Promise<number> {
-  return countPatiently(() => countSessions(session, username), OLD_SESSIONS_PATIENCE);
 }
 
 async function alterRole(

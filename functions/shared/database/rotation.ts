@@ -70,6 +70,11 @@ export interface RetireRequest {
   username: string;
   /** Reads Secrets Manager. Called under the database's lock, so that no rotation changes the database meanwhile. */
   read(): Promise<SecretState>;
+  /**
+   * Seconds for which sessions of the old user are looked for before it is closed, since connections may be short. Well
+   * under the 10 for which others wait for the lock. @default 0
+   */
+  patience?: number;
 }
 
 export interface UndoRequest {
@@ -212,12 +217,6 @@ export function unretired(username: string, what: string): OldPasswordInUse {
       `Let credential-rotation restart the containers and retire it, then rotate ${username} again.`,
   );
 }
-
-/**
- * Seconds for which sessions of a user are looked for before it is closed: an application that connects anew for each
- * request, a few times a second, is seen. Well under {@link LOCK_TIMEOUT_SECONDS}.
- */
-export const OLD_SESSIONS_PATIENCE = 2;
 
 export function stillConnected(username: string, sessions: number): OldPasswordInUse {
   return new OldPasswordInUse(
