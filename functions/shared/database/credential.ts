@@ -18,6 +18,7 @@ export interface CredentialSettings {
   adminSecretArn?: string;
 }
 
+/** {@link DatabaseAddress}, for the schema of a function's settings. */
 export const addressSchema = v.object({
   engine: v.picklist(Object.keys(ENGINES) as Engine[]),
   host: v.string(),
