@@ -10,6 +10,13 @@ const FIGURES = { message: 'messagesDeleted', media: 'itemsDeleted' } as const;
 
 const TABLES = { message: 'messages', media: 'media' } as const;
 
+/** What errors may come of besides many rows. */
+const LOOK_FIRST = {
+  message: '',
+  media:
+    'Look whether CoreApp can delete files on the media volume: it may be mounted read-only, or files belong to another user. ',
+} as const;
+
 /** What a run that collected garbage reports of it. */
 export function gcResult(
   kind: GcKind,
@@ -96,7 +103,7 @@ function problemsOf(
           .map(({ node, errors }) => ({
             what: `GC ended with errors: ${errors.join('; ') || 'none were named'}.`,
             where: where(node),
-            next: `With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
+            next: `${LOOK_FIRST[kind]}With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
           })),
         ...call.missing.map((node) => ({
           what: `No callback came within ${gc.callbackTimeoutSeconds} seconds, or before the window ended.`,
