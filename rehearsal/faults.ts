@@ -23,9 +23,11 @@ const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
 export interface Fault {
   description: string;
   /** The deployment that it strikes; the other one has a good night. */
-  deployment: 'latam' | 'emea';
+  deployment: 'latam' | 'emea' | 'apac';
   /** Whether it needs the client's containers, which other nights do without. */
   containers?: true;
+  /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
+  rotation?: true;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
   strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
@@ -423,6 +425,69 @@ export const FAULTS: Record<string, Fault> = {
       if (instance) instance.fault = 'unreachable';
     },
     expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
+  'service-never-steady': {
+    description: 'CoreApps with the new password exit at once, until the next day: then the rotation goes on',
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike({ containers }, { clock }) {
+      const { coreapp } = containers?.services ?? {};
+      if (!coreapp) return;
+      coreapp.fault = 'tasks-exit';
+      clock.at(clock.now() + 18 * HOUR, () => {
+        coreapp.fault = undefined;
+      });
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed', 'succeeded'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
+    },
+    lasts: 36 * HOUR,
+  },
+  'password-copy-overwritten': {
+    description: "An update of the client's stack writes the old password back into its parameter",
+    deployment: 'apac',
+    containers: true,
+    rotation: true,
+    strike({ credential }, { clock }) {
+      // Between the rotation, at the latest at 22:30 UTC, and database-size at 00:15.
+      clock.at(Date.parse('2026-11-24T23:45:00Z'), () => {
+        const old = credential?.login('AWSPREVIOUS');
+        if (old) credential?.writeCopies(old);
+      });
+    },
+    // The daily comparison tells it, the next rotation's preflight puts it right.
+    expected: {
+      outcomes: {
+        'credential-rotation': ['succeeded', 'partial'],
+        'database-size': ['partial', 'succeeded'],
+      },
+      alarms: [
+        'apac-database-size-partial',
+        'apac-database-size-password-copies',
+        'apac-credential-rotation-partial',
+        // Of two nights one had a success.
+        'apac-credential-rotation-missed',
+      ],
+    },
+    lasts: 36 * HOUR,
+  },
+  'database-away': {
+    description: "The functions' way to the database is closed; the containers' is not",
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike(_target, { aws, clock }) {
+      // After the rotation function was tested, as at its deployment.
+      clock.at(clock.now() + HOUR, () => {
+        aws.hosts['database.emea.internal:5432'] = '127.0.0.1:9';
+      });
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'], 'database-size': ['failed'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-database-size-failed'],
+    },
   },
 };
 

@@ -35,7 +35,11 @@ export interface Scale {
   media?: number;
   /** How many containers the clients have. @default none, and no log clean-up */
   containers?: 'few' | 'all';
-  /** Whether containers log in to their databases, and the passwords are rotated. Needs containers. @default false */
+  /**
+   * Whether containers log in to their databases, and the passwords are rotated. Needs containers. In a night in which
+   * something goes wrong they are only where that is said of the fault.
+   * @default false
+   */
   rotation?: boolean;
 }
 
@@ -126,7 +130,7 @@ const UNKNOWN = 15;
 export function clientsOf(
   { rows, media = 0, containers, rotation }: Scale,
   now: number,
-  mysql: WorldOptions['mysql'],
+  mysql?: WorldOptions['mysql'],
 ): Record<string, ClientScript> {
   const logins = rotation && { logins: LOGINS };
   const garbage = Math.round(rows * 0.98);
@@ -167,7 +171,9 @@ export function clientsOf(
 
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
-  const { cdkOut, change, postgres, mysql, fault, only, scale = FULL_SCALE, onEvent = () => {} } = options;
+  const { cdkOut, change, postgres, mysql, fault, only, onEvent = () => {} } = options;
+  const { rotation = false, ...others } = options.scale ?? FULL_SCALE;
+  const scale = { ...others, rotation: rotation && (!fault || fault.rotation === true) };
   const hooks: Hooks = {};
   const start = fault ? (fault.starts ?? FAULTY_NIGHT_STARTS) : GOOD_NIGHT_STARTS;
   const clients = Object.entries(clientsOf(scale, start, mysql))
@@ -232,6 +238,7 @@ async function play(
     told = tell(aws, told, onEvent);
   }
 
+  await Promise.all(Object.values(world.deployments).map(({ logins }) => logins.end()));
   const after = await countAll(world);
   const rows: Night['rows'] = {};
   for (const { name, webApp } of Object.values(world.deployments))
@@ -283,6 +290,7 @@ async function play(
     ),
     ...(await mediaMismatches(world, { before: mediaBefore, after: mediaAfter })),
     ...(fault ? [] : goodNightMismatches(night, world, scale)),
+    ...(await passwordMismatches(world)),
     ...(fault ? [] : await rotationMismatches(night, world)),
   );
   return night;
@@ -499,13 +507,25 @@ function goodNightMismatches(
   return [...mismatches, ...unusedEndpoints(aws)];
 }
 
+/** However a rotation ends, the containers are given a password that the database takes. */
+async function passwordMismatches({ deployments }: World): Promise<string[]> {
+  const mismatches: string[] = [];
+  for (const { name, jobs, credential } of Object.values(deployments)) {
+    const current = credential?.login('AWSCURRENT');
+    if (!credential || !current || !jobs.includes('credential-rotation')) continue;
+    if (!(await credential.accepts(current)))
+      mismatches.push(`${name}: the database does not take the current password.`);
+  }
+  return mismatches;
+}
+
 /** What the rotations of a good night must have come to, as the containers, the databases and the copies tell. */
 async function rotationMismatches(night: Night, { deployments }: World): Promise<string[]> {
   const mismatches: string[] = [];
   const expect = (what: string, came: unknown, wanted: unknown) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
   };
-  for (const { name, jobs, credential, containers } of Object.values(deployments)) {
+  for (const { name, jobs, credential, containers, logins } of Object.values(deployments)) {
     if (!credential || !containers || !jobs.includes('credential-rotation')) continue;
     const { figures, problems } =
       night.runs.find(({ deployment, job }) => deployment === name && job === 'credential-rotation') ?? {};
@@ -515,8 +535,10 @@ async function rotationMismatches(night: Night, { deployments }: World): Promise
     expect(`${name}: problems of the rotation`, problems?.length, 0);
     const stopped = containers.containers.filter(({ container }) => !container.running).length;
     expect(`${name}: containers that ended`, stopped, containers.containers.length);
+    // Each at its start and at its end, by old and new passwords; far more in between.
+    if (logins.count.made < 2 * logins.containers)
+      mismatches.push(`${name}: ${logins.containers} containers logged in ${logins.count.made} times.`);
     const [current, previous] = [credential.login('AWSCURRENT'), credential.login('AWSPREVIOUS')];
-    expect(`${name}: the current password logs in`, current && (await credential.accepts(current)), true);
     expect(`${name}: the old password logs in`, previous && (await credential.accepts(previous)), false);
     for (const { role } of containers.containers)
       expect(`${name}: what a new ${role} is given`, credential.givenTo(role).password, current?.password);

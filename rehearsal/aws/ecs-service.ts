@@ -69,6 +69,8 @@ const EXITS_AFTER = 5_000;
 const BREAKER_AT_LEAST = 3;
 const BREAKER_AT_MOST = 200;
 const MINUTE = 60_000;
+/** At most so long ECS waits with a task that keeps failing (Developer Guide, service throttle logic). */
+const LONGEST_THROTTLE = 27 * MINUTE;
 
 /** What a service needs of its cluster. */
 interface Tasks {
@@ -97,6 +99,8 @@ export class ManagedService {
   #steady = false;
   #wasSteady = false;
   #nextTry = 0;
+  /** Tasks that ended by themselves since the service was last steady. */
+  #failures = 0;
 
   constructor(arn: string, options: ManagedServiceOptions, tasks: Tasks) {
     this.#arn = arn;
@@ -192,6 +196,7 @@ export class ManagedService {
     if (!done || stopping || this.#steady) return;
     this.#steady = true;
     this.#wasSteady = true;
+    this.#failures = 0;
     this.deployments.length = 1;
     this.#event('has reached a steady state.');
     if (primary.state === 'COMPLETED') return;
@@ -270,14 +275,18 @@ export class ManagedService {
   #ended(task: EcsTask): void {
     const deployment = this.#deploymentOf.get(task);
     const wasWanted = task.stoppedReason === 'Essential container in task exited';
+    if (wasWanted) {
+      this.#failures += 1;
+      this.#event(`has stopped 1 running tasks: (task ${task.id}). ${task.stoppedReason}.`);
+    }
     if (deployment?.state === 'IN_PROGRESS' && wasWanted) {
       deployment.failedTasks += 1;
-      this.#event(`has stopped 1 running tasks: (task ${task.id}). ${task.stoppedReason}.`);
       this.#break(deployment);
     }
     this.#steady = false;
-    // ECS starts a task that keeps failing ever later.
-    this.#later(deployment?.failedTasks ? EXITS_AFTER * deployment.failedTasks : 0);
+    // ECS starts a task that keeps failing ever later; how much later each time is not published.
+    const wait = this.#failures === 0 ? 0 : EXITS_AFTER * 2 ** (this.#failures - 1);
+    this.#later(Math.min(LONGEST_THROTTLE, wait));
   }
 
   #break(deployment: ServiceDeployment): void {

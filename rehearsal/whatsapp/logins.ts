@@ -12,11 +12,13 @@ export interface LoginCount {
 /** Real milliseconds between two logins of a container: two or three a second. */
 const PAUSE = 350;
 
-/** Containers that log in to their database all the time, as a pool of connections that is renewed does. */
+/** Containers that log in to their database all the time, as those with a pool of connections that are renewed do. */
 export class Logins {
   readonly count: LoginCount = { made: 0, failed: 0 };
   /** Of each login that failed: the container, and what the driver said. */
   readonly failures: string[] = [];
+  /** How many containers have begun. */
+  containers = 0;
   readonly #clock: Clock;
   readonly #logIn: (login: Login) => Promise<void>;
   readonly #loops = new Set<Promise<void>>();
@@ -28,28 +30,34 @@ export class Logins {
     this.#logIn = logIn;
   }
 
-  /** Has a container log in at once, and again and again while it runs. Resolves after the first time. */
+  /**
+   * Has a container log in at once, again and again while it runs, and once more at its end or that of the rehearsal, so
+   * that however fast simulated time goes its credential is tried at both. Resolves after the first time.
+   */
   async begin(container: Container, login: Login): Promise<void> {
-    let latest = this.#once(container, login);
-    // Time must not jump over a login that was begun: what follows would come too early for it.
-    void container.stopped.then(() => this.#clock.hold(() => latest));
-    await latest;
-    const loop = async () => {
-      for (;;) {
-        await delay(PAUSE);
-        if (!container.running || this.#ended) return;
-        latest = this.#once(container, login);
-        await latest;
-      }
-    };
-    const running = loop().finally(() => this.#loops.delete(running));
-    this.#loops.add(running);
+    this.containers += 1;
+    await this.#once(container, login);
+    const loop = this.#loop(container, login);
+    this.#loops.add(loop);
+    // Time must not jump over the last one: what comes after the container's end would come too early for it.
+    void container.stopped.then(() => this.#clock.hold(() => loop));
+    void loop.then(() => this.#loops.delete(loop));
   }
 
-  /** Lets nobody log in any more. */
+  /** Lets everybody log in for the last time. */
   async end(): Promise<void> {
     this.#ended = true;
     await Promise.all(this.#loops);
+  }
+
+  async #loop(container: Container, login: Login): Promise<void> {
+    for (let isLast = false; !isLast; ) {
+      const pause = new AbortController();
+      await Promise.race([container.stopped, delay(PAUSE, undefined, { signal: pause.signal })]);
+      pause.abort();
+      isLast = !container.running || this.#ended;
+      await this.#once(container, login);
+    }
   }
 
   async #once({ name }: Container, login: Login): Promise<void> {

@@ -10,20 +10,29 @@ before(async () => {
 });
 after(() => stage.close());
 
-test('a good night leaves no garbage, reports what SQL counts, and rings no alarm', async () => {
-  const scale = { ...stage.scale, containers: 'few' as const };
-  const { mismatches, rows, media } = await playNight({ ...stage, scale });
-  assert.deepEqual(mismatches, []);
-  assert.equal(rows.latam?.garbageBefore, 1_000);
-  assert.equal(rows.emea?.deleted, 19_600);
-  assert.equal(media.emea?.before.files, 200);
-  assert.equal(media.emea?.after.files, 50);
+test('a good night leaves no garbage, reports what SQL counts, rotates without a failed login, and rings no alarm', async (t) => {
+  const scale: Scale = { ...stage.scale, containers: 'few', rotation: true };
+  const mysql = await stage.startMysql();
+  if (typeof mysql === 'string') t.diagnostic(`${mysql} It was played without the deployment on MySQL.`);
+  const night = await playNight({ ...stage, scale, ...(typeof mysql !== 'string' && { mysql }) });
+  assert.deepEqual(night.mismatches, []);
+  assert.equal(night.rows.latam?.garbageBefore, 1_000);
+  assert.equal(night.rows.emea?.deleted, 19_600);
+  assert.equal(night.media.emea?.before.files, 200);
+  assert.equal(night.media.emea?.after.files, 50);
+  assert.deepEqual(
+    night.logins.map(({ deployment, failed }) => `${deployment}: ${failed} failed`),
+    ['emea: 0 failed', ...(typeof mysql === 'string' ? [] : ['apac: 0 failed'])],
+  );
 });
 
 for (const [name, fault] of Object.entries(FAULTS))
-  test(`${name}: ${fault.description}`, async () => {
-    const scale: Scale = { ...stage.scale, ...(fault.containers && { containers: 'few' }) };
-    const { mismatches, runs } = await playNight({ ...stage, scale, fault, only: fault.deployment });
+  test(`${name}: ${fault.description}`, async (t) => {
+    const mysql = fault.deployment === 'apac' ? await stage.startMysql() : undefined;
+    if (typeof mysql === 'string') return t.skip(mysql);
+    const { containers, rotation = false } = fault;
+    const scale: Scale = { ...stage.scale, rotation, ...(containers && { containers: 'few' }) };
+    const { mismatches, runs } = await playNight({ ...stage, mysql, scale, fault, only: fault.deployment });
     assert.deepEqual(mismatches, [], JSON.stringify(runs));
   });
 

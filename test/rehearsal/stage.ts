@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startClientDatabases } from '../../rehearsal/client-databases.ts';
+import { startClientDatabases, startClientMysql } from '../../rehearsal/client-databases.ts';
+import type { DatabaseServer } from '../../rehearsal/databases/mysql-family.ts';
 import type { Postgres } from '../../rehearsal/databases/postgres.ts';
 import type { Scale } from '../../rehearsal/night.ts';
 import { synthesize } from '../../rehearsal/synthesize.ts';
@@ -10,6 +11,8 @@ import { synthesize } from '../../rehearsal/synthesize.ts';
 export interface Stage {
   cdkOut: string;
   postgres: Postgres;
+  /** Started when it is first asked for. A text: why there is none, outside CI. */
+  startMysql(): Promise<DatabaseServer | string>;
   /** Few rows: what is tested is the course of the night. */
   scale: Scale;
   close(): Promise<void>;
@@ -19,12 +22,19 @@ export interface Stage {
 export async function buildStage(): Promise<Stage> {
   const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
   const [postgres] = await Promise.all([startClientDatabases(), synthesize(cdkOut)]);
+  let mysql: ReturnType<typeof startClientMysql> | undefined;
   return {
     cdkOut,
     postgres,
+    startMysql() {
+      mysql ??= startClientMysql();
+      return mysql;
+    },
     scale: { rows: 20_000, unread: 60, media: 200 },
     async close() {
       await postgres.stop();
+      const started = await mysql?.catch(() => undefined);
+      if (started && typeof started !== 'string') await started.stop();
       rmSync(cdkOut, { recursive: true });
     },
   };
