@@ -6,10 +6,10 @@ import type { RunResult } from '../shared/run/run-job.ts';
 import type { RunEvent } from '../start-run/contract.ts';
 import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
+import type { Inspection } from './inspect.ts';
 import { isOfStrayCopy } from './problems.ts';
 import type { RolledResult } from './roll-service.ts';
 import type { SecretInspection } from './rotate.ts';
-import type { Inspection } from './rotate-credential.ts';
 import type { Verification } from './verify.ts';
 
 export const HOUR = 3_600_000;

@@ -11,9 +11,10 @@ import { parseOrThrow } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
 import { type ApplicationHealth, connectedBefore } from './application-health.ts';
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
-import { type DatabaseState, inspectDatabase, retireOldCredential, type Tried } from './database.ts';
+import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
+import { type Inspection, inspect } from './inspect.ts';
 import {
   databaseProblem,
   otherRunsProblem,
@@ -25,8 +26,8 @@ import {
   unsteadyProblem,
 } from './problems.ts';
 import { rollServices } from './roll-services.ts';
-import { inspectSecret, rotate, type SecretInspection, waitForOthers } from './rotate.ts';
-import { addressesOf, olderTasks, planRoll } from './services.ts';
+import { inspectSecret, rotate } from './rotate.ts';
+import { planRoll } from './services.ts';
 import { verify } from './verify.ts';
 import { waitForJobs } from './wait-for-jobs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
@@ -85,12 +86,12 @@ export async function rotateCredential(
   const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
   const endBy = Date.parse(run.endBy);
 
-  let found = await inspect(context, settings);
+  let found = await inspect(context, settings, clients);
   if (isToAct(found, settings, options)) {
     const others = await waitForJobs(context, settings, lambda, endBy);
     if (others.kind === 'still-running') return skipped(found, otherRunsProblem(deployment, others.runs));
     // Somebody may have rotated by hand meanwhile.
-    if (others.kind === 'ended') found = await inspect(context, settings);
+    if (others.kind === 'ended') found = await inspect(context, settings, clients);
   }
   const { secret, database, unfinished } = found;
   if (database.kind === 'failed') return failed(secret, databaseProblem(settings, database));
@@ -158,42 +159,6 @@ export async function rotateCredential(
   if (retired.kind === 'done') findings.retired = true;
   else problems.push(retirementProblem(deployment, retired));
   return end();
-}
-
-/** What is found before anything is changed. */
-export interface Inspection {
-  secret: SecretInspection;
-  database: Tried<DatabaseState>;
-  /** An earlier run, or a rotation by hand, has left something to finish. */
-  unfinished: boolean;
-}
-
-async function inspect(context: DurableContext, settings: CredentialRotationSettings): Promise<Inspection> {
-  const { secretsManager } = clients;
-  const look = () => inspectSecret(secretsManager, settings.secretArn);
-  const first = await context.step('look at the secret', look);
-  const secret = first.pendingVersion ? await waitForOthers(context, settings, secretsManager, first) : first;
-  const database = await inspectDatabase(context, settings, secretsManager);
-  const retained = database.kind === 'done' && database.value.retained;
-  return {
-    secret,
-    database,
-    unfinished: retained || (await hasUnrolledTasks(context, settings, secret)),
-  };
-}
-
-/** With one password alone the database does not tell that an earlier roll was stopped: the tasks do. */
-async function hasUnrolledTasks(
-  context: DurableContext,
-  settings: CredentialRotationSettings,
-  { currentSince }: SecretInspection,
-): Promise<boolean> {
-  if (settings.strategy.kind !== 'single-password') return false;
-  const found = await context.step('look for tasks with the old password', async () => {
-    const { length } = await olderTasks(clients.ecs, addressesOf(settings), currentSince);
-    return length;
-  });
-  return found > 0;
 }
 
 function isToAct(
