@@ -194,10 +194,29 @@ const CHECKS: Check[] = [
       return databases.flatMap(({ user }, index) => {
         const field = ['databases', index, 'user'];
         return [
-          ...elsewhere([...field, 'secretArn'], user.secretArn, { region, account }),
-          ...elsewhere([...field, 'encryptionKeyArn'], user.encryptionKeyArn, { region }),
+          ...elsewhere([...field, 'secretArn'], user?.secretArn, { region, account }),
+          ...elsewhere([...field, 'encryptionKeyArn'], user?.encryptionKeyArn, { region }),
         ];
       });
+    },
+  },
+  {
+    needs: ['databases', 'jobs.databaseSize', 'upgradeCheck'],
+    find({ databases = [], jobs, upgradeCheck }) {
+      const [looking] = [jobs.databaseSize && 'jobs.databaseSize', upgradeCheck && 'upgradeCheck'].flatMap(
+        (name) => name || [],
+      );
+      if (!looking) return [];
+      return databases.flatMap(({ user }, index) =>
+        user
+          ? []
+          : [
+              {
+                field: ['databases', index, 'user'],
+                problem: `is missing; it must be an object with "secretArn", for ${looking} to log in.`,
+              },
+            ],
+      );
     },
   },
   {

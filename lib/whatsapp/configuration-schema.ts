@@ -140,12 +140,14 @@ const databaseSetSchema = v.strictObject({
     '"rds", or the path of a PEM file, relative to the configuration file or absolute',
     "What signed the server's certificate: `\"rds\"` for the authorities of Amazon RDS and Aurora. A file's certificates go into the function's environment, as those of WebApp do.",
   ),
-  user: field(
-    secretSchema(
-      'JSON with `username` and `password` of a database user of its own, which needs no right to read a row: see docs/database-size.md for its grants.',
+  user: v.optional(
+    field(
+      secretSchema(
+        'JSON with `username` and `password` of a database user of its own, which needs no right to read a row: see docs/database-size.md for its grants.',
+      ),
+      'an object with "secretArn"',
+      'The user that logs in to the server to look at sizes. Needed by `databaseSize` and `upgradeCheck`; without it `messageGc` tells no rows of these databases.',
     ),
-    'an object with "secretArn"',
-    'The user that logs in to the server.',
   ),
   mediaDatabases: v.optional(
     field(
@@ -271,7 +273,7 @@ const deploymentSchema = v.strictObject({
   databases: v.optional(
     field(
       v.pipe(v.array(databaseSetSchema), v.minLength(1)),
-      'a list of at least one { prefix, engine, host, port, certificateAuthority, user }',
+      'a list of at least one { prefix, engine, host, port, certificateAuthority }',
       "The client's databases: one entry for all that it named with one prefix.",
     ),
   ),

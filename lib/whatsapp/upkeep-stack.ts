@@ -337,22 +337,21 @@ export class UpkeepStack extends Stack {
 }
 
 function clientDatabases(databases: Deployment['databases'] = []): ClientDatabases[] {
-  return databases.map(
-    ({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }): ClientDatabases => ({
-      prefix,
-      name,
-      database: {
-        engine: server.engine,
-        host: server.host,
-        port: server.port,
-        certificateAuthority: server.certificateAuthority,
+  return databases.flatMap(({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }) => {
+    if (!user) return [];
+    const { engine, host, port, certificateAuthority } = server;
+    return [
+      {
+        prefix,
+        name,
+        database: { engine, host, port, certificateAuthority },
+        secretArn: user.secretArn,
+        ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
+        ...(mediaDatabases && { mediaDatabases }),
+        ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
       },
-      secretArn: user.secretArn,
-      ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
-      ...(mediaDatabases && { mediaDatabases }),
-      ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
-    }),
-  );
+    ];
+  });
 }
 
 /** The services of the client itself, as another job knows them. */

@@ -151,6 +151,12 @@ function schedules(resources: Resources): string[] {
 
 function functions(resources: Resources): string[] {
   return ofType(resources, 'AWS::Lambda::Function').flatMap(([id, { Properties: lambda }]) => {
+    // Secrets Manager waits for the answer: there is no event that could be lost.
+    const isCalled = ofType(resources, 'AWS::Lambda::Permission').some(
+      ([, { Properties: permission }]) =>
+        permission.Principal === 'secretsmanager.amazonaws.com' && referenced(permission.FunctionName) === id,
+    );
+    if (isCalled) return [];
     const config = ofType(resources, 'AWS::Lambda::EventInvokeConfig').find(
       ([, { Properties: invoke }]) => referenced(invoke.FunctionName) === id,
     );

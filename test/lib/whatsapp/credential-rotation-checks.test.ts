@@ -308,6 +308,20 @@ describe("a configuration's credentialRotation", () => {
     assert.deepEqual(mistakes, []);
   });
 
+  it('is taken with databases for which no user is named, unless somebody is to look at their sizes', () => {
+    const withoutUser = (deployment: Anything) => {
+      for (const databases of deployment.databases) delete databases.user;
+    };
+    assert.deepEqual(mistakesOf('apac', withoutUser), [
+      'deployments[2].databases[0].user is missing; it must be an object with "secretArn", for jobs.databaseSize to log in.',
+    ]);
+    const mistakes = mistakesOf('apac', (deployment) => {
+      withoutUser(deployment);
+      delete deployment.jobs.databaseSize;
+    });
+    assert.deepEqual(mistakes, []);
+  });
+
   it('is taken with failed logins that are accepted', () => {
     const mistakes = mistakesOf('emea', ({ jobs: { credentialRotation } }) => {
       credentialRotation.strategy = { kind: 'single-password', user: 'whatsapp' };

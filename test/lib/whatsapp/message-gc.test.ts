@@ -85,7 +85,7 @@ describe('message-gc of a client whose databases are configured', () => {
   it('may read the secret, with its key, and the past of metrics, and reaches CloudWatch', () => {
     const resources = resourcesWith({
       databases: (databases) =>
-        databases.map((each) => ({ ...each, user: { ...each.user, encryptionKeyArn: KEY } })),
+        databases.map((each) => ({ ...each, user: { secretArn: SECRET, encryptionKeyArn: KEY } })),
     });
     assert.deepEqual(rightsOf(resources), [
       ['ReadDatabaseUser0', 'secretsmanager:GetSecretValue', SECRET],
@@ -105,6 +105,14 @@ describe('message-gc of a client whose databases are configured', () => {
     assert.equal(settingsOf(resources).sets, undefined);
     assert.deepEqual(rightsOf(resources), []);
     assert.deepEqual(endpointsOf(resources), [...ENDPOINT_SERVICES['message-gc']].sort());
+  });
+
+  it('tells no rows of databases for which no user is named', () => {
+    const resources = resourcesWith({
+      databases: (databases) => databases.map(({ user: _, ...each }) => each),
+    });
+    assert.equal(settingsOf(resources).sets, undefined);
+    assert.deepEqual(rightsOf(resources), []);
   });
 
   it('is refused where the certificates do not fit into its environment, before Lambda does', () => {
