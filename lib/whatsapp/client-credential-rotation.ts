@@ -8,6 +8,7 @@ import {
   type RotatedService,
 } from '../credential-rotation.ts';
 import { entryFile } from '../entry-file.ts';
+import { ROLLED_ROLES } from './credential-rotation-schema.ts';
 import { letLogIn } from './gc-job.ts';
 
 /** The services whose containers read the credential at their start. */
@@ -43,17 +44,11 @@ export interface ClientCredentialRotationProps
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly webAppSecretKeyArn?: string;
   readonly services: ClientServices;
-  /** @default WebApps, Masters, CoreApps, then the others */
+  /** In which their services are replaced. @default WebApps, Masters, CoreApps, then the others */
   readonly order?: readonly RolledRole[];
   /** @default the client was made by other means */
   readonly metaTemplate?: MetaTemplate;
 }
-
-/**
- * WebApps first: of those, one that does not come up is missed the least. CoreApps serve even without Masters, so they
- * come after them.
- */
-export const DEFAULT_ORDER = ['webapp', 'master', 'coreapp', 'others'] as const satisfies RolledRole[];
 
 /** The rotation of the password with which a WhatsApp client logs in to its database, to its last container. */
 export class ClientCredentialRotation extends Construct {
@@ -61,7 +56,7 @@ export class ClientCredentialRotation extends Construct {
 
   constructor(scope: Construct, id: string, props: ClientCredentialRotationProps) {
     super(scope, id);
-    const { webApp, webAppSecretKeyArn, services, order = DEFAULT_ORDER, ...others } = props;
+    const { webApp, webAppSecretKeyArn, services, order = ROLLED_ROLES, ...others } = props;
     const { metaTemplate, copies = [], ...general } = others;
     this.rotation = new CredentialRotation(this, 'Rotation', {
       ...general,
