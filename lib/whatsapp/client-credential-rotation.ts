@@ -58,6 +58,11 @@ export class ClientCredentialRotation extends Construct {
     super(scope, id);
     const { webApp, webAppSecretKeyArn, services, order = ROLLED_ROLES, ...others } = props;
     const { metaTemplate, copies = [], ...general } = others;
+    const leftOut = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
+    if (leftOut.length > 0)
+      throw new Error(
+        `${this.node.path}: the order leaves out ${leftOut.join(' and ')}, whose containers would keep the old password; it must name each role that has services.`,
+      );
     this.rotation = new CredentialRotation(this, 'Rotation', {
       ...general,
       services: order.flatMap((role) => rolledServices(services, role)),

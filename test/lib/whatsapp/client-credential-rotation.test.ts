@@ -64,7 +64,7 @@ describe("the rotation of a client's database password", () => {
 
   it('takes another order, and a service of another cluster, where they are configured', () => {
     const resources = changed('apac', {
-      order: ['others', 'coreapp', 'webapp'],
+      order: ['others', 'coreapp', 'webapp', 'master'],
       services: {
         webapp: ['web'],
         coreapp: ['core'],
@@ -85,6 +85,13 @@ describe("the rotation of a client's database password", () => {
     const stop = statements.find(({ Sid }) => Sid === 'ReplaceTasks');
     assert.match(textOf(stop?.Resource, resources), /^\S+:task\/monitoring\/\*, /);
     assert.match(textOf(stop?.Condition?.ArnEquals?.['ecs:cluster'], resources), /cluster\/monitoring, /);
+  });
+
+  it('is refused with an order that leaves out a role, whose containers could not log in any more', () => {
+    assert.throws(
+      () => changed('apac', { order: ['webapp', 'master', 'coreapp'] }),
+      /the order leaves out others, whose containers would keep the old password/,
+    );
   });
 
   it("writes the password where Meta's template keeps it, with the key of the stack", () => {
