@@ -1,6 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential.ts';
+import { LoginRefused } from '../shared/database/errors.ts';
 import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
 import { checkBelongs, type Login } from '../shared/database/secret.ts';
 import {
@@ -39,7 +40,9 @@ export function inspectDatabase(
   settings: CredentialSettings,
   client: SecretsManagerClient,
 ): Promise<Tried<DatabaseState>> {
-  return tryDatabase(context, 'log in', () => attempt(settings, client, inspect));
+  return tryDatabase(context, 'log in', () =>
+    attempt(settings, client, (tools) => inspect(settings, client, tools)),
+  );
 }
 
 export function countRefusedLogins(
@@ -130,12 +133,31 @@ async function attempt<Value>(
   }
 }
 
-async function inspect({ rotation, admin, current }: Tools): Promise<DatabaseState> {
-  await rotation.test(current.secret);
+async function inspect(
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  { rotation, admin, current }: Tools,
+): Promise<DatabaseState> {
+  try {
+    await rotation.test(current.secret);
+  } catch (error) {
+    if (!(error instanceof LoginRefused && (await isOverwritten(settings, client, current)))) throw error;
+  }
   const retained = await rotation.retained(admin, current.secret);
   const refused = await rotation.refusedLogins(admin);
   const warnings = await rotation.warnings(admin, current.secret);
   return { retained, ...(refused !== undefined && { refusedLogins: refused }), warnings };
+}
+
+/** With one password alone a rotation that was abandoned may have changed it already: the next one changes it again. */
+async function isOverwritten(
+  { strategy, secretArn }: CredentialSettings,
+  client: SecretsManagerClient,
+  current: StoredSecret,
+): Promise<boolean> {
+  if (strategy.kind !== 'single-password') return false;
+  const pending = await findSecret(client, secretArn, { stage: 'AWSPENDING' });
+  return pending !== undefined && pending.versionId !== current.versionId;
 }
 
 async function refusedLogins({ rotation, admin }: Tools): Promise<number | null> {
