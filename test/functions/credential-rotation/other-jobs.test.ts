@@ -62,7 +62,8 @@ test('a job that must not meet a roll', async (t) => {
         assert.deepEqual(logins.reasons, []);
         assert.deepEqual(aws.denials, []);
       },
-      { props, beside: working(70) },
+      // The roll lasts until the other job would begin.
+      { props, beside: working(70), services: { web: { healthyAfterSeconds: 180 } } },
     ),
   );
 

@@ -1,37 +1,58 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import type { CredentialRotationOptions } from '../../../functions/credential-rotation/contract.ts';
 import type { Login } from '../../../functions/shared/database/secret.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { CredentialRotation, type CredentialRotationProps } from '../../../lib/credential-rotation.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs-service.ts';
+import { isRecord } from '../../../rehearsal/aws/wire.ts';
 import { Container } from '../../../rehearsal/containers/container.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
+import { type Logins, startLogins } from './logins.ts';
 
 export const DAY = 24 * HOUR;
 export const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-a1B2c3`;
 export const EXPORTER = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/exporter-a1B2c3`;
 const ADMINISTRATOR = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/rotator-a1B2c3`;
 export const PARAMETER = 'shop-WA_DB_PASSWORD';
+export const JOB = 'shop-credential-rotation';
 const PLACE = { account: ACCOUNT, region: REGION };
-/** Between two logins of a container. Milliseconds. */
-const PAUSE = 120;
+/** The schedule, from the beginning of the test's day on. */
+const SCHEDULED = 1.5 * HOUR;
+/** By then the day's run is over, and each alarm rings that is to. Milliseconds from noon on, when a day begins. */
+export const EVENING = 4.5 * HOUR;
+/** When the window has ended, until the next day begins. */
+export const MORNING = 21 * HOUR;
+/** The window ends some hours later, too few for a run that goes wrong. */
+const LAST_START = 17 * HOUR;
+/** No run takes so long. */
+const LONGEST_RUN = 3.5 * HOUR;
 
 export interface Days extends Deployment {
-  services: Record<string, ManagedService>;
-  logins: { made: number; failed: number; reasons: string[] };
+  database: TestDatabase;
+  services: { web: ManagedService; master: ManagedService; core: ManagedService };
+  logins: Logins;
+  /** The functions' way to the database. */
+  wire: Wire;
   /** The credential in the secret. */
   current(): Login;
   accepts(login: Login): Promise<boolean>;
-  /** Plays until the day's run is over; the first day is 0. */
-  day(number: number): Promise<RunReport>;
+  /** Plays until the evening of a day, whose run has reported then; the first day is 0. @default the next whose run has not begun */
+  day(number?: number): Promise<RunReport>;
+  /** Plays until it is so late, the same day or the next. Milliseconds from noon on, when a day begins. */
+  playUntil(timeOfDay: number): Promise<void>;
+  /** Starts a run by hand, in the window, and plays until it and all that it set going is over. Its report, if it made one. */
+  run(options?: CredentialRotationOptions): Promise<RunReport | undefined>;
   /** The alarms that ring now. */
   ringing(): string[];
 }
@@ -56,8 +77,8 @@ export async function rotationDays(
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'rotation-days-'));
   const containers: Container[] = [];
-  const loops: Promise<void>[] = [];
-  const logins: Days['logins'] = { made: 0, failed: 0, reasons: [] };
+  const logins = startLogins(database);
+  const wire = await startWire(database);
   try {
     await deploy(
       (stack) => {
@@ -65,41 +86,24 @@ export async function rotationDays(
         beside?.(stack.node.findChild('Upkeep') as Upkeep);
       },
       async (deployment) => {
-        const { aws, clock } = deployment;
+        const { aws, clock, client } = deployment;
         const { engine, host, port } = database.address;
         const common = { engine, host, port };
+        aws.hosts[`${host}:${port}`] = wire.address;
         aws.secrets.put(SECRET, JSON.stringify({ ...common, ...database.user }));
         aws.secrets.put(ADMINISTRATOR, JSON.stringify(database.rotator));
-        aws.secrets.put(EXPORTER, JSON.stringify({ other: 'kept', data_src_name: 'not written yet' }));
-        aws.ssm.write(PARAMETER, 'not written yet', { ...PLACE, keyId: 'alias/client' });
+        // Before the first run the copies are written by whoever made the deployment.
+        aws.ssm.write(PARAMETER, `${database.user.username} ${database.user.password}`, {
+          ...PLACE,
+          keyId: 'alias/client',
+        });
+        const exporter = { other: 'kept', data_src_name: exporterLine(database, database.user) };
+        aws.secrets.put(EXPORTER, JSON.stringify(exporter));
         const current = () => JSON.parse(aws.secrets.value(SECRET) ?? '') as Login;
         // What each kind of container is given when it starts.
         const fromParameter = () => {
           const [username = '', password = ''] = aws.ssm.parameter(PARAMETER, PLACE)?.value.split(' ') ?? [];
           return { username, password };
-        };
-        const keepLoggingIn = async (container: Container, login: Login) => {
-          while (container.running) {
-            try {
-              await database.logIn(login);
-              logins.made += 1;
-            } catch (error) {
-              logins.failed += 1;
-              logins.reasons.push(`${container.name}: ${error instanceof Error ? error.message : error}`);
-            }
-            await delay(PAUSE);
-          }
-        };
-        const starter = (name: string, read: () => Login) => async () => {
-          const login = read();
-          const container = await Container.start({
-            name,
-            folder: join(folder, String(containers.length)),
-            isolation: 'rewritten',
-          });
-          containers.push(container);
-          loops.push(keepLoggingIn(container, login));
-          return [container];
         };
         const service = (name: string, options: Partial<ManagedServiceOptions>, read: () => Login) =>
           aws.ecs.manageService({
@@ -107,54 +111,81 @@ export async function rotationDays(
             cluster: 'shop',
             service: name,
             desiredCount: 2,
-            start: starter(name, read),
+            healthyAfterSeconds: 2,
+            start: async () => {
+              const login = read();
+              const container = await Container.start({
+                name,
+                folder: join(folder, String(containers.length)),
+                isolation: 'rewritten',
+              });
+              containers.push(container);
+              logins.begin(container, login);
+              return [container];
+            },
             ...options,
             ...changed[name],
           });
-        // Before the first run the copies are written by whoever made the deployment.
-        aws.ssm.write(PARAMETER, `${database.user.username} ${database.user.password}`, {
-          ...PLACE,
-          keyId: 'alias/client',
-        });
-        aws.secrets.put(
-          EXPORTER,
-          JSON.stringify({ other: 'kept', data_src_name: exporterLine(database, database.user) }),
-        );
         const services = {
-          web: service(
-            'web',
-            { minimumHealthyPercent: 25, maximumPercent: 100, desiredCount: 3 },
-            fromParameter,
-          ),
+          // Its percentages would take both away at once.
+          web: service('web', { minimumHealthyPercent: 0, maximumPercent: 100 }, fromParameter),
           master: service('master', { minimumHealthyPercent: 50, maximumPercent: 100 }, fromParameter),
-          core: service('core', { minimumHealthyPercent: 100, maximumPercent: 200 }, current),
+          core: service(
+            'core',
+            { minimumHealthyPercent: 100, maximumPercent: 200, desiredCount: 1 },
+            current,
+          ),
         };
         const ringing = () => {
           const states = new Map(aws.alarms.map(({ alarm, to }) => [alarm, to]));
           return [...states.keys()].filter((alarm) => states.get(alarm) === 'ALARM').sort();
         };
+        const timeOfDay = () => (clock.now() - START) % DAY;
+        const playUntil = (time: number) => clock.runUntil(clock.now() + ((time - timeOfDay() + DAY) % DAY));
+        const isGoingOn = () =>
+          aws.lambda.durable.list().some(({ status }) => status === 'RUNNING') ||
+          aws.secrets.isRotating(SECRET);
+        const lambda = new LambdaClient(client());
         await clock.runUntil(START + 10 * MINUTE);
         try {
           await work({
             ...deployment,
+            database,
             services,
             logins,
+            wire,
             current,
             ringing,
+            playUntil,
             accepts: (login) =>
               database.logIn(login).then(
                 () => true,
                 () => false,
               ),
-            day: async (number) => {
+            day: async (number = Math.ceil((clock.now() - START - SCHEDULED) / DAY)) => {
               const before = aws.reports.length;
-              await clock.runUntil(START + number * DAY + 4.5 * HOUR);
-              const report = aws.reports[aws.reports.length - 1];
-              assert.ok(report && aws.reports.length > before, `no run on day ${number}`);
+              await clock.runUntil(START + number * DAY + EVENING);
+              const report = aws.reports.at(-1);
+              assert.ok(report && aws.reports.length > before, 'the day had no run');
               return report;
+            },
+            run: async (options) => {
+              if (timeOfDay() < EVENING || timeOfDay() > LAST_START) await playUntil(EVENING);
+              const before = aws.reports.length;
+              const event = { job: 'credential-rotation', deployment: 'shop', ...(options && { options }) };
+              await lambda.send(
+                new InvokeCommand({ FunctionName: 'shop-start-run', Payload: JSON.stringify(event) }),
+              );
+              const limit = clock.now() + LONGEST_RUN;
+              do {
+                assert.ok(clock.now() < limit, 'the run does not end');
+                await clock.runUntil(clock.now() + 5000);
+              } while (isGoingOn());
+              return aws.reports[before];
             },
           });
         } finally {
+          lambda.destroy();
           // The next deployment begins with what this one left.
           database.user = current();
         }
@@ -162,10 +193,85 @@ export async function rotationDays(
     );
   } finally {
     await Promise.all(containers.map((container) => container.kill()));
-    await Promise.all(loops);
+    await logins.stop();
+    await wire.close();
     await Promise.all(containers.map((container) => container.remove()));
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A way to the database that can be cut. */
+export interface Wire {
+  /** `host:port`. */
+  address: string;
+  /** Connections that were asked for, in all. */
+  asked: number;
+  /** Whether the connection of that number is refused. @default none is */
+  refuses: (number: number) => boolean;
+  close(): Promise<void>;
+}
+
+async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
+  const sockets = new Set<Socket>();
+  const wire = { asked: 0, refuses: (_number: number) => false };
+  const server = createServer((socket) => {
+    const number = wire.asked++;
+    socket.on('error', () => socket.destroy());
+    if (wire.refuses(number)) {
+      socket.resetAndDestroy();
+      return;
+    }
+    const server = connect(port, '127.0.0.1');
+    for (const [end, other] of [
+      [socket, server],
+      [server, socket],
+    ] as const) {
+      sockets.add(end);
+      end.on('error', () => end.destroy());
+      end.on('close', () => {
+        sockets.delete(end);
+        other.destroy();
+      });
+      end.pipe(other);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listening = server.address();
+  if (listening === null || typeof listening === 'string') throw new Error('the wire has no port');
+  return Object.assign(wire, {
+    address: `127.0.0.1:${listening.port}`,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+/**
+ * Calls the listener at the end of each operation of the job's runs, before the function hears that it is on record.
+ * `calls`: how many the function has made for it, besides those for the record.
+ */
+export function onOperationEnd({ aws }: Days, listener: (name: string, calls: number) => void): () => void {
+  let calls = 0;
+  return aws.onCall(({ caller, service, operation, input }) => {
+    if (caller.function?.name !== JOB) return undefined;
+    if (service !== 'lambda') calls += 1;
+    if (operation !== 'CheckpointDurableExecution') return undefined;
+    for (const { Name, Action } of Array.isArray(input.Updates) ? input.Updates.filter(isRecord) : []) {
+      if (Action !== 'SUCCEED' || typeof Name !== 'string') continue;
+      listener(Name, calls);
+      calls = 0;
+    }
+    return undefined;
+  });
+}
+
+/** Does the work once what is being done now is done; the clock stands still until it is over. */
+export function soon({ clock }: Days, work: () => void | Promise<void>): void {
+  void clock.hold(async () => {
+    await turn();
+    await work();
+  });
 }
 
 /** The exporter's connection string. */
@@ -181,7 +287,7 @@ export function define(
   const upkeep = new Upkeep(stack, 'Upkeep', {
     deployment: 'shop',
     timeZone: 'Etc/UTC',
-    window: { from: '13:00', to: '17:00' },
+    window: { from: '13:00', to: '09:00' },
   });
   const key = new Key(stack, 'Key', { alias: 'alias/client', enableKeyRotation: true });
   return new CredentialRotation(stack, 'Rotation', {
@@ -224,6 +330,8 @@ export function define(
     timeLimit: Duration.hours(3),
     rotateAfter: Duration.days(1),
     maximumAge: Duration.days(2),
+    // A little more than Secrets Manager's repetitions take.
+    rotationTimeout: Duration.minutes(5),
     ...props,
   });
 }

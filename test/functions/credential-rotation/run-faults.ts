@@ -1,0 +1,83 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
+import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
+import { type Days, JOB, onOperationEnd, soon } from './rotation-days.ts';
+
+/** AWS's services that a run works with; Lambda only keeps its record. */
+const WORKED_WITH = ['ecs', 'secretsmanager', 'ssm'];
+/** After so long without a call a function that is refused every one has given up. Real milliseconds. */
+const QUIET = 40;
+
+/**
+ * Kills the function's processes once after each operation, when its end is on record, or once in the middle of each kind of
+ * call, when AWS has heard it and the answer is on its way.
+ */
+export function killAt(
+  days: Days,
+  where: 'after every operation' | 'in the middle of any kind of call',
+): { killedAt: Set<string>; stopKilling: () => void } {
+  const { aws } = days;
+  const killedAt = new Set<string>();
+  const kill = (point: string) => {
+    if (killedAt.has(point)) return;
+    killedAt.add(point);
+    soon(days, () => {
+      aws.killFunction(JOB);
+    });
+  };
+  const stopKilling =
+    where === 'after every operation'
+      ? onOperationEnd(days, kill)
+      : aws.onCall(({ caller, service, operation }) => {
+          if (caller.function?.name === JOB && service !== 'lambda') kill(operation);
+          return undefined;
+        });
+  return { killedAt, stopKilling };
+}
+
+/** Stops the run right after an operation; it does nothing any more. Whether that has come. */
+export function stopAfter(days: Days, operation: string): () => boolean {
+  const { aws, client, logins } = days;
+  let state: 'before' | 'stopping' | 'stopped' = 'before';
+  let lastCall = 0;
+  const unhook = aws.onCall(({ caller }) => {
+    if (state !== 'stopping' || caller.function?.name !== JOB) return undefined;
+    lastCall = Date.now();
+    return new AwsError('AccessDeniedException', 'The run is stopped.');
+  });
+  const stopListening = onOperationEnd(days, (name) => {
+    if (state !== 'before' || name !== operation) return;
+    state = 'stopping';
+    soon(days, async () => {
+      const run = aws.lambda.durable.list().find(({ status }) => status === 'RUNNING');
+      const lambda = new LambdaClient(client());
+      await lambda.send(new StopDurableExecutionCommand({ DurableExecutionArn: run?.arn }));
+      lambda.destroy();
+      await logins.round();
+      while (Date.now() - lastCall < QUIET) await delay(QUIET / 4);
+      state = 'stopped';
+      unhook();
+      stopListening();
+    });
+  });
+  return () => state === 'stopped';
+}
+
+/** From the end of an operation on AWS refuses all that the function asks for. Returns the way to mend that. */
+export function refuseAfter(days: Days, operation: string): () => void {
+  let refusing = false;
+  const unhook = days.aws.onCall(({ caller, service }) =>
+    refusing && caller.function?.name === JOB && WORKED_WITH.includes(service)
+      ? new AwsError('AccessDeniedException', 'The test refuses it.')
+      : undefined,
+  );
+  const stopListening = onOperationEnd(days, (name) => {
+    if (refusing || name !== operation) return;
+    refusing = true;
+    soon(days, () => days.logins.round());
+  });
+  return () => {
+    unhook();
+    stopListening();
+  };
+}
