@@ -1,10 +1,11 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { olderTasks } from '../shared/containers/services.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { type DatabaseState, inspectDatabase, type Tried } from './database.ts';
+import { addressesOf } from './plan-roll.ts';
 import { inspectSecret, type SecretInspection, waitForOthers } from './rotate.ts';
-import { addressesOf, olderTasks } from './services.ts';
 
 /** What is found before anything is changed. */
 export interface Inspection {

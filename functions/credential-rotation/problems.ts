@@ -2,8 +2,8 @@ import type { Problem } from '../shared/run/report.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
+import type { RollPlan } from './plan-roll.ts';
 import type { Roll } from './roll-services.ts';
-import type { RollPlan } from './services.ts';
 
 type Failed = Tried<unknown> & { kind: 'failed' };
 

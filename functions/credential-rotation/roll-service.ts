@@ -8,16 +8,16 @@ import {
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
-import { atMostOnce } from '../shared/run/at-most-once.ts';
 import {
   describeServices,
   isOlder,
   lastEvents,
   livingTasks,
-  type RollPlan,
   type ServiceAddress,
   whyUnsteady,
-} from './services.ts';
+} from '../shared/containers/services.ts';
+import { atMostOnce } from '../shared/run/at-most-once.ts';
+import type { RollPlan } from './plan-roll.ts';
 
 /** What became of a service. */
 export interface RolledResult {

@@ -1,8 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { olderTasks } from '../shared/containers/services.ts';
 import { lookUntil } from './look-until.ts';
+import type { RollPlan } from './plan-roll.ts';
 import { type RolledResult, type RollRequest, rollService } from './roll-service.ts';
-import { olderTasks, type RollPlan } from './services.ts';
 
 /** How a roll over all services ended. */
 export interface Roll {

@@ -15,6 +15,7 @@ import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { type Inspection, inspect } from './inspect.ts';
+import { planRoll } from './plan-roll.ts';
 import {
   databaseProblem,
   otherRunsProblem,
@@ -27,7 +28,6 @@ import {
 } from './problems.ts';
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate } from './rotate.ts';
-import { planRoll } from './services.ts';
 import { verify } from './verify.ts';
 import { waitForJobs } from './wait-for-jobs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';

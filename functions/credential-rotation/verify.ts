@@ -1,6 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { olderTasks } from '../shared/containers/services.ts';
 import type { Problem } from '../shared/run/report.ts';
 import {
   type ApplicationHealth,
@@ -10,8 +11,8 @@ import {
 } from './application-health.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { seeSessions } from './database.ts';
+import { addressesOf } from './plan-roll.ts';
 import { disconnectedProblem, noSessionProblem } from './problems.ts';
-import { addressesOf, olderTasks } from './services.ts';
 
 /** What speaks for and against the new credential, once every task has it. */
 export interface Verification {

@@ -1,8 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
+import { describeServices, type ServiceAddress, whyUnsteady } from '../shared/containers/services.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { lookUntil } from './look-until.ts';
-import { addressesOf, describeServices, type ServiceAddress, whyUnsteady } from './services.ts';
+import { addressesOf } from './plan-roll.ts';
 
 /** Why the services are not steady, when the time for waiting is over; `null` when they are. */
 export function waitUntilSteady(

@@ -1,6 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { ECSClient, type Service } from '@aws-sdk/client-ecs';
-import { describeServices, whyUnsteady } from '../credential-rotation/services.ts';
+import { describeServices, whyUnsteady } from '../shared/containers/services.ts';
 import { type Answer, countTable, largestTable, measureSet } from '../shared/database/measure-set.ts';
 import type { LargestTable } from '../shared/database/size.ts';
 import { tryAgain } from '../shared/database/try-again.ts';
