@@ -11,8 +11,8 @@ export const RELAYED_WEBHOOK = 'webhook.emea.internal';
 export const RELAY_PATH = 'f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b89';
 
 /**
- * The sample's deployments as they are, but for the certificates, which are those that the stand-ins can show, and for
- * one that has a relay.
+ * The sample's deployments as they are, but for the certificates, which are those that the stand-ins can show, for one
+ * that has a relay, and for the pace of marking messages read: a function keeps to it in real time.
  */
 export default defineUpkeep({
   ...sample,
@@ -24,6 +24,15 @@ export default defineUpkeep({
         ...databases,
         certificateAuthority: certificateFile(databases.host),
       })),
+    }),
+    ...(deployment.jobs.messageGc?.markRead && {
+      jobs: {
+        ...deployment.jobs,
+        messageGc: {
+          ...deployment.jobs.messageGc,
+          markRead: { ...deployment.jobs.messageGc.markRead, requestsPerSecond: 100 },
+        },
+      },
     }),
     ...(deployment.name === RELAYED && {
       callbacks: {
