@@ -43,6 +43,28 @@ new UpkeepJob(stack, 'Reindex', {
 app.synth();
 `;
 
+/** The job's handler: what the package has for use inside a function. */
+const HANDLER = `
+import { withDurableExecution } from '@aws/durable-execution-sdk-js';
+import * as v from 'valibot';
+import { executeCommand } from 'wa-upkeep/ecs-exec';
+import { AccessDeniedError } from 'wa-upkeep/ecs-exec/errors';
+import { type ApplicationHealth, rotateCredential } from 'wa-upkeep/rotate-credential';
+import { runJob } from 'wa-upkeep/run-job';
+import { readSettings } from 'wa-upkeep/settings';
+
+export const health: ApplicationHealth = { parts: 'workers', connected: async () => 3 };
+export const others = { executeCommand, AccessDeniedError, rotateCredential };
+
+export const handler = withDurableExecution((event: unknown, context) =>
+  runJob(event, context, async ({ scheduledFor }, context) => {
+    const { index } = readSettings(v.object({ index: v.string() }));
+    const articles = await context.step('reindex', async () => index.length + scheduledFor.length);
+    return { outcome: 'succeeded', figures: { articles }, problems: [] };
+  }),
+);
+`;
+
 describe('the built package, installed in an app', {
   skip: !exported && 'package.json exports nothing yet',
 }, () => {
@@ -52,7 +74,7 @@ describe('the built package, installed in an app', {
     install(app);
     writeFileSync(join(app, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(app, 'app.ts'), APP);
-    writeFileSync(join(app, 'reindex.ts'), 'export const handler = async (): Promise<void> => {};\n');
+    writeFileSync(join(app, 'reindex.ts'), HANDLER);
   });
   after(() => rmSync(app, { recursive: true }));
 
@@ -70,7 +92,7 @@ describe('the built package, installed in an app', {
 
   it('has types that the compiler accepts', () => {
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck'];
-    const { status, stdout } = spawnSync('tsc', [...options, '--types', 'node', 'app.ts'], {
+    const { status, stdout } = spawnSync('tsc', [...options, '--types', 'node', 'app.ts', 'reindex.ts'], {
       cwd: app,
       encoding: 'utf8',
     });
