@@ -123,6 +123,7 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
   };
   try {
     const schedules = aws.deployed.ofType('AWS::Scheduler::Schedule').map(scheduled);
+    const creations: Promise<PlayedDeployment>[] = [];
     for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
       const own = schedules.filter(({ deployment }) => deployment === name);
       const script = clients[name];
@@ -131,16 +132,23 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
         (job !== 'log-cleanup' || script.containers !== undefined) &&
         (job !== 'credential-rotation' || script.logins !== undefined);
       for (const each of own) if (!takesPart(each)) aws.scheduler.fault(each.schedule, { kind: 'disabled' });
-      if (script)
-        world.deployments[name] = await createDeployment(
+      if (!script) continue;
+      creations.push(
+        createDeployment(
           world,
           { postgres, mysql },
           name,
           own.filter(takesPart).map(({ job }) => job),
           script,
           join(folder, name),
-        );
+        ),
+      );
     }
+    // At once, for they wait for their servers; all of them, so that those that are there are closed if one fails.
+    const created = await Promise.allSettled(creations);
+    for (const creation of created)
+      if (creation.status === 'fulfilled') world.deployments[creation.value.name] = creation.value;
+    for (const creation of created) if (creation.status === 'rejected') throw creation.reason;
     return world;
   } catch (error) {
     await world.close();

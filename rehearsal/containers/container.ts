@@ -192,8 +192,15 @@ export function rewritten(word: string, folder: string): string {
   return word.replace(OWN_PATH, (path) => hostPath(folder, path));
 }
 
-/** The best isolation that this machine allows: found by trying. */
+/** The best isolation that this machine allows: found by trying, once. */
 export function bestIsolation(): Isolation {
+  best ??= tryIsolation();
+  return best;
+}
+
+let best: Isolation | undefined;
+
+function tryIsolation(): Isolation {
   if (process.platform !== 'linux') return 'rewritten';
   try {
     execFileSync('unshare', [...unshareOptions(), 'true'], { stdio: 'ignore' });
