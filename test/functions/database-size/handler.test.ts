@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import pg from 'pg';
 import type { RotatedCredential } from '../../../lib/credential-copies.ts';
@@ -13,6 +12,7 @@ import { DatabaseSize } from '../../../lib/whatsapp/database-size.ts';
 import type { AwsOptions } from '../../../rehearsal/aws/server.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
 const ROWS = 2_500_000;
@@ -92,19 +92,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         { prefix: 'wa1_', database, secretArn: SECRET },
         { prefix: 'wa1_b_', database, secretArn: SECRET },
       ],
-      network: {
-        vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-          vpcId: 'vpc-12345678',
-          availabilityZones: [`${REGION}a`],
-        }),
-        subnets: [
-          Subnet.fromSubnetAttributes(stack, 'Subnet', {
-            subnetId: 'subnet-12345678',
-            availabilityZone: `${REGION}a`,
-          }),
-        ],
-        securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-      },
+      network: networkIn(stack),
       schedule: { at: '03:00' },
       timeLimit: Duration.minutes(30),
       mediaVolume,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Duration, type Stack } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { CallbacksBus } from '../../../lib/whatsapp/callbacks-bus.ts';
@@ -13,6 +12,7 @@ import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp
 import { type MessageStore, openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
 import { startWebApp } from '../../../rehearsal/whatsapp/web-app.ts';
 import { startWebhook } from '../../../rehearsal/whatsapp/webhook.ts';
+import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
 const DAY = 24 * HOUR;
@@ -55,7 +55,6 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       timeZone: 'Etc/UTC',
       window: { from: '02:00', to: '05:00' },
     });
-    const availabilityZones = [`${REGION}a`];
     new MessageGc(stack, 'MessageGc', {
       upkeep,
       callbacks: new CallbacksBus(stack, 'Callbacks', { deployment: 'shop', topic: upkeep.topic }),
@@ -64,16 +63,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         certificateAuthority: webAppTls.certificate,
         secretArn: API_SECRET,
       },
-      network: {
-        vpc: Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-12345678', availabilityZones }),
-        subnets: [
-          Subnet.fromSubnetAttributes(stack, 'Subnet', {
-            subnetId: 'subnet-12345678',
-            availabilityZone: `${REGION}a`,
-          }),
-        ],
-        securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-      },
+      network: networkIn(stack),
       schedule: { at: '03:00' },
       timeLimit: Duration.minutes(90),
       maximumCalls: 3,

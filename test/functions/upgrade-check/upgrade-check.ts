@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import pg from 'pg';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { StartOutcome } from '../../../functions/start-run/contract.ts';
@@ -16,6 +15,7 @@ import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/a
 import { Container } from '../../../rehearsal/containers/container.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { CollectGarbageSettings } from './collect-garbage.ts';
 
@@ -230,19 +230,7 @@ function define(
         secretArn: SECRET,
       },
     ],
-    network: {
-      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-        vpcId: 'vpc-12345678',
-        availabilityZones: [`${REGION}a`],
-      }),
-      subnets: [
-        Subnet.fromSubnetAttributes(stack, 'Subnet', {
-          subnetId: 'subnet-12345678',
-          availabilityZone: `${REGION}a`,
-        }),
-      ],
-      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-    },
+    network: networkIn(stack),
     messageGc,
     services: { clusterName: 'shop', names: ['web'] },
     storage: [{ host: HOST, identifier: 'shop-db' }],

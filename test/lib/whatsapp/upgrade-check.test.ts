@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Duration, Stack, Validations } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import type { UpgradeCheckSettings } from '../../functions/upgrade-check/contract.ts';
-import { entryFile } from '../../lib/entry-file.ts';
-import { Upkeep } from '../../lib/upkeep.ts';
-import { UpkeepJob } from '../../lib/upkeep-job.ts';
-import type { ClientDatabases } from '../../lib/whatsapp/client-databases.ts';
-import { UpgradeCheck, type UpgradeCheckProps } from '../../lib/whatsapp/upgrade-check.ts';
-import { brokenLinks, roleStatements } from './links.ts';
-import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
+import type { UpgradeCheckSettings } from '../../../functions/upgrade-check/contract.ts';
+import { entryFile } from '../../../lib/entry-file.ts';
+import { Upkeep } from '../../../lib/upkeep.ts';
+import { UpkeepJob } from '../../../lib/upkeep-job.ts';
+import type { ClientDatabases } from '../../../lib/whatsapp/client-databases.ts';
+import { UpgradeCheck, type UpgradeCheckProps } from '../../../lib/whatsapp/upgrade-check.ts';
+import { brokenLinks, roleStatements } from '../links.ts';
+import { networkIn } from '../network.ts';
+import { appWithoutBundles, ofType, resourcesOf, textOf } from '../template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
 
@@ -50,20 +50,7 @@ function checked(change: Partial<UpgradeCheckProps> = {}, withGc = true) {
   const check = new UpgradeCheck(stack, 'UpgradeCheck', {
     upkeep,
     sets: [databases('wa1_')],
-    network: {
-      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-        vpcId: 'vpc-12345678',
-        availabilityZones: ['eu-central-1a'],
-      }),
-      subnets: [
-        Subnet.fromSubnetAttributes(stack, 'Subnet', {
-          subnetId: 'subnet-12345678',
-          availabilityZone: 'eu-central-1a',
-          routeTableId: 'rtb-12345678',
-        }),
-      ],
-      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-    },
+    network: networkIn(stack),
     messageGc,
     services: { clusterName: 'whatsapp', names: ['webapp', 'coreapp'] },
     storage: [{ host: 'database.internal', identifier: 'whatsapp' }],

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Duration, Stack, Validations } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
-import type { RotatedCredential } from '../../lib/credential-copies.ts';
-import { MediaVolume } from '../../lib/media-volume.ts';
-import { Upkeep } from '../../lib/upkeep.ts';
-import type { ClientDatabases } from '../../lib/whatsapp/client-databases.ts';
-import { DatabaseSize, type DatabaseSizeProps } from '../../lib/whatsapp/database-size.ts';
-import { brokenLinks, roleStatements } from './links.ts';
-import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
+import type { DatabaseSizeSettings } from '../../../functions/database-size/contract.ts';
+import type { RotatedCredential } from '../../../lib/credential-copies.ts';
+import { MediaVolume } from '../../../lib/media-volume.ts';
+import { Upkeep } from '../../../lib/upkeep.ts';
+import type { ClientDatabases } from '../../../lib/whatsapp/client-databases.ts';
+import { DatabaseSize, type DatabaseSizeProps } from '../../../lib/whatsapp/database-size.ts';
+import { brokenLinks, roleStatements } from '../links.ts';
+import { networkIn } from '../network.ts';
+import { appWithoutBundles, ofType, resourcesOf, textOf } from '../template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
 const KEY = 'arn:aws:kms:eu-central-1:111111111111:key/12345678-1234-1234-1234-123456789012';
@@ -61,20 +61,7 @@ function sized(
   const size = new DatabaseSize(stack, 'DatabaseSize', {
     upkeep,
     sets,
-    network: {
-      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-        vpcId: 'vpc-12345678',
-        availabilityZones: ['eu-central-1a'],
-      }),
-      subnets: [
-        Subnet.fromSubnetAttributes(stack, 'Subnet', {
-          subnetId: 'subnet-12345678',
-          availabilityZone: 'eu-central-1a',
-          routeTableId: 'rtb-12345678',
-        }),
-      ],
-      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-    },
+    network: networkIn(stack),
     schedule: { at: '03:30' },
     timeLimit: Duration.minutes(30),
     ...(volumeOf && {
