@@ -56,7 +56,10 @@ export function keepCredential(
     },
     accepts: (tried) =>
       database.logIn(tried).then(
-        () => true,
+        async (close) => {
+          await close();
+          return true;
+        },
         () => false,
       ),
     writeCopies(written) {

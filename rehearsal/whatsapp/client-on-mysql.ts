@@ -86,8 +86,9 @@ export async function mysqlClient(
     },
     async logIn(login) {
       const client = await connection(login);
+      client.on('error', () => {});
       await client.query('SELECT id FROM ??.messages LIMIT 1', [store]);
-      await client.end();
+      return () => client.end();
     },
     async drop() {
       await administer(databases.map((name) => ['DROP DATABASE ??', [name]]));

@@ -12,7 +12,10 @@ export interface LoginCount {
 /** Real milliseconds between two logins of a container: two or three a second. */
 const PAUSE = 350;
 
-/** Containers that log in to their database all the time, as those with a pool of connections that are renewed do. */
+/**
+ * Containers that log in to their database all the time, as those with a pool of connections that are renewed do: each
+ * keeps its connection until it has the next one.
+ */
 export class Logins {
   readonly count: LoginCount = { made: 0, failed: 0 };
   /** Of each login that failed: the container, and what the driver said. */
@@ -20,12 +23,12 @@ export class Logins {
   /** How many containers have begun. */
   containers = 0;
   readonly #clock: Clock;
-  readonly #logIn: (login: Login) => Promise<void>;
+  readonly #logIn: (login: Login) => Promise<() => Promise<void>>;
   readonly #loops = new Set<Promise<void>>();
   #ended = false;
 
-  /** @param logIn opens a connection of its own, uses it and closes it. */
-  constructor(clock: Clock, logIn: (login: Login) => Promise<void>) {
+  /** @param logIn opens a connection of its own and uses it; returns the way to close it. */
+  constructor(clock: Clock, logIn: (login: Login) => Promise<() => Promise<void>>) {
     this.#clock = clock;
     this.#logIn = logIn;
   }
@@ -36,8 +39,7 @@ export class Logins {
    */
   async begin(container: Container, login: Login): Promise<void> {
     this.containers += 1;
-    await this.#once(container, login);
-    const loop = this.#loop(container, login);
+    const loop = this.#loop(container, login, await this.#once(container, login));
     this.#loops.add(loop);
     // Time must not jump over the last one: what comes after the container's end would come too early for it.
     void container.stopped.then(() => this.#clock.hold(() => loop));
@@ -50,23 +52,29 @@ export class Logins {
     await Promise.all(this.#loops);
   }
 
-  async #loop(container: Container, login: Login): Promise<void> {
+  async #loop(container: Container, login: Login, closeFirst: () => Promise<void>): Promise<void> {
+    let close = closeFirst;
     for (let isLast = false; !isLast; ) {
       const pause = new AbortController();
       await Promise.race([container.stopped, delay(PAUSE, undefined, { signal: pause.signal })]);
       pause.abort();
       isLast = !container.running || this.#ended;
-      await this.#once(container, login);
+      const next = await this.#once(container, login);
+      await close();
+      close = next;
     }
+    await close();
   }
 
-  async #once({ name }: Container, login: Login): Promise<void> {
+  async #once({ name }: Container, login: Login): Promise<() => Promise<void>> {
     try {
-      await this.#logIn(login);
+      const close = await this.#logIn(login);
       this.count.made += 1;
+      return close;
     } catch (error) {
       this.count.failed += 1;
       this.failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+      return async () => {};
     }
   }
 }
