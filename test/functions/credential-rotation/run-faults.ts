@@ -9,17 +9,18 @@ const WORKED_WITH = ['ecs', 'secretsmanager', 'ssm'];
 const QUIET = 40;
 
 /**
- * Kills the function's processes once after each operation, when its end is on record, or once in the middle of each kind of
+ * Kills the function's processes once at each point: after an operation, when its end is on record; in the middle of a kind of
  * call, when AWS has heard it and the answer is on its way.
  */
 export function killAt(
   days: Days,
   where: 'after every operation' | 'in the middle of any kind of call',
+  points: readonly string[],
 ): { killedAt: Set<string>; stopKilling: () => void } {
   const { aws } = days;
   const killedAt = new Set<string>();
   const kill = (point: string) => {
-    if (killedAt.has(point)) return;
+    if (killedAt.has(point) || !points.includes(point)) return;
     killedAt.add(point);
     soon(days, () => {
       aws.killFunction(JOB);
