@@ -29,6 +29,7 @@ import {
 import { entryFile } from './entry-file.ts';
 import type { DailySchedule } from './start-run.ts';
 import { commandToStart } from './start-run.ts';
+import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
 import type { Upkeep } from './upkeep.ts';
 import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
 import {
@@ -267,7 +268,7 @@ export class CredentialRotation extends Construct {
         this,
         `Stopped-${name}`,
         {
-          alarmName: `${deployment}-${JOB}-stopped-${name}`,
+          alarmName: stoppedAlarmName(deployment, name),
           meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
           whatToDo: [
             report,
@@ -316,14 +317,8 @@ export class CredentialRotation extends Construct {
   }
 
   private refuse(rotateAfter: Duration, maximumAge: Duration): void {
-    const {
-      secretArn,
-      adminSecretArn,
-      database,
-      strategy,
-      acceptFailedLogins = false,
-      services,
-    } = this.props;
+    const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
+    const { acceptFailedLogins = false } = this.props;
     const refuse = (reason: string) => {
       throw new Error(`${this.node.path}: ${reason}`);
     };
@@ -345,6 +340,12 @@ export class CredentialRotation extends Construct {
       );
     const names = services.map(({ name }) => name);
     if (new Set(names).size < names.length) refuse(`A service is named twice: ${names.join(', ')}.`);
+    const longest = maximumServiceNameLength(upkeep.deployment);
+    for (const name of names)
+      if (name.length > longest)
+        refuse(
+          `The name of the service ${name} has ${name.length} characters; for the alarm named after it to fit into CloudWatch's limit it may have ${longest}. Shorten it, or the deployment's.`,
+        );
     if (maximumAge.toDays() <= rotateAfter.toDays())
       refuse(
         `The alarm rings at an age of ${maximumAge.toDays()} days, though the credential is rotated at ${rotateAfter.toDays()} only.`,

@@ -2,6 +2,7 @@ import { type PasswordRules, randomPassword } from '../../functions/shared/datab
 import { type Strategy, whyImpossible } from '../../functions/shared/database/rotation.ts';
 import { ENGINES } from '../../functions/shared/database/secret.ts';
 import { minutesFromTo } from '../local-time.ts';
+import { maximumServiceNameLength } from '../stopped-alarm-name.ts';
 import { type Check, elsewhere, type Finding } from './configuration-check.ts';
 import type { DeploymentOutput } from './configuration-schema.ts';
 import { type CredentialRotationOutput, ROLLED_ROLES } from './credential-rotation-schema.ts';
@@ -28,7 +29,7 @@ export const CREDENTIAL_ROTATION_CHECKS: Check[] = [
     find: ofRotation(copyFindings),
   },
   {
-    needs: ['jobs.credentialRotation.services', 'jobs.credentialRotation.order'],
+    needs: ['name', 'jobs.credentialRotation.services', 'jobs.credentialRotation.order'],
     find: ofRotation(serviceFindings),
   },
   {
@@ -333,7 +334,10 @@ function copyFindings({ secret, services, metaTemplate, copies }: CredentialRota
 }
 
 /** By name alone, be they in different clusters: alarms and metrics are named after them. */
-function serviceFindings({ services, order }: CredentialRotationOutput): Finding[] {
+function serviceFindings(
+  { services, order }: CredentialRotationOutput,
+  deployment: DeploymentOutput,
+): Finding[] {
   const { webapp = [], master = [], coreapp = [], others = [] } = services;
   const own = Object.entries({ webapp, master, coreapp }).flatMap(([role, names]) =>
     names.map((name, index) => ({ field: ['services', role, index], name })),
@@ -343,7 +347,18 @@ function serviceFindings({ services, order }: CredentialRotationOutput): Finding
     ...others.map(({ name }, index) => ({ field: ['services', 'others', index, 'name'], name })),
   ];
   const missing = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
+  const longest = maximumServiceNameLength(deployment.name);
   return [
+    ...named.flatMap(({ field, name }) =>
+      name.length > longest
+        ? [
+            {
+              field,
+              problem: `has ${name.length} characters; it must have no more than ${longest}, for its alarm is named after the deployment and the service.`,
+            },
+          ]
+        : [],
+    ),
     ...named.flatMap(({ field, name }, index) => {
       const first = named.findIndex((other) => other.name === name);
       if (first === index) return [];

@@ -113,6 +113,10 @@ describe('CredentialRotation', () => {
       [/RDS itself rotates/, { secretArn: SECRET.replace('shop/database', 'rds!db') }],
       [/is not the full ARN of a secret/, { secretArn: SECRET.slice(0, -7) }],
       [/A service is named twice: web, web/, { services: [{ name: 'web' }, { name: 'web' }] }],
+      [
+        /service x+ has 255 characters; .* it may have \d+\. Shorten it/,
+        { services: [{ name: 'x'.repeat(255) }] },
+      ],
       [/the settings take \d+ bytes/, {}, { address: { ...MYSQL, certificateAuthority: 'x'.repeat(4000) } }],
       [/rings at an age of 30 days/, { rotateAfter: Duration.days(30), maximumAge: Duration.days(30) }],
     ];
