@@ -118,10 +118,13 @@ const stoppedSizeNight: Fault = {
 
 /** Tables enough that the state of a run is longer than what an invocation begins with, as it is with many sets. */
 function watchManyTables(template: Template): void {
-  const variables = (
-    functionOf(template, 'database-size').Environment as { Variables: Record<string, string> }
-  ).Variables;
-  const settings = JSON.parse(variables.UPKEEP_SETTINGS ?? '') as DatabaseSizeSettings;
+  const { Variables: variables } = functionOf(template, 'database-size').Environment as {
+    Variables: { UPKEEP_SETTINGS: { 'Fn::Join': [string, unknown[]] } };
+  };
+  // The volume's ARN is not known before deployment: it stands between two texts.
+  const [, parts] = variables.UPKEEP_SETTINGS['Fn::Join'];
+  const text = parts.map((part, index) => (typeof part === 'string' ? part : `@${index}@`)).join('');
+  const settings = JSON.parse(text) as DatabaseSizeSettings;
   for (const { tables } of settings.sets) {
     const [table] = tables;
     assert.ok(table?.limit);
@@ -132,7 +135,11 @@ function watchManyTables(template: Template): void {
         limit: { rows: table.limit.rows, figure: `days${number}` },
       });
   }
-  variables.UPKEEP_SETTINGS = JSON.stringify(settings);
+  const changed = JSON.stringify(settings).split(/@(\d+)@/);
+  variables.UPKEEP_SETTINGS['Fn::Join'] = [
+    '',
+    changed.map((part, index) => (index % 2 === 0 ? part : parts[Number(part)])),
+  ];
 }
 
 const ROTATION = 'emea-credential-rotation';

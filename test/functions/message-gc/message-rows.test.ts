@@ -129,6 +129,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
           client.doesNothing
             ? { deleted: chunk.after === '0' ? client.claims : 0, last: '1' }
             : store.deleteMessages(chunk),
+        hasGarbage: async (...where) => !client.doesNothing && store.hasGarbage(...where),
       },
       clock,
       certificate: webAppTls,
