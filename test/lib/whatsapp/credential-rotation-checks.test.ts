@@ -169,6 +169,14 @@ const ON_MYSQL: [string, Change, string, string][] = [
     'is "whatsapp-apac-WAEntWebService", as is services.webapp[0]; each service must be named once.',
   ],
   [
+    'a service after which no alarm can be named',
+    (rotation) => {
+      rotation.services.others.push({ name: 's'.repeat(223) }, { name: 't'.repeat(222) });
+    },
+    'services.others[1].name',
+    'has 223 characters; it must have no more than 222, for its alarm is named after the deployment and the service.',
+  ],
+  [
     'an order that leaves out a role',
     (rotation) => {
       rotation.order = ['webapp', 'coreapp', 'others'];
