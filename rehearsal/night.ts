@@ -69,7 +69,8 @@ const META_PERCENTAGES = {
   exporter: { minimumHealthyPercent: 0, maximumPercent: 100 },
 };
 
-export interface NightOptions extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres' | 'mysql'> {
+export interface NightOptions
+  extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres' | 'mysql' | 'jobs'> {
   /** @default a good night */
   fault?: Fault;
   /** @default FULL_SCALE */
@@ -171,7 +172,7 @@ export function clientsOf(
 
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
-  const { cdkOut, change, postgres, mysql, fault, only, onEvent = () => {} } = options;
+  const { cdkOut, change, postgres, mysql, jobs, fault, only, onEvent = () => {} } = options;
   const { rotation = false, ...others } = options.scale ?? FULL_SCALE;
   const scale = { ...others, rotation: rotation && (!fault || fault.rotation === true) };
   const hooks: Hooks = {};
@@ -198,6 +199,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
     mysql,
     start,
     clients: Object.fromEntries(clients),
+    ...(jobs && { jobs }),
     ...(change && { change }),
   });
   try {
@@ -262,12 +264,12 @@ async function play(
       after: totalOf(files),
       storageBytes: storageBytes(world, name),
     };
-  // A deployment that takes no part has nights without runs, and so have jobs that need containers.
+  // A deployment that takes no part has nights without runs, and so has a job that takes none.
   const takesPart = (alarm: string) =>
     Object.values(world.deployments).some(
       ({ name, jobs }) =>
         alarm.startsWith(`${name}-`) &&
-        JOBS_OF_CONTAINERS.every((job) => jobs.includes(job) || !alarm.startsWith(`${name}-${job}-`)),
+        SCHEDULED_JOBS.every((job) => jobs.includes(job) || !alarm.startsWith(`${name}-${job}-`)),
     );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
@@ -296,8 +298,8 @@ async function play(
   return night;
 }
 
-/** Whose alarms say nothing where no containers run. */
-const JOBS_OF_CONTAINERS = ['log-cleanup', 'credential-rotation'];
+/** Whose alarms say nothing where they take no part. */
+const SCHEDULED_JOBS = ['message-gc', 'media-gc', 'log-cleanup', 'credential-rotation', 'database-size'];
 
 /** How often each job is due until the end. */
 function runsDue({ aws, deployments }: World, end: number): { name: string; job: string; times: number }[] {

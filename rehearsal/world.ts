@@ -50,6 +50,8 @@ export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'po
   mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
   clients: Record<string, ClientScript>;
+  /** The only jobs whose schedules fire. @default all for which the client has what they work on */
+  jobs?: readonly string[];
   /** Epoch milliseconds; undefined: the real time, which does not jump. */
   start: number | undefined;
 }
@@ -57,7 +59,7 @@ export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'po
 /** One deployment of the templates with the client that it is there for. */
 export interface PlayedDeployment {
   name: string;
-  /** Those that have a schedule. */
+  /** Those whose schedules fire. */
   jobs: string[];
   /** Under which its functions reach WebApp. */
   webAppUrl: string;
@@ -90,7 +92,7 @@ export interface World {
 
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
-  const { postgres, mysql, clients, start, change, ...options } = worldOptions;
+  const { postgres, mysql, clients, jobs, start, change, ...options } = worldOptions;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
   const clock = start === undefined ? realClock() : simulatedClock(start, folder);
   const aws = await startAws({
@@ -129,6 +131,7 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
       const script = clients[name];
       const takesPart = ({ job }: { job: string }) =>
         script !== undefined &&
+        (jobs === undefined || jobs.includes(job)) &&
         (job !== 'log-cleanup' || script.containers !== undefined) &&
         (job !== 'credential-rotation' || script.logins !== undefined);
       for (const each of own) if (!takesPart(each)) aws.scheduler.fault(each.schedule, { kind: 'disabled' });

@@ -23,6 +23,8 @@ interface Tried {
   nights: Fault[];
   /** Which of them needs an action. */
   nightFor(action: string): Fault;
+  /** Those that take part in the nights. @default the job alone */
+  jobs?: string[];
   /** Before each night. */
   change?(template: Template): void;
   /** @default the stage's */
@@ -275,6 +277,7 @@ const TRIED: Tried[] = [
   {
     deployment: 'emea',
     job: 'rotate-secret',
+    jobs: ['credential-rotation'],
     scale: { containers: 'few', rotation: true },
     nights: [byHandNight],
     nightFor: () => byHandNight,
@@ -291,6 +294,7 @@ const TRIED: Tried[] = [
   {
     deployment: 'apac',
     job: 'database-size',
+    jobs: ['credential-rotation', 'database-size'],
     actions: /^(ssm|kms):/,
     scale: { containers: 'few', rotation: true },
     nights: [copiesNight],
@@ -304,7 +308,16 @@ before(async () => {
 });
 after(() => stage.close());
 
-for (const { deployment, job, actions = /./, nights, nightFor, change = () => {}, scale } of TRIED)
+for (const {
+  deployment,
+  job,
+  jobs = [job],
+  actions = /./,
+  nights,
+  nightFor,
+  change = () => {},
+  scale,
+} of TRIED)
   describe(`${job} of ${deployment}`, () => {
     /** @returns what came otherwise than expected, or why the night cannot be played. */
     async function play(
@@ -320,6 +333,7 @@ for (const { deployment, job, actions = /./, nights, nightFor, change = () => {}
         mysql,
         scale: { ...stage.scale, ...scale },
         only: deployment,
+        jobs,
         fault,
         change: (templates) => {
           const template = templateOf(templates, deployment);
