@@ -33,6 +33,8 @@ export interface AdministeredServer {
   administrator: Login;
   /** Runs statements at once, with their comments, as a client that is given a file of them does. */
   run(statements: string, login?: Login, database?: string): Promise<void>;
+  /** Keeps a connection of the administrator that does nothing. Returns its end. */
+  connected(database: string): Promise<() => Promise<void>>;
 }
 
 /** `undefined` after skipping the test if there is no server and it is not CI. */
@@ -45,16 +47,22 @@ export async function mysqlFamilyServer(
     t.after(() => server.stop());
     const { host, port, certificateAuthority } = server;
     const administrator = { username: server.user, password: server.password };
+    const connect = ({ username, password }: Login, database?: string) =>
+      createConnection({
+        ...{ host, port, user: username, password, multipleStatements: true },
+        ...(database !== undefined && { database }),
+        ssl: { ca: certificateAuthority, verifyIdentity: true },
+      });
     return {
       address: { engine, host, port, certificateAuthority },
       administrator,
-      run: async (statements, { username, password } = administrator, database) => {
-        const connection = await createConnection({
-          ...{ host, port, user: username, password, multipleStatements: true },
-          ...(database !== undefined && { database }),
-          ssl: { ca: certificateAuthority, verifyIdentity: true },
-        });
+      run: async (statements, login = administrator, database) => {
+        const connection = await connect(login, database);
         await connection.query(statements).finally(() => connection.end());
+      },
+      connected: async (database) => {
+        const connection = await connect(administrator, database);
+        return () => connection.end();
       },
     };
   } catch (error) {
@@ -72,13 +80,21 @@ export async function postgresServer(t: TestContext, binaries?: string): Promise
   const { port } = server;
   const host = 'localhost';
   const administrator = { username: server.user, password: server.password };
+  const connect = async ({ username: user, password }: Login, database: string) => {
+    const client = new pg.Client({ host, port, user, password, database, ssl: { ca: tls.authority } });
+    await client.connect();
+    return client;
+  };
   return {
     address: { engine: 'postgres', host, port, certificateAuthority: tls.authority },
     administrator,
-    run: async (statements, { username: user, password } = administrator, database = server.database) => {
-      const client = new pg.Client({ host, port, user, password, database, ssl: { ca: tls.authority } });
-      await client.connect();
+    run: async (statements, login = administrator, database = server.database) => {
+      const client = await connect(login, database);
       await client.query(statements).finally(() => client.end());
+    },
+    connected: async (database) => {
+      const client = await connect(administrator, database);
+      return () => client.end();
     },
   };
 }
