@@ -82,6 +82,8 @@ async function start(
     ...(process.geteuid?.() === 0 ? ['--user=root'] : []),
     ...program.options,
     `--datadir=${file('data')}`,
+    // In a common one a server that starts deletes the temporary tables of the others.
+    `--tmpdir=${folder}`,
   ];
   await family.initialize(program, common);
 

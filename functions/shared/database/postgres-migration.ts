@@ -1,7 +1,12 @@
 import pg from 'pg';
-import { RotationRefused } from './errors.ts';
-import { type PostgresSession, withPostgresLock } from './postgres.ts';
-import { alternatingUsers, type DatabaseAddress } from './rotation.ts';
+import { RotationRefused, StatementRefused } from './errors.ts';
+import {
+  INSUFFICIENT_PRIVILEGE,
+  type PostgresSession,
+  postgresAccepts,
+  withPostgresLock,
+} from './postgres.ts';
+import { alternatingUsers, currentRefused, type DatabaseAddress, missingPrivilege } from './rotation.ts';
 import { scramVerifier } from './scram.ts';
 import type { Login } from './secret.ts';
 
@@ -24,41 +29,67 @@ export interface Migration {
  *
  * It must be run by a superuser, or by a role that may create roles and administer the user's. Repeats safely.
  *
- * @throws RotationRefused, RotationBusy, StatementRefused, LoginRefused, DatabaseUnreachable
+ * @throws RotationRefused, RotationBusy, MissingPrivilege, StatementRefused, LoginRefused, DatabaseUnreachable
  */
 export async function migrateToAlternatingUsers(
   address: DatabaseAddress,
   admin: Login,
   migration: Migration,
 ): Promise<'migrated' | 'was-migrated'> {
-  const { current, owner, rotator } = migration;
+  const { current, owner } = migration;
   const { other, lockName } = alternatingUsers(migration, current.username);
+  if (admin.username === current.username || admin.username === other) {
+    throw new RotationRefused(
+      `${admin.username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
+    );
+  }
   return withPostgresLock(address, admin, lockName, async (session) => {
     if (await isMigrated(session, owner, [current.username, other])) return 'was-migrated';
     const settings = await settingsOf(session, current.username);
+    // It would be given the secret's password, be that right or not.
+    if (!(await postgresAccepts(address, current))) throw currentRefused(current);
     await session.query('BEGIN');
-    const ownerName = pg.escapeIdentifier(owner);
-    await session.query(`ALTER ROLE ${pg.escapeIdentifier(current.username)} RENAME TO ${ownerName}`);
-    await session.query(`ALTER ROLE ${ownerName} NOLOGIN`);
-    for (const username of [current.username, other]) {
-      const name = pg.escapeIdentifier(username);
-      const login =
-        username === current.username
-          ? `LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(current.password))}`
-          : 'NOLOGIN';
-      await session.query(`CREATE ROLE ${name} ${login} CONNECTION LIMIT ${settings.connectionLimit}`);
-      await session.query(`GRANT ${ownerName} TO ${name}`);
-      await copySettings(session, username, settings.parameters);
-      await session.query(`ALTER ROLE ${name} SET role = ${pg.escapeLiteral(owner)}`);
-      if (rotator !== undefined && settings.version >= ROLE_ADMIN_VERSION) {
-        await session.query(
-          `GRANT ${name} TO ${pg.escapeIdentifier(rotator)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
-        );
-      }
+    try {
+      await makeUsers(session, migration, { admin, other, settings });
+    } catch (error) {
+      if (!(error instanceof StatementRefused) || error.code !== INSUFFICIENT_PRIVILEGE) throw error;
+      throw missingPrivilege(
+        admin.username,
+        `make two users of ${current.username}`,
+        `ALTER ROLE ${pg.escapeIdentifier(admin.username)} CREATEROLE, and from PostgreSQL 16 on also ` +
+          `GRANT ${pg.escapeIdentifier(current.username)} TO ${pg.escapeIdentifier(admin.username)} WITH ADMIN TRUE. Nothing was changed.`,
+      );
     }
     await session.query('COMMIT');
     return 'migrated';
   });
+}
+
+async function makeUsers(
+  session: PostgresSession,
+  { current, owner, rotator }: Migration,
+  { admin, other, settings }: { admin: Login; other: string; settings: RoleSettings },
+): Promise<void> {
+  const ownerName = pg.escapeIdentifier(owner);
+  await session.query(`ALTER ROLE ${pg.escapeIdentifier(current.username)} RENAME TO ${ownerName}`);
+  await session.query(`ALTER ROLE ${ownerName} NOLOGIN`);
+  for (const username of [current.username, other]) {
+    const name = pg.escapeIdentifier(username);
+    const login =
+      username === current.username
+        ? `LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(current.password))}`
+        : 'NOLOGIN';
+    await session.query(`CREATE ROLE ${name} ${login} CONNECTION LIMIT ${settings.connectionLimit}`);
+    await session.query(`GRANT ${ownerName} TO ${name}`);
+    await copySettings(session, username, settings.parameters);
+    await session.query(`ALTER ROLE ${name} SET role = ${pg.escapeLiteral(owner)}`);
+    // Who makes a role administers it, and the server refuses to give oneself that right again.
+    if (rotator !== undefined && rotator !== admin.username && settings.version >= ROLE_ADMIN_VERSION) {
+      await session.query(
+        `GRANT ${name} TO ${pg.escapeIdentifier(rotator)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+      );
+    }
+  }
 }
 
 /** From PostgreSQL 16 on, CREATEROLE reaches only roles that one administers. */

@@ -228,7 +228,7 @@ export async function withPostgres<T>(
 }
 
 /** Whether the database accepts a login. */
-async function postgresAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {
+export async function postgresAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {
   try {
     await withPostgres(address, login, async () => {});
     return true;
@@ -301,7 +301,7 @@ async function alterRole(
 }
 
 // SQLSTATEs, from PostgreSQL's Appendix A.
-const INSUFFICIENT_PRIVILEGE = '42501';
+export const INSUFFICIENT_PRIVILEGE = '42501';
 const LOCK_NOT_AVAILABLE = '55P03';
 /** Wrong password; no such role, NOLOGIN, or nothing in pg_hba.conf that lets it in. */
 const LOGIN_ERRORS = new Set(['28P01', '28000']);

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { scramVerifier } from '../../functions/shared/database/scram.ts';
+import { startContainers } from '../functions/rotate-secret/containers.ts';
+import { anyPassword, postgresDatabase } from '../functions/rotate-secret/databases.ts';
+import { startSecretsManager } from '../functions/rotate-secret/secrets-manager.ts';
+
+const REPOSITORY = new URL('../../', import.meta.url).pathname;
+const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
+const ADMINISTRATOR = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!cluster-AbCdEf';
+
+/** What operators are told to type. */
+const [, DOCUMENTED = ''] =
+  /^```sh\n(npx node bin\/migrate-to-alternating-users\.ts [\s\S]*?)^```$/m.exec(
+    readFileSync(join(REPOSITORY, 'docs/credential-rotation.md'), 'utf8'),
+  ) ?? [];
+
+describe('bin/migrate-to-alternating-users.ts', () => {
+  let parts: Awaited<ReturnType<typeof start>>;
+  before(async () => {
+    parts = await start();
+  });
+  after(() => parts.stop());
+
+  const EVERYTHING = ['--host', 'localhost', '--secret', SECRET, '--administrator', ADMINISTRATOR];
+
+  it('tells its arguments', async () => {
+    const { exitCode, stdout } = await parts.run(['--help']);
+    assert.equal(exitCode, 0);
+    for (const [argument] of DOCUMENTED.matchAll(/--\w+/g)) assert.ok(stdout.includes(`  ${argument} `));
+  });
+
+  const NOT_UNDERSTOOD: [string, string[], string][] = [
+    ['no arguments', [], '--host is missing.'],
+    ['no secret', ['--host', 'localhost'], '--secret is missing.'],
+    ['no administrator', EVERYTHING.slice(0, 4), '--administrator is missing.'],
+    ['no owner', EVERYTHING, '--owner is missing.'],
+    [
+      'a password in place of a secret',
+      ['--host', 'localhost', '--secret', 'Secret-1'],
+      '--secret must be the ARN of a secret of Secrets Manager.',
+    ],
+    ['no port', [...EVERYTHING, '--port', 'x'], '--port must be a port, not x.'],
+    [
+      'one user of two',
+      [...EVERYTHING, '--user', 'wa'],
+      '--user must be given twice, with the names of both users, or not at all.',
+    ],
+    ['an argument that there is not', ['--password', 'x'], "Unknown option '--password'"],
+  ];
+  for (const [what, words, sentence] of NOT_UNDERSTOOD)
+    it(`is not understood with ${what}`, async () => {
+      const { exitCode, stdout, stderr } = await parts.run(words);
+      assert.deepEqual({ exitCode, stdout }, { exitCode: 2, stdout: '' });
+      assert.ok(stderr.startsWith(sentence) && stderr.endsWith('See --help.\n'), stderr);
+      assert.ok(!stderr.includes('Secret-1'));
+    });
+
+  it('says what is wrong with a secret, a certificate authority or the administrator, and changes nothing', async () => {
+    const all = [...EVERYTHING, '--owner', 'wa_owner', ...parts.where];
+    const but = (argument: string, value: string) => [...all, `--${argument}`, value];
+    for (const [words, sentence] of [
+      [but('secret', `${SECRET}x`), /secret:wa-db-AbCdEfx does not exist or has no value/],
+      [but('host', 'other.internal'), /is of the host localhost; configured is other\.internal/],
+      [but('administrator', SECRET), /wa cannot change itself/],
+      [but('certificate-authority', 'none.pem'), /file of --certificate-authority cannot be read: ENOENT/],
+      [but('port', '9'), /is of port \d+; configured is 9/],
+      [
+        but('user', 'a').concat('--user', 'b'),
+        /secret's user is wa, but a and b are configured to alternate/,
+      ],
+      [but('owner', 'occupied'), /There is a role occupied already/],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await parts.run(words);
+      assert.deepEqual({ exitCode, stdout }, { exitCode: 1, stdout: '' });
+      assert.match(stderr, sentence);
+      assert.ok(!stderr.includes('    at '), stderr);
+    }
+    const unreachable = await parts.run(all, {
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+      AWS_MAX_ATTEMPTS: '1',
+    });
+    assert.equal(unreachable.exitCode, 1);
+    assert.match(
+      unreachable.stderr,
+      /wa-db-AbCdEf cannot be read: .*ECONNREFUSED.*secretsmanager:GetSecretValue/s,
+    );
+  });
+
+  it('changes nothing when the secret does not hold the password that the database has', async () => {
+    await parts.database.query(`ALTER ROLE wa PASSWORD '${scramVerifier(anyPassword())}'`);
+    const { exitCode, stderr } = await parts.runDocumented();
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /does not accept the secret's current password for wa, so nothing was changed/);
+    await parts.database.query(`ALTER ROLE wa PASSWORD '${scramVerifier(parts.database.user.password)}'`);
+  });
+
+  it('names what the administrator lacks; the statements are enough', async () => {
+    const refused = await parts.runDocumented();
+    assert.equal(refused.exitCode, 1);
+    const [, create, grant] =
+      /(ALTER ROLE "administrator" CREATEROLE), .* (GRANT "wa" TO "administrator" WITH ADMIN TRUE)\./.exec(
+        refused.stderr,
+      ) ?? [];
+    await parts.database.query(`${create}`);
+    await parts.database.query(`${grant}`);
+  });
+
+  it('makes two users of one while that one logs in and keeps its sessions, and says so the next time', async () => {
+    const { database, runDocumented } = parts;
+    const containers = startContainers(() => database.user, database.logIn);
+    const { promise: until, resolve: end } = Promise.withResolvers<void>();
+    const session = database.logIn(database.user, { until });
+    const first = await runDocumented();
+    end();
+    await session;
+    const again = await runDocumented();
+    await containers.stop();
+    assert.deepEqual(containers.logins.reasons, []);
+    assert.ok(containers.logins.made > 3);
+    for (const [{ exitCode, stdout, stderr }, outcome] of [
+      [first, 'migrated'],
+      [again, 'was-migrated'],
+    ] as const) {
+      assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+      assert.ok(stdout.startsWith(`${outcome}: wa and wa_clone act as wa_owner, on localhost:`), stdout);
+      assert.match(
+        stdout,
+        /strategy: { kind: 'alternating-users', users: \['wa', 'wa_clone'\], owner: 'wa_owner' }/,
+      );
+    }
+    const tables = await database.query(
+      "SELECT tableowner AS owner FROM pg_tables WHERE tablename = 'messages'",
+    );
+    assert.deepEqual(tables, [{ owner: 'wa_owner' }]);
+  });
+
+  it('writes no password, and hands none to the server', async () => {
+    const logs = await parts.database.logs();
+    for (const { password } of [parts.database.user, parts.administrator]) {
+      assert.ok(!logs.includes(password), "in the server's log");
+      assert.ok(!parts.written.some((text) => text.includes(password)), 'in the output or the arguments');
+    }
+    assert.ok(parts.written.length > 10);
+  });
+});
+
+/** A database whose user owns tables, and an administrator that is no superuser and lacks what it needs. */
+async function start() {
+  const folder = mkdtempSync(join(tmpdir(), 'upkeep-migration-'));
+  const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });
+  const secretsManager = await startSecretsManager();
+  const { host, port, certificateAuthority } = database.address;
+  const authority = join(folder, 'authority.pem');
+  writeFileSync(authority, certificateAuthority);
+  const administrator = { username: 'administrator', password: anyPassword() };
+  await database.query(`CREATE ROLE administrator LOGIN PASSWORD '${scramVerifier(administrator.password)}'`);
+  await database.query('CREATE ROLE occupied');
+  await database.query('CREATE TABLE wa.messages (id BIGINT)');
+  await database.query('ALTER TABLE wa.messages OWNER TO wa');
+  secretsManager.add(SECRET, { engine: 'postgres', host, port, ...database.user });
+  // As RDS makes it.
+  secretsManager.add(ADMINISTRATOR, administrator);
+
+  const written: string[] = [];
+  const where = ['--port', String(port), '--certificate-authority', authority];
+  const execute = async (program: string, words: string[], environment: Record<string, string> = {}) => {
+    const outcome = await new Promise<{ exitCode: number | null; stdout: string; stderr: string }>(
+      (resolve) => {
+        const child = execFile(
+          program,
+          words,
+          {
+            cwd: REPOSITORY,
+            env: {
+              PATH: process.env.PATH,
+              HOME: folder,
+              AWS_ENDPOINT_URL: secretsManager.endpoint,
+              AWS_ACCESS_KEY_ID: 'test',
+              AWS_SECRET_ACCESS_KEY: 'test',
+              ...environment,
+            },
+          },
+          (_, stdout, stderr) => resolve({ exitCode: child.exitCode, stdout, stderr }),
+        );
+      },
+    );
+    written.push(words.join(' '), outcome.stdout, outcome.stderr);
+    return outcome;
+  };
+  return {
+    database,
+    administrator,
+    where,
+    written,
+    run: (words: string[], environment?: Record<string, string>) =>
+      execute(process.execPath, ['bin/migrate-to-alternating-users.ts', ...words], environment),
+    /** With the names of this database in place of those of the document. */
+    runDocumented: () => {
+      const command = DOCUMENTED.replace('database.example.internal', host)
+        .replace(/arn:\S+TO-BE-ROTATED/, SECRET)
+        .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR)
+        .replace('client_owner', 'wa_owner');
+      return execute('/bin/sh', ['-c', `${command.trim()} ${where.join(' ')}`]);
+    },
+    stop: async () => {
+      await secretsManager.close();
+      await database.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
