@@ -87,7 +87,7 @@ export async function rotate(
   const start = () => requestRotation(client, secretArn, version);
   const started = await atMostOnce(context, 'start the rotation', start);
   // The service takes the same version's request once, so that asking again is asking whether it was heard.
-  if (started.kind === 'interrupted') await context.step('ask for the rotation again', start);
+  if (started.kind === 'interrupted') await context.step('start the rotation after the interruption', start);
 
   const deadline = began + rotationTimeoutSeconds * 1000;
   const end = await context.waitForCondition(

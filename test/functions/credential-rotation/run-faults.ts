@@ -28,7 +28,8 @@ export function killAt(
   };
   const stopKilling =
     where === 'after every operation'
-      ? onOperationEnd(days, kill)
+      ? // Where the kill before it came late, another operation finds out what became of the interrupted one.
+        onOperationEnd(days, (name) => kill(name.replace(/ after the interruption$/, '')))
       : aws.onCall(({ caller, service, operation }) => {
           if (caller.function?.name === JOB && service !== 'lambda') kill(operation);
           return undefined;
