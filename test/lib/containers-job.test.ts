@@ -5,7 +5,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { ContainerCommandJob, type ContainerCommandJobProps, LogCleanup, Upkeep } from '../../lib/index.ts';
 import { brokenLinks } from './links.ts';
-import { appWithoutBundles, ofType, resourcesOf, textOf } from './template.ts';
+import { appWithoutBundles, ofType, resourcesOf, settingsOf, textOf } from './template.ts';
 
 const ENV = { account: '111111111111', region: 'eu-west-1' };
 const CLUSTER = 'arn:aws:ecs:eu-west-1:111111111111:cluster/shop';
@@ -170,11 +170,7 @@ describe('the log clean-up', () => {
     });
 
   it('keeps to the rotation rules of the client, by role', () => {
-    const [, job] =
-      ofType(resourcesOf(stack()), 'AWS::Lambda::Function').find(
-        ([, { Properties }]) => Properties.FunctionName === 'shop-log-cleanup',
-      ) ?? [];
-    const settings = JSON.parse(textOf(job?.Properties.Environment.Variables.UPKEEP_SETTINGS, {}));
+    const settings = settingsOf(resourcesOf(stack()), 'shop-log-cleanup');
     assert.equal(settings.timeoutSeconds, 600);
     assert.deepEqual(settings.roles, [
       {

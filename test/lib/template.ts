@@ -41,6 +41,18 @@ export function ofType(resources: Record<string, Resource>, type: string): [stri
   return Object.entries(resources).filter(([, resource]) => resource.Type === type);
 }
 
+/** What a function reads from `UPKEEP_SETTINGS`. */
+// biome-ignore lint/suspicious/noExplicitAny: as of a template, the tests say what they expect of it.
+export function settingsOf<Settings = any>(
+  resources: Record<string, Resource>,
+  functionName: string,
+): Settings {
+  const found = ofType(resources, 'AWS::Lambda::Function').find(
+    ([, { Properties: properties }]) => properties.FunctionName === functionName,
+  );
+  return JSON.parse(textOf(found?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS, resources));
+}
+
 /**
  * A value of a template as one text: `arn:aws:…` in place of a join, the resource's own name in place of a
  * reference to it.

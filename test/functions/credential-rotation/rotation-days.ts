@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { CredentialRotationOptions } from '../../../functions/credential-rotation/contract.ts';
 import type { Login } from '../../../functions/shared/database/secret.ts';
@@ -16,6 +15,7 @@ import { Upkeep } from '../../../lib/upkeep.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs-service.ts';
 import { isRecord } from '../../../rehearsal/aws/wire.ts';
 import { Container } from '../../../rehearsal/containers/container.ts';
+import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
 import { type Logins, startLogins } from './logins.ts';
@@ -313,19 +313,7 @@ export function define(
         template: `{username}:{password}@(${database.address.host}:3306)/`,
       },
     ],
-    network: {
-      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-        vpcId: 'vpc-12345678',
-        availabilityZones: [`${REGION}a`],
-      }),
-      subnets: [
-        Subnet.fromSubnetAttributes(stack, 'Subnet', {
-          subnetId: 'subnet-12345678',
-          availabilityZone: `${REGION}a`,
-        }),
-      ],
-      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-12345678')],
-    },
+    network: networkIn(stack),
     schedule: { at: '13:30' },
     timeLimit: Duration.hours(3),
     rotateAfter: Duration.days(1),

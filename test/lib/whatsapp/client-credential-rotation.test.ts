@@ -5,7 +5,15 @@ import type { ClientCredentialRotationSettings } from '../../../functions/client
 import { checkConfiguration, type Deployment } from '../../../lib/whatsapp/configuration.ts';
 import sample from '../../../upkeep.config.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
-import { ofType, REPOSITORY, type Resource, resourcesOf, sampleStack, textOf } from '../template.ts';
+import {
+  ofType,
+  REPOSITORY,
+  type Resource,
+  resourcesOf,
+  sampleStack,
+  settingsOf,
+  textOf,
+} from '../template.ts';
 
 type Rotation = NonNullable<Deployment['jobs']['credentialRotation']>;
 
@@ -19,14 +27,6 @@ function changed(name: 'emea' | 'apac', change: Partial<Rotation>): Record<strin
   return resourcesOf(
     sampleStack(name, { jobs: { ...jobs, credentialRotation: { ...jobs.credentialRotation, ...change } } }),
   );
-}
-
-function settingsOf(resources: Record<string, Resource>, functionName: string) {
-  const [, lambda] =
-    ofType(resources, 'AWS::Lambda::Function').find(
-      ([, { Properties: properties }]) => properties.FunctionName === functionName,
-    ) ?? [];
-  return JSON.parse(textOf(lambda?.Properties.Environment.Variables.UPKEEP_SETTINGS, resources));
 }
 
 function rotationOf(

@@ -10,7 +10,13 @@ import type { ClientDatabases } from '../../../lib/whatsapp/client-databases.ts'
 import { DatabaseSize, type DatabaseSizeProps } from '../../../lib/whatsapp/database-size.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import { networkIn } from '../network.ts';
-import { appWithoutBundles, ofType, resourcesOf, textOf } from '../template.ts';
+import {
+  appWithoutBundles,
+  ofType,
+  resourcesOf,
+  settingsOf as settingsOfFunction,
+  textOf,
+} from '../template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
 const KEY = 'arn:aws:kms:eu-central-1:111111111111:key/12345678-1234-1234-1234-123456789012';
@@ -77,13 +83,8 @@ function sized(
   return { app, stack, size };
 }
 
-function settingsOf(stack: Stack): DatabaseSizeSettings {
-  const resources = resourcesOf(stack);
-  const [job] = ofType(resources, 'AWS::Lambda::Function').filter(
-    ([, { Properties: properties }]) => properties.FunctionName === 'shop-database-size',
-  );
-  return JSON.parse(textOf(job?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS, resources));
-}
+const settingsOf = (stack: Stack) =>
+  settingsOfFunction<DatabaseSizeSettings>(resourcesOf(stack), 'shop-database-size');
 
 function statementsOf(stack: Stack) {
   const resources = resourcesOf(stack);

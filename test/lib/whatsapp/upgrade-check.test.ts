@@ -10,7 +10,13 @@ import type { ClientDatabases } from '../../../lib/whatsapp/client-databases.ts'
 import { UpgradeCheck, type UpgradeCheckProps } from '../../../lib/whatsapp/upgrade-check.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import { networkIn } from '../network.ts';
-import { appWithoutBundles, ofType, resourcesOf, textOf } from '../template.ts';
+import {
+  appWithoutBundles,
+  ofType,
+  resourcesOf,
+  settingsOf as settingsOfFunction,
+  textOf,
+} from '../template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111111111111:secret:database/size-a1B2c3';
 
@@ -59,13 +65,8 @@ function checked(change: Partial<UpgradeCheckProps> = {}, withGc = true) {
   return { app, stack, check };
 }
 
-function settingsOf(stack: Stack): UpgradeCheckSettings {
-  const resources = resourcesOf(stack);
-  const [job] = ofType(resources, 'AWS::Lambda::Function').filter(
-    ([, { Properties: properties }]) => properties.FunctionName === 'shop-upgrade-check',
-  );
-  return JSON.parse(textOf(job?.[1].Properties.Environment.Variables.UPKEEP_SETTINGS, resources));
-}
+const settingsOf = (stack: Stack) =>
+  settingsOfFunction<UpgradeCheckSettings>(resourcesOf(stack), 'shop-upgrade-check');
 
 describe('upgrade-check of a client', () => {
   it('looks at messages and media, by their whole names, and at what it is told of', () => {
