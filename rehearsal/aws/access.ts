@@ -8,6 +8,7 @@ import {
   denial,
   type PolicyDocument,
   type Principal,
+  principalName,
   type Statement,
 } from './policy.ts';
 import { parameterArn } from './ssm.ts';
@@ -142,7 +143,7 @@ export class AccessControl {
     const { principal, action, resource } = access;
     this.calls.push({
       time: this.#clock.now(),
-      who: principal.kind === 'identity' ? principal.arn : principal.service,
+      who: principalName(principal),
       ...(access.function !== undefined && { function: access.function }),
       service: action.split(':')[0] ?? '',
       action,
@@ -174,7 +175,7 @@ export class AccessControl {
     if (key === undefined) {
       // The policy of an AWS-managed key (alias/aws/…) admits identities of its account, but no service.
       if (principal.kind === 'identity') return undefined;
-      const refused = `Service: ${principal.service} is not authorized to perform: ${actions[0]} on resource: ${keyId} because AWS-managed keys admit no service`;
+      const refused = `Service: ${principalName(principal)} is not authorized to perform: ${actions[0]} on resource: ${keyId} because AWS-managed keys admit no service`;
       this.record({ principal, action: actions[0] ?? '', resource: keyId }, refused);
       return refused;
     }

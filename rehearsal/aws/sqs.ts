@@ -16,7 +16,7 @@ import type {
 } from '@aws-sdk/client-sqs';
 import { queueArn } from './access.ts';
 import { AwsError } from './aws-error.ts';
-import type { Principal } from './policy.ts';
+import { type Principal, principalName } from './policy.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { Aws, Call, Operations } from './server.ts';
 import type { Resource } from './template.ts';
@@ -149,11 +149,7 @@ export class Sqs {
         queue.resource,
       );
     if (refused !== undefined) return refused;
-    this.#send(
-      queue,
-      { MessageBody: body, MessageAttributes: attributes },
-      principal.kind === 'service' ? principal.service : principal.arn,
-    );
+    this.#send(queue, { MessageBody: body, MessageAttributes: attributes }, principalName(principal));
     return undefined;
   }
 
