@@ -1,5 +1,5 @@
 import { type Duration, Stack } from 'aws-cdk-lib';
-import type { CredentialCopy } from '../functions/shared/database/credential-copies.ts';
+import type { CredentialCopy } from '../functions/shared/database/credential/copies.ts';
 import type { UpkeepFunction } from './upkeep-function.ts';
 
 /** A copy, with what a function must be allowed for it. */

@@ -15,11 +15,14 @@ import {
   type RolledService,
   SERVICE_DIMENSION,
 } from '../functions/credential-rotation/contract.ts';
-import { IMPORTS_TO_LEAVE_OUT, type RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
-import type { CredentialSettings } from '../functions/shared/database/credential.ts';
-import type { PasswordRules } from '../functions/shared/database/password.ts';
-import { type DatabaseAddress, type Strategy, whyImpossible } from '../functions/shared/database/rotation.ts';
-import { ENGINES } from '../functions/shared/database/secret.ts';
+import type { RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
+import type { DatabaseAddress } from '../functions/shared/database/contract/engine.ts';
+import { ENGINES } from '../functions/shared/database/contract/engine.ts';
+import type { Strategy } from '../functions/shared/database/contract/rotation.ts';
+import type { PasswordRules } from '../functions/shared/database/credential/password.ts';
+import type { CredentialSettings } from '../functions/shared/database/credential/settings.ts';
+import { importsToLeaveOut } from '../functions/shared/database/registry.ts';
+import { whyImpossible } from '../functions/shared/database/rotation/strategies.ts';
 import {
   copySettings,
   letWriteCopies,
@@ -151,7 +154,7 @@ export class CredentialRotation extends Construct {
       timeLimit: props.timeLimit,
     };
     const { deployment, encryptionKey, logRetention } = upkeep;
-    const leaveOut = IMPORTS_TO_LEAVE_OUT[ENGINES[database.engine]];
+    const leaveOut = importsToLeaveOut([database.engine]);
     const credential: CredentialSettings = {
       secretArn,
       database,

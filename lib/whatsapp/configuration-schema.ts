@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { ENGINES, type Engine } from '../../functions/shared/database/secret.ts';
+import { ENGINES, type Engine } from '../../functions/shared/database/contract/engine.ts';
 import { DEPLOYMENT_NAME } from '../deployment-name.ts';
 import {
   field,

@@ -1,6 +1,7 @@
-import { type PasswordRules, randomPassword } from '../../functions/shared/database/password.ts';
-import { type Strategy, whyImpossible } from '../../functions/shared/database/rotation.ts';
-import { ENGINES } from '../../functions/shared/database/secret.ts';
+import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
+import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
+import { type PasswordRules, randomPassword } from '../../functions/shared/database/credential/password.ts';
+import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
 import { minutesFromTo } from '../local-time.ts';
 import { maximumServiceNameLength } from '../stopped-alarm-name.ts';
 import { type Check, elsewhere, type Finding } from './configuration-check.ts';

@@ -14,7 +14,7 @@ import {
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import { copySettings, letReadCopies, type RotatedCredential } from '../credential-copies.ts';
 import { entryFile } from '../entry-file.ts';

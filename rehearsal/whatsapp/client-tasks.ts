@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Where } from '../aws/access.ts';
 import type { EcsTask, ServiceOptions } from '../aws/ecs.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs-service.ts';

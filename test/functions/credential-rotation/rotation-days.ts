@@ -8,7 +8,7 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { CredentialRotationOptions } from '../../../functions/credential-rotation/contract.ts';
-import type { Login } from '../../../functions/shared/database/secret.ts';
+import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { CredentialRotation, type CredentialRotationProps } from '../../../lib/credential-rotation.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
