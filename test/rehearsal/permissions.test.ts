@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
-import type { Template } from '../../rehearsal/aws/template.ts';
+import type { Template } from '../../rehearsal/aws/template/template.ts';
 import { type Fault, stopRuns } from '../../rehearsal/faults.ts';
 import { playNight, type Scale } from '../../rehearsal/night.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../rehearsal/whatsapp/webhook.ts';
