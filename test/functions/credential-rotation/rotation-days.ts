@@ -12,9 +12,9 @@ import type { Login } from '../../../functions/shared/database/contract/engine.t
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { CredentialRotation, type CredentialRotationProps } from '../../../lib/credential-rotation.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
-import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs-service.ts';
-import { isRecord } from '../../../rehearsal/aws/wire.ts';
-import { Container } from '../../../rehearsal/containers/container.ts';
+import { Container } from '../../../rehearsal/aws/containers/container.ts';
+import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
+import { isRecord } from '../../../rehearsal/aws/wire/wire.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
