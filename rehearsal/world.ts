@@ -6,11 +6,11 @@ import type { CallbackRelaySettings } from '../functions/callback-relay/contract
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
 import { ENGINES } from '../functions/shared/database/secret.ts';
-import { type FunctionUrl, serveFunctionUrl } from './aws/function-url.ts';
+import { type Clock, realClock, simulatedClock } from './aws/clock.ts';
+import { type FunctionUrl, serveFunctionUrl } from './aws/lambda/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
-import type { Resource, Template } from './aws/template.ts';
+import type { Resource, Template } from './aws/template/template.ts';
 import { keepCertificate } from './certificates.ts';
-import { type Clock, realClock, simulatedClock } from './clock.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
