@@ -4,7 +4,7 @@ import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
-import type { CredentialRotationProps } from '../../../lib/credential-rotation.ts';
+import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
 import { ACCOUNT, HOUR, REGION } from '../../rehearsal/aws/deploy.ts';
 import { databaseFor, type TestDatabase } from '../rotate-secret/databases.ts';
 import {
