@@ -1,5 +1,5 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
-import type { Fault, Hooks } from './faults.ts';
+import type { Fault, Hooks } from './faults/fault.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import { inboundMessages, type RowCounts } from './whatsapp/message-store.ts';
 import {
@@ -110,14 +110,6 @@ export interface Night {
 interface FileTotal {
   files: number;
   bytes: number;
-}
-
-/** What must come of a night for one deployment. */
-export interface Expectation {
-  /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
-  outcomes: Record<string, Outcome[]>;
-  /** The names of all alarms that ring. */
-  alarms: string[];
 }
 
 /** Inbound messages of the single instance that it is not to mark. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Strategy } from '../../../functions/shared/database/rotation.ts';
-import type { Login } from '../../../functions/shared/database/secret.ts';
+import type { Login } from '../../../functions/shared/database/contract/engine.ts';
+import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
-import type { CredentialRotationProps } from '../../../lib/credential-rotation.ts';
+import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
 import { ACCOUNT, HOUR, REGION } from '../../rehearsal/aws/deploy.ts';
 import { databaseFor, type TestDatabase } from '../rotate-secret/databases.ts';
 import {
