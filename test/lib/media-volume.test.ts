@@ -21,7 +21,7 @@ import { MediaVolume, type MediaVolumeProps, type MountOptions } from '../../lib
 import { MediaVolumeAlarms } from '../../lib/media-volume-alarms.ts';
 import { MediaVolumeMigration } from '../../lib/media-volume-migration.ts';
 import { MediaVolumeStack } from '../../lib/whatsapp/media-volume-stack.ts';
-import { type Access, denial, type PolicyDocument } from '../../rehearsal/aws/access/policy.ts';
+import { type Access, denial, type PolicyDocument } from '../../rehearsal/aws/policy.ts';
 import { appWithoutBundles, ofType, type Resource, resourcesOf, textOf } from './template.ts';
 
 const ACCOUNT = '111111111111';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { clientsOf } from '../../../rehearsal/night.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
 
@@ -50,7 +51,7 @@ test('a run started by hand needs no scheduled time, and reports like a schedule
   const { outcome, runId } = await startRun(MESSAGE_GC);
   assert.equal(outcome, 'started');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
-  const [report] = world.aws.reports;
+  const [report] = reportsOf(world.aws);
   assert.equal(report?.outcome, 'succeeded');
   assert.equal(report?.runId, runId);
 });
@@ -62,7 +63,7 @@ test('a run for a scheduled time that was started before is not started again, h
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'already-started');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'already-started');
-  assert.equal(world.aws.reports.length, 1);
+  assert.equal(reportsOf(world.aws).length, 1);
 });
 
 test('a run beside one that is still going on is skipped, with that one named in its report', async (t) => {
@@ -70,14 +71,14 @@ test('a run beside one that is still going on is skipped, with that one named in
   const first = await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z' });
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:31:00Z' })).outcome, 'skipped');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
-  const skipped = world.aws.reports.find(({ outcome }) => outcome === 'skipped');
+  const skipped = reportsOf(world.aws).find(({ outcome }) => outcome === 'skipped');
   assert.match(skipped?.problems[0]?.what ?? '', new RegExp(`^The run ${first.runId} is still going on`));
 });
 
 test('outside the downtime window nothing is started, by hand neither', async (t) => {
   await begin(t, Date.parse('2026-11-25T12:00:00Z'));
   assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
-  const [report] = world.aws.reports;
+  const [report] = reportsOf(world.aws);
   assert.match(report?.problems[0]?.what ?? '', /outside the downtime window 01:00–05:00 America\/Sao_Paulo/);
 });
 

@@ -18,7 +18,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { executeCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
 import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
-import type { EcsTask } from '../../../../rehearsal/aws/ecs/ecs.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../deploy.ts';
 
 interface Work extends Deployment {

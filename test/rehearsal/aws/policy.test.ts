@@ -6,7 +6,7 @@ import {
   denial,
   type Statement,
   UnknownPolicy,
-} from '../../../../rehearsal/aws/access/policy.ts';
+} from '../../../rehearsal/aws/policy.ts';
 
 const QUEUE = 'arn:aws:sqs:eu-central-1:123456789012:orders';
 const ROLE = 'arn:aws:iam::123456789012:role/worker';
