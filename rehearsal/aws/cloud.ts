@@ -3,7 +3,7 @@ import type { AccessControl, Caller } from './access/access-control.ts';
 import { AwsError } from './aws-error.ts';
 import type { Clock } from './clock.ts';
 import type { Place } from './place.ts';
-import type { Principal } from './policy.ts';
+import type { Principal } from './policy/policy.ts';
 import type { Deployed } from './template/resource.ts';
 
 /** What an operation knows of its request besides the input. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from './access/access-control.ts';
 import { AwsError } from './aws-error.ts';
 import type { Cloud, InterceptedCall, Interception, Service } from './cloud.ts';
-import { UnknownPolicy } from './policy.ts';
+import { UnknownPolicy } from './policy/policy.ts';
 import { UnknownTemplate } from './template/properties.ts';
 import { type Protocol, protocolOf, read, write, writeError } from './wire/protocol.ts';
 import { escapeXml } from './wire/query.ts';

@@ -18,7 +18,7 @@ import { Lambda } from './lambda/lambda.ts';
 import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
 import { LOGS_RESOURCES } from './logs/resources.ts';
-import { checkPolicy, type PolicyDocument } from './policy.ts';
+import { checkPolicy, type PolicyDocument } from './policy/policy.ts';
 import { answer, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { Container } from '../aws/containers/container.ts';
 import { DockerHost } from '../aws/containers/docker-host.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';

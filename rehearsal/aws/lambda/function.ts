@@ -1,7 +1,7 @@
 import type { Credentials } from '../access/access-control.ts';
 import { AwsError } from '../aws-error.ts';
 import type { Place } from '../place.ts';
-import type { Principal } from '../policy.ts';
+import type { Principal } from '../policy/policy.ts';
 import type { Resource } from '../template/resource.ts';
 import type { FunctionProcess } from './function-process.ts';
 

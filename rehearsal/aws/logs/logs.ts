@@ -1,6 +1,6 @@
 import type { Cloud, LogGroups } from '../cloud.ts';
 import type { Place } from '../place.ts';
-import type { Principal } from '../policy.ts';
+import type { Principal } from '../policy/policy.ts';
 
 /** A line that a function wrote. */
 export interface LogLine {

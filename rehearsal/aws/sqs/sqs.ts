@@ -26,7 +26,7 @@ import {
   required,
   type Service,
 } from '../cloud.ts';
-import type { Principal } from '../policy.ts';
+import { type Principal, principalName } from '../policy/policy.ts';
 import {
   attributesMd5,
   batch,
@@ -174,11 +174,7 @@ export class Sqs implements Service, Queues {
         queue.resource,
       );
     if (refused !== undefined) return refused;
-    this.#send(
-      queue,
-      { MessageBody: body, MessageAttributes: attributes },
-      principal.kind === 'service' ? principal.service : principal.arn,
-    );
+    this.#send(queue, { MessageBody: body, MessageAttributes: attributes }, principalName(principal));
     return undefined;
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { type Clock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
-import type { PolicyDocument } from '../../../rehearsal/aws/policy.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy/policy.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
 
 export const ACCOUNT = '123456789012';
