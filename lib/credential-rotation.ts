@@ -190,7 +190,6 @@ export class CredentialRotation extends Construct {
         ...(clusterName && { clusterArn: this.arn('ecs', 'cluster', clusterName) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
-      waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
@@ -207,10 +206,12 @@ export class CredentialRotation extends Construct {
       settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
+      waitsFor,
       network,
     });
     this.letRotate();
-    this.letRun(settings);
+    this.letRun();
+    if (waitsFor.length > 0) this.letFollow(waitsFor);
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
@@ -379,8 +380,20 @@ export class CredentialRotation extends Construct {
     );
   }
 
+  /** It asks whether the runs that went on when it began have ended. */
+  private letFollow(waitsFor: string[]): void {
+    const { deployment } = this.props.upkeep;
+    const executions = waitsFor.map((job) => `${functionArn(this, `${deployment}-${job}`)}:*`);
+    this.job.function.allow('FollowOtherRuns', ['lambda:GetDurableExecution'], executions);
+    for (const runs of executions)
+      Validations.of(this.job.function.role).acknowledge({
+        id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, runs)}]`,
+        reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+      });
+  }
+
   /** What the job may do. */
-  private letRun({ waitsFor }: CredentialRotationSettings): void {
+  private letRun(): void {
     const { secretArn, secretKeyArn, clusterName, services, copies = [] } = this.props;
     const { function: job } = this.job;
     job.allow(
@@ -398,12 +411,6 @@ export class CredentialRotation extends Construct {
       });
     this.letReadAdministrator(job);
     letWriteCopies(job, copies);
-    if (waitsFor.length > 0)
-      job.allow(
-        'FindOtherRuns',
-        ['lambda:ListDurableExecutionsByFunction'],
-        waitsFor.map(({ functionArn }) => functionArn),
-      );
 
     const places = services.map((service) => `${service.clusterName ?? clusterName}/${service.name}`);
     const clusters = [...new Set(services.map((service) => service.clusterName ?? clusterName))];

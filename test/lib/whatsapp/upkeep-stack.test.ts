@@ -155,10 +155,12 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/latam-start-run',
       'allow sqs:SendMessage on latam-start-run-dead-letters',
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep',
+      'allow ssm:GetParametersByPath on arn:aws:ssm:us-east-1:111111111111:parameter/upkeep/latam/runs',
+      'allow ssm:DeleteParameters, ssm:PutParameter on arn:aws:ssm:us-east-1:111111111111:parameter/upkeep/latam/runs/*',
       'allow lambda:InvokeFunction on latam-message-gc:live',
-      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc',
+      'allow lambda:GetDurableExecution on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow lambda:InvokeFunction on latam-log-cleanup:live',
-      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup',
+      'allow lambda:GetDurableExecution on arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
     ],
   ],
   [
@@ -242,13 +244,13 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow secretsmanager:DescribeSecret, secretsmanager:GetSecretValue, secretsmanager:RotateSecret, secretsmanager:UpdateSecretVersionStage on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-j1K2l3',
       'allow lambda:InvokeFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-rotate-secret',
       'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/rotator-m4N5o6',
-      'allow lambda:ListDurableExecutionsByFunction on arn:aws:lambda:eu-central-1:222222222222:function:emea-message-gc, arn:aws:lambda:eu-central-1:222222222222:function:emea-media-gc, arn:aws:lambda:eu-central-1:222222222222:function:emea-log-cleanup',
       'allow ecs:DescribeServices, ecs:UpdateService, ecs:ListServiceDeployments on arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/webapp, arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/master, arn:aws:ecs:eu-central-1:222222222222:service/whatsapp-emea/coreapp',
       'allow ecs:DescribeServiceDeployments on arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/webapp/*, arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/master/*, arn:aws:ecs:eu-central-1:222222222222:service-deployment/whatsapp-emea/coreapp/*',
       'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
       'allow ecs:DescribeTasks, ecs:StopTask on arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
       'allow ecs:DescribeTaskDefinition on *',
       'allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6',
+      'allow lambda:GetDurableExecution on arn:aws:lambda:eu-central-1:222222222222:function:emea-message-gc:*, arn:aws:lambda:eu-central-1:222222222222:function:emea-media-gc:*, arn:aws:lambda:eu-central-1:222222222222:function:emea-log-cleanup:*',
     ],
   ],
 ];
@@ -312,7 +314,7 @@ describe('a deployment’s stack', () => {
       FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 15 },
       Target: {
         Input: '{"job":"message-gc","deployment":"latam","scheduledFor":"<aws.scheduler.scheduled-time>"}',
-        RetryPolicy: { MaximumRetryAttempts: 10, MaximumEventAgeInSeconds: 1800 },
+        RetryPolicy: { MaximumRetryAttempts: 10, MaximumEventAgeInSeconds: 1500 },
       },
     });
   });
