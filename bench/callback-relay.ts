@@ -13,7 +13,7 @@ import { setTimeout } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import { Pool } from 'undici';
-import { listen } from '../rehearsal/whatsapp/listen.ts';
+import { listen } from '../rehearsal/aws/listen.ts';
 
 /** EventBridge's PutEvents takes some tens of milliseconds. */
 const BUS_MILLISECONDS = 20;

@@ -15,8 +15,8 @@ import { discoverContainers } from '../functions/shared/containers/discover-cont
 import { executeCommand } from '../functions/shared/ecs-exec/execute-command.ts';
 import { ecsExecClients } from '../functions/shared/ecs-exec/session.ts';
 import { LogCleanup, Upkeep } from '../lib/index.ts';
+import { simulatedClock } from '../rehearsal/aws/clock.ts';
 import { type Aws, startAws } from '../rehearsal/aws/server.ts';
-import { simulatedClock } from '../rehearsal/clock.ts';
 import { type ClientTasks, startClientTasks } from '../rehearsal/whatsapp/client-tasks.ts';
 
 const WHERE = { account: '123456789012', region: 'eu-central-1' };

@@ -1,6 +1,6 @@
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration.ts';
+import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 

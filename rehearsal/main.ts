@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
-import { FAULTS } from './faults.ts';
+import { FAULTS } from './faults/faults.ts';
 import { type Night, playNight } from './night.ts';
 import { synthesize } from './synthesize.ts';
 

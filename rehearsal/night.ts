@@ -1,5 +1,5 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
-import type { Fault, Hooks } from './faults.ts';
+import type { Fault, Hooks } from './faults/fault.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import { inboundMessages, type RowCounts } from './whatsapp/message-store.ts';
 import {
@@ -79,6 +79,8 @@ export interface NightOptions
   only?: string;
   /** Called with each thing that happens: the moment on the clock, and a sentence. */
   onEvent?: (at: number, what: string) => void;
+  /** Called when the night is over, before all of it is taken away. */
+  onEnd?: (world: World) => void;
 }
 
 /** What a night came to. */
@@ -110,14 +112,6 @@ export interface Night {
 interface FileTotal {
   files: number;
   bytes: number;
-}
-
-/** What must come of a night for one deployment. */
-export interface Expectation {
-  /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
-  outcomes: Record<string, Outcome[]>;
-  /** The names of all alarms that ring. */
-  alarms: string[];
 }
 
 /** Inbound messages of the single instance that it is not to mark. */
@@ -203,7 +197,9 @@ export async function playNight(options: NightOptions): Promise<Night> {
     ...(change && { change }),
   });
   try {
-    return await play(world, hooks, { scale, fault, onEvent });
+    const night = await play(world, hooks, { scale, fault, onEvent });
+    options.onEnd?.(world);
+    return night;
   } finally {
     await world.close();
   }

@@ -13,24 +13,31 @@ import * as sqsClient from '@aws-sdk/client-sqs';
 import * as ssmClient from '@aws-sdk/client-ssm';
 import { cbor } from '@smithy/core/cbor';
 import type { RunReport } from '../../functions/shared/run/report.ts';
-import type { Clock } from '../clock.ts';
-import { AccessControl, type ApiCall, asksOf, type Caller, type Credentials, type Finder } from './access.ts';
+import {
+  AccessControl,
+  type ApiCall,
+  asksOf,
+  type Caller,
+  type Credentials,
+  type Finder,
+} from './access/access.ts';
+import { checkPolicy, type PolicyDocument, UnknownPolicy } from './access/policy.ts';
 import { AwsError } from './aws-error.ts';
-import { Backup } from './backup.ts';
-import { type AlarmHistory, CloudWatch } from './cloudwatch.ts';
-import { Ecs } from './ecs.ts';
-import { Efs } from './efs.ts';
-import { EventBridge } from './event-bridge.ts';
-import { Lambda } from './lambda.ts';
-import { type LogLine, Logs } from './logs.ts';
-import { checkPolicy, type PolicyDocument, UnknownPolicy } from './policy.ts';
-import { Scheduler } from './scheduler.ts';
-import { SecretsManager } from './secrets-manager.ts';
-import { SessionManager, type SessionManagerOptions } from './session-manager.ts';
-import { Sns, type SnsMessage } from './sns.ts';
-import { Sqs } from './sqs.ts';
-import { Ssm } from './ssm.ts';
-import { type Deployed, readTemplates, type Template, UnknownTemplate } from './template.ts';
+import { Backup } from './backup/backup.ts';
+import type { Clock } from './clock.ts';
+import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
+import { Ecs } from './ecs/ecs.ts';
+import { Efs } from './efs/efs.ts';
+import { EventBridge } from './event-bridge/event-bridge.ts';
+import { Lambda } from './lambda/lambda.ts';
+import { type LogLine, Logs } from './logs/logs.ts';
+import { Scheduler } from './scheduler/scheduler.ts';
+import { SecretsManager } from './secrets-manager/secrets-manager.ts';
+import { SessionManager, type SessionManagerOptions } from './session-manager/session-manager.ts';
+import { Sns, type SnsMessage } from './sns/sns.ts';
+import { Sqs } from './sqs/sqs.ts';
+import { Ssm } from './ssm/ssm.ts';
+import { type Deployed, readTemplates, type Template, UnknownTemplate } from './template/template.ts';
 import {
   escapeXml,
   type OperationShape,
@@ -45,7 +52,7 @@ import {
   writeJson,
   writeQuery,
   writeRest,
-} from './wire.ts';
+} from './wire/wire.ts';
 
 export interface AwsOptions {
   /** The cloud assembly that `cdk synth` wrote. */

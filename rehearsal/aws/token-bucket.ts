@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts';
-import type { Where } from './access.ts';
+import type { Where } from './access/access.ts';
 import { AwsError } from './aws-error.ts';
+import type { Clock } from './clock.ts';
 
 /** How often calls may be made, in each account and region. */
 export interface BucketRate {

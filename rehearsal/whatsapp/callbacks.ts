@@ -1,5 +1,5 @@
 import { Pool } from 'undici';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../aws/clock.ts';
 
 /** One POST of a payload to the business's webhook. */
 export interface CallbackAttempt {

@@ -9,8 +9,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import type { Container } from '../aws/containers/container.ts';
 import { seededRandom } from '../aws/seeded-random.ts';
-import type { Container } from '../containers/container.ts';
 
 /** `exporter` is that of Meta's monitoring stack: not the client's, but a user of its database. */
 export type ClientRole = 'webapp' | 'coreapp' | 'master' | 'exporter';

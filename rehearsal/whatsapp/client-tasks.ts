@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Login } from '../../functions/shared/database/secret.ts';
-import type { Where } from '../aws/access.ts';
-import type { EcsTask, ServiceOptions } from '../aws/ecs.ts';
-import type { ManagedService, ManagedServiceOptions } from '../aws/ecs-service.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import type { Where } from '../aws/access/access.ts';
+import { Container } from '../aws/containers/container.ts';
+import { DockerHost } from '../aws/containers/docker-host.ts';
+import type { EcsTask, ServiceOptions } from '../aws/ecs/ecs.ts';
+import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';
 import type { Aws } from '../aws/server.ts';
-import { Container } from '../containers/container.ts';
-import { DockerHost } from '../containers/docker-host.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
 import type { Logins } from './logins.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Login } from '../../functions/shared/database/secret.ts';
-import type { Clock } from '../clock.ts';
-import type { Container } from '../containers/container.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import type { Clock } from '../aws/clock.ts';
+import type { Container } from '../aws/containers/container.ts';
 
 /** What the logins of a client's containers came to. */
 export interface LoginCount {

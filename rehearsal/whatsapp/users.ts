@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../aws/clock.ts';
 import { type Answer, failure, success } from './envelope.ts';
 
 /** A user of WebApp's API. */

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../aws/clock.ts';
+import { listen, stopListening } from '../aws/listen.ts';
 import { type CallbackAttempt, callbacks } from './callbacks.ts';
 import type { Certificate } from './certificate.ts';
 import { type Answer, failure, success } from './envelope.ts';
@@ -11,7 +12,6 @@ import {
   type CollectorOptions,
   garbageCollector,
 } from './garbage-collector.ts';
-import { listen, stopListening } from './listen.ts';
 import type { ClientRows, InboundMessage } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 

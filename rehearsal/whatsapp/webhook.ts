@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { listen, stopListening } from '../aws/listen.ts';
 import type { Certificate } from './certificate.ts';
-import { listen, stopListening } from './listen.ts';
 
 /** The business's webhook, as it is to be played. */
 export interface WebhookOptions {

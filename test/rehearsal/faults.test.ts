@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { FAULTS } from '../../rehearsal/faults.ts';
+import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight, type Scale } from '../../rehearsal/night.ts';
 import { buildStage, type Stage } from './stage.ts';
 

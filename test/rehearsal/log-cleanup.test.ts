@@ -9,8 +9,8 @@ import { Duration, type Stack } from 'aws-cdk-lib';
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import { type ContainerReach, LogCleanup, Upkeep } from '../../lib/index.ts';
 import { AwsError } from '../../rehearsal/aws/aws-error.ts';
+import { Container } from '../../rehearsal/aws/containers/container.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
-import { Container } from '../../rehearsal/containers/container.ts';
 import type { ClientRole } from '../../rehearsal/whatsapp/client-files.ts';
 import {
   type ClientContainer,

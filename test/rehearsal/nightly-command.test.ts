@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { App } from 'aws-cdk-lib';
 import { nightlyCommand } from '../../examples/nightly-command.ts';
+import { simulatedClock } from '../../rehearsal/aws/clock.ts';
+import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
-import { simulatedClock } from '../../rehearsal/clock.ts';
-import { Container } from '../../rehearsal/containers/container.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
 async function play(

@@ -10,10 +10,10 @@ import { AlarmTopic } from '../../../lib/alarm-topic.ts';
 import { CallbackRelay } from '../../../lib/callback-relay.ts';
 import { CallbacksBus } from '../../../lib/whatsapp/callbacks-bus.ts';
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
-import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/function-url.ts';
+import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/lambda/function-url.ts';
+import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
 import { callbacks } from '../../../rehearsal/whatsapp/callbacks.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
-import { listen, stopListening } from '../../../rehearsal/whatsapp/listen.ts';
 import { ACCOUNT, type Deployment, deploy, MINUTE } from '../../rehearsal/aws/deploy.ts';
 
 const SECRET = randomBytes(32).toString('hex');

@@ -11,8 +11,8 @@ import {
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import type { CallbackRelaySettings } from '../../../functions/callback-relay/contract.ts';
-import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/function-url.ts';
-import { listen, stopListening } from '../../../rehearsal/whatsapp/listen.ts';
+import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/lambda/function-url.ts';
+import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
 
 const BUS = 'arn:aws:events:eu-west-1:111111111111:event-bus/latam-callbacks';
 const SECRET = randomBytes(32).toString('hex');

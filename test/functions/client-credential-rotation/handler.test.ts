@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
-import type { Fault } from '../../../rehearsal/faults.ts';
+import type { Fault } from '../../../rehearsal/faults/fault.ts';
 import { playNight } from '../../../rehearsal/night.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Login } from '../../../functions/shared/database/secret.ts';
-import type { Container } from '../../../rehearsal/containers/container.ts';
+import type { Login } from '../../../functions/shared/database/contract/engine.ts';
+import type { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
 
 /** What containers see that log in again and again with the credential that they were given at their start. */

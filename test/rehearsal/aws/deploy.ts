@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
-import type { PolicyDocument } from '../../../rehearsal/aws/policy.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/access/policy.ts';
+import { type Clock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
-import { type Clock, simulatedClock } from '../../../rehearsal/clock.ts';
 
 export const ACCOUNT = '123456789012';
 export const REGION = 'eu-central-1';

@@ -3,9 +3,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { type Clock, simulatedClock } from '../../../rehearsal/clock.ts';
+import { type Clock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
+import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
-import { listen, stopListening } from '../../../rehearsal/whatsapp/listen.ts';
 import {
   type DatabaseServer,
   type MessageStore,

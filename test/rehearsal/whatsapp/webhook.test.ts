@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { request } from 'undici';
-import { listen, stopListening } from '../../../rehearsal/whatsapp/listen.ts';
+import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
 import { MALFORMED_NOTIFICATIONS, startWebhook, type Webhook } from '../../../rehearsal/whatsapp/webhook.ts';
 
 const BUS = 'arn:aws:events:eu-west-1:111122223333:event-bus/callbacks';

@@ -7,9 +7,9 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { discoverContainers } from '../../../../functions/shared/containers/discover-containers.ts';
 import type { ContainersSettings } from '../../../../functions/shared/containers/settings.ts';
-import type { EcsTask } from '../../../../rehearsal/aws/ecs.ts';
-import { Container } from '../../../../rehearsal/containers/container.ts';
-import { DockerHost } from '../../../../rehearsal/containers/docker-host.ts';
+import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs/ecs.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
 
 const CLUSTER = `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/shop`;

@@ -11,8 +11,8 @@ import {
   readHostOutput,
 } from '../../../../functions/shared/containers/host-script.ts';
 import type { Command } from '../../../../functions/shared/ecs-exec/wrapper.ts';
-import { Container } from '../../../../rehearsal/containers/container.ts';
-import { DockerHost } from '../../../../rehearsal/containers/docker-host.ts';
+import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
 
 const CLUSTER = 'arn:aws:ecs:eu-central-1:123456789012:cluster/shop';
 

@@ -15,10 +15,10 @@ import { RunCommandReach } from '../../../../functions/shared/containers/run-com
 import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
 import { ContainerCommandJob, Upkeep } from '../../../../lib/index.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
-import type { EcsTask } from '../../../../rehearsal/aws/ecs.ts';
-import type { ManagedInstance } from '../../../../rehearsal/aws/ssm.ts';
-import { Container } from '../../../../rehearsal/containers/container.ts';
-import { DockerHost } from '../../../../rehearsal/containers/docker-host.ts';
+import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs/ecs.ts';
+import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/ssm.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
 
 /** Runs for a while, and says how often it was started. With Run Command the document holds it. */

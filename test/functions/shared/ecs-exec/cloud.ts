@@ -5,8 +5,11 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clients, ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
-import { SessionManager, type SessionManagerOptions } from '../../../../rehearsal/aws/session-manager.ts';
-import { Container, type ContainerOptions } from '../../../../rehearsal/containers/container.ts';
+import { Container, type ContainerOptions } from '../../../../rehearsal/aws/containers/container.ts';
+import {
+  SessionManager,
+  type SessionManagerOptions,
+} from '../../../../rehearsal/aws/session-manager/session-manager.ts';
 
 /** One call that arrived. */
 export interface Call {

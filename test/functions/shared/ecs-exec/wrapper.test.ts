@@ -20,9 +20,9 @@ import {
 } from '../../../../functions/shared/ecs-exec/conversation.ts';
 import { InvalidCommandError } from '../../../../functions/shared/ecs-exec/errors.ts';
 import { quote, type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
-import { splitCommand } from '../../../../rehearsal/aws/session-manager-shlex.ts';
-import { bestIsolation, Container } from '../../../../rehearsal/containers/container.ts';
-import type { Terminal } from '../../../../rehearsal/containers/terminal.ts';
+import { bestIsolation, Container } from '../../../../rehearsal/aws/containers/container.ts';
+import type { Terminal } from '../../../../rehearsal/aws/containers/terminal.ts';
+import { splitCommand } from '../../../../rehearsal/aws/session-manager/shlex.ts';
 import { findBusybox, NO_BUSYBOX } from './busybox.ts';
 
 const busybox = findBusybox();

@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import type { GetScheduleCommandInput, ListSchedulesCommandInput } from '@aws-sdk/client-scheduler';
+import { AwsError } from '../aws-error.ts';
+import { seededRandom } from '../seeded-random.ts';
+import type { Aws, Call, Operations } from '../server.ts';
+import { type Resource, UnknownTemplate } from '../template/template.ts';
+import { type NextTime, parseSchedule } from './schedule-expression.ts';
+
+/** What happens to a schedule instead of what its template says. */
+export type ScheduleFault =
+  | { kind: 'disabled' }
+  /** Delivered twice, as at-least-once delivery allows. */
+  | { kind: 'doubled' }
+  /** Delivered so much later. */
+  | { kind: 'delayed'; milliseconds: number }
+  /** The target throttles the first so many attempts. */
+  | { kind: 'throttled'; attempts: number };
+
+interface Schedule {
+  resource: Resource;
+  arn: string;
+  name: string;
+  group: string;
+  expression: string;
+  timeZone: string;
+  enabled: boolean;
+  next: NextTime;
+  /** Milliseconds; 0 without a flexible window. */
+  window: number;
+  random: () => number;
+  target: {
+    arn: string;
+    roleArn: string;
+    input: string;
+    retries: number;
+    /** Milliseconds. */
+    maximumAge: number;
+    deadLetter: string | undefined;
+  };
+  fault: ScheduleFault | undefined;
+}
+
+interface Delivery {
+  schedule: Schedule;
+  scheduled: number;
+  executionId: string;
+  attempt: number;
+  first: number;
+}
+
+/** The session of the schedule's role; undefined where that does not trust Scheduler. */
+type Role = ReturnType<Aws['access']['assume']>;
+
+interface Failure {
+  code: string;
+  reason: string;
+  /** Not tried again. */
+  permanent: boolean;
+}
+
+/** Scheduler's own retry waits are not published: exponential, from one second to at most five minutes. */
+const FIRST_RETRY = 1000;
+const LONGEST_RETRY = 300_000;
+/** Scheduler's defaults: 185 retries within 24 hours. */
+const DEFAULT_RETRIES = 185;
+const DEFAULT_AGE_SECONDS = 86_400;
+
+/** Amazon EventBridge Scheduler: the templates' schedules on the rehearsal's clock. */
+export class Scheduler {
+  readonly operations: Operations;
+  readonly #aws: Aws;
+  readonly #schedules: Schedule[];
+  readonly #cancels = new Set<() => void>();
+
+  constructor(aws: Aws) {
+    this.#aws = aws;
+    this.#schedules = aws.deployed
+      .ofType('AWS::Scheduler::Schedule')
+      .map((resource) => scheduleOf(resource, aws.clock.now()));
+    for (const schedule of this.#schedules) this.#arm(schedule, aws.clock.now());
+    this.operations = {
+      ListSchedules: ({ GroupName, NamePrefix = '' }: ListSchedulesCommandInput, call: Call) => ({
+        Schedules: this.#of(call)
+          .filter(
+            (schedule) =>
+              schedule.name.startsWith(NamePrefix) && (GroupName ?? schedule.group) === schedule.group,
+          )
+          .map((schedule) => ({
+            Arn: schedule.arn,
+            Name: schedule.name,
+            GroupName: schedule.group,
+            State: schedule.enabled ? 'ENABLED' : 'DISABLED',
+            Target: { Arn: schedule.target.arn },
+          })),
+      }),
+      ListScheduleGroups: (_input: object, { account, region }: Call) => ({
+        ScheduleGroups: [
+          { Name: 'default', Arn: `arn:aws:scheduler:${region}:${account}:schedule-group/default` },
+          ...aws.deployed
+            .ofType('AWS::Scheduler::ScheduleGroup')
+            .filter((group) => group.account === account && group.region === region)
+            .map(({ name, arn }) => ({ Name: name, Arn: arn })),
+        ],
+      }),
+      GetSchedule: ({ Name, GroupName = 'default' }: GetScheduleCommandInput, call: Call) => {
+        const schedule = this.#of(call).find((other) => other.name === Name && other.group === GroupName);
+        if (schedule === undefined) {
+          throw new AwsError('ResourceNotFoundException', `Schedule ${Name} does not exist.`);
+        }
+        const { target } = schedule;
+        return {
+          Arn: schedule.arn,
+          Name: schedule.name,
+          GroupName: schedule.group,
+          ScheduleExpression: schedule.expression,
+          ScheduleExpressionTimezone: schedule.timeZone,
+          State: schedule.enabled ? 'ENABLED' : 'DISABLED',
+          FlexibleTimeWindow:
+            schedule.window === 0
+              ? { Mode: 'OFF' }
+              : { Mode: 'FLEXIBLE', MaximumWindowInMinutes: schedule.window / 60_000 },
+          Target: {
+            Arn: target.arn,
+            RoleArn: target.roleArn,
+            Input: target.input,
+            RetryPolicy: {
+              MaximumRetryAttempts: target.retries,
+              MaximumEventAgeInSeconds: target.maximumAge / 1000,
+            },
+            ...(target.deadLetter !== undefined && { DeadLetterConfig: { Arn: target.deadLetter } }),
+          },
+        };
+      },
+    };
+  }
+
+  /** Gives the schedules whose name contains the text a fault, from their next time on. Returns how many. */
+  fault(name: string, fault: ScheduleFault | undefined): number {
+    const found = this.#schedules.filter((schedule) => schedule.name.includes(name));
+    for (const schedule of found) schedule.fault = fault;
+    return found.length;
+  }
+
+  /** Each schedule's name and next times. */
+  upcoming(count: number): { name: string; times: number[] }[] {
+    return this.#schedules.map(({ name, next }) => {
+      const times: number[] = [];
+      let time = next(this.#aws.clock.now());
+      while (time !== undefined && times.length < count) {
+        times.push(time);
+        time = next(time);
+      }
+      return { name, times };
+    });
+  }
+
+  close(): void {
+    for (const cancel of this.#cancels) cancel();
+  }
+
+  #arm(schedule: Schedule, after: number): void {
+    if (!schedule.enabled) return;
+    const time = schedule.next(after);
+    if (time === undefined) return;
+    // Scheduler draws a moment in the flexible window; the same one each time for the same schedule here.
+    const moment = time + Math.floor(schedule.random() * (schedule.window / 1000)) * 1000;
+    this.#at(moment, () => {
+      this.#arm(schedule, time);
+      return this.#fire(schedule, time);
+    });
+  }
+
+  async #fire(schedule: Schedule, scheduled: number): Promise<void> {
+    const { clock } = this.#aws;
+    const { fault } = schedule;
+    if (fault?.kind === 'disabled') return;
+    const deliver = (first: number) =>
+      this.#attempt({ schedule, scheduled, executionId: randomUUID(), attempt: 1, first });
+    if (fault?.kind === 'delayed') {
+      const late = clock.now() + fault.milliseconds;
+      this.#at(late, () => deliver(late));
+      return;
+    }
+    deliver(clock.now());
+    if (fault?.kind === 'doubled') deliver(clock.now());
+  }
+
+  #attempt(delivery: Delivery): void {
+    const { schedule, attempt, first } = delivery;
+    const { target, resource } = schedule;
+    const { clock, access } = this.#aws;
+    this.#count(schedule, 'InvocationAttemptCount');
+    const conditions = {
+      'aws:SourceArn': `arn:aws:scheduler:${resource.region}:${resource.account}:schedule-group/${schedule.group}`,
+      'aws:SourceAccount': resource.account,
+    };
+    const role = access.assume(
+      target.roleArn,
+      `scheduler-${schedule.name}`.slice(0, 64),
+      'scheduler.amazonaws.com',
+      conditions,
+    );
+    const input = this.#input(delivery);
+    const failure = this.#failure(delivery, role, input);
+    if (failure === undefined) return;
+    this.#count(schedule, 'TargetErrorCount');
+    const wait = Math.min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY);
+    const exhausted =
+      attempt > target.retries
+        ? 'MaximumRetryAttempts'
+        : clock.now() + wait - first > target.maximumAge
+          ? 'MaximumEventAgeInSeconds'
+          : undefined;
+    if (!failure.permanent && exhausted === undefined) {
+      this.#at(clock.now() + wait, () => this.#attempt({ ...delivery, attempt: attempt + 1 }));
+      return;
+    }
+    this.#count(schedule, 'InvocationDroppedCount');
+    this.#deadLetter(delivery, role, input, failure, exhausted);
+  }
+
+  /** Tries the target: undefined if it took the invocation. */
+  #failure({ schedule, attempt }: Delivery, role: Role, input: string): Failure | undefined {
+    const { target, fault, arn } = schedule;
+    if (role === undefined) {
+      const reason = `the role ${target.roleArn} does not trust scheduler.amazonaws.com for ${arn}`;
+      return { code: 'AccessDeniedException', reason, permanent: true };
+    }
+    if (fault?.kind === 'throttled' && attempt <= fault.attempts) {
+      this.#count(schedule, 'TargetErrorThrottledCount');
+      return { code: 'TooManyRequestsException', reason: 'Rate Exceeded.', permanent: false };
+    }
+    const refused = target.arn.startsWith('arn:aws:lambda:')
+      ? (this.#aws.access.check({
+          principal: role,
+          action: 'lambda:InvokeFunction',
+          resource: target.arn,
+        }) ?? this.#aws.lambda.enqueue(target.arn, input))
+      : this.#aws.sqs.deliver(role, target.arn, input, {}, {});
+    return refused === undefined
+      ? undefined
+      : { code: 'AccessDeniedException', reason: refused, permanent: true };
+  }
+
+  #deadLetter(
+    { schedule, scheduled, executionId, attempt }: Delivery,
+    role: Role,
+    input: string,
+    { code, reason, permanent }: Failure,
+    exhausted: string | undefined,
+  ): void {
+    const { target } = schedule;
+    const text = (value: string) => ({ DataType: 'String', StringValue: value });
+    const lost =
+      target.deadLetter === undefined || role === undefined
+        ? 'the schedule has no dead-letter queue that its role can reach'
+        : this.#aws.sqs.deliver(
+            role,
+            target.deadLetter,
+            input,
+            {
+              ERROR_CODE: text(code),
+              ERROR_MESSAGE: text(reason),
+              EXECUTION_ID: text(executionId),
+              ...(!permanent && exhausted !== undefined && { EXHAUSTED_RETRY_CONDITION: text(exhausted) }),
+              IS_PAYLOAD_TRUNCATED: text('false'),
+              RETRY_ATTEMPTS: text(String(attempt - 1)),
+              SCHEDULED_TIME: text(isoSeconds(scheduled)),
+              SCHEDULE_ARN: text(schedule.arn),
+              TARGET_ARN: text(target.arn),
+            },
+            {},
+          );
+    this.#count(
+      schedule,
+      lost === undefined ? 'InvocationsSentToDeadLetterCount' : 'InvocationsFailedToBeSentToDeadLetterCount',
+    );
+    if (lost !== undefined) this.#aws.drop(schedule.arn, target.arn, `${reason}; ${lost}`);
+  }
+
+  #input({ schedule, scheduled, executionId, attempt }: Delivery): string {
+    const attributes: Record<string, string> = {
+      'scheduled-time': isoSeconds(scheduled),
+      'schedule-arn': schedule.arn,
+      'execution-id': executionId,
+      'attempt-number': String(attempt),
+    };
+    return schedule.target.input.replaceAll(/<aws\.scheduler\.([a-z-]+)>/g, (all, name: string) => {
+      const value = attributes[name];
+      if (value === undefined) throw new UnknownTemplate(`the context attribute ${all} is not understood`);
+      return value;
+    });
+  }
+
+  #at(time: number, task: () => void | Promise<void>): void {
+    const cancel = this.#aws.clock.at(time, () => {
+      this.#cancels.delete(cancel);
+      return task();
+    });
+    this.#cancels.add(cancel);
+  }
+
+  #count({ resource, group }: Schedule, metric: string): void {
+    this.#aws.cloudWatch.put(resource, 'AWS/Scheduler', metric, { ScheduleGroup: group }, 1);
+  }
+
+  #of({ account, region }: Call): Schedule[] {
+    return this.#schedules.filter(
+      ({ resource }) => resource.account === account && resource.region === region,
+    );
+  }
+}
+
+function scheduleOf(resource: Resource, now: number): Schedule {
+  const { properties, arn, name } = resource;
+  const target = properties
+    .child('Target')
+    ?.only('Arn', 'RoleArn', 'Input', 'RetryPolicy', 'DeadLetterConfig');
+  if (target === undefined) throw new UnknownTemplate(`${properties.where} has no Target`);
+  const to = target.text('Arn');
+  if (!/^arn:aws:(lambda:[^:]*:\d+:function:|sqs:)/.test(to)) {
+    throw new UnknownTemplate(`${target.where}: targets like ${to} are not understood`);
+  }
+  for (const key of ['StartDate', 'EndDate', 'KmsKeyArn']) {
+    if (properties.has(key)) throw new UnknownTemplate(`${properties.where}.${key} is not understood`);
+  }
+  const retry = target.child('RetryPolicy')?.only('MaximumRetryAttempts', 'MaximumEventAgeInSeconds');
+  const flexible = properties.child('FlexibleTimeWindow')?.only('Mode', 'MaximumWindowInMinutes');
+  const expression = properties.text('ScheduleExpression');
+  const timeZone = properties.text('ScheduleExpressionTimezone', 'UTC');
+  return {
+    resource,
+    arn,
+    name,
+    group: properties.text('GroupName', 'default'),
+    expression,
+    timeZone,
+    enabled: properties.text('State', 'ENABLED') === 'ENABLED',
+    next: parseSchedule(expression, timeZone, now),
+    window: flexible?.text('Mode') === 'FLEXIBLE' ? flexible.number('MaximumWindowInMinutes') * 60_000 : 0,
+    random: seededRandom(arn),
+    target: {
+      arn: to,
+      roleArn: target.text('RoleArn'),
+      input: target.text('Input', '{}'),
+      retries: retry?.number('MaximumRetryAttempts', DEFAULT_RETRIES) ?? DEFAULT_RETRIES,
+      maximumAge:
+        (retry?.number('MaximumEventAgeInSeconds', DEFAULT_AGE_SECONDS) ?? DEFAULT_AGE_SECONDS) * 1000,
+      deadLetter: target.child('DeadLetterConfig')?.text('Arn'),
+    },
+    fault: undefined,
+  };
+}
+
+function isoSeconds(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,320 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { EcsExecError } from '../../../functions/shared/ecs-exec/errors.ts';
+import { CONTROL_FLAGS, parseFrame } from '../../../functions/shared/ecs-exec/frame.ts';
+import { channelClosed } from '../../../functions/shared/ecs-exec/messages.ts';
+import { controlMessage } from '../../../functions/shared/ecs-exec/stream.ts';
+import type { Container } from '../containers/container.ts';
+import { AGENT_TIMING, type AgentEncryption, AgentSession, type AgentTiming } from './agent.ts';
+
+/** A message between the agent and the client, for faults to judge. */
+export interface LinkMessage {
+  sessionId: string;
+  to: 'client' | 'agent';
+  messageType: string;
+  payloadType: number;
+  sequenceNumber: number;
+  /** How many went this way before it in this session. */
+  index: number;
+}
+
+/** What becomes of a message: it passes, or it is late by so many milliseconds, or worse. `cut` breaks the websocket. */
+export type LinkFault = 'pass' | 'lose' | 'double' | 'damage' | 'cut' | { late: number };
+
+/** What goes wrong, as long as it stands here. */
+export interface SessionFaults {
+  link?: (message: LinkMessage) => LinkFault;
+  /** ResumeSession finds no session. */
+  neverResume?: boolean;
+}
+
+export interface SessionManagerOptions {
+  /** @default as the agent's, {@link AGENT_TIMING} */
+  timing?: Partial<AgentTiming>;
+  /** Sessions that a container can have at once. @default 2, as ECS sets it */
+  sessionsPerContainer?: number;
+  /** Milliseconds without input or output after which a session is ended. @default 20 minutes */
+  idleTimeout?: number;
+}
+
+export interface OpenSession {
+  container: Container;
+  /** As given to ExecuteCommand. */
+  command: string;
+  /** For a cluster whose sessions are encrypted by KMS. */
+  encryption?: AgentEncryption;
+}
+
+/** What ExecuteCommand and ResumeSession answer with. */
+export interface SessionAccess {
+  sessionId: string;
+  streamUrl: string;
+  tokenValue: string;
+}
+
+/**
+ * Session Manager's service and its agents, as their clients see them on the wire: data channels over websockets,
+ * to commands that run in {@link Container}s. Between client and agent it passes messages on as they are.
+ */
+export class SessionManager {
+  faults: SessionFaults = {};
+  readonly #options: SessionManagerOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  readonly #server: Server = createServer((_, response) => response.writeHead(404).end());
+  #port = 0;
+
+  private constructor(options: SessionManagerOptions) {
+    this.#options = options;
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** Listens on a free port of loopback. */
+  static async start(options: SessionManagerOptions = {}): Promise<SessionManager> {
+    const manager = new SessionManager(options);
+    await new Promise<void>((resolve) => manager.#server.listen(0, '127.0.0.1', resolve));
+    const address: AddressInfo | string | null = manager.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('The gateway got no port.');
+    manager.#port = address.port;
+    return manager;
+  }
+
+  /** Starts the command, whether or not a client ever connects. */
+  openSession({ container, command, encryption }: OpenSession): SessionAccess {
+    const sessionId = `ecs-execute-command-${randomBytes(9).toString('hex').slice(1)}`;
+    const limit = this.#options.sessionsPerContainer ?? 2;
+    const atOnce = [...this.#sessions.values()].filter(
+      (session) => session.container === container && session.isOpen,
+    );
+    const session = new Session({
+      sessionId,
+      container,
+      faults: () => this.faults,
+      idleTimeout: this.#options.idleTimeout ?? IDLE_TIMEOUT,
+    });
+    this.#sessions.set(sessionId, session);
+    // How AWS words this is not published.
+    if (atOnce.length >= limit) session.end(`Session limit reached: ${limit} in a container`);
+    else {
+      session.start({
+        command,
+        timing: { ...AGENT_TIMING, ...this.#options.timing },
+        ...(encryption === undefined ? {} : { encryption }),
+      });
+    }
+    return this.#access(session);
+  }
+
+  /** A new token for a session that is still open. */
+  resumeSession(sessionId: string): SessionAccess | undefined {
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined || !session.isOpen || this.faults.neverResume) return undefined;
+    session.token = newToken();
+    return this.#access(session);
+  }
+
+  /** @returns whether there was such a session */
+  terminateSession(sessionId: string): boolean {
+    const session = this.#sessions.get(sessionId);
+    session?.terminate();
+    return session !== undefined;
+  }
+
+  /** Sessions that hold a place in the container. */
+  openSessions(container: Container): number {
+    return [...this.#sessions.values()].filter((each) => each.container === container && each.isOpen).length;
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#sessions.values()) session.terminate();
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#sockets.close();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #access({ sessionId, token }: Session): SessionAccess {
+    const path = `/v1/data-channel/${sessionId}?role=publish_subscribe&cell-number=AAEAAcell`;
+    return { sessionId, streamUrl: `ws://127.0.0.1:${this.#port}${path}`, tokenValue: token };
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const [, sessionId = ''] = /^\/v1\/data-channel\/([^/?]+)\?/.exec(request.url ?? '') ?? [];
+    this.#sockets.handleUpgrade(request, socket, head, (client) => {
+      client.on('error', () => {});
+      client.once('message', (data, isBinary) => {
+        const session = this.#sessions.get(sessionId);
+        const text = isBinary ? '' : String(data);
+        if (session === undefined || tokenIn(text) !== session.token) client.close(1003, 'Invalid token');
+        else session.connect(client);
+      });
+    });
+  }
+}
+
+/** One session as the service holds it: the agent on one side, at most one client on the other. */
+class Session {
+  readonly sessionId: string;
+  readonly container: Container;
+  token = newToken();
+  readonly #faults: () => SessionFaults;
+  readonly #idleTimeout: number;
+  readonly #counts = { client: 0, agent: 0 };
+  #agent: AgentSession | undefined;
+  #client: WebSocket | undefined;
+  #failure: string | undefined;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(options: {
+    sessionId: string;
+    container: Container;
+    faults: () => SessionFaults;
+    idleTimeout: number;
+  }) {
+    this.sessionId = options.sessionId;
+    this.container = options.container;
+    this.#faults = options.faults;
+    this.#idleTimeout = options.idleTimeout;
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === undefined && this.container.running;
+  }
+
+  start(options: { command: string; timing: AgentTiming; encryption?: AgentEncryption }): void {
+    const { sessionId, container } = this;
+    this.#agent = new AgentSession({
+      ...options,
+      sessionId,
+      container,
+      transmit: (bytes) => this.#fromAgent(bytes),
+      onEnd: (failure) => this.end(failure),
+    });
+    void container.stopped.then(() => clearTimeout(this.#idle));
+    this.#stillInUse();
+  }
+
+  connect(client: WebSocket): void {
+    this.#client?.terminate();
+    this.#client = client;
+    client.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) this.#pass('agent', data);
+    });
+    client.on('close', () => {
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      this.#tellAgent('pause_publication');
+    });
+    if (this.#failure === undefined) this.#tellAgent('start_publication');
+    else this.#sayClosed(this.#failure);
+  }
+
+  terminate(): void {
+    this.#agent?.terminate();
+    this.end('');
+  }
+
+  end(failure: string): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    clearTimeout(this.#idle);
+    this.#sayClosed(failure);
+  }
+
+  #sayClosed(output: string): void {
+    const content = channelClosed({
+      messageId: randomUUID(),
+      createdDate: new Date().toISOString(),
+      destinationId: randomUUID(),
+      sessionId: this.sessionId,
+      output,
+    });
+    this.#pass('client', controlMessage('channel_closed', content, 0n));
+  }
+
+  #tellAgent(messageType: 'pause_publication' | 'start_publication'): void {
+    this.#agent?.receive(controlMessage(messageType, messageType, CONTROL_FLAGS));
+  }
+
+  /** What the agent says to the service itself goes no further. */
+  #fromAgent(bytes: Uint8Array): void {
+    if (parseFrame(bytes).messageType !== 'agent_session_state') this.#pass('client', bytes);
+  }
+
+  #pass(to: 'client' | 'agent', bytes: Uint8Array): void {
+    const index = this.#counts[to]++;
+    switch (this.#judge(to, bytes, index)) {
+      case 'pass':
+        this.#hand(to, bytes);
+        break;
+      case 'double':
+        this.#hand(to, bytes);
+        this.#hand(to, bytes);
+        break;
+      case 'damage': {
+        const damaged = Buffer.from(bytes);
+        damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
+        this.#hand(to, damaged);
+        break;
+      }
+      case 'cut':
+        this.#client?.terminate();
+        break;
+      case 'lose':
+    }
+  }
+
+  /** The fault of a message; one that is only late is handed over here, later. */
+  #judge(to: 'client' | 'agent', bytes: Uint8Array, index: number): Exclude<LinkFault, object> {
+    const { link } = this.#faults();
+    if (link === undefined) return 'pass';
+    try {
+      const { messageType, payloadType, sequenceNumber } = parseFrame(bytes, { reading: 'agent' });
+      const fault = link({
+        sessionId: this.sessionId,
+        to,
+        messageType,
+        payloadType,
+        sequenceNumber: Number(sequenceNumber),
+        index,
+      });
+      if (typeof fault !== 'object') return fault;
+      setTimeout(() => this.#hand(to, bytes), fault.late);
+      return 'lose';
+    } catch (error) {
+      if (error instanceof EcsExecError) return 'pass';
+      throw error;
+    }
+  }
+
+  #hand(to: 'client' | 'agent', bytes: Uint8Array): void {
+    this.#stillInUse();
+    if (to === 'agent') this.#agent?.receive(bytes);
+    else if (this.#client?.readyState === this.#client?.OPEN) this.#client?.send(bytes);
+  }
+
+  #stillInUse(): void {
+    clearTimeout(this.#idle);
+    if (this.isOpen) this.#idle = setTimeout(() => this.terminate(), this.#idleTimeout);
+    this.#idle?.unref();
+  }
+}
+
+/** Milliseconds. Fixed by ECS. */
+const IDLE_TIMEOUT = 20 * 60_000;
+
+function newToken(): string {
+  return `AAEAA${randomBytes(96).toString('base64')}`;
+}
+
+function tokenIn(text: string): string | undefined {
+  try {
+    const { TokenValue: token } = JSON.parse(text);
+    return token;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import type {
+  GetTopicAttributesCommandInput,
+  ListSubscriptionsByTopicCommandInput,
+  PublishCommandInput,
+} from '@aws-sdk/client-sns';
+import type { Principal } from '../access/policy.ts';
+import { AwsError } from '../aws-error.ts';
+import type { Aws, Call, Operations } from '../server.ts';
+import { type Resource, UnknownTemplate } from '../template/template.ts';
+
+/** A message that a topic took, with who gets it. */
+export interface SnsMessage {
+  /** Epoch milliseconds on the rehearsal's clock. */
+  time: number;
+  topicArn: string;
+  subject: string | undefined;
+  message: string;
+  subscriptions: { protocol: string; endpoint: string }[];
+}
+
+interface Subscription {
+  topicArn: string;
+  protocol: string;
+  endpoint: string;
+  arn: string;
+}
+
+/** Subscriptions that leave AWS: the stand-in keeps their messages. */
+const OUTSIDE = ['email', 'email-json', 'http', 'https', 'sms'];
+
+/** Amazon SNS: topics that keep what they are told. */
+export class Sns {
+  readonly messages: SnsMessage[] = [];
+  readonly operations: Operations;
+  readonly #aws: Aws;
+  readonly #topics: Resource[];
+  readonly #subscriptions: Subscription[] = [];
+
+  constructor(aws: Aws) {
+    this.#aws = aws;
+    this.#topics = aws.deployed.ofType('AWS::SNS::Topic');
+    for (const { properties, arn } of aws.deployed.ofType('AWS::SNS::Subscription')) {
+      this.#subscribe(
+        properties.text('TopicArn'),
+        properties.text('Protocol'),
+        properties.text('Endpoint'),
+        arn,
+      );
+    }
+    for (const { properties, arn } of this.#topics) {
+      properties.children('Subscription').forEach((item, index) => {
+        this.#subscribe(arn, item.text('Protocol'), item.text('Endpoint'), `${arn}:${index}`);
+      });
+    }
+    this.operations = {
+      ListTopics: (_input: object, { account, region }: Call) => ({
+        Topics: this.#topics
+          .filter((topic) => topic.account === account && topic.region === region)
+          .map((topic) => ({ TopicArn: topic.arn })),
+      }),
+      GetTopicAttributes: ({ TopicArn }: GetTopicAttributesCommandInput) => ({
+        Attributes: {
+          TopicArn: this.#topic(TopicArn).arn,
+          Owner: this.#topic(TopicArn).account,
+          DisplayName: this.#topic(TopicArn).properties.text('DisplayName', ''),
+          SubscriptionsConfirmed: String(this.#of(TopicArn ?? '').length),
+        },
+      }),
+      ListSubscriptions: (_input: object, { account }: Call) => ({
+        Subscriptions: this.#listed(account, this.#subscriptions),
+      }),
+      ListSubscriptionsByTopic: ({ TopicArn }: ListSubscriptionsByTopicCommandInput, { account }: Call) => ({
+        Subscriptions: this.#listed(account, this.#of(this.#topic(TopicArn).arn)),
+      }),
+      Publish: ({ TopicArn, Subject, Message }: PublishCommandInput, { caller }: Call) => {
+        const topic = this.#topic(TopicArn);
+        const refused = this.#mayEncrypt(topic, caller.principal, {});
+        if (refused !== undefined) throw new AwsError('KMSAccessDeniedException', refused);
+        return { MessageId: this.#keep(topic, Subject, Message ?? '') };
+      },
+    };
+  }
+
+  /** A service's message in its own name. What the topic or its key does not allow is dropped. */
+  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): void {
+    const topic = this.#topics.find((other) => other.arn === topicArn);
+    if (topic === undefined) {
+      this.#aws.drop(sourceArn, topicArn, 'the topic is in no template');
+      return;
+    }
+    const principal: Principal = { kind: 'service', service };
+    const conditions = { 'aws:SourceArn': sourceArn, 'aws:SourceAccount': sourceArn.split(':')[4] };
+    const refused =
+      this.#aws.access.check({ principal, action: 'sns:Publish', resource: topicArn, conditions }) ??
+      this.#mayEncrypt(topic, principal, conditions);
+    if (refused === undefined) this.#keep(topic, subject, message);
+    else this.#aws.drop(sourceArn, topicArn, refused);
+  }
+
+  #mayEncrypt(
+    topic: Resource,
+    principal: Principal,
+    conditions: Record<string, string | undefined>,
+  ): string | undefined {
+    return this.#aws.access.checkKey(
+      topic.properties.text('KmsMasterKeyId', undefined),
+      principal,
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      {
+        ...conditions,
+        'kms:ViaService': `sns.${topic.region}.amazonaws.com`,
+        'kms:EncryptionContext:aws:sns:topicArn': topic.arn,
+      },
+      topic,
+    );
+  }
+
+  #keep(topic: Resource, subject: string | undefined, message: string): string {
+    this.messages.push({
+      time: this.#aws.clock.now(),
+      topicArn: topic.arn,
+      subject,
+      message,
+      subscriptions: this.#of(topic.arn).map(({ protocol, endpoint }) => ({ protocol, endpoint })),
+    });
+    return randomUUID();
+  }
+
+  #subscribe(topicArn: string, protocol: string, endpoint: string, arn: string): void {
+    if (!OUTSIDE.includes(protocol)) {
+      throw new UnknownTemplate(`${arn}: subscriptions of the protocol ${protocol} are not understood`);
+    }
+    this.#subscriptions.push({ topicArn, protocol, endpoint, arn });
+  }
+
+  #of(topicArn: string) {
+    return this.#subscriptions.filter((subscription) => subscription.topicArn === topicArn);
+  }
+
+  #listed(account: string, subscriptions: Subscription[]) {
+    return subscriptions.map(({ topicArn, protocol, endpoint, arn }) => ({
+      SubscriptionArn: arn,
+      Owner: account,
+      Protocol: protocol,
+      Endpoint: endpoint,
+      TopicArn: topicArn,
+    }));
+  }
+
+  #topic(arn: string | undefined): Resource {
+    const topic = this.#topics.find((other) => other.arn === arn);
+    if (topic === undefined) throw new AwsError('NotFoundException', 'Topic does not exist');
+    return topic;
+  }
+}

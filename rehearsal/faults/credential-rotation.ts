@@ -1,0 +1,68 @@
+import { type Fault, HOUR } from './fault.ts';
+
+/** What goes wrong of the database's password and those who use it. */
+export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
+  'service-never-steady': {
+    description: 'CoreApps with the new password exit at once, until the next day: then the rotation goes on',
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike({ containers }, { clock }) {
+      const { coreapp } = containers?.services ?? {};
+      if (!coreapp) return;
+      coreapp.fault = 'tasks-exit';
+      clock.at(clock.now() + 18 * HOUR, () => {
+        coreapp.fault = undefined;
+      });
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed', 'succeeded'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
+    },
+    lasts: 36 * HOUR,
+  },
+  'password-copy-overwritten': {
+    description: "An update of the client's stack writes the old password back into its parameter",
+    deployment: 'apac',
+    containers: true,
+    rotation: true,
+    strike({ credential }, { clock }) {
+      // Between the rotation, at the latest at 22:30 UTC, and database-size at 00:15.
+      clock.at(Date.parse('2026-11-24T23:45:00Z'), () => {
+        const old = credential?.login('AWSPREVIOUS');
+        if (old) credential?.writeCopies(old);
+      });
+    },
+    // The daily comparison tells it, the next rotation's preflight puts it right.
+    expected: {
+      outcomes: {
+        'credential-rotation': ['succeeded', 'partial'],
+        'database-size': ['partial', 'succeeded'],
+      },
+      alarms: [
+        'apac-database-size-partial',
+        'apac-database-size-password-copies',
+        'apac-credential-rotation-partial',
+        // Of two nights one had a success.
+        'apac-credential-rotation-missed',
+      ],
+    },
+    lasts: 36 * HOUR,
+  },
+  'database-away': {
+    description: "The functions' way to the database is closed; the containers' is not",
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike(_target, { aws, clock }) {
+      // After the rotation function was tested, as at its deployment.
+      clock.at(clock.now() + HOUR, () => {
+        aws.hosts['database.emea.internal:5432'] = '127.0.0.1:9';
+      });
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'], 'database-size': ['failed'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-database-size-failed'],
+    },
+  },
+};

@@ -1,0 +1,54 @@
+import type { Outcome } from '../../functions/shared/run/report.ts';
+import type { ClientScript, PlayedDeployment, World } from '../world.ts';
+
+export const HOUR = 3600 * 1000;
+
+/** The evening of a Sunday, on which media-gc is due. */
+export const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
+
+/** Something that goes wrong in a night, and what must then come of it. */
+export interface Fault {
+  description: string;
+  /** The deployment that it strikes; the other one has a good night. */
+  deployment: 'latam' | 'emea' | 'apac';
+  /** Whether it needs the client's containers, which other nights do without. */
+  containers?: true;
+  /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
+  rotation?: true;
+  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
+  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
+  /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
+  expected: Expectation;
+  /** When the night begins, in epoch milliseconds. @default the evening of a Tuesday, of which no weekly job is due */
+  starts?: number;
+  /** How long to play, in milliseconds. @default one night */
+  lasts?: number;
+}
+
+/** Called at what happens in the client that is struck. */
+export type Hooks = Pick<ClientScript, 'onRequest' | 'onCollection'>;
+
+/** What must come of a night for one deployment. */
+export interface Expectation {
+  /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
+  outcomes: Record<string, Outcome[]>;
+  /** The names of all alarms that ring. */
+  alarms: string[];
+}
+
+/** Of what the runs get over by themselves. */
+export const GOOD: Expectation = { outcomes: {}, alarms: [] };
+
+export function isGcRequest({ path }: { path: string }): boolean {
+  return path === '/v1/services/message/gc';
+}
+
+/** Acts at the first thing that it applies to. */
+export function once<T>(applies: (value: T) => boolean, action: () => unknown): (value: T) => void {
+  let done = false;
+  return (value) => {
+    if (done || !applies(value)) return;
+    done = true;
+    action();
+  };
+}

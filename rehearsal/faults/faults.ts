@@ -1,0 +1,21 @@
+import { CALLBACKS_FAULTS } from './callbacks.ts';
+import { CREDENTIAL_ROTATION_FAULTS } from './credential-rotation.ts';
+import { DATABASE_SIZE_FAULTS } from './database-size.ts';
+import type { Fault } from './fault.ts';
+import { LOG_CLEANUP_FAULTS } from './log-cleanup.ts';
+import { MEDIA_FAULTS } from './media.ts';
+import { RUNS_FAULTS } from './runs.ts';
+import { SCHEDULES_FAULTS } from './schedules.ts';
+import { WEB_APP_FAULTS } from './web-app.ts';
+
+/** By the name that `npm start -- --fault` takes. */
+export const FAULTS: Record<string, Fault> = {
+  ...CALLBACKS_FAULTS,
+  ...WEB_APP_FAULTS,
+  ...SCHEDULES_FAULTS,
+  ...RUNS_FAULTS,
+  ...MEDIA_FAULTS,
+  ...DATABASE_SIZE_FAULTS,
+  ...LOG_CLEANUP_FAULTS,
+  ...CREDENTIAL_ROTATION_FAULTS,
+};

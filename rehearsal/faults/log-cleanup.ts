@@ -1,0 +1,73 @@
+import type { Aws } from '../aws/server.ts';
+import { type ClientFilesOptions, writeClientFiles } from '../whatsapp/client-files.ts';
+import type { ClientContainer } from '../whatsapp/client-tasks.ts';
+import { type Fault, GOOD } from './fault.ts';
+
+/** What goes wrong of the containers while their logs are cleaned up. */
+export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
+  'coreapp-dies': {
+    description: 'A CoreApp dies while its logs are cleaned up: named as gone, and no fault of the run',
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const dying = containers?.containers.find(({ role }) => role === 'coreapp');
+      if (!dying) return;
+      refill(dying, aws, 'script-hangs');
+      aws.onCall(({ operation, input }) => {
+        if (operation === 'ExecuteCommand' && input.task === dying.task.arn)
+          setTimeout(() => void dying.container.kill(), 1500);
+        return undefined;
+      });
+    },
+    expected: GOOD,
+  },
+  'cleanup-fails': {
+    description: "One container's clean-up script fails, the first time and the second",
+    deployment: 'latam',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const [first] = containers?.containers ?? [];
+      if (first) refill(first, aws, 'script-fails');
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
+  'agent-stopped': {
+    description: "ECS Exec's agent does not run in one container",
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }) {
+      const [first] = containers?.containers ?? [];
+      if (first) first.container.agentRunning = false;
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['emea-log-cleanup-partial'] },
+  },
+  'websocket-cut': {
+    description: 'The websocket of a session breaks in the middle of its output, three times',
+    deployment: 'emea',
+    containers: true,
+    strike(_target, { aws }) {
+      let cuts = 0;
+      aws.sessions.faults.link = ({ to, index }) =>
+        to === 'client' && index === 3 && cuts++ < 3 ? 'cut' : 'pass';
+    },
+    expected: GOOD,
+  },
+  'instance-unreachable': {
+    description: 'The SSM agent of one container instance does not answer',
+    deployment: 'latam',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const instance = aws.ssm.instances.get(containers?.hosts[0]?.instanceId ?? '');
+      if (instance) instance.fault = 'unreachable';
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
+};
+
+function refill(
+  { role, container }: ClientContainer,
+  { clock }: Aws,
+  fault: ClientFilesOptions['fault'],
+): void {
+  writeClientFiles(container, { role, seed: container.name, now: clock.now(), ...(fault && { fault }) });
+}

@@ -1,0 +1,50 @@
+import { startRun, stopRuns } from '../operator.ts';
+import { type Fault, GOOD, isGcRequest, once } from './fault.ts';
+
+/** What goes wrong of runs on their way. */
+export const RUNS_FAULTS: Record<string, Fault> = {
+  'function-killed': {
+    description: "The function's process is killed while it waits for callbacks, and the run replayed",
+    deployment: 'emea',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => aws.killFunction('emea-message-gc'),
+      );
+    },
+    expected: GOOD,
+  },
+  'function-killed-while-asking': {
+    description: 'The function is killed while WebApp answers its request for GC',
+    deployment: 'latam',
+    strike(_target, { aws }, hooks) {
+      hooks.onRequest = once(isGcRequest, () => aws.killFunction('latam-message-gc'));
+    },
+    expected: GOOD,
+  },
+  'run-stopped': {
+    description: 'Somebody stops the run before it can report',
+    deployment: 'latam',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => stopRuns(aws, 'latam-message-gc'),
+      );
+    },
+    expected: {
+      outcomes: { 'message-gc': ['failed'] },
+      alarms: ['latam-message-gc-failed', 'latam-message-gc-lost', 'latam-message-gc-dead-letters'],
+    },
+  },
+  'media-gc-beside-message-gc': {
+    description: 'Somebody starts media GC by hand while message GC is at work: it is skipped',
+    deployment: 'emea',
+    strike(_target, { aws }, hooks) {
+      hooks.onCollection = once(
+        () => true,
+        () => startRun(aws, 'emea', 'media-gc'),
+      );
+    },
+    expected: { outcomes: { 'media-gc': ['skipped'] }, alarms: [] },
+  },
+};

@@ -1,0 +1,69 @@
+import { type Fault, GOOD, HOUR, SUNDAY } from './fault.ts';
+
+/** What goes wrong of the schedules and of what starts runs. */
+export const SCHEDULES_FAULTS: Record<string, Fault> = {
+  'scheduled-twice': {
+    description: 'EventBridge Scheduler delivers the same schedule twice',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.scheduler.fault('latam-message-gc', { kind: 'doubled' });
+    },
+    expected: GOOD,
+  },
+  'delivered-late': {
+    description: 'The schedule is delivered after the downtime window ended; the next night is good',
+    deployment: 'latam',
+    strike(_target, { aws, clock }) {
+      aws.scheduler.fault('latam-message-gc', { kind: 'delayed', milliseconds: 4 * HOUR });
+      clock.at(clock.now() + 18 * HOUR, () => {
+        aws.scheduler.fault('latam-message-gc', undefined);
+      });
+    },
+    // A skipped night is a night without a success.
+    expected: { outcomes: { 'message-gc': ['skipped', 'succeeded'] }, alarms: ['latam-message-gc-missed'] },
+    lasts: 36 * HOUR,
+  },
+  'schedule-never-fires': {
+    description: 'The schedule was disabled by hand: nothing fails, and nothing happens',
+    deployment: 'emea',
+    strike(_target, { aws }) {
+      aws.scheduler.fault('emea-message-gc', { kind: 'disabled' });
+    },
+    expected: { outcomes: { 'message-gc': [] }, alarms: ['emea-message-gc-missed'] },
+    lasts: 36 * HOUR,
+  },
+  'weekly-schedule-never-fires': {
+    description: 'The weekly schedule was disabled by hand: nothing fails, and nothing happens',
+    deployment: 'emea',
+    // Long enough before, that the alarm is no new one any more.
+    starts: SUNDAY - 12 * HOUR,
+    strike(_target, { aws }) {
+      aws.scheduler.fault('emea-media-gc', { kind: 'disabled' });
+    },
+    expected: { outcomes: { 'media-gc': [] }, alarms: ['emea-media-gc-missed'] },
+    lasts: 24 * HOUR,
+  },
+  'start-run-fails-at-first': {
+    description: "start-run's first try fails, its second works",
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onInvoke(({ functionName, attempt }) =>
+        functionName === 'latam-start-run' && attempt === 1 ? new Error('The first try fails') : undefined,
+      );
+    },
+    expected: { outcomes: {}, alarms: ['latam-start-run-errors'] },
+  },
+  'start-run-fails': {
+    description: 'start-run fails each time it is tried',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onInvoke(({ functionName }) =>
+        functionName === 'latam-start-run' ? new Error('Every try fails') : undefined,
+      );
+    },
+    expected: {
+      outcomes: { 'message-gc': [] },
+      alarms: ['latam-start-run-errors', 'latam-start-run-dead-letters'],
+    },
+  },
+};

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { checkPolicy, denial, judge, UnknownPolicy } from '../../../../rehearsal/aws/access/policy.ts';
+import { asks, type PolicyCase, QUEUE, ROLE, SESSION } from './policy-cases/case.ts';
+import { cases as conditions } from './policy-cases/conditions.ts';
+import { cases as elements } from './policy-cases/elements.ts';
+import { cases as evaluation } from './policy-cases/evaluation.ts';
+
+const CASES: PolicyCase[] = [...evaluation, ...elements, ...conditions];
+
+for (const page of new Set(CASES.map((each) => each.page)))
+  describe(page, () => {
+    for (const { what, answer, access } of CASES.filter((each) => each.page === page))
+      test(`${answer}: ${what}`, () => {
+        if (answer === 'stops') {
+          assert.throws(() => denial(access), UnknownPolicy);
+          return;
+        }
+        assert.equal(denial(access) === undefined, answer === 'allowed', denial(access));
+      });
+  });
+
+test('the table has two hundred cases, no two of them the same', () => {
+  assert.ok(CASES.length >= 200, `${CASES.length} cases`);
+  assert.equal(new Set(CASES.map(({ page, what }) => `${page} ${what}`)).size, CASES.length);
+});
+
+test("says in AWS's words who may not do what to which resource", () => {
+  assert.equal(
+    denial(asks({})),
+    `User: ${SESSION} is not authorized to perform: sqs:SendMessage on resource: ${QUEUE} because no identity-based policy allows the sqs:SendMessage action`,
+  );
+});
+
+test('names the statements that allow, of the identity and of the resource', () => {
+  const { allowing } = judge(
+    asks({
+      identity: [{ Sid: 'Send' }, { Sid: 'Other', Action: 'sqs:PurgeQueue' }],
+      resource: [{ Sid: 'Role', Principal: { AWS: ROLE } }],
+    }),
+  );
+  assert.deepEqual(
+    allowing.map(({ Sid }) => Sid),
+    ['Send', 'Role'],
+  );
+});
+
+test('stops at a policy that it cannot judge when the policy is read, before any request', () => {
+  const Statement = { Effect: 'Allow', Action: '*', Resource: '*', NotPrincipal: '*' };
+  assert.throws(() => checkPolicy({ Statement }, 'here'), UnknownPolicy);
+});
