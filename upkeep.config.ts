@@ -1,4 +1,4 @@
-import { defineUpkeep } from './lib/whatsapp/configuration.ts';
+import { defineUpkeep } from './lib/whatsapp/configuration/configuration.ts';
 
 /** A sample of three deployments. docs/configuration.md names every field, with its default. */
 export default defineUpkeep({

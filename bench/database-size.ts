@@ -6,7 +6,7 @@
  * Run: node bench/database-size.ts [mysql] [mariadb] [postgres]
  */
 import { ServerUnavailable } from '../rehearsal/databases/server-program.ts';
-import { reader } from '../test/functions/shared/database/size-checks.ts';
+import { reader } from '../test/functions/shared/database/sizes/checks.ts';
 import {
   MARIADB,
   MESSAGES,
@@ -15,7 +15,7 @@ import {
   type SizedServer,
   startSizedInnodb,
   startSizedPostgres,
-} from '../test/functions/shared/database/size-servers.ts';
+} from '../test/functions/shared/database/sizes/servers.ts';
 
 const ROUNDS = 9;
 const SERVERS: Record<string, () => Promise<SizedServer>> = {

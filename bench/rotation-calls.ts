@@ -7,9 +7,10 @@
  */
 import type { RotateSecretSettings } from '../functions/rotate-secret/contract.ts';
 import { rotateSecret } from '../functions/rotate-secret/rotate-secret.ts';
-import { administratorOf } from '../functions/shared/database/credential.ts';
-import { credentialRotation, type Strategy } from '../functions/shared/database/rotation.ts';
-import { secretState } from '../functions/shared/database/stored-secret.ts';
+import type { Strategy } from '../functions/shared/database/contract/rotation.ts';
+import { administratorOf } from '../functions/shared/database/credential/settings.ts';
+import { secretState } from '../functions/shared/database/credential/stored-secret.ts';
+import { credentialRotation } from '../functions/shared/database/registry.ts';
 import { ServerUnavailable } from '../rehearsal/databases/server-program.ts';
 import {
   type Counts as DatabaseCounts,

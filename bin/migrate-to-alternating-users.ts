@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { DatabaseAddress } from '../functions/shared/database/contract/engine.ts';
 import {
   DatabaseUnreachable,
   LoginRefused,
@@ -9,15 +10,12 @@ import {
   RotationRefused,
   SecretInvalid,
   StatementRefused,
-} from '../functions/shared/database/errors.ts';
-import { migrateToAlternatingUsers } from '../functions/shared/database/postgres-migration.ts';
-import {
-  alternatingUsers,
-  credentialRotation,
-  type DatabaseAddress,
-} from '../functions/shared/database/rotation.ts';
-import { checkBelongs, type DatabaseSecret } from '../functions/shared/database/secret.ts';
-import { currentSecret } from '../functions/shared/database/stored-secret.ts';
+} from '../functions/shared/database/contract/errors.ts';
+import { checkBelongs, type DatabaseSecret } from '../functions/shared/database/credential/secret.ts';
+import { currentSecret } from '../functions/shared/database/credential/stored-secret.ts';
+import { migrateToAlternatingUsers } from '../functions/shared/database/postgres/migration.ts';
+import { credentialRotation } from '../functions/shared/database/registry.ts';
+import { alternatingUsers } from '../functions/shared/database/rotation/strategies.ts';
 
 const HELP = `Makes two users that alternate of the one user that an application has on PostgreSQL, and a role that owns
 what that user owned. In one transaction; sessions and logins go on. Repeats safely.

@@ -8,13 +8,14 @@ export {
   type ContainersJobKind,
   type ContainersJobProps,
 } from './containers-job.ts';
-export type { RotatedCopy, RotatedCredential } from './credential-copies.ts';
-export {
-  CredentialRotation,
-  type CredentialRotationProps,
-  type RotatedService,
-} from './credential-rotation.ts';
+export type { RotatedCopy, RotatedCredential } from './credential-rotation/credential-copies.ts';
+export { CredentialRotation } from './credential-rotation/credential-rotation.ts';
+export type {
+  CredentialRotationProps,
+  RotatedService,
+} from './credential-rotation/credential-rotation-props.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
+export { DURABLE_REGIONS } from './durable-regions.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
 export {
   type EndpointService,
@@ -25,16 +26,21 @@ export type { Weekday } from './local-time.ts';
 export {
   type ExistingFileSystem,
   type LifecycleDays,
-  type MediaAccess,
   type MediaThroughput,
   MediaVolume,
-  MediaVolumeBase,
   type MediaVolumeProps,
+} from './media-volume/media-volume.ts';
+export { MediaVolumeAlarms, type MediaVolumeAlarmsProps } from './media-volume/media-volume-alarms.ts';
+export {
+  type MediaAccess,
+  MediaVolumeBase,
   type MountLines,
   type MountOptions,
-} from './media-volume.ts';
-export { MediaVolumeAlarms, type MediaVolumeAlarmsProps } from './media-volume-alarms.ts';
-export { MediaVolumeMigration, type MediaVolumeMigrationProps } from './media-volume-migration.ts';
+} from './media-volume/media-volume-base.ts';
+export {
+  MediaVolumeMigration,
+  type MediaVolumeMigrationProps,
+} from './media-volume/media-volume-migration.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {
@@ -72,9 +78,8 @@ export {
   defineUpkeep,
   loadConfiguration,
   type UpkeepConfiguration,
-} from './whatsapp/configuration.ts';
+} from './whatsapp/configuration/configuration.ts';
 export { DatabaseSize, type DatabaseSizeProps } from './whatsapp/database-size.ts';
-export { DURABLE_REGIONS } from './whatsapp/durable-regions.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export type { GcProps } from './whatsapp/gc-job.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';

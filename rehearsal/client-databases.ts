@@ -1,4 +1,4 @@
-import { ENGINES, type Engine } from '../functions/shared/database/secret.ts';
+import { ENGINES, type Engine } from '../functions/shared/database/contract/engine.ts';
 import sample from '../upkeep.config.ts';
 import { keepCertificate } from './certificates.ts';
 import { startMysql } from './databases/mysql.ts';

@@ -5,7 +5,7 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { CallbackRelaySettings } from '../functions/callback-relay/contract.ts';
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
-import { ENGINES } from '../functions/shared/database/secret.ts';
+import { ENGINES } from '../functions/shared/database/contract/engine.ts';
 import { type Clock, realClock, simulatedClock } from './aws/clock.ts';
 import { type FunctionUrl, serveFunctionUrl } from './aws/lambda/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { loadConfiguration } from '../lib/whatsapp/configuration.ts';
+import { loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 
 // Nothing is bundled: only what the templates say counts here.

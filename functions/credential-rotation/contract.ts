@@ -1,5 +1,5 @@
-import type { CredentialSettings } from '../shared/database/credential.ts';
-import type { CredentialCopy } from '../shared/database/credential-copies.ts';
+import type { CredentialCopy } from '../shared/database/credential/copies.ts';
+import type { CredentialSettings } from '../shared/database/credential/settings.ts';
 
 /** credential-rotation's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface CredentialRotationSettings extends CredentialSettings {

@@ -1,15 +1,17 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { administratorOf, type CredentialSettings } from '../shared/database/credential.ts';
-import { LoginRefused } from '../shared/database/errors.ts';
-import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
-import { checkBelongs, type Login } from '../shared/database/secret.ts';
+import type { Login } from '../shared/database/contract/engine.ts';
+import { LoginRefused } from '../shared/database/contract/errors.ts';
+import type { CredentialRotation } from '../shared/database/contract/rotation.ts';
+import { checkBelongs } from '../shared/database/credential/secret.ts';
+import { administratorOf, type CredentialSettings } from '../shared/database/credential/settings.ts';
 import {
   currentSecret,
   findSecret,
   type StoredSecret,
   secretState,
-} from '../shared/database/stored-secret.ts';
+} from '../shared/database/credential/stored-secret.ts';
+import { credentialRotation } from '../shared/database/registry.ts';
 
 /** How work on the database ended. Its value is kept in the run's history: never a credential. */
 export type Tried<Value> =

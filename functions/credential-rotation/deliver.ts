@@ -6,8 +6,8 @@ import {
   type FoundCopy,
   placeOf,
   readCopy,
-} from '../shared/database/credential-copies.ts';
-import { currentSecret } from '../shared/database/stored-secret.ts';
+} from '../shared/database/credential/copies.ts';
+import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 /** What was done with a copy. */

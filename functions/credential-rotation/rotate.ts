@@ -6,7 +6,7 @@ import {
   type SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import { currentSecret } from '../shared/database/stored-secret.ts';
+import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { undoAbandoned } from './database.ts';

@@ -1,5 +1,5 @@
-import type { CredentialCopy } from '../shared/database/credential-copies.ts';
-import type { DatabaseAddress } from '../shared/database/rotation.ts';
+import type { DatabaseAddress } from '../shared/database/contract/engine.ts';
+import type { CredentialCopy } from '../shared/database/credential/copies.ts';
 
 /** database-size's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface DatabaseSizeSettings {

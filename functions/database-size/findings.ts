@@ -1,5 +1,5 @@
-import type { Answer } from '../shared/database/measure-set.ts';
-import type { ExactCount, TableSize } from '../shared/database/size.ts';
+import type { ExactCount, TableSize } from '../shared/database/contract/sizes.ts';
+import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import {

@@ -1,9 +1,14 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
-import { addressSchema } from '../shared/database/credential.ts';
-import { credentialCopySchema } from '../shared/database/credential-copies.ts';
-import { type Answer, countTable, type MeasuredSet, measureSet } from '../shared/database/measure-set.ts';
-import { tryAgain } from '../shared/database/try-again.ts';
+import { credentialCopySchema } from '../shared/database/credential/copies.ts';
+import { addressSchema } from '../shared/database/credential/settings.ts';
+import {
+  type Answer,
+  countTable,
+  type MeasuredSet,
+  measureSet,
+} from '../shared/database/sizes/measure-set.ts';
+import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';

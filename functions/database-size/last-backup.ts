@@ -3,7 +3,7 @@ import {
   DescribeProtectedResourceCommand,
   ResourceNotFoundException,
 } from '@aws-sdk/client-backup';
-import type { Answer } from '../shared/database/measure-set.ts';
+import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { type MediaVolumeSettings, NO_BACKUP_HOURS } from './contract.ts';
 

@@ -1,7 +1,7 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { type ComparedCopy, compareCopies } from '../shared/database/credential-copies.ts';
-import type { Answer } from '../shared/database/measure-set.ts';
+import { type ComparedCopy, compareCopies } from '../shared/database/credential/copies.ts';
+import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { PasswordCopiesSettings } from './contract.ts';
 

@@ -1,6 +1,6 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
-import { addressSchema } from '../shared/database/credential.ts';
+import { addressSchema } from '../shared/database/credential/settings.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';

@@ -1,6 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { type Answer, measureSet } from '../shared/database/measure-set.ts';
-import type { RowEstimate, TableSize } from '../shared/database/size.ts';
+import type { RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
+import { type Answer, measureSet } from '../shared/database/sizes/measure-set.ts';
 import { type HourlyMetric, hourlyHistory } from '../shared/run/metric-history.ts';
 import { metricName, type Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';

@@ -1,6 +1,5 @@
-import type { CredentialSettings } from '../shared/database/credential.ts';
-import type { PasswordRules } from '../shared/database/password.ts';
-import type { EngineFamily } from '../shared/database/secret.ts';
+import type { PasswordRules } from '../shared/database/credential/password.ts';
+import type { CredentialSettings } from '../shared/database/credential/settings.ts';
 
 /** What Secrets Manager sends. */
 export interface RotationEvent {
@@ -30,19 +29,4 @@ export interface DeliverySettings {
   functionArn: string;
   /** start-run's ARN. */
   startRunArn: string;
-}
-
-/**
- * The imports that a bundle for an engine does not need: name them to esbuild as external. They are followed only for
- * their own engine, and bring most of a bundle's size. `pg-native` is an extra of pg's that is not installed.
- */
-export const IMPORTS_TO_LEAVE_OUT: Record<EngineFamily, readonly string[]> = {
-  mysql: modules('mariadb', 'postgres'),
-  mariadb: modules('mysql', 'postgres'),
-  postgres: [...modules('mysql', 'mariadb'), 'pg-native'],
-};
-
-/** As the sources import them, and as they do when they are compiled. */
-function modules(...names: string[]): string[] {
-  return names.flatMap((name) => [`./${name}.ts`, `./${name}.js`]);
 }

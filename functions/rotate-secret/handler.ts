@@ -2,7 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
-import { credentialEntries } from '../shared/database/credential.ts';
+import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { rotateSecret } from './rotate-secret.ts';

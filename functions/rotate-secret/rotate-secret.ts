@@ -5,12 +5,14 @@ import {
   type SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import { administratorOf } from '../shared/database/credential.ts';
-import { RotationRefused } from '../shared/database/errors.ts';
-import { randomPassword } from '../shared/database/password.ts';
-import { type CredentialRotation, credentialRotation } from '../shared/database/rotation.ts';
-import { checkBelongs, type Login, secretWith } from '../shared/database/secret.ts';
-import { currentSecret, findSecret, stagesOf } from '../shared/database/stored-secret.ts';
+import type { Login } from '../shared/database/contract/engine.ts';
+import { RotationRefused } from '../shared/database/contract/errors.ts';
+import type { CredentialRotation } from '../shared/database/contract/rotation.ts';
+import { randomPassword } from '../shared/database/credential/password.ts';
+import { checkBelongs, secretWith } from '../shared/database/credential/secret.ts';
+import { administratorOf } from '../shared/database/credential/settings.ts';
+import { currentSecret, findSecret, stagesOf } from '../shared/database/credential/stored-secret.ts';
+import { credentialRotation } from '../shared/database/registry.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { startDelivery } from './start-delivery.ts';
 

@@ -1,4 +1,4 @@
-import type { DatabaseAddress } from '../shared/database/rotation.ts';
+import type { DatabaseAddress } from '../shared/database/contract/engine.ts';
 
 /** upgrade-check's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface UpgradeCheckSettings {

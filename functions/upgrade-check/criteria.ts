@@ -1,5 +1,5 @@
-import type { Answer } from '../shared/database/measure-set.ts';
-import type { ExactCount, LargestTable, RowEstimate, TableSize } from '../shared/database/size.ts';
+import type { ExactCount, LargestTable, RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
+import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import type { CleaningRun } from './cleaning-runs.ts';
 import type { CheckedSet, CheckedTable, UpgradeCheckSettings } from './contract.ts';
 import type { Space } from './free-space.ts';

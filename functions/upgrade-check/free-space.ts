@@ -1,6 +1,6 @@
 import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import type { Answer } from '../shared/database/measure-set.ts';
-import type { Engine } from '../shared/database/secret.ts';
+import type { Engine } from '../shared/database/contract/engine.ts';
+import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 
 /** A place that a copy of a table needs room in. */

@@ -1,9 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { ECSClient, type Service } from '@aws-sdk/client-ecs';
 import { describeServices, whyUnsteady } from '../shared/containers/services.ts';
-import { type Answer, countTable, largestTable, measureSet } from '../shared/database/measure-set.ts';
-import type { LargestTable } from '../shared/database/size.ts';
-import { tryAgain } from '../shared/database/try-again.ts';
+import type { LargestTable } from '../shared/database/contract/sizes.ts';
+import { type Answer, countTable, largestTable, measureSet } from '../shared/database/sizes/measure-set.ts';
+import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { recentRuns } from './cleaning-runs.ts';
 import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';

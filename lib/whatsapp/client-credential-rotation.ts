@@ -1,15 +1,15 @@
 import { Construct } from 'constructs';
 import type { ClientCredentialRotationSettings } from '../../functions/client-credential-rotation/contract.ts';
 import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
-import type { RotatedCopy } from '../credential-copies.ts';
-import {
-  CredentialRotation,
-  type CredentialRotationProps,
-  type RotatedService,
-} from '../credential-rotation.ts';
+import type { RotatedCopy } from '../credential-rotation/credential-copies.ts';
+import { CredentialRotation } from '../credential-rotation/credential-rotation.ts';
+import type {
+  CredentialRotationProps,
+  RotatedService,
+} from '../credential-rotation/credential-rotation-props.ts';
 import { entryFile } from '../entry-file.ts';
-import { ROLLED_ROLES } from './credential-rotation-schema.ts';
 import { letLogIn } from './gc-job.ts';
+import { ROLLED_ROLES } from './rolled-roles.ts';
 
 /** The services whose containers read the credential at their start. */
 export interface ClientServices {

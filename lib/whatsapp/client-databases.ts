@@ -1,5 +1,5 @@
 import { type Duration, Validations } from 'aws-cdk-lib';
-import type { DatabaseAddress } from '../../functions/shared/database/rotation.ts';
+import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
 /** The client's databases whose names are known; before each it puts its prefix. */

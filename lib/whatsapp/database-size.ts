@@ -14,11 +14,15 @@ import {
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
-import { copySettings, letReadCopies, type RotatedCredential } from '../credential-copies.ts';
+import {
+  copySettings,
+  letReadCopies,
+  type RotatedCredential,
+} from '../credential-rotation/credential-copies.ts';
 import { entryFile } from '../entry-file.ts';
-import type { MediaVolumeBase } from '../media-volume.ts';
+import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';

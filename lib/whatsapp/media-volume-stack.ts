@@ -2,13 +2,9 @@ import { CfnOutput, RemovalPolicy, Stack, type StackProps, Validations } from 'a
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
-import {
-  type LifecycleDays,
-  MediaVolume,
-  type MediaVolumeBase,
-  type MediaVolumeProps,
-} from '../media-volume.ts';
-import type { Deployment } from './configuration-checks.ts';
+import { type LifecycleDays, MediaVolume, type MediaVolumeProps } from '../media-volume/media-volume.ts';
+import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
+import type { Deployment } from './configuration/checks.ts';
 
 /** The network of a volume's tasks, named and not looked up. */
 export interface MediaVolumeNetwork {

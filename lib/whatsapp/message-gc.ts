@@ -2,7 +2,7 @@ import type { Duration } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';

@@ -1,21 +1,32 @@
-import { CfnOutput, Duration, Size, Stack, type StackProps, Validations } from 'aws-cdk-lib';
-import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
+import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
-import { MediaVolume, type MediaVolumeBase } from '../media-volume.ts';
-import { MediaVolumeAlarms } from '../media-volume-alarms.ts';
-import type { DailySchedule } from '../start-run.ts';
+import { MediaVolume } from '../media-volume/media-volume.ts';
+import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
+import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork } from '../upkeep-function.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
 import { ClientCredentialRotation } from './client-credential-rotation.ts';
-import type { ClientDatabases } from './client-databases.ts';
-import type { Deployment } from './configuration-checks.ts';
-import { passwordRules, rotatedServers, rotationStrategy } from './credential-rotation-checks.ts';
+import type { Deployment } from './configuration/checks.ts';
+import {
+  passwordRules,
+  rotatedServers,
+  rotationStrategy,
+} from './configuration/credential-rotation-checks.ts';
 import { DatabaseSize } from './database-size.ts';
+import {
+  clientDatabases,
+  clientServices,
+  dailySchedule,
+  keepsParameter,
+  networkOf,
+  webAppProps,
+} from './deployment-props.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
 import { LogCleanup } from './log-cleanup.ts';
@@ -334,83 +345,4 @@ export class UpkeepStack extends Stack {
       callbackTimeout: Duration.minutes(settings.callbackTimeoutMinutes),
     };
   }
-}
-
-function clientDatabases(databases: Deployment['databases'] = []): ClientDatabases[] {
-  return databases.flatMap(({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }) => {
-    if (!user) return [];
-    const { engine, host, port, certificateAuthority } = server;
-    return [
-      {
-        prefix,
-        name,
-        database: { engine, host, port, certificateAuthority },
-        secretArn: user.secretArn,
-        ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
-        ...(mediaDatabases && { mediaDatabases }),
-        ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
-      },
-    ];
-  });
-}
-
-/** The services of the client itself, as another job knows them. */
-function clientServices({ logCleanup, credentialRotation }: Deployment['jobs']) {
-  if (logCleanup) {
-    const { clusterName, roles } = logCleanup;
-    return { clusterName, names: Object.values(roles).flatMap((role) => role?.services ?? []) };
-  }
-  if (!credentialRotation) return undefined;
-  const { clusterName, services } = credentialRotation;
-  const { webapp = [], master = [], coreapp = [] } = services;
-  return { clusterName, names: [...webapp, ...master, ...coreapp] };
-}
-
-/** Whether Parameter Store has a copy of the password. */
-function keepsParameter({
-  metaTemplate,
-  copies,
-}: NonNullable<Deployment['jobs']['credentialRotation']>): boolean {
-  return metaTemplate !== undefined || copies.parameters.length > 0;
-}
-
-/** How WebApp is reached, and the key of its API user's secret. */
-function webAppProps({
-  webApp,
-  certificateAuthority,
-}: Deployment): Pick<GcProps, 'webApp' | 'webAppSecretKeyArn'> {
-  return {
-    webApp: {
-      url: webApp.url.replace(/\/$/, ''),
-      certificateAuthority,
-      secretArn: webApp.apiUser.secretArn,
-      ...(webApp.serverName && { serverName: webApp.serverName }),
-    },
-    ...(webApp.apiUser.encryptionKeyArn && { webAppSecretKeyArn: webApp.apiUser.encryptionKeyArn }),
-  };
-}
-
-function dailySchedule({ at, flexibleMinutes }: { at: string; flexibleMinutes: number }): DailySchedule {
-  return { at, flexibleWindow: Duration.minutes(flexibleMinutes) };
-}
-
-function networkOf(stack: Stack, { network }: Deployment): FunctionNetwork {
-  const { vpcId, subnets, securityGroupIds } = network;
-  return {
-    vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
-      vpcId,
-      availabilityZones: subnets.map(({ availabilityZone }) => availabilityZone),
-    }),
-    subnets: subnets.map(({ id, availabilityZone }) => {
-      const subnet = Subnet.fromSubnetAttributes(stack, id, { subnetId: id, availabilityZone });
-      Validations.of(subnet).acknowledge({
-        id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
-        reason: 'Nothing here needs the route table.',
-      });
-      return subnet;
-    }),
-    securityGroups: securityGroupIds.map((id) =>
-      SecurityGroup.fromSecurityGroupId(stack, id, id, { mutable: false }),
-    ),
-  };
 }

@@ -1,4 +1,4 @@
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { RowCounts } from './message-store.ts';
 
 /** The databases of one client on a real server, and who may log in there. */

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { createConnection } from 'mysql2/promise';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { DatabaseServer } from '../databases/mysql-family.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import { CLIENT_DATABASES } from './message-store.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { scramVerifier } from '../../functions/shared/database/scram.ts';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
 import type { Postgres } from '../databases/postgres.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import type { MessageStore } from './message-store.ts';

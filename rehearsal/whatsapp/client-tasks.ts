@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Where } from '../aws/access/access.ts';
 import { Container } from '../aws/containers/container.ts';
 import { DockerHost } from '../aws/containers/docker-host.ts';

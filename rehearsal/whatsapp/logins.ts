@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Login } from '../../functions/shared/database/secret.ts';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Clock } from '../aws/clock.ts';
 import type { Container } from '../aws/containers/container.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { scramVerifier } from '../../functions/shared/database/scram.ts';
+import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
 import { startContainers } from '../functions/rotate-secret/containers.ts';
 import { anyPassword, postgresDatabase } from '../functions/rotate-secret/databases.ts';
 import { startSecretsManager } from '../functions/rotate-secret/secrets-manager.ts';

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { LoginRefused } from '../../functions/shared/database/errors.ts';
-import { randomPassword } from '../../functions/shared/database/password.ts';
-import { migrateToAlternatingUsers } from '../../functions/shared/database/postgres-migration.ts';
-import {
-  credentialRotation,
-  type DatabaseAddress,
-  type Strategy,
-} from '../../functions/shared/database/rotation.ts';
-import { scramVerifier } from '../../functions/shared/database/scram.ts';
-import type { DatabaseSecret, Login } from '../../functions/shared/database/secret.ts';
+import type { DatabaseAddress, Login } from '../../functions/shared/database/contract/engine.ts';
+import { LoginRefused } from '../../functions/shared/database/contract/errors.ts';
+import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
+import { randomPassword } from '../../functions/shared/database/credential/password.ts';
+import type { DatabaseSecret } from '../../functions/shared/database/credential/secret.ts';
+import { migrateToAlternatingUsers } from '../../functions/shared/database/postgres/migration.ts';
+import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
+import { credentialRotation } from '../../functions/shared/database/registry.ts';
 import { anyPassword } from '../functions/rotate-secret/databases.ts';
 import { rejected, secretOf } from '../functions/shared/database/helpers.ts';
 import {

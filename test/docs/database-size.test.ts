@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MissingPrivilege } from '../../functions/shared/database/errors.ts';
-import { scramVerifier } from '../../functions/shared/database/scram.ts';
-import { sizeReader } from '../../functions/shared/database/size.ts';
+import { MissingPrivilege } from '../../functions/shared/database/contract/errors.ts';
+import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
+import { sizeReader } from '../../functions/shared/database/registry.ts';
 import { rejected } from '../functions/shared/database/helpers.ts';
 import {
   type AdministeredServer,

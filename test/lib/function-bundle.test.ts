@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { isBuiltin } from 'node:module';
 import { describe, it } from 'node:test';
-import { IMPORTS_TO_LEAVE_OUT } from '../../functions/rotate-secret/contract.ts';
-import { ENGINES, type Engine } from '../../functions/shared/database/secret.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/size.ts';
+import type { Engine } from '../../functions/shared/database/contract/engine.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { entryFile } from '../../lib/entry-file.ts';
 import { bundle } from '../../lib/function-bundle.ts';
 
@@ -68,11 +67,7 @@ const OPTIONAL = new Set(['cardinal', 'pg-native']);
 
 for (const { functionName, rotatesOn, engines = rotatesOn && [rotatesOn], budget } of BUNDLES)
   describe(`the bundle of ${functionName}${engines ? ` for databases of ${engines.join() || 'no engine'}` : ''}`, () => {
-    const leaveOut = rotatesOn
-      ? IMPORTS_TO_LEAVE_OUT[ENGINES[rotatesOn]]
-      : engines
-        ? importsToLeaveOut(engines)
-        : [];
+    const leaveOut = engines ? importsToLeaveOut(engines) : [];
     const { metafile, outputFiles } = bundle(entryFile(functionName), leaveOut);
     const packages = packagesOf(Object.keys(metafile.inputs));
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, type Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { checkConfiguration, type Deployment } from '../../lib/whatsapp/configuration.ts';
+import { checkConfiguration, type Deployment } from '../../lib/whatsapp/configuration/configuration.ts';
 import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
 import sample from '../../upkeep.config.ts';
 

@@ -3,9 +3,10 @@ import { atMostOnce } from '../run/at-most-once.ts';
 import type { Problem } from '../run/report.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
+import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
 import type { GcSettings } from './settings.ts';
-import { SINGLE_INSTANCE, withWebApp } from './web-app.ts';
+import { withWebApp } from './web-app.ts';
 
 /** How long a notification stays hidden once it was looked at: until the next look has deleted it. */
 const NOTIFICATION_HIDDEN_SECONDS = 300;

@@ -1,9 +1,9 @@
 import type { Problem } from '../run/report.ts';
 import type { RunResult } from '../run/run-job.ts';
 import { type CollectedGarbage, type GcCall, isComplete } from './collect-garbage.ts';
+import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
 import type { GcSettings } from './settings.ts';
-import { SINGLE_INSTANCE } from './web-app.ts';
 
 /** The figure that counts what was deleted. */
 const FIGURES = { message: 'messagesDeleted', media: 'itemsDeleted' } as const;

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { SINGLE_INSTANCE } from './web-app.ts';
+import { SINGLE_INSTANCE } from './nodes.ts';
 
 /** What garbage is made of. */
 export type GcKind = 'message' | 'media';

@@ -8,11 +8,9 @@ import {
   WebAppUnreachableError,
   WrongCredentialsError,
 } from './errors.ts';
+import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
 import type { WebAppSettings } from './settings.ts';
-
-/** The node's name where the client is a single instance, which names none. */
-export const SINGLE_INSTANCE = 'single instance';
 
 /** WebApp's error codes that are acted on (Meta's table of error codes). */
 export const WEB_APP_CODES = { accessDenied: 1005, notFound: 1006, internal: 1014 } as const;

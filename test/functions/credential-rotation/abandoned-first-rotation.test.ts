@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Strategy } from '../../../functions/shared/database/rotation.ts';
+import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import {
   databaseFor,
   mariadbDatabase,

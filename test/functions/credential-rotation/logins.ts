@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Login } from '../../../functions/shared/database/secret.ts';
+import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
 

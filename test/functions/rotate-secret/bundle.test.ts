@@ -7,11 +7,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import {
-  IMPORTS_TO_LEAVE_OUT,
-  type RotateSecretSettings,
-} from '../../../functions/rotate-secret/contract.ts';
-import { ENGINES, type Engine } from '../../../functions/shared/database/secret.ts';
+import type { RotateSecretSettings } from '../../../functions/rotate-secret/contract.ts';
+import { ENGINES, type Engine } from '../../../functions/shared/database/contract/engine.ts';
+import { importsToLeaveOut } from '../../../functions/shared/database/registry.ts';
 
 const ENTRY = fileURLToPath(new URL('../../../functions/rotate-secret/handler.ts', import.meta.url));
 const REQUIRE =
@@ -46,7 +44,7 @@ for (const [engine, format] of [
       target: 'node24',
       format,
       ...(format === 'esm' ? { banner: { js: REQUIRE } } : {}),
-      external: [...IMPORTS_TO_LEAVE_OUT[family]],
+      external: importsToLeaveOut([engine]),
       metafile: true,
       logLevel: 'silent',
     });

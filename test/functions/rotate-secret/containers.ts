@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Login } from '../../../functions/shared/database/secret.ts';
+import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 
 /** Containers that read the credential at their start and log in with it again and again. */
 export interface Containers {

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
-import { nativePasswordHash } from '../../../functions/shared/database/password-hash.ts';
-import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres-migration.ts';
-import type { DatabaseAddress, Strategy } from '../../../functions/shared/database/rotation.ts';
-import { scramVerifier } from '../../../functions/shared/database/scram.ts';
-import type { Engine, Login } from '../../../functions/shared/database/secret.ts';
+import type { DatabaseAddress, Engine, Login } from '../../../functions/shared/database/contract/engine.ts';
+import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
+import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
+import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres/migration.ts';
+import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
@@ -89,7 +89,7 @@ const HOSTS = ['%', '10.0.0.%'];
 export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   const database = ofMysqlFamily(await startMysql({ generalLog: true }), 'mysql', strategy);
   const { user, rotator, query } = database;
-  // Each account costs the time of its hashes, thousands of rounds each; shared/database/mysql.test.ts has several.
+  // Each account costs the time of its hashes, thousands of rounds each; shared/database/mysql/rotation.test.ts has several.
   const hosts = strategy.kind === 'dual-password' ? ['%'] : HOSTS;
   for (const host of hosts) await query('CREATE USER ?@? IDENTIFIED BY ?', [USER, host, user.password]);
   await query("CREATE USER rotator@'%' IDENTIFIED BY ?", [rotator.password]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { RotateSecretSettings, RotationEvent } from '../../../functions/rotate-secret/contract.ts';
 import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
-import { DatabaseUnreachable, RotationRefused } from '../../../functions/shared/database/errors.ts';
+import { DatabaseUnreachable, RotationRefused } from '../../../functions/shared/database/contract/errors.ts';
 import { rejected } from '../shared/database/helpers.ts';
 import { ROTATION_TOKEN, type SecretsManagerStandIn, startSecretsManager } from './secrets-manager.ts';
 

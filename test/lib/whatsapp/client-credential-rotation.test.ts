@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { ClientCredentialRotationSettings } from '../../../functions/client-credential-rotation/contract.ts';
-import { checkConfiguration, type Deployment } from '../../../lib/whatsapp/configuration.ts';
+import { checkConfiguration, type Deployment } from '../../../lib/whatsapp/configuration/configuration.ts';
 import sample from '../../../upkeep.config.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import {

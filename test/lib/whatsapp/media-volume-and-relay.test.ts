@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { ConfigurationError, checkConfiguration } from '../../../lib/whatsapp/configuration.ts';
+import { ConfigurationError, checkConfiguration } from '../../../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../../../lib/whatsapp/media-volume-stack.ts';
 import { UpkeepStack } from '../../../lib/whatsapp/upkeep-stack.ts';
 import sample from '../../../upkeep.config.ts';

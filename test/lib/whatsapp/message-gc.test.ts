@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MessageGcSettings } from '../../../functions/message-gc/contract.ts';
-import { checkConfiguration, type Deployment } from '../../../lib/whatsapp/configuration.ts';
+import { checkConfiguration, type Deployment } from '../../../lib/whatsapp/configuration/configuration.ts';
 import { ENDPOINT_SERVICES } from '../../../lib/whatsapp/endpoint-services.ts';
 import sample from '../../../upkeep.config.ts';
 import { roleStatements } from '../links.ts';

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import type { CredentialRotation, SetRequest } from '../../../../functions/shared/database/rotation.ts';
-import type { DatabaseSecret, Login } from '../../../../functions/shared/database/secret.ts';
+import type { Login } from '../../../../functions/shared/database/contract/engine.ts';
+import type {
+  CredentialRotation,
+  SetRequest,
+} from '../../../../functions/shared/database/contract/rotation.ts';
+import type { DatabaseSecret } from '../../../../functions/shared/database/credential/secret.ts';
 
 /** As read from Secrets Manager. */
 export function secretOf({ username, password }: Login): DatabaseSecret {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gcResult } from '../../../../functions/shared/whatsapp/gc-result.ts';
+import { SINGLE_INSTANCE } from '../../../../functions/shared/whatsapp/nodes.ts';
 import type { GcKind } from '../../../../functions/shared/whatsapp/notifications.ts';
 import type { GcSettings } from '../../../../functions/shared/whatsapp/settings.ts';
-import { SINGLE_INSTANCE } from '../../../../functions/shared/whatsapp/web-app.ts';
 
 const settings: GcSettings = {
   deployment: 'shop',

@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { BackupClient, DescribeProtectedResourceCommand } from '@aws-sdk/client-backup';
 import type { Stack } from 'aws-cdk-lib';
 import { Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
-import { MediaVolume } from '../../../../lib/media-volume.ts';
+import { MediaVolume } from '../../../../lib/media-volume/media-volume.ts';
 import { printLines } from '../../../../lib/whatsapp/media-volume-stack.ts';
 import type { Mount } from '../../../../rehearsal/aws/efs/efs.ts';
 import type { Aws } from '../../../../rehearsal/aws/server.ts';

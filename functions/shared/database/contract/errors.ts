@@ -1,0 +1,66 @@
+/** A secret's value is not what AWS documents for a database's credential. Never holds the value itself. */
+export class SecretInvalid extends Error {
+  override name = 'SecretInvalid';
+}
+
+/** Nothing was changed and repeating will not help: somebody must change the configuration or the database. */
+export class RotationRefused extends Error {
+  override name = 'RotationRefused';
+}
+
+/** Going on would drop a password that something may still log in with. It must be retired first. */
+export class OldPasswordInUse extends Error {
+  override name = 'OldPasswordInUse';
+}
+
+/** Retiring would drop a password that a rotation still needs. It must end, or be repeated, first. */
+export class RotationUnfinished extends Error {
+  override name = 'RotationUnfinished';
+}
+
+/** Another rotation or retirement of the same credential holds the lock in the database. */
+export class RotationBusy extends Error {
+  override name = 'RotationBusy';
+}
+
+/** The database user that rotates lacks a privilege; the message has the statement that grants it. */
+export class MissingPrivilege extends Error {
+  override name = 'MissingPrivilege';
+}
+
+/** @param purpose what it may not do @param grant the statement that allows it */
+export function missingPrivilege(admin: string, purpose: string, grant: string): MissingPrivilege {
+  return new MissingPrivilege(
+    `The database user ${admin} may not ${purpose}. An administrator grants it: ${grant}`,
+  );
+}
+
+/** The database does not accept a user name with its password. */
+export class LoginRefused extends Error {
+  override name = 'LoginRefused';
+}
+
+/** No connection that may be trusted came about, or it was lost. Repeating may help. */
+export class DatabaseUnreachable extends Error {
+  override name = 'DatabaseUnreachable';
+}
+
+/**
+ * The database refused a statement. Its own text is left out, and the driver's error is not kept as the cause:
+ * both may quote the statement, and with it a password.
+ */
+export class StatementRefused extends Error {
+  override name = 'StatementRefused';
+  /** The server's code: `ER_…` and number, or an SQLSTATE. */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** None of the databases in which a table was looked for has it. */
+export class TableNotFound extends Error {
+  override name = 'TableNotFound';
+}

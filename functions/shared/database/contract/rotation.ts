@@ -1,0 +1,112 @@
+import type { Login } from './engine.ts';
+
+/** How a password is replaced while containers that read it at their start go on. */
+export type Strategy =
+  /** MySQL 8.0.14 and later, Aurora MySQL 3, MariaDB 10.4 and later: one user with two valid passwords. */
+  | { kind: 'dual-password' }
+  /**
+   * Two users of the same rights, by turns; containers must take the user name from the secret too.
+   * `users`: their names, on MySQL and MariaDB by default that in the secret and the same with `_clone` after it, as AWS's
+   * own rotation functions name them. `owner`: on PostgreSQL, the role that both act as.
+   */
+  | { kind: 'alternating-users'; users?: readonly [string, string]; owner?: string }
+  /** PostgreSQL, a fixed user name: logins with the old password fail from the rotation until the restart. */
+  | { kind: 'single-password'; user: string };
+
+/** What a rotation's second step did. */
+export type SetOutcome =
+  /** Both credentials are valid now. */
+  | 'set'
+  /** Both were valid already: an earlier attempt did it. */
+  | 'was-set'
+  /** What an abandoned or doubled attempt had left was put right, and both are valid now. */
+  | 'healed'
+  /** The pending credential has become the current one: a late or doubled call. Nothing was changed. */
+  | 'was-finished';
+
+export interface SetRequest {
+  /** Who makes the change: for MySQL's `dual-password` this may be the current login itself. */
+  admin: Login;
+  pending: Login;
+  /**
+   * Reads the credential in use; `undefined` if the pending one has become that. Called under the database's lock, so
+   * that a late call does not bring back what was retired meanwhile.
+   */
+  current(): Promise<Login | undefined>;
+  /** The credential before the current one, asked for only where it is needed to tell two states apart. */
+  previous(): Promise<Login | undefined>;
+}
+
+/** What Secrets Manager holds at one moment. */
+export interface SecretState {
+  current: Login;
+  /** That of a rotation that has begun and not ended, once it has a value. */
+  pending: Login | undefined;
+}
+
+export interface RetireRequest {
+  admin: Login;
+  /** The secret's user: of alternating users, either. */
+  username: string;
+  /** Reads Secrets Manager. Called under the database's lock, so that no rotation changes the database meanwhile. */
+  read(): Promise<SecretState>;
+  /**
+   * Seconds for which sessions of the old user are looked for before it is closed, since connections may be short. Well
+   * under the 10 for which others wait for the lock. @default 0
+   */
+  patience?: number;
+}
+
+export interface UndoRequest {
+  admin: Login;
+  current: Login;
+  /** The credential of a rotation that has begun and will not be ended. */
+  abandoned: Login;
+}
+
+/** A strategy on an engine. Each method connects by itself, repeats safely, and never drops a password in use. */
+export interface CredentialRotation {
+  /** The user name of the credential that follows the current one. */
+  nextUsername(current: string): string;
+  /**
+   * Makes the pending credential valid beside the current one.
+   * @throws OldPasswordInUse, RotationRefused, MissingPrivilege, RotationBusy, LoginRefused, DatabaseUnreachable,
+   * StatementRefused
+   */
+  set(request: SetRequest): Promise<SetOutcome>;
+  /**
+   * Proves that a credential is of use: logs in with it and makes one request.
+   * @throws LoginRefused, DatabaseUnreachable, RotationRefused
+   */
+  test(login: Login): Promise<void>;
+  /** Whether a credential other than the current one is still valid, left by this rotation or another. */
+  retained(admin: Login, current: Login): Promise<boolean>;
+  /**
+   * Makes every credential but the current one invalid.
+   * @throws RotationUnfinished while a rotation is in flight that needs them; OldPasswordInUse where the database still
+   * has sessions of the old user; and as {@link set}.
+   */
+  retire(request: RetireRequest): Promise<'retired' | 'nothing-to-retire'>;
+  /**
+   * Closes the user that an abandoned rotation has opened, if its password is that rotation's. To be called before the
+   * version of the secret is given up, where no other version knows that user: the next {@link set} could not tell whose
+   * the password is.
+   * @throws OldPasswordInUse where the database has sessions of that user; and as {@link set}.
+   */
+  undo(request: UndoRequest): Promise<'undone' | 'nothing-to-undo'>;
+  /**
+   * Sessions of a user that the database has; `undefined` where the administrator may not see them.
+   * @param patience seconds for which to look on while there is none, since connections may be short. @default 0
+   */
+  sessions(admin: Login, username: string, patience?: number): Promise<number | undefined>;
+  /** What may have logins refused though old and new credential are both valid, in sentences for people. */
+  warnings(admin: Login, current: Login): Promise<string[]>;
+  /** Refused logins since the server's start, of anybody; `undefined` where the server does not count them. */
+  refusedLogins(admin: Login): Promise<number | undefined>;
+}
+
+/** Those methods in which an engine's strategies differ. */
+export type StrategyMethods = Pick<
+  CredentialRotation,
+  'nextUsername' | 'set' | 'retained' | 'retire' | 'undo'
+>;

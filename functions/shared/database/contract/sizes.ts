@@ -1,0 +1,68 @@
+import type { Login } from './engine.ts';
+
+/** What an engine tells of tables. Each method connects by itself and may be repeated. */
+export interface SizeReader {
+  /**
+   * The size of a table.
+   * @throws TableNotFound; MissingPrivilege, naming the grant; LoginRefused, DatabaseUnreachable, StatementRefused
+   */
+  table(login: Login, search: TableSearch): Promise<TableSize>;
+  /**
+   * Counts a table's rows one by one, unlike {@link table}: the server reads the whole table, or an index of it.
+   * @throws as {@link table}
+   */
+  count(login: Login, search: TableSearch, timeLimitMs: number): Promise<ExactCount>;
+  /**
+   * The largest table of the databases, whatever it is called. Where the server hides a database from who has no right on
+   * it (MySQL, MariaDB), that one is left out.
+   * @throws as {@link table}
+   */
+  largestTable(login: Login, databases: readonly string[]): Promise<LargestTable>;
+  /**
+   * Connections to any of the databases that have done nothing for longer than a time.
+   * @throws MissingPrivilege where the server shows the login only its own connections; and as {@link table}
+   */
+  idleConnections(login: Login, databases: readonly string[], idleSeconds: number): Promise<number>;
+}
+
+/** Where to look for a table. Names are compared as the engine compares them. */
+export interface TableSearch {
+  table: string;
+  /** The first one that has the table counts. */
+  databases: readonly string[];
+}
+
+/** What the server tells of a table. */
+export interface TableSize {
+  /** The database that has it, as the server spells it. */
+  database: string;
+  rows: RowEstimate;
+  bytes: TableBytes;
+}
+
+/** A table's rows as far as the server knows them without counting. */
+export type RowEstimate =
+  /** The truth lies between `atLeast` and `atMost`. */
+  | { kind: 'estimate'; rows: number; atLeast: number; atMost: number }
+  /** The server has no number, or one that cannot be right. */
+  | { kind: 'unknown'; reason: string };
+
+/** What a table and its indexes take on disk. */
+export type TableBytes =
+  /** `files`: as large as the files are now; `statistics`: as of the server's last look at the table. */
+  | { kind: 'known'; table: number; indexes: number; from: 'files' | 'statistics' }
+  | { kind: 'unknown'; reason: string };
+
+/** The largest of several tables, with its indexes. */
+export type LargestTable =
+  | { kind: 'known'; database: string; table: string; bytes: number }
+  /** The size of one of them is. */
+  | { kind: 'unknown'; reason: string };
+
+/** What became of a count. */
+export type ExactCount =
+  | { kind: 'counted'; rows: number }
+  /** The time limit ended it. */
+  | { kind: 'too-slow' }
+  /** Somebody holds a lock by which nobody may read. */
+  | { kind: 'locked' };

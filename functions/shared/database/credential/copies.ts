@@ -1,0 +1,175 @@
+import {
+  GetSecretValueCommand,
+  ResourceNotFoundException,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import {
+  GetParameterCommand,
+  ParameterNotFound,
+  type ParameterType,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
+import * as v from 'valibot';
+import type { Login } from '../contract/engine.ts';
+import { SecretInvalid } from '../contract/errors.ts';
+import { currentSecret } from './stored-secret.ts';
+
+/** A place other than the secret from which containers read the credential. It must exist already. */
+export type CredentialCopy = {
+  /** What is written there: `{username}` and `{password}` stand for the credential's. @default `{password}` */
+  template?: string;
+} & (ParameterPlace | KeyPlace);
+
+interface ParameterPlace {
+  kind: 'parameter';
+  /** Of Parameter Store. */
+  name: string;
+  /** With which a SecureString is encrypted. @default the account's own key for Parameter Store */
+  keyId?: string;
+}
+
+interface KeyPlace {
+  kind: 'secret';
+  secretArn: string;
+  /** Of the secret's JSON object. */
+  key: string;
+}
+
+const template = v.exactOptional(v.string());
+
+/** Of a {@link CredentialCopy}, for the schema of a function's settings. */
+export const credentialCopySchema = v.variant('kind', [
+  v.object({
+    kind: v.literal('parameter'),
+    name: v.string(),
+    keyId: v.exactOptional(v.string()),
+    template,
+  }),
+  v.object({ kind: v.literal('secret'), secretArn: v.string(), key: v.string(), template }),
+]) satisfies v.GenericSchema<CredentialCopy>;
+
+/** Where copies are read. */
+export interface CopyClients {
+  secretsManager: SecretsManagerClient;
+  ssm: SSMClient;
+}
+
+/** How a copy compares with the current credential. Holds no value, so that it may be kept and told. */
+export type ComparedCopy = {
+  /** As people name it. */
+  place: string;
+} & (
+  | { kind: 'current' }
+  /** `writtenAt`: what it holds. Epoch milliseconds. */
+  | { kind: 'other'; writtenAt: number }
+  | { kind: 'missing' }
+  /** Whether it holds the credential is unknown. */
+  | { kind: 'unreadable'; reason: string }
+);
+
+/** A copy with what it holds, which must not leave the memory. */
+export type FoundCopy =
+  | (ParameterPlace & { value: string | undefined; type: ParameterType | undefined; writtenAt: number })
+  | (KeyPlace & { value: unknown; object: Record<string, unknown>; writtenAt: number })
+  | { kind: 'missing' };
+
+/**
+ * Compares every copy with the current credential: one call for each copy, and one for the secret.
+ *
+ * The secret is read last. A rotation that ends meanwhile is then known here, and so is that the copies may not have
+ * been given its credential yet.
+ *
+ * @throws SecretInvalid, and what the SDK throws, of the secret itself.
+ */
+export async function compareCopies(
+  { secretArn, copies }: { secretArn: string; copies: readonly CredentialCopy[] },
+  clients: CopyClients,
+): Promise<{
+  /** When the current credential was made. Epoch milliseconds. */
+  currentSince: number;
+  copies: ComparedCopy[];
+}> {
+  const compare: ((login: Login) => ComparedCopy)[] = [];
+  for (const copy of copies) {
+    const place = placeOf(copy);
+    try {
+      const found = await readCopy(copy, clients);
+      compare.push((login) => {
+        if (found.kind === 'missing') return { place, kind: 'missing' };
+        if (found.value === contentOf(copy, login)) return { place, kind: 'current' };
+        return { place, kind: 'other', writtenAt: found.writtenAt };
+      });
+    } catch (error) {
+      compare.push(() => ({ place, kind: 'unreadable', reason: reasonOf(error) }));
+    }
+  }
+  const { secret, createdAt = 0 } = await currentSecret(clients.secretsManager, secretArn);
+  return { currentSince: createdAt, copies: compare.map((compared) => compared(secret)) };
+}
+
+/**
+ * Reads a copy: one call.
+ * @throws SecretInvalid, which never holds the value, and what the SDK throws.
+ */
+export async function readCopy(copy: CredentialCopy, clients: CopyClients): Promise<FoundCopy> {
+  try {
+    return copy.kind === 'parameter'
+      ? await readParameter(copy, clients.ssm)
+      : await readKey(copy, clients.secretsManager);
+  } catch (error) {
+    if (error instanceof ParameterNotFound || error instanceof ResourceNotFoundException)
+      return { kind: 'missing' };
+    throw error;
+  }
+}
+
+/** What a copy is to hold. */
+export function contentOf({ template = '{password}' }: CredentialCopy, login: Login): string {
+  return template.replaceAll(/\{(username|password)\}/g, (_, field) =>
+    field === 'username' ? login.username : login.password,
+  );
+}
+
+/** As people name a copy. */
+export function placeOf(copy: CredentialCopy): string {
+  return copy.kind === 'parameter'
+    ? `parameter ${copy.name}`
+    : `key ${copy.key} of the secret ${copy.secretArn}`;
+}
+
+async function readParameter(place: ParameterPlace, client: SSMClient): Promise<FoundCopy> {
+  const { Parameter: found = {} } = await client.send(
+    new GetParameterCommand({ Name: place.name, WithDecryption: true }),
+  );
+  const { Value: value, Type: type, LastModifiedDate: written } = found;
+  return { ...place, value, type, writtenAt: written?.getTime() ?? 0 };
+}
+
+async function readKey(place: KeyPlace, client: SecretsManagerClient): Promise<FoundCopy> {
+  const { SecretString: text, CreatedDate: written } = await client.send(
+    new GetSecretValueCommand({ SecretId: place.secretArn }),
+  );
+  const object = parsed(text);
+  if (object === undefined)
+    throw new SecretInvalid(
+      `The secret ${place.secretArn} is no JSON object, so it has no key ${place.key}. Make it one.`,
+    );
+  return { ...place, value: object[place.key], object, writtenAt: written?.getTime() ?? 0 };
+}
+
+const secretObject = v.record(v.string(), v.unknown());
+
+function parsed(text: string | undefined): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(text ?? '');
+    return v.is(secretObject, json) && !Array.isArray(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  // The parser quotes what it stumbles upon, which may be the value.
+  if (error instanceof SyntaxError) return 'AWS answered with something else than JSON.';
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,114 @@
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { RotationRefused } from '../contract/errors.ts';
+import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
+import { currentRefused, stillConnected, unfinished, unretired } from '../rotation/refusals.ts';
+import { alternatingUsers } from '../rotation/strategies.ts';
+import type { Account, Change, MysqlDialect } from './dialect.ts';
+import { hasPassword } from './dialect.ts';
+import { type MysqlSession, mysqlSessions, withMysqlLock } from './session.ts';
+
+/**
+ * Two users by turns. The one not in use is locked: that is how a retired credential is told from one that
+ * containers may still have.
+ */
+export function alternatingUsersOn(
+  address: DatabaseAddress,
+  strategy: { users?: readonly [string, string] },
+  dialect: MysqlDialect,
+): StrategyMethods {
+  /** The accounts of the user in use, proven to be the secret's, and of the other one. */
+  const accountsOf = async (session: MysqlSession, admin: Login, current: Login) => {
+    const { one, other } = alternatingUsers(strategy, current.username);
+    const accounts = await dialect.accounts(session, admin, [one, other]);
+    const used = accounts.filter(({ username }) => username === one);
+    const proven = used.every((account) => !account.locked && hasPassword(account, current));
+    if (used.length === 0 || !proven) throw currentRefused(current);
+    return { other, others: accounts.filter(({ username }) => username === other) };
+  };
+
+  return {
+    nextUsername: (current) => alternatingUsers(strategy, current).other,
+
+    set: ({ admin, pending, current: read, previous }) => {
+      const { lockName } = alternatingUsers(strategy, pending.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const current = await read();
+        if (current === undefined) return 'was-finished';
+        const { others } = await accountsOf(session, admin, current);
+        return openOther(session, dialect, others, { admin, current, pending, previous });
+      });
+    },
+
+    retained: (admin, current) => {
+      const { lockName } = alternatingUsers(strategy, current.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { others } = await accountsOf(session, admin, current);
+        return others.some(({ locked }) => !locked);
+      });
+    },
+
+    retire: ({ admin, username, read, patience }) => {
+      const { lockName } = alternatingUsers(strategy, username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { current, pending } = await read();
+        const { other, others } = await accountsOf(session, admin, current);
+        const open = others.filter(({ locked }) => !locked);
+        if (open.length === 0) return 'nothing-to-retire';
+        if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
+          throw unfinished(username);
+        }
+        await lockUnused(session, dialect, { admin, username: other, accounts: open }, patience);
+        return 'retired';
+      });
+    },
+
+    undo: ({ admin, current, abandoned }) => {
+      const { lockName } = alternatingUsers(strategy, current.username);
+      return withMysqlLock(address, admin, lockName, async (session) => {
+        const { other, others } = await accountsOf(session, admin, current);
+        const open = others.filter(({ locked }) => !locked);
+        const isSet = abandoned.username === other && open.some((account) => hasPassword(account, abandoned));
+        if (!isSet) return 'nothing-to-undo';
+        await lockUnused(session, dialect, { admin, username: other, accounts: open });
+        return 'undone';
+      });
+    },
+  };
+}
+
+async function lockUnused(
+  session: MysqlSession,
+  dialect: MysqlDialect,
+  change: Change,
+  patience = 0,
+): Promise<void> {
+  const sessions = await mysqlSessions(session, change.username, patience);
+  if (sessions) throw stillConnected(change.username, sessions);
+  await dialect.lock(session, change);
+}
+
+async function openOther(
+  session: MysqlSession,
+  dialect: MysqlDialect,
+  accounts: readonly Account[],
+  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
+): Promise<SetOutcome> {
+  const { username, password } = pending;
+  if (accounts.length === 0) {
+    throw new RotationRefused(
+      `There is no user ${username} to alternate with ${current.username}. Create it on the same hosts, locked ` +
+        `(CREATE USER … ACCOUNT LOCK), and give it the rights of ${current.username}, best by a role that both have as their default role.`,
+    );
+  }
+  const open = accounts.filter(({ locked }) => !locked);
+  if (open.length > 0) {
+    if (accounts.every((account) => !account.locked && hasPassword(account, pending))) return 'was-set';
+    const before = await previous();
+    if (before?.username !== username || open.some((account) => hasPassword(account, before))) {
+      throw unretired(current.username, `${username}, the user before ${current.username}, is not locked`);
+    }
+    // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
+  }
+  await dialect.openWith(session, { admin, username, accounts, next: password });
+  return open.length > 0 ? 'healed' : 'set';
+}

@@ -1,0 +1,46 @@
+import type { Login } from '../contract/engine.ts';
+import { isHashOf } from './password-hash.ts';
+import type { MysqlSession } from './session.ts';
+
+/** What differs between MySQL and MariaDB. */
+export interface MysqlDialect {
+  /** The global status that counts refused logins. */
+  refusedLoginsStatus: string;
+  /** All accounts of the users. */
+  accounts(session: MysqlSession, admin: Login, usernames: readonly string[]): Promise<Account[]>;
+  /** Makes a second password valid beside the current one, which becomes valid again where it was not. */
+  addPassword(session: MysqlSession, change: Change & { current: string; next: string }): Promise<void>;
+  /** Makes every password but the current one invalid. */
+  keepPassword(session: MysqlSession, change: Change & { current: string }): Promise<void>;
+  /** Gives locked accounts a password and opens them. */
+  openWith(session: MysqlSession, change: Change & { next: string }): Promise<void>;
+  lock(session: MysqlSession, change: Change): Promise<void>;
+  /**
+   * The last thing that is done after a second password was added: sees to it that clients go on logging in with the
+   * current one. @default nothing, where adding one touches nothing else
+   */
+  keepLoggingIn?(session: MysqlSession, current: Login, accounts: readonly Account[]): Promise<void>;
+  /** @default none */
+  warnings?(session: MysqlSession, accounts: readonly Account[]): Promise<string[]>;
+}
+
+/** A user on a host. */
+export interface Account {
+  username: string;
+  host: string;
+  locked: boolean;
+  /** The server's hashes of the passwords that log in, in its own order: on MySQL the primary one first. */
+  hashes: string[];
+}
+
+/** Whose accounts are changed, and by whom. */
+export interface Change {
+  admin: Login;
+  username: string;
+  accounts: readonly Account[];
+}
+
+/** Whether an account logs in with a password. */
+export function hasPassword({ hashes }: Account, { password }: Login): boolean {
+  return hashes.some((hash) => isHashOf(password, hash) === true);
+}

@@ -1,0 +1,34 @@
+import type { DatabaseAddress } from '../contract/engine.ts';
+import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
+import { alternatingUsersOn } from './alternating-users.ts';
+import type { MysqlDialect } from './dialect.ts';
+import { dualPasswordOn } from './dual-password.ts';
+import { mysqlSessions, mysqlStatus, proveMysqlLogin, withMysql } from './session.ts';
+
+/**
+ * Rotation on MySQL and MariaDB. The state of an account is read from the server and compared with the passwords of
+ * the secret, under a lock: without a login, so without a refused one. That is also the proof that whoever wrote
+ * the secret knew the user's password: a name alone does not get anybody's password changed.
+ */
+export function mysqlFamilyRotation(
+  address: DatabaseAddress,
+  strategy: Strategy,
+  dialect: MysqlDialect,
+): CredentialRotation {
+  return {
+    ...(strategy.kind === 'alternating-users'
+      ? alternatingUsersOn(address, strategy, dialect)
+      : dualPasswordOn(address, dialect)),
+    test: (login) => proveMysqlLogin(address, login),
+    sessions: (admin, username, patience) =>
+      withMysql(address, admin, (session) => mysqlSessions(session, username, patience)),
+    refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
+    warnings: async (admin, { username }) => {
+      const { warnings } = dialect;
+      if (warnings === undefined) return [];
+      return withMysql(address, admin, async (session) =>
+        warnings(session, await dialect.accounts(session, admin, [username])),
+      );
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { type Connection, createConnection } from 'mysql2/promise';
+import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { LoginRefused, RotationBusy, RotationRefused } from '../contract/errors.ts';
+import { countPatiently } from '../rotation/count-patiently.ts';
+import { codesOf, LOGIN_ERRORS, statementError, unreachable } from './errors.ts';
+
+/** A connection to MySQL or MariaDB whose errors never quote a statement. */
+export interface MysqlSession {
+  /**
+   * @param statement with `?` for each value, which the driver quotes.
+   * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
+   */
+  query(statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /**
+   * Logs in as somebody else on the same connection. What the session held, such as locks, is free then.
+   * @returns whether the server accepts that
+   */
+  logInAs(login: Login): Promise<boolean>;
+}
+
+/**
+ * Logs in, does the work and logs out, whatever happens.
+ * @throws {@link LoginRefused}, {@link DatabaseUnreachable} and what the work throws.
+ */
+export async function withMysql<T>(
+  address: DatabaseAddress,
+  login: Login,
+  work: (session: MysqlSession) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(address, login);
+  try {
+    return await work({
+      query: async (statement, values = []) => {
+        try {
+          const [rows] = await connection.query(statement, [...values]);
+          return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
+        } catch (error) {
+          throw statementError(error, address, statement);
+        }
+      },
+      logInAs: ({ username: user, password }) =>
+        connection.changeUser({ user, password }).then(
+          () => true,
+          () => false,
+        ),
+    });
+  } finally {
+    await connection.end().catch(() => connection.destroy());
+  }
+}
+
+/**
+ * Does the work while holding the lock of a credential, which the server frees when the connection closes.
+ * @throws {@link RotationBusy}
+ */
+export async function withMysqlLock<T>(
+  address: DatabaseAddress,
+  admin: Login,
+  credential: string,
+  work: (session: MysqlSession) => Promise<T>,
+): Promise<T> {
+  return withMysql(address, admin, async (session) => {
+    const name = `upkeep:${createHash('sha256').update(credential).digest('hex').slice(0, 40)}`;
+    const [row] = await session.query(
+      `SELECT GET_LOCK('${name}', ${LOCK_TIMEOUT_SECONDS}) AS locked, @@SESSION.sql_mode AS mode`,
+    );
+    if (Number(row?.locked) !== 1) {
+      throw new RotationBusy(
+        `Another rotation or retirement of ${credential} on ${address.host} is going on. Try again when it has ended.`,
+      );
+    }
+    // The driver quotes with backslashes.
+    if (String(row?.mode).includes('NO_BACKSLASH_ESCAPES')) {
+      await session.query("SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')");
+    }
+    return work(session);
+  });
+}
+
+/** Logs in and makes one request. */
+export async function proveMysqlLogin(address: DatabaseAddress, login: Login): Promise<void> {
+  await withMysql(address, login, (session) => session.query('SELECT 1'));
+}
+
+/**
+ * Sessions of a user besides this one; `undefined` where there may be some that the session's user does not see: without
+ * a privilege it sees its own account's alone.
+ */
+export async function mysqlSessions(
+  session: MysqlSession,
+  username: string,
+  patience = 0,
+): Promise<number | undefined> {
+  const count = async () => {
+    const [row] = await session.query(
+      'SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID()',
+      [username],
+    );
+    return Number(row?.count);
+  };
+  const sessions = await count();
+  if (sessions > 0) return sessions;
+  const grants = await session.query('SHOW GRANTS');
+  const all = grants.flatMap((row) => Object.values(row)).join('\n');
+  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all) ? countPatiently(count, patience) : undefined;
+}
+
+/** A count of the server's global status, which everybody may read. */
+export async function mysqlStatus(
+  address: DatabaseAddress,
+  admin: Login,
+  name: string,
+): Promise<number | undefined> {
+  return withMysql(address, admin, async (session) => {
+    const [row] = await session.query('SHOW GLOBAL STATUS LIKE ?', [name]);
+    return row === undefined ? undefined : Number(row.Value);
+  });
+}
+
+async function connect(address: DatabaseAddress, login: Login): Promise<Connection> {
+  const { host, port, database, engine } = address;
+  if (isIP(host) !== 0) {
+    throw new RotationRefused(
+      `The database's host is the address ${host}, whose certificate the driver cannot check. Configure its host name.`,
+    );
+  }
+  const ca = await trustedCertificates(address.certificateAuthority);
+  try {
+    const connection = await createConnection({
+      host,
+      port,
+      user: login.username,
+      password: login.password,
+      ...(database === undefined ? {} : { database }),
+      // Without verifyIdentity any certificate of the authority would do, whatever name it is for.
+      ssl: { ca: ca as string, verifyIdentity: true, minVersion: 'TLSv1.2' },
+      connectTimeout: CONNECT_TIMEOUT_MS,
+    });
+    // A connection that breaks while nobody waits for it is found by the next statement.
+    connection.on('error', () => {});
+    return connection;
+  } catch (error) {
+    const { code, errno } = codesOf(error);
+    if (LOGIN_ERRORS.has(errno)) {
+      throw new LoginRefused(
+        `${host}:${port} (${engine}) refuses to log in ${login.username} with the password it was given (${code}).`,
+      );
+    }
+    throw unreachable(address, code, error);
+  }
+}

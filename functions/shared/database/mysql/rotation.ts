@@ -1,0 +1,135 @@
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { RotationRefused } from '../contract/errors.ts';
+import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
+import { alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
+import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
+import { isHashOf } from '../mysql-and-mariadb/password-hash.ts';
+import { mysqlFamilyRotation } from '../mysql-and-mariadb/rotation.ts';
+import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
+
+/**
+ * Rotation on MySQL and Aurora MySQL. `RETAIN CURRENT PASSWORD` keeps the password in use as the account's secondary
+ * one, `DISCARD OLD PASSWORD` drops that.
+ */
+export function mysqlRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
+  return mysqlFamilyRotation(address, strategy, {
+    ...MYSQL,
+    accounts: (session, admin, usernames) =>
+      readMysqlAccounts(session, admin, usernames, strategy.kind === 'dual-password'),
+  });
+}
+
+async function readMysqlAccounts(
+  session: MysqlSession,
+  admin: Login,
+  usernames: readonly string[],
+  withSecondary: boolean,
+): Promise<Account[]> {
+  const columns = ['User', 'Host', 'plugin', 'authentication_string', 'account_locked'];
+  const secondary = "User_attributes->>'$.additional_password'";
+  const rows = await readAccounts(session, admin, usernames, {
+    statement: `SELECT User AS username, Host AS host, plugin, account_locked AS locked, authentication_string AS hash,
+        ${withSecondary ? secondary : 'NULL'} AS secondary
+      FROM mysql.user WHERE User IN (?) ORDER BY User, Host`,
+    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user TO ${admin.username}`,
+    since: withSecondary ? 'MySQL 8.0.14' : 'MySQL 5.7.6',
+  });
+  return rows.map(({ username, host, plugin, locked, hash, secondary }): Account => {
+    if (!PLUGINS.has(String(plugin))) {
+      throw new RotationRefused(
+        `${username}@${host} logs in by ${plugin}, which is not rotated. Change the account to caching_sha2_password.`,
+      );
+    }
+    return {
+      username: String(username),
+      host: String(host),
+      locked: locked === 'Y',
+      hashes: [hash, secondary].filter((entry) => typeof entry === 'string'),
+    };
+  });
+}
+
+const MYSQL: Omit<MysqlDialect, 'accounts'> = {
+  // There is no count of refused logins alone: this one also has connections that broke off before the login.
+  refusedLoginsStatus: 'Aborted_connects',
+
+  addPassword: async (session, { current, next, ...change }) => {
+    await restore(session, change, current);
+    await alterAccounts(session, {
+      ...described(change),
+      option: 'IDENTIFIED BY ? RETAIN CURRENT PASSWORD',
+      values: [next],
+    });
+  },
+
+  keepPassword: async (session, { current, ...change }) => {
+    await restore(session, change, current);
+    await alterAccounts(session, { ...described(change), option: 'DISCARD OLD PASSWORD' });
+  },
+
+  openWith: (session, { next, ...change }) =>
+    alterAccounts(session, {
+      ...described(change),
+      option: 'IDENTIFIED BY ?',
+      values: [next],
+      suffix: 'ACCOUNT UNLOCK',
+    }),
+
+  lock: (session, change) =>
+    alterAccounts(session, { ...described(change), option: '', suffix: 'ACCOUNT LOCK' }),
+
+  /**
+   * ALTER USER empties the server's cache of what caching_sha2_password proved, for both passwords; a login with TLS
+   * fills it again for the password it used. Until then clients that neither use TLS nor ask for the server's RSA key
+   * are refused. So the current password logs in at once, by this connection; the new one does in testSecret.
+   */
+  keepLoggingIn: async (session, current, accounts) => {
+    if (accounts.some((account) => isCached(account) && !account.locked)) await session.logInAs(current);
+  },
+
+  warnings: async (session, accounts) => {
+    const hosts = accounts.filter(isCached).map(({ username, host }) => `${username}@${host}`);
+    // That of the only account is filled by our own logins.
+    if (hosts.length < 2) return [];
+    const [row] = await session.query('SELECT @@GLOBAL.require_secure_transport AS required');
+    if (Number(row?.required) === 1) return [];
+    return [
+      `A change of password empties the server's cache for ${hosts.join(', ')} (caching_sha2_password), and the rotation's own logins fill it only for the account of its own address. ` +
+        'Clients of the others that neither use TLS nor ask for the RSA key are refused until somebody logs in there with TLS, as after a restart of the server. ' +
+        'Let them use TLS or ask for the key (allowPublicKeyRetrieval, --get-server-public-key).',
+    ];
+  },
+};
+
+function isCached({ hashes }: Account): boolean {
+  return hashes.some((hash) => hash.startsWith('$A$'));
+}
+
+/** Plugins that keep two passwords, whose hashes can be compared. */
+const PLUGINS = new Set(['caching_sha2_password', 'sha256_password', 'mysql_native_password']);
+
+/**
+ * Makes the current password the primary one where it is not, since RETAIN and DISCARD keep the primary one. Without
+ * RETAIN the secondary password stays as it is: if that was the current one, it stays valid throughout.
+ */
+async function restore(session: MysqlSession, change: Change, current: string): Promise<void> {
+  const accounts = change.accounts.filter(({ hashes: [primary = ''] }) => !isHashOf(current, primary));
+  if (accounts.length === 0) return;
+  await alterAccounts(session, {
+    ...described({ ...change, accounts }),
+    option: 'IDENTIFIED BY ?',
+    values: [current],
+  });
+}
+
+function described({ admin, username, accounts }: Change) {
+  const own = admin.username === username && accounts.length === 1;
+  return {
+    admin,
+    username,
+    hosts: accounts.map(({ host }) => host),
+    grant: own
+      ? `GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ${username}`
+      : `GRANT CREATE USER ON *.* TO ${admin.username}`,
+  };
+}

@@ -1,0 +1,92 @@
+import pg from 'pg';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { RotationRefused } from '../contract/errors.ts';
+import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
+import { countPatiently } from '../rotation/count-patiently.ts';
+import { currentRefused, stillConnected, unfinished, unretired } from '../rotation/refusals.ts';
+import { alternatingUsers } from '../rotation/strategies.ts';
+import { alterRole, canLogIn, countSessions } from './roles.ts';
+import { scramVerifier } from './scram.ts';
+import { type PostgresSession, postgresAccepts, withPostgres, withPostgresLock } from './session.ts';
+
+/**
+ * Two users by turns, who act as one owner. The one not in use may not log in (NOLOGIN): that is how a retired
+ * credential is told from one that containers may still have.
+ */
+export function alternating(
+  address: DatabaseAddress,
+  strategy: { users?: readonly [string, string]; owner?: string },
+): StrategyMethods {
+  return {
+    nextUsername: (current) => alternatingUsers(strategy, current).other,
+
+    set: ({ admin, pending, current: read, previous }) => {
+      const { lockName } = alternatingUsers(strategy, pending.username);
+      return withPostgresLock(address, admin, lockName, async (session) => {
+        const current = await read();
+        if (current === undefined) return 'was-finished';
+        return openOther(address, session, { admin, current, pending, previous });
+      });
+    },
+
+    retained: (admin, current) =>
+      withPostgres(address, admin, (session) =>
+        canLogIn(session, alternatingUsers(strategy, current.username).other),
+      ).then((state) => state === true),
+
+    retire: ({ admin, username, read, patience = 0 }) =>
+      withPostgresLock(address, admin, alternatingUsers(strategy, username).lockName, async (session) => {
+        const { current, pending } = await read();
+        const { other } = alternatingUsers(strategy, current.username);
+        if ((await canLogIn(session, other)) !== true) return 'nothing-to-retire';
+        if (pending?.username === other && (await postgresAccepts(address, pending))) {
+          throw unfinished(username);
+        }
+        const sessions = await countPatiently(() => countSessions(session, other), patience);
+        if (sessions > 0) throw stillConnected(other, sessions);
+        if (!(await postgresAccepts(address, current))) throw currentRefused(current);
+        await alterRole(session, admin, other, 'NOLOGIN');
+        return 'retired';
+      }),
+
+    undo: ({ admin, current, abandoned }) => {
+      const { other, lockName } = alternatingUsers(strategy, current.username);
+      return withPostgresLock(address, admin, lockName, async (session) => {
+        if (abandoned.username !== other || (await canLogIn(session, other)) !== true)
+          return 'nothing-to-undo';
+        // Before our own login with it.
+        const sessions = await countSessions(session, other);
+        if (!(await postgresAccepts(address, abandoned))) return 'nothing-to-undo';
+        if (sessions > 0) throw stillConnected(other, sessions);
+        await alterRole(session, admin, other, 'NOLOGIN');
+        return 'undone';
+      });
+    },
+  };
+}
+
+async function openOther(
+  address: DatabaseAddress,
+  session: PostgresSession,
+  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
+): Promise<SetOutcome> {
+  const { username } = pending;
+  const open = await canLogIn(session, username);
+  if (open === undefined) {
+    throw new RotationRefused(
+      `There is no user ${username} to alternate with ${current.username}. Make both of one by migrateToAlternatingUsers, ` +
+        `or create it with NOLOGIN, as a member of the owner's role that acts as that role.`,
+    );
+  }
+  if (open) {
+    if (await postgresAccepts(address, pending)) return 'was-set';
+    const before = await previous();
+    if (before?.username !== username || (await postgresAccepts(address, before))) {
+      throw unretired(current.username, `${username}, the user before ${current.username}, may still log in`);
+    }
+    // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
+  }
+  const verifier = pg.escapeLiteral(scramVerifier(pending.password));
+  await alterRole(session, admin, username, `LOGIN PASSWORD ${verifier}`);
+  return open ? 'healed' : 'set';
+}

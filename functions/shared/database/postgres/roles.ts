@@ -1,0 +1,40 @@
+import pg from 'pg';
+import type { Login } from '../contract/engine.ts';
+import { missingPrivilege, StatementRefused } from '../contract/errors.ts';
+import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
+import type { PostgresSession } from './session.ts';
+
+/** `undefined` if there is no such role. */
+export async function canLogIn(session: PostgresSession, role: string): Promise<boolean | undefined> {
+  const [row] = await session.query('SELECT rolcanlogin AS open FROM pg_roles WHERE rolname = $1', [role]);
+  return row === undefined ? undefined : row.open === true;
+}
+
+export async function countSessions(session: PostgresSession, username: string): Promise<number> {
+  const [row] = await session.query(
+    'SELECT count(*) AS count FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()',
+    [username],
+  );
+  return Number(row?.count);
+}
+
+export async function alterRole(
+  session: PostgresSession,
+  admin: Login,
+  role: string,
+  change: string,
+): Promise<void> {
+  try {
+    await session.query(`ALTER ROLE ${pg.escapeIdentifier(role)} ${change}`);
+  } catch (error) {
+    if (!(error instanceof StatementRefused) || error.code !== INSUFFICIENT_PRIVILEGE) throw error;
+    const rotator = pg.escapeIdentifier(admin.username);
+    throw missingPrivilege(
+      admin.username,
+      `change ${role}`,
+      `ALTER ROLE ${rotator} CREATEROLE, and from PostgreSQL 16 on also ` +
+        `GRANT ${pg.escapeIdentifier(role)} TO ${rotator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; ` +
+        'where RDS restricts password commands, also GRANT rds_password.',
+    );
+  }
+}

@@ -1,0 +1,53 @@
+import pg from 'pg';
+import type { DatabaseAddress } from '../contract/engine.ts';
+import { RotationRefused } from '../contract/errors.ts';
+import type { CredentialRotation, Strategy, StrategyMethods } from '../contract/rotation.ts';
+import { countPatiently } from '../rotation/count-patiently.ts';
+import { whyImpossible } from '../rotation/strategies.ts';
+import { alternating } from './alternating-users.ts';
+import { countSessions } from './roles.ts';
+import { withPostgres } from './session.ts';
+import { singlePassword } from './single-password.ts';
+
+/**
+ * Rotation on PostgreSQL and Aurora PostgreSQL. The server is sent SCRAM verifiers only: it logs statements that
+ * fail, whatever is configured. It takes a verifier that is not well-formed for the password itself, without a
+ * word: only the login of {@link CredentialRotation.test} shows that.
+ */
+export function postgresRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
+  const owner = strategy.kind === 'alternating-users' ? strategy.owner : undefined;
+  return {
+    ...methodsOf(address, strategy),
+
+    test: (login) =>
+      withPostgres(address, login, async (session) => {
+        const [row] = await session.query('SELECT current_user AS role');
+        if (owner !== undefined && row?.role !== owner) {
+          throw new RotationRefused(
+            `${login.username} acts as ${row?.role} and not as ${owner}, so what it makes would be closed to the other user. ` +
+              `GRANT ${pg.escapeIdentifier(owner)} TO ${pg.escapeIdentifier(login.username)}; ` +
+              `ALTER ROLE ${pg.escapeIdentifier(login.username)} SET role = ${pg.escapeLiteral(owner)}`,
+          );
+        }
+      }),
+
+    sessions: (admin, username, patience = 0) =>
+      withPostgres(address, admin, (session) =>
+        countPatiently(() => countSessions(session, username), patience),
+      ),
+
+    refusedLogins: async () => undefined,
+    warnings: async () => [],
+  };
+}
+
+function methodsOf(address: DatabaseAddress, strategy: Strategy): StrategyMethods {
+  switch (strategy.kind) {
+    case 'alternating-users':
+      return alternating(address, strategy);
+    case 'single-password':
+      return singlePassword(address, strategy.user);
+    case 'dual-password':
+      throw new RotationRefused(whyImpossible(address.engine, strategy));
+  }
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { LoginRefused, RotationBusy, StatementRefused } from '../contract/errors.ts';
+import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
+
+/** A connection to PostgreSQL whose errors never quote a statement. */
+export interface PostgresSession {
+  /** @throws {@link StatementRefused}, {@link DatabaseUnreachable} */
+  query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+}
+
+/**
+ * Logs in, does the work and logs out, whatever happens.
+ * @throws {@link LoginRefused}, {@link DatabaseUnreachable} and what the work throws.
+ */
+export async function withPostgres<T>(
+  address: DatabaseAddress,
+  login: Login,
+  work: (session: PostgresSession) => Promise<T>,
+): Promise<T> {
+  const { host, port, database = 'postgres', certificateAuthority } = address;
+  const client = new pg.Client({
+    host,
+    port,
+    database,
+    user: login.username,
+    password: login.password,
+    // Checks the name too; a server without TLS is an error.
+    ssl: { ca: await trustedCertificates(certificateAuthority), minVersion: 'TLSv1.2' },
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'credential rotation',
+  });
+  // A connection that breaks while nobody waits for it is found by the next query.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw connectError(error, address, login);
+  }
+  try {
+    return await work({
+      query: async (statement, values) => {
+        try {
+          return (await client.query(statement, values)).rows;
+        } catch (error) {
+          throw statementError(error, address, statement);
+        }
+      },
+    });
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Whether the database accepts a login. */
+export async function postgresAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {
+  try {
+    await withPostgres(address, login, async () => {});
+    return true;
+  } catch (error) {
+    if (error instanceof LoginRefused) return false;
+    throw error;
+  }
+}
+
+/**
+ * Does the work while holding the advisory lock of a credential, which ends with the connection. Two changes of
+ * roles at once fail otherwise.
+ *
+ * @throws {@link RotationBusy}
+ */
+export async function withPostgresLock<T>(
+  address: DatabaseAddress,
+  admin: Login,
+  credential: string,
+  work: (session: PostgresSession) => Promise<T>,
+): Promise<T> {
+  return withPostgres(address, admin, async (session) => {
+    const key = createHash('sha256').update(`upkeep:${credential}`).digest().readBigInt64BE();
+    try {
+      await session.query(`SET lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
+      await session.query(`SELECT pg_advisory_lock(${key})`);
+    } catch (error) {
+      if (!(error instanceof StatementRefused) || error.code !== LOCK_NOT_AVAILABLE) throw error;
+      throw new RotationBusy(
+        `Another rotation or retirement of ${credential} on ${address.host} is going on. Try again when it has ended.`,
+      );
+    }
+    return work(session);
+  });
+}

@@ -1,0 +1,66 @@
+import { type Duration, Stack } from 'aws-cdk-lib';
+import type { CredentialCopy } from '../../functions/shared/database/credential/copies.ts';
+import type { UpkeepFunction } from '../upkeep-function.ts';
+
+/** A copy, with what a function must be allowed for it. */
+export type RotatedCopy = CredentialCopy & {
+  /** Of the KMS key that encrypts it, if that is one of one's own. @default the account's own key, which needs no permission */
+  readonly keyArn?: string;
+};
+
+/** A credential that is rotated, with where it is kept. */
+export interface RotatedCredential {
+  readonly secretArn: string;
+  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
+  readonly secretKeyArn?: string;
+  /** Where it is kept besides the secret. */
+  readonly copies: readonly RotatedCopy[];
+  /** Of a run that rotates it and delivers to the copies. */
+  readonly timeLimit: Duration;
+}
+
+/** The copies as a function's settings name them. */
+export function copySettings(copies: readonly RotatedCopy[]): CredentialCopy[] {
+  return copies.map(({ keyArn: _, ...copy }) => copy);
+}
+
+/** Lets a function read the copies. */
+export function letReadCopies(reader: UpkeepFunction, copies: readonly RotatedCopy[]): void {
+  for (const [index, copy] of copies.entries()) {
+    const { arn, read, context } = accessTo(reader, copy);
+    reader.allow(`ReadCopy${index}`, [read], [arn]);
+    if (copy.keyArn) reader.allow(`DecryptCopy${index}`, ['kms:Decrypt'], [copy.keyArn], context);
+  }
+}
+
+/** Lets a function read and write the copies. */
+export function letWriteCopies(writer: UpkeepFunction, copies: readonly RotatedCopy[]): void {
+  for (const [index, copy] of copies.entries()) {
+    const { arn, read, write, encrypt, context } = accessTo(writer, copy);
+    writer.allow(`WriteCopy${index}`, [read, write], [arn]);
+    if (copy.keyArn) writer.allow(`EncryptCopy${index}`, ['kms:Decrypt', encrypt], [copy.keyArn], context);
+  }
+}
+
+function accessTo(scope: UpkeepFunction, copy: RotatedCopy) {
+  const contextOf = (key: string, arn: string) => ({
+    StringEquals: { [`kms:EncryptionContext:${key}`]: arn },
+  });
+  if (copy.kind === 'secret')
+    return {
+      arn: copy.secretArn,
+      read: 'secretsmanager:GetSecretValue',
+      write: 'secretsmanager:PutSecretValue',
+      encrypt: 'kms:GenerateDataKey',
+      context: contextOf('SecretARN', copy.secretArn),
+    };
+  const { partition, region, account } = Stack.of(scope);
+  const arn = `arn:${partition}:ssm:${region}:${account}:parameter/${copy.name.replace(/^\//, '')}`;
+  return {
+    arn,
+    read: 'ssm:GetParameter',
+    write: 'ssm:PutParameter',
+    encrypt: 'kms:Encrypt',
+    context: contextOf('PARAMETER_ARN', arn),
+  };
+}

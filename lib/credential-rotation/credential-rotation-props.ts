@@ -1,0 +1,75 @@
+import type { Duration } from 'aws-cdk-lib';
+import type { RolledService } from '../../functions/credential-rotation/contract.ts';
+import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
+import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
+import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
+import type { DailySchedule } from '../start-run.ts';
+import type { Upkeep } from '../upkeep.ts';
+import type { FunctionNetwork } from '../upkeep-function.ts';
+import type { RotatedCopy } from './credential-copies.ts';
+
+/** A service whose containers read the credential at their start. */
+export interface RotatedService extends Omit<RolledService, 'clusterArn'> {
+  /** Name of its ECS cluster. @default `clusterName` of all */
+  readonly clusterName?: string | undefined;
+}
+
+export interface CredentialRotationProps {
+  readonly upkeep: Upkeep;
+  /** The full ARN of the secret that is rotated: JSON, as AWS documents it for databases. */
+  readonly secretArn: string;
+  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
+  readonly secretKeyArn?: string;
+  readonly database: DatabaseAddress;
+  readonly strategy: Strategy;
+  /**
+   * The full ARN of the secret of a user that may change passwords.
+   * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
+   */
+  readonly adminSecretArn?: string;
+  /** The KMS key of the administrator's secret. @default the account's own key */
+  readonly adminSecretKeyArn?: string;
+  /** @default 32 characters that databases, shells and URLs all take */
+  readonly password?: PasswordRules;
+  /**
+   * Takes it that logins fail from the rotation until a container is replaced, as they do with `single-password`.
+   * @default false: such a strategy is refused
+   */
+  readonly acceptFailedLogins?: boolean;
+  /** Name of the ECS cluster of those services that name none. */
+  readonly clusterName: string;
+  /** Whose containers read the credential at their start, in the order in which their tasks are replaced. */
+  readonly services: RotatedService[];
+  /** Where else the credential is kept. @default in the secret alone */
+  readonly copies?: RotatedCopy[];
+  /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */
+  readonly network: FunctionNetwork;
+  /** When to look, each day: most days nothing is due, and the run only sees to it that all is well. */
+  readonly schedule: DailySchedule;
+  readonly timeLimit: Duration;
+  /** At which age the credential is rotated. Whole days. @default 30 days */
+  readonly rotateAfter?: Duration;
+  /** At which age an alarm rings. Whole days, more than `rotateAfter`. @default a week more than `rotateAfter` */
+  readonly maximumAge?: Duration;
+  /**
+   * Jobs of the same deployment whose running runs a rotation waits for, inside the downtime window. They should name
+   * `credential-rotation` in their own `conflictsWith`, so that they do not start during a roll.
+   * @default none
+   */
+  readonly waitsFor?: string[];
+  /**
+   * A durable function of one's own in place of the general one: its handler calls `rotateCredential` with what the
+   * application tells of itself.
+   * @default the application is known by its ECS services alone
+   */
+  readonly application?: {
+    /** The file that exports `handler`. */
+    readonly entry: string;
+    /** Added to the function's settings. No secrets: name them by ARN. */
+    readonly settings: Readonly<Record<string, unknown>>;
+  };
+  /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
+  readonly rotationTimeout?: Duration;
+  /** How long a service may take to be steady after a change. @default 20 minutes */
+  readonly steadyTimeout?: Duration;
+}

@@ -1,0 +1,295 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import {
+  type Alarm,
+  ComparisonOperator,
+  type Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
+import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import {
+  type CredentialRotationSettings,
+  ROLLS_STOPPED_METRIC,
+  SERVICE_DIMENSION,
+} from '../../functions/credential-rotation/contract.ts';
+import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
+import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
+import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
+import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
+import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
+import { entryFile } from '../entry-file.ts';
+import { commandToStart } from '../start-run.ts';
+import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
+import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
+import { UpkeepJob } from '../upkeep-job.ts';
+import { copySettings, type RotatedCredential } from './credential-copies.ts';
+import type { CredentialRotationProps } from './credential-rotation-props.ts';
+import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
+import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
+
+const JOB = 'credential-rotation';
+/** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
+const STEP_TIMEOUT = Duration.seconds(90);
+/**
+ * "Within a day", measured at a run's end: the next day's run may begin earlier than this day's did, by the flexible
+ * window, and the credential was made some time after the beginning.
+ */
+const UNRETIRED_HOURS = 20;
+/** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
+const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
+
+/**
+ * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
+ * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
+ */
+export class CredentialRotation extends Construct {
+  readonly job: UpkeepJob;
+  /** For what compares the copies with it. */
+  readonly credential: RotatedCredential;
+  /** What Secrets Manager calls. */
+  readonly rotateSecret: UpkeepFunction;
+  readonly rotationFailedAlarm: Alarm;
+  readonly ageAlarm: Alarm;
+  readonly unretiredAlarm: Alarm;
+  /** One for each service, in the order of the services: the roll stopped at it. */
+  readonly stoppedAlarms: Alarm[];
+
+  private readonly props: CredentialRotationProps;
+
+  constructor(scope: Construct, id: string, props: CredentialRotationProps) {
+    super(scope, id);
+    this.props = props;
+    const rotateAfter = props.rotateAfter ?? Duration.days(30);
+    const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
+    this.refuse(rotateAfter, maximumAge);
+    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, application } = props;
+    const { copies = [], waitsFor = [] } = props;
+    this.credential = {
+      secretArn,
+      ...(props.secretKeyArn && { secretKeyArn: props.secretKeyArn }),
+      copies,
+      timeLimit: props.timeLimit,
+    };
+    const { deployment, encryptionKey, logRetention } = upkeep;
+    const leaveOut = importsToLeaveOut([database.engine]);
+    const credential: CredentialSettings = {
+      secretArn,
+      database,
+      strategy,
+      ...(adminSecretArn && { adminSecretArn }),
+    };
+    this.rotateSecret = new UpkeepFunction(this, 'RotateSecret', {
+      functionName: `${deployment}-rotate-secret`,
+      description: `The steps of Secrets Manager's rotation of the database credential of ${deployment}`,
+      entry: entryFile('rotate-secret'),
+      importsToLeaveOut: leaveOut,
+      settings: {
+        deployment,
+        ...credential,
+        ...(props.password && { password: props.password }),
+        delivery: {
+          job: JOB,
+          functionArn: functionArn(this, `${deployment}-${JOB}`),
+          startRunArn: upkeep.startRun.function.functionArn,
+        },
+      } satisfies RotateSecretSettings,
+      timeout: STEP_TIMEOUT,
+      network,
+      ...(encryptionKey && { encryptionKey }),
+      ...(logRetention && { logRetention }),
+    });
+    const settings: CredentialRotationSettings = {
+      deployment,
+      ...credential,
+      rotateAfterDays: rotateAfter.toDays(),
+      rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
+      copies: copySettings(copies),
+      clusterArn: ecsArn(this, 'cluster', props.clusterName),
+      services: services.map(({ clusterName, ...service }) => ({
+        ...service,
+        ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
+      })),
+      steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
+    };
+    const allSettings = { ...application?.settings, ...settings };
+    const bytes = Buffer.byteLength(JSON.stringify(allSettings));
+    if (bytes > MAXIMUM_SETTINGS_BYTES)
+      throw new Error(
+        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+      );
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: JOB,
+      description: `Rotation of the database credential of ${deployment}, to the last container`,
+      entry: application?.entry ?? entryFile(JOB),
+      importsToLeaveOut: leaveOut,
+      settings: allSettings,
+      schedule: props.schedule,
+      timeLimit: props.timeLimit,
+      network,
+    });
+    letRotateSecret(this.rotateSecret, this.job.function.functionArn, props);
+    letRun(this.job.function, this.rotateSecret.functionArn, settings, props);
+    this.createRotation();
+
+    const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
+    const { topic } = upkeep;
+    this.rotationFailedAlarm = alarmOnAny(this, 'RotationFailed', {
+      alarmName: `${deployment}-rotate-secret-failed`,
+      meaning: `A step of the rotation of the database credential of ${deployment} failed. Secrets Manager tries it several times. Containers go on with the password that they have.`,
+      whatToDo: [
+        `Look in the log /aws/lambda/${deployment}-rotate-secret for the step and the cause.`,
+        `Mend the cause. The next run of ${JOB} rotates; to begin at once inside the downtime window: ${commandToStart(deployment, JOB)}`,
+      ],
+      topic,
+      metric: this.rotateSecret.function.metricErrors({ statistic: 'Sum' }),
+    });
+    this.ageAlarm = createAlarm(
+      this,
+      'Age',
+      {
+        alarmName: `${deployment}-${JOB}-age`,
+        meaning: `The database credential of ${deployment} is older than ${maximumAge.toDays()} days. It is rotated after ${rotateAfter.toDays()} days when all is well.`,
+        whatToDo: [
+          report,
+          `If no run began at all, the alarm ${deployment}-${JOB}-missed rings too: go on there.`,
+        ],
+        topic,
+      },
+      {
+        metric: this.metricCredentialAgeDays(),
+        threshold: maximumAge.toDays(),
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        evaluationPeriods: 1,
+        // There is one point a day; between two the alarm stays as it is.
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+    this.unretiredAlarm = createAlarm(
+      this,
+      'Unretired',
+      {
+        alarmName: `${deployment}-${JOB}-unretired`,
+        meaning: `The old database password of ${deployment} is still valid a day after the rotation.`,
+        whatToDo: [report, 'Mend what stopped the roll or the retirement. The next run goes on from there.'],
+        topic,
+      },
+      {
+        metric: this.metricOldPasswordHours(),
+        threshold: UNRETIRED_HOURS,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        evaluationPeriods: 1,
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
+    this.stoppedAlarms = services.map(({ name }) =>
+      createAlarm(
+        this,
+        `Stopped-${name}`,
+        {
+          alarmName: stoppedAlarmName(deployment, name),
+          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
+          whatToDo: [
+            report,
+            `See in ECS why the tasks of ${name} do not come up, and mend that. The next run goes on from there.`,
+          ],
+          topic,
+        },
+        {
+          metric: this.metricRollsStopped(name),
+          threshold: 1,
+          comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+          evaluationPeriods: 1,
+          // A run that does not come as far as the roll tells nothing: the alarm then stays as it is.
+          treatMissingData: TreatMissingData.IGNORE,
+        },
+      ),
+    );
+  }
+
+  /** Since the credential was made, in days. @default the largest number in an hour */
+  metricCredentialAgeDays(options?: MetricOptions): Metric {
+    return this.latest('CredentialAgeDays', options);
+  }
+
+  /** Since the rotation whose old password is still valid, in hours; 0 where none is. @default the largest number in an hour */
+  metricOldPasswordHours(options?: MetricOptions): Metric {
+    return this.latest('OldPasswordHours', options);
+  }
+
+  /** Tasks that were replaced. @default the sum over five minutes */
+  metricTasksReplaced(options?: MetricOptions): Metric {
+    return this.job.metric('TasksReplaced', options);
+  }
+
+  /** 1 where a roll stopped at the service, 0 once its tasks have the current credential. @default the largest number in an hour */
+  metricRollsStopped(service: string, options?: MetricOptions): Metric {
+    const { deployment } = this.props.upkeep;
+    return this.latest(ROLLS_STOPPED_METRIC, {
+      dimensionsMap: { deployment, job: JOB, [SERVICE_DIMENSION]: service },
+      ...options,
+    });
+  }
+
+  private latest(name: string, options?: MetricOptions): Metric {
+    return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
+  }
+
+  private refuse(rotateAfter: Duration, maximumAge: Duration): void {
+    const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
+    const { acceptFailedLogins = false } = this.props;
+    const refuse = (reason: string) => {
+      throw new Error(`${this.node.path}: ${reason}`);
+    };
+    const impossible = whyImpossible(database.engine, strategy);
+    if (impossible !== undefined) refuse(impossible);
+    if (strategy.kind === 'single-password' && !acceptFailedLogins)
+      refuse(
+        `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,
+      );
+    if (secretArn.includes(':secret:rds!'))
+      refuse(`RDS itself rotates ${secretArn}. Give the application a user and a secret of its own.`);
+    for (const arn of [secretArn, ...(adminSecretArn ? [adminSecretArn] : [])])
+      if (!FULL_SECRET_ARN.test(arn))
+        refuse(`${arn} is not the full ARN of a secret, which ends with a hyphen and six characters.`);
+    const ownPassword = strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql';
+    if (adminSecretArn === undefined && !ownPassword)
+      refuse(
+        `${strategy.kind} on ${database.engine} needs adminSecretArn, the secret of who changes passwords.`,
+      );
+    const names = services.map(({ name }) => name);
+    if (new Set(names).size < names.length) refuse(`A service is named twice: ${names.join(', ')}.`);
+    const longest = maximumServiceNameLength(upkeep.deployment);
+    for (const name of names)
+      if (name.length > longest)
+        refuse(
+          `The name of the service ${name} has ${name.length} characters; for the alarm named after it to fit into CloudWatch's limit it may have ${longest}. Shorten it, or the deployment's.`,
+        );
+    if (maximumAge.toDays() <= rotateAfter.toDays())
+      refuse(
+        `The alarm rings at an age of ${maximumAge.toDays()} days, though the credential is rotated at ${rotateAfter.toDays()} only.`,
+      );
+  }
+
+  /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
+  private createRotation(): void {
+    const { secretArn } = this.props;
+    const permission = new CfnPermission(this, 'LetSecretsManagerRotate', {
+      principal: 'secretsmanager.amazonaws.com',
+      action: 'lambda:InvokeFunction',
+      functionName: this.rotateSecret.function.functionArn,
+      sourceAccount: Stack.of(this).account,
+      sourceArn: secretArn,
+    });
+    const rotation = new CfnRotationSchedule(this, 'Rotation', {
+      secretId: secretArn,
+      rotationLambdaArn: this.rotateSecret.function.functionArn,
+      rotateImmediatelyOnUpdate: false,
+    });
+    // Secrets Manager calls testSecret when this is made.
+    rotation.node.addDependency(permission, this.rotateSecret);
+  }
+}

@@ -1,0 +1,111 @@
+import { Stack, Validations } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import type { CredentialRotationSettings } from '../../functions/credential-rotation/contract.ts';
+import { asTemplateText, type UpkeepFunction } from '../upkeep-function.ts';
+import { letWriteCopies } from './credential-copies.ts';
+import type { CredentialRotationProps } from './credential-rotation-props.ts';
+
+/** What rotate-secret may do. */
+export function letRotateSecret(
+  rotateSecret: UpkeepFunction,
+  jobArn: string,
+  props: CredentialRotationProps,
+): void {
+  const { secretArn, secretKeyArn, upkeep } = props;
+  rotateSecret.allow(
+    'RotateSecret',
+    ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(
+      (action) => `secretsmanager:${action}`,
+    ),
+    [secretArn],
+  );
+  if (secretKeyArn)
+    rotateSecret.allow('EncryptSecret', ['kms:Decrypt', 'kms:GenerateDataKey'], [secretKeyArn], {
+      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
+    });
+  letReadAdministrator(rotateSecret, props);
+  rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
+  rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
+}
+
+/** What the job may do. */
+export function letRun(
+  job: UpkeepFunction,
+  rotateSecretArn: string,
+  { waitsFor }: CredentialRotationSettings,
+  props: CredentialRotationProps,
+): void {
+  const { secretArn, secretKeyArn, clusterName, services, copies = [] } = props;
+  job.allow(
+    'StartRotation',
+    ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
+      (action) => `secretsmanager:${action}`,
+    ),
+    [secretArn],
+  );
+  // Secrets Manager wants it of whoever starts a rotation.
+  job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
+  if (secretKeyArn)
+    job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], {
+      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
+    });
+  letReadAdministrator(job, props);
+  letWriteCopies(job, copies);
+  if (waitsFor.length > 0)
+    job.allow(
+      'FindOtherRuns',
+      ['lambda:ListDurableExecutionsByFunction'],
+      waitsFor.map(({ functionArn }) => functionArn),
+    );
+
+  const places = services.map((service) => `${service.clusterName ?? clusterName}/${service.name}`);
+  const clusters = [...new Set(services.map((service) => service.clusterName ?? clusterName))];
+  const inCluster = {
+    ArnEquals: { 'ecs:cluster': clusters.map((name) => ecsArn(job, 'cluster', name)) },
+  };
+  const tasks = clusters.map((name) => ecsArn(job, 'task', `${name}/*`));
+  job.allow(
+    'RollServices',
+    ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],
+    places.map((name) => ecsArn(job, 'service', name)),
+  );
+  const deployments = places.map((name) => ecsArn(job, 'service-deployment', `${name}/*`));
+  job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], deployments);
+  job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
+  job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], tasks, inCluster);
+  job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
+  acknowledge(
+    job,
+    '*',
+    'ECS lists tasks and describes task definitions on no resource that a policy could name; for the tasks the condition limits it to the clusters of the services.',
+  );
+  for (const running of tasks)
+    acknowledge(job, running, 'Which tasks run is not known before: they are those of the cluster.');
+  for (const deployment of deployments)
+    acknowledge(job, deployment, 'A deployment has its id when it begins; these are those of the service.');
+}
+
+/** The ARN of something of ECS, in the stack's region and account. */
+export function ecsArn(scope: Construct, resource: string, name: string): string {
+  const { partition, region, account } = Stack.of(scope);
+  return `arn:${partition}:ecs:${region}:${account}:${resource}/${name}`;
+}
+
+function letReadAdministrator(
+  upkeepFunction: UpkeepFunction,
+  { adminSecretArn, adminSecretKeyArn }: CredentialRotationProps,
+): void {
+  if (!adminSecretArn) return;
+  upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
+  if (adminSecretKeyArn)
+    upkeepFunction.allow('DecryptAdministrator', ['kms:Decrypt'], [adminSecretKeyArn], {
+      StringEquals: { 'kms:EncryptionContext:SecretARN': adminSecretArn },
+    });
+}
+
+function acknowledge(job: UpkeepFunction, resource: string, reason: string): void {
+  Validations.of(job.role).acknowledge({
+    id: `AwsSolutions-IAM5[Resource::${asTemplateText(job, resource)}]`,
+    reason,
+  });
+}

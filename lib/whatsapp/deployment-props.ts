@@ -1,0 +1,94 @@
+import { Duration, type Stack, Validations } from 'aws-cdk-lib';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import type { DailySchedule } from '../start-run.ts';
+import type { FunctionNetwork } from '../upkeep-function.ts';
+import type { ClientDatabases } from './client-databases.ts';
+import type { Deployment } from './configuration/checks.ts';
+import type { GcProps } from './gc-job.ts';
+
+/** The databases whose sizes can be read, those with a user for it. */
+export function clientDatabases(databases: Deployment['databases'] = []): ClientDatabases[] {
+  return databases.flatMap(({ prefix, name, user, mediaDatabases, idleTimeoutSeconds, ...server }) => {
+    if (!user) return [];
+    const { engine, host, port, certificateAuthority } = server;
+    return [
+      {
+        prefix,
+        name,
+        database: { engine, host, port, certificateAuthority },
+        secretArn: user.secretArn,
+        ...(user.encryptionKeyArn && { secretKeyArn: user.encryptionKeyArn }),
+        ...(mediaDatabases && { mediaDatabases }),
+        ...(idleTimeoutSeconds && { idleTimeout: Duration.seconds(idleTimeoutSeconds) }),
+      },
+    ];
+  });
+}
+
+/** The services of the client itself, as another job knows them. */
+export function clientServices({ logCleanup, credentialRotation }: Deployment['jobs']) {
+  if (logCleanup) {
+    const { clusterName, roles } = logCleanup;
+    return { clusterName, names: Object.values(roles).flatMap((role) => role?.services ?? []) };
+  }
+  if (!credentialRotation) return undefined;
+  const { clusterName, services } = credentialRotation;
+  const { webapp = [], master = [], coreapp = [] } = services;
+  return { clusterName, names: [...webapp, ...master, ...coreapp] };
+}
+
+/** Whether Parameter Store has a copy of the password. */
+export function keepsParameter({
+  metaTemplate,
+  copies,
+}: NonNullable<Deployment['jobs']['credentialRotation']>): boolean {
+  return metaTemplate !== undefined || copies.parameters.length > 0;
+}
+
+/** How WebApp is reached, and the key of its API user's secret. */
+export function webAppProps({
+  webApp,
+  certificateAuthority,
+}: Deployment): Pick<GcProps, 'webApp' | 'webAppSecretKeyArn'> {
+  return {
+    webApp: {
+      url: webApp.url.replace(/\/$/, ''),
+      certificateAuthority,
+      secretArn: webApp.apiUser.secretArn,
+      ...(webApp.serverName && { serverName: webApp.serverName }),
+    },
+    ...(webApp.apiUser.encryptionKeyArn && { webAppSecretKeyArn: webApp.apiUser.encryptionKeyArn }),
+  };
+}
+
+export function dailySchedule({
+  at,
+  flexibleMinutes,
+}: {
+  at: string;
+  flexibleMinutes: number;
+}): DailySchedule {
+  return { at, flexibleWindow: Duration.minutes(flexibleMinutes) };
+}
+
+/** The network of the functions, named and not looked up. */
+export function networkOf(stack: Stack, { network }: Deployment): FunctionNetwork {
+  const { vpcId, subnets, securityGroupIds } = network;
+  return {
+    vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+      vpcId,
+      availabilityZones: subnets.map(({ availabilityZone }) => availabilityZone),
+    }),
+    subnets: subnets.map(({ id, availabilityZone }) => {
+      const subnet = Subnet.fromSubnetAttributes(stack, id, { subnetId: id, availabilityZone });
+      Validations.of(subnet).acknowledge({
+        id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
+        reason: 'Nothing here needs the route table.',
+      });
+      return subnet;
+    }),
+    securityGroups: securityGroupIds.map((id) =>
+      SecurityGroup.fromSecurityGroupId(stack, id, id, { mutable: false }),
+    ),
+  };
+}

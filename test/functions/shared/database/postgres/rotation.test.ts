@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
+import {
+  DatabaseUnreachable,
+  LoginRefused,
+  MissingPrivilege,
+  OldPasswordInUse,
+  RotationBusy,
+  RotationRefused,
+} from '../../../../../functions/shared/database/contract/errors.ts';
+import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
+import { migrateToAlternatingUsers } from '../../../../../functions/shared/database/postgres/migration.ts';
+import { scramVerifier } from '../../../../../functions/shared/database/postgres/scram.ts';
+import { withPostgresLock } from '../../../../../functions/shared/database/postgres/session.ts';
+import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
+import { startPostgres } from '../../../../../rehearsal/databases/postgres.ts';
+import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
+import { startContainers } from '../../../rotate-secret/containers.ts';
+import { anyPassword, postgresDatabase } from '../../../rotate-secret/databases.ts';
+import { knowingCurrent, rejected, secretOf } from '../helpers.ts';
+
+test('PostgreSQL', async (t) => {
+  const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });
+  t.after(() => database.stop());
+  const { address, query, rotator, user } = database;
+  const strategy = { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' } as const;
+  const rotation = knowingCurrent(await credentialRotation(address, strategy));
+  const previous = async () => undefined;
+  const superuser = { username: 'superuser', password: anyPassword() };
+  await query(`CREATE ROLE superuser SUPERUSER LOGIN PASSWORD '${scramVerifier(superuser.password)}'`);
+  /** Runs statements as a user, with errors of its own. */
+  const as = async (login: Login, ...statements: string[]) => {
+    const client = new pg.Client({
+      ...{ host: address.host, port: address.port, database: address.database },
+      ...{ user: login.username, password: login.password },
+      ssl: { ca: address.certificateAuthority as string },
+    });
+    await client.connect();
+    try {
+      const results = [];
+      for (const statement of statements) results.push((await client.query(statement)).rows);
+      return results;
+    } finally {
+      await client.end();
+    }
+  };
+
+  await t.test('single-password: the new password replaces the old one, sent as a verifier', async () => {
+    const single = knowingCurrent(await credentialRotation(address, { kind: 'single-password', user: 'wa' }));
+    const old = secretOf(user);
+    const pending = secretOf({ ...user, password: randomPassword() });
+    await single.set({ admin: rotator, current: old, pending, previous });
+    await single.test(pending);
+    await rejected(single.test(old), LoginRefused);
+    // Abandoned: the next rotation does not need to know what was left.
+    await single.set({ admin: rotator, current: old, pending: old, previous });
+    await single.test(old);
+  });
+
+  await t.test('a verifier that the server took for the password itself does not pass the test', async () => {
+    const malformed = scramVerifier('Secret-1').replace('$4096:', '$4096;');
+    await query(`CREATE ROLE mistaken LOGIN PASSWORD '${malformed}'`);
+    const single = knowingCurrent(await credentialRotation(address, { kind: 'single-password', user: 'wa' }));
+    await rejected(single.test({ username: 'mistaken', password: 'Secret-1' }), LoginRefused);
+  });
+
+  await t.test(
+    'a migration makes two users of one, while the one logs in and keeps its sessions',
+    async () => {
+      await query('CREATE SCHEMA other');
+      await query('CREATE TABLE other.granted (id INT)');
+      await query('GRANT USAGE ON SCHEMA other TO wa');
+      await query('GRANT SELECT ON other.granted TO wa');
+      await query("ALTER ROLE wa SET statement_timeout = '77s'");
+      await query("ALTER ROLE wa IN DATABASE postgres SET work_mem = '7MB'");
+      await query('ALTER ROLE wa CONNECTION LIMIT 50');
+      await as(user, 'CREATE TABLE wa.media (id INT)');
+      const session = new pg.Client({
+        ...{ host: address.host, port: address.port, database: address.database },
+        ...{ user: user.username, password: user.password },
+        ssl: { ca: address.certificateAuthority as string },
+      });
+      await session.connect();
+      const containers = startContainers(() => user, database.logIn);
+      const migration = { current: user, owner: 'wa_owner', rotator: rotator.username };
+      assert.equal(await migrateToAlternatingUsers(address, superuser, migration), 'migrated');
+      assert.equal(await migrateToAlternatingUsers(address, superuser, migration), 'was-migrated');
+      await containers.stop();
+      assert.deepEqual(containers.logins.reasons, []);
+      await session.query('INSERT INTO wa.media VALUES (1)');
+      await session.end();
+
+      const [role, , , timeout, memory] = await as(
+        user,
+        'SELECT current_user, session_user',
+        'SELECT * FROM other.granted',
+        // By the search path: the user's own schema is still found first.
+        'INSERT INTO media VALUES (2)',
+        'SHOW statement_timeout',
+        'SHOW work_mem',
+      );
+      assert.deepEqual(role, [{ current_user: 'wa_owner', session_user: 'wa' }]);
+      assert.deepEqual(timeout, [{ statement_timeout: '77s' }]);
+      assert.deepEqual(memory, [{ work_mem: '7MB' }]);
+      const limits = await query(
+        "SELECT rolconnlimit AS n FROM pg_roles WHERE rolname IN ('wa', 'wa_clone')",
+      );
+      assert.deepEqual(limits, [{ n: 50 }, { n: 50 }]);
+    },
+  );
+
+  let current = secretOf(user);
+  await t.test('what one user makes, the other alters', async () => {
+    const pending = secretOf({ username: rotation.nextUsername('wa'), password: randomPassword() });
+    assert.equal(pending.username, 'wa_clone');
+    assert.equal(await rotation.set({ admin: rotator, current, pending, previous }), 'set');
+    await rotation.test(pending);
+    await as(current, 'CREATE TABLE wa.later (id INT)');
+    await as(pending, 'ALTER TABLE later ADD COLUMN name TEXT', 'CREATE TABLE latest (id INT)');
+    await as(current, 'DROP TABLE latest');
+    current = pending;
+  });
+
+  await t.test('does not retire a user who still has sessions', async () => {
+    const client = new pg.Client({
+      ...{ host: address.host, port: address.port, database: address.database },
+      ...{ user: user.username, password: user.password },
+      ssl: { ca: address.certificateAuthority as string },
+    });
+    await client.connect();
+    const retire = () =>
+      rotation.retire({
+        admin: rotator,
+        username: 'wa',
+        read: async () => ({ current, pending: undefined }),
+      });
+    assert.match((await rejected(retire(), OldPasswordInUse)).message, /1 sessions of wa/);
+    assert.equal(await rotation.sessions(rotator, 'wa'), 1);
+    await client.end();
+    // The server ends a session a moment after its client.
+    for (let n = 0; n < 200 && (await rotation.sessions(rotator, 'wa')) !== 0; n += 1) await delay(10);
+    assert.equal(await retire(), 'retired');
+    await rejected(rotation.test(user), LoginRefused);
+    assert.equal(await rotation.retained(rotator, current), false);
+  });
+
+  await t.test('a user who does not act as the owner does not pass the test', async () => {
+    await query(`CREATE ROLE stranger LOGIN PASSWORD '${scramVerifier('Stranger-1')}'`);
+    const error = await rejected(
+      rotation.test({ username: 'stranger', password: 'Stranger-1' }),
+      RotationRefused,
+    );
+    assert.match(error.message, /ALTER ROLE "stranger" SET role = 'wa_owner'/);
+  });
+
+  await t.test('an administrator without the right is told the statements, and they are enough', async () => {
+    const weak = { username: 'weak', password: anyPassword() };
+    await query(`CREATE ROLE weak LOGIN PASSWORD '${scramVerifier(weak.password)}'`);
+    const pending = secretOf({ username: 'wa', password: randomPassword() });
+    const request = { admin: weak, current, pending, previous };
+    const { message } = await rejected(rotation.set(request), MissingPrivilege);
+    const [, create, grant] = /(ALTER ROLE "weak" CREATEROLE).*(GRANT "wa" TO [^;]*);/.exec(message) ?? [];
+    await query(`${create}`);
+    await rejected(rotation.set(request), MissingPrivilege);
+    await query(`${grant}`);
+    assert.equal(await rotation.set(request), 'set');
+    await rotation.test(pending);
+  });
+
+  await t.test('of two attempts at once, one sets and the other finds it set', async () => {
+    await query('ALTER ROLE wa NOLOGIN');
+    const pending = secretOf({ username: 'wa', password: randomPassword() });
+    const request = { admin: rotator, current, pending, previous };
+    const outcomes = await Promise.all([rotation.set(request), rotation.set(request)]);
+    assert.deepEqual(outcomes.sort(), ['set', 'was-set']);
+  });
+
+  await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
+    const pending = secretOf({ username: 'wa', password: randomPassword() });
+    await withPostgresLock(address, rotator, 'wa', async () => {
+      await rejected(rotation.set({ admin: rotator, current, pending, previous }), RotationBusy);
+    });
+  });
+
+  await t.test(
+    'a certificate of another authority, another name, and a dead port are not connected to',
+    async () => {
+      const bad = [
+        [{ ...address, certificateAuthority: 'rds' }, /self-signed|unable to/],
+        [{ ...address, host: '127.0.0.1' }, /127\.0\.0\.1/],
+        [{ ...address, port: 9 }, /ECONNREFUSED/],
+      ] as const;
+      for (const [where, message] of bad) {
+        const unreachable = await credentialRotation(where, strategy);
+        assert.match((await rejected(unreachable.test(rotator), DatabaseUnreachable)).message, message);
+      }
+    },
+  );
+
+  await t.test('a user that is not one of the two is refused', async () => {
+    const named = await credentialRotation(address, { ...strategy, users: ['a', 'b'] });
+    assert.equal(named.nextUsername('b'), 'a');
+    assert.throws(() => named.nextUsername('wa'), RotationRefused);
+  });
+});
+
+test('PostgreSQL: a server without TLS is not connected to', async (t) => {
+  const server = await startPostgres();
+  t.after(() => server.stop());
+  const { authority } = await serverCertificate();
+  const rotation = knowingCurrent(
+    await credentialRotation(
+      { engine: 'postgres', host: 'localhost', port: server.port, certificateAuthority: authority },
+      { kind: 'single-password', user: 'wa' },
+    ),
+  );
+  const error = await rejected(
+    rotation.test({ username: server.user, password: server.password }),
+    DatabaseUnreachable,
+  );
+  assert.match(error.message, /does not support SSL/);
+});

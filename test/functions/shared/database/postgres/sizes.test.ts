@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pg from 'pg';
+import { MissingPrivilege, TableNotFound } from '../../../../../functions/shared/database/contract/errors.ts';
+import {
+  assertScansShow,
+  assertUnknown,
+  assertWithin,
+  reader,
+  sizeWithoutReading,
+  underLock,
+} from '../sizes/checks.ts';
+import { DATABASE, MESSAGES, ROWS, startSizedPostgres } from '../sizes/servers.ts';
+
+test('PostgreSQL tells the size of a table', async (t) => {
+  const server = await startSizedPostgres();
+  t.after(() => server.stop());
+  const sizes = await reader(server);
+
+  await t.test('within its error, just loaded and never analyzed', async () => {
+    const { database, rows, bytes } = await sizeWithoutReading(server);
+    assert.equal(database, DATABASE);
+    assertWithin(rows, ROWS);
+    assert.ok(bytes.kind === 'known' && bytes.from === 'files' && bytes.table > ROWS * 50);
+    await assertScansShow(server, ROWS);
+  });
+
+  await t.test('as unknown, never analyzed, while another session holds its strongest lock', async () => {
+    const { rows, bytes } = await underLock(server, () => sizeWithoutReading(server));
+    // The counters alone do not show whether they are complete.
+    assertUnknown(rows, /never analyzed, and somebody holds a lock/);
+    assert.equal(bytes.kind, 'unknown');
+  });
+
+  await t.test('within its error, just after nine in ten were deleted', async () => {
+    await server.run('DELETE FROM messages WHERE id % 10 <> 0');
+    assertWithin((await sizeWithoutReading(server)).rows, ROWS / 10);
+  });
+
+  await t.test('as unknown, never analyzed, when its counters are lost', async () => {
+    await server.run("SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
+    assertUnknown((await sizeWithoutReading(server)).rows, /never analyzed, and the server's counters/);
+  });
+
+  await t.test('within its error, analyzed, also under the strongest lock', async () => {
+    await server.run('ANALYZE messages');
+    assertWithin((await sizeWithoutReading(server)).rows, ROWS / 10);
+    const { rows, bytes } = await underLock(server, () => sizeWithoutReading(server));
+    assertWithin(rows, ROWS / 10);
+    assert.ok(bytes.kind === 'known' && bytes.from === 'statistics' && bytes.table > ROWS);
+  });
+
+  await t.test('within its error, when the counters were lost since it was analyzed', async () => {
+    await server.run("SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
+    await server.run('DELETE FROM messages WHERE id % 100 <> 0');
+    const { rows } = await sizeWithoutReading(server);
+    assertWithin(rows, ROWS / 100);
+    assert.ok(rows.kind === 'estimate' && rows.atLeast === 0);
+  });
+
+  await t.test(
+    'the largest of all tables with its indexes, or as unknown under the strongest lock',
+    async () => {
+      await server.run('CREATE TABLE small (id bigint PRIMARY KEY)');
+      const largest = await sizes.largestTable(server.login, ['wa1_nowhere', DATABASE]);
+      assert.ok(largest.kind === 'known' && largest.table === 'messages' && largest.bytes > ROWS);
+      assert.equal(largest.database, DATABASE);
+      const locked = await underLock(server, () => sizes.largestTable(server.login, [DATABASE]));
+      assert.ok(locked.kind === 'unknown' && /holds a lock/.test(locked.reason));
+      const none = await sizes.largestTable(server.login, ['wa1_nowhere']);
+      assert.deepEqual(none, { kind: 'unknown', reason: 'there is no table in wa1_nowhere' });
+    },
+  );
+
+  await t.test('of an empty table', async () => {
+    await server.run('CREATE TABLE media (id bigint PRIMARY KEY)');
+    const { rows, bytes } = await sizes.table(server.login, { table: 'media', databases: [DATABASE] });
+    assertWithin(rows, 0);
+    assert.ok(bytes.kind === 'known' && bytes.table === 0 && bytes.indexes > 0);
+  });
+});
+
+test('PostgreSQL counts rows', async (t) => {
+  const server = await startSizedPostgres();
+  t.after(() => server.stop());
+  const sizes = await reader(server);
+
+  await t.test('only with a right to read, which the error names', async () => {
+    await assert.rejects(sizes.count(server.login, MESSAGES, 60_000), (error) => {
+      assert.ok(error instanceof MissingPrivilege);
+      assert.match(error.message, /GRANT SELECT \(id\) ON "public"\."messages" TO "size"/);
+      return true;
+    });
+    await server.run('GRANT SELECT (id) ON messages TO size');
+    assert.deepEqual(await sizes.count(server.login, MESSAGES, 60_000), { kind: 'counted', rows: ROWS });
+  });
+
+  await t.test('no longer than the time limit', async () => {
+    assert.deepEqual(await sizes.count(server.login, MESSAGES, 2), { kind: 'too-slow' });
+  });
+
+  await t.test('not while another session holds its strongest lock', async () => {
+    const count = await underLock(server, () => sizes.count(server.login, MESSAGES, 60_000));
+    assert.deepEqual(count, { kind: 'locked' });
+  });
+
+  await t.test('in the database of the very name, whatever else begins like it', async () => {
+    await server.run('CREATE DATABASE wa1_waweb');
+    for (const name of ['WA1_waweb', 'wa1_waweb'])
+      await assert.rejects(
+        sizes.table(server.login, { table: 'messages', databases: [name] }),
+        /no table messages in wa1_waweb\./,
+      );
+    await server.run('CREATE DATABASE "WA1_WAWEB"');
+    await assert.rejects(
+      sizes.table(server.login, { table: 'messages', databases: ['WA1_waweb'] }),
+      /differ from it in case only/,
+    );
+    for (const name of ['wa1_message', 'wa1_', 'wa1_messageStore_b'])
+      await assert.rejects(
+        sizes.table(server.login, { table: 'messages', databases: [name] }),
+        (error) => error instanceof TableNotFound && /there are no such databases/.test(error.message),
+      );
+  });
+
+  await t.test('only where it may connect, or the error names the grant', async () => {
+    await server.run('REVOKE CONNECT ON DATABASE "wa1_messageStore" FROM PUBLIC');
+    await assert.rejects(
+      sizes.table(server.login, MESSAGES),
+      (error) =>
+        error instanceof MissingPrivilege &&
+        error.message.includes('GRANT CONNECT ON DATABASE "wa1_messageStore" TO "size"'),
+    );
+    await assert.rejects(sizes.largestTable(server.login, ['wa1_waweb', DATABASE]), MissingPrivilege);
+    await server.run('GRANT CONNECT ON DATABASE "wa1_messageStore" TO size');
+    await sizes.table(server.login, MESSAGES);
+  });
+
+  await t.test('and idle connections, only if it may see them', async () => {
+    const release = await server.lock();
+    const idle = new pg.Client(server.connection());
+    await idle.connect();
+    await assert.rejects(
+      sizes.idleConnections(server.login, [DATABASE], 0),
+      (error) =>
+        error instanceof MissingPrivilege && error.message.includes('GRANT pg_read_all_stats TO "size"'),
+    );
+    await server.run('GRANT pg_read_all_stats TO size');
+    // That of the administrator and `idle`; not that in a transaction.
+    assert.equal(await sizes.idleConnections(server.login, [DATABASE], 0), 2);
+    assert.equal(await sizes.idleConnections(server.login, [DATABASE], 3600), 0);
+    assert.equal(await sizes.idleConnections(server.login, ['wa1_waweb'], 0), 0);
+    await idle.end();
+    await release();
+  });
+});
