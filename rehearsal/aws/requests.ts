@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from './access/access-control.ts';
+import { signatureFault, signatureScope } from './access/signature.ts';
 import { AwsError } from './aws-error.ts';
 import type { Cloud, InterceptedCall, Interception, Service } from './cloud.ts';
 import { UnknownPolicy } from './policy/policy.ts';
@@ -40,7 +41,7 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
   };
   if (url.pathname.startsWith('/runtime/')) return desk.runtime(request, response);
   const protocol = protocolOf(request);
-  const service = signature(request)?.service ?? '';
+  const service = signatureScope(request)?.service ?? '';
   let answered: Response | 'drop';
   try {
     answered = await perform(desk, request, protocol, requestId);
@@ -67,7 +68,7 @@ async function perform(
   protocol: Protocol,
   requestId: string,
 ): Promise<Response | 'drop'> {
-  const signed = signature(request);
+  const signed = signatureScope(request);
   if (signed === undefined) {
     throw new AwsError('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
   }
@@ -79,6 +80,8 @@ async function perform(
       'The security token included in the request is invalid.',
     );
   }
+  const fault = signatureFault(request, caller.credentials.secretAccessKey, clockOf(desk, caller));
+  if (fault !== undefined) throw new AwsError('InvalidSignatureException', fault);
   if (service === 'sts') return identify(request, caller, requestId);
   const known = desk.service(service);
   if (known === undefined) throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}`);
@@ -113,13 +116,9 @@ async function perform(
   return write(known, operation, output, protocol, requestId);
 }
 
-function signature(request: Request): { accessKeyId: string; region: string; service: string } | undefined {
-  const scope = /Credential=([^/]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/.exec(
-    String(request.headers.authorization ?? ''),
-  );
-  if (scope === null) return undefined;
-  const [, accessKeyId = '', region = '', service = ''] = scope;
-  return { accessKeyId, region, service };
+/** The clock that a caller must have. Who calls a rehearsal from outside of its simulated time has none. */
+export function clockOf({ clock }: Pick<Cloud, 'clock'>, caller: Caller): number | undefined {
+  return clock.simulated && caller.function === undefined ? undefined : clock.now();
 }
 
 /** STS, of which GetCallerIdentity is enough; it needs no permission. */

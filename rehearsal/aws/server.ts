@@ -19,7 +19,7 @@ import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
 import { LOGS_RESOURCES } from './logs/resources.ts';
 import { checkPolicy, type PolicyDocument } from './policy/policy.ts';
-import { answer, type Desk } from './requests.ts';
+import { answer, clockOf, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { SECRETS_MANAGER_RESOURCES } from './secrets-manager/resources.ts';
@@ -121,6 +121,11 @@ export class Aws implements Cloud, Desk {
     this.sessions = sessions;
     this.ecs = new Ecs(this, sessions);
     this.ssm = new Ssm(this, sessions);
+    sessions.judgeBy({
+      access: this.access,
+      now: () => clock.now(),
+      clockOf: (caller) => clockOf(this, caller),
+    });
     this.#endpoints = new VpcEndpoints(this);
     const services: Service[] = [
       this.backup,
