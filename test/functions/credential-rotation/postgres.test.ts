@@ -4,5 +4,4 @@ import { testRotationDays } from './rotation-days-tests.ts';
 testRotationDays('PostgreSQL', postgresDatabase, {
   kind: 'alternating-users',
   users: ['wa', 'wa_clone'],
-  owner: 'wa_owner',
 });
