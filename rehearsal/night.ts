@@ -79,6 +79,8 @@ export interface NightOptions
   only?: string;
   /** Called with each thing that happens: the moment on the clock, and a sentence. */
   onEvent?: (at: number, what: string) => void;
+  /** Called when the night is over, before all of it is taken away. */
+  onEnd?: (world: World) => void;
 }
 
 /** What a night came to. */
@@ -195,7 +197,9 @@ export async function playNight(options: NightOptions): Promise<Night> {
     ...(change && { change }),
   });
   try {
-    return await play(world, hooks, { scale, fault, onEvent });
+    const night = await play(world, hooks, { scale, fault, onEvent });
+    options.onEnd?.(world);
+    return night;
   } finally {
     await world.close();
   }

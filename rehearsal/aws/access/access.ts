@@ -8,9 +8,11 @@ import { isRecord } from '../wire/wire.ts';
 import {
   type Access,
   checkPolicy,
-  denial,
+  type Judgement,
+  judge,
   type PolicyDocument,
   type Principal,
+  principalName,
   type Statement,
 } from './policy.ts';
 
@@ -29,6 +31,12 @@ export interface ApiCall {
   allowed: boolean;
   /** AWS's sentence, if it was not allowed. */
   denial?: string;
+}
+
+/** An access that was judged, and by which role or to which resource. */
+export interface JudgedAccess {
+  access: Access;
+  judgement: Judgement;
 }
 
 export interface Credentials {
@@ -50,6 +58,8 @@ export interface Caller {
  */
 export class AccessControl {
   readonly calls: ApiCall[] = [];
+  /** Each access that was judged, those alike once. */
+  readonly judged = new Map<string, JudgedAccess>();
   readonly #clock: Clock;
   readonly #deployed: Deployed;
   readonly #callers = new Map<string, Caller>();
@@ -129,20 +139,43 @@ export class AccessControl {
 
   /** Judges and records an access: undefined, or AWS's sentence of refusal. */
   check(access: Omit<Access, 'account'> & { function?: string }): string | undefined {
-    const refused = denial({
+    const { function: _caller, ...asked } = access;
+    const whole: Access = {
       resourcePolicies: this.#resourcePolicies.get(access.resource) ?? [],
-      ...access,
+      ...asked,
       account: access.resource.split(':')[4] || accountOf(access.principal),
-    });
-    this.record(access, refused);
-    return refused;
+    };
+    const judgement = judge(whole);
+    const { principal, action, resource, conditions } = whole;
+    const who = principal.kind === 'identity' ? principal.identityArn : principalName(principal);
+    this.judged.set(JSON.stringify([who, action, resource, conditions]), { access: whole, judgement });
+    this.record(access, judgement.denial);
+    return judgement.denial;
+  }
+
+  /** The policies of the templates: what roles may do, who may be them, and who may do what to a resource. */
+  everyPolicy(): { of: string; kind: 'identity' | 'trust' | 'resource'; policy: PolicyDocument }[] {
+    const roles = this.#deployed.ofType('AWS::IAM::Role');
+    return [
+      ...roles.flatMap((role) =>
+        this.#rolePolicies(role).map((policy) => ({ of: role.arn, kind: 'identity' as const, policy })),
+      ),
+      ...roles.map((role) => ({
+        of: role.arn,
+        kind: 'trust' as const,
+        policy: role.properties.policy('AssumeRolePolicyDocument'),
+      })),
+      ...[...this.#resourcePolicies].flatMap(([of, policies]) =>
+        policies.map((policy) => ({ of, kind: 'resource' as const, policy })),
+      ),
+    ];
   }
 
   record(access: Omit<Access, 'account'> & { function?: string }, refused: string | undefined): void {
     const { principal, action, resource } = access;
     this.calls.push({
       time: this.#clock.now(),
-      who: principal.kind === 'identity' ? principal.arn : principal.service,
+      who: principalName(principal),
       ...(access.function !== undefined && { function: access.function }),
       service: action.split(':')[0] ?? '',
       action,
@@ -174,7 +207,7 @@ export class AccessControl {
     if (key === undefined) {
       // The policy of an AWS-managed key (alias/aws/…) admits identities of its account, but no service.
       if (principal.kind === 'identity') return undefined;
-      const refused = `Service: ${principal.service} is not authorized to perform: ${actions[0]} on resource: ${keyId} because AWS-managed keys admit no service`;
+      const refused = `Service: ${principalName(principal)} is not authorized to perform: ${actions[0]} on resource: ${keyId} because AWS-managed keys admit no service`;
       this.record({ principal, action: actions[0] ?? '', resource: keyId }, refused);
       return refused;
     }
@@ -590,6 +623,14 @@ const ASKS: Record<string, Record<string, Asks>> = {
     ...each(['GetParameter', 'PutParameter'], (operation) => (input, where) => [
       { action: `ssm:${operation}`, resource: parameterArn(text(input.Name), where) },
     ]),
+    GetParametersByPath: (input, where) => [
+      { action: 'ssm:GetParametersByPath', resource: parameterArn(text(input.Path), where) },
+    ],
+    DeleteParameters: (input, where) =>
+      texts(input.Names).map((name) => ({
+        action: 'ssm:DeleteParameters',
+        resource: parameterArn(name, where),
+      })),
     ...each(['TerminateSession', 'ResumeSession'], (operation) => (input, { account, region }) => [
       {
         action: `ssm:${operation}`,

@@ -1,5 +1,8 @@
+import { matches, readOperator } from './policy-operators.ts';
+
 /** An IAM policy, of an identity or a resource. */
 export interface PolicyDocument {
+  /** @default '2008-10-17', in which variables are ordinary text */
   Version?: string;
   Id?: string;
   Statement: Statement | Statement[];
@@ -17,7 +20,7 @@ export interface Statement {
   Condition?: Record<string, Record<string, unknown>>;
 }
 
-/** Who calls: a role's session, a user, or an AWS service in its own name. */
+/** Who calls: a role's session or a user, an AWS service in its own name, or somebody who signs nothing. */
 export type Principal =
   | {
       kind: 'identity';
@@ -28,7 +31,8 @@ export type Principal =
       account: string;
       policies: PolicyDocument[];
     }
-  | { kind: 'service'; service: string };
+  | { kind: 'service'; service: string }
+  | { kind: 'anonymous' };
 
 export interface Access {
   principal: Principal;
@@ -40,7 +44,7 @@ export interface Access {
   resourcePolicies?: PolicyDocument[];
   /** Condition keys of this request, such as `aws:SourceArn`. Keys that it could have and has not are undefined. */
   conditions?: Record<string, string | string[] | undefined>;
-  /** Whether identity policies alone suffice in the same account (KMS keys and role trust: false). */
+  /** Whether identity policies count only where the resource's policy lets the account decide (KMS keys and role trust). */
   needsResourcePolicy?: boolean;
 }
 
@@ -51,74 +55,90 @@ export class UnknownPolicy extends Error {
 
 /** Undefined if the access is allowed, else AWS's sentence that says why not. */
 export function denial(access: Access): string | undefined {
-  const { principal, account } = access;
-  const resourcePolicies = access.resourcePolicies ?? [];
-  const identityPolicies = principal.kind === 'identity' ? principal.policies : [];
-  const identity = identityPolicies.flatMap((policy) => effects(policy, access, false));
-  const resource = resourcePolicies.flatMap((policy) => effects(policy, access, true));
-  if (identity.includes('Deny')) return sentence(access, 'with an explicit deny in an identity-based policy');
-  if (resource.includes('Deny')) return sentence(access, 'with an explicit deny in a resource-based policy');
-  const byIdentity = identity.includes('Allow');
-  const byResource = resource.includes('Allow');
-  if (principal.kind === 'service') {
-    return byResource
-      ? undefined
-      : sentence(access, `because no resource-based policy allows the ${access.action} action`);
-  }
-  const sameAccount = principal.account === account;
-  if (sameAccount && access.needsResourcePolicy !== true && (byIdentity || byResource)) return undefined;
-  if (access.needsResourcePolicy === true && sameAccount) {
-    if (byResource && (byIdentity || namesPrincipal(resourcePolicies, access))) return undefined;
-  } else if (!sameAccount && byIdentity && byResource) return undefined;
-  return sentence(
-    access,
-    byIdentity
-      ? `because no resource-based policy allows the ${access.action} action`
-      : `because no identity-based policy allows the ${access.action} action`,
+  return judge(access).denial;
+}
+
+/** What AWS decides, and by which statements. */
+export interface Judgement {
+  /** Undefined if the access is allowed, else AWS's sentence that says why not. */
+  denial: string | undefined;
+  /** Those that allow this access, where nothing denies it; any one of them may do, or only all together. */
+  allowing: Statement[];
+}
+
+export function judge(access: Access): Judgement {
+  const { principal, account, resourcePolicies = [], needsResourcePolicy = false } = access;
+  const policies = principal.kind === 'identity' ? principal.policies : [];
+  const identity = policies.flatMap((policy) => applying(policy, access));
+  const resource = resourcePolicies.flatMap((policy) => applying(policy, access, principal));
+  const refuse = (reason: string): Judgement => ({ denial: sentence(access, reason), allowing: [] });
+  if (identity.some(denies)) return refuse('with an explicit deny in an identity-based policy');
+  if (resource.some(denies)) return refuse('with an explicit deny in a resource-based policy');
+  const allowing = [...identity, ...resource];
+  const allowed: Judgement = { denial: undefined, allowing };
+  const noResourcePolicy = `because no resource-based policy allows the ${access.action} action`;
+  if (principal.kind !== 'identity') return resource.length > 0 ? allowed : refuse(noResourcePolicy);
+  const byIdentity = identity.length > 0;
+  const byResource = resource.length > 0;
+  // A statement that names an account lets the account decide, which its identities' own policies do.
+  const byName = resource.some(({ Principal }) => namesMoreThanAccounts(Principal));
+  const isAllowed =
+    principal.account !== account
+      ? byIdentity && byResource
+      : byName || (byIdentity && (byResource || !needsResourcePolicy));
+  if (isAllowed) return allowed;
+  return refuse(
+    byIdentity ? noResourcePolicy : `because no identity-based policy allows the ${access.action} action`,
   );
 }
 
 /** Throws {@link UnknownPolicy} where a policy has an element, operator or principal that is not understood. */
 export function checkPolicy(policy: PolicyDocument, where: string): void {
+  const stop = (what: string): never => {
+    throw new UnknownPolicy(`${where}: ${what}`);
+  };
+  const version = policy.Version ?? OLD_VERSION;
+  if (version !== OLD_VERSION && version !== VERSION)
+    stop(`unknown version ${version} of the policy language`);
   for (const statement of statements(policy)) {
-    for (const key of Object.keys(statement)) {
-      if (!ELEMENTS.has(key))
-        throw new UnknownPolicy(`${where}: unknown element ${key} in a policy statement`);
-    }
-    if (statement.NotPrincipal !== undefined) {
-      throw new UnknownPolicy(`${where}: NotPrincipal in a policy statement is not understood`);
-    }
-    if (statement.Effect !== 'Allow' && statement.Effect !== 'Deny') {
-      throw new UnknownPolicy(`${where}: unknown Effect ${statement.Effect}`);
-    }
-    for (const [operator, tests] of Object.entries(statement.Condition ?? {})) {
-      if (OPERATORS[plain(operator)] === undefined) {
-        throw new UnknownPolicy(`${where}: unknown condition operator ${operator}`);
-      }
-      for (const key of Object.keys(tests)) {
-        if (!CONDITION_KEYS.some((known) => matches(known, key.toLowerCase()))) {
-          throw new UnknownPolicy(`${where}: unknown condition key ${key}`);
+    const { Effect, Principal, NotPrincipal, Condition = {} } = statement;
+    for (const key of Object.keys(statement))
+      if (!ELEMENTS.has(key)) stop(`unknown element ${key} in a policy statement`);
+    if (NotPrincipal !== undefined) stop('NotPrincipal in a policy statement is not understood');
+    if (Effect !== 'Allow' && Effect !== 'Deny') stop(`unknown Effect ${Effect}`);
+    for (const action of [...list(statement.Action), ...list(statement.NotAction)])
+      if (!/^(\*|[a-z0-9-]+:[a-z0-9*?]+)$/i.test(String(action))) stop(`${action} is no action`);
+    for (const [operator, tests] of Object.entries(Condition)) {
+      const { name, test } = readOperator(operator) ?? {};
+      if (name === undefined) stop(`unknown condition operator ${operator}`);
+      for (const [key, values] of Object.entries(tests)) {
+        if (!CONDITION_KEYS.some((known) => matches(known, key.toLowerCase())))
+          stop(`unknown condition key ${key}`);
+        for (const value of list(values)) {
+          if (test?.takes?.(String(value)) === false)
+            stop(`${operator} compares with ${JSON.stringify(value)}`);
         }
       }
     }
-    for (const [kind, names] of Object.entries(
-      typeof statement.Principal === 'object' && statement.Principal !== null ? statement.Principal : {},
-    )) {
-      if (!['AWS', 'Service'].includes(kind))
-        throw new UnknownPolicy(`${where}: unknown principal kind ${kind}`);
-      if (!list(names).every((name) => typeof name === 'string')) {
-        throw new UnknownPolicy(`${where}: a principal is not a text`);
+    if (typeof Principal === 'string' && Principal !== '*') stop(`unknown principal ${Principal}`);
+    for (const [kind, names] of Object.entries(isObject(Principal) ? Principal : {})) {
+      if (!['AWS', 'Service'].includes(kind)) stop(`unknown principal kind ${kind}`);
+      for (const name of list(names)) {
+        if (typeof name !== 'string') stop('a principal is not a text');
+        else if (/[*?]/.test(name) && !(name === '*' && kind === 'AWS'))
+          stop(`the principal ${name} has a wildcard, which AWS takes alone only`);
       }
     }
-    if (typeof statement.Principal === 'string' && statement.Principal !== '*') {
-      throw new UnknownPolicy(`${where}: unknown principal ${statement.Principal}`);
-    }
-    for (const text of [...list(statement.Resource), ...list(statement.Action)]) {
-      if (String(text).includes('${'))
-        throw new UnknownPolicy(`${where}: policy variables are not understood`);
-    }
+    // The old version takes a variable for text; what it makes of the three escapes is documented nowhere.
+    const notUnderstood = version === VERSION ? /\$\{(?![*?$]\})/ : /\$\{[*?$]\}/;
+    const conditionValues = Object.values(Condition).flatMap((tests) => Object.values(tests).flatMap(list));
+    for (const text of [...list(statement.Resource), ...list(statement.NotResource), ...conditionValues])
+      if (notUnderstood.test(String(text))) stop('policy variables are not understood');
   }
 }
+
+const VERSION = '2012-10-17';
+const OLD_VERSION = '2008-10-17';
 
 const ELEMENTS = new Set([
   'Sid',
@@ -139,6 +159,8 @@ const CONDITION_KEYS = [
   'aws:securetransport',
   'aws:principalarn',
   'aws:principalaccount',
+  'aws:principalisawsservice',
+  'aws:principalservicename',
   'aws:requestedregion',
   'aws:viaawsservice',
   'events:source',
@@ -157,9 +179,14 @@ const CONDITION_KEYS = [
   'secretsmanager:versionid',
   'secretsmanager:secretid',
   'secretsmanager:resourcetag/*',
+  'secretsmanager:rotateimmediately',
+  'secretsmanager:modifyrotationrules',
+  'secretsmanager:rotationlambdaarn',
   'ecs:cluster',
   'ecs:container-name',
   'ecs:task',
+  'ecs:task-definition',
+  'ecs:enable-execute-command',
   'aws:resourcetag/*',
   'ssm:resourcetag/*',
   'aws:ssmmessages:*',
@@ -169,42 +196,20 @@ const CONDITION_KEYS = [
   'elasticfilesystem:accessedviamounttarget',
 ];
 
-type Test = (actual: string, wanted: string) => boolean;
-
-/** Operators without their `IfExists` and `ForAnyValue:` parts. Those marked negative need every wanted value to hold. */
-const OPERATORS: Record<string, { test: Test; negative?: true } | undefined> = {
-  StringEquals: { test: (actual, wanted) => actual === wanted },
-  StringNotEquals: { test: (actual, wanted) => actual !== wanted, negative: true },
-  StringEqualsIgnoreCase: { test: (actual, wanted) => actual.toLowerCase() === wanted.toLowerCase() },
-  StringNotEqualsIgnoreCase: {
-    test: (actual, wanted) => actual.toLowerCase() !== wanted.toLowerCase(),
-    negative: true,
-  },
-  StringLike: { test: (actual, wanted) => matches(wanted, actual) },
-  StringNotLike: { test: (actual, wanted) => !matches(wanted, actual), negative: true },
-  ArnEquals: { test: (actual, wanted) => matchesArn(wanted, actual) },
-  ArnLike: { test: (actual, wanted) => matchesArn(wanted, actual) },
-  ArnNotEquals: { test: (actual, wanted) => !matchesArn(wanted, actual), negative: true },
-  ArnNotLike: { test: (actual, wanted) => !matchesArn(wanted, actual), negative: true },
-  Bool: { test: (actual, wanted) => actual.toLowerCase() === wanted.toLowerCase() },
-  NumericEquals: { test: (actual, wanted) => Number(actual) === Number(wanted) },
-  NumericNotEquals: { test: (actual, wanted) => Number(actual) !== Number(wanted), negative: true },
-  NumericLessThan: { test: (actual, wanted) => Number(actual) < Number(wanted) },
-  NumericLessThanEquals: { test: (actual, wanted) => Number(actual) <= Number(wanted) },
-  NumericGreaterThan: { test: (actual, wanted) => Number(actual) > Number(wanted) },
-  NumericGreaterThanEquals: { test: (actual, wanted) => Number(actual) >= Number(wanted) },
-  Null: { test: () => false },
-};
-
-function effects(policy: PolicyDocument, access: Access, ofResource: boolean): ('Allow' | 'Deny')[] {
+/** The statements of a policy that say something of the access: of a resource's policy, to this principal. */
+function applying(policy: PolicyDocument, access: Access, principal?: Principal): Statement[] {
   checkPolicy(policy, access.resource);
-  return statements(policy).flatMap((statement) => {
-    if (ofResource && !principalFits(statement, access.principal)) return [];
-    if (!actionFits(statement, access.action)) return [];
-    if (!resourceFits(statement, access.resource, ofResource)) return [];
-    if (!conditionsHold(statement, access)) return [];
-    return [statement.Effect === 'Deny' ? 'Deny' : 'Allow'];
-  });
+  return statements(policy).filter(
+    (statement) =>
+      (principal === undefined || principalFits(statement, principal)) &&
+      actionFits(statement, access.action) &&
+      resourceFits(statement, access.resource, principal !== undefined) &&
+      conditionsHold(statement, access),
+  );
+}
+
+function denies({ Effect }: Statement): boolean {
+  return Effect === 'Deny';
 }
 
 function statements(policy: PolicyDocument): Statement[] {
@@ -212,40 +217,29 @@ function statements(policy: PolicyDocument): Statement[] {
 }
 
 function principalFits({ Principal: named }: Statement, principal: Principal): boolean {
-  if (named === '*') return true;
-  if (typeof named !== 'object' || named === null) return false;
-  if (principal.kind === 'service') {
-    return 'Service' in named && list(named.Service).includes(principal.service);
-  }
-  if (!('AWS' in named)) return false;
-  return list(named.AWS).some(
-    (name) =>
-      name === '*' ||
-      name === principal.arn ||
-      name === principal.identityArn ||
-      name === principal.account ||
-      name === `arn:aws:iam::${principal.account}:root`,
+  if (isEverybody(named)) return true;
+  if (!isObject(named) || principal.kind === 'anonymous') return false;
+  if (principal.kind === 'service') return list(named.Service).includes(principal.service);
+  const names: unknown[] = [principal.arn, principal.identityArn, ...accountNames(principal.account)];
+  return list(named.AWS).some((name) => names.includes(name));
+}
+
+/** Both forms are everybody: identities of any account, services, and those who sign nothing. */
+function isEverybody(named: unknown): boolean {
+  return named === '*' || (isObject(named) && list(named.AWS).includes('*'));
+}
+
+/** Whether, besides accounts, it names identities themselves, or everybody. */
+function namesMoreThanAccounts(named: unknown): boolean {
+  return (
+    isEverybody(named) ||
+    (isObject(named) &&
+      list(named.AWS).some((name) => !/^(\d{12}|arn:[^:]+:iam::\d{12}:root)$/.test(String(name))))
   );
 }
 
-/** Whether an allowing statement names the principal itself, not only its account. */
-function namesPrincipal(policies: PolicyDocument[], access: Access): boolean {
-  const { principal } = access;
-  if (principal.kind !== 'identity') return false;
-  return policies
-    .flatMap(statements)
-    .some(
-      (statement) =>
-        statement.Effect === 'Allow' &&
-        actionFits(statement, access.action) &&
-        conditionsHold(statement, access) &&
-        typeof statement.Principal === 'object' &&
-        statement.Principal !== null &&
-        'AWS' in statement.Principal &&
-        list(statement.Principal.AWS).some(
-          (name) => name === principal.arn || name === principal.identityArn,
-        ),
-    );
+function accountNames(account: string): string[] {
+  return [account, `arn:aws:iam::${account}:root`];
 }
 
 function actionFits({ Action, NotAction }: Statement, action: string): boolean {
@@ -254,35 +248,38 @@ function actionFits({ Action, NotAction }: Statement, action: string): boolean {
 }
 
 function resourceFits({ Resource, NotResource }: Statement, resource: string, ofResource: boolean): boolean {
-  if (NotResource !== undefined)
-    return !list(NotResource).some((pattern) => matches(String(pattern), resource));
+  const fits = (pattern: unknown) => matches(String(pattern), resource);
+  if (NotResource !== undefined) return !list(NotResource).some(fits);
   if (Resource === undefined) return ofResource;
-  return list(Resource).some((pattern) => matches(String(pattern), resource));
+  return list(Resource).some(fits);
 }
 
 function conditionsHold({ Condition }: Statement, access: Access): boolean {
   return Object.entries(Condition ?? {}).every(([operator, tests]) =>
-    Object.entries(tests).every(([key, wanted]) => conditionHolds(operator, key, wanted, access)),
+    Object.entries(tests).every(([key, wanted]) =>
+      conditionHolds(operator, key, list(wanted).map(String), access),
+    ),
   );
 }
 
-function conditionHolds(operator: string, key: string, wanted: unknown, access: Access): boolean {
+function conditionHolds(operator: string, key: string, wanted: string[], access: Access): boolean {
   const values = conditionValues(key, access);
-  const known = OPERATORS[plain(operator)];
-  if (known === undefined) throw new UnknownPolicy(`unknown condition operator ${operator}`);
-  if (operator === 'Null')
-    return list(wanted)
-      .map(String)
-      .includes(String(values === undefined));
-  if (operator.startsWith('ForAllValues:') && values === undefined) return true;
-  if (values === undefined) return operator.endsWith('IfExists') || known.negative === true;
+  const read = readOperator(operator);
+  if (read === undefined) throw new UnknownPolicy(`unknown condition operator ${operator}`);
+  const { name, test, set, ifExists } = read;
+  if (name === 'Null') return wanted.includes(String(values === undefined));
+  if (values === undefined) return ifExists || set === 'all' || (set === undefined && test.negated === true);
   const holds = (actual: string) =>
-    known.negative === true
-      ? list(wanted).every((item) => known.test(actual, String(item)))
-      : list(wanted).some((item) => known.test(actual, String(item)));
-  return operator.startsWith('ForAllValues:') || known.negative === true
-    ? values.every(holds)
-    : values.some(holds);
+    test.negated === true
+      ? wanted.every((one) => test.holds(actual, one))
+      : wanted.some((one) => test.holds(actual, one));
+  if (set === 'any') return values.some(holds);
+  // No values, or an empty text alone, are as if there was no key.
+  if (set === 'all') return values.every((value) => value === '' || holds(value));
+  const [value, ...others] = values;
+  if (value === undefined || others.length > 0)
+    throw new UnknownPolicy(`${operator} of ${key}, which has ${values.length} values in this request`);
+  return holds(value);
 }
 
 function conditionValues(key: string, access: Access): string[] | undefined {
@@ -291,6 +288,8 @@ function conditionValues(key: string, access: Access): string[] | undefined {
   const given: Record<string, string | string[] | undefined> = {
     'aws:securetransport': 'true',
     'aws:viaawsservice': 'false',
+    'aws:principalisawsservice': String(principal.kind === 'service'),
+    ...(principal.kind === 'service' && { 'aws:principalservicename': principal.service }),
     ...(principal.kind === 'identity' && {
       'aws:principalarn': principal.identityArn,
       'aws:principalaccount': principal.account,
@@ -298,14 +297,14 @@ function conditionValues(key: string, access: Access): string[] | undefined {
     }),
     ...access.conditions,
   };
-  for (const [name, value] of Object.entries(given)) {
-    if (name.toLowerCase() === lower && value !== undefined) return Array.isArray(value) ? value : [value];
-  }
-  return undefined;
+  // What the request says comes after what all requests have.
+  const [, value] = Object.entries(given).findLast(([name]) => name.toLowerCase() === lower) ?? [];
+  if (value === undefined) return undefined;
+  return Array.isArray(value) ? value : [value];
 }
 
-function plain(operator: string): string {
-  return operator.replace(/^For(Any|All)Values?:/, '').replace(/IfExists$/, '');
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function list(value: unknown): unknown[] {
@@ -313,34 +312,13 @@ function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** IAM's wildcards: `*` any characters, `?` exactly one. */
-export function matches(pattern: string, text: string): boolean {
-  if (!pattern.includes('*') && !pattern.includes('?')) return pattern === text;
-  let expression = expressions.get(pattern);
-  if (expression === undefined) {
-    const source = pattern
-      .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.');
-    expression = new RegExp(`^${source}$`, 's');
-    expressions.set(pattern, expression);
-  }
-  return expression.test(text);
-}
-
-const expressions = new Map<string, RegExp>();
-
-/** ARNs are compared part by part: a wildcard does not cross one of the first five colons. */
-function matchesArn(pattern: string, arn: string): boolean {
-  const split = (text: string) => {
-    const parts = text.split(':');
-    return [...parts.slice(0, 5), parts.slice(5).join(':')];
-  };
-  const wanted = split(pattern);
-  return split(arn).every((part, index) => matches(wanted[index] ?? '', part));
-}
-
 function sentence({ principal, action, resource }: Access, reason: string): string {
-  const who = principal.kind === 'identity' ? `User: ${principal.arn}` : `Service: ${principal.service}`;
+  const who = `${principal.kind === 'service' ? 'Service' : 'User'}: ${principalName(principal)}`;
   return `${who} is not authorized to perform: ${action} on resource: ${resource} ${reason}`;
+}
+
+/** As messages and records name it. */
+export function principalName(principal: Principal): string {
+  if (principal.kind === 'identity') return principal.arn;
+  return principal.kind === 'service' ? principal.service : 'anonymous';
 }

@@ -15,7 +15,7 @@ import type {
   SendMessageCommandInput,
 } from '@aws-sdk/client-sqs';
 import { queueArn } from '../access/access.ts';
-import type { Principal } from '../access/policy.ts';
+import { type Principal, principalName } from '../access/policy.ts';
 import { AwsError } from '../aws-error.ts';
 import { seededRandom } from '../seeded-random.ts';
 import type { Aws, Call, Operations } from '../server.ts';
@@ -149,11 +149,7 @@ export class Sqs {
         queue.resource,
       );
     if (refused !== undefined) return refused;
-    this.#send(
-      queue,
-      { MessageBody: body, MessageAttributes: attributes },
-      principal.kind === 'service' ? principal.service : principal.arn,
-    );
+    this.#send(queue, { MessageBody: body, MessageAttributes: attributes }, principalName(principal));
     return undefined;
   }
 

@@ -5,5 +5,5 @@ testRotationDays(
   'PostgreSQL',
   postgresDatabase,
   { kind: 'single-password', user: 'wa' },
-  { props: { acceptFailedLogins: true } },
+  { props: { acceptFailedLogins: true }, plays: 'strategy' },
 );

@@ -1,7 +1,9 @@
 import { postgresDatabase } from '../rotate-secret/databases.ts';
 import { testRotationDays } from './rotation-days-tests.ts';
 
-testRotationDays('PostgreSQL', postgresDatabase, {
-  kind: 'alternating-users',
-  users: ['wa', 'wa_clone'],
-});
+testRotationDays(
+  'PostgreSQL',
+  postgresDatabase,
+  { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' },
+  { plays: 'strategy' },
+);
