@@ -13,7 +13,6 @@ test('a job that must not meet a roll', async (t) => {
   const database = await databaseFor(t, postgresDatabase, {
     kind: 'alternating-users',
     users: ['wa', 'wa_clone'],
-    owner: 'wa_owner',
   });
   if (database === undefined) return;
   /** Begins a quarter of an hour before the rotation, and again an hour after that. */
