@@ -5,12 +5,13 @@ import {
   randomPassword,
 } from '../../../functions/shared/database/credential/password.ts';
 import { whyImpossible } from '../../../functions/shared/database/rotation/strategies.ts';
+import type { Finding } from '../../checks/mistakes.ts';
+import { pathText, valueText } from '../../checks/mistakes.ts';
 import { maximumServiceNameLength } from '../../credential-rotation/stopped-alarm-name.ts';
 import { minutesFromTo } from '../../local-time.ts';
 import { ROLLED_ROLES } from '../rolled-roles.ts';
-import { type Check, elsewhere, type Finding } from './check.ts';
+import { type Check, elsewhere } from './check.ts';
 import type { CredentialRotationOutput } from './credential-rotation-schema.ts';
-import { pathText, valueText } from './mistakes.ts';
 import type { DeploymentOutput } from './schema.ts';
 
 type Databases = NonNullable<DeploymentOutput['databases']>;
@@ -222,7 +223,8 @@ function strategyFindings(
     owner && (kind !== 'alternating-users' || !isPostgres) && 'owner',
     user && kind !== 'single-password' && 'user',
   ].flatMap((name) => name || []);
-  const impossible = whyImpossible(engine, rotationStrategy(strategy));
+  const isNobody = kind === 'single-password' && !user;
+  const impossible = isNobody && isPostgres ? undefined : whyImpossible(engine, rotationStrategy(strategy));
   const isOwnPassword = kind === 'dual-password' && ENGINES[engine] === 'mysql';
   const templates = [...copies.parameters, ...copies.secrets].map(({ template = '' }) => template);
   return [
@@ -233,7 +235,7 @@ function strategyFindings(
     ...(impossible
       ? [{ field: ['strategy', 'kind'], problem: `is "${kind}", which cannot be: ${impossible}` }]
       : []),
-    ...(kind === 'single-password' && !user
+    ...(isNobody
       ? [{ field: ['strategy', 'user'], problem: 'is missing; it must be the user of the secret.' }]
       : []),
     ...(kind === 'single-password' && !acceptFailedLogins && !impossible
