@@ -25,7 +25,7 @@ export interface Putting {
 }
 
 /** The callbacks bus. */
-export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySettings): {
+export function callbacksBus({ bus, busTimeoutMilliseconds, deployment }: CallbackRelaySettings): {
   /** Begins to put a callback on the bus, verbatim. */
   put(body: Buffer): Putting;
   /**
@@ -41,7 +41,7 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
   async function send(body: Buffer, abortSignal: AbortSignal): Promise<OnBus> {
     // Signing takes a while: first let the request to the webhook out.
     await setImmediate();
-    const bytes = body.length + CALLBACK_SOURCE.length + CALLBACK_TYPE.length;
+    const bytes = body.length + CALLBACK_SOURCE.length + CALLBACK_TYPE.length + deployment.length;
     if (bytes > MAXIMUM_ENTRY_BYTES) return { outcome: 'too-large', bytes: body.length };
     try {
       const { Entries: [entry] = [] } = await events.send(
@@ -51,6 +51,7 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
               EventBusName: bus,
               Source: CALLBACK_SOURCE,
               DetailType: CALLBACK_TYPE,
+              Resources: [deployment],
               Detail: decoder.decode(body),
             },
           ],

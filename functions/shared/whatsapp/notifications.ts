@@ -6,20 +6,23 @@ export type GcKind = 'message' | 'media';
 
 /** What one node said of a garbage collection. */
 export interface GcNotification {
-  kind: GcKind;
+  /** `unsaid`: it has no count, whose name alone tells the kinds apart. */
+  kind: GcKind | 'unsaid';
   node: string;
   status: 'complete' | 'failed';
-  /** Messages or items. */
-  deleted: number;
+  /** Messages or items. Undefined: it has no count. */
+  deleted?: number;
   /** What the node gives as reasons of its failure. */
   errors: string[];
 }
 
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
 const gc = v.object({
   status: v.picklist(['complete', 'failed']),
   node: v.optional(v.string(), SINGLE_INSTANCE),
-  messages_deleted: v.optional(v.number()),
-  items_deleted: v.optional(v.number()),
+  messages_deleted: v.optional(count),
+  items_deleted: v.optional(count),
   errors: v.optional(
     v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
     [],
@@ -44,15 +47,18 @@ export function parseGcNotifications(callback: unknown): GcNotification[] | unde
 
 /** The count's name tells the kind: media's success is shown under the key `message` in Meta's documentation. */
 function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotification {
-  const kind =
-    value.messages_deleted !== undefined || (value.items_deleted === undefined && key !== 'media')
-      ? 'message'
-      : 'media';
+  const deleted = value.messages_deleted ?? value.items_deleted;
   return {
-    kind,
+    kind: kindOf(key, value),
     node: value.node,
     status: value.errors.length > 0 ? 'failed' : value.status,
-    deleted: value.messages_deleted ?? value.items_deleted ?? 0,
+    ...(deleted !== undefined && { deleted }),
     errors: value.errors.map(({ code, details }) => [code, details].filter(Boolean).join(' ')),
   };
+}
+
+function kindOf(key: string, value: v.InferOutput<typeof gc>): GcNotification['kind'] {
+  if (value.messages_deleted !== undefined) return 'message';
+  if (value.items_deleted !== undefined || key === 'media') return 'media';
+  return 'unsaid';
 }
