@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { CleaningRun } from '../../../functions/upgrade-check/cleaning-runs.ts';
 import type { UpgradeCheckSettings } from '../../../functions/upgrade-check/contract.ts';
 import {
   answerOf,
+  cleaningFinding,
   type Finding,
   type SpaceKnown,
   spaceFinding,
@@ -13,11 +15,12 @@ const SETTINGS: UpgradeCheckSettings = {
   deployment: 'shop',
   sets: [],
   maximumRows: 2_000_000,
+  otherJobs: [],
   storage: [],
 };
 
 function finding(answer: Verdict): Finding {
-  const about = { criterion: 'weather', what: 'It rains.', where: 'shop' };
+  const about = { criterion: 'weather', what: 'It rains.', where: 'shop', source: 'the sky' };
   return answer === 'yes' ? { ...about, answer } : { ...about, answer, next: 'Wait.', cleaningHelps: false };
 }
 
@@ -79,4 +82,54 @@ describe('the free space of an Aurora MySQL cluster', () => {
     assert.equal(found.answer, 'unknown');
     assert.match(found.what, /is unknown: somebody holds a lock\.$/);
   });
+});
+
+describe('the last garbage collection', () => {
+  const NOW = Date.parse('2027-01-10T03:00:00Z');
+  const settings: UpgradeCheckSettings = {
+    ...SETTINGS,
+    cleaning: { job: 'message-gc', functionArn: '', startRunArn: '', tables: [], maximumAgeHours: 24 },
+  };
+  const ended = (hoursAgo: number, outcome: string) => ({
+    kind: 'ended' as const,
+    runId: `run-${hoursAgo}`,
+    outcome,
+    endedAt: NOW - hoursAgo * 3_600_000,
+  });
+  const judge = (...runs: CleaningRun[]) => cleaningFinding({ kind: 'told', value: runs }, settings, NOW);
+
+  it('is no where the last run did not succeed, though one before it had', () => {
+    for (const outcome of ['failed', 'partial', 'TIMED_OUT']) {
+      const { answer, what } = judge(ended(1, outcome), ended(5, 'succeeded'));
+      assert.equal(answer, 'no');
+      assert.match(what, new RegExp(`run-1, ended as ${outcome} 1.0 hours ago, though run-5 had succeeded`));
+    }
+  });
+
+  it('is that which ended last, in whatever order they are told; one that was skipped is none', () => {
+    assert.equal(judge(ended(5, 'succeeded'), ended(1, 'failed')).answer, 'no');
+    assert.equal(judge(ended(5, 'failed'), ended(1, 'succeeded')).answer, 'yes');
+    assert.equal(judge(ended(1, 'skipped'), ended(5, 'succeeded')).answer, 'yes');
+    assert.equal(judge(ended(1, 'skipped')).answer, 'no');
+  });
+});
+
+it('a small table needs room all the same, and numbers are told in units that show them', () => {
+  const place = { copies: 2, metric: 'FreeStorageSpace', name: "the instance's volume" };
+  const judge = (freeBytes: number) =>
+    spaceFinding(
+      {
+        host: 'database.internal',
+        largest: [
+          { kind: 'told', value: { kind: 'known', database: 'waweb', table: 'small', bytes: 16_384 } },
+        ],
+        spaces: { kind: 'told', value: [{ ...place, freeBytes }] },
+      },
+      SETTINGS,
+    );
+  const full = judge(0);
+  assert.equal(full.answer, 'no');
+  assert.match(full.what, /takes 16\.38 kB .* needs 1\.00 GB .* has 0 bytes free/);
+  assert.equal(judge(4_000_000).answer, 'no');
+  assert.equal(judge(2e9).answer, 'yes');
 });

@@ -172,6 +172,19 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'media garbage collection goes on',
+    criterion: 'other runs',
+    answer: 'no',
+    what: /^shop-media-gc-\S+ goes on: an upgrade would cut it off\.$/,
+    async ask({ start, check }) {
+      await start('media-gc');
+      return check();
+    },
+    async after({ clock }) {
+      await clock.runUntil(clock.now() + 15 * MINUTE);
+    },
+  },
+  {
     name: 'Lambda does not tell of the runs',
     criterion: 'last garbage collection',
     answer: 'unknown',
@@ -202,7 +215,7 @@ const CASES: Case[] = [
     name: 'a copy of the largest table has no room',
     criterion: 'free space',
     answer: 'no',
-    what: /^The largest table, \w+ in wa1_messageStore, takes .* GB with its indexes; a copy needs .* GB on the instance's volume, which has 0\.00 GB free\.$/,
+    what: /^The largest table, \w+ in wa1_messageStore, takes .* kB with its indexes; a copy needs 1\.00 GB on the instance's volume, which has 1\.00 kB free \(20.*Z\)\.$/,
     ask({ freeSpace, check }) {
       freeSpace(1000);
       return check();
@@ -289,6 +302,7 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
         assert.deepEqual(answers(report), {
           'rows of messages': 'yes',
           'last garbage collection': 'unknown',
+          'other runs': 'yes',
           services: 'unknown',
           'free space': 'unknown',
         });
@@ -325,6 +339,17 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
       },
     );
   });
+
+  it('is unknown of services that are scaled to nothing, of which nothing shows that they work', () =>
+    checkedDeployment(
+      database,
+      async ({ check }) => {
+        const report = await check();
+        assert.equal(answers(report).services, 'unknown');
+        assert.match(sentence(report, 'services'), /web is scaled to nothing \(it wants 0 tasks\)/);
+      },
+      { service: { desiredCount: 0 } },
+    ));
 
   it('asks, of Aurora, for the disk of the writing instance', () =>
     checkedDeployment(
