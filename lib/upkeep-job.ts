@@ -13,7 +13,13 @@ import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/sche
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import type { FunctionNetwork } from './function-network.ts';
 import { letPublishReports } from './run-reports.ts';
-import { commandToStart, type DailySchedule, LATEST_START, type WeeklySchedule } from './start-run.ts';
+import {
+  commandToStart,
+  type DailySchedule,
+  JOB_EVENT_AGE,
+  LATEST_START,
+  type WeeklySchedule,
+} from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import {
   alarmOnAny,
@@ -59,6 +65,12 @@ export interface UpkeepJobProps {
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: JobReference[];
+  /**
+   * Jobs of the same deployment for the end of whose runs this one waits by itself: they do not keep it from starting, and
+   * `runsToWaitFor` of its event names those that go on.
+   * @default none
+   */
+  readonly waitsFor?: string[];
   /**
    * Lets a run start outside the downtime window, for what harms nobody at any time. Its end is then the time limit's
    * alone, and the run is told by `outsideWindow` of its event.
@@ -116,13 +128,28 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
-    const { upkeep, job, schedule, timeLimit, conflictsWith = [], outsideWindow = false, network } = props;
+    const {
+      upkeep,
+      job,
+      schedule,
+      timeLimit,
+      conflictsWith = [],
+      waitsFor = [],
+      outsideWindow = false,
+      network,
+    } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
     checkProps(this, PROPS, props, () => findings(props));
     this.upkeep = upkeep;
     this.job = job;
-    this.node.addValidation({ validate: () => this.missingJobs(conflictsWith) });
+    this.node.addValidation({
+      validate: () => [
+        ...this.missingJobs('conflictsWith', conflictsWith),
+        ...this.missingJobs('waitsFor', waitsFor),
+      ],
+    });
+    const longest = timeLimit.plus(GRACE);
 
     const orWait = schedule ? 'wait for the next scheduled run, or ' : '';
     const when = outsideWindow ? '' : ' inside the downtime window';
@@ -146,7 +173,7 @@ export class UpkeepJob extends Construct {
       settings: props.settings,
       timeout: Duration.minutes(15),
       memorySize: props.memorySize ?? 512,
-      durable: { executionTimeout: timeLimit.plus(GRACE), retention: HISTORY },
+      durable: { executionTimeout: longest, retention: HISTORY },
       deadLetterQueue: this.deadLetters.queue,
       ...(network && { network }),
       ...(encryptionKey && { encryptionKey }),
@@ -159,11 +186,14 @@ export class UpkeepJob extends Construct {
       version: this.function.function.currentVersion as IVersion,
       description: 'What start-run starts',
     });
+    this.alias.configureAsyncInvoke({ maxEventAge: JOB_EVENT_AGE, retryAttempts: 0 });
     const others = conflictsWith.map((other) => (typeof other === 'string' ? other : other.job));
     upkeep.startRun.addJob(job, this.node.path, this.function.functionArn, {
       aliasArn: this.alias.functionArn,
       timeLimitSeconds: timeLimit.toSeconds(),
+      longestSeconds: longest.plus(JOB_EVENT_AGE).toSeconds(),
       conflictsWith: others,
+      ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
     upkeep.reportLostRun.watch(this.function.functionArn);
@@ -237,13 +267,13 @@ export class UpkeepJob extends Construct {
   }
 
   /** Others can be made after this one: whether they are there is known at the end. */
-  private missingJobs(references: JobReference[]): string[] {
+  private missingJobs(field: string, references: JobReference[]): string[] {
     const { jobNames } = this.upkeep.startRun;
     return references.flatMap((reference, index) =>
       typeof reference !== 'string' || jobNames.includes(reference)
         ? []
         : [
-            `${this.node.path}: conflictsWith[${index}] is "${reference}", which is no job of ${this.upkeep.deployment}; it must be one of ${jobNames.join(', ')}.`,
+            `${this.node.path}: ${field}[${index}] is "${reference}", which is no job of ${this.upkeep.deployment}; it must be one of ${jobNames.join(', ')}.`,
           ],
     );
   }
@@ -336,6 +366,6 @@ function waitProblems(success: Pick<DailySuccess, 'flexibleWindow' | 'timeLimit'
   const most = MAXIMUM_WAIT_HOURS - hoursUntilMissed({ ...none, startDelay: LATEST_START });
   if (hours <= MAXIMUM_WAIT_HOURS) return [];
   return [
-    `is ${success.timeLimit.toHumanString()}; with the flexible window the alarm on a missing success would wait ${hours} hours for one, and CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}: both together must be at most ${most} hours.`,
+    `is ${success.timeLimit.toHumanString()}; with the flexible window the alarm on a missing success would wait ${hours} hours for one, and CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}: both together must be shorter, such as ${most} hours.`,
   ];
 }

@@ -104,7 +104,7 @@ describe('a job in an app of somebody else', () => {
     const text = JSON.stringify(resourcesOf(stack));
     assert.match(text, /\\"conflictsWith\\":\[\\"reindex\\"\]/);
     for (const job of ['reindex', 'vacuum'])
-      assert.match(text, new RegExp(`FindRunsOf${job}`), `start-run cannot find runs of ${job}`);
+      assert.match(text, new RegExp(`FollowRunsOf${job}`), `start-run cannot follow runs of ${job}`);
   });
 
   it('refuses names of which no name of a run can be made, and limits that its alarm cannot wait for', () => {
@@ -122,7 +122,7 @@ describe('a job in an app of somebody else', () => {
           window: { from: '01:00', to: '01:00', wholeDay: true },
           timeZone: 'Asia/Kolkata',
         })),
-      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 51 hours for one, and CloudWatch lets a new alarm wait 48: both together must be at most 21 hours\./,
+      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 52 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 20 hours\./,
     );
   });
 
