@@ -27,7 +27,7 @@ export interface CollectorOptions {
   store: ClientRows;
   clock: Clock;
   callbacks: Callbacks;
-  /** Place the files of media lie. @default nowhere: there are entries only */
+  /** Where the files of media lie. @default nowhere: there are entries only */
   media?: MediaFolder | undefined;
   /** 1: a single instance, whose answers and callbacks name no node. More: Multiconnect with so many CoreApps. */
   coreApps: number;
