@@ -136,7 +136,7 @@ function watchManyTables(template: Template): void {
       tables.push({
         ...table,
         figure: `rows${number}`,
-        limit: { rows: table.limit.rows, figure: `days${number}` },
+        limit: { ...table.limit, figure: `days${number}` },
       });
   }
   const changed = JSON.stringify(settings).split(/@(\d+)@/);
