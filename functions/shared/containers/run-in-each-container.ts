@@ -149,6 +149,22 @@ export function concurrencyByRole(containers: FoundContainer[], concurrency: num
   }
 }
 
+/**
+ * A role's containers in lanes, each of which is worked through one after the other: as many as may be busy at once, and of each
+ * service in half as many as it has containers, or in one.
+ */
+export function lanesOf(containers: FoundContainer[], lanes: number): FoundContainer[][] {
+  const filled = Array.from({ length: lanes }, (): FoundContainer[] => []);
+  const services = Map.groupBy(containers, ({ service }) => service);
+  for (const ofService of [...services.values()].sort((a, b) => b.length - a.length)) {
+    const own = filled
+      .toSorted((a, b) => a.length - b.length)
+      .slice(0, Math.max(1, Math.floor(ofService.length / 2)));
+    for (const container of ofService) own.toSorted((a, b) => a.length - b.length)[0]?.push(container);
+  }
+  return filled.filter((lane) => lane.length > 0);
+}
+
 interface Try<Read> extends EachContainerOptions<Read> {
   /** 1 or 2. */
   attempt: number;
@@ -166,24 +182,19 @@ async function runOnce<Read>(
       name: role,
       func: async (context: DurableContext) => {
         const ofRole = containers.filter((container) => container.role === role);
-        const batch = await context.map(
+        // Of one service any may stand in for any: as many at once as there are places.
+        if (new Set(ofRole.map(({ service }) => service)).size === 1)
+          return runInTurn(`${role}, ${name}`, ofRole, maxConcurrency, options, context);
+        const lanes = await context.parallel(
           `${role}, ${name}`,
-          ofRole,
-          (context, container) => runInOne(container, options, context),
-          { maxConcurrency, nesting: NestingType.FLAT, completionConfig: NONE_STOPS_THE_OTHERS },
+          lanesOf(ofRole, maxConcurrency).map((lane, index) => ({
+            name: `${role} ${index + 1}`,
+            func: (context: DurableContext) =>
+              runInTurn(`${role} ${index + 1}, ${name}`, lane, 1, options, context),
+          })),
         );
-        return ofRole.map((container, index): Ran<Read> => {
-          const item = batch.all.find((each) => each.index === index);
-          const detail = item?.error?.message ?? 'Nothing was heard of it.';
-          return (
-            item?.result ?? {
-              container,
-              ended: { outcome: 'lost', detail },
-              seconds: 0,
-              attempts: options.attempt,
-            }
-          );
-        });
+        lanes.throwIfError();
+        return lanes.getResults().flat();
       },
     })),
   );
@@ -192,6 +203,28 @@ async function runOnce<Read>(
   return containers.flatMap(
     (container) => ran.find((each) => each.container.runtimeId === container.runtimeId) ?? [],
   );
+}
+
+async function runInTurn<Read>(
+  name: string,
+  containers: FoundContainer[],
+  maxConcurrency: number,
+  options: Try<Read>,
+  context: DurableContext,
+): Promise<Ran<Read>[]> {
+  const batch = await context.map(
+    name,
+    containers,
+    (context, container) => runInOne(container, options, context),
+    { maxConcurrency, nesting: NestingType.FLAT, completionConfig: NONE_STOPS_THE_OTHERS },
+  );
+  return containers.map((container, index): Ran<Read> => {
+    const item = batch.all.find((each) => each.index === index);
+    const detail = item?.error?.message ?? 'Nothing was heard of it.';
+    return (
+      item?.result ?? { container, ended: { outcome: 'lost', detail }, seconds: 0, attempts: options.attempt }
+    );
+  });
 }
 
 /** Left out, the first failure would end the whole batch. */

@@ -7,6 +7,7 @@ import type { Order, Reach, Seen, Stay } from '../../../../functions/shared/cont
 import {
   concurrencyByRole,
   type EachContainerOptions,
+  lanesOf,
   type Ran,
   runInEachContainer,
 } from '../../../../functions/shared/containers/run-in-each-container.ts';
@@ -28,11 +29,17 @@ class Containers implements Reach {
   readonly calls: string[] = [];
   readonly busy = new Map<string, number>();
   readonly mostBusy = new Map<string, number>();
+  readonly #groupOf: (container: FoundContainer) => string;
   readonly #looks = new Map<string, number>();
   readonly #behaviour: (container: FoundContainer, look: number, id: string) => Seen;
 
-  constructor(behaviour: (container: FoundContainer, look: number, id: string) => Seen) {
+  /** @param groupOf of which it is noted how many are busy at once. @default the role */
+  constructor(
+    behaviour: (container: FoundContainer, look: number, id: string) => Seen,
+    groupOf: (container: FoundContainer) => string = ({ role }) => role,
+  ) {
     this.#behaviour = behaviour;
+    this.#groupOf = groupOf;
   }
 
   async start(container: FoundContainer, { id }: Order, stay: Stay): Promise<Seen> {
@@ -50,7 +57,8 @@ class Containers implements Reach {
   }
 
   async #look(container: FoundContainer, id: string, stay: Stay): Promise<Seen> {
-    const { role, runtimeId } = container;
+    const { runtimeId } = container;
+    const role = this.#groupOf(container);
     const busy = (this.busy.get(role) ?? 0) + 1;
     this.busy.set(role, busy);
     this.mostBusy.set(role, Math.max(busy, this.mostBusy.get(role) ?? 0));
@@ -110,6 +118,33 @@ describe('concurrencyByRole', () => {
     });
 });
 
+describe('lanesOf', () => {
+  const cases: [Record<string, number>, number][] = [
+    [{ large: 10, small: 2 }, 6],
+    [{ one: 1, two: 2, three: 3 }, 3],
+    [{ a: 1, b: 1 }, 1],
+    [{ a: 2, b: 2, c: 2 }, 3],
+    [{ a: 30, b: 3, c: 1 }, 9],
+  ];
+  for (const [counts, lanes] of cases)
+    test(`of ${JSON.stringify(counts)} keeps each service's containers in half as many of ${lanes} lanes`, () => {
+      const role = found(counts).map((container) => ({ ...container, role: 'web' }));
+      const made = lanesOf(role, lanes);
+      assert.ok(made.length <= lanes);
+      assert.deepEqual(
+        made
+          .flat()
+          .map(({ runtimeId }) => runtimeId)
+          .sort(),
+        role.map(({ runtimeId }) => runtimeId).sort(),
+      );
+      for (const [service, count] of Object.entries(counts)) {
+        const busy = made.filter((lane) => lane.some((container) => container.service === service)).length;
+        assert.ok(busy <= Math.max(1, Math.floor(count / 2)), `${busy} of the ${count} of ${service}`);
+      }
+    });
+});
+
 describe('runInEachContainer', () => {
   before(() => LocalDurableTestRunner.setupTestEnvironment());
   after(() => LocalDurableTestRunner.teardownTestEnvironment());
@@ -121,6 +156,22 @@ describe('runInEachContainer', () => {
     for (const [role, most] of Object.entries({ webapp: 1, master: 1, coreapp: 8 }))
       assert.ok((reach.mostBusy.get(role) ?? 0) <= most, `${reach.mostBusy.get(role)} of ${role}`);
     assert.ok(operations < 50, `${operations} operations`);
+  });
+
+  test('is never busy in all containers of a service of a role with several', async () => {
+    const reach = new Containers(
+      () => DONE,
+      ({ service }) => service,
+    );
+    const role = found({ large: 8, small: 2 }).map((container) => ({ ...container, role: 'web' }));
+    const { ran } = await run(role, reach);
+    assert.deepEqual(
+      ran.map(({ container }) => container.runtimeId),
+      role.map(({ runtimeId }) => runtimeId),
+    );
+    assert.ok(ran.every(({ ended }) => ended.outcome === 'exited'));
+    assert.equal(reach.mostBusy.get('small'), 1);
+    assert.ok((reach.mostBusy.get('large') ?? 0) <= 4);
   });
 
   test('has the kept statuses removed only when all are noted', async () => {
