@@ -47,9 +47,10 @@ export function rangeOf({
 }: Pick<RowsKnown, 'measured' | 'count'>): { atLeast: number; atMost: number } | undefined {
   if (count?.kind === 'told' && count.value.kind === 'counted')
     return { atLeast: count.value.rows, atMost: count.value.rows };
-  return measured.kind === 'told' && measured.value.rows.kind === 'estimate'
-    ? measured.value.rows
-    : undefined;
+  if (measured.kind === 'not-told' || measured.value.rows.kind === 'unknown') return undefined;
+  const { atLeast, atMost, filesHold = 0 } = measured.value.rows;
+  // The number may be wrong without a sign: only what the files can hold is sure.
+  return { atLeast, atMost: Math.max(atMost, filesHold) };
 }
 
 /** Whether an estimate says enough; if not, a count would. */
@@ -110,7 +111,7 @@ export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): F
   return {
     ...about,
     answer: 'unknown',
-    what: `${table.table} has between ${number(range.atLeast)} and ${number(range.atMost)} rows by the server's estimate, which is too vague; ${limit}.${uncounted}`,
+    what: `${table.table} has between ${number(range.atLeast)} and ${range.atMost === Number.MAX_SAFE_INTEGER ? 'any number of' : number(range.atMost)} rows by the server's estimate, which is too vague${measured.value.rows.kind === 'estimate' && measured.value.rows.filesHold ? ' (a large delete that was rolled back would not show in it)' : ''}; ${limit}.${uncounted}`,
     next: `Ask again with exactCount${cleans ? `, or have ${cleaning?.job} run` : ''}.`,
     cleaningHelps: cleans,
   };

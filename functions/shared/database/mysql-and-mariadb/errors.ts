@@ -30,12 +30,16 @@ export function unreachable(address: DatabaseAddress, code: string, error: unkno
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const { code, errno, fromServer } = codesOf(error);
-  const verb = statement.trim().split(/\s+/).slice(0, 2).join(' ');
   if (!fromServer) return unreachable(address, code, error);
   return new StatementRefused(
-    `${address.host}:${address.port} (${address.engine}) refused ${verb}: ${code} (${errno}). ${adviceFor(code)}`,
+    `${address.host}:${address.port} (${address.engine}) refused ${verbOf(statement)}: ${code} (${errno}). ${adviceFor(code)}`,
     code,
   );
+}
+
+/** What of a statement may be told: it may hold a password. */
+export function verbOf(statement: string): string {
+  return statement.trim().split(/\s+/).slice(0, 2).join(' ');
 }
 
 function adviceFor(code: string): string {

@@ -26,14 +26,18 @@ export function statementError(error: unknown, address: DatabaseAddress, stateme
   if (code === undefined) return unreachable(error, address);
   // Class 57: the server shut down or ended the session.
   if (code.startsWith('57P')) return unreachable(error, address);
-  const verb = statement.trim().split(/\s+/).slice(0, 2).join(' ');
   return new StatementRefused(
-    `${address.host}:${address.port} (${address.engine}) refused ${verb}: SQLSTATE ${code}. ` +
+    `${address.host}:${address.port} (${address.engine}) refused ${verbOf(statement)}: SQLSTATE ${code}. ` +
       (code === '25006'
         ? 'It is read-only: configure the address of the writer.'
         : "Look the code up in PostgreSQL's manual; the statement is not shown because it may hold a password."),
     code,
   );
+}
+
+/** What of a statement may be told: it may hold a password. */
+export function verbOf(statement: string): string {
+  return statement.trim().split(/\s+/).slice(0, 2).join(' ');
 }
 
 function unreachable(error: unknown, address: DatabaseAddress): DatabaseUnreachable {
