@@ -19,7 +19,8 @@ const timing = {
   lostAfter: 1_000,
   lostAfterResuming: 1_000,
   firstPause: 20,
-  longestStart: 500,
+  longestStart: 2_000,
+  longestConnect: 300,
 };
 
 describe('a command in a container', () => {
@@ -301,8 +302,7 @@ describe('a command is started once', () => {
     assert.ok(result.outcome === 'exited' && result.exitCode === 2);
     assert.equal(readFileSync(cloud.container.path('/tmp/starts'), 'utf8'), 'x\n');
     assert.equal(cloud.count('ExecuteCommand'), 4, 'the SDK itself repeats nothing');
-    const late = await executeCommand({ ...base(cloud), command: ['touch', '/tmp/again'] });
-    assert.ok(late.outcome === 'exited' && late.exitCode === 2, 'a start that arrives late finds the run');
+    assert.deepEqual(filesOfRuns(cloud), [], 'sessions that no client came to have started nothing');
   });
 
   it('although two callers start the same run', async () => {
