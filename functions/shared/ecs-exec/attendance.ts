@@ -67,6 +67,8 @@ export class Attendance {
   /** It was asked to start, and may have. */
   #mayHaveStarted = false;
   #started = false;
+  /** Of the container's shell, that it got no process: whether the command did is then to be asked. */
+  #complaint: string | undefined;
   /** Why no session can be opened, while none could be. */
   #unopened: EcsExecError | undefined;
   #asking: Promise<unknown> = Promise.resolve();
@@ -144,6 +146,12 @@ export class Attendance {
         continue;
       }
       if (this.#interruption) break;
+      if (this.#complaint !== undefined) {
+        const check = await this.#askOver(session, 'check');
+        if ('run' in check && check.run === 'absent') throw notStarted(this.#complaint);
+        this.#started ||= 'run' in check;
+        this.#complaint = undefined;
+      }
       this.#mayHaveStarted ||= typeof question === 'object' && 'start' in question;
       const answer = await this.#askOver(session, question, take);
       if ('run' in answer) {
@@ -154,7 +162,8 @@ export class Attendance {
       failures += 1;
       reason = describe(answer);
       await this.close();
-      if (!this.#started) throwRefusal(answer, session);
+      if (!this.#started) throwRefusal(answer);
+      if (!this.#started && NO_PROCESS.test(session.aside)) this.#complaint = session.aside;
       const gone = await this.#whyGone();
       if (gone !== undefined) return { run: 'gone', reason: gone };
     }
@@ -234,7 +243,7 @@ function isCut(result: Answer | Broken): boolean {
 }
 
 /** What a session says that ends before the run is known to have started, if that is clear. */
-function throwRefusal(broken: Broken, session: Session): void {
+function throwRefusal(broken: Broken): void {
   if (broken.asking !== 'broken') return;
   if (broken.end.cause === 'handshake-failed') throw broken.end.error;
   if (broken.end.cause === 'refused') {
@@ -246,11 +255,6 @@ function throwRefusal(broken: Broken, session: Session): void {
     );
   }
   if (broken.end.cause !== 'closed') return;
-  if (NO_PROCESS.test(session.aside)) {
-    throw new StartError(
-      `The container let no further process be made, so the command was not started and nothing has run: ${session.aside}`,
-    );
-  }
   const { failure } = broken.end;
   if (failure === '') return;
   if (NO_PROGRAM.test(failure)) {
@@ -259,6 +263,12 @@ function throwRefusal(broken: Broken, session: Session): void {
     );
   }
   throw new SessionRefusedError(`The session was ended before it began: ${failure}`);
+}
+
+function notStarted(complaint: string): StartError {
+  return new StartError(
+    `The container let no further process be made, so the command was not started and nothing has run: ${complaint}`,
+  );
 }
 
 function describe(broken: Broken): string {

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 /** What the wrapper can be asked: see {@link wrap}. */
 export type Question =
   | 'state'
+  /** As `state` without the output's size: the one question that needs no process. */
+  | 'check'
   | 'TERM'
   | 'KILL'
   | 'forget'

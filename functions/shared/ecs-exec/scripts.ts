@@ -116,9 +116,10 @@ umask "$ee_u"
 
 /**
  * Takes the run's lock, runs the command and keeps its status. A folder counts if it also has room for some output,
- * at first; `ee_b` is that room.
+ * at first; `ee_b` is that room. ksh93 says 256 + N for the signal N, others 128 + N.
  */
-export const KEEPER = `ee_i=$1 ee_F=$2 ee_u=$3 ee_w=$4
+export const KEEPER = `trap "" HUP
+ee_i=$1 ee_F=$2 ee_u=$3 ee_w=$4
 shift 4
 ee_k=$ECS_EXEC_TOKEN
 unset ECS_EXEC_TOKEN
@@ -176,11 +177,13 @@ set +C
 trap "ee_r=1" TERM
 (
 n running
+trap "" HUP
 trap - TERM
 umask "$ee_u"
 exec "$@" 2>&1
 ) >>"$ee_o"
 ee_c=$?
+[ "$ee_c" -gt 256 ] && ee_c=$((ee_c - 128))
 read -r ee_r ee_h <"$ee_l"
 if [ "$ee_r" = running ]; then n "exit $ee_c"; else n refused; fi`;
 
@@ -211,7 +214,7 @@ TERM1|KILL1) kill "-$ee_v" "-$ee_q" || kill "-$ee_v" "$ee_q" ;;
 esac
 [ "$ee_s" = exit ] && ee_s="exit $ee_c"
 [ -O "$ee_o" ] && [ ! -L "$ee_o" ] && [ -r "$ee_o" ] || ee_o=
-[ "$ee_o" ] && ee_y=$(z "$ee_o")
+[ "$ee_o" ] && [ "$ee_v" != check ] && ee_y=$(z "$ee_o")
 fi
 ee_h=
 if [ "$ee_v" = more ] && [ "$ee_o" ]; then

@@ -45,7 +45,7 @@ export const DEFAULT_FOLDERS = ['/run', '/tmp', '/var/tmp', '/dev/shm'];
  * - A child of it, the keeper ({@link KEEPER}), takes the run's lock, runs the command with its output going to a file,
  *   and keeps its status. Hang-ups are ignored, so that the end of the session ends neither.
  *
- * Questions: `start TOKEN`, `state`, `more PLACE COUNT` (output, so many bytes at most), `TERM` and `KILL` (that signal
+ * Questions: `start TOKEN`, `state`, `check` (the same without the output's size, for which no process is needed), `more PLACE COUNT` (output, so many bytes at most), `TERM` and `KILL` (that signal
  * to the command's process group). `leave` ends the session; so does `forget`, which removes the files of a run that
  * has ended. States: `absent`, `running`, `orphaned` (the keeper is gone, the command is not), `exit N`, `died` (both
  * are gone and left no status), `refused` (the container let no process be made for the command), `forgotten`,

@@ -24,9 +24,20 @@ import { quote, type WrapperOptions, wrap } from '../../../../functions/shared/e
 import { bestIsolation, Container } from '../../../../rehearsal/aws/containers/container.ts';
 import type { Terminal } from '../../../../rehearsal/aws/containers/terminal.ts';
 import { splitCommand } from '../../../../rehearsal/aws/session-manager/shlex.ts';
-import { findBusybox, NO_BUSYBOX } from './busybox.ts';
+import { findBusybox, findProgram, NO_BUSYBOX } from './busybox.ts';
 
 const busybox = findBusybox();
+
+/** Shells that are `sh` in fewer images, under the path that they have in the container. */
+const OTHERS = [
+  { name: 'mksh', program: findProgram('mksh', 'mksh'), shell: ['/usr/local/bin/mksh'] },
+  { name: 'ksh93', program: findProgram('ksh93', 'ksh93u+m'), shell: ['/usr/local/bin/ksh93'] },
+  {
+    name: 'zsh as sh',
+    program: findProgram('zsh', 'zsh'),
+    shell: ['/usr/local/bin/zsh', '--emulate', 'sh'],
+  },
+];
 
 /** Shells that the wrapper must run in, started by their own paths so that none needs a search path. */
 const SHELLS: { name: string; shell: string[]; skip: string | false }[] = [
@@ -37,7 +48,14 @@ const SHELLS: { name: string; shell: string[]; skip: string | false }[] = [
     shell: ['/usr/local/bin/busybox', 'ash'],
     skip: busybox === undefined && NO_BUSYBOX,
   },
+  ...OTHERS.map(({ name, program, shell }) => ({
+    name,
+    shell,
+    skip: program === undefined && `this machine has no ${name}, and no apt to fetch it with`,
+  })),
 ];
+
+const NO_PRINTF = "mksh has no printf of its own, so it needs the system's";
 
 /** What an attacker might smuggle into an argument. */
 const ATTACKS = [
@@ -167,13 +185,19 @@ for (const { name, shell, skip } of SHELLS) {
     });
 
     it('stops a command and what it started by TERM, and one that will not hear by KILL', async () => {
-      const willing = attend({ runId: 'willing', command: { script: 'sleep 300 & echo willing; sleep 300; echo never' } });
+      const willing = attend({
+        runId: 'willing',
+        command: { script: 'sleep 300 & echo willing; sleep 300; echo never' },
+      });
       do await willing.ask('more');
       while (willing.output === '');
       await willing.ask('TERM');
       assert.deepEqual(await willing.toItsEnd(), { run: 'exited', exitCode: 143 });
       await willing.forget();
-      const deaf = attend({ runId: 'deaf', command: { script: 'trap "" TERM; echo deaf; sleep 300; sleep 300' } });
+      const deaf = attend({
+        runId: 'deaf',
+        command: { script: 'trap "" TERM; echo deaf; sleep 300; sleep 300' },
+      });
       do await deaf.ask('more');
       while (deaf.output === '');
       await deaf.ask('TERM');
@@ -243,7 +267,8 @@ for (const { name, shell, skip } of SHELLS) {
       await run.ask('leave');
     });
 
-    it('needs no other program, but cannot remove its files then', async () => {
+    it('needs no other program, but cannot remove its files then', async (context) => {
+      if (name === 'mksh') return context.skip(NO_PRINTF);
       const run = new Attended(
         container,
         wrap({ shell, runId: 'alone', command: ['/usr/bin/printf', 'a\\nb\\n\\303\\244c'] }),
@@ -268,6 +293,7 @@ for (const { name, shell, skip } of SHELLS) {
       ["busybox's own", { busybox: '/usr/local/bin/busybox' }],
     ] as const) {
       it(`gives bytes exactly by ${encoder}`, async (context) => {
+        if (name === 'mksh') return context.skip(NO_PRINTF);
         if (encoder === "busybox's own" && busybox === undefined) return context.skip(NO_BUSYBOX);
         const folder = `/tmp/only-${encoder.replace(/\W/g, '')}`;
         const [[program, path] = ['', '']] = Object.entries(links);
@@ -297,6 +323,7 @@ for (const { name, shell, skip } of SHELLS) {
     }
 
     it('starts nothing if bytes are wanted and nothing could encode them', async (context) => {
+      if (name === 'mksh') return context.skip(NO_PRINTF);
       if (name === 'busybox ash')
         return context.skip('busybox ash may find its own base64 without a search path');
       const run = new Attended(
@@ -468,6 +495,11 @@ async function containerWith(program: string | undefined): Promise<Container> {
   if (program !== undefined) {
     copyFileSync(program, container.path('/usr/local/bin/busybox'));
     chmodSync(container.path('/usr/local/bin/busybox'), 0o755);
+  }
+  for (const { program: other, shell: [path = ''] = [] } of OTHERS) {
+    if (other === undefined) continue;
+    copyFileSync(other, container.path(path));
+    chmodSync(container.path(path), 0o755);
   }
   return container;
 }
