@@ -8,10 +8,11 @@ import {
   type GcSettings,
   type WebAppSettings,
 } from '../../functions/shared/whatsapp/settings.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import type { FunctionNetwork, UpkeepFunction } from '../upkeep-function.ts';
+import type { UpkeepFunction } from '../upkeep-function.ts';
 import type { UpkeepJob } from '../upkeep-job.ts';
 import type { CallbacksBus } from './callbacks-bus.ts';
 

@@ -12,7 +12,8 @@ import {
   type CollectorOptions,
   garbageCollector,
 } from './garbage-collector.ts';
-import type { ClientRows, InboundMessage } from './message-store.ts';
+import type { InboundMessage } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 
 /** A deployment of the client, as it is to be played. */
