@@ -6,6 +6,7 @@ import {
   answerOf,
   cleaningFinding,
   type Finding,
+  rowsFinding,
   type SpaceKnown,
   spaceFinding,
   type Verdict,
@@ -132,4 +133,49 @@ it('a small table needs room all the same, and numbers are told in units that sh
   assert.match(full.what, /takes 16\.38 kB .* needs 1\.00 GB .* has 0 bytes free/);
   assert.equal(judge(4_000_000).answer, 'no');
   assert.equal(judge(2e9).answer, 'yes');
+});
+
+it('rows are few enough only if the files could not hold more, unless they are counted', () => {
+  const database = {
+    engine: 'mysql' as const,
+    host: 'database.internal',
+    port: 3306,
+    certificateAuthority: 'rds',
+  };
+  const table = { table: 'messages', databases: ['wa1_messageStore'], figure: 'messageRows' };
+  const judge = (filesHold: number | undefined, counted?: number) =>
+    rowsFinding(
+      {
+        set: { name: 'wa1', database, secretArn: 'arn', databases: [], tables: [table] },
+        table,
+        measured: {
+          kind: 'told',
+          value: {
+            database: 'wa1_messageStore',
+            rows: {
+              kind: 'estimate',
+              rows: 504_236,
+              atLeast: 168_000,
+              atMost: 1_513_000,
+              ...(filesHold && { filesHold }),
+            },
+            bytes: { kind: 'unknown', reason: '' },
+          },
+        },
+        count:
+          counted === undefined ? undefined : { kind: 'told', value: { kind: 'counted', rows: counted } },
+      },
+      SETTINGS,
+    );
+  assert.equal(judge(undefined).answer, 'yes');
+  assert.equal(judge(1_900_000).answer, 'yes');
+  const vague = judge(7_000_000);
+  assert.equal(vague.answer, 'unknown');
+  assert.match(
+    vague.what,
+    /between 168,000 and 7,000,000 rows .* too vague \(a large delete that was rolled back/,
+  );
+  assert.match(judge(Number.MAX_SAFE_INTEGER).what, /between 168,000 and any number of rows/);
+  assert.equal(judge(7_000_000, 504_236).answer, 'yes');
+  assert.equal(judge(7_000_000, 2_500_000).answer, 'no');
 });

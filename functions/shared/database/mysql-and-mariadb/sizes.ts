@@ -111,6 +111,8 @@ interface Server {
   statistics: { persistent: boolean; recalculated: boolean; samplePages: number };
   /** The user's own rights, one statement a line. */
   grants: string;
+  /** Whether `_` and `%` in a database's name of a GRANT stand for other letters. */
+  patterns: boolean;
   files: InnodbDialect['files'];
 }
 
@@ -140,8 +142,10 @@ async function prepare(
   await session.query('SET SESSION lock_wait_timeout = 1');
   await dialect.ask(session);
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)).join('\n');
+  const [revokes] = await session.query("SHOW VARIABLES LIKE 'partial_revokes'");
   return {
     grants,
+    patterns: revokes?.Value !== 'ON',
     files: /^5\./.test(String(row?.version)) ? OLD_NAMES : dialect.files,
     nameOf: (text) => (Number(row?.lowerCase) === 0 ? text : text.toLowerCase()),
     performanceSchema: Number(row?.performanceSchema) === 1,
@@ -233,7 +237,7 @@ function tableRowOf({
 async function visibleDatabases(
   session: MysqlSession,
   databases: readonly string[],
-  { grants }: Server,
+  { grants, patterns: isPattern }: Server,
 ): Promise<{ visible: string[]; hidden: string[] }> {
   const shown = await session.query(
     `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (${databases.map(() => '?').join(', ')})`,
@@ -250,7 +254,9 @@ async function visibleDatabases(
   const hidden = databases.filter(
     (database) =>
       !visible.includes(database) &&
-      !patterns.some((pattern) => (pattern === '%' ? hasGlobalRight : isLike(database, pattern))),
+      !patterns.some((pattern) =>
+        pattern === '%' ? hasGlobalRight : isPattern ? isLike(database, pattern) : pattern === database,
+      ),
   );
   return { visible, hidden };
 }
