@@ -16,9 +16,18 @@ export interface CredentialRotationSettings extends CredentialSettings {
   services: RolledService[];
   /** How long a service may take to be steady: at the beginning, and after each change. */
   steadyTimeoutSeconds: number;
+  /**
+   * What becomes of the old credential where nobody can know whether the new tasks of each service log in with the new one.
+   * @default 'keep' in the first rotation, and wherever logins were refused or tasks not seen that should have been;
+   * otherwise 'retire'
+   */
+  whenUnproven?: WhenUnproven;
   /** Whose runs must not meet a roll: a run that has something to do waits for their end. */
   waitsFor: OtherJob[];
 }
+
+/** `keep`: the run is partial, and both credentials stay valid. */
+export type WhenUnproven = 'keep' | 'retire';
 
 /** A job of the same deployment. */
 export interface OtherJob {

@@ -3,7 +3,11 @@ import { describeServices, type ServiceAddress } from '../shared/containers/serv
 import type { CredentialRotationSettings } from './contract.ts';
 
 /** How a service's tasks will be replaced. */
-export type RollPlan = { service: ServiceAddress } & RollWay;
+export type RollPlan = {
+  service: ServiceAddress;
+  /** The task definition gives containers the secret, or a copy. */
+  isGiven: boolean;
+} & RollWay;
 
 type RollWay =
   | { kind: 'forced'; strategy: string }
@@ -18,17 +22,15 @@ export async function planRoll(ecs: ECSClient, settings: CredentialRotationSetti
   for (const [index, service] of services.entries()) {
     const address = addresses[index];
     const { oneAtATime = false } = settings.services[index] ?? {};
-    if (address) plans.push({ service: address, ...(await wayOf(ecs, service, oneAtATime, settings)) });
+    if (!address) continue;
+    const references = await referencesIn(ecs, service, settings);
+    const way = wayOf(service, oneAtATime, references.find(isPinned));
+    plans.push({ service: address, isGiven: references.length > 0, ...way });
   }
   return plans;
 }
 
-async function wayOf(
-  ecs: ECSClient,
-  service: Service,
-  oneAtATime: boolean,
-  settings: CredentialRotationSettings,
-): Promise<RollWay> {
+function wayOf(service: Service, oneAtATime: boolean, pinned: string | undefined): RollWay {
   const refused = (reason: string, next: string): RollWay => ({ kind: 'refused', reason, next });
   const controller = service.deploymentController?.type ?? 'ECS';
   if (controller !== 'ECS') {
@@ -37,7 +39,6 @@ async function wayOf(
       "Use ECS's own deployment controller, or leave the service out and restart it by other means.",
     );
   }
-  const pinned = await pinnedSecret(ecs, service, settings);
   if (pinned !== undefined) {
     return refused(
       `Its task definition pins a version of the secret (${pinned}), so that new tasks would get the old password too.`,
@@ -63,27 +64,38 @@ async function wayOf(
   return gentle || desired <= 1 ? { kind: 'forced', strategy } : { kind: 'task-by-task' };
 }
 
-/**
- * The credential's secret, or one that keeps a copy, in a task definition: `ARN:KEY:STAGE:ID`. Only what is without an
- * id, and of the stage AWSCURRENT if of any, is a new password for a new task.
- */
-async function pinnedSecret(
+/** Where a task definition gives containers the credential: the secret itself, or a copy. */
+async function referencesIn(
   ecs: ECSClient,
   { taskDefinition }: Service,
   { secretArn, copies }: CredentialRotationSettings,
-): Promise<string | undefined> {
-  if (taskDefinition === undefined) return undefined;
+): Promise<string[]> {
+  if (taskDefinition === undefined) return [];
   const { taskDefinition: described } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }));
-  const rotated = [secretArn, ...copies.flatMap((copy) => (copy.kind === 'secret' ? [copy.secretArn] : []))];
-  const references = (described?.containerDefinitions ?? []).flatMap(({ secrets = [] }) =>
-    secrets.flatMap(({ valueFrom = '' }) =>
-      rotated.some((arn) => valueFrom.startsWith(arn)) ? [valueFrom] : [],
-    ),
-  );
-  return references.find((reference) => {
-    const [, , , , , , , , stage = '', id = ''] = reference.split(':');
-    return id !== '' || (stage !== '' && stage !== 'AWSCURRENT');
-  });
+  const secrets = [secretArn, ...copies.flatMap((copy) => (copy.kind === 'secret' ? [copy.secretArn] : []))];
+  const parameters = copies.flatMap((copy) => (copy.kind === 'parameter' ? [copy.name] : []));
+  return (described?.containerDefinitions ?? [])
+    .flatMap(({ secrets: given = [] }) => given.map(({ valueFrom = '' }) => valueFrom))
+    .filter(
+      (reference) =>
+        secrets.some((arn) => reference.startsWith(arn)) ||
+        parameters.some((name) => isParameter(reference, name)),
+    );
+}
+
+/** By its name, or by its ARN, which leaves out a slash before the name. */
+function isParameter(reference: string, name: string): boolean {
+  return reference === name || reference.endsWith(`:parameter/${name.replace(/^\//, '')}`);
+}
+
+/**
+ * A reference to a secret is `ARN:KEY:STAGE:ID`. Only what is without an id, and of the stage AWSCURRENT if of any, is a
+ * new password for a new task.
+ */
+function isPinned(reference: string): boolean {
+  if (!reference.includes(':secret:')) return false;
+  const [, , , , , , , , stage = '', id = ''] = reference.split(':');
+  return id !== '' || (stage !== '' && stage !== 'AWSCURRENT');
 }
 
 /** The services of the settings, in their order. */

@@ -2,6 +2,7 @@ import type { Problem } from '../shared/run/report.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
+import type { Proof } from './judge-logins.ts';
 import type { RollPlan } from './plan-roll.ts';
 import type { Roll } from './roll-services.ts';
 
@@ -80,6 +81,17 @@ export function disconnectedProblem(settings: CredentialRotationSettings, why: s
     what: `${why} ${whatHolds(settings)}`,
     where: settings.deployment,
     next: "See in the application's log why parts of it do not connect. The next run goes on from there.",
+  };
+}
+
+export function unprovenProblem(
+  settings: CredentialRotationSettings,
+  { service, proof }: { service: string; proof: Proof },
+): Problem {
+  return {
+    what: `Nobody knows whether the new tasks of ${service} log in with the new credential: ${proof.evidence} ${whatHolds(settings)}`,
+    where: `${settings.deployment}, service ${service}`,
+    next: `${proof.next} The next run looks again.`,
   };
 }
 

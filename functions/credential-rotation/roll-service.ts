@@ -17,6 +17,7 @@ import {
   whyUnsteady,
 } from '../shared/containers/services.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
+import type { Proof } from './judge-logins.ts';
 import type { RollPlan } from './plan-roll.ts';
 
 /** What became of a service. */
@@ -28,6 +29,8 @@ export interface RolledResult {
   tasksReplaced: number;
   /** Why it failed, with what ECS says. */
   reason?: string;
+  /** Whether its new tasks log in. Absent: the roll did not come so far. */
+  proof?: Proof;
 }
 
 export interface RollRequest {
@@ -37,6 +40,10 @@ export interface RollRequest {
   steadyTimeoutSeconds: number;
   /** Epoch milliseconds. */
   endBy: number;
+  /** Looks whether the new tasks of a service log in. `operation`: its name in the run's history. */
+  prove(context: DurableContext, plan: RollPlan, operation: string): Promise<Proof>;
+  /** Whether the roll must not go on after such a proof. */
+  stopsAt(proof: Proof): boolean;
 }
 
 const LOOK_SECONDS = 15;
@@ -51,18 +58,29 @@ export async function rollService(
   const { name } = service;
   const before = await context.step(`look at ${name}`, () => lookAt(request, service));
   const result = { service: name, how };
-  if (before.old.length === 0) return { ...result, outcome: 'was-new', tasksReplaced: 0 };
+  if (before.old.length === 0) {
+    const proof = await request.prove(context, plan, `${name} logs in`);
+    return request.stopsAt(proof)
+      ? { ...result, outcome: 'failed', tasksReplaced: 0, reason: proof.evidence, proof }
+      : { ...result, outcome: 'was-new', tasksReplaced: 0, proof };
+  }
   if (before.at >= request.endBy) {
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
   }
   const end =
     plan.kind === 'forced'
       ? await forceDeployment(context, plan, request, before.primary)
-      : await replaceTaskByTask(context, service, request);
-  if (end === undefined) return { ...result, outcome: 'rolled', tasksReplaced: before.old.length };
+      : await replaceTaskByTask(context, plan, request);
+  let proof = end?.proof;
+  if (end === undefined) {
+    proof = await request.prove(context, plan, `${name} logs in`);
+    if (!request.stopsAt(proof))
+      return { ...result, outcome: 'rolled', tasksReplaced: before.old.length, proof };
+  }
   const left = await context.step(`look at ${name} again`, () => lookAt(request, service));
   const tasksReplaced = Math.max(0, before.old.length - left.old.length);
-  return { ...result, outcome: 'failed', tasksReplaced, reason: end };
+  const reason = end?.reason ?? proof?.evidence ?? '';
+  return { ...result, outcome: 'failed', tasksReplaced, reason, ...(proof && { proof }) };
 }
 
 async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
@@ -82,7 +100,7 @@ async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress
 }
 
 /** `undefined` when it is done; otherwise why not. */
-type End = string | undefined;
+type End = { reason: string; proof?: Proof } | undefined;
 
 interface Progress {
   kind: 'moving' | 'done' | 'failed';
@@ -118,7 +136,8 @@ async function forceDeployment(
     },
     movingUntilTheEnd(begun.at),
   );
-  return end.kind === 'done' ? undefined : `${end.reason} ${await eventsOf(context, service, request)}`;
+  if (end.kind === 'done') return undefined;
+  return { reason: `${end.reason} ${await eventsOf(context, service, request)}` };
 }
 
 async function requestDeployment(
@@ -182,9 +201,10 @@ const CLOCK_SKEW = 60_000;
 
 async function replaceTaskByTask(
   context: DurableContext,
-  service: ServiceAddress,
+  plan: RollPlan,
   request: RollRequest,
 ): Promise<End> {
+  const { service } = plan;
   const { clusterArn: cluster, name } = service;
   const { ecs, endBy, steadyTimeoutSeconds } = request;
   for (let number = 1; ; number++) {
@@ -193,7 +213,7 @@ async function replaceTaskByTask(
     );
     const [task] = old;
     if (task === undefined) return undefined;
-    if (at >= endBy) return 'The downtime window ended before all tasks were replaced.';
+    if (at >= endBy) return { reason: 'The downtime window ended before all tasks were replaced.' };
     // Stopping the same task again does nothing, so this step may be repeated.
     await context.step(`stop a task of ${name} ${number}`, async () => {
       await ecs.send(
@@ -207,8 +227,14 @@ async function replaceTaskByTask(
       movingUntilTheEnd(at),
     );
     if (end.kind !== 'done') {
-      return `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`;
+      return {
+        reason: `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`,
+      };
     }
+    // The others are not touched before the first one has logged in. All of them are looked at in the end.
+    if (number > 1 || old.length === 1) continue;
+    const proof = await request.prove(context, plan, `the first of ${name} logs in`);
+    if (request.stopsAt(proof)) return { reason: proof.evidence, proof };
   }
 }
 

@@ -26,8 +26,11 @@ import {
   strayCopyProblem,
   unsteadyProblem,
 } from './problems.ts';
+import { loginsBefore, proveLogins } from './prove-logins.ts';
+import type { RollRequest } from './roll-service.ts';
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate } from './rotate.ts';
+import { stopsRoll } from './unproven.ts';
 import { verify } from './verify.ts';
 import { waitForJobs } from './wait-for-jobs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
@@ -50,6 +53,7 @@ export const credentialRotationEntries = {
     }),
   ),
   steadyTimeoutSeconds: v.number(),
+  whenUnproven: v.exactOptional(v.picklist(['keep', 'retire'])),
   waitsFor: v.array(v.object({ job: v.string(), functionArn: v.string() })),
 };
 
@@ -135,7 +139,20 @@ export async function rotateCredential(
   const deliveredAt = await deliveryOf(context, settings, findings);
   await measure(context, stopwatch, 'deliver');
   const rollable = plans.filter((plan) => plan.kind !== 'refused');
-  const request = { ecs, deliveredAt, steadyTimeoutSeconds, endBy };
+  const proving = { settings, ecs, secretsManager, deliveredAt, endBy };
+  const before = await loginsBefore(
+    context,
+    proving,
+    rollable.map(({ service }) => service),
+  );
+  const request: RollRequest = {
+    ecs,
+    deliveredAt,
+    steadyTimeoutSeconds,
+    endBy,
+    prove: (inContext, plan, operation) => proveLogins(inContext, operation, proving, { ...plan, before }),
+    stopsAt: (proof) => stopsRoll(settings, proof),
+  };
   const { services, stopped } = await rollServices(context, rollable, request);
   findings.services = services;
   for (const { service } of services)
@@ -147,8 +164,14 @@ export async function rotateCredential(
   }
   findings.rolledAt = stopwatch.before;
 
-  const before = application && connected && { application, connected };
-  const verification = await verify(context, settings, clients, endBy, before);
+  const told = application && connected && { application, connected };
+  const verification = await verify(
+    context,
+    settings,
+    clients,
+    { endBy, services, isFirst: secret.isFirst },
+    told,
+  );
   findings.verification = verification;
   problems.push(...verification.problems);
   await measure(context, stopwatch, 'verify');

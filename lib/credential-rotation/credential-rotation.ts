@@ -112,6 +112,7 @@ export class CredentialRotation extends Construct {
         ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
       waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
     const allSettings = { ...application?.settings, ...settings };

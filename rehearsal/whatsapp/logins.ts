@@ -3,6 +3,9 @@ import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Clock } from '../aws/clock.ts';
 import type { Container } from '../aws/containers/container.ts';
 
+/** Opens a connection of its own and uses it; returns the way to close it. `address`: from which. */
+export type LogIn = (login: Login, address?: string) => Promise<() => Promise<void>>;
+
 /** What the logins of a client's containers came to. */
 export interface LoginCount {
   made: number;
@@ -23,12 +26,11 @@ export class Logins {
   /** How many containers have begun. */
   containers = 0;
   readonly #clock: Clock;
-  readonly #logIn: (login: Login) => Promise<() => Promise<void>>;
+  readonly #logIn: LogIn;
   readonly #loops = new Set<Promise<void>>();
   #ended = false;
 
-  /** @param logIn opens a connection of its own and uses it; returns the way to close it. */
-  constructor(clock: Clock, logIn: (login: Login) => Promise<() => Promise<void>>) {
+  constructor(clock: Clock, logIn: LogIn) {
     this.#clock = clock;
     this.#logIn = logIn;
   }
@@ -66,9 +68,9 @@ export class Logins {
     await close();
   }
 
-  async #once({ name }: Container, login: Login): Promise<() => Promise<void>> {
+  async #once({ name, address }: Container, login: Login): Promise<() => Promise<void>> {
     try {
-      const close = await this.#logIn(login);
+      const close = await this.#logIn(login, address);
       this.count.made += 1;
       return close;
     } catch (error) {

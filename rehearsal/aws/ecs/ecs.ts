@@ -77,6 +77,7 @@ export class EcsTask {
   /** Its containers run from now on. */
   run(containers: Container[], startedAt: number): void {
     this.containers.push(...containers);
+    for (const container of containers) container.address = this.containers[0]?.address;
     this.startedAt = startedAt;
     this.lastStatus = 'RUNNING';
     for (const container of containers) {
@@ -93,6 +94,11 @@ export class EcsTask {
         },
       });
     }
+  }
+
+  /** On Fargate, once its containers run: in a network of its own, where the system has addresses for that. */
+  get address(): string | undefined {
+    return this.host === undefined ? this.containers[0]?.address : undefined;
   }
 
   /** Docker's id, or what Fargate shows for it. */
@@ -485,6 +491,16 @@ function describe(task: EcsTask): ListedTask {
     ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
     ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
     ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
+    ...(task.address !== undefined && {
+      attachments: [
+        {
+          id: task.id,
+          type: 'ElasticNetworkInterface',
+          status: 'ATTACHED',
+          details: [{ name: 'privateIPv4Address', value: task.address }],
+        },
+      ],
+    }),
     containers: task.containers.map((container) => describeContainer(task, container)),
   };
 }

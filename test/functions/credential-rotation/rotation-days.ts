@@ -121,19 +121,29 @@ export async function rotationDays(
                 isolation: 'rewritten',
               });
               containers.push(container);
-              logins.begin(container, login);
+              await logins.begin(container, login);
               return [container];
             },
             ...options,
             ...changed[name],
           });
+        const parameter = [{ name: 'LOGIN', valueFrom: PARAMETER }];
+        const secrets = [{ name: 'LOGIN', valueFrom: SECRET }];
         const services = {
           // Its percentages would take both away at once.
-          web: service('web', { minimumHealthyPercent: 0, maximumPercent: 100 }, fromParameter),
-          master: service('master', { minimumHealthyPercent: 50, maximumPercent: 100 }, fromParameter),
+          web: service(
+            'web',
+            { minimumHealthyPercent: 0, maximumPercent: 100, secrets: parameter },
+            fromParameter,
+          ),
+          master: service(
+            'master',
+            { minimumHealthyPercent: 50, maximumPercent: 100, secrets: parameter },
+            fromParameter,
+          ),
           core: service(
             'core',
-            { minimumHealthyPercent: 100, maximumPercent: 200, desiredCount: 1 },
+            { minimumHealthyPercent: 100, maximumPercent: 200, desiredCount: 1, secrets },
             current,
           ),
         };
