@@ -22,19 +22,10 @@ export interface CredentialRotationSettings extends CredentialSettings {
    * otherwise 'retire'
    */
   whenUnproven?: WhenUnproven;
-  /** Whose runs must not meet a roll: a run that has something to do waits for their end. */
-  waitsFor: OtherJob[];
 }
 
 /** `keep`: the run is partial, and both credentials stay valid. */
 export type WhenUnproven = 'keep' | 'retire';
-
-/** A job of the same deployment. */
-export interface OtherJob {
-  job: string;
-  /** Its durable function's, without a qualifier. */
-  functionArn: string;
-}
 
 export interface RolledService {
   /** Unique among them: its alarm and its metric are named after it. */

@@ -113,7 +113,6 @@ export class CredentialRotation extends Construct {
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
       ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
-      waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
@@ -130,10 +129,11 @@ export class CredentialRotation extends Construct {
       settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
+      waitsFor,
       network,
     });
     letRotateSecret(this.rotateSecret, this.job.function.functionArn, props);
-    letRun(this.job.function, this.rotateSecret.functionArn, settings, props);
+    letRun(this.job.function, this.rotateSecret.functionArn, props);
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;

@@ -36,7 +36,8 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { buildSync } from 'esbuild';
 import type { Clock } from '../../../../rehearsal/aws/clock.ts';
 import type { Aws } from '../../../../rehearsal/aws/server.ts';
-import type { Template } from '../../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
+import { reportsOf } from '../../../../rehearsal/run-reports.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../deploy.ts';
 import type { FixtureEvent } from './fixtures/durable.ts';
 
@@ -106,7 +107,7 @@ function defineDurable(stack: Stack): void {
 const ALIAS = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:job:live`;
 
 /** What the fixture says through the bus. */
-const marks = (aws: Aws) => aws.reports.map((report) => Object.values({ ...report })[0]);
+const marks = (aws: Aws) => reportsOf(aws).map((report) => Object.values({ ...report })[0]);
 
 function withJob(
   work: (
