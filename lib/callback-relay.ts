@@ -15,8 +15,9 @@ import {
 } from '../functions/callback-relay/contract.ts';
 import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
 import { entryFile } from './entry-file.ts';
+import type { FunctionNetwork } from './function-network.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
+import { UpkeepFunction } from './upkeep-function.ts';
 
 /** How long a callback may wait for the bus: some hundred times what EventBridge usually takes, cold start included. */
 const BUS_TIMEOUT = Duration.seconds(2);

@@ -17,6 +17,8 @@ import { minuteOfDay, offsetMinutes, WEEKDAYS, type Weekday } from './local-time
 const MAXIMUM_DESCRIPTION_LENGTH = 1024;
 /** CloudWatch's limit on the warm-up of an alarm: two days. */
 const MAXIMUM_WARM_UP_MINUTES = 2880;
+/** So long an alarm can wait for a success, at first and later. */
+export const MAXIMUM_WAIT_HOURS = MAXIMUM_WARM_UP_MINUTES / 60;
 const MINUTES_PER_DAY = 24 * 60;
 const HOURS_PER_WEEK = 7 * 24;
 /** So far ahead changes of a time zone's offset are looked up. */
@@ -82,7 +84,7 @@ export function alarmOnMissing(
   const hours = hoursUntilMissed(props.daily);
   if (hours * 60 > MAXIMUM_WARM_UP_MINUTES)
     throw new Error(
-      `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WARM_UP_MINUTES / 60}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
+      `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
     );
   const period = Duration.hours(1);
   const alarm = createAlarm(scope, id, props, {

@@ -22,11 +22,12 @@ import {
   type RotatedCredential,
 } from '../credential-rotation/credential-copies.ts';
 import { entryFile } from '../entry-file.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import { type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
+import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import {
   CLIENT_DATABASES,

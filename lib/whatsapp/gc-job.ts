@@ -1,8 +1,9 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { GcSettings, WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
-import type { FunctionNetwork, UpkeepFunction } from '../upkeep-function.ts';
+import type { UpkeepFunction } from '../upkeep-function.ts';
 import type { CallbacksBus } from './callbacks-bus.ts';
 
 /** What a job needs that has the client collect garbage, of messages or of media. */

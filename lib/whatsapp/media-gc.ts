@@ -25,7 +25,7 @@ export class MediaGc extends Construct {
       settings: gcSettings(props) satisfies MediaGcSettings,
       schedule,
       timeLimit,
-      conflictsWith: ['message-gc', 'credential-rotation'],
+      conflictsWith: ['message-gc', 'credential-rotation'].map((job) => ({ job, optional: true })),
       network,
     });
     letCollectGarbage(this.job.function, props);

@@ -74,7 +74,7 @@ export class MessageGc extends Construct {
       schedule,
       timeLimit,
       // The one shares the queue of callbacks, which name no run; the other restarts the nodes.
-      conflictsWith: ['media-gc', 'credential-rotation'],
+      conflictsWith: ['media-gc', 'credential-rotation'].map((job) => ({ job, optional: true })),
       network,
     });
     letCollectGarbage(this.job.function, props);

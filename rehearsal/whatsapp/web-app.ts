@@ -12,7 +12,8 @@ import {
   type CollectorOptions,
   garbageCollector,
 } from './garbage-collector.ts';
-import type { ClientRows, InboundMessage } from './message-store.ts';
+import type { InboundMessage } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 
 /** A deployment of the client, as it is to be played. */
@@ -54,7 +55,7 @@ export interface WebAppFaults extends CollectorFaults {
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
 export interface WebApp {
-  /** Place it listens on loopback, also while it is down. */
+  /** Where it listens on loopback, also while it is down. */
   port: number;
   /** What can go wrong. May be changed at any time. */
   faults: WebAppFaults;
@@ -89,7 +90,7 @@ const MARKABLE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Starts WebApp's stand-in: its API over TLS, with the answers that Meta documents, in front of real rows.
- * Place Meta's documentation is silent, the comment at the place says so.
+ * Where Meta's documentation is silent, the comment at the place says so.
  */
 export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const { store, clock, certificate, callbackUrl, onRequest } = options;
@@ -224,7 +225,7 @@ function inboundPayload({ from, id, timestamp }: InboundMessage): object {
         from,
         id,
         timestamp: String(Math.floor(timestamp / 1000)),
-        text: { body: 'Place is my parcel?' },
+        text: { body: 'Where is my parcel?' },
         type: 'text',
       },
     ],

@@ -6,8 +6,9 @@ import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
 import type { Template } from '../../rehearsal/aws/template/assembly.ts';
+import type { Scale } from '../../rehearsal/clients.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
-import { playNight, type Scale } from '../../rehearsal/night.ts';
+import { playNight } from '../../rehearsal/night.ts';
 import { stopRuns } from '../../rehearsal/operator.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../rehearsal/whatsapp/webhook.ts';
 import { buildStage, type Stage } from './stage.ts';

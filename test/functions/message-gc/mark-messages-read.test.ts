@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Fault } from '../../../rehearsal/faults/fault.ts';
 import { playNight } from '../../../rehearsal/night.ts';
-import { inboundMessages } from '../../../rehearsal/whatsapp/message-store.ts';
+import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
 
 const HOUR = 3600 * 1000;
