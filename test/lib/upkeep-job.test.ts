@@ -122,7 +122,7 @@ describe('a job in an app of somebody else', () => {
           window: { from: '01:00', to: '01:00', wholeDay: true },
           timeZone: 'Asia/Kolkata',
         })),
-      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 52 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 20 hours\./,
+      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 51 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 21 hours\./,
     );
   });
 
@@ -191,8 +191,12 @@ describe('the alarm on a missing weekly success', () => {
     assert.equal(first % 24, 20);
     assert.equal(count, 6);
     assert.deepEqual(expressions, [
-      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes, 1), 0)',
+      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes + partials, 1), 0)',
     ]);
+    assert.match(
+      missed?.AlarmDescription,
+      /done nothing from Sunday 20:00 to Monday 02:00 UTC, in which its weekly run is due, though/,
+    );
     assert.equal(missed?.EvaluationPeriods, count);
     assert.equal(missed?.TreatMissingData, 'breaching');
     assert.equal(missed?.WarmUpConfiguration.WarmUpPeriodDurationInMinutes, count * 60);
