@@ -1,6 +1,7 @@
-import { DescribeTaskDefinitionCommand, type ECSClient, type Service } from '@aws-sdk/client-ecs';
+import type { ECSClient, Service } from '@aws-sdk/client-ecs';
 import { describeServices, type ServiceAddress } from '../shared/containers/services.ts';
 import type { CredentialRotationSettings } from './contract.ts';
+import { type DefinitionFindings, lookIntoDefinition } from './task-definitions.ts';
 
 /** How a service's tasks will be replaced. */
 export type RollPlan = {
@@ -15,7 +16,11 @@ type RollWay =
   | { kind: 'refused'; reason: string; next: string };
 
 /** How each service is rolled: decided from its own settings, before anything is changed. */
-export async function planRoll(ecs: ECSClient, settings: CredentialRotationSettings): Promise<RollPlan[]> {
+export async function planRoll(
+  ecs: ECSClient,
+  settings: CredentialRotationSettings,
+  password: string,
+): Promise<RollPlan[]> {
   const addresses = addressesOf(settings);
   const services = await describeServices(ecs, addresses);
   const plans: RollPlan[] = [];
@@ -23,20 +28,39 @@ export async function planRoll(ecs: ECSClient, settings: CredentialRotationSetti
     const address = addresses[index];
     const { oneAtATime = false } = settings.services[index] ?? {};
     if (!address) continue;
-    const references = await referencesIn(ecs, service, settings);
-    const way = wayOf(service, oneAtATime, references.find(isPinned));
-    plans.push({ service: address, isGiven: references.length > 0, ...way });
+    const definition = await lookIntoDefinition(ecs, service.taskDefinition, settings, password);
+    plans.push({
+      service: address,
+      isGiven: definition.references.length > 0,
+      ...wayOf(service, oneAtATime, definition),
+    });
   }
   return plans;
 }
 
-function wayOf(service: Service, oneAtATime: boolean, pinned: string | undefined): RollWay {
+function wayOf(
+  service: Service,
+  oneAtATime: boolean,
+  { isInactive, pinned, inClear }: DefinitionFindings,
+): RollWay {
   const refused = (reason: string, next: string): RollWay => ({ kind: 'refused', reason, next });
   const controller = service.deploymentController?.type ?? 'ECS';
   if (controller !== 'ECS') {
     return refused(
       `It is deployed by ${controller}, which credential-rotation cannot ask for new tasks.`,
       "Use ECS's own deployment controller, or leave the service out and restart it by other means.",
+    );
+  }
+  if (isInactive) {
+    return refused(
+      `Its task definition ${service.taskDefinition} is INACTIVE, so that ECS refuses to deploy it anew.`,
+      'Register it again, and let the service use the new revision.',
+    );
+  }
+  if (inClear !== undefined) {
+    return refused(
+      `Its task definition holds the password itself, in the environment variable ${inClear}, so that new tasks would get the old one too.`,
+      'Give it to the container by "secrets" with the ARN of the secret, or of a copy, and deploy that.',
     );
   }
   if (pinned !== undefined) {
@@ -62,40 +86,6 @@ function wayOf(service: Service, oneAtATime: boolean, pinned: string | undefined
   const together = spared + cap - desired;
   const gentle = spared <= 1 && (!oneAtATime || together <= 1);
   return gentle || desired <= 1 ? { kind: 'forced', strategy } : { kind: 'task-by-task' };
-}
-
-/** Where a task definition gives containers the credential: the secret itself, or a copy. */
-async function referencesIn(
-  ecs: ECSClient,
-  { taskDefinition }: Service,
-  { secretArn, copies }: CredentialRotationSettings,
-): Promise<string[]> {
-  if (taskDefinition === undefined) return [];
-  const { taskDefinition: described } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }));
-  const secrets = [secretArn, ...copies.flatMap((copy) => (copy.kind === 'secret' ? [copy.secretArn] : []))];
-  const parameters = copies.flatMap((copy) => (copy.kind === 'parameter' ? [copy.name] : []));
-  return (described?.containerDefinitions ?? [])
-    .flatMap(({ secrets: given = [] }) => given.map(({ valueFrom = '' }) => valueFrom))
-    .filter(
-      (reference) =>
-        secrets.some((arn) => reference.startsWith(arn)) ||
-        parameters.some((name) => isParameter(reference, name)),
-    );
-}
-
-/** By its name, or by its ARN, which leaves out a slash before the name. */
-function isParameter(reference: string, name: string): boolean {
-  return reference === name || reference.endsWith(`:parameter/${name.replace(/^\//, '')}`);
-}
-
-/**
- * A reference to a secret is `ARN:KEY:STAGE:ID`. Only what is without an id, and of the stage AWSCURRENT if of any, is a
- * new password for a new task.
- */
-function isPinned(reference: string): boolean {
-  if (!reference.includes(':secret:')) return false;
-  const [, , , , , , , , stage = '', id = ''] = reference.split(':');
-  return id !== '' || (stage !== '' && stage !== 'AWSCURRENT');
 }
 
 /** The services of the settings, in their order. */

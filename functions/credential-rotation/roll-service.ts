@@ -1,4 +1,4 @@
-import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { type DurableContext, DurableOperationError } from '@aws/durable-execution-sdk-js';
 import {
   DescribeServiceDeploymentsCommand,
   type ECSClient,
@@ -19,6 +19,7 @@ import {
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { Proof } from './judge-logins.ts';
 import type { RollPlan } from './plan-roll.ts';
+import type { RollablePlan } from './preflight.ts';
 
 /** What became of a service. */
 export interface RolledResult {
@@ -48,40 +49,63 @@ export interface RollRequest {
 
 const LOOK_SECONDS = 15;
 
-/** Replaces every task of a service that is older than the delivery, and waits until the service is steady again. */
+/**
+ * Replaces every task of a service that is older than the delivery, waits until the service is steady again, and looks
+ * whether its new tasks log in. What AWS refuses is a failure like others.
+ */
 export async function rollService(
   context: DurableContext,
-  plan: Exclude<RollPlan, { kind: 'refused' }>,
+  plan: RollablePlan,
   request: RollRequest,
 ): Promise<RolledResult> {
   const { kind: how, service } = plan;
   const { name } = service;
-  const before = await context.step(`look at ${name}`, () => lookAt(request, service));
   const result = { service: name, how };
-  if (before.old.length === 0) {
-    const proof = await request.prove(context, plan, `${name} logs in`);
-    return request.stopsAt(proof)
-      ? { ...result, outcome: 'failed', tasksReplaced: 0, reason: proof.evidence, proof }
-      : { ...result, outcome: 'was-new', tasksReplaced: 0, proof };
-  }
-  if (before.at >= request.endBy) {
+  const before = await context.step(`look at ${name}`, () => lookAt(request, service)).catch(refusal);
+  if ('reason' in before) return { ...result, outcome: 'failed', tasksReplaced: 0, ...before };
+  const { old } = before;
+  if (old.length > 0 && before.at >= request.endBy)
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
-  }
-  const end =
-    plan.kind === 'forced'
-      ? await forceDeployment(context, plan, request, before.primary)
-      : await replaceTaskByTask(context, plan, request);
-  let proof = end?.proof;
-  if (end === undefined) {
-    proof = await request.prove(context, plan, `${name} logs in`);
-    if (!request.stopsAt(proof))
-      return { ...result, outcome: 'rolled', tasksReplaced: before.old.length, proof };
-  }
-  const left = await context.step(`look at ${name} again`, () => lookAt(request, service));
-  const tasksReplaced = Math.max(0, before.old.length - left.old.length);
-  const reason = end?.reason ?? proof?.evidence ?? '';
-  return { ...result, outcome: 'failed', tasksReplaced, reason, ...(proof && { proof }) };
+  const end: Replaced = await replaceAndProve(context, plan, request, before).catch(refusal);
+  if (end.reason === undefined)
+    return { ...result, outcome: old.length > 0 ? 'rolled' : 'was-new', tasksReplaced: old.length, ...end };
+  const left = await context
+    .step(`look at ${name} again`, () => lookAt(request, service))
+    // How many were replaced is not known then: none is not too many.
+    .catch(() => before);
+  const tasksReplaced = Math.max(0, old.length - left.old.length);
+  return { ...result, outcome: 'failed', tasksReplaced, ...end };
 }
+
+/** `reason`: why it stopped. */
+interface Replaced {
+  reason?: string;
+  proof?: Proof;
+}
+
+async function replaceAndProve(
+  context: DurableContext,
+  plan: RollablePlan,
+  request: RollRequest,
+  before: Look,
+): Promise<Replaced> {
+  if (before.old.length > 0) {
+    const end =
+      plan.kind === 'forced'
+        ? await forceDeployment(context, plan, request, before.primary)
+        : await replaceTaskByTask(context, plan, request);
+    if (end !== undefined) return end;
+  }
+  const proof = await request.prove(context, plan, `${plan.service.name} logs in`);
+  return { proof, ...(request.stopsAt(proof) && { reason: proof.evidence }) };
+}
+
+function refusal(error: unknown): { reason: string } {
+  if (error instanceof DurableOperationError) return { reason: `AWS refused a call: ${error.message}` };
+  throw error;
+}
+
+type Look = Awaited<ReturnType<typeof lookAt>>;
 
 async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
   const tasks = await livingTasks(ecs, address);
@@ -160,6 +184,13 @@ async function rollingProgress({ ecs }: RollRequest, address: ServiceAddress, id
     return { kind: 'failed', reason: `The deployment ${id} was rolled back, or another took its place.`, at };
   }
   const { rolloutState, rolloutStateReason = '', status } = deployment;
+  // Behind a Classic Load Balancer there is none: a deployment that is alone and has its tasks has ended.
+  if (rolloutState === undefined && status === 'PRIMARY') {
+    const unsteady = service && whyUnsteady(service);
+    return unsteady === undefined
+      ? { kind: 'done', reason: '', at }
+      : { kind: 'moving', reason: unsteady, at };
+  }
   if (rolloutState === 'COMPLETED') return { kind: 'done', reason: '', at };
   if (rolloutState === 'FAILED' || status !== 'PRIMARY') {
     return { kind: 'failed', reason: `The deployment ${id} failed: ${rolloutStateReason || status}.`, at };
@@ -201,7 +232,7 @@ const CLOCK_SKEW = 60_000;
 
 async function replaceTaskByTask(
   context: DurableContext,
-  plan: RollPlan,
+  plan: RollablePlan,
   request: RollRequest,
 ): Promise<End> {
   const { service } = plan;

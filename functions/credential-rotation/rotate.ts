@@ -23,6 +23,8 @@ export interface SecretInspection {
   changedAt: number;
   /** No rotation of it has ended yet. */
   isFirst: boolean;
+  /** Regions whose replica does not hold the same, with what Secrets Manager says of it. */
+  staleReplicas: { region: string; status: string }[];
   lookedAt: number;
 }
 
@@ -40,6 +42,10 @@ export async function inspectSecret(client: SecretsManagerClient, arn: string): 
     ...(pendingVersion !== undefined && pendingVersion !== currentVersion && { pendingVersion }),
     changedAt,
     isFirst: isFirstRotation(described.VersionIdsToStages),
+    staleReplicas: (described.ReplicationStatus ?? []).flatMap(
+      ({ Region: region = '', Status: status = '', StatusMessage: message }) =>
+        status === 'InSync' ? [] : [{ region, status: message ? `${status}: ${message}` : status }],
+    ),
     lookedAt: Date.now(),
   };
 }

@@ -47,6 +47,7 @@ export function postgresClient(
       await pool.query(
         `CREATE ROLE ${administrator.username} LOGIN CREATEROLE PASSWORD ${verifier(administrator)}`,
       );
+      await pool.query(`GRANT pg_read_all_stats TO ${administrator.username}`);
       for (const name of users) {
         const login = name === username ? `LOGIN PASSWORD ${verifier(user)}` : 'NOLOGIN';
         await pool.query(`CREATE ROLE ${name} ${login} IN ROLE ${owner}`);
