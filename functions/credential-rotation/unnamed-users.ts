@@ -29,8 +29,9 @@ export async function findUnnamedUsers(
     const before = known.get(definition);
     if (before !== undefined) return before;
     const { references, inClear } = await lookIntoDefinition(ecs, definition, settings, password);
-    known.set(definition, references.length > 0 || inClear !== undefined);
-    return references.length > 0 || inClear !== undefined;
+    const answer = references.length > 0 || inClear !== undefined;
+    known.set(definition, answer);
+    return answer;
   };
   for (const cluster of new Set(addresses.map(({ clusterArn }) => clusterArn))) {
     const named = addresses.flatMap(({ clusterArn, name }) => (clusterArn === cluster ? [name] : []));
