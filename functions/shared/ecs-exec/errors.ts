@@ -62,3 +62,13 @@ export class EncoderMissingError extends EcsExecError {
 export class StartError extends EcsExecError {
   override name = 'StartError';
 }
+
+/** The container has no shell, as distroless images have none: nothing can be run in it this way. */
+export class NoShellError extends EcsExecError {
+  override name = 'NoShellError';
+}
+
+/** ECS runs an agent in another container of the task only: with `pidMode: task`, one container has it. */
+export class NoAgentInContainerError extends EcsExecError {
+  override name = 'NoAgentInContainerError';
+}

@@ -2,13 +2,14 @@ import { ECSClient, type ECSClientConfig, ExecuteCommandCommand } from '@aws-sdk
 import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { ResumeSessionCommand, SSMClient, TerminateSessionCommand } from '@aws-sdk/client-ssm';
 import { containerState, sessionTargetId, type Target } from './container-state.ts';
-import { Conversation, type Question, type RunState } from './conversation.ts';
+import { Conversation, type Question, type Reply, type Take } from './conversation.ts';
 import { type ChannelEnd, DataChannel, type GenerateDataKey } from './data-channel.ts';
 import {
   AccessDeniedError,
   AgentNotRunningError,
   ClusterNotFoundError,
   ExecNotEnabledError,
+  NoAgentInContainerError,
   StartError,
   TargetNotConnectedError,
   ThrottledError,
@@ -61,7 +62,6 @@ export async function openSession(
   clients: Clients,
   target: Target,
   commandLine: string,
-  onOutput: (bytes: Buffer) => void,
 ): Promise<SessionOpening> {
   const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
   try {
@@ -76,7 +76,7 @@ export async function openSession(
     const { sessionId, streamUrl, tokenValue } = session;
     return {
       opening: 'opened',
-      session: new Session({ clients, target, sessionId, streamUrl, token: tokenValue, onOutput }),
+      session: new Session({ clients, target, sessionId, streamUrl, token: tokenValue }),
     };
   } catch (error) {
     return await openingFailure(clients, target, error);
@@ -89,7 +89,7 @@ function isClockSkew(error: unknown): boolean {
 
 /** How an asking ended. */
 export type Asking =
-  | { asking: 'answered'; state: RunState }
+  | { asking: 'answered'; reply: Reply }
   | { asking: 'broken'; end: ChannelEnd }
   /** Nothing came for longer than was allowed. */
   | { asking: 'silent' };
@@ -101,9 +101,9 @@ export class Session {
   hasAnswered = false;
   readonly #clients: Clients;
   readonly #channel: DataChannel;
-  readonly #conversation: Conversation;
+  readonly #conversation = new Conversation();
   #end = Promise.withResolvers<ChannelEnd>();
-  #answer: Promise<RunState> = new Promise(() => {});
+  #answer: Promise<Reply> = new Promise(() => {});
 
   constructor({
     clients,
@@ -111,18 +111,15 @@ export class Session {
     sessionId,
     streamUrl,
     token,
-    onOutput,
   }: {
     clients: Clients;
     target: Target;
     sessionId: string;
     streamUrl: string;
     token: string;
-    onOutput: (bytes: Buffer) => void;
   }) {
     this.id = sessionId;
     this.#clients = clients;
-    this.#conversation = new Conversation(onOutput);
     this.#channel = new DataChannel({
       sessionId,
       streamUrl,
@@ -145,9 +142,18 @@ export class Session {
     return this.#channel.silentFor;
   }
 
-  /** Asks the wrapper. */
-  ask(question: Question): Promise<Asking> {
-    const { line, answer } = this.#conversation.ask(question);
+  /** What the terminal said beside the answers. */
+  get aside(): string {
+    return this.#conversation.aside;
+  }
+
+  /**
+   * Asks the wrapper.
+   *
+   * @param take is given the output that comes with the answer
+   */
+  ask(question: Question, take?: Take): Promise<Asking> {
+    const { line, answer } = this.#conversation.ask(question, take);
     this.#channel.send(line);
     this.#answer = answer;
     return this.answer();
@@ -155,7 +161,7 @@ export class Session {
 
   /** Waits for the answer to the last question, or for the session's end. */
   async answer(): Promise<Asking> {
-    const answered = this.#answer.then((state): Asking => ({ asking: 'answered', state }));
+    const answered = this.#answer.then((reply): Asking => ({ asking: 'answered', reply }));
     const broken = this.#end.promise.then((end): Asking => ({ asking: 'broken', end }));
     const result = await Promise.race([answered, broken]);
     this.hasAnswered ||= result.asking === 'answered';
@@ -253,9 +259,17 @@ async function openingFailure(clients: Clients, target: Target, cause: unknown):
         { cause },
       );
     }
+    if (state.agentStatus === undefined && state.agentIn.length > 0) {
+      throw new NoAgentInContainerError(
+        `ECS Exec's agent runs in container ${state.agentIn.join(', ')} of the task only, not in ${where}: with ` +
+          'pidMode "task" one container has it. Run the command there, or give the containers PID namespaces of their own.',
+        { cause },
+      );
+    }
     if (state.agentStatus !== 'RUNNING') {
       throw new AgentNotRunningError(
-        `ECS Exec's agent is ${state.agentStatus ?? 'missing'} in ${where}: replace the task if it stays so.`,
+        `ECS Exec's agent is ${state.agentStatus ?? 'missing'} in ${where}. Where a restart policy has started the ` +
+          'container anew, the agent does not come back: replace the task.',
         { cause },
       );
     }
