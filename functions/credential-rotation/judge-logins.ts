@@ -77,7 +77,7 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
       refused,
       isHarmless: refused === 0,
       evidence: `The administrator may not see who logs in from where.${refusedText(refused)}`,
-      next: grant === undefined ? '' : `An administrator lets it see that: ${grant}`,
+      next: `An administrator lets it see that${grant === undefined ? '' : `: ${grant}`}.`,
     };
   const seenAs = (name: (username: string) => boolean) =>
     tasks.filter(({ addresses }) =>
