@@ -19,6 +19,7 @@ import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
+import { refuse as refuseProps } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
@@ -116,8 +117,9 @@ export class CredentialRotation extends Construct {
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+      refuseProps(
+        this,
+        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -242,7 +244,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
     const { acceptFailedLogins = false } = this.props;
     const refuse = (reason: string) => {
-      throw new Error(`${this.node.path}: ${reason}`);
+      refuseProps(this, reason);
     };
     const impossible = whyImpossible(database.engine, strategy);
     if (impossible !== undefined) refuse(impossible);

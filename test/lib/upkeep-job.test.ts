@@ -122,7 +122,7 @@ describe('a job in an app of somebody else', () => {
           window: { from: '01:00', to: '01:00', wholeDay: true },
           timeZone: 'Asia/Kolkata',
         })),
-      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 52 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 20 hours\./,
+      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 51 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 21 hours\./,
     );
   });
 
