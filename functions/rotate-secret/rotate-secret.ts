@@ -9,7 +9,7 @@ import type { Login } from '../shared/database/contract/engine.ts';
 import { RotationRefused } from '../shared/database/contract/errors.ts';
 import type { CredentialRotation } from '../shared/database/contract/rotation.ts';
 import { randomPassword } from '../shared/database/credential/password.ts';
-import { checkBelongs, secretWith } from '../shared/database/credential/secret.ts';
+import { checkBelongs, checkCopies, secretWith } from '../shared/database/credential/secret.ts';
 import { administratorOf } from '../shared/database/credential/settings.ts';
 import { currentSecret, findSecret, stagesOf } from '../shared/database/credential/stored-secret.ts';
 import { credentialRotation } from '../shared/database/registry.ts';
@@ -77,6 +77,7 @@ async function createSecret(
   if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
   const { secret: current } = await currentSecret(secretsManager, SecretId);
   checkBelongs(current, SecretId, settings.database);
+  checkCopies(current, SecretId, settings.fields);
   const next: Login = {
     username: rotation.nextUsername(current.username),
     password: randomPassword(settings.password),
@@ -87,7 +88,7 @@ async function createSecret(
         SecretId,
         ClientRequestToken,
         ...(RotationToken === undefined ? {} : { RotationToken }),
-        SecretString: secretWith(current, next),
+        SecretString: secretWith(current, next, settings.fields),
         VersionStages: ['AWSPENDING'],
       }),
     );

@@ -24,7 +24,7 @@ import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import { copySettings, type RotatedCredential } from './credential-copies.ts';
+import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
 import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
@@ -73,6 +73,7 @@ export class CredentialRotation extends Construct {
       timeLimit: props.timeLimit,
     };
     const { deployment, encryptionKey, logRetention } = upkeep;
+    const [elsewhere, fields] = ownFields(secretArn, copies);
     const leaveOut = importsToLeaveOut([database.engine]);
     const credential: CredentialSettings = {
       secretArn,
@@ -89,6 +90,7 @@ export class CredentialRotation extends Construct {
         deployment,
         ...credential,
         ...(props.password && { password: props.password }),
+        ...(fields.length > 0 && { fields }),
         delivery: {
           job: JOB,
           functionArn: functionArn(this, `${deployment}-${JOB}`),
@@ -105,7 +107,7 @@ export class CredentialRotation extends Construct {
       ...credential,
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
-      copies: copySettings(copies),
+      copies: copySettings(elsewhere),
       clusterArn: ecsArn(this, 'cluster', props.clusterName),
       services: services.map(({ clusterName, ...service }) => ({
         ...service,
