@@ -1,5 +1,4 @@
 import type { PasswordRules } from '../shared/database/credential/password.ts';
-import type { SecretField } from '../shared/database/credential/secret.ts';
 import type { CredentialSettings } from '../shared/database/credential/settings.ts';
 
 /** What Secrets Manager sends. */
@@ -18,8 +17,6 @@ export interface RotateSecretSettings extends CredentialSettings {
   deployment: string;
   /** @default 32 characters; see `PasswordRules`. */
   password?: PasswordRules;
-  /** Of the secret itself, those besides `username` and `password` that hold the credential. @default none does */
-  fields?: readonly SecretField[];
   /** Who carries the new password to the containers. Absent: nobody is told, as in a set-up of one's own. */
   delivery?: DeliverySettings;
 }

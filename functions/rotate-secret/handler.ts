@@ -2,7 +2,6 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
-import { templateEntries } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
@@ -18,7 +17,6 @@ const settingsSchema = v.object({
       exclude: v.exactOptional(v.string()),
     }),
   ),
-  fields: v.exactOptional(v.array(v.object({ key: v.string(), ...templateEntries }))),
   delivery: v.exactOptional(v.object({ job: v.string(), functionArn: v.string(), startRunArn: v.string() })),
 }) satisfies v.GenericSchema<RotateSecretSettings>;
 

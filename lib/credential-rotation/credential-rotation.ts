@@ -16,6 +16,8 @@ import {
 } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
 import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
+import { placeOf } from '../../functions/shared/database/credential/copies.ts';
+import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
@@ -80,6 +82,7 @@ export class CredentialRotation extends Construct {
       database,
       strategy,
       ...(adminSecretArn && { adminSecretArn }),
+      ...(fields.length > 0 && { fields }),
     };
     this.rotateSecret = new UpkeepFunction(this, 'RotateSecret', {
       functionName: `${deployment}-rotate-secret`,
@@ -90,7 +93,6 @@ export class CredentialRotation extends Construct {
         deployment,
         ...credential,
         ...(props.password && { password: props.password }),
-        ...(fields.length > 0 && { fields }),
         delivery: {
           job: JOB,
           functionArn: functionArn(this, `${deployment}-${JOB}`),
@@ -242,12 +244,16 @@ export class CredentialRotation extends Construct {
 
   private refuse(rotateAfter: Duration, maximumAge: Duration): void {
     const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
-    const { acceptFailedLogins = false } = this.props;
+    const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
     const refuse = (reason: string) => {
       throw new Error(`${this.node.path}: ${reason}`);
     };
     const impossible = whyImpossible(database.engine, strategy);
     if (impossible !== undefined) refuse(impossible);
+    for (const copy of copies) {
+      const ambiguous = whyAmbiguous(copy, password);
+      if (ambiguous !== undefined) refuse(`${placeOf(copy)}: ${ambiguous}`);
+    }
     if (strategy.kind === 'single-password' && !acceptFailedLogins)
       refuse(
         `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,

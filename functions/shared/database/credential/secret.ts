@@ -157,7 +157,7 @@ export function checkCopies(secret: DatabaseSecret, arn: string, fields: readonl
   const keys = unknownCopies(secret, fields);
   if (keys.length === 0) return;
   throw new RotationRefused(
-    `The secret ${arn} holds its password in ${keys.map((key) => `"${key}"`).join(' and ')} too, which would keep the old one. Nothing was changed. ` +
+    `The secret ${arn} holds its password in ${keys.map((key) => `"${key}"`).join(' and ')} too, which would keep the old one. ` +
       'Name that among the copies of the configuration (secretArn: the secret itself, key, template, encoding), or take it out of the secret.',
   );
 }
