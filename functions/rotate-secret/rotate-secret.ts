@@ -1,5 +1,6 @@
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import {
+  InvalidParameterException,
   PutSecretValueCommand,
   ResourceExistsException,
   type SecretsManagerClient,
@@ -165,14 +166,21 @@ async function finishSecret(
   if (!done) {
     if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
     const current = stages.with('AWSCURRENT');
-    await secretsManager.send(
-      new UpdateSecretVersionStageCommand({
-        SecretId,
-        VersionStage: 'AWSCURRENT',
-        MoveToVersionId: ClientRequestToken,
-        ...(current === undefined ? {} : { RemoveFromVersionId: current }),
-      }),
-    );
+    try {
+      await secretsManager.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId,
+          VersionStage: 'AWSCURRENT',
+          MoveToVersionId: ClientRequestToken,
+          ...(current === undefined ? {} : { RemoveFromVersionId: current }),
+        }),
+      );
+    } catch (error) {
+      // Of two at once the later one names a version that the label has left: it has come where it was to go.
+      if (!(error instanceof InvalidParameterException)) throw error;
+      const now = await stagesOf(secretsManager, SecretId);
+      if (!now.of(ClientRequestToken)?.includes('AWSCURRENT')) throw error;
+    }
   }
   // Also when an earlier attempt had moved the label: it may have ended right after.
   if (settings.delivery !== undefined) await startDelivery(lambda, settings.deployment, settings.delivery);

@@ -2,7 +2,13 @@ import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
-import { currentRefused, stillConnected, unfinished, unretired } from '../rotation/refusals.ts';
+import {
+  currentRefused,
+  rotatedMeanwhile,
+  stillConnected,
+  unfinished,
+  unretired,
+} from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
 import { alterRole, canLogIn, countSessions } from './roles.ts';
 import { type PostgresSession, postgresAccepts, withPostgres, withPostgresLock } from './session.ts';
@@ -48,6 +54,10 @@ export function alternating(
           const sessions = await countPatiently(() => countSessions(session, other), patience);
           if (sessions > 0) throw stillConnected(other, sessions);
           if (!(await postgresAccepts(address, current))) throw currentRefused(current);
+          const now = await read();
+          if (now.current.username !== current.username || now.pending?.password !== pending?.password) {
+            throw rotatedMeanwhile(username);
+          }
           await alterRole(session, admin, other, 'NOLOGIN');
           return 'retired';
         },

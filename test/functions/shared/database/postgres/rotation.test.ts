@@ -104,6 +104,22 @@ test('PostgreSQL', async (t) => {
     assert.equal(await rotation.retained(rotator, current), false);
   });
 
+  await t.test('does not retire a user whose turn has come while it was looked at', async () => {
+    await query('ALTER ROLE wa LOGIN');
+    let reads = 0;
+    const read = async () => {
+      reads += 1;
+      return {
+        current: reads === 1 ? current : secretOf({ ...current, username: 'wa' }),
+        pending: undefined,
+      };
+    };
+    const retired = rotation.retire({ admin: rotator, username: 'wa', read });
+    assert.match((await rejected(retired, RotationBusy)).message, /rotated while its old user was looked at/);
+    assert.equal(await rotation.retained(rotator, current), true);
+    await query('ALTER ROLE wa NOLOGIN');
+  });
+
   await t.test('a user who does not act as the owner does not pass the test', async () => {
     await query(`CREATE ROLE stranger LOGIN PASSWORD '${scramVerifier('Stranger-1')}'`);
     const error = await rejected(
