@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults/faults.ts';
-import { type Night, playNight } from './night.ts';
+import { playNight } from './night.ts';
+import type { Night } from './night-checks.ts';
 import { synthesize } from './synthesize.ts';
 
 /** No colours, so that a log of it reads well too. */

@@ -3,7 +3,8 @@ import type { Clock } from '../aws/clock.ts';
 import type { Callbacks } from './callbacks.ts';
 import { type Answer, failure, success } from './envelope.ts';
 import type { MediaFolder } from './media-folder.ts';
-import { type ClientRows, MEDIA_UNUSED_MS } from './message-store.ts';
+import { MEDIA_UNUSED_MS } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 
 /** One CoreApp's work on one GC. */
 export interface Collection {

@@ -12,7 +12,8 @@ import {
   type CollectorOptions,
   garbageCollector,
 } from './garbage-collector.ts';
-import type { ClientRows, InboundMessage } from './message-store.ts';
+import type { InboundMessage } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 
 /** A deployment of the client, as it is to be played. */
@@ -50,6 +51,8 @@ export interface ApiRequest {
 export interface WebAppFaults extends CollectorFaults {
   /** Requests to mark a message read that will still be refused as too many. */
   refusedMarkReads: number;
+  /** Messages of which WebApp says each time that they cannot be marked. */
+  oddMessages: string[];
 }
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
@@ -97,7 +100,10 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const accounts = users(options.users, clock, tokenLifetimeSeconds);
   const sender = callbacks(callbackUrl, clock, concurrentCallbacks);
   const collector = garbageCollector({ ...options, callbacks: sender });
-  const faults: WebAppFaults = Object.assign(collector.faults, { refusedMarkReads: 0 });
+  const faults: WebAppFaults = Object.assign(collector.faults, {
+    refusedMarkReads: 0,
+    oddMessages: [],
+  });
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
   const masters = [1, 2].map((number) => `master${number}:${randomBytes(6).toString('hex')}`);
   const requests: ApiRequest[] = [];
@@ -128,6 +134,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
       faults.refusedMarkReads -= 1;
       return failure(1015, 'Rate limit hit.');
     }
+    if (faults.oddMessages.includes(id)) return failure(1009, 'Parameter value is not valid');
     switch (await store.markRead(id, clock.now() - MARKABLE_MS)) {
       case 'marked':
         return { status: 200, body: {} };

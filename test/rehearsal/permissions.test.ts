@@ -5,9 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DatabaseSizeSettings } from '../../functions/database-size/contract.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
-import type { Template } from '../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../rehearsal/aws/template/assembly.ts';
+import type { Scale } from '../../rehearsal/clients.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
-import { playNight, type Scale } from '../../rehearsal/night.ts';
+import { playNight } from '../../rehearsal/night.ts';
 import { stopRuns } from '../../rehearsal/operator.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../rehearsal/whatsapp/webhook.ts';
 import { buildStage, type Stage } from './stage.ts';
@@ -135,7 +136,7 @@ function watchManyTables(template: Template): void {
       tables.push({
         ...table,
         figure: `rows${number}`,
-        limit: { rows: table.limit.rows, figure: `days${number}` },
+        limit: { ...table.limit, figure: `days${number}` },
       });
   }
   const changed = JSON.stringify(settings).split(/@(\d+)@/);

@@ -1,0 +1,5 @@
+/** Where something in AWS stands. */
+export interface Place {
+  account: string;
+  region: string;
+}
