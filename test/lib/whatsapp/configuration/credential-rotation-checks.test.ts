@@ -237,8 +237,8 @@ const ON_POSTGRES: typeof ON_MYSQL = [
     (rotation) => {
       rotation.strategy.users = ['wa', 'wa'];
     },
-    'strategy.kind',
-    'is "alternating-users", which cannot be: Both users are wa: two names are needed, for the one is closed while the other is in use.',
+    'strategy.users[1]',
+    'is "wa", as deployments[1].jobs.credentialRotation.strategy.users[0] is; each must be named once.',
   ],
   [
     'failed logins that nobody has accepted',
