@@ -28,6 +28,7 @@ import {
   type DailySuccess,
   hoursUntilMissed,
   MAXIMUM_WAIT_HOURS,
+  shownHour,
   weeklyHours,
 } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
@@ -291,9 +292,13 @@ export class UpkeepJob extends Construct {
       timeLimit,
     };
     const isWeekly = 'weekday' in schedule;
+    const hours = isWeekly ? weeklyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
+    const when = hours
+      ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
+      : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
     const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
         `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
@@ -301,13 +306,11 @@ export class UpkeepJob extends Construct {
         again,
       ],
       topic,
-      metric: this.metricRunsSucceeded(),
+      successes: this.metricRunsSucceeded(),
+      partials: this.metricRunsPartial(),
     };
-    return isWeekly
-      ? alarmOnMissingWeekly(this, 'Missed', {
-          ...missed,
-          hours: weeklyHours(schedule, upkeep.startRun.timeZone, success),
-        })
+    return hours
+      ? alarmOnMissingWeekly(this, 'Missed', { ...missed, hours })
       : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
 }

@@ -102,6 +102,8 @@ function copiesOf(
             secretArn: monitoring.secretArn,
             key: 'data_src_name',
             template: `{username}:{password}@(${host}:${port})/`,
+            // Go's driver splits at the last @ and the first colon, and takes all else as it is.
+            encoding: 'raw' as const,
             ...(monitoring.encryptionKeyArn && { keyArn: monitoring.encryptionKeyArn }),
           } as const,
         ]

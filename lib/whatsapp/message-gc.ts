@@ -1,5 +1,5 @@
 import type { Duration } from 'aws-cdk-lib';
-import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
@@ -9,7 +9,7 @@ import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes, MESSAGE_DATABASE, setNameOf } from './client-databases.ts';
-import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { alarmOnCertificate, type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
 
 /** What a queue's URL can take, of which the stack has only a short token: the longest region, and a name of 80 characters. */
 const QUEUE_URL_BYTES = 140;
@@ -36,6 +36,7 @@ export interface MessageGcProps extends GcProps {
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
   readonly job: UpkeepJob;
+  readonly certificateAlarm: Alarm;
   /** Whether it reads from databases, and the metrics of earlier runs. */
   readonly tellsRows: boolean;
 
@@ -78,6 +79,7 @@ export class MessageGc extends Construct {
       network,
     });
     letCollectGarbage(this.job.function, props);
+    this.certificateAlarm = alarmOnCertificate(this, this.job, props);
     if (markRead && unreadMessages)
       // The attributes tell that SQS gives nothing more because too much is in flight.
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [

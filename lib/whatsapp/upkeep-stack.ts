@@ -276,18 +276,20 @@ export class UpkeepStack extends Stack {
       order: settings.order,
       ...(metaTemplate && { metaTemplate }),
       copies: [
-        ...copies.parameters.map(({ name, encryptionKeyArn, template }) => ({
+        ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
           kind: 'parameter' as const,
           name,
           ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
           ...(template && { template }),
+          ...(encoding && { encoding }),
         })),
-        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template }) => ({
+        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
           kind: 'secret' as const,
           secretArn,
           key,
           ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
           ...(template && { template }),
+          ...(encoding && { encoding }),
         })),
       ],
       network,

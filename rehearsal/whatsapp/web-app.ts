@@ -51,6 +51,8 @@ export interface ApiRequest {
 export interface WebAppFaults extends CollectorFaults {
   /** Requests to mark a message read that will still be refused as too many. */
   refusedMarkReads: number;
+  /** Messages of which WebApp says each time that they cannot be marked. */
+  oddMessages: string[];
 }
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
@@ -98,7 +100,10 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const accounts = users(options.users, clock, tokenLifetimeSeconds);
   const sender = callbacks(callbackUrl, clock, concurrentCallbacks);
   const collector = garbageCollector({ ...options, callbacks: sender });
-  const faults: WebAppFaults = Object.assign(collector.faults, { refusedMarkReads: 0 });
+  const faults: WebAppFaults = Object.assign(collector.faults, {
+    refusedMarkReads: 0,
+    oddMessages: [],
+  });
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
   const masters = [1, 2].map((number) => `master${number}:${randomBytes(6).toString('hex')}`);
   const requests: ApiRequest[] = [];
@@ -129,6 +134,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
       faults.refusedMarkReads -= 1;
       return failure(1015, 'Rate limit hit.');
     }
+    if (faults.oddMessages.includes(id)) return failure(1009, 'Parameter value is not valid');
     switch (await store.markRead(id, clock.now() - MARKABLE_MS)) {
       case 'marked':
         return { status: 200, body: {} };

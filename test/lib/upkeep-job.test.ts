@@ -191,8 +191,12 @@ describe('the alarm on a missing weekly success', () => {
     assert.equal(first % 24, 20);
     assert.equal(count, 6);
     assert.deepEqual(expressions, [
-      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes, 1), 0)',
+      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes + partials, 1), 0)',
     ]);
+    assert.match(
+      missed?.AlarmDescription,
+      /done nothing from Sunday 20:00 to Monday 02:00 UTC, in which its weekly run is due, though/,
+    );
     assert.equal(missed?.EvaluationPeriods, count);
     assert.equal(missed?.TreatMissingData, 'breaching');
     assert.equal(missed?.WarmUpConfiguration.WarmUpPeriodDurationInMinutes, count * 60);

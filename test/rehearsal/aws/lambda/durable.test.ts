@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Event,
+  GetDurableExecutionHistoryCommand,
+  InvokeCommand,
+  type LambdaClient,
+  ListDurableExecutionsByFunctionCommand,
+  SendDurableExecutionCallbackHeartbeatCommand,
+} from '@aws-sdk/client-lambda';
+import { HOUR, MINUTE, START } from '../deploy.ts';
+import { ALIAS, ended, marks, withJob } from './durable-job.ts';
+
+async function historyOf(
+  lambda: LambdaClient,
+  DurableExecutionArn: string,
+  others: { ReverseOrder?: boolean; IncludeExecutionData?: boolean; MaxItems?: number } = {},
+): Promise<Event[]> {
+  const events: Event[] = [];
+  let Marker: string | undefined;
+  do {
+    const page = await lambda.send(
+      new GetDurableExecutionHistoryCommand({
+        DurableExecutionArn,
+        ...others,
+        ...(Marker !== undefined && { Marker }),
+      }),
+    );
+    events.push(...(page.Events ?? []));
+    Marker = page.NextMarker;
+  } while (Marker !== undefined);
+  return events;
+}
+
+/** As AWS publishes them beside its SDK's examples: `multiple-waits`, `otel-retry-steps`, `map-with-condition-long-poll`. */
+const HISTORIES = {
+  wait: [
+    'ExecutionStarted',
+    'StepStarted before',
+    'StepSucceeded before',
+    'WaitStarted pause',
+    'InvocationCompleted',
+    'WaitSucceeded pause',
+    'StepStarted after',
+    'StepSucceeded after',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+  condition: [
+    'ExecutionStarted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+  retry: [
+    'ExecutionStarted',
+    'StepStarted flaky',
+    'StepFailed flaky',
+    'InvocationCompleted',
+    'StepStarted flaky',
+    'StepSucceeded flaky',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+} as const;
+
+for (const [mode, expected] of Object.entries(HISTORIES) as [keyof typeof HISTORIES, readonly string[]][])
+  test(`the history of ${mode} has each attempt, each poll and each invocation, numbered in order`, () =>
+    withJob(async (start, { clock, lambda }) => {
+      const arn = await start(mode, { until: new Date(START + 5 * MINUTE).toISOString() });
+      await clock.runUntil(START + 2 * HOUR);
+      const events = await historyOf(lambda, arn);
+      assert.deepEqual(
+        events.map(({ EventType, Name }) => [EventType, Name].filter(Boolean).join(' ')),
+        expected,
+      );
+      assert.deepEqual(
+        events.map(({ EventId }) => EventId),
+        expected.map((_, index) => index + 1),
+      );
+      const [first] = events;
+      assert.equal(JSON.parse(first?.ExecutionStartedDetails?.Input?.Payload ?? '{}').mode, mode);
+      const reversed = await historyOf(lambda, arn, { ReverseOrder: true, MaxItems: 3 });
+      assert.deepEqual(
+        reversed.map(({ EventId }) => EventId),
+        expected.map((_, index) => expected.length - index),
+      );
+      const [bare] = await historyOf(lambda, arn, { IncludeExecutionData: false });
+      assert.deepEqual(bare?.ExecutionStartedDetails?.Input, { Truncated: true });
+    }));
+
+test('an invocation that crashes is repeated, ever later, until the execution times out', () =>
+  withJob(async (start, { aws, clock, lambda }) => {
+    const arn = await start('poisoned');
+    await clock.runUntil(START + HOUR);
+    const [status] = await ended(lambda, arn);
+    assert.equal(status, 'RUNNING');
+    const [{ invocations = 0 } = {}] = aws.lambda.durable.list();
+    // Nine in the first eight and a half minutes, then one each five minutes.
+    assert.ok(invocations >= 17 && invocations <= 22, `${invocations} invocations`);
+    const events = await historyOf(lambda, arn, { ReverseOrder: true, MaxItems: 2 });
+    const crashed = events.find(({ EventType }) => EventType === 'InvocationCompleted');
+    assert.match(crashed?.InvocationCompletedDetails?.Error?.Payload?.ErrorMessage ?? '', /SIGKILL/);
+  }));
+
+test('the list is in the order that the text of its day says, and takes one status', () =>
+  withJob(async (start, { aws, clock, lambda }) => {
+    for (const name of ['first', 'second', 'third']) {
+      await start('environment', {}, name);
+      await clock.runUntil(clock.now() + MINUTE);
+    }
+    const names = async (ReverseOrder?: boolean) => {
+      const { DurableExecutions = [] } = await lambda.send(
+        new ListDurableExecutionsByFunctionCommand({
+          FunctionName: 'job',
+          ...(ReverseOrder !== undefined && { ReverseOrder }),
+        }),
+      );
+      return DurableExecutions.map(({ DurableExecutionName }) => DurableExecutionName);
+    };
+    assert.deepEqual(await names(), ['third', 'second', 'first']);
+    assert.deepEqual(await names(true), ['first', 'second', 'third']);
+    aws.lambda.durable.listOrder = 'oldest first';
+    assert.deepEqual(await names(), ['first', 'second', 'third']);
+    await assert.rejects(
+      lambda.send(
+        new ListDurableExecutionsByFunctionCommand({ FunctionName: 'job', Statuses: ['RUNNING', 'FAILED'] }),
+      ),
+      /exactly one/,
+    );
+    await assert.rejects(
+      lambda.send(new ListDurableExecutionsByFunctionCommand({ FunctionName: 'job', MaxItems: 1001 })),
+      /at most 1000/,
+    );
+  }));
+
+test('a callback without heartbeats times out; each heartbeat puts that off, up to the whole time', () =>
+  withJob(async (start, { aws, clock, lambda }) => {
+    const arn = await start('heartbeats');
+    await clock.runUntil(START + 5 * MINUTE);
+    const CallbackId = String(marks(aws)[0]);
+    const beat = () => lambda.send(new SendDurableExecutionCallbackHeartbeatCommand({ CallbackId }));
+    await beat();
+    await clock.runUntil(START + 14 * MINUTE);
+    assert.equal((await ended(lambda, arn))[0], 'RUNNING');
+    await clock.runUntil(START + 16 * MINUTE);
+    const [status, message] = await ended(lambda, arn);
+    assert.equal(status, 'FAILED');
+    assert.match(String(message), /timed out on heartbeat/);
+    await assert.rejects(beat(), /has ended/);
+  }));
+
+test('what users met as the largest result, and names that are not plain ASCII, are refused', () =>
+  withJob(async (start, { clock, lambda }) => {
+    const [large, named] = [await start('large'), await start('named')];
+    await clock.runUntil(START + MINUTE);
+    assert.match(String((await ended(lambda, large))[1]), /less than or equal to 262144 bytes/);
+    assert.match(String((await ended(lambda, named))[1]), /not of the form/);
+  }));
+
+test('is not waited for where it may last over fifteen minutes', () =>
+  withJob(async (_start, { lambda }) => {
+    await assert.rejects(
+      lambda.send(new InvokeCommand({ FunctionName: ALIAS, Payload: '{"mode":"environment"}' })),
+      /executionTimeout greater than 15 minutes/,
+    );
+  }));
