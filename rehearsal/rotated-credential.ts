@@ -1,6 +1,6 @@
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { Login } from '../functions/shared/database/contract/engine.ts';
-import { contentOf } from '../functions/shared/database/credential/copies.ts';
+import { contentOf } from '../functions/shared/database/credential/copy-template.ts';
 import type { Place } from './aws/place.ts';
 import type { Aws } from './aws/server.ts';
 import type { ClientDatabase, ClientUsers } from './whatsapp/client-database.ts';

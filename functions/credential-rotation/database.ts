@@ -3,7 +3,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Login } from '../shared/database/contract/engine.ts';
 import { LoginRefused } from '../shared/database/contract/errors.ts';
 import type { CredentialRotation, LoginQuestion, SeenLogins } from '../shared/database/contract/rotation.ts';
-import { checkBelongs } from '../shared/database/credential/secret.ts';
+import { checkBelongs, checkCopies } from '../shared/database/credential/secret.ts';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential/settings.ts';
 import {
   currentSecret,
@@ -154,6 +154,7 @@ async function inspect(
   client: SecretsManagerClient,
   { rotation, admin, current }: Tools,
 ): Promise<DatabaseState> {
+  checkCopies(current.secret, settings.secretArn, settings.fields);
   try {
     await rotation.test(current.secret);
   } catch (error) {

@@ -6,6 +6,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
@@ -69,10 +70,10 @@ const optionsSchema = v.strictObject({
 const SAME_DAY = 12 * HOUR;
 
 const clients = {
-  secretsManager: new SecretsManagerClient({}),
-  ssm: new SSMClient({}),
-  ecs: new ECSClient({}),
-  lambda: new LambdaClient({}),
+  secretsManager: namingErrors(new SecretsManagerClient({})),
+  ssm: namingErrors(new SSMClient({})),
+  ecs: namingErrors(new ECSClient({})),
+  lambda: namingErrors(new LambdaClient({})),
 };
 
 /**

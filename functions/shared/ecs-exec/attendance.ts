@@ -9,7 +9,7 @@ import {
   TargetNotConnectedError,
 } from './errors.ts';
 import { type Asking, type Clients, openSession, Session } from './session.ts';
-import { withTimeout } from './timers.ts';
+import { type Resolvers, withResolvers, withTimeout } from './timers.ts';
 
 /** What is known of a run after a question. */
 export type Answer =
@@ -72,7 +72,7 @@ export class Attendance {
   /** Why no session can be opened, while none could be. */
   #unopened: EcsExecError | undefined;
   #asking: Promise<unknown> = Promise.resolve();
-  #interruption: PromiseWithResolvers<true> | undefined;
+  #interruption: Resolvers<true> | undefined;
 
   constructor(options: AttendanceOptions) {
     this.#options = options;
@@ -98,13 +98,13 @@ export class Attendance {
   async interrupt(): Promise<void> {
     const settled = this.#asking.then(() => true);
     if (!(await withTimeout(settled, this.#session === undefined ? 0 : PATIENCE))) {
-      this.#interruption = Promise.withResolvers();
+      this.#interruption = withResolvers();
       this.#interruption.resolve(true);
       this.#woken.resolve(true);
       await this.close();
       await this.#asking;
       this.#interruption = undefined;
-      this.#woken = Promise.withResolvers();
+      this.#woken = withResolvers();
     }
     if (!this.#mayHaveStarted && this.#unopened !== undefined) throw this.#unopened;
   }
@@ -113,7 +113,7 @@ export class Attendance {
   async leave(how: 'forget' | 'leave'): Promise<void> {
     const left = this.#leave(how).then(() => true);
     if (await withTimeout(left, LONGEST_LEAVE)) return;
-    this.#interruption = Promise.withResolvers();
+    this.#interruption = withResolvers();
     this.#woken.resolve(true);
     await this.close();
   }
@@ -202,7 +202,7 @@ export class Attendance {
     return await this.#watched(session, session.answer(), timing.lostAfterResuming);
   }
 
-  #woken = Promise.withResolvers<true>();
+  #woken = withResolvers<true>();
 
   async #pause(milliseconds: number): Promise<void> {
     await withTimeout(this.#woken.promise, milliseconds);

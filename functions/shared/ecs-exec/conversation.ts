@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Resolvers, withResolvers } from './timers.ts';
 
 /** What the wrapper can be asked: see {@link wrap}. */
 export type Question =
@@ -51,7 +52,7 @@ const ASIDE = 1_000;
 export class Conversation {
   #place: 'outside' | 'inside' = 'outside';
   #mark: Buffer | undefined;
-  #answer: PromiseWithResolvers<Reply> | undefined;
+  #answer: Resolvers<Reply> | undefined;
   #take: Take = () => {};
   #at = 0;
   #decode: (bytes: Buffer) => Buffer = (bytes) => bytes;
@@ -78,7 +79,7 @@ export class Conversation {
     this.#place = 'outside';
     this.#rest = Buffer.alloc(0);
     this.#take = take;
-    this.#answer = Promise.withResolvers();
+    this.#answer = withResolvers();
     return { line: Buffer.from(`${nonce} ${words(question)}\n`), answer: this.#answer.promise };
   }
 

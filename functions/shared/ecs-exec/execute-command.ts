@@ -11,7 +11,7 @@ import {
   textDecoder,
 } from './output.ts';
 import { type Clients, ecsExecClients } from './session.ts';
-import { sleep, withTimeout } from './timers.ts';
+import { sleep, withResolvers, withTimeout } from './timers.ts';
 import { type Command, wrap } from './wrapper.ts';
 
 /** What all questions about a run have in common. */
@@ -490,7 +490,7 @@ interface Interruption {
 }
 
 function interruptionOf(deadline: Date | undefined, signal: AbortSignal | undefined): Interruption {
-  const { promise, resolve } = Promise.withResolvers<{ run: 'interrupted' }>();
+  const { promise, resolve } = withResolvers<{ run: 'interrupted' }>();
   const interrupt = () => resolve({ run: 'interrupted' });
   let timer: NodeJS.Timeout | undefined;
   const check = () => {

@@ -3,7 +3,12 @@ import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { ResumeSessionCommand, SSMClient, TerminateSessionCommand } from '@aws-sdk/client-ssm';
 import { containerState, sessionTargetId, type Target } from './container-state.ts';
 import { Conversation, type Question, type Reply, type Take } from './conversation.ts';
-import { type ChannelEnd, DataChannel, type GenerateDataKey } from './data-channel.ts';
+import {
+  type ChannelEnd,
+  DataChannel,
+  type DataChannelOptions,
+  type GenerateDataKey,
+} from './data-channel.ts';
 import {
   AccessDeniedError,
   AgentNotRunningError,
@@ -15,7 +20,7 @@ import {
   ThrottledError,
 } from './errors.ts';
 import { openingHeaders } from './signing.ts';
-import { withTimeout } from './timers.ts';
+import { withResolvers, withTimeout } from './timers.ts';
 
 /** The AWS clients that are called. */
 export interface Clients {
@@ -63,24 +68,84 @@ export async function openSession(
   target: Target,
   commandLine: string,
 ): Promise<SessionOpening> {
-  const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
   try {
-    const { session } = await clients.starting.send(request).catch((error: unknown) => {
-      // Refused before it was looked at: the client has set its clock by the answer.
-      if (isClockSkew(error)) return clients.starting.send(request);
-      throw error;
-    });
-    if (!session?.sessionId || !session.streamUrl || !session.tokenValue) {
+    const access = await startSession(clients, target, commandLine);
+    if (access === undefined) {
       return { opening: 'unknown', reason: 'ExecuteCommand answered without a session' };
     }
-    const { sessionId, streamUrl, tokenValue } = session;
-    return {
-      opening: 'opened',
-      session: new Session({ clients, target, sessionId, streamUrl, token: tokenValue }),
-    };
+    return { opening: 'opened', session: new Session(clients, target, access) };
   } catch (error) {
     return await openingFailure(clients, target, error);
   }
+}
+
+/** A session whose terminal is the caller's own. */
+export interface OpenedChannel {
+  channel: DataChannel;
+  /** Ends the session with what runs in it. */
+  terminate(): Promise<void>;
+}
+
+/**
+ * Calls ExecuteCommand and connects to the session's terminal, without a wrapper around the command.
+ *
+ * @throws EcsExecError, one class per cause
+ */
+export async function openChannel(
+  clients: Clients,
+  target: Target,
+  commandLine: string,
+  terminal: Pick<DataChannelOptions, 'size' | 'onOutput' | 'onEnd'>,
+): Promise<OpenedChannel> {
+  let reason = 'ExecuteCommand answered without a session';
+  try {
+    const access = await startSession(clients, target, commandLine);
+    if (access !== undefined) {
+      const channel = new DataChannel({ ...channelOptions(clients, target, access), ...terminal });
+      return { channel, terminate: () => terminateSession(clients, access.sessionId) };
+    }
+  } catch (error) {
+    ({ reason } = await openingFailure(clients, target, error));
+  }
+  throw new StartError(
+    `No session was opened in container ${target.container} of task ${target.task}: ${reason}`,
+  );
+}
+
+type SessionAccess = Pick<DataChannelOptions, 'sessionId' | 'streamUrl' | 'token'>;
+
+async function startSession(
+  clients: Clients,
+  target: Target,
+  commandLine: string,
+): Promise<SessionAccess | undefined> {
+  const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
+  const { session } = await clients.starting.send(request).catch((error: unknown) => {
+    // Refused before it was looked at: the client has set its clock by the answer.
+    if (isClockSkew(error)) return clients.starting.send(request);
+    throw error;
+  });
+  const { sessionId, streamUrl, tokenValue: token } = session ?? {};
+  return sessionId && streamUrl && token ? { sessionId, streamUrl, token } : undefined;
+}
+
+function channelOptions(clients: Clients, target: Target, access: SessionAccess) {
+  return {
+    ...access,
+    openingHeaders: (url: string) => openingHeaders(url, clients.starting.config),
+    encryption: {
+      generateDataKey: generateDataKey(clients.kms),
+      targetId: async () => {
+        const state = await containerState(clients.ecs, target);
+        return sessionTargetId(target, state.state === 'running' ? (state.runtimeId ?? '') : '');
+      },
+    },
+  };
+}
+
+/** Where that is not possible, it ends by itself when it has been idle long enough. */
+async function terminateSession({ ssm }: Clients, sessionId: string): Promise<void> {
+  await ssm.send(new TerminateSessionCommand({ SessionId: sessionId })).catch(() => {});
 }
 
 function isClockSkew(error: unknown): boolean {
@@ -102,38 +167,16 @@ export class Session {
   readonly #clients: Clients;
   readonly #channel: DataChannel;
   readonly #conversation = new Conversation();
-  #end = Promise.withResolvers<ChannelEnd>();
+  #end = withResolvers<ChannelEnd>();
   #answer: Promise<Reply> = new Promise(() => {});
 
-  constructor({
-    clients,
-    target,
-    sessionId,
-    streamUrl,
-    token,
-  }: {
-    clients: Clients;
-    target: Target;
-    sessionId: string;
-    streamUrl: string;
-    token: string;
-  }) {
-    this.id = sessionId;
+  constructor(clients: Clients, target: Target, access: SessionAccess) {
+    this.id = access.sessionId;
     this.#clients = clients;
     this.#channel = new DataChannel({
-      sessionId,
-      streamUrl,
-      token,
-      openingHeaders: (url) => openingHeaders(url, clients.starting.config),
+      ...channelOptions(clients, target, access),
       onOutput: (bytes) => this.#conversation.take(bytes),
       onEnd: (end) => this.#end.resolve(end),
-      encryption: {
-        generateDataKey: generateDataKey(clients.kms),
-        targetId: async () => {
-          const state = await containerState(clients.ecs, target);
-          return sessionTargetId(target, state.state === 'running' ? (state.runtimeId ?? '') : '');
-        },
-      },
     });
   }
 
@@ -179,7 +222,7 @@ export class Session {
         new ResumeSessionCommand({ SessionId: this.id }),
       );
       if (!token) return false;
-      this.#end = Promise.withResolvers();
+      this.#end = withResolvers();
       this.#channel.reconnect(token);
       return true;
     } catch {
@@ -198,11 +241,7 @@ export class Session {
   /** Ends a session that is lost: it would hold one of the container's two places for twenty minutes. */
   async abandon(): Promise<void> {
     this.#channel.close();
-    try {
-      await this.#clients.ssm.send(new TerminateSessionCommand({ SessionId: this.id }));
-    } catch {
-      // Then it ends by itself when it has been idle long enough.
-    }
+    await terminateSession(this.#clients, this.id);
   }
 }
 
@@ -228,7 +267,11 @@ function generateDataKey(kms: KMSClient): GenerateDataKey {
 }
 
 /** Tells the causes apart. One text of AWS's stands for several, which DescribeTasks then tells apart. */
-async function openingFailure(clients: Clients, target: Target, cause: unknown): Promise<SessionOpening> {
+async function openingFailure(
+  clients: Clients,
+  target: Target,
+  cause: unknown,
+): Promise<Exclude<SessionOpening, { opening: 'opened' }>> {
   const where = `container ${target.container} of task ${target.task} in cluster ${target.cluster}`;
   const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
   switch (name) {

@@ -1,7 +1,7 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
-import { alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
+import { accountName, alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
 import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
 import { rowsIfReadable, sumByAddress } from '../mysql-and-mariadb/logins.ts';
 import { isHashOf } from '../mysql-and-mariadb/password-hash.ts';
@@ -32,7 +32,7 @@ async function readMysqlAccounts(
     statement: `SELECT User AS username, Host AS host, plugin, account_locked AS locked, authentication_string AS hash,
         ${withSecondary ? secondary : 'NULL'} AS secondary
       FROM mysql.user WHERE User IN (?) ORDER BY User, Host`,
-    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user TO ${admin.username}`,
+    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user TO ${accountName(admin.username)}`,
     since: withSecondary ? 'MySQL 8.0.14' : 'MySQL 5.7.6',
   });
   return rows.map(({ username, host, plugin, locked, hash, secondary }): Account => {
@@ -179,7 +179,7 @@ function described({ admin, username, accounts }: Change) {
     username,
     hosts: accounts.map(({ host }) => host),
     grant: own
-      ? `GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ${username}`
-      : `GRANT CREATE USER ON *.* TO ${admin.username}`,
+      ? `GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ${accountName(username)}`
+      : `GRANT CREATE USER ON *.* TO ${accountName(admin.username)}`,
   };
 }
