@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { ParameterAlreadyExists, PutParameterCommand } from '@aws-sdk/client-ssm';
-import { type CopyClients, contentOf, placeOf } from '../shared/database/credential/copies.ts';
+import { type CopyClients, placeOf } from '../shared/database/credential/copies.ts';
+import { contentOf } from '../shared/database/credential/copy-template.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
