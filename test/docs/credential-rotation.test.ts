@@ -53,7 +53,7 @@ for (const engine of ['mysql', 'mariadb'] as const)
       await run(sql(`${engine}-sessions`));
       assert.equal(await rotation.sessions(ROTATOR, 'client'), 0);
       const seeing = await rotation.logins(ROTATOR, question);
-      assert.deepEqual([seeing.from, seeing.grant], [[], undefined]);
+      assert.ok(seeing.from !== undefined && seeing.grant === undefined);
     });
 
     await t.test('for alternating users, either of whom has the rights of the role', async () => {
