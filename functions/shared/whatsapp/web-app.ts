@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
+import { namingErrors } from '../run/naming-errors.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import type { SeenCertificate } from './certificate.ts';
 import { type Answer, type Connection, connectTo } from './connection.ts';
@@ -83,7 +84,7 @@ const healthAnswer = v.pipe(
   v.transform(({ health }) => health),
 );
 
-const secretsManager = new SecretsManagerClient({});
+const secretsManager = namingErrors(new SecretsManagerClient({}));
 
 /** What WebApp answers to a request for garbage collection. */
 export interface GcAnswer {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import pg from 'pg';
 import {
   answered,
@@ -10,8 +11,14 @@ import {
   trustedCertificates,
 } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { DatabaseUnreachable, LoginRefused, RotationBusy, StatementRefused } from '../contract/errors.ts';
-import { connectError, LOCK_NOT_AVAILABLE, statementError, verbOf } from './errors.ts';
+import {
+  DatabaseUnreachable,
+  LoginRefused,
+  RotationBusy,
+  StatementRefused,
+  verbOf,
+} from '../contract/errors.ts';
+import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
 
 /** A connection to PostgreSQL whose errors never quote a statement. */
 export interface PostgresSession {
@@ -20,7 +27,12 @@ export interface PostgresSession {
    * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
    */
   query(statement: string, values?: unknown[], answerMs?: number): Promise<Record<string, unknown>[]>;
+  /** How the server had the password proven; `undefined` if it took it in the clear. */
+  exchange: PasswordExchange | undefined;
 }
+
+/** How a server has a password proven, by the form in which it keeps it. */
+export type PasswordExchange = 'md5' | 'scram';
 
 /**
  * Logs in, does the work and logs out, whatever happens.
@@ -45,6 +57,14 @@ export async function withPostgres<T>(
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     application_name: 'credential rotation',
+  });
+  let exchange: PasswordExchange | undefined;
+  const { connection } = client as unknown as { connection: EventEmitter };
+  connection.once('authenticationMD5Password', () => {
+    exchange = 'md5';
+  });
+  connection.once('authenticationSASL', () => {
+    exchange = 'scram';
   });
   // A connection that breaks while nobody waits for it is found by the next query.
   client.on('error', () => {});
@@ -71,7 +91,7 @@ export async function withPostgres<T>(
   };
   try {
     await query(OWN_PATH);
-    return await work({ query });
+    return await work({ query, exchange });
   } finally {
     if (!isSilent) await ended(client.end(), cut);
   }
