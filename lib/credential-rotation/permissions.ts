@@ -3,14 +3,16 @@ import type { Construct } from 'constructs';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
+import type { Rotated } from './rotated.ts';
 
 /** What rotate-secret may do. */
 export function letRotateSecret(
   rotateSecret: UpkeepFunction,
   jobArn: string,
-  props: CredentialRotationProps,
+  rotated: Rotated,
+  { upkeep }: CredentialRotationProps,
 ): void {
-  const { secretArn, secretKeyArn, upkeep } = props;
+  const { secretArn, secretKeyArn } = rotated;
   rotateSecret.allow(
     'RotateSecret',
     ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(
@@ -22,14 +24,19 @@ export function letRotateSecret(
     rotateSecret.allow('EncryptSecret', ['kms:Decrypt', 'kms:GenerateDataKey'], [secretKeyArn], {
       StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
     });
-  letReadAdministrator(rotateSecret, props);
+  letReadAdministrator(rotateSecret, rotated);
   rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
 }
 
 /** What the job may do. */
-export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: CredentialRotationProps): void {
-  const { secretArn, secretKeyArn, clusterName, services, copies = [], waitsFor = [], upkeep } = props;
+export function letRun(
+  job: UpkeepFunction,
+  rotateSecretArn: string,
+  rotated: Rotated,
+  { copies = [], waitsFor = [], upkeep }: CredentialRotationProps,
+): void {
+  const { secretArn, secretKeyArn, clusterName, services } = rotated;
   job.allow(
     'StartRotation',
     ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
@@ -43,7 +50,7 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
     job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], {
       StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
     });
-  letReadAdministrator(job, props);
+  letReadAdministrator(job, rotated);
   letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
     letFollowRuns(
@@ -98,7 +105,7 @@ export function ecsArn(scope: Construct, resource: string, name: string): string
 
 function letReadAdministrator(
   upkeepFunction: UpkeepFunction,
-  { adminSecretArn, adminSecretKeyArn }: CredentialRotationProps,
+  { adminSecretArn, adminSecretKeyArn }: Rotated,
 ): void {
   if (!adminSecretArn) return;
   upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
