@@ -136,6 +136,7 @@ export class CredentialRotation extends Construct {
         ...(own && { clusterArn: ecsArn(this, 'cluster', own) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT).toSeconds(),
+      ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
@@ -220,10 +221,10 @@ export class CredentialRotation extends Construct {
         `Stopped-${Token.isUnresolved(name) ? index : name}`,
         {
           alarmName: stoppedAlarmName(deployment, name),
-          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
+          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it, or its new tasks do not log in with it. The services after it were not touched.`,
           whatToDo: [
             report,
-            `See in ECS why the tasks of ${name} do not come up, and mend that. The next run goes on from there.`,
+            `Where the tasks of ${name} do not come up, see in ECS why. Where they do not log in, see where its containers read user name and password. Mend that; the next run goes on from there.`,
           ],
           topic,
         },

@@ -299,6 +299,7 @@ export class UpkeepStack extends Stack {
       ...(maximumAgeDays && { maximumAge: Duration.days(maximumAgeDays) }),
       rotationTimeout: Duration.minutes(settings.rotationTimeoutMinutes),
       steadyTimeout: Duration.minutes(settings.steadyTimeoutMinutes),
+      ...(settings.whenUnproven && { whenUnproven: settings.whenUnproven }),
     });
   }
 

@@ -103,6 +103,7 @@ describe("the rotation of a client's database password", () => {
         secretArn: 'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp-apac-ms-Secret-y7Z8a9',
         key: 'data_src_name',
         template: '{username}:{password}@(database.apac.internal:3306)/',
+        encoding: 'raw',
       },
     ]);
     assert.deepEqual(keysOf(apac, ROLES), [`kms:Decrypt, kms:Encrypt on ${keyId}`]);
