@@ -2,15 +2,15 @@ import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
+import { mediaStackName, stackName } from '../lib/whatsapp/stack-names.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 
 const app = new App();
 const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
 try {
   for (const deployment of await loadConfiguration(String(file))) {
-    const id = `upkeep-${deployment.name}`;
-    const media = MediaVolumeStack.ofDeployment(app, `${id}-media`, deployment);
-    new UpkeepStack(app, id, { deployment, mediaVolume: media?.volume });
+    const media = MediaVolumeStack.ofDeployment(app, mediaStackName(deployment.name), deployment);
+    new UpkeepStack(app, stackName(deployment.name), { deployment, mediaVolume: media?.volume });
   }
 } catch (error) {
   if (!(error instanceof ConfigurationError)) throw error;

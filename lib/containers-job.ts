@@ -181,6 +181,7 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
       StringEquals: { 'ecs:container-name': containers },
     });
     const sessions = this.arn('ssm', 'session', 'ecs-execute-command-*');
+    this.job.function.allow('OpenSessions', ['ssmmessages:OpenDataChannel'], [sessions]);
     this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions]);
     this.acknowledge(sessions, "A session's id is made when it begins; these are the ones of ECS Exec.");
     if (encryptionKeyArn)

@@ -39,26 +39,72 @@ export interface SkippedTimes {
   to: string;
 }
 
-/** The first day, within so many years, on which the time zone skips a local time; `undefined` if none does. */
+/** How far ahead changes of a time zone's offset are looked for. */
+export interface Ahead {
+  readonly after: Date;
+  readonly years: number;
+}
+
+/**
+ * The first day, within so many years, on which the time zone skips a local time; `undefined` if none does.
+ * @param weekday that alone is looked at. @default all
+ */
 export function firstSkip(
   time: string,
   timeZone: string,
-  { after, years }: { after: Date; years: number },
+  { weekday, ...ahead }: Ahead & { readonly weekday?: Weekday | undefined },
 ): SkippedTimes | undefined {
+  for (const skipped of skips(timeZone, ahead)) {
+    const isIn = minutesFromTo(skipped.from, time) < minutesFromTo(skipped.from, skipped.to);
+    if (isIn && (!weekday || weekdayOf(skipped.date) === weekday)) return skipped;
+  }
+  return undefined;
+}
+
+/**
+ * The shortest that a daily window is, within so many years, because a part of it is skipped, on days on which a run of
+ * `at` lies in it; `undefined` if none is.
+ */
+export function shrunkWindow(
+  window: { from: string; to: string },
+  timeZone: string,
+  { at, weekday, ...ahead }: Ahead & { readonly at: string; readonly weekday?: Weekday | undefined },
+): { date: string; minutes: number } | undefined {
+  let shortest: { date: string; minutes: number } | undefined;
+  const whole = windowMinutes(window);
+  for (const { date, from, to } of skips(timeZone, ahead)) {
+    const begins = minutesFromTo(window.from, from);
+    const ends = begins + minutesFromTo(from, to);
+    // What is skipped lies in the window that was open already, or in the one that opens while it is skipped.
+    const opensInIt = ends > MINUTES_PER_DAY;
+    const lost = opensInIt ? Math.min(whole, ends - MINUTES_PER_DAY) : Math.min(whole, ends) - begins;
+    if (lost <= 0) continue;
+    const openedDayBefore = !opensInIt && minuteOfDay(from) < minuteOfDay(window.from);
+    const opened = Temporal.PlainDate.from(date).subtract({ days: openedDayBefore ? 1 : 0 });
+    const due = opened.add({ days: minuteOfDay(at) < minuteOfDay(window.from) ? 1 : 0 });
+    if (weekday && weekdayOf(due.toString()) !== weekday) continue;
+    if (whole - lost < (shortest?.minutes ?? whole)) shortest = { date, minutes: whole - lost };
+  }
+  return shortest;
+}
+
+function* skips(timeZone: string, { after, years }: Ahead): Generator<SkippedTimes> {
   const start = Temporal.Instant.fromEpochMilliseconds(after.getTime()).toZonedDateTimeISO(timeZone);
   const end = start.add({ years });
   let transition = start.getTimeZoneTransition('next');
   while (transition && Temporal.ZonedDateTime.compare(transition, end) < 0) {
     const skipped = skippedBy(transition);
-    if (skipped && minutesFromTo(skipped.from, time) < minutesFromTo(skipped.from, skipped.to))
-      return skipped;
+    if (skipped) yield skipped;
     transition = transition.getTimeZoneTransition('next');
   }
-  return undefined;
+}
+
+function weekdayOf(date: string): Weekday | undefined {
+  return WEEKDAYS[Temporal.PlainDate.from(date).dayOfWeek - 1];
 }
 
 /** The offsets from UTC, in minutes, that a time zone has within so many years: one, or two with daylight saving. */
-export function offsetMinutes(timeZone: string, { after, years }: { after: Date; years: number }): number[] {
+export function offsetMinutes(timeZone: string, { after, years }: Ahead): number[] {
   const start = Temporal.Instant.fromEpochMilliseconds(after.getTime()).toZonedDateTimeISO(timeZone);
   const end = start.add({ years });
   const offsets = new Set<number>();

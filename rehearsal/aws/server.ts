@@ -22,6 +22,7 @@ import {
   type Finder,
 } from './access/access.ts';
 import { checkPolicy, type PolicyDocument, UnknownPolicy } from './access/policy.ts';
+import { signatureFault, signatureScope } from './access/signature.ts';
 import { AwsError } from './aws-error.ts';
 import { Backup } from './backup/backup.ts';
 import type { Clock } from './clock.ts';
@@ -146,6 +147,11 @@ export class Aws {
     this.sessions = sessions;
     this.ecs = new Ecs(this, sessions);
     this.ssm = new Ssm(this, sessions);
+    sessions.judgeBy({
+      access: this.access,
+      now: () => clock.now(),
+      clockOf: (caller) => clockOf(this, caller),
+    });
   }
 
   /** Who asked for what, and whether it was allowed. */
@@ -314,7 +320,7 @@ async function answer(aws: Aws, message: IncomingMessage, response: ServerRespon
   };
   if (url.pathname.startsWith('/runtime/')) return aws.lambda.runtime(request, response);
   const protocol = protocolOf(request);
-  const service = signature(request)?.service ?? '';
+  const service = signatureScope(request)?.service ?? '';
   let answered: Response | 'drop';
   try {
     answered = await perform(aws, request, protocol, requestId);
@@ -341,7 +347,7 @@ async function perform(
   protocol: Protocol,
   requestId: string,
 ): Promise<Response | 'drop'> {
-  const signed = signature(request);
+  const signed = signatureScope(request);
   if (signed === undefined) {
     throw new AwsError('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
   }
@@ -353,6 +359,8 @@ async function perform(
       'The security token included in the request is invalid.',
     );
   }
+  const fault = signatureFault(request, caller.credentials.secretAccessKey, clockOf(aws, caller));
+  if (fault !== undefined) throw new AwsError('InvalidSignatureException', fault);
   const where = { account: caller.principal.account, region };
   if (service === 'sts') return identify(request, caller, requestId);
   const known = APIS[service];
@@ -394,6 +402,11 @@ function finderOf({ secrets, ssm }: Aws): Finder {
   };
 }
 
+/** The clock that a caller must have. Who calls a rehearsal from outside of its simulated time has none. */
+function clockOf({ clock }: Pick<Aws, 'clock'>, caller: Caller): number | undefined {
+  return clock.simulated && caller.function === undefined ? undefined : clock.now();
+}
+
 /** SQS's and SNS's codes go back to the query protocol. */
 const ACCESS_DENIED: Record<string, string> = {
   sqs: 'AccessDenied',
@@ -427,15 +440,6 @@ function protocolOf(request: Request): Protocol {
   if (request.headers['x-amz-target'] !== undefined) return 'json';
   const type = String(request.headers['content-type'] ?? '');
   return type.startsWith('application/x-www-form-urlencoded') ? 'query' : 'rest';
-}
-
-function signature(request: Request): { accessKeyId: string; region: string; service: string } | undefined {
-  const scope = /Credential=([^/]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/.exec(
-    String(request.headers.authorization ?? ''),
-  );
-  if (scope === null) return undefined;
-  const [, accessKeyId = '', region = '', service = ''] = scope;
-  return { accessKeyId, region, service };
 }
 
 function read(

@@ -1,6 +1,6 @@
 import { containerState, type Target } from './container-state.ts';
 import type { Question, RunState } from './conversation.ts';
-import { EcsExecError, SessionRefusedError, TargetNotConnectedError } from './errors.ts';
+import { AccessDeniedError, EcsExecError, SessionRefusedError, TargetNotConnectedError } from './errors.ts';
 import { type Asking, type Clients, openSession, Session } from './session.ts';
 import { sleep, withTimeout } from './timers.ts';
 
@@ -219,6 +219,14 @@ function isCut(result: Answer | Broken): boolean {
 function throwRefusal(broken: Broken): void {
   if (broken.asking !== 'broken') return;
   if (broken.end.cause === 'handshake-failed') throw broken.end.error;
+  if (broken.end.cause === 'refused') {
+    const { status, detail } = broken.end;
+    const what = `Session Manager refused to open the session's data channel with ${status}: ${detail}`;
+    if (status !== 401 && status !== 403) throw new SessionRefusedError(what);
+    throw new AccessDeniedError(
+      `${what}. The caller needs ssmmessages:OpenDataChannel on the sessions of ECS Exec, session/ecs-execute-command-*.`,
+    );
+  }
   if (broken.end.cause === 'closed' && broken.end.failure !== '') {
     throw new SessionRefusedError(`The session was ended before it began: ${broken.end.failure}`);
   }
@@ -231,6 +239,8 @@ function describe(broken: Broken): string {
       return `the session was closed${broken.end.failure === '' ? '' : `: ${broken.end.failure}`}`;
     case 'cut':
       return `the websocket broke (${broken.end.detail})`;
+    case 'refused':
+      return `the websocket was refused with ${broken.end.status}: ${broken.end.detail}`;
     case 'handshake-failed':
       return broken.end.error.message;
     case 'left':

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { ping, WebSocket } from 'undici';
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
 import { DATA_KEY_LENGTH, type SessionCipher, sessionCipher } from './encryption.ts';
 import { EcsExecError, HandshakeError } from './errors.ts';
 import { type Frame, PayloadType, parseFrame } from './frame.ts';
@@ -27,6 +28,14 @@ export type ChannelEnd =
     }
   /** The websocket broke. The session may go on without us. */
   | { cause: 'cut'; detail: string }
+  /** The websocket was not opened, with an answer that another attempt would get too. */
+  | {
+      cause: 'refused';
+      /** Of HTTP: 403 where the signature or the permission is not as AWS wants it. */
+      status: number;
+      /** The service's words. */
+      detail: string;
+    }
   /** The key of an encrypted session could not be agreed on. */
   | { cause: 'handshake-failed'; error: HandshakeError }
   /** {@link DataChannel.close} was called. */
@@ -45,6 +54,8 @@ export interface DataChannelOptions {
   /** As ExecuteCommand gave it, query and all. */
   streamUrl: string;
   token: string;
+  /** The headers of each opening: its signature. @default none */
+  openingHeaders?: (streamUrl: string) => Promise<Record<string, string>>;
   /**
    * What the terminal is said to be. @default 300 × 100, as the plugin says without a terminal of its own
    */
@@ -73,7 +84,8 @@ export class DataChannel {
   /** Input that waits for the opening: an agent acknowledges what comes before, and throws it away. */
   readonly #held: Uint8Array[] = [];
   readonly #timers: NodeJS.Timeout[];
-  #socket: WebSocket;
+  #socket: WebSocket | undefined;
+  #size: TerminalSize;
   #opening: 'unknown' | 'handshake' | 'done' = 'unknown';
   #cipher: SessionCipher | undefined;
   #lastArrival = performance.now();
@@ -83,6 +95,7 @@ export class DataChannel {
 
   constructor(options: DataChannelOptions) {
     this.#options = options;
+    this.#size = options.size ?? DEFAULT_SIZE;
     this.#stream = new SequencedStream({
       sends: 'input_stream_data',
       transmit: (bytes) => this.#transmit(bytes),
@@ -90,7 +103,7 @@ export class DataChannel {
       now: () => performance.now(),
       capacity: OUTGOING_CAPACITY,
     });
-    this.#socket = this.#connect(options.token);
+    void this.#connect(options.token);
     this.#timers = [
       setInterval(() => this.#stream.tick(), RESEND_INTERVAL),
       setInterval(() => this.#ping(), PING_INTERVAL),
@@ -113,13 +126,19 @@ export class DataChannel {
     else this.#held.push(input);
   }
 
+  /** Tells the terminal's size anew. */
+  resize(size: TerminalSize): void {
+    this.#size = size;
+    if (this.#opening === 'done') this.#stream.send(PayloadType.size, Buffer.from(terminalSize(size)));
+  }
+
   /**
    * Goes on over a new websocket, with the same client id and counters. To be called after the end `cut`; the
    * agent must still hold the session.
    */
   reconnect(token: string): void {
     this.#ended = false;
-    this.#socket = this.#connect(token);
+    void this.#connect(token);
   }
 
   /** Leaves, without a word to the agent. */
@@ -128,11 +147,21 @@ export class DataChannel {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  #connect(token: string): WebSocket {
-    const socket = new WebSocket(this.#options.streamUrl);
-    socket.binaryType = 'arraybuffer';
+  async #connect(token: string): Promise<void> {
+    const { streamUrl, openingHeaders } = this.#options;
     this.#lastArrival = performance.now();
-    socket.addEventListener('open', () => {
+    this.#socket = undefined;
+    let headers: Record<string, string>;
+    try {
+      headers = (await openingHeaders?.(streamUrl)) ?? {};
+    } catch (error) {
+      this.#end({ cause: 'cut', detail: `the opening could not be signed: ${messageOf(error)}` });
+      return;
+    }
+    if (this.#ended) return;
+    const socket = new WebSocket(streamUrl, { headers, perMessageDeflate: false });
+    this.#socket = socket;
+    socket.on('open', () => {
       socket.send(
         openDataChannel({
           requestId: randomUUID(),
@@ -143,18 +172,38 @@ export class DataChannel {
       );
       this.#ping();
     });
-    socket.addEventListener('message', ({ data }) => {
-      if (socket === this.#socket && data instanceof ArrayBuffer) this.#receive(new Uint8Array(data));
+    socket.on('message', (data, isBinary) => {
+      if (socket === this.#socket && isBinary && Buffer.isBuffer(data)) this.#receive(data);
     });
     let detail = '';
-    socket.addEventListener('error', ({ message, error }) => {
-      detail = message || String(error);
+    socket.on('error', ({ message }) => {
+      detail = message;
     });
-    socket.addEventListener('close', ({ code, reason }) => {
+    socket.on('unexpected-response', (_, response) => void this.#refused(socket, response));
+    socket.on('close', (code, reason) => {
       if (socket !== this.#socket || this.#closing) return;
-      this.#end({ cause: 'cut', detail: [`close code ${code}`, reason, detail].filter(Boolean).join(', ') });
+      const why = [`close code ${code}`, reason.toString(), detail].filter(Boolean).join(', ');
+      this.#end({ cause: 'cut', detail: why });
     });
-    return socket;
+  }
+
+  /** An answer of HTTP instead of a websocket: final, unless it is the service's own trouble. */
+  async #refused(socket: WebSocket, response: IncomingMessage): Promise<void> {
+    const status = response.statusCode ?? 0;
+    let text = '';
+    try {
+      for await (const piece of response) if (text.length < LONGEST_REFUSAL) text += piece;
+    } catch {
+      // The status says enough.
+    }
+    const detail = text.trim().slice(0, LONGEST_REFUSAL) || (response.statusMessage ?? '');
+    if (socket !== this.#socket) return;
+    const passing = status === 429 || status >= 500;
+    this.#end(
+      passing
+        ? { cause: 'cut', detail: `the websocket was answered with ${status} ${detail}` }
+        : { cause: 'refused', status, detail },
+    );
   }
 
   #receive(bytes: Uint8Array): void {
@@ -256,8 +305,7 @@ export class DataChannel {
   #opened(): void {
     if (this.#opening === 'done') return;
     this.#opening = 'done';
-    const size = this.#options.size ?? DEFAULT_SIZE;
-    this.#stream.send(PayloadType.size, Buffer.from(terminalSize(size)));
+    this.#stream.send(PayloadType.size, Buffer.from(terminalSize(this.#size)));
     for (const input of this.#held.splice(0)) this.#sendInput(input);
   }
 
@@ -274,7 +322,7 @@ export class DataChannel {
     const check = setInterval(() => {
       const waited = performance.now() - closedAt;
       const quiet = !this.#stream.hasGap && this.silentFor >= QUIET_BEFORE_END;
-      const unreachable = this.#socket.readyState === WebSocket.CLOSED;
+      const unreachable = this.#socket?.readyState === WebSocket.CLOSED;
       if (!this.#ended && waited < LONGEST_WAIT_FOR_GAPS && !quiet && !unreachable) return;
       clearInterval(check);
       this.#end({ cause: 'closed', failure });
@@ -289,22 +337,28 @@ export class DataChannel {
     }
     // After a handshake that failed the agent is still to read why.
     const socket = this.#socket;
-    if (socket.readyState === WebSocket.OPEN || socket.readyState === WebSocket.CONNECTING) socket.close();
+    if (socket?.readyState === WebSocket.OPEN) socket.close();
+    else if (socket?.readyState === WebSocket.CONNECTING) socket.terminate();
     this.#options.onEnd(end);
   }
 
   #transmit(bytes: Uint8Array): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
   }
 
   #ping(): void {
-    if (this.#socket.readyState === WebSocket.OPEN) ping(this.#socket, Buffer.from('keepalive'));
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.ping('keepalive');
   }
 }
 
-/** The version of the plugin whose behaviour this client has: an agent can ask for a lowest one. */
-const CLIENT_VERSION = '1.2.677.0';
+/**
+ * The newest version of AWS's plugin (9 October 2026, its release history), whose openings are signed as ours are.
+ * Systems Manager supports 1.2.764.0 and later; an agent can ask for a lowest one too.
+ */
+const CLIENT_VERSION = '1.2.896.0';
 const DEFAULT_SIZE: TerminalSize = { columns: 300, rows: 100 };
+/** Characters of the service's words that are kept. */
+const LONGEST_REFUSAL = 1_000;
 /** Milliseconds. The plugin's. */
 const PING_INTERVAL = 5 * 60_000;
 /** Messages kept for sending again: the plugin's. */
@@ -313,3 +367,7 @@ const OUTGOING_CAPACITY = 10_000;
 const QUIET_BEFORE_END = 200;
 /** Milliseconds. The agent itself waits no longer than this for acknowledgements before it ends a session. */
 const LONGEST_WAIT_FOR_GAPS = 2_000;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

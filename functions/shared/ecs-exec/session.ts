@@ -13,6 +13,7 @@ import {
   TargetNotConnectedError,
   ThrottledError,
 } from './errors.ts';
+import { openingHeaders } from './signing.ts';
 import { withTimeout } from './timers.ts';
 
 /** The AWS clients that are called. */
@@ -62,10 +63,13 @@ export async function openSession(
   commandLine: string,
   onOutput: (bytes: Buffer) => void,
 ): Promise<SessionOpening> {
+  const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
   try {
-    const { session } = await clients.starting.send(
-      new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true }),
-    );
+    const { session } = await clients.starting.send(request).catch((error: unknown) => {
+      // Refused before it was looked at: the client has set its clock by the answer.
+      if (isClockSkew(error)) return clients.starting.send(request);
+      throw error;
+    });
     if (!session?.sessionId || !session.streamUrl || !session.tokenValue) {
       return { opening: 'unknown', reason: 'ExecuteCommand answered without a session' };
     }
@@ -77,6 +81,10 @@ export async function openSession(
   } catch (error) {
     return await openingFailure(clients, target, error);
   }
+}
+
+function isClockSkew(error: unknown): boolean {
+  return Boolean(Object(Object(error).$metadata).clockSkewCorrected);
 }
 
 /** How an asking ended. */
@@ -119,6 +127,7 @@ export class Session {
       sessionId,
       streamUrl,
       token,
+      openingHeaders: (url) => openingHeaders(url, clients.starting.config),
       onOutput: (bytes) => this.#conversation.take(bytes),
       onEnd: (end) => this.#end.resolve(end),
       encryption: {

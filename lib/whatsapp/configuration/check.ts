@@ -1,3 +1,4 @@
+import type { FieldPath, Finding } from '../../checks/mistakes.ts';
 import type { ConfigurationOutput, DeploymentOutput } from './schema.ts';
 
 /** A check of what no single field can say. */
@@ -7,16 +8,9 @@ export interface Check {
   find(deployment: DeploymentOutput, configuration: ConfigurationOutput, index: number): Finding[];
 }
 
-export interface Finding {
-  /** Keys and indices, from the deployment. */
-  field: (string | number)[];
-  /** What follows the field's path in the sentence. */
-  problem: string;
-}
-
 /** Whether an ARN is of another region or account than expected. */
 export function elsewhere(
-  field: (string | number)[],
+  field: FieldPath,
   arn: string | undefined,
   expected: { region: string; account?: string },
 ): Finding[] {

@@ -1,9 +1,11 @@
+import type { Finding } from '../../checks/mistakes.ts';
+import { type FieldPath, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';
 import { DURABLE_REGIONS } from '../../durable-regions.ts';
 import { setNameOf } from '../client-databases.ts';
+import { mediaStackName, stackName } from '../stack-names.ts';
 import { readCertificates } from './certificate.ts';
-import { type Check, elsewhere, type Finding } from './check.ts';
+import { type Check, elsewhere } from './check.ts';
 import { CREDENTIAL_ROTATION_CHECKS } from './credential-rotation-checks.ts';
-import { type Mistake, pathText, valueText } from './mistakes.ts';
 import { SCHEDULE_CHECKS } from './schedule-checks.ts';
 import type { ConfigurationOutput, DeploymentOutput, NotificationsOutput } from './schema.ts';
 import { UPGRADE_CHECK_CHECKS } from './upgrade-check-checks.ts';
@@ -43,7 +45,7 @@ export function checkDeployments(
         found.push({ path, sentence: `${pathText(path)} ${problem}` });
       }
     }
-    const readCertificate = (...field: (string | number)[]) =>
+    const readCertificate = (...field: FieldPath) =>
       certificateOf(deployment, [...root, ...field], field, folder, mistakes, found);
     const certificateAuthority = readCertificate('webApp', 'certificateAuthority') ?? '';
     const relayCertificateAuthority = readCertificate('callbacks', 'relay', 'certificateAuthority');
@@ -56,7 +58,7 @@ export function checkDeployments(
               : (readCertificate('databases', index, 'certificateAuthority') ?? ''),
         }))
       : undefined;
-    const notifications = deployment?.notifications ?? whole.notifications;
+    const notifications = deployment?.notifications ?? whole.notifications ?? {};
     deployments.push({
       ...deployment,
       notifications,
@@ -73,13 +75,20 @@ const CHECKS: Check[] = [
     needs: ['name'],
     find({ name }, { deployments }, index) {
       const first = deployments.findIndex((other) => other?.name === name);
-      if (first === index) return [];
-      return [
-        {
-          field: ['name'],
-          problem: `is ${valueText(name)}, as is deployments[${first}].name; it must be a name of its own.`,
-        },
-      ];
+      const same =
+        first === index
+          ? []
+          : [`is ${valueText(name)}, as is deployments[${first}].name; it must be a name of its own.`];
+      const media = deployments.findIndex(
+        (other) => other?.mediaVolume?.create && mediaStackName(other.name) === stackName(name),
+      );
+      const taken =
+        media < 0
+          ? []
+          : [
+              `is ${valueText(name)}, whose stack would have the name of that of the media volume of deployments[${media}]; it must be another name.`,
+            ];
+      return [...same, ...taken].map((problem) => ({ field: ['name'], problem }));
     },
   },
   {
@@ -96,9 +105,38 @@ const CHECKS: Check[] = [
     },
   },
   {
+    needs: ['region'],
+    find(deployment) {
+      const partition = partitionOf(deployment.region);
+      return arnsOf(deployment, []).flatMap(({ field, arn }) => {
+        const [, named = ''] = arn.split(':');
+        if (named === partition) return [];
+        return [
+          {
+            field,
+            problem: `names the partition ${named}; it must be of that of ${deployment.region}, which is ${partition}.`,
+          },
+        ];
+      });
+    },
+  },
+  {
+    needs: ['notifications'],
+    find({ notifications }, { notifications: general }) {
+      if (notifications ?? general) return [];
+      return [
+        {
+          field: ['notifications'],
+          problem:
+            'is missing, and so is notifications of the configuration; one of them must say by "emails" or "topicArn" who is told of alarms, or by silent: true that nobody is.',
+        },
+      ];
+    },
+  },
+  {
     needs: ['region', 'network.subnets'],
     find({ region, network: { subnets } }) {
-      return zoneProblems(region, ['network', 'subnets'], subnets);
+      return subnetFindings(region, ['network', 'subnets'], subnets);
     },
   },
   {
@@ -107,7 +145,7 @@ const CHECKS: Check[] = [
       if (!mediaVolume?.create) return [];
       const { subnets = [], replicationRegion, ...storage } = mediaVolume.create;
       const field = ['mediaVolume', 'create'];
-      const problems = zoneProblems(region, [...field, 'subnets'], subnets);
+      const problems = subnetFindings(region, [...field, 'subnets'], subnets);
       if (replicationRegion === region)
         problems.push({
           field: [...field, 'replicationRegion'],
@@ -246,21 +284,52 @@ const CHECKS: Check[] = [
       return elsewhere(field, sessionEncryptionKeyArn, { region });
     },
   },
+  {
+    needs: ['jobs.logCleanup.roles'],
+    find({ jobs }) {
+      const named = Object.entries(jobs.logCleanup?.roles ?? {}).flatMap(([role, containers]) =>
+        (containers?.services ?? []).map((service, index) => ({
+          field: ['jobs', 'logCleanup', 'roles', role, 'services', index],
+          service,
+          container: containers?.container,
+        })),
+      );
+      return named.flatMap(({ field, service, container }, index) => {
+        const first = named.findIndex((other) => other.service === service && other.container === container);
+        const { field: firstField = [] } = named[first] ?? {};
+        if (first === index) return [];
+        return [
+          {
+            field,
+            problem: `is ${valueText(service)}, as is ${pathText(firstField)}, with the same container; the script must run in each once.`,
+          },
+        ];
+      });
+    },
+  },
   ...CREDENTIAL_ROTATION_CHECKS,
 
   ...UPGRADE_CHECK_CHECKS,
 ];
 
-function zoneProblems(
+function subnetFindings(
   region: string,
   list: string[],
-  subnets: readonly { availabilityZone: string }[],
+  subnets: readonly { id: string; availabilityZone: string }[],
 ): Finding[] {
   const zones = subnets.map(({ availabilityZone }) => availabilityZone);
-  return zones.flatMap((zone, index) => {
+  const ids = subnets.map(({ id }) => id);
+  return subnets.flatMap(({ id, availabilityZone: zone }, index) => {
     const field = [...list, index, 'availabilityZone'];
-    if (!zone.startsWith(region))
+    if (zone.slice(0, -1) !== region)
       return [{ field, problem: `is ${valueText(zone)}; it must be a zone of ${region}.` }];
+    if (ids.indexOf(id) !== index)
+      return [
+        {
+          field: [...list, index, 'id'],
+          problem: `is ${valueText(id)} a second time; it must be another subnet than the others.`,
+        },
+      ];
     if (zones.indexOf(zone) !== index)
       return [
         {
@@ -272,10 +341,34 @@ function zoneProblems(
   });
 }
 
+/** All texts of a value that are ARNs, with their fields. */
+function arnsOf(value: unknown, field: FieldPath): { field: FieldPath; arn: string }[] {
+  if (typeof value === 'string') return value.startsWith('arn:') ? [{ field, arn: value }] : [];
+  if (Array.isArray(value)) return value.flatMap((item, index) => arnsOf(item, [...field, index]));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => arnsOf(item, [...field, key]));
+}
+
+/** The part of AWS that a region is of, as the second part of an ARN names it. */
+function partitionOf(region: string): string {
+  return PARTITIONS.find(({ prefix }) => region.startsWith(prefix))?.partition ?? 'aws';
+}
+
+/** Of all regions whose names do not begin with `us-` and the like alone (RegionInfo of the CDK, and AWS's endpoints.json). */
+const PARTITIONS = [
+  { prefix: 'cn-', partition: 'aws-cn' },
+  { prefix: 'us-gov-', partition: 'aws-us-gov' },
+  { prefix: 'us-isob-', partition: 'aws-iso-b' },
+  { prefix: 'us-isof-', partition: 'aws-iso-f' },
+  { prefix: 'eu-isoe-', partition: 'aws-iso-e' },
+  { prefix: 'us-iso-', partition: 'aws-iso' },
+  { prefix: 'eusc-', partition: 'aws-eusc' },
+];
+
 function certificateOf(
   deployment: DeploymentOutput,
-  path: (string | number)[],
-  field: (string | number)[],
+  path: FieldPath,
+  field: FieldPath,
   folder: string,
   mistakes: Mistake[],
   found: Mistake[],
@@ -296,7 +389,7 @@ function certificateOf(
 }
 
 /** Whether a mistake lies on the field, above it or inside it. */
-function isMistaken(path: (string | number)[], mistakes: Mistake[]): boolean {
+function isMistaken(path: FieldPath, mistakes: Mistake[]): boolean {
   return mistakes.some((mistake) => {
     const shared = Math.min(path.length, mistake.path.length);
     return path.slice(0, shared).every((key, index) => String(key) === String(mistake.path[index]));

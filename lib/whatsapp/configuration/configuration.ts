@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import * as v from 'valibot';
+import { type Mistake, shapeMistakes } from '../../checks/mistakes.ts';
 import { checkDeployments, type Deployment } from './checks.ts';
-import { type Mistake, shapeMistakes } from './mistakes.ts';
+import { loadModule } from './load-module.ts';
+import { plainValue } from './plain-value.ts';
 import { configurationSchema } from './schema.ts';
 
 export type { Deployment } from './checks.ts';
@@ -34,17 +34,9 @@ export class ConfigurationError extends Error {
  * @throws ConfigurationError with all mistakes at once.
  */
 export async function loadConfiguration(file: string): Promise<Deployment[]> {
-  const path = resolve(file);
-  if (!existsSync(path))
-    throw new ConfigurationError(file, [
-      'The file does not exist; name the configuration by -c config=FILE, as a path from the working directory.',
-    ]);
-  const module: { default?: unknown } = await import(pathToFileURL(path).href);
-  if (module.default === undefined)
-    throw new ConfigurationError(file, [
-      'The file must export its configuration: export default defineUpkeep({ … }).',
-    ]);
-  return checkConfiguration(module.default, { file, folder: dirname(path) });
+  const loaded = await loadModule(file);
+  if ('mistake' in loaded) throw new ConfigurationError(file, [loaded.mistake]);
+  return checkConfiguration(loaded.value, { file, folder: dirname(resolve(file)) });
 }
 
 /**
@@ -56,8 +48,12 @@ export function checkConfiguration(
   configuration: unknown,
   source: { file: string; folder: string },
 ): Deployment[] {
-  const parsed = v.safeParse(configurationSchema, configuration);
-  const mistakes = shapeMistakes(configurationSchema, configuration, parsed.issues ?? []);
+  const { value, mistakes: unreadable } = plainValue(configuration);
+  const parsed = v.safeParse(configurationSchema, value);
+  const mistakes = [
+    ...unreadable,
+    ...shapeMistakes(configurationSchema, value, parsed.issues ?? [], { name: 'The configuration' }),
+  ];
   const { deployments, mistakes: more } = checkDeployments(parsed.output, source.folder, mistakes);
   const all: Mistake[] = [...mistakes, ...more];
   if (all.length > 0)

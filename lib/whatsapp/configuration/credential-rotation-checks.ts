@@ -5,12 +5,13 @@ import {
   randomPassword,
 } from '../../../functions/shared/database/credential/password.ts';
 import { whyImpossible } from '../../../functions/shared/database/rotation/strategies.ts';
+import type { Finding } from '../../checks/mistakes.ts';
+import { pathText, valueText } from '../../checks/mistakes.ts';
 import { maximumServiceNameLength } from '../../credential-rotation/stopped-alarm-name.ts';
 import { minutesFromTo } from '../../local-time.ts';
 import { ROLLED_ROLES } from '../rolled-roles.ts';
-import { type Check, elsewhere, type Finding } from './check.ts';
+import { type Check, elsewhere } from './check.ts';
 import type { CredentialRotationOutput } from './credential-rotation-schema.ts';
-import { pathText, valueText } from './mistakes.ts';
 import type { DeploymentOutput } from './schema.ts';
 
 type Databases = NonNullable<DeploymentOutput['databases']>;

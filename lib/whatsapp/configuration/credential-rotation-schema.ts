@@ -1,16 +1,16 @@
 import * as v from 'valibot';
-import { ROLLED_ROLES } from '../rolled-roles.ts';
 import {
   clusterName,
   field,
+  hostName,
   keyArn,
-  nightlyTimeLimit,
   pattern,
-  scheduleSchema,
-  secretSchema,
+  serviceName,
   serviceNames,
   wholeNumber,
-} from './fields.ts';
+} from '../../checks/fields.ts';
+import { ROLLED_ROLES } from '../rolled-roles.ts';
+import { nightlyTimeLimit, scheduleSchema, secretSchema } from './fields.ts';
 
 const databaseUser = (description: string) =>
   pattern(/^[\w.-]{1,63}$/, "a database user's name", description);
@@ -79,19 +79,14 @@ const servicesSchema = field(
           v.pipe(
             v.array(
               v.strictObject({
-                name: pattern(/^[\w-]{1,255}$/, 'the name of an ECS service', 'The service.'),
-                clusterName: v.optional(
-                  pattern(
-                    /^[\w-]{1,255}$/,
-                    'the name of an ECS cluster',
-                    "Its cluster, if it is not the client's.",
-                  ),
-                ),
+                name: serviceName('The service.'),
+                clusterName: v.optional(clusterName("Its cluster, if it is not the client's.")),
               }),
             ),
             v.minLength(1),
+            v.maxLength(50),
           ),
-          'a list of at least one { name }',
+          'a list of 1 to 50 { name }',
           'Other services that read the credential at their start, such as an exporter of metrics, in the order in which they are replaced.',
         ),
       ),
@@ -192,9 +187,7 @@ export const credentialRotationSchema = field(
       ),
     ),
     host: v.optional(
-      pattern(
-        /^(?=.*[a-zA-Z])[a-zA-Z0-9.-]+$/,
-        'a host name, not an address',
+      hostName(
         'The `host` of that one of `databases` whose server is meant. Needed only where they have several.',
       ),
     ),
@@ -208,7 +201,7 @@ export const credentialRotationSchema = field(
       false,
     ),
     password: v.optional(passwordSchema, {}),
-    clusterName,
+    clusterName: clusterName("The client's cluster."),
     services: servicesSchema,
     order: v.optional(
       field(

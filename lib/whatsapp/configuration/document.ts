@@ -1,8 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import * as v from 'valibot';
+import {
+  isArraySchema,
+  isObjectSchema,
+  textOf,
+  unwrappedOptional,
+  valueText,
+} from '../../checks/mistakes.ts';
 import { DURABLE_REGIONS } from '../../durable-regions.ts';
 import { ENDPOINT_SERVICES } from '../endpoint-services.ts';
-import { isArraySchema, isObjectSchema, textOf, unwrappedOptional, valueText } from './mistakes.ts';
 import { configurationSchema } from './schema.ts';
 
 /** docs/configuration.md, made from the schema. `node lib/whatsapp/configuration/document.ts` writes it. */
@@ -25,8 +31,10 @@ export function configurationDocument(): string {
     '',
     '- A deployment has a name of its own, and a region with Lambda durable functions. Known as of January 2026:',
     `  ${DURABLE_REGIONS.join(', ')}. \`additionalDurableRegions\` adds those that have followed.`,
-    "- The downtime window is at least as long as each job's time limit, and each schedule lies inside it with all",
-    '  its flexible minutes.',
+    '- A name does not end with `-media` where that makes it the name of the media volume of another deployment.',
+    "- The downtime window is at least as long as each job's time limit, also in the nights in which daylight saving takes",
+    '  an hour of it (of a weekly job, if its own night is one of these), and each schedule lies inside it with all its',
+    '  flexible minutes.',
     '- No schedule is at a local time that daylight saving skips within ten years: EventBridge Scheduler skips the',
     '  run with it. Most zones skip 02:00 to 03:00; some, such as America/Santiago, Africa/Cairo and Asia/Beirut,',
     '  the hour after midnight.',
@@ -35,7 +43,11 @@ export function configurationDocument(): string {
     "- Subnets lie in different availability zones of the deployment's region.",
     '- Media moves to archive only with elastic throughput and after infrequent access; its replica lies in another region.',
     "- The webhook's URL and the hashes of secret paths are what they must be; no message repeats them.",
-    "- Secrets lie in the deployment's account and region, topics and keys in its region.",
+    "- Secrets lie in the deployment's account and region, topics and keys in its region, and every ARN in the partition",
+    '  of that region.',
+    '- Somebody is told of the alarms of each deployment, unless `silent: true` says that nobody is.',
+    '- No list names a thing twice; no container is cleaned twice.',
+    '- A field that is `undefined` is one that is left out. Objects are plain ones: no lists, no instances of classes.',
     '- `upgradeCheck` comes with `databases`, and its `storage` names servers of these, each once.',
     '- `jobs.databaseSize` comes with `databases`, each set of which has a name of its own, given or made of its prefix.',
     "- `jobs.credentialRotation` comes with `databases`, one of whose servers it means; its strategy is one that the server's",

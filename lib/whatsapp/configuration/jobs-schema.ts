@@ -1,17 +1,16 @@
 import * as v from 'valibot';
 import { LONGEST_COUNT_SECONDS } from '../../../functions/database-size/contract.ts';
-import { WEEKDAYS } from '../../local-time.ts';
-import { credentialRotationSchema } from './credential-rotation-schema.ts';
 import {
   clusterName,
+  containerName,
   field,
-  nightlyTimeLimit,
   pattern,
-  scheduleEntries,
-  scheduleSchema,
   serviceNames,
   wholeNumber,
-} from './fields.ts';
+} from '../../checks/fields.ts';
+import { WEEKDAYS } from '../../local-time.ts';
+import { credentialRotationSchema } from './credential-rotation-schema.ts';
+import { nightlyTimeLimit, scheduleEntries, scheduleSchema } from './fields.ts';
 
 const markReadSchema = field(
   v.strictObject({
@@ -109,11 +108,7 @@ function clientContainers(role: string, logs: string) {
   return field(
     v.strictObject({
       services: serviceNames(`The services whose tasks are ${role}s.`),
-      container: pattern(
-        /^[\w-]{1,255}$/,
-        "a container's name",
-        "The container's name in their task definitions.",
-      ),
+      container: containerName("The container's name in their task definitions."),
       logs: v.optional(
         field(
           v.pipe(v.array(containerPath('A folder.')), v.minLength(1)),
@@ -138,7 +133,7 @@ const logCleanupSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
     timeLimitMinutes: nightlyTimeLimit,
-    clusterName,
+    clusterName: clusterName("The client's cluster."),
     roles: field(
       v.pipe(
         v.strictObject({

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { field, pattern, securityGroupId, subnetSchema, wholeNumber } from './fields.ts';
+import { field, pattern, wholeNumber } from '../../checks/fields.ts';
+import { securityGroupId, subnetSchema } from './fields.ts';
 
 /** Days without access after which EFS can move a file; 0 for never. */
 const STORAGE_DAYS = [0, 1, 7, 14, 30, 60, 90, 180, 270, 365] as const;

@@ -1,16 +1,20 @@
-import { firstSkip, minutesFromTo, windowMinutes } from '../../local-time.ts';
+import { valueText } from '../../checks/mistakes.ts';
+import { scheduleProblems, timeLimitProblems, windowFindings } from '../../checks/schedule.ts';
+import type { Weekday } from '../../local-time.ts';
+import { minutesFromTo } from '../../local-time.ts';
 import type { Check } from './check.ts';
 import { JOB_NAMES, type JobName } from './jobs-schema.ts';
-import { valueText } from './mistakes.ts';
-
-/** EventBridge Scheduler does not make up for a skipped time: so far ahead a schedule must not meet one. */
-const YEARS_AHEAD = 10;
 
 /** They share one queue of callbacks, so that neither may run beside the other. */
 const GC_JOBS = ['messageGc', 'mediaGc'] as const satisfies JobName[];
 
 /** Whether runs fit into the downtime window, into what they wait for, and beside each other. */
 export const SCHEDULE_CHECKS: Check[] = [
+  {
+    needs: ['window'],
+    find: ({ window }) =>
+      windowFindings(window).map(({ field, problem }) => ({ field: ['window', ...field], problem })),
+  },
   ...JOB_NAMES.flatMap(checksOfJob),
   ...GC_JOBS.map(
     (job): Check => ({
@@ -61,49 +65,34 @@ export const SCHEDULE_CHECKS: Check[] = [
 ];
 
 function checksOfJob(job: JobName): Check[] {
+  const field = ['jobs', job];
   return [
     {
-      needs: ['window', `jobs.${job}.timeLimitMinutes`],
-      find({ window, jobs }) {
-        const { timeLimitMinutes = 0 } = jobs[job] ?? {};
-        if (timeLimitMinutes <= windowMinutes(window)) return [];
-        return [
-          {
-            field: ['window'],
-            problem: `from ${window.from} to ${window.to} has ${windowMinutes(window)} minutes; it must have at least the ${timeLimitMinutes} of jobs.${job}.timeLimitMinutes.`,
-          },
-        ];
+      needs: ['window', 'timeZone', `jobs.${job}`],
+      find({ window, timeZone, jobs }) {
+        const { timeLimitMinutes, schedule } = jobs[job] ?? {};
+        if (!timeLimitMinutes || !schedule) return [];
+        const when = { window, timeZone, at: schedule.at, weekday: weekdayOf(schedule) };
+        return timeLimitProblems(timeLimitMinutes, when).map((problem) => ({
+          field: [...field, 'timeLimitMinutes'],
+          problem,
+        }));
       },
     },
     {
-      needs: ['window', `jobs.${job}.schedule`],
-      find({ window, jobs }) {
+      needs: ['window', 'timeZone', `jobs.${job}.schedule`],
+      find({ window, timeZone, jobs }) {
         const { schedule } = jobs[job] ?? {};
         if (!schedule) return [];
         const { at, flexibleMinutes } = schedule;
-        if (minutesFromTo(window.from, at) + flexibleMinutes < windowMinutes(window)) return [];
-        const span = flexibleMinutes > 0 ? ` with its ${flexibleMinutes} flexible minutes` : '';
-        return [
-          {
-            field: ['jobs', job, 'schedule', 'at'],
-            problem: `is ${valueText(at)}; it must lie${span} inside the downtime window, from ${window.from} to ${window.to}.`,
-          },
-        ];
-      },
-    },
-    {
-      needs: ['timeZone', `jobs.${job}.schedule.at`],
-      find({ timeZone, jobs }) {
-        const { at } = jobs[job]?.schedule ?? {};
-        const skip = at && firstSkip(at, timeZone, { after: new Date(), years: YEARS_AHEAD });
-        if (!skip) return [];
-        return [
-          {
-            field: ['jobs', job, 'schedule', 'at'],
-            problem: `is ${valueText(at)}, a time that ${timeZone} skips when daylight saving begins (first on ${skip.date}) and EventBridge Scheduler then skips too; it must lie outside ${skip.from} to ${skip.to}.`,
-          },
-        ];
+        const run = { window, timeZone, at, flexibleMinutes, weekday: weekdayOf(schedule) };
+        return scheduleProblems(run).map((problem) => ({ field: [...field, 'schedule', 'at'], problem }));
       },
     },
   ];
+}
+
+/** The day on which alone a job runs. */
+function weekdayOf(schedule: { at: string; weekday?: Weekday | 'daily' }): Weekday | undefined {
+  return schedule.weekday === 'daily' ? undefined : schedule.weekday;
 }

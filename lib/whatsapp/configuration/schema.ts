@@ -1,16 +1,20 @@
+import { isIPv4 } from 'node:net';
 import * as v from 'valibot';
-import { ENGINES, type Engine } from '../../../functions/shared/database/contract/engine.ts';
-import { DEPLOYMENT_NAME } from '../../deployment-name.ts';
 import {
+  deploymentName,
+  downtimeWindow,
+  emails,
+  engine,
   field,
-  localTime,
+  hostName,
+  isHostName,
   pattern,
+  port,
   secretField,
-  secretSchema,
-  securityGroupId,
-  subnetSchema,
+  timeZone,
   wholeNumber,
-} from './fields.ts';
+} from '../../checks/fields.ts';
+import { secretSchema, securityGroupId, subnetSchema } from './fields.ts';
 import { jobsSchema } from './jobs-schema.ts';
 import { mediaVolumeSchema } from './media-volume-schema.ts';
 import { upgradeCheckSchema } from './upgrade-check-schema.ts';
@@ -24,9 +28,7 @@ const notificationsSchema = field(
   v.pipe(
     v.strictObject({
       emails: v.optional(
-        field(
-          v.array(field(v.pipe(v.string(), v.email()), 'an e-mail address', 'An address.')),
-          'a list of e-mail addresses',
+        emails(
           'Who is mailed each alarm, by a topic of the stack. Each address must confirm the mail that SNS sends it.',
         ),
       ),
@@ -37,12 +39,25 @@ const notificationsSchema = field(
           "A topic of yours, instead of one of the stack's. Its policy must let `cloudwatch.amazonaws.com` publish; if a KMS key of yours encrypts it, the key's policy must let it `kms:Decrypt` and `kms:GenerateDataKey*`: else alarms are dropped in silence.",
         ),
       ),
+      silent: v.optional(
+        field(
+          v.literal(true),
+          'true',
+          'Says that nobody is to be told of alarms: they go to a topic of the stack, to which one can subscribe later.',
+        ),
+      ),
     }),
-    v.check(({ emails, topicArn }) => !emails || !topicArn),
+    v.check(
+      ({ emails, topicArn, silent }) =>
+        [emails, topicArn, silent].filter((told) => told !== undefined).length === 1,
+    ),
   ),
-  'an object with either "emails" or "topicArn"',
+  'an object with either "emails" or "topicArn", or with silent: true',
   'Where the alarms go.',
 );
+
+/** Lambda's limit on a function. */
+const MAXIMUM_SUBNETS = 16;
 
 const networkSchema = field(
   v.strictObject({
@@ -52,8 +67,12 @@ const networkSchema = field(
       'The VPC from which WebApp can be reached.',
     ),
     subnets: field(
-      v.pipe(v.array(subnetSchema('A private subnet of the VPC.')), v.minLength(1)),
-      'a list of at least one { id, availabilityZone }, each in another zone',
+      v.pipe(
+        v.array(subnetSchema('A private subnet of the VPC.')),
+        v.minLength(1),
+        v.maxLength(MAXIMUM_SUBNETS),
+      ),
+      `a list of 1 to ${MAXIMUM_SUBNETS} { id, availabilityZone }, each in another zone`,
       'Where the functions that reach WebApp stand. They get no public address.',
     ),
     securityGroupIds: field(
@@ -84,8 +103,8 @@ const networkSchema = field(
 
 const webAppSchema = field(
   v.strictObject({
-    url: pattern(
-      /^https:\/\/[a-zA-Z0-9.-]+(:\d{1,5})?\/?$/,
+    url: field(
+      v.pipe(v.string(), v.check(isWebAppUrl)),
       'an https URL without a path, such as https://webapp.example.internal',
       'Where WebApp answers. Never plain http: a password travels on it.',
     ),
@@ -94,13 +113,7 @@ const webAppSchema = field(
       'the path of a PEM file, relative to the configuration file or absolute',
       "The certificate to trust, and no other: the client's own (`GET /v1/certificates/external/ca` gives it), or that of the authority that signed it. At most 3 KB, for it goes into the function's environment.",
     ),
-    serverName: v.optional(
-      pattern(
-        /^[a-zA-Z0-9*.-]+$/,
-        'a host name',
-        "The name in WebApp's certificate, where it is not the URL's host.",
-      ),
-    ),
+    serverName: v.optional(hostName("The name in WebApp's certificate, where it is not the URL's host.")),
     apiUser: field(
       secretSchema('JSON with `username` and `password` of a user of WebApp.'),
       'an object with "secretArn"',
@@ -124,17 +137,9 @@ const databaseSetSchema = v.strictObject({
       'Names the metrics and alarms of these databases. Without it: the prefix without underscores and hyphens at its ends, or `default`.',
     ),
   ),
-  engine: field(
-    v.picklist(Object.keys(ENGINES) as Engine[]),
-    `one of ${Object.keys(ENGINES).join(', ')}`,
-    "The server's kind.",
-  ),
-  host: pattern(
-    /^(?=.*[a-zA-Z])[a-zA-Z0-9.-]+$/,
-    'a host name, not an address',
-    "The server's name, which stands in its certificate.",
-  ),
-  port: wholeNumber(1, 65_535, "The server's port."),
+  engine: engine("The server's kind."),
+  host: hostName("The server's name, which stands in its certificate."),
+  port: port("The server's port."),
   certificateAuthority: field(
     v.pipe(v.string(), v.minLength(1)),
     '"rds", or the path of a PEM file, relative to the configuration file or absolute',
@@ -164,6 +169,9 @@ const databaseSetSchema = v.strictObject({
     ),
   ),
 });
+
+/** Each has several alarms, and its settings in a function's environment. */
+const MAXIMUM_SETS = 20;
 
 const relaySchema = field(
   v.strictObject({
@@ -219,9 +227,7 @@ const relaySchema = field(
 );
 
 const deploymentSchema = v.strictObject({
-  name: pattern(
-    DEPLOYMENT_NAME,
-    'a lower-case letter, then at most 23 lower-case letters, digits and hyphens',
+  name: deploymentName(
     'Begins the name of everything made for the deployment. Unique in the file, for names of runs are unique in an account and region.',
   ),
   account: pattern(/^\d{12}$/, 'an AWS account number of 12 digits, in quotes', 'The AWS account.'),
@@ -230,17 +236,8 @@ const deploymentSchema = v.strictObject({
     'the name of an AWS region',
     'The AWS region: one with Lambda durable functions.',
   ),
-  timeZone: field(
-    v.pipe(v.string(), v.check(isTimeZone)),
-    'an IANA time zone such as Europe/Berlin',
-    'Of the downtime window and the schedules.',
-  ),
-  window: field(
-    v.strictObject({
-      from: localTime('The beginning.'),
-      to: localTime('The end. Before `from`: on the next day.'),
-    }),
-    'an object with "from" and "to"',
+  timeZone: timeZone('Of the downtime window and the schedules.'),
+  window: downtimeWindow(
     'The downtime window: the local hours of low outgoing volume. No run that changes something begins outside it, and each ends with it.',
   ),
   network: networkSchema,
@@ -272,8 +269,8 @@ const deploymentSchema = v.strictObject({
   mediaVolume: v.optional(mediaVolumeSchema),
   databases: v.optional(
     field(
-      v.pipe(v.array(databaseSetSchema), v.minLength(1)),
-      'a list of at least one { prefix, engine, host, port, certificateAuthority }',
+      v.pipe(v.array(databaseSetSchema), v.minLength(1), v.maxLength(MAXIMUM_SETS)),
+      `a list of 1 to ${MAXIMUM_SETS} { prefix, engine, host, port, certificateAuthority }`,
       "The client's databases: one entry for all that it named with one prefix.",
     ),
   ),
@@ -304,7 +301,7 @@ const deploymentSchema = v.strictObject({
 
 /** The whole configuration. It says what each field allows; what no single field can say, by `checkDeployments`. */
 export const configurationSchema = v.strictObject({
-  notifications: v.optional(notificationsSchema, {}),
+  notifications: v.optional(notificationsSchema),
   additionalDurableRegions: v.optional(
     field(
       v.array(pattern(/^[a-z]{2}(-[a-z]+)+-\d$/, 'the name of an AWS region', 'A region.')),
@@ -320,14 +317,10 @@ export const configurationSchema = v.strictObject({
   ),
 });
 
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    // Intl also takes offsets such as +01:00 and any case, which EventBridge Scheduler does not.
-    return /^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(name);
-  } catch {
-    return false;
-  }
+/** Of a host that may be an address, and of a port that there is. */
+function isWebAppUrl(text: string): boolean {
+  const [, host = '', port = '443'] = /^https:\/\/([a-zA-Z0-9.-]+)(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
+  return (isHostName(host) || isIPv4(host)) && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 function isWebhookUrl(text: string): boolean {
@@ -337,4 +330,4 @@ function isWebhookUrl(text: string): boolean {
 
 export type ConfigurationOutput = v.InferOutput<typeof configurationSchema>;
 export type DeploymentOutput = ConfigurationOutput['deployments'][number];
-export type NotificationsOutput = ConfigurationOutput['notifications'];
+export type NotificationsOutput = NonNullable<ConfigurationOutput['notifications']>;

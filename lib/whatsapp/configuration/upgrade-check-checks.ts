@@ -1,5 +1,6 @@
-import type { Check, Finding } from './check.ts';
-import { valueText } from './mistakes.ts';
+import type { Finding } from '../../checks/mistakes.ts';
+import { valueText } from '../../checks/mistakes.ts';
+import type { Check } from './check.ts';
 
 /** What no single field of `upgradeCheck` can say. */
 export const UPGRADE_CHECK_CHECKS: Check[] = [

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { clusterName, field, pattern, serviceNames, wholeNumber } from './fields.ts';
+import { clusterName, field, pattern, serviceNames, wholeNumber } from '../../checks/fields.ts';
 
 export const upgradeCheckSchema = field(
   v.strictObject({
@@ -10,7 +10,7 @@ export const upgradeCheckSchema = field(
     services: v.optional(
       field(
         v.strictObject({
-          clusterName,
+          clusterName: clusterName("The client's cluster."),
           names: serviceNames("The client's services."),
         }),
         'an object with "clusterName" and "names"',

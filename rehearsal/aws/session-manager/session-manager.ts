@@ -7,6 +7,14 @@ import { EcsExecError } from '../../../functions/shared/ecs-exec/errors.ts';
 import { CONTROL_FLAGS, parseFrame } from '../../../functions/shared/ecs-exec/frame.ts';
 import { channelClosed } from '../../../functions/shared/ecs-exec/messages.ts';
 import { controlMessage } from '../../../functions/shared/ecs-exec/stream.ts';
+import type { AccessControl, Caller } from '../access/access.ts';
+import {
+  presigned,
+  type SignatureScope,
+  type SignedRequest,
+  signatureFault,
+  signatureScope,
+} from '../access/signature.ts';
 import type { Container } from '../containers/container.ts';
 import { AGENT_TIMING, type AgentEncryption, AgentSession, type AgentTiming } from './agent.ts';
 
@@ -38,7 +46,27 @@ export interface SessionManagerOptions {
   sessionsPerContainer?: number;
   /** Milliseconds without input or output after which a session is ended. @default 20 minutes */
   idleTimeout?: number;
+  /**
+   * Whether a data channel opens that nobody signed, as it does until AWS enforces signatures.
+   *
+   * @default refused, where there is an account to judge by; allowed otherwise
+   */
+  unsignedOpenings?: 'allowed' | 'refused';
+  /** The URLs that ExecuteCommand gives bear their own signature, for so many seconds. @default they bear none */
+  presignedFor?: number;
 }
+
+/** By what openings are judged: signatures by the callers' secret keys, and what their policies allow. */
+export interface OpeningJudge {
+  access: AccessControl;
+  /** Epoch milliseconds. */
+  now: () => number;
+  /** The clock that a caller's signatures must keep to; undefined for none. */
+  clockOf: (caller: Caller) => number | undefined;
+}
+
+/** How a client opens a data channel: by a URL that bears its own signature, by signed headers, or neither. */
+export type Opening = 'presigned' | 'signed' | 'unsigned';
 
 export interface OpenSession {
   container: Container;
@@ -66,6 +94,7 @@ export class SessionManager {
   readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   readonly #server: Server = createServer((_, response) => response.writeHead(404).end());
   #port = 0;
+  #judge: OpeningJudge | undefined;
 
   private constructor(options: SessionManagerOptions) {
     this.#options = options;
@@ -80,6 +109,14 @@ export class SessionManager {
     if (address === null || typeof address === 'string') throw new Error('The gateway got no port.');
     manager.#port = address.port;
     return manager;
+  }
+
+  /** Every opening so far, refused ones too. */
+  readonly openings: { sessionId: string; opening: Opening; refused: string | undefined }[] = [];
+
+  /** From now on signatures and permissions count. */
+  judgeBy(judge: OpeningJudge): void {
+    this.#judge = judge;
   }
 
   /** Starts the command, whether or not a client ever connects. */
@@ -138,11 +175,58 @@ export class SessionManager {
 
   #access({ sessionId, token }: Session): SessionAccess {
     const path = `/v1/data-channel/${sessionId}?role=publish_subscribe&cell-number=AAEAAcell`;
-    return { sessionId, streamUrl: `ws://127.0.0.1:${this.#port}${path}`, tokenValue: token };
+    const url = `ws://127.0.0.1:${this.#port}${path}`;
+    const { presignedFor } = this.#options;
+    const now = this.#judge?.now() ?? Date.now();
+    const streamUrl = presignedFor === undefined ? url : presigned(url, SERVICE_KEY, now, presignedFor);
+    return { sessionId, streamUrl, tokenValue: token };
+  }
+
+  /** AWS's sentence for an opening that it does not allow. How it words them for this is not published. */
+  #refusal(sessionId: string, { method = 'GET', url = '', headers }: IncomingMessage): string | undefined {
+    const request = { method, url: new URL(url, `http://${headers.host}`), headers, body: new Uint8Array() };
+    const scope = signatureScope(request);
+    const opening = scope === undefined ? 'unsigned' : scope.presigned ? 'presigned' : 'signed';
+    const refused = this.#judged(sessionId, request, scope);
+    this.openings.push({ sessionId, opening, refused });
+    return refused;
+  }
+
+  #judged(sessionId: string, request: SignedRequest, scope: SignatureScope | undefined): string | undefined {
+    const judge = this.#judge;
+    const { unsignedOpenings = judge === undefined ? 'allowed' : 'refused' } = this.#options;
+    if (scope === undefined)
+      return unsignedOpenings === 'allowed' ? undefined : 'Missing Authentication Token';
+    if (scope.accessKeyId === SERVICE_KEY.accessKeyId)
+      return signatureFault(request, SERVICE_KEY.secretAccessKey, judge?.now() ?? Date.now());
+    if (judge === undefined) return undefined;
+    const caller = judge.access.caller(scope.accessKeyId);
+    const token = request.headers['x-amz-security-token'];
+    if (caller === undefined || token !== caller.credentials.sessionToken)
+      return 'The security token included in the request is invalid.';
+    if (scope.service !== 'ssmmessages')
+      return `Credential should be scoped to correct service: 'ssmmessages', not '${scope.service}'.`;
+    const fault = signatureFault(request, caller.credentials.secretAccessKey, judge.clockOf(caller));
+    if (fault !== undefined) return fault;
+    return judge.access.check({
+      principal: caller.principal,
+      action: 'ssmmessages:OpenDataChannel',
+      resource: `arn:aws:ssm:${scope.region}:${caller.principal.account}:session/${sessionId}`,
+      conditions: { 'aws:RequestedRegion': scope.region },
+      ...(caller.function !== undefined && { function: caller.function.name }),
+    });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const [, sessionId = ''] = /^\/v1\/data-channel\/([^/?]+)\?/.exec(request.url ?? '') ?? [];
+    const refused = this.#refusal(sessionId, request);
+    if (refused !== undefined) {
+      const body = JSON.stringify({ message: refused });
+      socket.end(
+        `HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      );
+      return;
+    }
     this.#sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => {});
       client.once('message', (data, isBinary) => {
@@ -302,6 +386,14 @@ class Session {
     this.#idle?.unref();
   }
 }
+
+/** By which the service signs the URLs that it gives. */
+const SERVICE_KEY = {
+  accessKeyId: 'ASIASESSIONMANAGER00',
+  secretAccessKey: randomBytes(30).toString('base64'),
+  region: 'eu-central-1',
+  service: 'ssmmessages',
+};
 
 /** Milliseconds. Fixed by ECS. */
 const IDLE_TIMEOUT = 20 * 60_000;

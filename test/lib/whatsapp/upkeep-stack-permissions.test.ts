@@ -143,6 +143,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow ecs:ListTasks on * if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
       'allow ecs:DescribeTasks on arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea',
       'allow ecs:ExecuteCommand on arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea, arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea and StringEquals ecs:container-name wa-web, wa-coreapp, wa-master',
+      'allow ssmmessages:OpenDataChannel on arn:aws:ssm:eu-central-1:222222222222:session/ecs-execute-command-*',
       'allow ssm:TerminateSession, ssm:ResumeSession on arn:aws:ssm:eu-central-1:222222222222:session/ecs-execute-command-*',
     ],
   ],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import type { PolicyDocument } from '../../../rehearsal/aws/access/policy.ts';
-import { type Clock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
+import { type Clock, realClock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
 
 export const ACCOUNT = '123456789012';
@@ -31,11 +31,14 @@ const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
 export async function deploy(
   define: (stack: Stack) => void,
   work: (deployment: Deployment) => Promise<void>,
-  options: Partial<Pick<AwsOptions, 'change' | 'sessions'>> & { start?: number } = {},
+  options: Partial<Pick<AwsOptions, 'change' | 'sessions'>> & {
+    /** Epoch milliseconds; `now` for real time. */
+    start?: number | 'now';
+  } = {},
 ): Promise<void> {
   const { start = START, ...others } = options;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-aws-'));
-  const clock = simulatedClock(start, folder);
+  const clock = start === 'now' ? realClock() : simulatedClock(start, folder);
   let aws: Aws | undefined;
   try {
     const app = new App({

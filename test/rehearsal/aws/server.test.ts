@@ -17,7 +17,7 @@ import {
 import type { Stack } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { ACCOUNT, deploy, REGION } from './deploy.ts';
+import { ACCOUNT, deploy, MINUTE, REGION } from './deploy.ts';
 
 const ELSEWHERE = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:webapp/admin-AbCdEf`;
 
@@ -88,6 +88,51 @@ test('refuses credentials that it has not issued', () =>
       secrets.destroy();
     }
   }));
+
+test('refuses a request that was signed by a wrong secret key, or changed on its way', () =>
+  deploy(define, async ({ client }) => {
+    const options = client();
+    const wrong = { ...options.credentials, secretAccessKey: 'another' };
+    const secrets = new SecretsManagerClient({ ...options, credentials: wrong });
+    const refused = { name: 'InvalidSignatureException', message: /signature we calculated does not match/ };
+    await assert.rejects(secrets.send(new ListSecretsCommand({})), refused);
+    secrets.destroy();
+    const changed = new SecretsManagerClient(options);
+    changed.middlewareStack.add(
+      (next) => (call) => next({ ...call, request: withBody(call.request, '{ }') }),
+      {
+        step: 'finalizeRequest',
+        priority: 'low',
+      },
+    );
+    await assert.rejects(changed.send(new ListSecretsCommand({})), refused);
+    changed.destroy();
+  }));
+
+test('refuses a request of another time, after which the SDK corrects its clock', () =>
+  deploy(
+    define,
+    async ({ client }) => {
+      const late = { ...client(), systemClockOffset: -20 * MINUTE };
+      const once = new SecretsManagerClient(late);
+      await assert.rejects(once.send(new ListSecretsCommand({})), /Signature expired: \d{8}T\d{6}Z is now/);
+      await once.send(new ListSecretsCommand({}));
+      once.destroy();
+      const again = new SecretsManagerClient({ ...late, maxAttempts: 2 });
+      await again.send(new ListSecretsCommand({}));
+      again.destroy();
+    },
+    { start: 'now' },
+  ));
+
+function withBody(request: unknown, body: string): unknown {
+  assert.ok(typeof request === 'object' && request !== null && 'headers' in request);
+  const { headers } = request;
+  return Object.assign(request, {
+    body,
+    headers: { ...Object(headers), 'content-length': String(body.length) },
+  });
+}
 
 test('speaks the query protocol with SNS', () =>
   deploy(define, async ({ aws, client }) => {

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  checkConfiguration,
-  defineUpkeep,
-  loadConfiguration,
-} from '../../../../lib/whatsapp/configuration/configuration.ts';
+import { checkConfiguration, defineUpkeep } from '../../../../lib/whatsapp/configuration/configuration.ts';
 import sample from '../../../../upkeep.config.ts';
 import { changed, mistakesOf, REPOSITORY } from './mistaken.ts';
 import { MISTAKES } from './mistakes.ts';
@@ -97,6 +93,111 @@ describe('a configuration', () => {
       assert.notDeepEqual(mistakesOf(wrong), []);
     });
 
+  it('that refers back to itself is refused by the place where it does', () => {
+    const configuration = structuredClone(sample) as { deployments: unknown[]; around?: unknown };
+    configuration.deployments[0] = configuration;
+    assert.deepEqual(mistakesOf(configuration), [
+      'deployments[0] refers back to the whole configuration, in which it stands; it must be a value of its own.',
+      'deployments[0] is missing; it must be an object.',
+    ]);
+  });
+
+  it('that holds one value in two places is taken', () => {
+    const [latam, ...others] = structuredClone(sample).deployments;
+    const window = { from: '01:00', to: '05:00' };
+    assert.ok(latam);
+    assert.deepEqual(
+      mistakesOf({
+        ...sample,
+        deployments: [{ ...latam, window }, { ...latam, window, name: 'latam-2' }, ...others],
+      }),
+      [],
+    );
+  });
+
+  it('without anybody who is told of alarms is refused, unless it says so', () => {
+    const { notifications: _, ...nobody } = sample;
+    assert.deepEqual(
+      mistakesOf(nobody),
+      [0, 1, 2].map(
+        (index) =>
+          `deployments[${index}].notifications is missing, and so is notifications of the configuration; one of them must say by "emails" or "topicArn" who is told of alarms, or by silent: true that nobody is.`,
+      ),
+    );
+    assert.deepEqual(mistakesOf({ ...nobody, notifications: { silent: true } }), []);
+  });
+
+  it('may have a window of the whole day, if it says so', () => {
+    const window = { from: '00:00', to: '00:00', wholeDay: true };
+    assert.deepEqual(mistakesOf(changed('deployments.2.window', window)), []);
+  });
+
+  describe('whose window daylight saving shortens', () => {
+    /** In Berlin it is 02:00 to 03:00 that a Sunday in March has not. */
+    const withGc = (job: 'messageGc' | 'mediaGc', settings: object) => {
+      const [, emea] = structuredClone(sample).deployments;
+      return {
+        ...sample,
+        deployments: [{ ...emea, window: { from: '01:00', to: '05:00' }, jobs: { [job]: settings } }],
+      };
+    };
+
+    it('is refused with a time limit that the shortened one cannot hold', () => {
+      const [mistake, ...more] = mistakesOf(
+        withGc('messageGc', { schedule: { at: '01:05' }, timeLimitMinutes: 200 }),
+      );
+      assert.deepEqual(more, []);
+      assert.match(
+        String(mistake),
+        /^deployments\[0\]\.jobs\.messageGc\.timeLimitMinutes is 200 minutes; it must be at most the 180 that the downtime window, from 01:00 to 05:00, has in Europe\/Berlin when daylight saving begins \(first on \d{4}-03-\d\d\)\.$/,
+      );
+    });
+
+    it('is taken with a time limit that it holds', () => {
+      assert.deepEqual(
+        mistakesOf(withGc('messageGc', { schedule: { at: '01:05' }, timeLimitMinutes: 180 })),
+        [],
+      );
+    });
+
+    for (const { weekday, expected } of [
+      { weekday: 'sunday', expected: /timeLimitMinutes is 200 minutes/ },
+      { weekday: 'tuesday', expected: undefined },
+    ])
+      it(`is ${expected ? 'refused' : 'taken'} with a job on ${weekday}s alone`, () => {
+        const [mistake] = mistakesOf(
+          withGc('mediaGc', { schedule: { at: '01:05', weekday }, timeLimitMinutes: 200 }),
+        );
+        if (expected) assert.match(String(mistake), expected);
+        else assert.equal(mistake, undefined);
+      });
+
+    for (const { weekday, expected } of [
+      { weekday: 'sunday', expected: /schedule\.at is "02:30", a time that Europe\/Berlin skips/ },
+      { weekday: 'monday', expected: undefined },
+    ])
+      it(`is ${expected ? 'refused' : 'taken'} with a job at 02:30 on ${weekday}s alone`, () => {
+        const [mistake] = mistakesOf(
+          withGc('mediaGc', { schedule: { at: '02:30', weekday }, timeLimitMinutes: 60 }),
+        );
+        if (expected) assert.match(String(mistake), expected);
+        else assert.equal(mistake, undefined);
+      });
+
+    it('knows on which day a run after midnight is', () => {
+      const [, emea] = structuredClone(sample).deployments;
+      const jobs = (weekday: string) => ({
+        mediaGc: { schedule: { at: '23:45', weekday, flexibleMinutes: 0 }, timeLimitMinutes: 300 },
+      });
+      const configuration = (weekday: string) => ({
+        ...sample,
+        deployments: [{ ...emea, window: { from: '23:30', to: '04:30' }, jobs: jobs(weekday) }],
+      });
+      assert.match(String(mistakesOf(configuration('saturday'))), /at most the 240/);
+      assert.deepEqual(mistakesOf(configuration('sunday')), []);
+    });
+  });
+
   it('is typed, so that an editor shows a mistake before the CDK does', () => {
     defineUpkeep({
       // @ts-expect-error the field is not known
@@ -114,12 +215,5 @@ describe('a configuration', () => {
     assert.equal(emea?.databases?.[0]?.certificateAuthority, 'rds');
     assert.equal(emea.jobs.databaseSize?.timeLimitMinutes, 30);
     assert.equal(emea.jobs.mediaGc?.schedule.weekday, 'sunday');
-  });
-
-  it('is refused by name when the file does not exist', async () => {
-    await assert.rejects(
-      loadConfiguration('no.config.ts'),
-      /no\.config\.ts has one mistake:\n- The file does not exist; name the configuration by -c config=FILE/,
-    );
   });
 });

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import sample from '../../../../upkeep.config.ts';
 
 /** [what is mistaken, field of the sample, its value, the one sentence that must come of it] */
@@ -24,7 +25,7 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a time zone that does not exist',
     'deployments.0.timeZone',
     'America/Sao_Paolo',
-    'deployments[0].timeZone is "America/Sao_Paolo"; it must be an IANA time zone such as Europe/Berlin.',
+    'deployments[0].timeZone is "America/Sao_Paolo"; it must be an IANA time zone such as America/Sao_Paulo.',
   ],
   [
     'an offset for a time zone',
@@ -78,13 +79,13 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a window shorter than the time limit',
     'deployments.0.window',
     { from: '02:00', to: '03:30' },
-    'deployments[0].window from 02:00 to 03:30 has 90 minutes; it must have at least the 120 of jobs.messageGc.timeLimitMinutes.',
+    'deployments[0].jobs.messageGc.timeLimitMinutes is 120 minutes; it must be at most the 90 of the downtime window, from 02:00 to 03:30.',
   ],
   [
     'a window over midnight that is shorter than the time limit',
     'deployments.1.jobs.messageGc.timeLimitMinutes',
     301,
-    'deployments[1].window from 23:30 to 04:30 has 300 minutes; it must have at least the 301 of jobs.messageGc.timeLimitMinutes.',
+    'deployments[1].jobs.messageGc.timeLimitMinutes is 301 minutes; it must be at most the 300 of the downtime window, from 23:30 to 04:30.',
   ],
   [
     'a schedule outside the window',
@@ -282,7 +283,7 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'both addresses and a topic',
     'deployments.0.notifications',
     { topicArn: 'arn:aws:sns:us-east-1:111111111111:alarms', emails: ['a@example.com'] },
-    'deployments[0].notifications is {"topicArn":"arn:aws:sns:us-east-1:111111111111:alarms","emails":["a@example.com"]}; it must be an object with either "emails" or "topicArn".',
+    'deployments[0].notifications is {"topicArn":"arn:aws:sns:us-east-1:111111111111:alarms","emails":["a@example.com"]}; it must be an object with either "emails" or "topicArn", or with silent: true.',
   ],
   [
     'an address that is none',
@@ -308,4 +309,206 @@ export const MISTAKES: [string, string, unknown, string][] = [
     '/nowhere/ca.pem',
     'deployments[0].webApp.certificateAuthority names "/nowhere/ca.pem", which cannot be read (looked for at /nowhere/ca.pem); it must be a PEM file.',
   ],
+  [
+    'a time zone in another spelling',
+    'deployments.1.timeZone',
+    'Europe/BERLIN',
+    'deployments[1].timeZone is "Europe/BERLIN"; it must be an IANA time zone such as Europe/Berlin.',
+  ],
+  [
+    'a time zone with a space in it',
+    'deployments.0.timeZone',
+    'America/Sao Paulo',
+    'deployments[0].timeZone is "America/Sao Paulo"; it must be an IANA time zone such as America/Sao_Paulo.',
+  ],
+  [
+    'a name of ICU in place of a time zone',
+    'deployments.0.timeZone',
+    'PST',
+    'deployments[0].timeZone is "PST"; it must be an IANA time zone such as Europe/Berlin.',
+  ],
+  [
+    'a window whose ends are the same',
+    'deployments.2.window',
+    { from: '03:30', to: '03:30' },
+    'deployments[2].window.to is "03:30", as is from; it must be another time, or come with wholeDay: true if the window is the whole day.',
+  ],
+  [
+    'a window of a whole day whose ends differ',
+    'deployments.2.window.wholeDay',
+    true,
+    'deployments[2].window.wholeDay is true, and the window is from 03:30 to 06:30; it must be left out, or both times be the same.',
+  ],
+  [
+    'a word that is near to no field',
+    'deployments.0.foo',
+    1,
+    'deployments[0].foo is not a known field. Allowed here: name, account, region, timeZone, window, network, webApp, callbacks, mediaVolume, databases, upgradeCheck, encryption, logRetentionDays, notifications, jobs.',
+  ],
+  [
+    'a member that every object has',
+    'deployments.0.jobs.constructor',
+    {},
+    'deployments[0].jobs.constructor is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation.',
+  ],
+  [
+    'another such member',
+    'deployments.0.jobs.toString',
+    {},
+    'deployments[0].jobs.toString is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation.',
+  ],
+  [
+    'a job that is undefined',
+    'deployments.0.jobs',
+    { messageGc: undefined },
+    'deployments[0].jobs names no job; it must have one, such as "messageGc".',
+  ],
+  [
+    'roles that are undefined',
+    'deployments.0.jobs.logCleanup.roles',
+    { webapp: undefined },
+    'deployments[0].jobs.logCleanup.roles is {}; it must be an object with "webapp", "coreapp", "master", or some of them.',
+  ],
+  [
+    'services that are undefined',
+    'deployments.2.jobs.credentialRotation.services',
+    { webapp: undefined },
+    'deployments[2].jobs.credentialRotation.services is {}; it must be an object with "webapp", "master", "coreapp", "others", or some of them.',
+  ],
+  [
+    'a service twice in a role',
+    'deployments.0.jobs.logCleanup.roles.webapp.services',
+    ['webapp', 'webapp'],
+    'deployments[0].jobs.logCleanup.roles.webapp.services[1] is "webapp", as deployments[0].jobs.logCleanup.roles.webapp.services[0] is; each must be named once.',
+  ],
+  [
+    'a service with the same container in two roles',
+    'deployments.0.jobs.logCleanup.roles.coreapp',
+    { services: ['coreapp', 'webapp'], container: 'wa-web' },
+    'deployments[0].jobs.logCleanup.roles.coreapp.services[1] is "webapp", as is jobs.logCleanup.roles.webapp.services[0], with the same container; the script must run in each once.',
+  ],
+  [
+    'more services than fit',
+    'deployments.0.jobs.logCleanup.roles.webapp.services',
+    Array.from({ length: 400 }, (_, index) => `webapp-${index}`),
+    'deployments[0].jobs.logCleanup.roles.webapp.services is ["webapp-0","webapp-1","webapp-2","webapp-3","webapp-4","webapp-5","webapp-6","webapp-7","webapp-8","webapp-9","webap...; it must be a list of 1 to 50 names of ECS services.',
+  ],
+  [
+    'a name whose stack is another deployment’s media volume',
+    'deployments.0.name',
+    'emea-media',
+    'deployments[0].name is "emea-media", whose stack would have the name of that of the media volume of deployments[1]; it must be another name.',
+  ],
+  [
+    'an address twice',
+    'notifications.emails',
+    ['a@example.com', 'b@example.com', 'a@example.com'],
+    'notifications.emails[2] is "a@example.com", as notifications.emails[0] is; each must be named once.',
+  ],
+  [
+    'six hundred addresses',
+    'notifications.emails',
+    Array.from({ length: 600 }, (_, index) => `a${index}@example.com`),
+    'notifications.emails is ["a0@example.com","a1@example.com","a2@example.com","a3@example.com","a4@example.com","a5@example.com","a6@example.co...; it must be a list of 1 to 50 e-mail addresses.',
+  ],
+  [
+    'notifications of nobody',
+    'deployments.0.notifications',
+    {},
+    'deployments[0].notifications is {}; it must be an object with either "emails" or "topicArn", or with silent: true.',
+  ],
+  [
+    'an empty list of addresses',
+    'notifications.emails',
+    [],
+    'notifications.emails is []; it must be a list of 1 to 50 e-mail addresses.',
+  ],
+  [
+    'silence beside addresses',
+    'notifications',
+    { emails: ['a@example.com'], silent: true },
+    'notifications is {"emails":["a@example.com"],"silent":true}; it must be an object with either "emails" or "topicArn", or with silent: true.',
+  ],
+  [
+    'one subnet in two zones',
+    'deployments.0.network.subnets.1.id',
+    'subnet-0a1b2c3d4e5f60001',
+    'deployments[0].network.subnets[1].id is "subnet-0a1b2c3d4e5f60001" a second time; it must be another subnet than the others.',
+  ],
+  [
+    'more subnets than a function takes',
+    'deployments.0.network.subnets',
+    Array.from({ length: 17 }, (_, index) => ({
+      id: `subnet-0a1b2c3d4e5f6${String(index).padStart(4, '0')}`,
+      availabilityZone: `us-east-1${String.fromCharCode(97 + index)}`,
+    })),
+    'deployments[0].network.subnets is [{"id":"subnet-0a1b2c3d4e5f60000","availabilityZone":"us-east-1a"},{"id":"subnet-0a1b2c3d4e5f60001","availabilityZone...; it must be a list of 1 to 16 { id, availabilityZone }, each in another zone.',
+  ],
+  [
+    'a security group twice',
+    'deployments.0.network.securityGroupIds',
+    ['sg-0a1b2c3d4e5f60001', 'sg-0a1b2c3d4e5f60001'],
+    'deployments[0].network.securityGroupIds[1] is "sg-0a1b2c3d4e5f60001", as deployments[0].network.securityGroupIds[0] is; each must be named once.',
+  ],
+  [
+    'a sender twice',
+    'deployments.0.callbacks.senders',
+    ['111111111111', '111111111111'],
+    'deployments[0].callbacks.senders[1] is "111111111111", as deployments[0].callbacks.senders[0] is; each must be named once.',
+  ],
+  [
+    'a hash of the relay twice, which it does not repeat',
+    'deployments.0.callbacks.relay',
+    { webhookUrl: 'https://webhook.example.com', secretPathHashes: ['a'.repeat(64), 'a'.repeat(64)] },
+    'deployments[0].callbacks.relay.secretPathHashes[1] is the same as deployments[0].callbacks.relay.secretPathHashes[0]; each must be named once.',
+  ],
+  [
+    'a list in place of the relay, whose secrets it does not repeat',
+    'deployments.0.callbacks.relay',
+    ['https://somebody:secret@webhook.example.com'],
+    'deployments[0].callbacks.relay is not what it must be: an object with "webhookUrl" and "secretPathHashes".',
+  ],
+  ...[
+    'https://webapp.latam.internal:0',
+    'https://webapp.latam.internal:99999',
+    'https://-a..b',
+    'https://300.1.1.1',
+  ].map((url): [string, string, unknown, string] => [
+    `the URL ${url}`,
+    'deployments.0.webApp.url',
+    url,
+    `deployments[0].webApp.url is "${url}"; it must be an https URL without a path, such as https://webapp.example.internal.`,
+  ]),
+  ...['a..b', '-a', 'a_b.internal', `${'a'.repeat(64)}.internal`].map(
+    (host): [string, string, unknown, string] => [
+      `the host ${host}`,
+      'deployments.0.webApp.serverName',
+      host,
+      `deployments[0].webApp.serverName is "${host}"; it must be a host name, not an address.`,
+    ],
+  ),
+  [
+    'a secret of another partition',
+    'deployments.0.webApp.apiUser.secretArn',
+    'arn:aws-cn:secretsmanager:us-east-1:111111111111:secret:whatsapp/latam/api-user-a1B2c3',
+    'deployments[0].webApp.apiUser.secretArn names the partition aws-cn; it must be of that of us-east-1, which is aws.',
+  ],
+  [
+    'a sender of a partition that is none',
+    'deployments.0.callbacks.senders.0',
+    'arn:aws-moon:iam::111111111111:role/latam-webhook',
+    'deployments[0].callbacks.senders[0] names the partition aws-moon; it must be of that of us-east-1, which is aws.',
+  ],
+  [
+    'a number without an end that JSON has not',
+    'deployments.0.jobs.messageGc.timeLimitMinutes',
+    120n,
+    'deployments[0].jobs.messageGc.timeLimitMinutes is 120n; it must be a whole number from 30 to 720.',
+  ],
+  ...[[], new Map(), new Date(0)].map((value): [string, string, unknown, string] => [
+    `a ${value.constructor.name} in place of an object whose fields all have defaults`,
+    'deployments.0.jobs.messageGc.markRead',
+    value,
+    `deployments[0].jobs.messageGc.markRead is ${Array.isArray(value) ? '[]' : inspect(value)}; it must be an object, {} for the defaults.`,
+  ]),
 ];

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, describe, it } from 'node:test';
+import {
+  ConfigurationError,
+  loadConfiguration,
+} from '../../../../lib/whatsapp/configuration/configuration.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'upkeep-configurations-'));
+after(() => rmSync(folder, { recursive: true }));
+const shownFolder = relative('', folder);
+
+/** The mistakes of a file with a content; or of a folder, where there is none. */
+async function mistakesOf(name: string, content?: string): Promise<string[]> {
+  const file = join(folder, name);
+  if (content === undefined) mkdirSync(file);
+  else writeFileSync(file, content);
+  try {
+    await loadConfiguration(file);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigurationError, String(error));
+    assert.ok(error.message.startsWith(`${file} has `));
+    return error.mistakes.map((mistake) =>
+      mistake.replaceAll(shownFolder, 'FOLDER').replaceAll(folder, 'FOLDER'),
+    );
+  }
+}
+
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+
+describe('a file of the configuration', () => {
+  for (const { what, name = 'upkeep.config.ts', content, sentence } of [
+    {
+      what: 'throws a text',
+      name: 'text.ts',
+      content: "throw 'boom';",
+      sentence: 'The file throws "boom"; it must load without that.',
+    },
+    {
+      what: 'throws nothing',
+      name: 'null.ts',
+      content: 'throw null;',
+      sentence: 'The file throws null; it must load without that.',
+    },
+    {
+      what: 'throws an error of many lines',
+      name: 'lines.ts',
+      content: 'const a = 1;\nthrow new Error(`no\n  network.`);',
+      sentence: 'FOLDER/lines.ts:2: Error: no network.',
+    },
+    {
+      what: 'names what is not there',
+      name: 'reference.ts',
+      content: 'const a = 1;\nexport default { a, nothing };',
+      sentence: 'FOLDER/reference.ts:2: ReferenceError: nothing is not defined.',
+    },
+    {
+      what: 'is no TypeScript',
+      name: 'syntax.ts',
+      content: 'export default {\n  a: 1,\n  b: ,\n};',
+      sentence: 'FOLDER/syntax.ts:3: SyntaxError: Expression expected.',
+    },
+    {
+      what: 'has an enum',
+      name: 'enum.ts',
+      content: 'export default 1;\nenum Region { One }',
+      sentence:
+        'FOLDER/enum.ts:2: SyntaxError: TypeScript enum is not supported in strip-only mode; Node.js takes types away and does nothing else: write what is left as JavaScript, such as an object in place of an enum.',
+    },
+    {
+      what: 'imports what is not there',
+      name: 'import.ts',
+      content: "import { a } from './nowhere.ts';\nexport default a;",
+      sentence:
+        "FOLDER/import.ts: Error: Cannot find module 'FOLDER/nowhere.ts' imported from FOLDER/import.ts.",
+    },
+    {
+      what: 'imports a file with a mistake, by the place of that',
+      name: 'other.ts',
+      content: "import './syntax.ts';\nexport default 1;",
+      sentence: 'FOLDER/syntax.ts:3: SyntaxError: Expression expected.',
+    },
+    {
+      what: 'is written for CommonJS',
+      name: 'commonjs.ts',
+      content: '\nmodule.exports = {};',
+      sentence:
+        'FOLDER/commonjs.ts:2: ReferenceError: module is not defined in ES module scope; the file is an ES module: write export default defineUpkeep({ … }), and import in place of require.',
+    },
+    {
+      what: 'is JSON',
+      name: 'upkeep.json',
+      content: '{}',
+      sentence:
+        'The file\'s name ends with ".json"; it must be a TypeScript or JavaScript module (.ts, .mts, .cts, .js, .mjs, .cjs) with export default defineUpkeep({ … }).',
+    },
+    {
+      what: 'is YAML',
+      name: 'upkeep.yaml',
+      content: 'deployments:',
+      sentence:
+        'The file\'s name ends with ".yaml"; it must be a TypeScript or JavaScript module (.ts, .mts, .cts, .js, .mjs, .cjs) with export default defineUpkeep({ … }).',
+    },
+    {
+      what: 'is a directory',
+      name: 'configuration',
+      content: undefined,
+      sentence: 'It is a directory; name the file in it, by -c config=FOLDER/configuration/upkeep.config.ts.',
+    },
+    {
+      what: 'exports a promise',
+      name: 'promise.ts',
+      content: "export default Promise.reject(new Error('nobody waits'));",
+      sentence: 'The file exports a promise; it must export what comes of it: export default await ….',
+    },
+    {
+      what: 'exports nothing by default',
+      name: 'named.ts',
+      content: 'export const configuration = {};',
+      sentence: 'The file must export its configuration: export default defineUpkeep({ … }).',
+    },
+    {
+      what: 'exports a function',
+      name: 'function.ts',
+      content: 'export default () => ({});',
+      sentence: 'The configuration is [Function: default]; it must be an object.',
+    },
+  ])
+    it(`that ${what} is refused with one sentence`, async () => {
+      assert.deepEqual(await mistakesOf(name, content), [sentence]);
+    });
+
+  it('that does not exist is refused by its name', async () => {
+    await assert.rejects(
+      loadConfiguration('no.config.ts'),
+      /no\.config\.ts has one mistake:\n- The file does not exist; name the configuration by -c config=FILE/,
+    );
+  });
+});
