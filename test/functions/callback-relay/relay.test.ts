@@ -1,24 +1,26 @@
+// In one file though long: all of it is played with one relay, one webhook and one bus.
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  request as send,
-} from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import type { CallbackRelaySettings } from '../../../functions/callback-relay/contract.ts';
 import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/lambda/function-url.ts';
-import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
-
-const BUS = 'arn:aws:events:eu-west-1:111111111111:event-bus/latam-callbacks';
-const SECRET = randomBytes(32).toString('hex');
-const MESSAGE =
-  '{ "messages": [{"from": "16315551234", "id": "ABGGFlA5FpafAgo6tHcN", "text": {"body": "Hi"}}]}';
-const NOTIFICATION = '{"services":[{"message":{"gc":{"messages_deleted":11,"status":"complete"}}}]}';
+import {
+  BUS,
+  type Bus,
+  captureOutput,
+  hashOf,
+  MESSAGE,
+  metricsOf,
+  NOTIFICATION,
+  post,
+  restoreOutput,
+  SECRET,
+  startBus,
+  startWebhook,
+  useBus,
+  type Webhook,
+} from './stand-ins.ts';
 
 describe('the relay, between a client and a webhook over HTTP', () => {
   let webhook: Webhook;
@@ -424,186 +426,3 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     });
   });
 });
-
-describe('the handler', () => {
-  it('is the relay of the settings in its environment', async () => {
-    const [webhook, bus] = await Promise.all([startWebhook(), startBus()]);
-    const output = captureOutput();
-    try {
-      useBus(bus);
-      process.env.UPKEEP_SETTINGS = JSON.stringify({
-        deployment: 'latam',
-        secretPathHashes: [hashOf(SECRET)],
-        webhookUrl: webhook.url,
-        webhookTimeoutMilliseconds: 5_000,
-        busTimeoutMilliseconds: 5_000,
-        maximumBytes: 1_000,
-        bus: BUS,
-      } satisfies CallbackRelaySettings);
-      const { handler } = await import('../../../functions/callback-relay/handler.ts');
-      const event: Partial<LambdaFunctionURLEvent> = {
-        rawPath: `/${SECRET}`,
-        rawQueryString: '',
-        headers: {},
-        body: '{}',
-        isBase64Encoded: false,
-        requestContext: { http: { method: 'POST' } } as LambdaFunctionURLEvent['requestContext'],
-      };
-      assert.deepEqual(await handler(event as LambdaFunctionURLEvent), { statusCode: 200 });
-      assert.equal(bus.entries.length, 1);
-      assert.equal(metricsOf(output).length, 1);
-    } finally {
-      restoreOutput();
-      await Promise.all([webhook.close(), bus.close()]);
-    }
-  });
-});
-
-function hashOf(path: string): string {
-  return createHash('sha256').update(path).digest('hex');
-}
-
-async function post(
-  { url }: FunctionUrl,
-  body: string | Buffer,
-  headers: Record<string, string | string[]> = { 'content-type': 'application/json' },
-  path = SECRET,
-  method = 'POST',
-): Promise<number> {
-  const { expect: _expect, ...sent } = headers;
-  const request = send(`${url}${path}`, { method, headers: sent, agent: false });
-  request.end(body);
-  const [response] = (await once(request, 'response')) as [IncomingMessage];
-  response.resume();
-  await once(response, 'end');
-  return response.statusCode ?? 0;
-}
-
-interface Webhook {
-  url: string;
-  server: Server;
-  requests: { url: string; headers: Record<string, string | undefined>; rawNames: string[]; body: Buffer }[];
-  answer: (response: ServerResponse) => unknown;
-  onRequest: (count: number) => void;
-  reset(): void;
-  close(): Promise<void>;
-}
-
-async function startWebhook(): Promise<Webhook> {
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    webhook.requests.push({
-      url: request.url ?? '',
-      headers: Object.fromEntries(
-        Object.entries(request.headersDistinct).map(([name, values]) => [name, values?.join('|')]),
-      ),
-      rawNames: request.rawHeaders.filter((_name, index) => index % 2 === 0),
-      body: Buffer.concat(chunks),
-    });
-    const { answer } = webhook;
-    webhook.onRequest(webhook.requests.length);
-    answer(response);
-  });
-  const port = await listen(server, 0);
-  const webhook: Webhook = {
-    url: `http://127.0.0.1:${port}/whatsapp`,
-    server,
-    requests: [],
-    answer: () => {},
-    onRequest: () => {},
-    reset() {
-      webhook.requests = [];
-      webhook.answer = (response) => response.writeHead(200).end();
-      webhook.onRequest = () => {};
-    },
-    close: () => stopListening(server),
-  };
-  webhook.reset();
-  return webhook;
-}
-
-interface Bus {
-  port: number;
-  entries: { EventBusName: string; Source: string; DetailType: string; Detail: string }[];
-  requests: number;
-  onRequest: () => unknown;
-  /** In place of taking the entry. */
-  respond: ((response: ServerResponse) => unknown) | undefined;
-  reset(): void;
-  close(): Promise<void>;
-}
-
-/** The little of EventBridge's protocol that the relay sees, refusals included. */
-async function startBus(): Promise<Bus> {
-  const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request.setEncoding('utf8')) text += chunk;
-    bus.requests += 1;
-    const { respond } = bus;
-    await bus.onRequest();
-    response.setHeader('content-type', 'application/x-amz-json-1.1');
-    if (respond) {
-      respond(response);
-      return;
-    }
-    bus.entries.push(...JSON.parse(text).Entries);
-    response.end(JSON.stringify({ FailedEntryCount: 0, Entries: [{ EventId: String(bus.requests) }] }));
-  });
-  const port = await listen(server, 0);
-  const bus: Bus = {
-    port,
-    entries: [],
-    requests: 0,
-    onRequest: () => {},
-    respond: undefined,
-    reset() {
-      bus.entries = [];
-      bus.requests = 0;
-      bus.onRequest = () => {};
-      bus.respond = undefined;
-    },
-    close: () => stopListening(server),
-  };
-  return bus;
-}
-
-/** Points the SDK's clients that are made from now on at a bus. */
-function useBus({ port }: Bus): void {
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL_EVENTBRIDGE: `http://127.0.0.1:${port}`,
-    AWS_REGION: 'eu-west-1',
-    AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
-    AWS_SECRET_ACCESS_KEY: 'example',
-  });
-}
-
-const streams = [process.stdout, process.stderr];
-const writes = streams.map((stream) => stream.write);
-
-/** What the function logs from now on: its log lines and metrics, each a line of JSON. */
-function captureOutput(): string[] {
-  const lines: string[] = [];
-  streams.forEach((stream, index) => {
-    const write = writes[index];
-    stream.write = ((chunk: unknown, ...others: unknown[]) => {
-      if (typeof chunk !== 'string' || !chunk.startsWith('{'))
-        return Reflect.apply(write ?? (() => true), stream, [chunk, ...others]);
-      lines.push(chunk);
-      return true;
-    }) as typeof stream.write;
-  });
-  return lines;
-}
-
-function restoreOutput(): void {
-  streams.forEach((stream, index) => {
-    const write = writes[index];
-    if (write) stream.write = write;
-  });
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: a line of the embedded metric format.
-function metricsOf(lines: string[]): Record<string, any>[] {
-  return lines.map((line) => JSON.parse(line)).filter((line) => '_aws' in line);
-}

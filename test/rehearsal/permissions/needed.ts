@@ -25,7 +25,9 @@ export class Evidence {
   add({ aws: { access, deployed } }: World): void {
     const nameOf = (arn: string) => {
       const { stack = '', logicalId = '' } = deployed.byArn(arn) ?? {};
-      return stack === '' ? arn : `${stack.replace(/^upkeep-(latam|emea|apac)/, '').replace(/^-/, '')} ${logicalId}`.trim();
+      return stack === ''
+        ? arn
+        : `${stack.replace(/^upkeep-(latam|emea|apac)/, '').replace(/^-/, '')} ${logicalId}`.trim();
     };
     for (const { of, kind, policy } of access.everyPolicy())
       for (const statement of statementsOf(policy)) {
@@ -81,5 +83,9 @@ function statementsOf({ Statement }: PolicyDocument): Statement[] {
 function labelOf({ Sid, Principal, Condition }: Statement): string {
   if (Sid !== undefined && !/upkeep(latam|emea|apac)/.test(Sid)) return Sid;
   const text = JSON.stringify({ Principal, Condition }) ?? '';
-  return text.replace(/arn:aws:[^"]*?:(\d{12})?:/g, '…').replace(/upkeep-(latam|emea|apac)|\b(latam|emea|apac)\b/g, '…').replace(/-[0-9A-F]{12}\b/g, '').replace(/\d{12}/g, '…');
+  return text
+    .replace(/arn:aws:[^"]*?:(\d{12})?:/g, '…')
+    .replace(/upkeep-(latam|emea|apac)|\b(latam|emea|apac)\b/g, '…')
+    .replace(/-[0-9A-F]{12}\b/g, '')
+    .replace(/\d{12}/g, '…');
 }

@@ -5,12 +5,14 @@ import type { Aws } from '../../../rehearsal/aws/server.ts';
 import type { Template } from '../../../rehearsal/aws/template/template.ts';
 import { type Fault, once, SUNDAY } from '../../../rehearsal/faults/fault.ts';
 import type { NightOptions, Scale } from '../../../rehearsal/night.ts';
-import { stopRuns } from '../../../rehearsal/operator.ts';
+import { startRun, stopRuns } from '../../../rehearsal/operator.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../../rehearsal/whatsapp/webhook.ts';
 
 /** A night that needs permissions which others do not. */
 export interface TriedNight extends Pick<NightOptions, 'jobs' | 'change'> {
   fault: Fault;
+  /** Whether all deployments take part. @default only the fault's */
+  everywhere?: boolean;
   scale?: Partial<Scale>;
 }
 
@@ -88,9 +90,16 @@ const stopped = (deployment: 'latam' | 'emea' | 'apac', jobs: string[], starts?:
       });
     }
     if (jobs.includes('database-size')) stopSize(deployment, aws, clock);
+    // Outside the window: start-run itself reports that the run was skipped.
+    clock.at(clock.now() + 60_000, () => startRun(aws, deployment, jobs[0] ?? ''));
   },
   expected: {
-    outcomes: Object.fromEntries(jobs.map((job) => [job, ['failed' as const]])),
+    outcomes: Object.fromEntries(
+      jobs.map((job, index) => [
+        job,
+        index === 0 ? ['skipped' as const, 'failed' as const] : ['failed' as const],
+      ]),
+    ),
     alarms: jobs.flatMap((job) => stoppedAlarms(`${deployment}-${job}`)),
   },
 });
@@ -113,6 +122,37 @@ function stopSize(deployment: string, aws: Aws, clock: Aws['clock']): void {
     return undefined;
   });
 }
+
+const UPGRADE_CHECK = 'emea-upgrade-check';
+
+/** On a weekday, when message-gc finds the notifications first; then somebody asks whether the client may be upgraded. */
+const upgrade: Fault = {
+  description: 'An upgrade is prepared, and asked for again by somebody who stops it',
+  deployment: 'emea',
+  containers: true,
+  async strike({ webApp, webhook }, { aws, clock }) {
+    webApp.faults.failingRequests = 2;
+    for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+    const place = { account: '222222222222', region: 'eu-central-1' };
+    aws.cloudWatch.put(place, 'AWS/RDS', 'FreeStorageSpace', { DBInstanceIdentifier: 'whatsapp-emea' }, 5e9);
+    clock.at(Date.parse('2026-11-25T01:00:00Z'), () =>
+      startRun(aws, 'emea', 'upgrade-check', { prepare: true }),
+    );
+    clock.at(Date.parse('2026-11-25T02:00:00Z'), () => {
+      const stop = aws.onCall(({ caller, operation }) => {
+        if (caller.function?.name !== UPGRADE_CHECK || operation !== 'DescribeServices') return undefined;
+        stop();
+        clock.at(clock.now() + 1000, () => stopRuns(aws, UPGRADE_CHECK));
+        return 'drop';
+      });
+      return startRun(aws, 'emea', 'upgrade-check');
+    });
+  },
+  expected: {
+    outcomes: { 'message-gc': ['succeeded', 'succeeded'] },
+    alarms: ['emea-gc-notifications-dead-letters', ...stoppedAlarms(UPGRADE_CHECK)],
+  },
+};
 
 /** Somebody rotates by hand, so that rotate-secret starts the run that delivers. */
 const byHand: Fault = {
@@ -208,6 +248,7 @@ export function functionOf({ Resources: resources }: Template, job: string): Rec
 export const NIGHTS: TriedNight[] = [
   {
     fault: busy,
+    everywhere: true,
     scale: WITH_CONTAINERS,
     change: (templates) => watchManyTables(templateOf(templates, 'emea')),
   },
@@ -221,6 +262,7 @@ export const NIGHTS: TriedNight[] = [
     scale: WITH_CONTAINERS,
   },
   { fault: stopped('apac', ['credential-rotation', 'database-size']), scale: WITH_CONTAINERS },
+  { fault: upgrade, jobs: ['message-gc'], scale: { containers: 'few' } },
   { fault: byHand, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
   { fault: abandoned, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
 ];

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { Duration, type Stack } from 'aws-cdk-lib';
+import { Rule } from 'aws-cdk-lib/aws-events';
+import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  Alias,
+  Architecture,
+  Code,
+  type IVersion,
+  Function as LambdaFunction,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { buildSync } from 'esbuild';
+import type { Clock } from '../../../../rehearsal/aws/clock.ts';
+import type { Aws } from '../../../../rehearsal/aws/server.ts';
+import type { Template } from '../../../../rehearsal/aws/template/template.ts';
+import { ACCOUNT, deploy, REGION } from '../deploy.ts';
+import type { FixtureEvent } from './fixtures/durable.ts';
+
+const bundle = mkdtempSync(join(tmpdir(), 'durable-fixture-'));
+after(() => rmSync(bundle, { recursive: true }));
+buildSync({
+  entryPoints: [join(import.meta.dirname, 'fixtures/durable.ts')],
+  outfile: join(bundle, 'index.mjs'),
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  minify: true,
+  keepNames: true,
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
+});
+
+export function defineDurable(stack: Stack): void {
+  const logGroup = new LogGroup(stack, 'Log', { logGroupName: '/aws/lambda/job' });
+  const role = new Role(stack, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+  const own = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:job:*`;
+  role.addToPolicy(
+    new PolicyStatement({
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [logGroup.logGroupArn],
+    }),
+  );
+  role.addToPolicy(
+    new PolicyStatement({
+      actions: ['lambda:CheckpointDurableExecution', 'lambda:GetDurableExecutionState'],
+      resources: [own],
+    }),
+  );
+  role.addToPolicy(
+    new PolicyStatement({
+      actions: ['events:PutEvents'],
+      resources: [`arn:aws:events:${REGION}:${ACCOUNT}:event-bus/default`],
+    }),
+  );
+  const dead = new Queue(stack, 'Dead', { queueName: 'dead' });
+  const job = new LambdaFunction(stack, 'Job', {
+    functionName: 'job',
+    runtime: Runtime.NODEJS_24_X,
+    architecture: Architecture.ARM_64,
+    handler: 'index.handler',
+    code: Code.fromAsset(bundle),
+    timeout: Duration.minutes(15),
+    role,
+    logGroup,
+    environment: { SETTING: 'value' },
+    durableConfig: { executionTimeout: Duration.hours(24), retentionPeriod: Duration.days(30) },
+    deadLetterQueue: dead,
+  });
+  new Alias(stack, 'Live', { aliasName: 'live', version: job.currentVersion as IVersion });
+  new Rule(stack, 'Ended', {
+    eventPattern: {
+      source: ['aws.lambda'],
+      detailType: ['Durable Execution Status Change'],
+      detail: { status: ['FAILED', 'TIMED_OUT', 'STOPPED'], functionArn: [{ prefix: job.functionArn }] },
+    },
+    targets: [new SqsQueue(new Queue(stack, 'Lost', { queueName: 'lost' }))],
+  });
+}
+
+export const ALIAS = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:job:live`;
+
+/** What the fixture says through the bus. */
+export const marks = (aws: Aws) => aws.reports.map((report) => Object.values({ ...report })[0]);
+
+export function withJob(
+  work: (
+    start: (mode: FixtureEvent['mode'], others?: Partial<FixtureEvent>, name?: string) => Promise<string>,
+    tools: { aws: Aws; clock: Clock; lambda: LambdaClient },
+  ) => Promise<void>,
+  change?: (templates: Record<string, Template>) => void,
+): Promise<void> {
+  return deploy(
+    defineDurable,
+    async ({ aws, clock, client }) => {
+      const lambda = new LambdaClient(client());
+      await work(
+        async (mode, others = {}, name = mode) => {
+          const { DurableExecutionArn = '', StatusCode } = await lambda.send(
+            new InvokeCommand({
+              FunctionName: ALIAS,
+              InvocationType: 'Event',
+              Payload: JSON.stringify({ mode, ...others }),
+              DurableExecutionName: name,
+            }),
+          );
+          assert.equal(StatusCode, 202);
+          return DurableExecutionArn;
+        },
+        { aws, clock, lambda },
+      );
+      lambda.destroy();
+    },
+    change === undefined ? {} : { change },
+  );
+}
