@@ -1,4 +1,4 @@
-import { Duration, Lazy, Stack, TimeZone } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack, TimeZone, Validations } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -19,15 +19,21 @@ import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
+import { ASYNCHRONOUS_EVENT_AGE, asTemplateText, UpkeepFunction } from './upkeep-function.ts';
 
 /** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
-const SCHEDULE_EVENT_AGE = Duration.minutes(30);
+const SCHEDULE_EVENT_AGE = Duration.minutes(25);
 /** Within {@link SCHEDULE_EVENT_AGE}, with the scheduler's growing pauses. Its own default is 185. */
 const SCHEDULE_RETRIES = 10;
 
+/**
+ * How long Lambda keeps the start of a run that it cannot begin at once, for want of concurrency. Lambda's own default is six
+ * hours: a night's work in the middle of the day.
+ */
+export const JOB_EVENT_AGE = Duration.minutes(5);
+
 /** How late a start can be, when something fails at first: what the scheduler and Lambda allow together. */
-export const LATEST_START = SCHEDULE_EVENT_AGE.plus(ASYNCHRONOUS_EVENT_AGE);
+export const LATEST_START = SCHEDULE_EVENT_AGE.plus(ASYNCHRONOUS_EVENT_AGE).plus(JOB_EVENT_AGE);
 
 /** A time of each day, in the deployment's time zone. */
 export interface DailySchedule {
@@ -47,7 +53,7 @@ export interface WeeklySchedule extends DailySchedule {
   readonly weekday: Weekday;
 }
 
-export interface StartRunProps extends Omit<StartRunSettings, 'jobs'> {
+export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPath'> {
   readonly topic: ITopic;
   readonly encryptionKey?: IKey | undefined;
   readonly logRetention?: RetentionDays | undefined;
@@ -81,6 +87,7 @@ export class StartRun extends Construct {
     this.props = props;
     const { deployment, timeZone, window, topic, encryptionKey, logRetention } = props;
     const functionName = `${deployment}-start-run`;
+    const ledgerPath = `/upkeep/${deployment}/runs`;
 
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: `${functionName}-dead-letters`,
@@ -100,6 +107,7 @@ export class StartRun extends Construct {
         deployment,
         timeZone,
         window,
+        ledgerPath,
         jobs: Lazy.any({ produce: () => this.jobs }),
       },
       timeout: Duration.seconds(60),
@@ -108,6 +116,7 @@ export class StartRun extends Construct {
       ...(logRetention && { logRetention }),
     });
     letPublishReports(this.function);
+    this.letKeepLedger(ledgerPath);
     this.errorsAlarm = alarmOnAny(this, 'Errors', {
       alarmName: `${functionName}-errors`,
       meaning: `start-run of ${deployment} failed. Lambda tries it twice more, so the run may have been started a few minutes late.`,
@@ -138,7 +147,24 @@ export class StartRun extends Construct {
     this.jobs[job] = target;
     const sid = job.replaceAll('-', '');
     this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
-    this.function.allow(`FindRunsOf${sid}`, ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
+    const executions = `${functionArn}:*`;
+    this.function.allow(`FollowRunsOf${sid}`, ['lambda:GetDurableExecution'], [executions]);
+    Validations.of(this.function.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
+      reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+    });
+  }
+
+  /** By which runs start once, and never beside one that is in their way. */
+  private letKeepLedger(path: string): void {
+    const { partition, region, account } = Stack.of(this);
+    const ledger = `arn:${partition}:ssm:${region}:${account}:parameter${path}`;
+    this.function.allow('ReadLedger', ['ssm:GetParametersByPath'], [ledger]);
+    this.function.allow('WriteLedger', ['ssm:DeleteParameters', 'ssm:PutParameter'], [`${ledger}/*`]);
+    Validations.of(this.function.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, `${ledger}/*`)}]`,
+      reason: 'Each change of the ledger is a parameter of its own, with the next number as its name.',
+    });
   }
 
   /** IANA name, of the schedules. */

@@ -6,7 +6,13 @@ import { Construct } from 'constructs';
 import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { letPublishReports } from './run-reports.ts';
-import { commandToStart, type DailySchedule, LATEST_START, type WeeklySchedule } from './start-run.ts';
+import {
+  commandToStart,
+  type DailySchedule,
+  JOB_EVENT_AGE,
+  LATEST_START,
+  type WeeklySchedule,
+} from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { alarmOnAny, alarmOnMissing, alarmOnMissingWeekly, weeklyHours } from './upkeep-alarm.ts';
 import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
@@ -42,6 +48,12 @@ export interface UpkeepJobProps {
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: string[];
   /**
+   * Jobs of the same deployment for the end of whose runs this one waits by itself: they do not keep it from starting, and
+   * `runsToWaitFor` of its event names those that go on.
+   * @default none
+   */
+  readonly waitsFor?: string[];
+  /**
    * Lets a run start outside the downtime window, for what harms nobody at any time. Its end is then the time limit's
    * alone, and the run is told by `outsideWindow` of its event.
    * @default false
@@ -71,7 +83,16 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
-    const { upkeep, job, schedule, timeLimit, conflictsWith = [], outsideWindow = false, network } = props;
+    const {
+      upkeep,
+      job,
+      schedule,
+      timeLimit,
+      conflictsWith = [],
+      waitsFor = [],
+      outsideWindow = false,
+      network,
+    } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
     if (!JOB_NAME.test(job))
@@ -80,6 +101,7 @@ export class UpkeepJob extends Construct {
       );
     this.upkeep = upkeep;
     this.job = job;
+    const longest = timeLimit.plus(GRACE);
 
     const orWait = schedule ? 'wait for the next scheduled run, or ' : '';
     const when = outsideWindow ? '' : ' inside the downtime window';
@@ -103,7 +125,7 @@ export class UpkeepJob extends Construct {
       settings: props.settings,
       timeout: Duration.minutes(15),
       memorySize: props.memorySize ?? 512,
-      durable: { executionTimeout: timeLimit.plus(GRACE), retention: HISTORY },
+      durable: { executionTimeout: longest, retention: HISTORY },
       deadLetterQueue: this.deadLetters.queue,
       ...(network && { network }),
       ...(encryptionKey && { encryptionKey }),
@@ -116,10 +138,13 @@ export class UpkeepJob extends Construct {
       version: this.function.function.currentVersion as IVersion,
       description: 'What start-run starts',
     });
+    this.alias.configureAsyncInvoke({ maxEventAge: JOB_EVENT_AGE, retryAttempts: 0 });
     upkeep.startRun.addJob(job, this.function.functionArn, {
       aliasArn: this.alias.functionArn,
       timeLimitSeconds: timeLimit.toSeconds(),
+      longestSeconds: longest.plus(JOB_EVENT_AGE).toSeconds(),
       conflictsWith,
+      ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
     upkeep.reportLostRun.watch(this.function.functionArn);

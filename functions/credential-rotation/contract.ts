@@ -16,15 +16,6 @@ export interface CredentialRotationSettings extends CredentialSettings {
   services: RolledService[];
   /** How long a service may take to be steady: at the beginning, and after each change. */
   steadyTimeoutSeconds: number;
-  /** Whose runs must not meet a roll: a run that has something to do waits for their end. */
-  waitsFor: OtherJob[];
-}
-
-/** A job of the same deployment. */
-export interface OtherJob {
-  job: string;
-  /** Its durable function's, without a qualifier. */
-  functionArn: string;
 }
 
 export interface RolledService {

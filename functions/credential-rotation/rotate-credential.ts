@@ -29,7 +29,7 @@ import {
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate } from './rotate.ts';
 import { verify } from './verify.ts';
-import { waitForJobs } from './wait-for-jobs.ts';
+import { waitForRuns } from './wait-for-runs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
 
 export type { ApplicationHealth } from './application-health.ts';
@@ -50,7 +50,6 @@ export const credentialRotationEntries = {
     }),
   ),
   steadyTimeoutSeconds: v.number(),
-  waitsFor: v.array(v.object({ job: v.string(), functionArn: v.string() })),
 };
 
 const optionsSchema = v.strictObject({
@@ -88,7 +87,7 @@ export async function rotateCredential(
 
   let found = await inspect(context, settings, clients);
   if (isToAct(found, settings, options)) {
-    const others = await waitForJobs(context, settings, lambda, endBy);
+    const others = await waitForRuns(context, run.runsToWaitFor ?? [], settings, lambda, endBy);
     if (others.kind === 'still-running') return skipped(found, otherRunsProblem(deployment, others.runs));
     // Somebody may have rotated by hand meanwhile.
     if (others.kind === 'ended') found = await inspect(context, settings, clients);

@@ -6,6 +6,7 @@ export interface DurableExecutionStatusChange {
     durableExecutionName: string;
     functionArn: string;
     status: 'FAILED' | 'TIMED_OUT' | 'STOPPED';
+    startTimestamp?: string;
   };
 }
 

@@ -13,6 +13,7 @@ const eventSchema = v.object({
     durableExecutionName: v.string(),
     functionArn: v.string(),
     status: v.picklist(['FAILED', 'TIMED_OUT', 'STOPPED']),
+    startTimestamp: v.exactOptional(v.string()),
   }),
 }) satisfies v.GenericSchema<DurableExecutionStatusChange>;
 
@@ -30,14 +31,15 @@ export async function handler(event: unknown): Promise<void> {
   const endedAt = new Date(time).toISOString();
   const identity = identityOf(detail.durableExecutionName, settings.deployment);
   const job = identity?.job ?? jobOf(detail.functionArn);
-  const scheduledFor = identity?.scheduledFor ?? endedAt;
+  const startedAt = detail.startTimestamp && new Date(detail.startTimestamp).toISOString();
+  const scheduledFor = identity?.scheduledFor ?? startedAt ?? endedAt;
   await publishReport(
     {
       job,
       deployment: settings.deployment,
       runId: detail.durableExecutionName,
       scheduledFor,
-      startedAt: scheduledFor,
+      startedAt: startedAt ?? scheduledFor,
       endedAt,
       outcome: 'failed',
       figures: {},

@@ -1,29 +1,51 @@
-/** What a schedule, or a person by hand, sends to start-run. */
+/** What a schedule, or a person by hand, sends to start-run. At most {@link MAXIMUM_EVENT_BYTES} as JSON. */
 export interface StartRunEvent {
   job: string;
   deployment: string;
-  /** ISO 8601, UTC. Left out by a person: now. */
+  /**
+   * Of a schedule: an instant with its zone (ISO 8601) that is not ahead and at most {@link OLDEST_START_HOURS} ago. By hand it
+   * is left out, and the run has a name of its own, that no schedule can have.
+   */
   scheduledFor?: string;
+  /** By hand: names the request, so that saying it twice starts one run. @default Lambda's id of the request */
+  request?: string;
+  /** By hand: starts the run outside the downtime window too, and its report says so. @default false */
+  outsideWindow?: boolean;
   /** For the job, in a run that a person starts: see the job's own contract for what it knows. */
   options?: Record<string, unknown>;
 }
+
+/** The ledger keeps an event until its run has begun, in a parameter of 4 KB. */
+export const MAXIMUM_EVENT_BYTES = 2048;
+
+/** A day, which is the scheduler's longest flexible window, and an hour for what it and Lambda try again. */
+export const OLDEST_START_HOURS = 25;
 
 /** What start-run passes to the job: the same for the same run, since its durable execution is found by name and payload. */
 export interface RunEvent {
   job: string;
   deployment: string;
   runId: string;
-  /** ISO 8601, UTC. */
+  /** When the schedule wanted the run, or when it was asked for by hand. ISO 8601, UTC. */
   scheduledFor: string;
   /**
    * When the run must end: with the downtime window that contains `scheduledFor`, or with the job's time limit,
    * counted from then, where that is earlier. Outside the window the time limit alone counts. ISO 8601, UTC.
    */
   endBy: string;
-  /** Whether `scheduledFor` lies outside the downtime window, which only a job sees that may run there. */
+  /** Whether `scheduledFor` lies outside the downtime window: where the job may run there, or a person said so. */
   outsideWindow?: boolean;
+  /** What goes on of the jobs that this one waits for, as {@link JobTarget.waitsFor} names them. */
+  runsToWaitFor?: OtherRun[];
   /** As start-run got them. */
   options?: Record<string, unknown>;
+}
+
+/** A run that another one waits for. */
+export interface OtherRun {
+  job: string;
+  runId: string;
+  durableExecutionArn: string;
 }
 
 /** start-run's environment variable `UPKEEP_SETTINGS`, as JSON. */
@@ -33,6 +55,8 @@ export interface StartRunSettings {
   timeZone: string;
   /** Local times `HH:MM`; `to` before `from` crosses midnight. */
   window: { from: string; to: string };
+  /** Under which Parameter Store keeps the ledger of runs: `/upkeep/DEPLOYMENT/runs`. */
+  ledgerPath: string;
   jobs: Record<string, JobTarget>;
 }
 
@@ -42,8 +66,12 @@ export interface JobTarget {
   aliasArn: string;
   /** How long a run may take, counted from its scheduled time. */
   timeLimitSeconds: number;
+  /** After which Lambda has ended a run by force at the latest, counted from its start. */
+  longestSeconds: number;
   /** Names of the jobs, itself left out, during whose runs this one must not start. */
   conflictsWith: string[];
+  /** Names of the jobs whose runs this one waits for by itself: it starts beside them, and is told which they are. */
+  waitsFor?: string[];
   /** Whether a run may start outside the downtime window. @default false */
   outsideWindow?: boolean;
 }
@@ -52,6 +80,6 @@ export interface JobTarget {
 export type StartOutcome =
   /** The ARN is that of the run's durable execution, whose result is the run's report. */
   | { runId: string; outcome: 'started'; durableExecutionArn?: string }
-  | { runId: string; outcome: 'already-started' }
+  | { runId: string; outcome: 'already-started'; durableExecutionArn?: string }
   /** The reason is in the run's report too. */
   | { runId: string; outcome: 'skipped'; reason: string };

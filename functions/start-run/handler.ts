@@ -1,179 +1,116 @@
-import {
-  DurableExecutionAlreadyStartedException,
-  InvokeCommand,
-  LambdaClient,
-  paginateListDurableExecutionsByFunction,
-} from '@aws-sdk/client-lambda';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { identityOf, runIdOf } from '../shared/run/identity.ts';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
-import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import { readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
-import type { JobTarget, RunEvent, StartOutcome, StartRunEvent, StartRunSettings } from './contract.ts';
+import { beginRun } from './begin-run.ts';
+import type { RunEvent, StartOutcome, StartRunSettings } from './contract.ts';
+import { RunLedger } from './run-ledger.ts';
+import { readRequest, type StartRequest } from './start-request.ts';
 
 const settingsSchema = v.object({
   deployment: v.string(),
   timeZone: v.string(),
   window: v.object({ from: v.string(), to: v.string() }),
+  ledgerPath: v.string(),
   jobs: v.record(
     v.string(),
     v.object({
       aliasArn: v.string(),
       timeLimitSeconds: v.number(),
+      longestSeconds: v.number(),
       conflictsWith: v.array(v.string()),
+      waitsFor: v.exactOptional(v.array(v.string())),
       outsideWindow: v.exactOptional(v.boolean()),
     }),
   ),
 }) satisfies v.GenericSchema<StartRunSettings>;
 
-const eventSchema = v.object({
-  job: v.string(),
-  deployment: v.string(),
-  scheduledFor: v.exactOptional(
-    v.pipe(
-      v.string(),
-      v.check((text) => !Number.isNaN(Date.parse(text)), 'an ISO 8601 time'),
-    ),
-  ),
-  options: v.exactOptional(v.record(v.string(), v.unknown())),
-}) satisfies v.GenericSchema<StartRunEvent>;
+/** Parameter Store writes three times a second, of all callers of the account together. */
+const PATIENT = { maxAttempts: 8 };
 
-const lambda = new LambdaClient({});
 const settings = readSettings(settingsSchema);
+const lambda = new LambdaClient(PATIENT);
+const ledger = new RunLedger(new SSMClient(PATIENT), settings.ledgerPath);
 
 /**
- * Starts a job's run once for its identity: (deployment, job, scheduled time).
+ * Starts a job's run once for its identity: (deployment, job, scheduled time), or the request of a start by hand.
  * A second delivery of the same one does nothing; one that must not run is reported as skipped, with the reason.
  */
-export async function handler(event: unknown): Promise<StartOutcome> {
-  const {
+export async function handler(event: unknown, { awsRequestId }: Context): Promise<StartOutcome> {
+  const request = readRequest(event, settings, new Date(), awsRequestId);
+  const { runId, job, scheduledFor, options } = request;
+
+  const known = (await ledger.read()).entries.find((entry) => entry.runId === runId);
+  const { window, timeLimit, reason } = placeInTime(request, new Date());
+  if (reason && !known) return skip(request, reason);
+  const run: RunEvent = {
     job,
-    deployment,
-    scheduledFor = new Date().toISOString(),
-    options,
-  } = parseOrThrow(eventSchema, event, 'The event for start-run');
-  const target = settings.jobs[job];
-  if (deployment !== settings.deployment || !target)
-    throw new Error(
-      `This start-run starts ${Object.keys(settings.jobs).join(', ')} of ${settings.deployment}, not ${job} of ${deployment}. Correct the event's "job" and "deployment".`,
-    );
-
-  const scheduled = new Date(scheduledFor);
-  const runId = runIdOf(deployment, job, scheduled);
-  if (await wasStarted(target, runId)) {
-    logger.info('Already started: a second delivery of the same scheduled time does nothing.', { runId });
-    return { runId, outcome: 'already-started' };
-  }
-
-  const window = windowContaining(scheduled, settings.window, settings.timeZone);
-  const timeLimit = new Date(scheduled.getTime() + target.timeLimitSeconds * 1000);
-  const reason =
-    reasonToSkip(target, window, timeLimit, new Date()) ?? (await conflictingRun(job, target, runId));
-  if (reason) return skip({ job, runId, scheduled, reason });
-
-  return start(target, {
-    job,
-    deployment,
+    deployment: settings.deployment,
     runId,
-    scheduledFor: scheduled.toISOString(),
+    scheduledFor: scheduledFor.toISOString(),
     endBy: (window && window.end < timeLimit ? window.end : timeLimit).toISOString(),
     ...(!window && { outsideWindow: true }),
     ...(options && { options }),
-  });
+  };
+  const begun = await beginRun(run, { lambda, ledger, jobs: settings.jobs, claim: awsRequestId });
+  if (begun.kind === 'in-the-way') return skip(request, begun.reason);
+  const { durableExecutionArn } = begun;
+  const outcome = begun.kind === 'begun' ? 'started' : 'already-started';
+  logger.info(
+    outcome === 'started' ? 'Started.' : 'Already started: a second delivery of the same start does nothing.',
+    { run },
+  );
+  await tidy();
+  return { runId, outcome, ...(durableExecutionArn && { durableExecutionArn }) };
 }
 
-async function wasStarted({ aliasArn }: JobTarget, runId: string): Promise<boolean> {
-  const executions = await executionsOf(aliasArn, { DurableExecutionName: runId });
-  return executions.includes(runId);
-}
-
-function reasonToSkip(
-  { outsideWindow = false }: JobTarget,
-  window: { end: Date } | undefined,
-  timeLimit: Date,
-  now: Date,
-): string | undefined {
+/** Where in the downtime window the run lies, and why it must not begin, if it must not. */
+function placeInTime({ target, scheduledFor, outsideWindow }: StartRequest, now: Date) {
+  const window = windowContaining(scheduledFor, settings.window, settings.timeZone);
+  const timeLimit = new Date(scheduledFor.getTime() + target.timeLimitSeconds * 1000);
+  const mayRunOutside = target.outsideWindow || outsideWindow;
   const { from, to } = settings.window;
-  if (!window && !outsideWindow)
-    return `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`;
-  if (window && now >= window.end)
-    return `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`;
-  if (now >= timeLimit)
-    return `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`;
-  return undefined;
+  const reason =
+    !window && !mayRunOutside
+      ? `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`
+      : window && now >= window.end
+        ? `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`
+        : now >= timeLimit
+          ? `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`
+          : undefined;
+  return { window, timeLimit, reason };
 }
 
-async function conflictingRun(job: string, target: JobTarget, runId: string): Promise<string | undefined> {
-  for (const other of [job, ...target.conflictsWith]) {
-    const { aliasArn } = settings.jobs[other] ?? {};
-    if (!aliasArn) continue;
-    const running = await executionsOf(aliasArn, { Statuses: ['RUNNING'] });
-    const conflicting = running.find((name) => name !== runId && identityOf(name, settings.deployment));
-    if (conflicting) return `The run ${conflicting} is still going on, and ${job} must not run beside it.`;
-  }
-  return undefined;
-}
-
-async function executionsOf(
-  aliasArn: string,
-  filter: { DurableExecutionName?: string; Statuses?: ['RUNNING'] },
-): Promise<string[]> {
-  const names: string[] = [];
-  // Without a qualifier: a run begun before a deploy goes on under the version that it began with.
-  const FunctionName = aliasArn.split(':').slice(0, -1).join(':');
-  for await (const page of paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    { FunctionName, ...filter },
-  ))
-    names.push(
-      ...(page.DurableExecutions ?? []).flatMap((execution) => execution.DurableExecutionName ?? []),
-    );
-  return names;
-}
-
-async function start({ aliasArn }: JobTarget, run: RunEvent): Promise<StartOutcome> {
-  let durableExecutionArn: string | undefined;
+/** Of no account for the run: the next start does it otherwise. */
+async function tidy(): Promise<void> {
   try {
-    const started = await lambda.send(
-      new InvokeCommand({
-        FunctionName: aliasArn,
-        InvocationType: 'Event',
-        DurableExecutionName: run.runId,
-        Payload: JSON.stringify(run),
-      }),
-    );
-    durableExecutionArn = started.DurableExecutionArn;
+    await ledger.forgetOldPages(Date.now());
   } catch (error) {
-    if (!(error instanceof DurableExecutionAlreadyStartedException)) throw error;
-    return { runId: run.runId, outcome: 'already-started' };
+    logger.warn('Old pages of the ledger of runs could not be deleted.', error as Error);
   }
-  logger.info('Started.', { run });
-  return { runId: run.runId, outcome: 'started', ...(durableExecutionArn && { durableExecutionArn }) };
 }
 
-async function skip(run: {
-  job: string;
-  runId: string;
-  scheduled: Date;
-  reason: string;
-}): Promise<StartOutcome> {
+async function skip({ job, runId, scheduledFor }: StartRequest, reason: string): Promise<StartOutcome> {
   const now = new Date().toISOString();
   await publishReport({
-    job: run.job,
+    job,
     deployment: settings.deployment,
-    runId: run.runId,
-    scheduledFor: run.scheduled.toISOString(),
+    runId,
+    scheduledFor: scheduledFor.toISOString(),
     startedAt: now,
     endedAt: now,
     outcome: 'skipped',
     figures: {},
     problems: [
       {
-        what: run.reason,
+        what: reason,
         where: settings.deployment,
-        next: `Nothing was done. Start ${run.job} by hand when this is no longer so, or leave it to its next scheduled run, if it has a schedule.`,
+        next: `Nothing was done. Start ${job} by hand when this is no longer so, or leave it to its next scheduled run, if it has a schedule.`,
       },
     ],
   });
-  return { runId: run.runId, outcome: 'skipped', reason: run.reason };
+  return { runId, outcome: 'skipped', reason };
 }

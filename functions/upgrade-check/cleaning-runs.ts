@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import * as v from 'valibot';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
-import type { StartOutcome } from '../start-run/contract.ts';
+import type { StartOutcome, StartRunEvent } from '../start-run/contract.ts';
 import type { CleaningSettings } from './contract.ts';
 
 /** A run of the cleaning job. */
@@ -84,19 +84,19 @@ const startOutcome = v.variant('outcome', [
 ]) satisfies v.GenericSchema<StartOutcome>;
 
 /**
- * Starts a run as a person would. Saying it twice, with the same time, starts it once.
- * @param scheduledFor ISO 8601.
+ * Starts a run as a person would.
+ * @param request saying it twice, with the same one, starts one run.
  * @throws Error if start-run fails.
  */
 export async function startRun(
   { job, startRunArn }: CleaningSettings,
   deployment: string,
-  scheduledFor: string,
+  request: string,
 ): Promise<StartOutcome> {
   const { Payload: payload, FunctionError: failed } = await lambda.send(
     new InvokeCommand({
       FunctionName: startRunArn,
-      Payload: JSON.stringify({ job, deployment, scheduledFor }),
+      Payload: JSON.stringify({ job, deployment, request } satisfies StartRunEvent),
     }),
   );
   const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString() || 'null');

@@ -114,7 +114,7 @@ async function runOnce(
     if (before.running !== null) return endOf(cleaning, before.running, endBy, context);
     try {
       const started = await context.step(`start run ${number}`, () =>
-        startRun(cleaning, deployment, before.now),
+        startRun(cleaning, deployment, `upgrade-check ${before.now}`),
       );
       if (started.outcome !== 'skipped') return endOf(cleaning, started.runId, endBy, context);
       skipped = ` It could not start: ${started.reason}`;

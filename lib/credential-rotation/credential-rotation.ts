@@ -112,7 +112,6 @@ export class CredentialRotation extends Construct {
         ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
-      waitsFor: waitsFor.map((job) => ({ job, functionArn: functionArn(this, `${deployment}-${job}`) })),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
@@ -129,10 +128,11 @@ export class CredentialRotation extends Construct {
       settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
+      waitsFor,
       network,
     });
     letRotateSecret(this.rotateSecret, this.job.function.functionArn, props);
-    letRun(this.job.function, this.rotateSecret.functionArn, settings, props);
+    letRun(this.job.function, this.rotateSecret.functionArn, props);
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;

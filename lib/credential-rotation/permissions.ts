@@ -1,7 +1,6 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import type { CredentialRotationSettings } from '../../functions/credential-rotation/contract.ts';
-import { asTemplateText, type UpkeepFunction } from '../upkeep-function.ts';
+import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 
@@ -29,13 +28,8 @@ export function letRotateSecret(
 }
 
 /** What the job may do. */
-export function letRun(
-  job: UpkeepFunction,
-  rotateSecretArn: string,
-  { waitsFor }: CredentialRotationSettings,
-  props: CredentialRotationProps,
-): void {
-  const { secretArn, secretKeyArn, clusterName, services, copies = [] } = props;
+export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: CredentialRotationProps): void {
+  const { secretArn, secretKeyArn, clusterName, services, copies = [], waitsFor = [], upkeep } = props;
   job.allow(
     'StartRotation',
     ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
@@ -52,10 +46,9 @@ export function letRun(
   letReadAdministrator(job, props);
   letWriteCopies(job, copies);
   if (waitsFor.length > 0)
-    job.allow(
-      'FindOtherRuns',
-      ['lambda:ListDurableExecutionsByFunction'],
-      waitsFor.map(({ functionArn }) => functionArn),
+    letFollowRuns(
+      job,
+      waitsFor.map((other) => functionArn(job, `${upkeep.deployment}-${other}`)),
     );
 
   const places = services.map((service) => `${service.clusterName ?? clusterName}/${service.name}`);
@@ -83,6 +76,18 @@ export function letRun(
     acknowledge(job, running, 'Which tasks run is not known before: they are those of the cluster.');
   for (const deployment of deployments)
     acknowledge(job, deployment, 'A deployment has its id when it begins; these are those of the service.');
+}
+
+/** It asks whether the runs that went on when it began have ended. */
+function letFollowRuns(job: UpkeepFunction, functionArns: string[]): void {
+  const executions = functionArns.map((arn) => `${arn}:*`);
+  job.allow('FollowOtherRuns', ['lambda:GetDurableExecution'], executions);
+  for (const runs of executions)
+    acknowledge(
+      job,
+      runs,
+      "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+    );
 }
 
 /** The ARN of something of ECS, in the stack's region and account. */

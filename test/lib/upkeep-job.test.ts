@@ -104,7 +104,7 @@ describe('a job in an app of somebody else', () => {
     const text = JSON.stringify(resourcesOf(stack));
     assert.match(text, /\\"conflictsWith\\":\[\\"reindex\\"\]/);
     for (const job of ['reindex', 'vacuum'])
-      assert.match(text, new RegExp(`FindRunsOf${job}`), `start-run cannot find runs of ${job}`);
+      assert.match(text, new RegExp(`FollowRunsOf${job}`), `start-run cannot follow runs of ${job}`);
   });
 
   it('refuses names of which no name of a run can be made, and limits that its alarm cannot wait for', () => {

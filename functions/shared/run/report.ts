@@ -15,9 +15,9 @@ export interface Problem {
 export interface RunReport {
   job: string;
   deployment: string;
-  /** The name of the durable execution, made of deployment, job and scheduled time. */
+  /** The name of the durable execution, made of deployment, job and scheduled time, or `manual-` and what names the request. */
   runId: string;
-  /** When the schedule wanted the run. ISO 8601, UTC. */
+  /** When the schedule wanted the run, or when it was asked for by hand. ISO 8601, UTC. */
   scheduledFor: string;
   /** ISO 8601, UTC. */
   startedAt: string;

@@ -15,12 +15,16 @@ const runEvent = v.object({
   scheduledFor: v.pipe(v.string(), v.isoTimestamp()),
   endBy: v.pipe(v.string(), v.isoTimestamp()),
   outsideWindow: v.exactOptional(v.boolean()),
+  runsToWaitFor: v.exactOptional(
+    v.array(v.object({ job: v.string(), runId: v.string(), durableExecutionArn: v.string() })),
+  ),
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<RunEvent>;
 
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
- * an error thrown by the procedure becomes a report with the outcome `failed`.
+ * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
+ * does nothing, whatever started it.
  */
 export async function runJob(
   event: unknown,
@@ -30,19 +34,35 @@ export async function runJob(
   context.configureLogger({ customLogger: logger });
   const run = parseOrThrow(runEvent, event, 'The event of this run');
   const startedAt = await context.step('start', async () => new Date().toISOString());
-  const result = await resultOf(run, procedure(run, context));
+  const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
+  const result = isTooLate ? tooLate(run, startedAt) : await resultOf(run, () => procedure(run, context));
   return context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
     const report: RunReport = { job, deployment, runId, scheduledFor, startedAt, endedAt, ...result };
+    if (run.outsideWindow) report.details = { ...result.details, outsideWindow: true };
     await publishReport(report);
     return report;
   });
 }
 
-async function resultOf(run: RunEvent, running: Promise<RunResult>): Promise<RunResult> {
+function tooLate({ job, deployment, endBy }: RunEvent, startedAt: string): RunResult {
+  return {
+    outcome: 'skipped',
+    figures: {},
+    problems: [
+      {
+        what: `The run began at ${startedAt}, when it had to have ended: at ${endBy}.`,
+        where: deployment,
+        next: `Nothing was done. Leave ${job} to its next scheduled run, or start it by hand. What held the start up: Lambda's concurrency, or who called the job past start-run?`,
+      },
+    ],
+  };
+}
+
+async function resultOf(run: RunEvent, procedure: () => Promise<RunResult>): Promise<RunResult> {
   try {
-    return await running;
+    return await procedure();
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
     const next = `Mend the cause, then start ${run.job} by hand, or wait for its next scheduled run, if it has a schedule.`;

@@ -623,6 +623,14 @@ const ASKS: Record<string, Record<string, Asks>> = {
     ...each(['GetParameter', 'PutParameter'], (operation) => (input, where) => [
       { action: `ssm:${operation}`, resource: parameterArn(text(input.Name), where) },
     ]),
+    GetParametersByPath: (input, where) => [
+      { action: 'ssm:GetParametersByPath', resource: parameterArn(text(input.Path), where) },
+    ],
+    DeleteParameters: (input, where) =>
+      texts(input.Names).map((name) => ({
+        action: 'ssm:DeleteParameters',
+        resource: parameterArn(name, where),
+      })),
     ...each(['TerminateSession', 'ResumeSession'], (operation) => (input, { account, region }) => [
       {
         action: `ssm:${operation}`,

@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
+  DeleteParametersCommandInput,
   GetCommandInvocationCommandInput,
   GetParameterCommandInput,
+  GetParametersByPathCommandInput,
   ListCommandInvocationsCommandInput,
   ListCommandsCommandInput,
   PutParameterCommandInput,
@@ -47,6 +49,12 @@ export interface Parameter {
   /** Epoch milliseconds on the rehearsal's clock. */
   modified: number;
 }
+
+/** Systems Manager's limits on the value of a parameter, by tier. */
+const STANDARD_BYTES = 4096;
+const ADVANCED_BYTES = 8192;
+/** Of parameters in one request, and in one page. */
+const NAMES_AT_ONCE = 10;
 
 /** The key of a SecureString for which none is named. */
 const DEFAULT_PARAMETER_KEY = 'alias/aws/ssm';
@@ -161,6 +169,17 @@ export class Ssm {
       }),
       GetParameter: (input: GetParameterCommandInput, call: Call) => this.#getParameter(input, call),
       PutParameter: (input: PutParameterCommandInput, call: Call) => this.#putParameter(input, call),
+      GetParametersByPath: (input: GetParametersByPathCommandInput, call: Call) =>
+        this.#getParametersByPath(input, call),
+      DeleteParameters: ({ Names: names = [] }: DeleteParametersCommandInput, call: Call) => {
+        if (names.length > NAMES_AT_ONCE)
+          throw new AwsError('ValidationException', `At most ${NAMES_AT_ONCE} parameters at once.`);
+        const deleted = names.filter((name) => this.#parameters.delete(parameterArn(name, call)));
+        return {
+          DeletedParameters: deleted,
+          InvalidParameters: names.filter((name) => !deleted.includes(name)),
+        };
+      },
       TerminateSession: ({ SessionId: id = '' }: TerminateSessionCommandInput) => {
         if (!sessions.terminateSession(id))
           throw new AwsError('DoesNotExistException', 'Session does not exist.');
@@ -209,20 +228,41 @@ export class Ssm {
     const arn = parameterArn(name, call);
     const parameter = this.#parameters.get(arn);
     if (parameter === undefined) throw new AwsError('ParameterNotFound', `There is no parameter ${name}.`);
+    return { Parameter: this.#shown(name, arn, parameter, decrypted, call) };
+  }
+
+  /** One level of a path, in pages of ten. */
+  #getParametersByPath(input: GetParametersByPathCommandInput, call: Call) {
+    const { Path: path = '', WithDecryption: decrypted = false } = input;
+    if (input.Recursive || input.ParameterFilters?.length)
+      throw new AwsError('ValidationException', "the rehearsal's stand-in knows one level, unfiltered");
+    const prefix = `${parameterArn(path.replace(/\/$/, ''), call)}/`;
+    const found = [...this.#parameters]
+      .filter(([arn]) => arn.startsWith(prefix) && !arn.slice(prefix.length).includes('/'))
+      .sort(([left], [right]) => (left < right ? -1 : 1));
+    const from = Number(input.NextToken ?? 0);
+    const next = from + Math.min(input.MaxResults ?? NAMES_AT_ONCE, NAMES_AT_ONCE);
+    return {
+      Parameters: found
+        .slice(from, next)
+        .map(([arn, parameter]) => this.#shown(`/${nameOfParameter(arn)}`, arn, parameter, decrypted, call)),
+      ...(next < found.length && { NextToken: String(next) }),
+    };
+  }
+
+  #shown(name: string, arn: string, parameter: Parameter, decrypted: boolean, call: Call) {
     const { type, value, keyId, version, modified } = parameter;
     const secure = type === 'SecureString';
     if (secure && decrypted) this.#checkKey(keyId, 'kms:Decrypt', arn, call);
     return {
-      Parameter: {
-        ARN: arn,
-        Name: name.startsWith('arn:') ? nameOfParameter(name) : name,
-        Type: type,
-        // What is not decrypted is of no use to anybody.
-        Value: secure && !decrypted ? Buffer.from(arn).toString('base64') : value,
-        Version: version,
-        LastModifiedDate: new Date(modified),
-        DataType: 'text',
-      },
+      ARN: arn,
+      Name: name.startsWith('arn:') ? nameOfParameter(name) : name,
+      Type: type,
+      // What is not decrypted is of no use to anybody.
+      Value: secure && !decrypted ? Buffer.from(arn).toString('base64') : value,
+      Version: version,
+      LastModifiedDate: new Date(modified),
+      DataType: 'text',
     };
   }
 
@@ -235,6 +275,11 @@ export class Ssm {
     }
     const type = input.Type ?? before?.type;
     if (type === undefined) throw new AwsError('ValidationException', 'A parameter type is required.');
+    const bytes = Buffer.byteLength(value);
+    const limit =
+      input.Tier === 'Intelligent-Tiering' || input.Tier === 'Advanced' ? ADVANCED_BYTES : STANDARD_BYTES;
+    if (bytes > limit)
+      throw new AwsError('ValidationException', `The value has ${bytes} bytes, more than ${limit}.`);
     const keyId = type === 'SecureString' ? (input.KeyId ?? DEFAULT_PARAMETER_KEY) : undefined;
     if (keyId !== undefined) this.#checkKey(keyId, 'kms:Encrypt', arn, call);
     return { Version: this.#write(arn, { type, value, keyId }).version, Tier: 'Standard' };

@@ -45,24 +45,36 @@ async function startRun(event: object): Promise<{ outcome?: string; runId?: stri
 
 const MESSAGE_GC = { job: 'message-gc', deployment: 'latam' };
 
-test('a run started by hand needs no scheduled time, and reports like a scheduled one', async (t) => {
+test('a run started by hand needs no scheduled time, has a name that no schedule can have, and reports like a scheduled one', async (t) => {
   await begin(t, IN_THE_WINDOW);
-  const { outcome, runId } = await startRun(MESSAGE_GC);
+  const { outcome, runId = '' } = await startRun(MESSAGE_GC);
   assert.equal(outcome, 'started');
+  assert.match(runId, /^latam-message-gc-manual-[0-9a-f]{9}$/);
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
   const [report] = world.aws.reports;
   assert.equal(report?.outcome, 'succeeded');
   assert.equal(report?.runId, runId);
+  assert.equal(report?.details?.outsideWindow, undefined);
 });
 
-test('a run for a scheduled time that was started before is not started again, however it is asked for', async (t) => {
+test('a run that was started before is not started again, however it is asked for', async (t) => {
   await begin(t, IN_THE_WINDOW);
   const scheduledFor = '2026-11-25T04:30:00Z';
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'started');
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'already-started');
+  // The same instant, in another zone's words.
+  const elsewhere = '2026-11-25T01:30:00-03:00';
+  assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: elsewhere })).outcome, 'already-started');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'already-started');
   assert.equal(world.aws.reports.length, 1);
+
+  const request = 'ticket 4711';
+  assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'started');
+  assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'already-started');
+  await world.clock.runUntil(IN_THE_WINDOW + 25 * 60_000);
+  assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'already-started');
+  assert.equal(world.aws.reports.length, 2);
 });
 
 test('a run beside one that is still going on is skipped, with that one named in its report', async (t) => {
@@ -74,16 +86,70 @@ test('a run beside one that is still going on is skipped, with that one named in
   assert.match(skipped?.problems[0]?.what ?? '', new RegExp(`^The run ${first.runId} is still going on`));
 });
 
-test('outside the downtime window nothing is started, by hand neither', async (t) => {
-  await begin(t, Date.parse('2026-11-25T12:00:00Z'));
+test('of several starts at the same moment one begins', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  const answers = await Promise.all(Array.from({ length: 6 }, () => startRun(MESSAGE_GC)));
+  assert.deepEqual(answers.map(({ outcome }) => outcome).sort(), [
+    ...Array.from({ length: 5 }, () => 'skipped'),
+    'started',
+  ]);
+  assert.deepEqual(
+    world.aws.lambda.durable.list().map(({ name }) => name),
+    answers.flatMap(({ outcome, runId = '' }) => (outcome === 'started' ? [runId] : [])),
+  );
+});
+
+test('outside the downtime window nothing is started, by hand neither, unless it is said so; then the report says it', async (t) => {
+  const noon = Date.parse('2026-11-25T12:00:00Z');
+  await begin(t, noon);
   assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
   const [report] = world.aws.reports;
   assert.match(report?.problems[0]?.what ?? '', /outside the downtime window 01:00–05:00 America\/Sao_Paulo/);
+  assert.equal((await startRun({ ...MESSAGE_GC, outsideWindow: true })).outcome, 'started');
+  await world.clock.runUntil(noon + 20 * 60_000);
+  assert.equal(world.aws.reports.at(-1)?.outcome, 'succeeded');
+  assert.equal(world.aws.reports.at(-1)?.details?.outsideWindow, true);
 });
 
 test('inside the window, but after the time limit, a late start is skipped', async (t) => {
   await begin(t, Date.parse('2026-11-25T07:50:00Z'));
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:10:00Z' })).outcome, 'skipped');
+});
+
+test('a job that is called when its run had to have ended does nothing, whoever called it', async (t) => {
+  const noon = Date.parse('2026-11-25T12:00:00Z');
+  await begin(t, noon);
+  const { aws, clock } = world;
+  const job = aws.deployed.ofType('AWS::Lambda::Function').find(({ name }) => name === 'latam-message-gc');
+  assert.ok(job);
+  const credentials = aws.credentialsFor({
+    arn: `arn:aws:sts::${job.account}:assumed-role/operator/somebody`,
+    policy: {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: `${job.arn}:live` }],
+    },
+  });
+  const lambda = new LambdaClient({ region: job.region, endpoint: aws.endpoint, credentials });
+  const run = {
+    ...MESSAGE_GC,
+    runId: 'latam-message-gc-20261125T053000Z',
+    scheduledFor: '2026-11-25T05:30:00.000Z',
+    endBy: '2026-11-25T08:00:00.000Z',
+  };
+  await lambda.send(
+    new InvokeCommand({
+      FunctionName: `${job.arn}:live`,
+      InvocationType: 'Event',
+      DurableExecutionName: run.runId,
+      Payload: JSON.stringify(run),
+    }),
+  );
+  lambda.destroy();
+  await clock.runUntil(noon + 20 * 60_000);
+  const [report] = aws.reports;
+  assert.equal(report?.outcome, 'skipped');
+  assert.match(report?.problems[0]?.what ?? '', /when it had to have ended: at 2026-11-25T08:00:00/);
+  assert.deepEqual(world.deployments.latam?.webApp.requests, []);
 });
 
 test('an event for another job or deployment, or of another form, is refused with what to correct', async (t) => {
@@ -93,9 +159,30 @@ test('an event for another job or deployment, or of another form, is refused wit
       { ...MESSAGE_GC, job: 'tidy-up' },
       /This start-run starts .*message-gc.* of latam, not tidy-up of latam\. Correct/,
     ],
+    ...['constructor', '__proto__', 'toString', 'hasOwnProperty'].map((job): [object, RegExp] => [
+      { ...MESSAGE_GC, job },
+      new RegExp(`This start-run starts .*message-gc.* of latam, not ${job} of latam\\. Correct`),
+    ]),
     [{ ...MESSAGE_GC, deployment: 'emea' }, /not message-gc of emea/],
     [{ deployment: 'latam' }, /The event for start-run has a wrong value at "job"/],
-    [{ ...MESSAGE_GC, scheduledFor: 'tonight' }, /wrong value at "scheduledFor": expected an ISO 8601 time/],
+    ...['tonight', '1', '2026-11-25', '2026-11-25T05:00:00', '2026-02-30T05:00:00Z', '2026-11-25 05:00Z'].map(
+      (scheduledFor): [object, RegExp] => [
+        { ...MESSAGE_GC, scheduledFor },
+        /wrong value at "scheduledFor": expected an ISO 8601 time with its zone/,
+      ],
+    ),
+    [
+      { ...MESSAGE_GC, scheduledFor: '2026-11-25T05:30:00Z' },
+      /"scheduledFor" that lies ahead: 2026-11-25T05:30/,
+    ],
+    [{ ...MESSAGE_GC, scheduledFor: '2099-01-01T05:30:00Z' }, /"scheduledFor" that lies ahead/],
+    [{ ...MESSAGE_GC, scheduledFor: '2026-11-23T05:30:00Z' }, /more than 25 hours ago/],
+    [
+      { ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z', outsideWindow: true },
+      /"scheduledFor", which is a schedule's, beside/,
+    ],
+    [{ ...MESSAGE_GC, options: { note: 'x'.repeat(3000) } }, /has \d+ bytes as JSON; at most 2048 are taken/],
   ];
   for (const [event, message] of wrong) assert.match((await startRun(event)).errorMessage ?? '', message);
+  assert.deepEqual(world.aws.lambda.durable.list(), []);
 });

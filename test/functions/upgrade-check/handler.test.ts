@@ -160,7 +160,7 @@ const CASES: Case[] = [
     name: 'the last garbage collection did not succeed',
     criterion: 'last garbage collection',
     answer: 'no',
-    what: /The latest run, shop-message-gc-\w+, ended as partial\.$/,
+    what: /The latest run, shop-message-gc-\S+, ended as partial\.$/,
     async ask({ collect, check }) {
       await database.run("UPDATE garbage SET outcome = 'partial'");
       await collect();

@@ -88,12 +88,12 @@ describe('CredentialRotation', () => {
     const [statement, ...others] = Object.keys(resources)
       .filter((id) => /^RotationJobFunctionRole\w{8}$/.test(id))
       .flatMap((id) => roleStatements(resources, id))
-      .filter(({ Sid }) => Sid === 'FindOtherRuns');
+      .filter(({ Sid }) => Sid === 'FollowOtherRuns');
     assert.deepEqual(others, []);
-    assert.deepEqual(statement?.Action, ['lambda:ListDurableExecutionsByFunction']);
+    assert.deepEqual(statement?.Action, ['lambda:GetDurableExecution']);
     assert.equal(
       textOf(statement?.Resource, resources),
-      `arn:aws:lambda:eu-central-1:${ACCOUNT}:function:shop-reindex`,
+      `arn:aws:lambda:eu-central-1:${ACCOUNT}:function:shop-reindex:*`,
     );
   });
 

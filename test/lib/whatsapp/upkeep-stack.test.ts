@@ -18,7 +18,7 @@ describe('a deployment’s stack', () => {
       FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 15 },
       Target: {
         Input: '{"job":"message-gc","deployment":"latam","scheduledFor":"<aws.scheduler.scheduled-time>"}',
-        RetryPolicy: { MaximumRetryAttempts: 10, MaximumEventAgeInSeconds: 1800 },
+        RetryPolicy: { MaximumRetryAttempts: 10, MaximumEventAgeInSeconds: 1500 },
       },
     });
   });
