@@ -3,10 +3,11 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
 import { beginRun } from './begin-run.ts';
-import type { RunEvent, StartOutcome, StartRunSettings } from './contract.ts';
+import type { StartOutcome, StartRunSettings } from './contract.ts';
 import { RunLedger } from './run-ledger.ts';
 import { readRequest, type StartRequest } from './start-request.ts';
 
