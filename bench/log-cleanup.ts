@@ -17,6 +17,7 @@ import { ecsExecClients } from '../functions/shared/ecs-exec/session.ts';
 import { LogCleanup, Upkeep } from '../lib/index.ts';
 import { simulatedClock } from '../rehearsal/aws/clock.ts';
 import { type Aws, startAws } from '../rehearsal/aws/server.ts';
+import { reportsOf } from '../rehearsal/run-reports.ts';
 import { type ClientTasks, startClientTasks } from '../rehearsal/whatsapp/client-tasks.ts';
 
 const WHERE = { account: '123456789012', region: 'eu-central-1' };
@@ -99,7 +100,7 @@ async function withClient(
 /** In simulated time, which is real while work goes on, and jumps over the waits between. */
 async function byTheJob(aws: Aws) {
   await aws.clock.runUntil(START + 2 * 60 * 60 * 1000);
-  const [report] = aws.reports;
+  const [report] = reportsOf(aws);
   if (report?.outcome !== 'succeeded') throw new Error(`The run did not succeed: ${JSON.stringify(report)}`);
   return {
     seconds: (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,

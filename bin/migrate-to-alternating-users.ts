@@ -17,28 +17,30 @@ import { migrateToAlternatingUsers } from '../functions/shared/database/postgres
 import { credentialRotation } from '../functions/shared/database/registry.ts';
 import { alternatingUsers } from '../functions/shared/database/rotation/strategies.ts';
 
-const HELP = `Makes two users that alternate of the one user that an application has on PostgreSQL, and a role that owns
-what that user owned. In one transaction; sessions and logins go on. Repeats safely.
+const HELP = `Gives the one user that an application has on PostgreSQL a second one beside it, with which it alternates: the second
+one acts as the first, who keeps all that it owns, its password and its sessions. It is done only when a session of the
+second one has been found to be the same as one of the first. Repeats safely.
 
-  npx node bin/migrate-to-alternating-users.ts --host NAME --secret ARN --administrator ARN --owner ROLE [...]
+  npx node bin/migrate-to-alternating-users.ts --host NAME --secret ARN --administrator ARN [...]
 
   --host NAME           the database's host, as in its certificate
   --secret ARN          the secret that is to be rotated: its user is the one that there is
   --administrator ARN   the secret of a superuser, or of who may create roles and administers that user
-  --owner ROLE          the role to make, which both users act as
 
   --rotator ROLE        who will change the passwords and is given the right to, which PostgreSQL needs from 16 on
   --user NAME           twice: both users. Default: the secret's user, and the same with _clone after it
+  --accept-login-names  goes on although something asks for session_user, which is another name for the second user
+  --dry-run             does all of it in a transaction that is rolled back, and prints it
   --port NUMBER         default: 5432
-  --database NAME       where a schema is named after the user, if one is. Default: postgres
+  --database NAME       to which the administrator connects. Default: postgres
   --certificate-authority FILE
                         certificates in PEM. Default: those of Amazon RDS and Aurora
   --help
 
 The secrets are read with the AWS credentials of this shell, in the region that the ARN names.
 
-Exit codes: 0 it is so now ("migrated", or "was-migrated" before); 1 it failed, and the database is as it was, unless
-the message says otherwise; 2 the command was not understood.`;
+Exit codes: 0 it is so now ("migrated", or "was-migrated" before), or would be ("would-migrate"); 1 it failed, and the
+database is as it was, unless the message says otherwise; 2 the command was not understood.`;
 
 /** Where PostgreSQL listens by default. */
 const POSTGRES_PORT = '5432';
@@ -80,37 +82,48 @@ async function run(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const { secretArn, administratorArn, owner, rotator, users, address: where } = options;
+  const { secretArn, administratorArn, users, address: where, ...wanted } = options;
   const address = { ...where, certificateAuthority: await certificates(where.certificateAuthority) };
   const current = await readSecret(secretArn, address);
   const administrator = await readSecret(administratorArn, address);
-  const { one, other } = alternatingUsers({ ...(users && { users }) }, current.username);
-  const both = users ?? ([one, other] as const);
-  const outcome = await migrateToAlternatingUsers(address, administrator, {
-    current,
-    owner,
-    users: both,
-    ...(rotator !== undefined && { rotator }),
-  });
-  const strategy = { kind: 'alternating-users', users: both, owner } as const;
+  const { one, other } = alternatingUsers(address.engine, { ...(users && { users }) }, current.username);
+  const migration = { current, ...(users && { users }), ...wanted };
+  const { outcome, owner, statements, notes } = await migrateToAlternatingUsers(
+    address,
+    administrator,
+    migration,
+  );
+  for (const note of notes) console.log(note);
+  if (outcome !== 'was-migrated') console.log(statements.map((statement) => `${statement};`).join('\n'));
+  const both = users ?? (owner === other ? [other, one] : [one, other]);
+  if (outcome === 'would-migrate') {
+    console.log(
+      `${outcome}: ${both.join(' and ')} would act as ${owner}, on ${address.host}:${address.port}. Nothing was changed.`,
+    );
+    return;
+  }
   try {
-    await (await credentialRotation(address, strategy)).test(current);
+    await (
+      await credentialRotation(address, { kind: 'alternating-users', users: [both[0], both[1]], owner })
+    ).test(current);
   } catch (error) {
     console.error(`${outcome}, but the secret's login does not act as ${owner}:`);
     throw error;
   }
+  const ownerField = owner === both[0] ? '' : `, owner: '${owner}'`;
   console.log(
     `${outcome}: ${both.join(' and ')} act as ${owner}, on ${address.host}:${address.port}. ${one} logs in with the secret's password, as it did.\n` +
-      `Name in the configuration: strategy: { kind: 'alternating-users', users: ['${both.join("', '")}'], owner: '${owner}' }`,
+      `Name in the configuration: strategy: { kind: 'alternating-users', users: ['${both.join("', '")}']${ownerField} }`,
   );
 }
 
 interface Options {
   secretArn: string;
   administratorArn: string;
-  owner: string;
-  rotator: string | undefined;
+  rotator?: string;
   users: readonly [string, string] | undefined;
+  acceptLoginNames: boolean;
+  dryRun: boolean;
   /** Its certificate authority is `rds` or the path of a file. */
   address: DatabaseAddress;
 }
@@ -118,7 +131,7 @@ interface Options {
 function readArguments(): Options | 'help' {
   const values = parsedArguments();
   if (values.help) return 'help';
-  const needed = (name: 'host' | 'secret' | 'administrator' | 'owner') => {
+  const needed = (name: 'host' | 'secret' | 'administrator') => {
     const value = values[name];
     if (value) return value;
     throw new UsageError(`--${name} is missing.`);
@@ -144,8 +157,9 @@ function readArguments(): Options | 'help' {
     },
     secretArn: arn('secret'),
     administratorArn: arn('administrator'),
-    owner: needed('owner'),
-    rotator: values.rotator,
+    ...(values.rotator !== undefined && { rotator: values.rotator }),
+    acceptLoginNames: values['accept-login-names'] ?? false,
+    dryRun: values['dry-run'] ?? false,
     users: one && other ? [one, other] : undefined,
   };
 }
@@ -160,8 +174,9 @@ function parsedArguments() {
         'certificate-authority': { type: 'string' },
         secret: { type: 'string' },
         administrator: { type: 'string' },
-        owner: { type: 'string' },
         rotator: { type: 'string' },
+        'accept-login-names': { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
         user: { type: 'string', multiple: true },
         help: { type: 'boolean', short: 'h' },
       },

@@ -147,7 +147,7 @@ function conclude({ runs, alarms, rows, media, logins, mismatches }: Night): voi
   if (mediaTable.length > 0) console.log(`\n${mediaTable.toString()}`);
   for (const { deployment, problems } of runs)
     for (const { what, where, next } of problems)
-      console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);
+      console.log(`\n${deployment}: ${what}\n  Place: ${where}\n  Next:  ${next}`);
   const alarmTable = new Table({ head: ['alarm that rang', 'when (UTC)'], style: PLAIN });
   for (const { name, rangAt } of alarms) alarmTable.push([name, rangAt]);
   console.log(alarms.length > 0 ? `\n${alarmTable.toString()}` : '\nNo alarm rang.');

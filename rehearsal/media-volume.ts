@@ -1,5 +1,5 @@
 import type { Aws } from './aws/server.ts';
-import type { Resource } from './aws/template/template.ts';
+import type { Resource } from './aws/template/resource.ts';
 import configuration from './upkeep.config.ts';
 import { type MediaFolder, writeMediaFolder } from './whatsapp/media-folder.ts';
 import type { MessageStore } from './whatsapp/message-store.ts';

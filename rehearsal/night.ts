@@ -1,5 +1,6 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Fault, Hooks } from './faults/fault.ts';
+import { reportsOf } from './run-reports.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import { inboundMessages, type RowCounts } from './whatsapp/message-store.ts';
 import {
@@ -277,7 +278,7 @@ async function play(
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
     .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
-  const night: Night = { runs: [...aws.reports], alarms, rows, media, logs, logins, mismatches: [] };
+  const night: Night = { runs: [...reportsOf(aws)], alarms, rows, media, logs, logins, mismatches: [] };
   night.mismatches.push(
     ...aws.denials,
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
@@ -409,14 +410,14 @@ function tell(
   told: { reports: number; alarms: number },
   onEvent: (at: number, what: string) => void,
 ): typeof told {
-  for (const { endedAt, deployment, job, outcome, problems } of aws.reports.slice(told.reports))
+  for (const { endedAt, deployment, job, outcome, problems } of reportsOf(aws).slice(told.reports))
     onEvent(
       Date.parse(endedAt),
       [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
     );
   for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
     if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
-  return { reports: aws.reports.length, alarms: aws.alarms.length };
+  return { reports: reportsOf(aws).length, alarms: aws.alarms.length };
 }
 
 function compare(night: Night, due: ReturnType<typeof runsDue>, fault: Fault | undefined): string[] {
@@ -562,7 +563,7 @@ async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<
   const places: Record<string, string> = {
     // The metrics too, which functions write there.
     'a log': aws.logs.map(({ text }) => text).join('\n'),
-    'a run report': JSON.stringify(aws.reports),
+    'a run report': JSON.stringify(reportsOf(aws)),
     'an alarm message': JSON.stringify(aws.notifications),
     "a durable execution's history": JSON.stringify(aws.lambda.durable.list()),
     "a database server's log": await serverLogs(),

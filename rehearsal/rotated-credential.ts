@@ -1,7 +1,7 @@
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { Login } from '../functions/shared/database/contract/engine.ts';
 import { contentOf } from '../functions/shared/database/credential/copies.ts';
-import type { Where } from './aws/access/access.ts';
+import type { Place } from './aws/place.ts';
 import type { Aws } from './aws/server.ts';
 import type { ClientDatabase, ClientUsers } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
@@ -27,7 +27,7 @@ export function keepCredential(
     CredentialRotationSettings,
     'secretArn' | 'adminSecretArn' | 'database' | 'copies' | 'rotateAfterDays'
   >,
-  where: Where,
+  where: Place,
   { user, administrator }: ClientUsers,
   database: ClientDatabase,
 ): RotatedCredential {

@@ -1,59 +1,40 @@
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import * as backupClient from '@aws-sdk/client-backup';
-import * as cloudWatchClient from '@aws-sdk/client-cloudwatch';
-import * as ecsClient from '@aws-sdk/client-ecs';
-import * as eventBridgeClient from '@aws-sdk/client-eventbridge';
-import * as lambdaClient from '@aws-sdk/client-lambda';
-import * as schedulerClient from '@aws-sdk/client-scheduler';
-import * as secretsManagerClient from '@aws-sdk/client-secrets-manager';
-import * as snsClient from '@aws-sdk/client-sns';
-import * as sqsClient from '@aws-sdk/client-sqs';
-import * as ssmClient from '@aws-sdk/client-ssm';
-import { cbor } from '@smithy/core/cbor';
-import type { RunReport } from '../../functions/shared/run/report.ts';
-import {
-  AccessControl,
-  type ApiCall,
-  asksOf,
-  type Caller,
-  type Credentials,
-  type Finder,
-} from './access/access.ts';
-import { checkPolicy, type PolicyDocument, UnknownPolicy } from './access/policy.ts';
-import { signatureFault, signatureScope } from './access/signature.ts';
-import { AwsError } from './aws-error.ts';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { AccessControl, type ApiCall, type Caller, type Credentials } from './access/access-control.ts';
+import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
 import type { Clock } from './clock.ts';
+import type { Cloud, InterceptedCall, InterceptedInvoke, Interception, Service } from './cloud.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
+import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
+import { VpcEndpoints } from './ec2/endpoints.ts';
+import { EC2_RESOURCES } from './ec2/resources.ts';
 import { Ecs } from './ecs/ecs.ts';
 import { Efs } from './efs/efs.ts';
+import { EFS_RESOURCES } from './efs/resources.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
+import { EVENT_BRIDGE_RESOURCES } from './event-bridge/resources.ts';
 import { Lambda } from './lambda/lambda.ts';
+import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
+import { LOGS_RESOURCES } from './logs/resources.ts';
+import { checkPolicy, type PolicyDocument } from './policy/policy.ts';
+import { answer, clockOf, type Desk } from './requests.ts';
+import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
+import { SECRETS_MANAGER_RESOURCES } from './secrets-manager/resources.ts';
 import { SecretsManager } from './secrets-manager/secrets-manager.ts';
 import { SessionManager, type SessionManagerOptions } from './session-manager/session-manager.ts';
+import { SNS_RESOURCES } from './sns/resources.ts';
 import { Sns, type SnsMessage } from './sns/sns.ts';
+import { SQS_RESOURCES } from './sqs/resources.ts';
 import { Sqs } from './sqs/sqs.ts';
+import { SSM_RESOURCES } from './ssm/resources.ts';
 import { Ssm } from './ssm/ssm.ts';
-import { type Deployed, readTemplates, type Template, UnknownTemplate } from './template/template.ts';
-import {
-  escapeXml,
-  type OperationShape,
-  operationsOf,
-  type Request,
-  type Response,
-  readCbor,
-  readJson,
-  readQuery,
-  readRest,
-  writeCbor,
-  writeJson,
-  writeQuery,
-  writeRest,
-} from './wire/wire.ts';
+import type { Template } from './template/assembly.ts';
+import type { Deployed, ResourceTypes } from './template/resource.ts';
+import { readTemplates } from './template/template.ts';
+import type { Request } from './wire/shape.ts';
 
 export interface AwsOptions {
   /** The cloud assembly that `cdk synth` wrote. */
@@ -67,27 +48,6 @@ export interface AwsOptions {
   sessions?: SessionManagerOptions;
 }
 
-/** A request that an interceptor looks at. */
-export interface InterceptedCall {
-  service: string;
-  operation: string;
-  input: Record<string, unknown>;
-  caller: Caller;
-}
-
-/** A function's invocation that an interceptor looks at. */
-export interface InterceptedInvoke {
-  functionName: string;
-  functionArn: string;
-  /** As JSON; of a durable execution, the input of the execution. */
-  payload: string;
-  /** 1 for the first. */
-  attempt: number;
-}
-
-/** Undefined: goes on as usual. An Error: fails with it. `drop`: the request or invocation is lost. */
-export type Interception = undefined | Error | 'drop';
-
 /** A message that AWS would have dropped without a word. */
 export interface Dropped {
   /** Epoch milliseconds on the rehearsal's clock. */
@@ -97,8 +57,24 @@ export interface Dropped {
   reason: string;
 }
 
+/** The resources that the templates may have; another one stops the rehearsal. */
+export const RESOURCE_TYPES: ResourceTypes = {
+  ...ACCESS_RESOURCES,
+  ...CLOUDWATCH_RESOURCES,
+  ...EC2_RESOURCES,
+  ...EFS_RESOURCES,
+  ...EVENT_BRIDGE_RESOURCES,
+  ...LAMBDA_RESOURCES,
+  ...LOGS_RESOURCES,
+  ...SCHEDULER_RESOURCES,
+  ...SECRETS_MANAGER_RESOURCES,
+  ...SNS_RESOURCES,
+  ...SQS_RESOURCES,
+  ...SSM_RESOURCES,
+};
+
 /** The stand-in for AWS: everything of the templates, behind one address on loopback. */
-export class Aws {
+export class Aws implements Cloud, Desk {
   readonly endpoint: string;
   readonly clock: Clock;
   readonly deployed: Deployed;
@@ -120,12 +96,10 @@ export class Aws {
   readonly hosts: Record<string, string> = {};
   /** What was dropped in silence, and why. */
   readonly dropped: Dropped[] = [];
-  /** Run reports, as they came over the default bus. */
-  readonly reports: RunReport[] = [];
   readonly callInterceptors = new Set<(call: InterceptedCall) => Interception>();
   readonly invokeInterceptors = new Set<(invoke: InterceptedInvoke) => Interception>();
-  /** The services that each function in a VPC called. */
-  readonly servicesFromVpc = new Map<string, Set<string>>();
+  readonly #endpoints: VpcEndpoints;
+  readonly #services: Map<string, Service>;
   readonly #server: Server;
 
   constructor(server: Server, endpoint: string, clock: Clock, deployed: Deployed, sessions: SessionManager) {
@@ -152,6 +126,37 @@ export class Aws {
       now: () => clock.now(),
       clockOf: (caller) => clockOf(this, caller),
     });
+    this.#endpoints = new VpcEndpoints(this);
+    const services: Service[] = [
+      this.backup,
+      this.cloudWatch,
+      this.ecs,
+      this.events,
+      this.lambda,
+      this.scheduler,
+      this.secrets,
+      this.sns,
+      this.sqs,
+      this.ssm,
+    ];
+    this.#services = new Map(services.map((service) => [service.signingName, service]));
+  }
+
+  service(signingName: string): Service | undefined {
+    return this.#services.get(signingName);
+  }
+
+  reaches(caller: Caller, signingName: string): boolean {
+    return this.#endpoints.reach(caller, signingName);
+  }
+
+  runtime(request: Request, response: ServerResponse): void {
+    this.lambda.runtime(request, response);
+  }
+
+  /** The services that each function in a VPC called. */
+  get servicesFromVpc(): ReadonlyMap<string, ReadonlySet<string>> {
+    return this.#endpoints.called;
   }
 
   /** Who asked for what, and whether it was allowed. */
@@ -247,7 +252,11 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
   const endpoint = `http://127.0.0.1:${address.port}`;
   const gateway = await SessionManager.start(sessions);
   try {
-    const deployed = readTemplates(cdkOut, { endpoint, ...(change !== undefined && { change }) });
+    const deployed = readTemplates(cdkOut, {
+      endpoint,
+      types: RESOURCE_TYPES,
+      ...(change !== undefined && { change }),
+    });
     const aws = new Aws(server, endpoint, clock, deployed, gateway);
     server.on('request', (request, response) => {
       void clock.hold(() => answer(aws, request, response));
@@ -258,310 +267,4 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     server.close();
     throw error;
   }
-}
-
-/** What a service's operation knows of the request besides its input. */
-export interface Call {
-  account: string;
-  region: string;
-  requestId: string;
-  caller: Caller;
-}
-
-/** The operations of a service; each takes and gives what the SDK's command does. */
-export type Operations = Record<string, (input: never, call: Call) => unknown>;
-
-interface Api {
-  operations: (aws: Aws) => Operations;
-  shapes: Map<string, OperationShape>;
-  client: object;
-  /** Of the query protocol's answers. */
-  namespace: string;
-}
-
-/** By signing name. */
-const APIS: Record<string, Api | undefined> = {
-  backup: api(backupClient, (aws) => aws.backup.operations),
-  sqs: api(sqsClient, (aws) => aws.sqs.operations),
-  events: api(eventBridgeClient, (aws) => aws.events.operations),
-  secretsmanager: api(secretsManagerClient, (aws) => aws.secrets.operations),
-  lambda: api(lambdaClient, (aws) => aws.lambda.operations),
-  scheduler: api(schedulerClient, (aws) => aws.scheduler.operations),
-  ecs: api(ecsClient, (aws) => aws.ecs.operations),
-  ssm: api(ssmClient, (aws) => aws.ssm.operations),
-  monitoring: api(
-    cloudWatchClient,
-    (aws) => aws.cloudWatch.operations,
-    'http://monitoring.amazonaws.com/doc/2010-08-01/',
-  ),
-  sns: api(snsClient, (aws) => aws.sns.operations, 'http://sns.amazonaws.com/doc/2010-03-31/'),
-};
-
-function api(client: object, operations: Api['operations'], namespace = ''): Api {
-  return { client, operations, shapes: operationsOf(client), namespace };
-}
-
-type Protocol = 'json' | 'rest' | 'query' | 'cbor';
-
-async function answer(aws: Aws, message: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(message.url ?? '/', aws.endpoint);
-  const requestId = randomUUID();
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of message) chunks.push(chunk);
-  } catch {
-    return; // the caller went away
-  }
-  const request: Request = {
-    method: message.method ?? 'GET',
-    url,
-    headers: message.headers,
-    body: Buffer.concat(chunks),
-  };
-  if (url.pathname.startsWith('/runtime/')) return aws.lambda.runtime(request, response);
-  const protocol = protocolOf(request);
-  const service = signatureScope(request)?.service ?? '';
-  let answered: Response | 'drop';
-  try {
-    answered = await perform(aws, request, protocol, requestId);
-  } catch (error) {
-    if (error instanceof UnknownPolicy || error instanceof UnknownTemplate) aws.stop(error);
-    answered = writeError(service, protocol, error, requestId);
-  }
-  if (answered === 'drop') {
-    response.destroy();
-    return;
-  }
-  response.writeHead(answered.status, {
-    ...answered.headers,
-    'x-amzn-requestid': requestId,
-    date: new Date(aws.clock.now()).toUTCString(),
-    'content-length': Buffer.byteLength(answered.body),
-  });
-  response.end(answered.body);
-}
-
-async function perform(
-  aws: Aws,
-  request: Request,
-  protocol: Protocol,
-  requestId: string,
-): Promise<Response | 'drop'> {
-  const signed = signatureScope(request);
-  if (signed === undefined) {
-    throw new AwsError('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
-  }
-  const { accessKeyId, region, service } = signed;
-  const caller = aws.access.caller(accessKeyId);
-  if (caller === undefined || request.headers['x-amz-security-token'] !== caller.credentials.sessionToken) {
-    throw new AwsError(
-      'UnrecognizedClientException',
-      'The security token included in the request is invalid.',
-    );
-  }
-  const fault = signatureFault(request, caller.credentials.secretAccessKey, clockOf(aws, caller));
-  if (fault !== undefined) throw new AwsError('InvalidSignatureException', fault);
-  const where = { account: caller.principal.account, region };
-  if (service === 'sts') return identify(request, caller, requestId);
-  const known = APIS[service];
-  if (known === undefined) throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}`);
-  const { operation, input } = read(known, request, protocol);
-  if (!reachable(aws, caller, service)) return 'drop';
-  for (const interceptor of aws.callInterceptors) {
-    const interception = interceptor({ service, operation: operation.name, input, caller });
-    if (interception === 'drop') return 'drop';
-    if (interception !== undefined) throw interception;
-  }
-  for (const ask of asksOf(service, operation.name, input, where, finderOf(aws))) {
-    const refused = aws.access.check({
-      principal: caller.principal,
-      action: ask.action,
-      resource: ask.resource,
-      conditions: {
-        'aws:RequestedRegion': region,
-        'lambda:SourceFunctionArn': caller.function?.arn,
-        ...ask.conditions,
-      },
-      ...(caller.function !== undefined && { function: caller.function.name }),
-    });
-    if (refused !== undefined) throw new AwsError(ACCESS_DENIED[service] ?? 'AccessDeniedException', refused);
-  }
-  const implementation = known.operations(aws)[operation.name];
-  if (implementation === undefined) {
-    throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}:${operation.name}`);
-  }
-  // The input was decoded by the very schema that the operation's input type is made from.
-  const output = (await implementation(input as never, { ...where, requestId, caller })) ?? {};
-  return write(known, operation, output, protocol, requestId);
-}
-
-function finderOf({ secrets, ssm }: Aws): Finder {
-  return {
-    secretArn: (id, where) => secrets.secretArn(id, where),
-    instanceTags: (id) => ssm.instances.get(id)?.host.tags ?? {},
-  };
-}
-
-/** The clock that a caller must have. Who calls a rehearsal from outside of its simulated time has none. */
-function clockOf({ clock }: Pick<Aws, 'clock'>, caller: Caller): number | undefined {
-  return clock.simulated && caller.function === undefined ? undefined : clock.now();
-}
-
-/** SQS's and SNS's codes go back to the query protocol. */
-const ACCESS_DENIED: Record<string, string> = {
-  sqs: 'AccessDenied',
-  sns: 'AuthorizationError',
-  monitoring: 'AccessDenied',
-};
-
-/** Whether a function in a VPC has a way to the service: through its stack's interface endpoints, if that makes any. */
-function reachable(aws: Aws, caller: Caller, service: string): boolean {
-  if (caller.function === undefined) return true;
-  const { arn, name } = caller.function;
-  const resource = aws.deployed.byArn(arn);
-  if (resource === undefined || !resource.properties.has('VpcConfig')) return true;
-  const called = aws.servicesFromVpc.get(name) ?? new Set();
-  aws.servicesFromVpc.set(name, called.add(service));
-  const endpoints = aws.deployed
-    .ofType('AWS::EC2::VPCEndpoint')
-    .filter((endpoint) => endpoint.stack === resource.stack)
-    .map((endpoint) => endpoint.properties.text('ServiceName').replace(/^.*\./, ''));
-  if (endpoints.length === 0 || endpoints.includes(service)) return true;
-  aws.drop(
-    name,
-    service,
-    `the stack ${resource.stack} has no interface endpoint for ${service}, so the function in the VPC cannot reach it`,
-  );
-  return false;
-}
-
-function protocolOf(request: Request): Protocol {
-  if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor';
-  if (request.headers['x-amz-target'] !== undefined) return 'json';
-  const type = String(request.headers['content-type'] ?? '');
-  return type.startsWith('application/x-www-form-urlencoded') ? 'query' : 'rest';
-}
-
-function read(
-  known: Api,
-  request: Request,
-  protocol: Protocol,
-): { operation: OperationShape; input: Record<string, unknown> } {
-  if (protocol === 'rest') {
-    const found = readRest(known.shapes, request);
-    if (found === undefined) {
-      throw new AwsError(
-        'UnknownOperationException',
-        `no operation is at ${request.method} ${request.url.pathname}`,
-      );
-    }
-    return found;
-  }
-  const form = protocol === 'query' ? new URLSearchParams(request.body.toString()) : undefined;
-  const name =
-    form?.get('Action') ??
-    (protocol === 'cbor' ? request.url.pathname.replace(/^.*\//, '') : undefined) ??
-    String(request.headers['x-amz-target']).replace(/^.*\./, '');
-  const operation = known.shapes.get(name);
-  if (operation === undefined)
-    throw new AwsError('UnknownOperationException', `there is no operation ${name}`);
-  if (form !== undefined) return { operation, input: readQuery(operation, form) };
-  if (protocol === 'cbor') return { operation, input: readCbor(operation, request.body) };
-  return { operation, input: readJson(operation, request.body) };
-}
-
-function write(
-  known: Api,
-  operation: OperationShape,
-  output: unknown,
-  protocol: Protocol,
-  requestId: string,
-): Response {
-  const ok = (type: string, body: string | Uint8Array): Response => ({
-    status: 200,
-    headers: { 'content-type': type },
-    body,
-  });
-  switch (protocol) {
-    case 'rest':
-      return writeRest(operation, Object.fromEntries(Object.entries(output ?? {})));
-    case 'query':
-      return ok('text/xml', writeQuery(operation, output, known.namespace, requestId));
-    case 'cbor': {
-      const answered = ok('application/cbor', writeCbor(operation, output));
-      answered.headers['smithy-protocol'] = 'rpc-v2-cbor';
-      return answered;
-    }
-    case 'json':
-      return ok('application/x-amz-json-1.0', writeJson(operation, output));
-  }
-}
-
-function writeError(service: string, protocol: Protocol, error: unknown, requestId: string): Response {
-  const code = error instanceof AwsError ? error.code : 'InternalFailure';
-  const message = error instanceof Error ? error.message : String(error);
-  const { status, query } = errorTraits(service, code);
-  if (protocol === 'query') {
-    const xml =
-      `<ErrorResponse><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type><Code>${query ?? code}</Code>` +
-      `<Message>${escapeXml(message)}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`;
-    return { status, headers: { 'content-type': 'text/xml' }, body: xml };
-  }
-  const headers: Record<string, string> = {
-    'content-type': protocol === 'rest' ? 'application/json' : 'application/x-amz-json-1.0',
-    'x-amzn-errortype': code,
-  };
-  if (query !== undefined) headers['x-amzn-query-error'] = `${query};${status < 500 ? 'Sender' : 'Receiver'}`;
-  const members = error instanceof AwsError ? error.members : {};
-  const document = { __type: code, message, Message: message, ...members };
-  if (protocol === 'cbor') {
-    return {
-      status,
-      headers: { ...headers, 'content-type': 'application/cbor', 'smithy-protocol': 'rpc-v2-cbor' },
-      body: cbor.serialize(document),
-    };
-  }
-  return { status, headers, body: JSON.stringify(document) };
-}
-
-/** Status and query code of an error, from the client's schema of it: `[-3, namespace, name, traits, …]`. */
-function errorTraits(service: string, code: string): { status: number; query: string | undefined } {
-  const schema: unknown =
-    APIS[service] === undefined ? undefined : Reflect.get(APIS[service].client, `${code}$`);
-  const traits: unknown = Array.isArray(schema) ? schema[3] : undefined;
-  const status: unknown =
-    typeof traits === 'object' && traits !== null ? Reflect.get(traits, 'httpError') : undefined;
-  const query: unknown =
-    typeof traits === 'object' && traits !== null ? Reflect.get(traits, 'awsQueryError') : undefined;
-  return {
-    status: typeof status === 'number' ? status : (STATUSES[code] ?? 400),
-    query: Array.isArray(query) ? String(query[0]) : undefined,
-  };
-}
-
-/** Of errors that every service has, and none has a schema for. */
-const STATUSES: Record<string, number> = {
-  AccessDenied: 403,
-  AccessDeniedException: 403,
-  AuthorizationError: 403,
-  InternalFailure: 500,
-  MissingAuthenticationTokenException: 403,
-  ThrottlingException: 429,
-  UnrecognizedClientException: 403,
-};
-
-function identify(request: Request, caller: Caller, requestId: string): Response {
-  const action = new URLSearchParams(request.body.toString()).get('Action');
-  if (action !== 'GetCallerIdentity') {
-    throw new AwsError('InvalidAction', `the rehearsal's stand-in has no sts:${action}`);
-  }
-  const { arn, account } = caller.principal;
-  return {
-    status: 200,
-    headers: { 'content-type': 'text/xml' },
-    body:
-      '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>' +
-      `<Arn>${escapeXml(arn)}</Arn><UserId>${caller.credentials.accessKeyId}</UserId><Account>${account}</Account>` +
-      `</GetCallerIdentityResult><ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></GetCallerIdentityResponse>`,
-  };
 }

@@ -1,6 +1,6 @@
-import type { Where } from './access/access.ts';
 import { AwsError } from './aws-error.ts';
 import type { Clock } from './clock.ts';
+import type { Place } from './place.ts';
 
 /** How often calls may be made, in each account and region. */
 export interface BucketRate {
@@ -21,7 +21,7 @@ export class TokenBuckets {
   }
 
   /** @throws AwsError `ThrottlingException` if the bucket is empty */
-  take({ account, region }: Where): void {
+  take({ account, region }: Place): void {
     const { burst, perSecond } = this.#rate;
     const now = this.#clock.now();
     const key = `${account} ${region}`;

@@ -1,18 +1,18 @@
 import { join } from 'node:path';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
-import type { Where } from '../aws/access/access.ts';
 import { Container } from '../aws/containers/container.ts';
 import { DockerHost } from '../aws/containers/docker-host.ts';
-import type { EcsTask, ServiceOptions } from '../aws/ecs/ecs.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';
+import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
+import type { Place } from '../aws/place.ts';
 import type { Aws } from '../aws/server.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
 import type { Logins } from './logins.ts';
 
-export interface ClientTasksOptions extends Where {
+export interface ClientTasksOptions extends Place {
   aws: Aws;
   cluster: string;
-  /** Where the containers' files go. */
+  /** Place the containers' files go. */
   folder: string;
   roles: Partial<Record<ClientRole, ClientService>>;
   /** Makes the tasks run on so many EC2 instances with this tag, under Run Command. @default Fargate with ECS Exec */

@@ -26,7 +26,7 @@ export interface CollectorOptions {
   store: ClientRows;
   clock: Clock;
   callbacks: Callbacks;
-  /** Where the files of media lie. @default nowhere: there are entries only */
+  /** Place the files of media lie. @default nowhere: there are entries only */
   media?: MediaFolder | undefined;
   /** 1: a single instance, whose answers and callbacks name no node. More: Multiconnect with so many CoreApps. */
   coreApps: number;

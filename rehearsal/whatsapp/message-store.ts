@@ -333,7 +333,7 @@ async function insertInbound(pool: Pool, messages: readonly InboundMessage[]): P
     pool,
     `WITH inbound AS (
        INSERT INTO messages (key_remote_jid, key_from_me, key_id, status, "timestamp", data)
-       SELECT jid, false, id, 'unread', sent_at, 'Where is my parcel?'
+       SELECT jid, false, id, 'unread', sent_at, 'Place is my parcel?'
        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS message (jid, id, sent_at)
        RETURNING key_remote_jid, "timestamp"
      )

@@ -54,7 +54,7 @@ export interface WebAppFaults extends CollectorFaults {
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
 export interface WebApp {
-  /** Where it listens on loopback, also while it is down. */
+  /** Place it listens on loopback, also while it is down. */
   port: number;
   /** What can go wrong. May be changed at any time. */
   faults: WebAppFaults;
@@ -89,7 +89,7 @@ const MARKABLE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Starts WebApp's stand-in: its API over TLS, with the answers that Meta documents, in front of real rows.
- * Where Meta's documentation is silent, the comment at the place says so.
+ * Place Meta's documentation is silent, the comment at the place says so.
  */
 export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const { store, clock, certificate, callbackUrl, onRequest } = options;
@@ -224,7 +224,7 @@ function inboundPayload({ from, id, timestamp }: InboundMessage): object {
         from,
         id,
         timestamp: String(Math.floor(timestamp / 1000)),
-        text: { body: 'Where is my parcel?' },
+        text: { body: 'Place is my parcel?' },
         type: 'text',
       },
     ],

@@ -38,7 +38,6 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     ['no arguments', [], '--host is missing.'],
     ['no secret', ['--host', 'localhost'], '--secret is missing.'],
     ['no administrator', EVERYTHING.slice(0, 4), '--administrator is missing.'],
-    ['no owner', EVERYTHING, '--owner is missing.'],
     [
       'a password in place of a secret',
       ['--host', 'localhost', '--secret', 'Secret-1'],
@@ -61,7 +60,7 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     });
 
   it('says what is wrong with a secret, a certificate authority or the administrator, and changes nothing', async () => {
-    const all = [...EVERYTHING, '--owner', 'wa_owner', ...parts.where];
+    const all = [...EVERYTHING, ...parts.where];
     const but = (argument: string, value: string) => [...all, `--${argument}`, value];
     for (const [words, sentence] of [
       [but('secret', `${SECRET}x`), /secret:wa-db-AbCdEfx does not exist or has no value/],
@@ -73,7 +72,10 @@ describe('bin/migrate-to-alternating-users.ts', () => {
         but('user', 'a').concat('--user', 'b'),
         /secret's user is wa, but a and b are configured to alternate/,
       ],
-      [but('owner', 'occupied'), /There is a role occupied already/],
+      [
+        but('user', 'wa').concat('--user', 'occupied'),
+        /There is a role occupied already that is not of this application/,
+      ],
     ] as const) {
       const { exitCode, stdout, stderr } = await parts.run(words);
       assert.deepEqual({ exitCode, stdout }, { exitCode: 1, stdout: '' });
@@ -110,6 +112,17 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     await parts.database.query(`${grant}`);
   });
 
+  it('tries it without leaving anything behind, and prints the statements', async () => {
+    const { exitCode, stdout, stderr } = await parts.runDocumented('--dry-run');
+    assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+    assert.match(stdout, /^CREATE ROLE "wa_clone".*;$/m);
+    assert.match(
+      stdout,
+      /would-migrate: wa and wa_clone would act as wa, on localhost:\d+. Nothing was changed./,
+    );
+    assert.deepEqual(await parts.database.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
+  });
+
   it('makes two users of one while that one logs in and keeps its sessions, and says so the next time', async () => {
     const { database, runDocumented } = parts;
     const containers = startContainers(() => database.user, database.logIn);
@@ -127,16 +140,13 @@ describe('bin/migrate-to-alternating-users.ts', () => {
       [again, 'was-migrated'],
     ] as const) {
       assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
-      assert.ok(stdout.startsWith(`${outcome}: wa and wa_clone act as wa_owner, on localhost:`), stdout);
-      assert.match(
-        stdout,
-        /strategy: { kind: 'alternating-users', users: \['wa', 'wa_clone'\], owner: 'wa_owner' }/,
-      );
+      assert.ok(stdout.includes(`${outcome}: wa and wa_clone act as wa, on localhost:`), stdout);
+      assert.match(stdout, /strategy: { kind: 'alternating-users', users: \['wa', 'wa_clone'\] }/);
     }
     const tables = await database.query(
       "SELECT tableowner AS owner FROM pg_tables WHERE tablename = 'messages'",
     );
-    assert.deepEqual(tables, [{ owner: 'wa_owner' }]);
+    assert.deepEqual(tables, [{ owner: 'wa' }]);
   });
 
   it('writes no password, and hands none to the server', async () => {
@@ -200,12 +210,11 @@ async function start() {
     run: (words: string[], environment?: Record<string, string>) =>
       execute(process.execPath, ['bin/migrate-to-alternating-users.ts', ...words], environment),
     /** With the names of this database in place of those of the document. */
-    runDocumented: () => {
+    runDocumented: (...more: string[]) => {
       const command = DOCUMENTED.replace('database.example.internal', host)
         .replace(/arn:\S+TO-BE-ROTATED/, SECRET)
-        .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR)
-        .replace('client_owner', 'wa_owner');
-      return execute('/bin/sh', ['-c', `${command.trim()} ${where.join(' ')}`]);
+        .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR);
+      return execute('/bin/sh', ['-c', [command.trim(), ...where, ...more].join(' ')]);
     },
     stop: async () => {
       await secretsManager.close();

@@ -11,6 +11,7 @@ import { type ContainerReach, LogCleanup, Upkeep } from '../../lib/index.ts';
 import { AwsError } from '../../rehearsal/aws/aws-error.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
+import { reportsOf } from '../../rehearsal/run-reports.ts';
 import type { ClientRole } from '../../rehearsal/whatsapp/client-files.ts';
 import {
   type ClientContainer,
@@ -91,7 +92,7 @@ async function play({
         try {
           await prepare(played);
           await clock.runUntil(START + 4 * HOUR);
-          const [report] = aws.reports;
+          const [report] = reportsOf(aws);
           assert.ok(report, 'the run left no report');
           await check(report, played);
         } finally {

@@ -8,6 +8,7 @@ import { nightlyCommand } from '../../examples/nightly-command.ts';
 import { simulatedClock } from '../../rehearsal/aws/clock.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
+import { reportsOf } from '../../rehearsal/run-reports.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
 async function play(
@@ -56,7 +57,7 @@ async function play(
 
 test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', () =>
   play('printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]', (aws, containers) => {
-    const [report] = aws.reports;
+    const [report] = reportsOf(aws);
     assert.equal(report?.outcome, 'partial');
     const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
     assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
@@ -76,7 +77,7 @@ test('a function that dies in the middle of its run starts no command a second t
     'echo started >>/srv/starts; sleep 3',
     (aws, containers) => {
       assert.ok(killed > 0, 'the function was not killed');
-      assert.equal(aws.reports[0]?.outcome, 'succeeded', JSON.stringify(aws.reports));
+      assert.equal(reportsOf(aws)[0]?.outcome, 'succeeded', JSON.stringify(reportsOf(aws)));
       for (const container of containers)
         assert.equal(readFileSync(container.path('/srv/starts'), 'utf8'), 'started\n');
     },

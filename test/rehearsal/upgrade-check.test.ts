@@ -7,6 +7,7 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { StartOutcome } from '../../functions/start-run/contract.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { clientsOf } from '../../rehearsal/night.ts';
+import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from './stage.ts';
 
@@ -82,12 +83,12 @@ test("the sample's deployment is prepared for an upgrade by its own message-gc, 
   assert.equal(started.outcome, 'started');
   await clock.runUntil(START + 90 * MINUTE);
 
-  const prepared = aws.reports.find(({ runId }) => runId === started.runId);
+  const prepared = reportsOf(aws).find(({ runId }) => runId === started.runId);
   assert.equal(prepared?.outcome, 'succeeded', JSON.stringify(prepared));
   assert.deepEqual(prepared?.problems, []);
   assert.equal(prepared?.figures.mayBeUpgraded, 1);
   assert.equal(prepared?.figures.preparingRuns, 1);
-  const collected = aws.reports.filter(({ job }) => job === 'message-gc');
+  const collected = reportsOf(aws).filter(({ job }) => job === 'message-gc');
   assert.equal(collected.length, 1);
   assert.ok((collected[0]?.figures.messagesDeleted ?? 0) > 0);
   const left = await deployments.emea?.store?.count();

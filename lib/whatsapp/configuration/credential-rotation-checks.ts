@@ -223,7 +223,8 @@ function strategyFindings(
     owner && (kind !== 'alternating-users' || !isPostgres) && 'owner',
     user && kind !== 'single-password' && 'user',
   ].flatMap((name) => name || []);
-  const impossible = whyImpossible(engine, rotationStrategy(strategy));
+  const isNobody = kind === 'single-password' && !user;
+  const impossible = isNobody && isPostgres ? undefined : whyImpossible(engine, rotationStrategy(strategy));
   const isOwnPassword = kind === 'dual-password' && ENGINES[engine] === 'mysql';
   const templates = [...copies.parameters, ...copies.secrets].map(({ template = '' }) => template);
   return [
@@ -234,7 +235,7 @@ function strategyFindings(
     ...(impossible
       ? [{ field: ['strategy', 'kind'], problem: `is "${kind}", which cannot be: ${impossible}` }]
       : []),
-    ...(kind === 'single-password' && !user
+    ...(isNobody
       ? [{ field: ['strategy', 'user'], problem: 'is missing; it must be the user of the secret.' }]
       : []),
     ...(kind === 'single-password' && !acceptFailedLogins && !impossible

@@ -29,7 +29,11 @@ const strategySchema = field(
         'The two users of `alternating-users`. Needed on PostgreSQL. Left out on MySQL and MariaDB: that in the secret, and the same with `_clone` after it.',
       ),
     ),
-    owner: v.optional(databaseUser('On PostgreSQL the role that both users act as: it owns what they make.')),
+    owner: v.optional(
+      databaseUser(
+        'On PostgreSQL the role that both users act as: it owns what they make. Left out: the first of `users`.',
+      ),
+    ),
     user: v.optional(databaseUser('The one user of `single-password`.')),
   }),
   'an object with "kind"',

@@ -1,6 +1,7 @@
 import type { DescribeProtectedResourceCommandInput } from '@aws-sdk/client-backup';
+import * as client from '@aws-sdk/client-backup';
 import { AwsError } from '../aws-error.ts';
-import type { Aws, Call, Operations } from '../server.ts';
+import { anywhere, type Cloud, type Operations, operation, type Service } from '../cloud.ts';
 
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
@@ -8,28 +9,30 @@ const DAY = 24 * HOUR;
 const AUTOMATIC_AT = 5 * HOUR;
 
 /** AWS Backup: when resources were last backed up. What it backs up it copies nowhere. */
-export class Backup {
+export class Backup implements Service {
+  readonly signingName = 'backup';
+  readonly client = client;
   readonly operations: Operations = {
-    DescribeProtectedResource: (
-      { ResourceArn: arn = '' }: DescribeProtectedResourceCommandInput,
-      { account, region }: Call,
-    ) => {
-      const [, , service, ownRegion, ownAccount] = arn.split(':');
-      const last = ownRegion === region && ownAccount === account ? this.#lastBackups.get(arn) : undefined;
-      if (last === undefined)
-        throw new AwsError('ResourceNotFoundException', `The stand-in knows no backup of ${arn}`);
-      return {
-        ResourceArn: arn,
-        ResourceType: RESOURCE_TYPES[service ?? ''],
-        LastBackupTime: new Date(last),
-      };
-    },
+    DescribeProtectedResource: operation(
+      anywhere('backup:DescribeProtectedResource'),
+      ({ ResourceArn: arn = '' }: DescribeProtectedResourceCommandInput, { account, region }) => {
+        const [, , service, ownRegion, ownAccount] = arn.split(':');
+        const last = ownRegion === region && ownAccount === account ? this.#lastBackups.get(arn) : undefined;
+        if (last === undefined)
+          throw new AwsError('ResourceNotFoundException', `The stand-in knows no backup of ${arn}`);
+        return {
+          ResourceArn: arn,
+          ResourceType: RESOURCE_TYPES[service ?? ''],
+          LastBackupTime: new Date(last),
+        };
+      },
+    ),
   };
   readonly #lastBackups = new Map<string, number>();
   #cancel = () => {};
 
   /** File systems that ask for automatic backups have had them daily. */
-  constructor({ clock, deployed }: Aws) {
+  constructor({ clock, deployed }: Cloud) {
     const backedUp = deployed
       .ofType('AWS::EFS::FileSystem')
       .filter(({ properties }) => properties.child('BackupPolicy')?.text('Status') === 'ENABLED');

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type {
   DescribeClustersCommandInput,
   DescribeContainerInstancesCommandInput,
@@ -7,122 +6,57 @@ import type {
   DescribeTaskDefinitionCommandInput,
   DescribeTasksCommandInput,
   ExecuteCommandCommandInput,
-  Container as ListedContainer,
-  Task as ListedTask,
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
   StopTaskCommandInput,
   UpdateServiceCommandInput,
 } from '@aws-sdk/client-ecs';
-import type { Where } from '../access/access.ts';
+import * as sdk from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
-import type { Container } from '../containers/container.ts';
-import type { DockerHost } from '../containers/docker-host.ts';
-import type { Aws, Call, Operations } from '../server.ts';
+import {
+  type Ask,
+  anywhere,
+  type Call,
+  type Cloud,
+  type Operations,
+  operation,
+  required,
+  type Service,
+} from '../cloud.ts';
+import type { Place } from '../place.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
-import { ManagedService, type ManagedServiceOptions, type ServiceDeployment } from './service.ts';
+import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
+import {
+  describeDeployment,
+  describeManaged,
+  ManagedService,
+  type ManagedServiceOptions,
+} from './service.ts';
+import {
+  containerArn,
+  describeTask,
+  EcsTask,
+  instanceArn,
+  type ServiceOptions,
+  type TaskOptions,
+} from './task.ts';
 
 /** Pages of ListTasks, and tasks that can be described at once. */
 const PAGE = 100;
 /** Services that can be described at once, and listed on a page by default. */
 const SERVICES = 10;
 
-export interface ServiceOptions extends Where {
-  /** Its name; made by its first service. */
-  cluster: string;
-  service: string;
-}
-
-export interface TaskOptions extends ServiceOptions {
-  /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
-  containers: Container[];
-  /** The container instance that it runs on. @default Fargate */
-  host?: DockerHost;
-}
-
-/** A task that runs, is about to, or is ending. */
-export class EcsTask {
-  readonly id = randomBytes(16).toString('hex');
-  readonly arn: string;
-  readonly clusterArn: string;
-  readonly service: string;
-  readonly host: DockerHost | undefined;
-  readonly containers: Container[];
-  readonly createdAt: number;
-  startedAt: number | undefined;
-  /** As ECS says it. A fault can change it. */
-  lastStatus: string;
-  desiredStatus: 'RUNNING' | 'STOPPED' = 'RUNNING';
-  stoppedReason: string | undefined;
-  /** Whether it was started with ECS Exec. A fault can change it. */
-  enableExecuteCommand = true;
-  /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
-  connected = true;
-  readonly #dockerIds = new Map<Container, string>();
-
-  constructor(options: TaskOptions, createdAt: number) {
-    const { account, region, cluster, containers } = options;
-    this.arn = `arn:aws:ecs:${region}:${account}:task/${cluster}/${this.id}`;
-    this.clusterArn = clusterArn(cluster, options);
-    this.service = options.service;
-    this.host = options.host;
-    this.containers = [];
-    this.createdAt = createdAt;
-    this.lastStatus = 'PENDING';
-    if (containers.length > 0) this.run(containers, createdAt);
-  }
-
-  /** Its containers run from now on. */
-  run(containers: Container[], startedAt: number): void {
-    this.containers.push(...containers);
-    this.startedAt = startedAt;
-    this.lastStatus = 'RUNNING';
-    for (const container of containers) {
-      void container.stopped.then(() => this.#containerStopped());
-      if (this.host === undefined) continue;
-      const id = randomBytes(32).toString('hex');
-      this.#dockerIds.set(container, id);
-      this.host.add(container, {
-        id,
-        labels: {
-          'com.amazonaws.ecs.cluster': lastPart(this.clusterArn),
-          'com.amazonaws.ecs.container-name': container.name,
-          'com.amazonaws.ecs.task-arn': this.arn,
-        },
-      });
-    }
-  }
-
-  /** Docker's id, or what Fargate shows for it. */
-  runtimeId(container: Container): string {
-    return this.#dockerIds.get(container) ?? container.runtimeId;
-  }
-
-  /** As StopTask does once the containers have had their time. */
-  async stop(reason: string): Promise<void> {
-    this.desiredStatus = 'STOPPED';
-    this.stoppedReason = reason;
-    this.lastStatus = this.containers.length > 0 ? 'STOPPING' : 'STOPPED';
-    await Promise.all(this.containers.map((container) => container.kill()));
-  }
-
-  #containerStopped(): void {
-    this.stoppedReason ??= 'Essential container in task exited';
-    this.desiredStatus = 'STOPPED';
-    this.lastStatus = 'STOPPED';
-    for (const container of this.containers) if (container.running) void container.kill();
-  }
-}
-
 /** Amazon ECS: clusters, services and tasks that the rehearsal starts, and ECS Exec into their containers. */
-export class Ecs {
+export class Ecs implements Service {
+  readonly signingName = 'ecs';
+  readonly client = sdk;
   readonly operations: Operations;
   readonly tasks: EcsTask[] = [];
   /** Published rates (Amazon ECS API reference, request throttling). */
   readonly buckets: Record<'executeCommand' | 'tasks' | 'services' | 'instances', TokenBuckets>;
-  readonly #aws: Pick<Aws, 'clock'>;
+  readonly #aws: Pick<Cloud, 'clock'>;
   readonly #sessions: SessionManager;
   readonly #clusters = new Set<string>();
   /** Cluster ARN and name. */
@@ -130,7 +64,7 @@ export class Ecs {
   /** Those that ECS keeps up, by ARN. */
   readonly #managed = new Map<string, ManagedService>();
 
-  constructor(aws: Pick<Aws, 'clock'>, sessions: SessionManager) {
+  constructor(aws: Pick<Cloud, 'clock'>, sessions: SessionManager) {
     this.#aws = aws;
     this.#sessions = sessions;
     this.buckets = {
@@ -140,61 +74,112 @@ export class Ecs {
       instances: new TokenBuckets(aws.clock, { burst: 100, perSecond: 20 }),
     };
     this.operations = {
-      ListClusters: (_input: object, call: Call) => ({
+      ListClusters: operation(anywhere('ecs:ListClusters'), (_input: object, call) => ({
         clusterArns: [...this.#clusters].filter((arn) => isIn(arn, call)),
-      }),
-      DescribeClusters: (input: DescribeClustersCommandInput, call: Call) =>
-        this.#describeClusters(input, call),
-      ListServices: (input: ListServicesCommandInput, call: Call) => {
+      })),
+      DescribeClusters: operation(
+        ({ clusters = [] }: DescribeClustersCommandInput, call) =>
+          clusters.map((cluster) => ({
+            action: 'ecs:DescribeClusters',
+            resource: clusterArn(cluster, call),
+          })),
+        (input, call) => this.#describeClusters(input, call),
+      ),
+      ListServices: operation(onCluster('ListServices'), (input: ListServicesCommandInput, call) => {
         this.buckets.services.take(call);
         const arns = this.#servicesOf(this.#cluster(input.cluster, call)).map(({ arn }) => arn);
         return page(arns, input, SERVICES, 'serviceArns');
-      },
-      DescribeServices: (input: DescribeServicesCommandInput, call: Call) =>
-        this.#describeServices(input, call),
-      ListTasks: (input: ListTasksCommandInput, call: Call) => this.#listTasks(input, call),
-      DescribeTasks: (input: DescribeTasksCommandInput, call: Call) => this.#describeTasks(input, call),
-      DescribeContainerInstances: (input: DescribeContainerInstancesCommandInput, call: Call) =>
-        this.#describeInstances(input, call),
-      DescribeTaskDefinition: (input: DescribeTaskDefinitionCommandInput, call: Call) => {
-        const found = [...this.#managed].find(([arn]) => taskDefinitionArn(arn) === input.taskDefinition);
-        if (found === undefined || !isIn(found[0], call)) throw client('Unable to describe task definition.');
-        const [arn, { options }] = found;
-        return {
-          taskDefinition: {
-            taskDefinitionArn: taskDefinitionArn(arn),
-            family: options.service,
-            revision: 1,
-            containerDefinitions: [{ name: options.service, secrets: options.secrets ?? [] }],
-          },
-        };
-      },
-      UpdateService: (input: UpdateServiceCommandInput, call: Call) => this.#updateService(input, call),
-      StopTask: (input: StopTaskCommandInput, call: Call) => this.#stopTask(input, call),
-      ListServiceDeployments: (input: ListServiceDeploymentsCommandInput, call: Call) => {
-        const { arn, service } = this.#managedService(input.cluster, input.service, call);
-        const { after = new Date(0), before = new Date(8.64e15) } = input.createdAt ?? {};
-        return {
-          serviceDeployments: service.everyDeployment
-            .filter(({ created }) => created >= after.getTime() && created <= before.getTime())
-            .map((deployment) => describeDeployment(arn, deployment))
-            .filter(({ status }) => !input.status?.length || input.status.some((each) => each === status)),
-        };
-      },
-      DescribeServiceDeployments: ({
-        serviceDeploymentArns: arns = [],
-      }: DescribeServiceDeploymentsCommandInput) => {
-        const known = [...this.#managed].flatMap(([arn, { everyDeployment }]) =>
-          everyDeployment.map((deployment) => describeDeployment(arn, deployment)),
-        );
-        return {
-          serviceDeployments: known.filter(({ serviceDeploymentArn }) => arns.includes(serviceDeploymentArn)),
-          failures: arns
-            .filter((arn) => !known.some(({ serviceDeploymentArn }) => serviceDeploymentArn === arn))
-            .map((arn) => ({ arn, reason: 'MISSING' })),
-        };
-      },
-      ExecuteCommand: (input: ExecuteCommandCommandInput, call: Call) => this.#executeCommand(input, call),
+      }),
+      DescribeServices: operation(
+        ({ cluster, services = [] }: DescribeServicesCommandInput, call) =>
+          services.flatMap((service) => onPart('DescribeServices', 'service', cluster, service, call)),
+        (input, call) => this.#describeServices(input, call),
+      ),
+      ListTasks: operation(onCluster('ListTasks'), (input: ListTasksCommandInput, call) =>
+        this.#listTasks(input, call),
+      ),
+      DescribeTasks: operation(
+        ({ cluster, tasks = [] }: DescribeTasksCommandInput, call) =>
+          tasks.flatMap((task) => onPart('DescribeTasks', 'task', cluster, task, call)),
+        (input, call) => this.#describeTasks(input, call),
+      ),
+      DescribeContainerInstances: operation(
+        ({ cluster, containerInstances = [] }: DescribeContainerInstancesCommandInput, call) =>
+          containerInstances.flatMap((instance) =>
+            onPart('DescribeContainerInstances', 'container-instance', cluster, instance, call),
+          ),
+        (input, call) => this.#describeInstances(input, call),
+      ),
+      DescribeTaskDefinition: operation(
+        anywhere('ecs:DescribeTaskDefinition'),
+        (input: DescribeTaskDefinitionCommandInput, call) => {
+          const found = [...this.#managed].find(([arn]) => taskDefinitionArn(arn) === input.taskDefinition);
+          if (found === undefined || !isIn(found[0], call))
+            throw client('Unable to describe task definition.');
+          const [arn, { options }] = found;
+          return {
+            taskDefinition: {
+              taskDefinitionArn: taskDefinitionArn(arn),
+              family: options.service,
+              revision: 1,
+              containerDefinitions: [{ name: options.service, secrets: options.secrets ?? [] }],
+            },
+          };
+        },
+      ),
+      UpdateService: operation(
+        ({ cluster, service }: UpdateServiceCommandInput, call) =>
+          onPart('UpdateService', 'service', cluster, service, call),
+        (input, call) => this.#updateService(input, call),
+      ),
+      StopTask: operation(
+        ({ cluster, task }: StopTaskCommandInput, call) => onPart('StopTask', 'task', cluster, task, call),
+        (input, call) => this.#stopTask(input, call),
+      ),
+      ListServiceDeployments: operation(
+        ({ cluster, service }: ListServiceDeploymentsCommandInput, call) =>
+          onPart('ListServiceDeployments', 'service', cluster, service, call),
+        (input, call) => {
+          const { arn, service } = this.#managedService(input.cluster, input.service, call);
+          const { after = new Date(0), before = new Date(8.64e15) } = input.createdAt ?? {};
+          return {
+            serviceDeployments: service.everyDeployment
+              .filter(({ created }) => created >= after.getTime() && created <= before.getTime())
+              .map((deployment) => describeDeployment(arn, deployment))
+              .filter(({ status }) => !input.status?.length || input.status.some((each) => each === status)),
+          };
+        },
+      ),
+      DescribeServiceDeployments: operation(
+        ({ serviceDeploymentArns: arns = [] }: DescribeServiceDeploymentsCommandInput) =>
+          arns.map((resource) => ({ action: 'ecs:DescribeServiceDeployments', resource })),
+        ({ serviceDeploymentArns: arns = [] }) => {
+          const known = [...this.#managed].flatMap(([arn, { everyDeployment }]) =>
+            everyDeployment.map((deployment) => describeDeployment(arn, deployment)),
+          );
+          return {
+            serviceDeployments: known.filter(({ serviceDeploymentArn }) =>
+              arns.includes(serviceDeploymentArn),
+            ),
+            failures: arns
+              .filter((arn) => !known.some(({ serviceDeploymentArn }) => serviceDeploymentArn === arn))
+              .map((arn) => ({ arn, reason: 'MISSING' })),
+          };
+        },
+      ),
+      ExecuteCommand: operation(
+        (input: ExecuteCommandCommandInput, call) => {
+          const cluster = clusterArn(input.cluster ?? 'default', call);
+          const task = partOfCluster(cluster, 'task', required(input.task));
+          const conditions = {
+            'ecs:cluster': cluster,
+            'ecs:task': task,
+            'ecs:container-name': input.container ?? '',
+          };
+          return [cluster, task].map((resource) => ({ action: 'ecs:ExecuteCommand', resource, conditions }));
+        },
+        (input, call) => this.#executeCommand(input, call),
+      ),
     };
   }
 
@@ -232,7 +217,7 @@ export class Ecs {
     return task;
   }
 
-  #cluster(nameOrArn: string | undefined, where: Where): string {
+  #cluster(nameOrArn: string | undefined, where: Place): string {
     const arn = clusterArn(nameOrArn ?? 'default', where);
     if (!this.#clusters.has(arn)) throw new AwsError('ClusterNotFoundException', 'Cluster not found.');
     return arn;
@@ -269,6 +254,7 @@ export class Ecs {
         if (service === undefined) return [];
         const tasks = this.tasks.filter((task) => task.clusterArn === arn && task.service === service.name);
         const running = tasks.filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
+        const managed = this.#managed.get(service.arn);
         return [
           {
             serviceArn: service.arn,
@@ -279,60 +265,13 @@ export class Ecs {
             runningCount: running,
             pendingCount: tasks.length - running,
             enableExecuteCommand: tasks.every((task) => task.enableExecuteCommand),
-            ...this.#describeManaged(service.arn, tasks),
+            ...(managed && describeManaged(managed, service.arn, tasks)),
           },
         ];
       }),
       failures: found
         .filter(({ service }) => service === undefined)
         .map(({ wanted }) => ({ arn: wanted, reason: 'MISSING' })),
-    };
-  }
-
-  #describeManaged(arn: string, tasks: EcsTask[]) {
-    const service = this.#managed.get(arn);
-    if (service === undefined) return {};
-    const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
-      service.options;
-    const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
-    const inState = (of: EcsTask[], status: string) =>
-      of.filter(({ lastStatus }) => lastStatus === status).length;
-    return {
-      desiredCount,
-      runningCount: inState(alive, 'RUNNING'),
-      pendingCount: inState(alive, 'PENDING'),
-      schedulingStrategy: 'REPLICA' as const,
-      deploymentController: { type: controller ?? ('ECS' as const) },
-      taskDefinition: taskDefinitionArn(arn),
-      deploymentConfiguration: {
-        minimumHealthyPercent: minimumHealthyPercent ?? 100,
-        maximumPercent: maximumPercent ?? 200,
-        strategy: strategy ?? ('ROLLING' as const),
-        deploymentCircuitBreaker: {
-          enable: circuitBreaker !== undefined,
-          rollback: circuitBreaker?.rollback ?? false,
-        },
-      },
-      events: service.events.slice(0, 100),
-      deployments: service.deployments.map((deployment, index) => {
-        const mine = alive.filter((task) => service.startedBy(task) === deployment.id);
-        return {
-          id: deployment.id,
-          status: index === 0 ? 'PRIMARY' : 'ACTIVE',
-          taskDefinition: taskDefinitionArn(arn),
-          desiredCount: index === 0 ? desiredCount : 0,
-          runningCount: inState(mine, 'RUNNING'),
-          pendingCount: inState(mine, 'PENDING'),
-          failedTasks: deployment.failedTasks,
-          createdAt: new Date(deployment.created),
-          updatedAt: new Date(deployment.updated),
-          // Only rolling updates have it.
-          ...((strategy ?? 'ROLLING') === 'ROLLING' && {
-            rolloutState: deployment.state,
-            rolloutStateReason: deployment.reason,
-          }),
-        };
-      }),
     };
   }
 
@@ -367,7 +306,7 @@ export class Ecs {
     const managed = this.#managed.get(serviceArn(cluster, task.service));
     if (managed === undefined) void task.stop(reason);
     else managed.stopTask(task, reason);
-    return { task: describe(task) };
+    return { task: describeTask(task) };
   }
 
   #listTasks(input: ListTasksCommandInput, call: Call) {
@@ -396,7 +335,7 @@ export class Ecs {
     if (tasks.length > PAGE) throw invalid('Tasks cannot be more than 100.');
     const found = tasks.map((wanted) => ({ wanted, task: this.#task(of, wanted) }));
     return {
-      tasks: found.flatMap(({ task }) => (task === undefined ? [] : [describe(task)])),
+      tasks: found.flatMap(({ task }) => (task === undefined ? [] : [describeTask(task)])),
       failures: found
         .filter(({ task }) => task === undefined)
         .map(({ wanted }) => ({ arn: wanted, reason: 'MISSING' })),
@@ -471,45 +410,6 @@ export class Ecs {
   }
 }
 
-function describe(task: EcsTask): ListedTask {
-  const { host, stoppedReason } = task;
-  return {
-    taskArn: task.arn,
-    clusterArn: task.clusterArn,
-    group: `service:${task.service}`,
-    launchType: host ? 'EC2' : 'FARGATE',
-    lastStatus: task.lastStatus,
-    desiredStatus: task.desiredStatus,
-    enableExecuteCommand: task.enableExecuteCommand,
-    createdAt: new Date(task.createdAt),
-    ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
-    ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
-    ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
-    containers: task.containers.map((container) => describeContainer(task, container)),
-  };
-}
-
-function describeContainer(task: EcsTask, container: Container): ListedContainer {
-  const { enableExecuteCommand, lastStatus } = task;
-  return {
-    containerArn: containerArn(task, container),
-    taskArn: task.arn,
-    name: container.name,
-    runtimeId: task.runtimeId(container),
-    // A container of a task that is only starting is not there yet.
-    lastStatus: !container.running ? 'STOPPED' : lastStatus === 'RUNNING' ? 'RUNNING' : 'PENDING',
-    ...(!container.running && { exitCode: 137 }),
-    ...(enableExecuteCommand && {
-      managedAgents: [
-        {
-          name: 'ExecuteCommandAgent' as const,
-          lastStatus: container.running && container.agentRunning ? 'RUNNING' : 'STOPPED',
-        },
-      ],
-    }),
-  };
-}
-
 function page<Key extends string>(
   all: string[],
   { maxResults = undefined, nextToken }: { maxResults?: number | undefined; nextToken?: string | undefined },
@@ -521,29 +421,6 @@ function page<Key extends string>(
   return { [key]: all.slice(from, to), ...(to < all.length && { nextToken: String(to) }) };
 }
 
-function describeDeployment(serviceArn: string, deployment: ServiceDeployment) {
-  const { state, replaced } = deployment;
-  return {
-    serviceDeploymentArn: deployment.arn,
-    serviceArn,
-    clusterArn: serviceArn.replace(':service/', ':cluster/').replace(/\/[^/]*$/, ''),
-    createdAt: new Date(deployment.created),
-    startedAt: new Date(deployment.created),
-    status:
-      replaced ?? (state === 'COMPLETED' ? 'SUCCESSFUL' : state === 'FAILED' ? 'STOPPED' : 'IN_PROGRESS'),
-    statusReason: deployment.reason,
-  };
-}
-
-function serviceArn(cluster: string, name: string): string {
-  return `${cluster.replace(':cluster/', ':service/')}/${name}`;
-}
-
-/** Each service has one of its own here. */
-function taskDefinitionArn(serviceArn: string): string {
-  return `${serviceArn.replace(/:service\/.*$/, ':task-definition/')}${lastPart(serviceArn)}:1`;
-}
-
 function client(message: string): AwsError {
   return new AwsError('ClientException', message);
 }
@@ -552,25 +429,25 @@ function invalid(message: string): AwsError {
   return new AwsError('InvalidParameterException', message);
 }
 
-/** The ARN of a cluster that is named or given by ARN. */
-export function clusterArn(nameOrArn: string, { account, region }: Where): string {
-  return nameOrArn.startsWith('arn:') ? nameOrArn : `arn:aws:ecs:${region}:${account}:cluster/${nameOrArn}`;
+function onCluster(action: string) {
+  return ({ cluster = 'default' }: { cluster?: string | undefined }, call: Call): Ask[] => [
+    { action: `ecs:${action}`, resource: '*', conditions: { 'ecs:cluster': clusterArn(cluster, call) } },
+  ];
 }
 
-function instanceArn(cluster: string, { instanceId }: DockerHost): string {
-  const id = instanceId.replace(/^i-/, '').padStart(32, '0');
-  return `${cluster.replace(':cluster/', ':container-instance/')}/${id}`;
-}
-
-function containerArn(task: EcsTask, container: Container): string {
-  return `${task.arn.replace(':task/', ':container/')}/${container.runtimeId}`;
-}
-
-function isIn(arn: string, { account, region }: Where): boolean {
-  const [, , , itsRegion, itsAccount] = arn.split(':');
-  return itsRegion === region && itsAccount === account;
-}
-
-function lastPart(nameOrArn: string): string {
-  return nameOrArn.slice(nameOrArn.lastIndexOf('/') + 1);
+function onPart(
+  action: string,
+  kind: string,
+  clusterName = 'default',
+  part: string | undefined,
+  call: Call,
+): Ask[] {
+  const cluster = clusterArn(clusterName, call);
+  return [
+    {
+      action: `ecs:${action}`,
+      resource: partOfCluster(cluster, kind, required(part)),
+      conditions: { 'ecs:cluster': cluster },
+    },
+  ];
 }

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
-import type { EcsTask, ServiceOptions } from './ecs.ts';
+import { taskDefinitionArn } from './arns.ts';
+import type { EcsTask, ServiceOptions } from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -311,4 +312,65 @@ export class ManagedService {
       message: `(service ${this.options.service}) ${text}`,
     });
   }
+}
+
+/** As DescribeServiceDeployments gives it. */
+export function describeDeployment(serviceArn: string, deployment: ServiceDeployment) {
+  const { state, replaced } = deployment;
+  return {
+    serviceDeploymentArn: deployment.arn,
+    serviceArn,
+    clusterArn: serviceArn.replace(':service/', ':cluster/').replace(/\/[^/]*$/, ''),
+    createdAt: new Date(deployment.created),
+    startedAt: new Date(deployment.created),
+    status:
+      replaced ?? (state === 'COMPLETED' ? 'SUCCESSFUL' : state === 'FAILED' ? 'STOPPED' : 'IN_PROGRESS'),
+    statusReason: deployment.reason,
+  };
+}
+
+/** What DescribeServices tells of it besides what it tells of any service. */
+export function describeManaged(service: ManagedService, arn: string, tasks: EcsTask[]) {
+  const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
+    service.options;
+  const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
+  const inState = (of: EcsTask[], status: string) =>
+    of.filter(({ lastStatus }) => lastStatus === status).length;
+  return {
+    desiredCount,
+    runningCount: inState(alive, 'RUNNING'),
+    pendingCount: inState(alive, 'PENDING'),
+    schedulingStrategy: 'REPLICA' as const,
+    deploymentController: { type: controller ?? ('ECS' as const) },
+    taskDefinition: taskDefinitionArn(arn),
+    deploymentConfiguration: {
+      minimumHealthyPercent: minimumHealthyPercent ?? 100,
+      maximumPercent: maximumPercent ?? 200,
+      strategy: strategy ?? ('ROLLING' as const),
+      deploymentCircuitBreaker: {
+        enable: circuitBreaker !== undefined,
+        rollback: circuitBreaker?.rollback ?? false,
+      },
+    },
+    events: service.events.slice(0, 100),
+    deployments: service.deployments.map((deployment, index) => {
+      const mine = alive.filter((task) => service.startedBy(task) === deployment.id);
+      return {
+        id: deployment.id,
+        status: index === 0 ? 'PRIMARY' : 'ACTIVE',
+        taskDefinition: taskDefinitionArn(arn),
+        desiredCount: index === 0 ? desiredCount : 0,
+        runningCount: inState(mine, 'RUNNING'),
+        pendingCount: inState(mine, 'PENDING'),
+        failedTasks: deployment.failedTasks,
+        createdAt: new Date(deployment.created),
+        updatedAt: new Date(deployment.updated),
+        // Only rolling updates have it.
+        ...((strategy ?? 'ROLLING') === 'ROLLING' && {
+          rolloutState: deployment.state,
+          rolloutStateReason: deployment.reason,
+        }),
+      };
+    }),
+  };
 }

@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { denial, type PolicyDocument } from '../access/policy.ts';
-import type { Aws } from '../server.ts';
-import { type Resource, UnknownTemplate } from '../template/template.ts';
+import type { Cloud } from '../cloud.ts';
+import { denial, type PolicyDocument } from '../policy/policy.ts';
+import { UnknownTemplate } from '../template/properties.ts';
+import type { Resource } from '../template/resource.ts';
 
 /** Who wants to mount a file system and write to it, and how. */
 export interface Mount {
@@ -23,12 +24,12 @@ const SIZE_LAG = 3 * 60 * MINUTE;
 
 /** Amazon Elastic File System: folders on this machine's disk as the file systems of the templates. */
 export class Efs {
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   /** Sizes, by ARN. */
   readonly #told = new Map<string, number>();
   readonly #cancels = new Set<() => void>();
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
   }
 

@@ -6,16 +6,22 @@ import type {
   ListTargetsByRuleCommandInput,
   PutEventsCommandInput,
 } from '@aws-sdk/client-eventbridge';
-import {
-  REPORT_EVENT_SOURCE,
-  REPORT_EVENT_TYPE,
-  type RunReport,
-} from '../../../functions/shared/run/report.ts';
-import { busArn } from '../access/access.ts';
+import * as client from '@aws-sdk/client-eventbridge';
 import { AwsError } from '../aws-error.ts';
-import type { Aws, Call, Operations } from '../server.ts';
-import { type Resource, UnknownTemplate } from '../template/template.ts';
-import { isRecord } from '../wire/wire.ts';
+import {
+  anywhere,
+  type Call,
+  type Cloud,
+  type DefaultBus,
+  type Operations,
+  operation,
+  required,
+  type Service,
+} from '../cloud.ts';
+import type { Place } from '../place.ts';
+import { UnknownTemplate } from '../template/properties.ts';
+import type { Resource } from '../template/resource.ts';
+import { isRecord } from '../wire/values.ts';
 import { checkPattern, matchesPattern } from './event-pattern.ts';
 
 /** An event as rules and targets see it. */
@@ -47,57 +53,97 @@ const MAXIMUM_ENTRIES = 10;
 const MAXIMUM_BYTES = 1_048_576;
 
 /** Amazon EventBridge: buses, rules with patterns, targets SQS and Lambda. */
-export class EventBridge {
+export class EventBridge implements Service, DefaultBus {
+  readonly signingName = 'events';
+  readonly client = client;
+  /** Every event that a bus took. */
+  readonly taken: { busArn: string; event: BusEvent }[] = [];
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   readonly #rules: Rule[];
   readonly #buses: Resource[];
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
     this.#buses = aws.deployed.ofType('AWS::Events::EventBus');
     this.#rules = aws.deployed.ofType('AWS::Events::Rule').map(ruleOf);
+    for (const { arn, properties } of this.#buses) {
+      if (properties.has('Policy')) aws.access.attach(arn, properties.policy('Policy'));
+    }
+    for (const { properties, ...place } of aws.deployed.ofType('AWS::Events::EventBusPolicy')) {
+      const statement = properties.values.Statement;
+      if (!isRecord(statement)) throw new UnknownTemplate(`${properties.where} has no Statement`);
+      aws.access.attach(busArn(properties.text('EventBusName', 'default'), place), {
+        Statement: { Effect: 'Allow', ...statement },
+      });
+    }
     this.operations = {
-      PutEvents: (input: PutEventsCommandInput, call: Call) => this.#put(input, call),
-      ListEventBuses: (_input: object, { account, region }: Call) => ({
+      PutEvents: operation(
+        ({ Entries: entries = [] }: PutEventsCommandInput, call) =>
+          entries.map(({ EventBusName: bus = 'default', Source, DetailType }) => ({
+            action: 'events:PutEvents',
+            resource: busArn(bus, call),
+            conditions: {
+              'events:source': Source ?? '',
+              'events:detail-type': DetailType ?? '',
+              'events:eventBusInvocation': 'false',
+            },
+          })),
+        (input, call) => this.#put(input, call),
+      ),
+      ListEventBuses: operation(anywhere('events:ListEventBuses'), (_input: object, { account, region }) => ({
         EventBuses: [
           { Name: 'default', Arn: busArn('default', { account, region }) },
           ...this.#buses
             .filter((bus) => bus.account === account && bus.region === region)
             .map(({ name, arn }) => ({ Name: name, Arn: arn })),
         ],
-      }),
-      DescribeEventBus: ({ Name = 'default' }: DescribeEventBusCommandInput, call: Call) => {
-        const arn = busArn(Name, call);
-        if (!this.#exists(arn)) throw noBus(arn);
-        return { Name: arn.replace(/^.*\//, ''), Arn: arn };
-      },
-      ListRules: ({ EventBusName = 'default', NamePrefix = '' }: ListRulesCommandInput, call: Call) => {
-        const bus = busArn(EventBusName, call);
-        if (!this.#exists(bus)) throw noBus(bus);
-        return {
-          Rules: this.#rules
-            .filter((rule) => rule.bus === bus && rule.name.startsWith(NamePrefix))
-            .map(described),
-        };
-      },
-      DescribeRule: ({ Name, EventBusName = 'default' }: DescribeRuleCommandInput, call: Call) =>
-        described(this.#rule(Name, busArn(EventBusName, call))),
-      ListTargetsByRule: (
-        { Rule: name, EventBusName = 'default' }: ListTargetsByRuleCommandInput,
-        call: Call,
-      ) => ({
-        Targets: this.#rule(name, busArn(EventBusName, call)).targets.map(({ id, arn }) => ({
-          Id: id,
-          Arn: arn,
-        })),
-      }),
+      })),
+      DescribeEventBus: operation(
+        ({ Name = 'default' }: DescribeEventBusCommandInput, call) => [
+          { action: 'events:DescribeEventBus', resource: busArn(Name, call) },
+        ],
+        ({ Name = 'default' }, call) => {
+          const arn = busArn(Name, call);
+          if (!this.#exists(arn)) throw noBus(arn);
+          return { Name: arn.replace(/^.*\//, ''), Arn: arn };
+        },
+      ),
+      ListRules: operation(
+        anywhere('events:ListRules'),
+        ({ EventBusName = 'default', NamePrefix = '' }: ListRulesCommandInput, call) => {
+          const bus = busArn(EventBusName, call);
+          if (!this.#exists(bus)) throw noBus(bus);
+          return {
+            Rules: this.#rules
+              .filter((rule) => rule.bus === bus && rule.name.startsWith(NamePrefix))
+              .map(described),
+          };
+        },
+      ),
+      DescribeRule: operation(
+        ({ Name, EventBusName }: DescribeRuleCommandInput, call) => [
+          { action: 'events:DescribeRule', resource: ruleArn(required(Name), EventBusName, call) },
+        ],
+        ({ Name, EventBusName = 'default' }, call) => described(this.#rule(Name, busArn(EventBusName, call))),
+      ),
+      ListTargetsByRule: operation(
+        ({ Rule: name, EventBusName }: ListTargetsByRuleCommandInput, call) => [
+          { action: 'events:ListTargetsByRule', resource: ruleArn(required(name), EventBusName, call) },
+        ],
+        ({ Rule: name, EventBusName = 'default' }, call) => ({
+          Targets: this.#rule(name, busArn(EventBusName, call)).targets.map(({ id, arn }) => ({
+            Id: id,
+            Arn: arn,
+          })),
+        }),
+      ),
     };
   }
 
   /** An AWS service's event, on the default bus. */
   emit(
-    { account, region }: { account: string; region: string },
+    { account, region }: Place,
     source: string,
     detailType: string,
     detail: Record<string, unknown>,
@@ -182,16 +228,9 @@ export class EventBridge {
   }
 
   #publish(bus: string, event: BusEvent): void {
-    const { clock, reports } = this.#aws;
+    const { clock } = this.#aws;
     if (!this.#mayEncrypt(bus)) return;
-    if (
-      bus.endsWith('/default') &&
-      event.source === REPORT_EVENT_SOURCE &&
-      event['detail-type'] === REPORT_EVENT_TYPE
-    ) {
-      // The functions own this type; whether they keep to it is their tests' affair.
-      reports.push(event.detail as unknown as RunReport);
-    }
+    this.taken.push({ busArn: bus, event });
     for (const rule of this.#rules) {
       if (rule.bus !== bus || !rule.enabled || !matchesPattern(rule.pattern, { ...event })) continue;
       this.#count(rule, 'MatchedEvents');
@@ -317,4 +356,15 @@ function jsonObject(text: string): Record<string, unknown> | undefined {
 
 function noBus(arn: string): AwsError {
   return new AwsError('ResourceNotFoundException', `Event bus ${arn} does not exist.`);
+}
+
+function busArn(nameOrArn: string, { account, region }: Place): string {
+  return nameOrArn.startsWith('arn:')
+    ? nameOrArn
+    : `arn:aws:events:${region}:${account}:event-bus/${nameOrArn}`;
+}
+
+function ruleArn(name: string, busNameOrArn = 'default', { account, region }: Place): string {
+  const bus = busNameOrArn.replace(/^.*\//, '');
+  return `arn:aws:events:${region}:${account}:rule/${bus === 'default' ? name : `${bus}/${name}`}`;
 }

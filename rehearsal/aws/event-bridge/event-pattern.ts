@@ -1,5 +1,5 @@
-import { UnknownTemplate } from '../template/template.ts';
-import { isRecord } from '../wire/wire.ts';
+import { UnknownTemplate } from '../template/properties.ts';
+import { isRecord } from '../wire/values.ts';
 
 /**
  * Whether an event fits a pattern, after AWS's Ruler: the event is flattened to fields, and fields that come through the

@@ -13,17 +13,27 @@ import type {
   SendDurableExecutionCallbackSuccessCommandInput,
   StopDurableExecutionCommandInput,
 } from '@aws-sdk/client-lambda';
-import { functionArn } from '../access/access.ts';
 import { AwsError } from '../aws-error.ts';
-import type { Aws, Call, Operations } from '../server.ts';
-import { isRecord, textOf } from '../wire/wire.ts';
-import type { InvocationOutcome } from './function-process.ts';
-import type { Target } from './lambda.ts';
+import {
+  type Ask,
+  anywhere,
+  type Call,
+  type Cloud,
+  type InvocationError,
+  type InvocationOutcome,
+  type Operations,
+  operation,
+  required,
+} from '../cloud.ts';
+import { isRecord, textOf } from '../wire/values.ts';
+import { functionArn } from './arn.ts';
+import type { Runner } from './asynchronous.ts';
+import type { Target } from './function.ts';
 
 type ExecutionStatus = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'STOPPED';
 
 /** A durable execution and all that is on record of it. */
-interface Execution {
+export interface Execution {
   arn: string;
   name: string;
   target: Target;
@@ -62,51 +72,89 @@ const MAXIMUM_CRASHES = 6;
 const FIRST_RETRY = 1000;
 const SECOND = 1000;
 
+/** What durable executions need of Lambda. */
+export interface DurableRunner extends Runner {
+  /** Sends an event that failed for good to the function's dead-letter queue, if it has one. */
+  deadLetter(target: Target, payload: string, error: InvocationError): void;
+  /** Throws `ResourceNotFoundException`. */
+  target(arn: string): Target;
+}
+
 /** Lambda's durable executions. */
 export class DurableExecutions {
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
+  readonly #lambda: DurableRunner;
   readonly #executions = new Map<string, Execution>();
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud, lambda: DurableRunner) {
     this.#aws = aws;
+    this.#lambda = lambda;
     this.operations = {
-      CheckpointDurableExecution: (input: CheckpointDurableExecutionCommandInput) => this.#checkpoint(input),
-      GetDurableExecutionState: (input: GetDurableExecutionStateCommandInput) => {
-        const execution = this.#find(input.DurableExecutionArn);
-        this.#checkToken(execution, input.CheckpointToken);
-        const size = Math.min(input.MaxItems || PAGE, PAGE);
-        return page([...execution.operations.values()], Number(input.Marker ?? 0), size);
-      },
-      GetDurableExecution: (input: GetDurableExecutionCommandInput) => {
-        const execution = this.#find(input.DurableExecutionArn);
-        return {
-          ...described(execution),
-          InputPayload: execution.input,
-          Version: execution.target.version,
-          ...(execution.result !== undefined && { Result: execution.result }),
-          ...(execution.error !== undefined && { Error: execution.error }),
-        };
-      },
-      GetDurableExecutionHistory: (input: GetDurableExecutionHistoryCommandInput) => ({
-        Events: this.#history(this.#find(input.DurableExecutionArn), input.ReverseOrder === true),
-      }),
-      ListDurableExecutionsByFunction: (input: ListDurableExecutionsByFunctionCommandInput, call: Call) =>
-        this.#list(input, call),
-      StopDurableExecution: (input: StopDurableExecutionCommandInput) => {
-        const execution = this.#find(input.DurableExecutionArn);
-        if (execution.status === 'RUNNING') this.#end(execution, 'STOPPED', { error: input.Error });
-        return { StopTimestamp: new Date(execution.ended ?? this.#aws.clock.now()) };
-      },
-      SendDurableExecutionCallbackSuccess: (input: SendDurableExecutionCallbackSuccessCommandInput) => {
-        const result = textOf(input.Result);
-        this.#callBack(input.CallbackId, 'SUCCEEDED', { ...(result !== undefined && { Result: result }) });
-      },
-      SendDurableExecutionCallbackFailure: (input: SendDurableExecutionCallbackFailureCommandInput) => {
-        this.#callBack(input.CallbackId, 'FAILED', {
-          ...(input.Error !== undefined && { Error: input.Error }),
-        });
-      },
+      CheckpointDurableExecution: operation(
+        onExecution('CheckpointDurableExecution'),
+        (input: CheckpointDurableExecutionCommandInput) => this.#checkpoint(input),
+      ),
+      GetDurableExecutionState: operation(
+        onExecution('GetDurableExecutionState'),
+        (input: GetDurableExecutionStateCommandInput) => {
+          const execution = this.#find(input.DurableExecutionArn);
+          this.#checkToken(execution, input.CheckpointToken);
+          const size = Math.min(input.MaxItems || PAGE, PAGE);
+          return page([...execution.operations.values()], Number(input.Marker ?? 0), size);
+        },
+      ),
+      GetDurableExecution: operation(
+        onExecution('GetDurableExecution'),
+        (input: GetDurableExecutionCommandInput) => {
+          const execution = this.#find(input.DurableExecutionArn);
+          return {
+            ...described(execution),
+            InputPayload: execution.input,
+            Version: execution.target.version,
+            ...(execution.result !== undefined && { Result: execution.result }),
+            ...(execution.error !== undefined && { Error: execution.error }),
+          };
+        },
+      ),
+      GetDurableExecutionHistory: operation(
+        onExecution('GetDurableExecutionHistory'),
+        (input: GetDurableExecutionHistoryCommandInput) => ({
+          Events: this.#history(this.#find(input.DurableExecutionArn), input.ReverseOrder === true),
+        }),
+      ),
+      ListDurableExecutionsByFunction: operation(
+        ({ FunctionName, Qualifier }: ListDurableExecutionsByFunctionCommandInput, call) => [
+          {
+            action: 'lambda:ListDurableExecutionsByFunction',
+            resource: functionArn(required(FunctionName), call, Qualifier),
+          },
+        ],
+        (input, call) => this.#list(input, call),
+      ),
+      StopDurableExecution: operation(
+        onExecution('StopDurableExecution'),
+        (input: StopDurableExecutionCommandInput) => {
+          const execution = this.#find(input.DurableExecutionArn);
+          if (execution.status === 'RUNNING') this.#end(execution, 'STOPPED', { error: input.Error });
+          return { StopTimestamp: new Date(execution.ended ?? this.#aws.clock.now()) };
+        },
+      ),
+      SendDurableExecutionCallbackSuccess: operation(
+        anywhere('lambda:SendDurableExecutionCallbackSuccess'),
+        (input: SendDurableExecutionCallbackSuccessCommandInput) => {
+          const result = textOf(input.Result);
+          this.#callBack(input.CallbackId, 'SUCCEEDED', { ...(result !== undefined && { Result: result }) });
+        },
+      ),
+      SendDurableExecutionCallbackFailure: operation(
+        anywhere('lambda:SendDurableExecutionCallbackFailure'),
+        (input: SendDurableExecutionCallbackFailureCommandInput) => {
+          this.#callBack(input.CallbackId, 'FAILED', {
+            ...(input.Error !== undefined && { Error: input.Error }),
+          });
+        },
+      ),
     };
   }
 
@@ -163,7 +211,7 @@ export class DurableExecutions {
     });
     this.#executions.set(execution.arn, execution);
     this.#tell(execution);
-    this.#aws.lambda.count(target, 'DurableExecutionStarted', 1);
+    this.#lambda.count(target, 'DurableExecutionStarted', 1);
     this.#at(execution, execution.started + (fn.durable?.timeout ?? 0), () =>
       this.#end(execution, 'TIMED_OUT', {
         error: {
@@ -214,7 +262,6 @@ export class DurableExecutions {
 
   async #invoke(execution: Execution): Promise<void> {
     if (execution.status !== 'RUNNING') return;
-    const { lambda } = this.#aws;
     const { target } = execution;
     execution.running = true;
     execution.invocations++;
@@ -227,7 +274,7 @@ export class DurableExecutions {
       InitialExecutionState: { Operations, NextMarker: NextMarker ?? '' },
       ...(updated.length > 0 && { UpdatedOperationIds: updated }),
     };
-    const outcome = await lambda.run(target, JSON.stringify(event), {
+    const outcome = await this.#lambda.run(target, JSON.stringify(event), {
       payload: execution.input,
       attempt: execution.invocations,
     });
@@ -445,7 +492,7 @@ export class DurableExecutions {
     { result, error }: { result?: string | undefined; error?: ErrorObject | undefined },
   ): void {
     if (execution.status !== 'RUNNING') return;
-    const { clock, lambda } = this.#aws;
+    const { clock } = this.#aws;
     const { target } = execution;
     execution.status = status;
     execution.ended = clock.now();
@@ -461,12 +508,12 @@ export class DurableExecutions {
     const metric = { SUCCEEDED: 'Succeeded', FAILED: 'Failed', TIMED_OUT: 'TimedOut', STOPPED: 'Stopped' }[
       status
     ];
-    lambda.count(target, `DurableExecution${metric}`, 1);
-    lambda.count(target, 'DurableExecutionDuration', execution.ended - execution.started);
-    lambda.count(target, 'DurableExecutionOperations', execution.operations.size);
+    this.#lambda.count(target, `DurableExecution${metric}`, 1);
+    this.#lambda.count(target, 'DurableExecutionDuration', execution.ended - execution.started);
+    this.#lambda.count(target, 'DurableExecutionOperations', execution.operations.size);
     this.#tell(execution);
     if (status !== 'SUCCEEDED') {
-      lambda.deadLetter(target, execution.input, {
+      this.#lambda.deadLetter(target, execution.input, {
         errorType: error?.ErrorType ?? status,
         errorMessage: error?.ErrorMessage ?? `The durable execution ended as ${status}.`,
       });
@@ -496,8 +543,10 @@ export class DurableExecutions {
   }
 
   #list(input: ListDurableExecutionsByFunctionCommandInput, call: Call) {
-    const arn = functionArn({ FunctionName: input.FunctionName }, call);
-    const [qualified, fn] = this.#aws.lambda.named(arn, input.Qualifier);
+    const { fn, qualifier, version } = this.#lambda.target(
+      functionArn(required(input.FunctionName), call, input.Qualifier),
+    );
+    const qualified = qualifier === undefined ? undefined : version;
     const found = [...this.#executions.values()]
       .filter(
         ({ target, name, status, started }) =>
@@ -671,4 +720,8 @@ function invalid(message: string): AwsError {
   return new AwsError('InvalidParameterValueException', message, { Type: 'User' });
 }
 
-export type { Execution };
+function onExecution(action: string) {
+  return ({ DurableExecutionArn }: { DurableExecutionArn: string | undefined }): Ask[] => [
+    { action: `lambda:${action}`, resource: required(DurableExecutionArn) },
+  ];
+}

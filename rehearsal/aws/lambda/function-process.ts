@@ -2,18 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-
-/** How an invocation ended. */
-export type InvocationOutcome =
-  | { outcome: 'returned'; payload: string }
-  /** `crash`: the process died, ran out of time or did not start; else its handler threw. */
-  | { outcome: 'failed'; crash: boolean; error: InvocationError };
-
-export interface InvocationError {
-  errorType: string;
-  errorMessage: string;
-  stackTrace?: string[];
-}
+import type { InvocationError, InvocationOutcome } from '../cloud.ts';
 
 export interface FunctionProcessOptions {
   /** Host, port and path of the Runtime API for this process. */

@@ -1,5 +1,6 @@
-import type { Principal } from '../access/policy.ts';
-import type { Aws } from '../server.ts';
+import type { Cloud, LogGroups } from '../cloud.ts';
+import type { Place } from '../place.ts';
+import type { Principal } from '../policy/policy.ts';
 
 /** A line that a function wrote. */
 export interface LogLine {
@@ -11,19 +12,19 @@ export interface LogLine {
 }
 
 /** CloudWatch Logs, as Lambda writes to it. */
-export class Logs {
+export class Logs implements LogGroups {
   readonly lines: LogLine[] = [];
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   /** Per stream: whether the role may write to it. */
   readonly #writable = new Map<string, boolean>();
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
   }
 
   /** Keeps a function's line, and the metrics in it. Lines that the role may not write are lost, and noted. */
   write(
-    group: { name: string; account: string; region: string },
+    group: Place & { name: string },
     stream: string,
     text: string,
     role: Principal,
@@ -40,12 +41,7 @@ export class Logs {
     if (text.startsWith('{') && text.includes('"_aws"')) this.#aws.cloudWatch.readEmbedded(text, group);
   }
 
-  #mayWrite(
-    group: { name: string; account: string; region: string },
-    stream: string,
-    role: Principal,
-    functionName: string,
-  ): boolean {
+  #mayWrite(group: Place & { name: string }, stream: string, role: Principal, functionName: string): boolean {
     const arn = `arn:aws:logs:${group.region}:${group.account}:log-group:${group.name}`;
     const exists = this.#aws.deployed.byArn(`${arn}:*`);
     const asks: [string, string][] = [

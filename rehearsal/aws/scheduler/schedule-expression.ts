@@ -1,4 +1,4 @@
-import { UnknownTemplate } from '../template/template.ts';
+import { UnknownTemplate } from '../template/properties.ts';
 
 /** Gives the next time after one, both in epoch milliseconds; undefined where none comes. */
 export type NextTime = (after: number) => number | undefined;

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { GetScheduleCommandInput, ListSchedulesCommandInput } from '@aws-sdk/client-scheduler';
+import * as client from '@aws-sdk/client-scheduler';
 import { AwsError } from '../aws-error.ts';
+import { anywhere, type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
+import type { Place } from '../place.ts';
 import { seededRandom } from '../seeded-random.ts';
-import type { Aws, Call, Operations } from '../server.ts';
-import { type Resource, UnknownTemplate } from '../template/template.ts';
+import { UnknownTemplate } from '../template/properties.ts';
+import type { Resource } from '../template/resource.ts';
 import { type NextTime, parseSchedule } from './schedule-expression.ts';
 
 /** What happens to a schedule instead of what its template says. */
@@ -49,7 +52,7 @@ interface Delivery {
 }
 
 /** The session of the schedule's role; undefined where that does not trust Scheduler. */
-type Role = ReturnType<Aws['access']['assume']>;
+type Role = ReturnType<Cloud['access']['assume']>;
 
 interface Failure {
   code: string;
@@ -66,71 +69,87 @@ const DEFAULT_RETRIES = 185;
 const DEFAULT_AGE_SECONDS = 86_400;
 
 /** Amazon EventBridge Scheduler: the templates' schedules on the rehearsal's clock. */
-export class Scheduler {
+export class Scheduler implements Service {
+  readonly signingName = 'scheduler';
+  readonly client = client;
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   readonly #schedules: Schedule[];
   readonly #cancels = new Set<() => void>();
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
     this.#schedules = aws.deployed
       .ofType('AWS::Scheduler::Schedule')
       .map((resource) => scheduleOf(resource, aws.clock.now()));
     for (const schedule of this.#schedules) this.#arm(schedule, aws.clock.now());
     this.operations = {
-      ListSchedules: ({ GroupName, NamePrefix = '' }: ListSchedulesCommandInput, call: Call) => ({
-        Schedules: this.#of(call)
-          .filter(
-            (schedule) =>
-              schedule.name.startsWith(NamePrefix) && (GroupName ?? schedule.group) === schedule.group,
-          )
-          .map((schedule) => ({
+      ListSchedules: operation(
+        anywhere('scheduler:ListSchedules'),
+        ({ GroupName, NamePrefix = '' }: ListSchedulesCommandInput, call) => ({
+          Schedules: this.#of(call)
+            .filter(
+              (schedule) =>
+                schedule.name.startsWith(NamePrefix) && (GroupName ?? schedule.group) === schedule.group,
+            )
+            .map((schedule) => ({
+              Arn: schedule.arn,
+              Name: schedule.name,
+              GroupName: schedule.group,
+              State: schedule.enabled ? 'ENABLED' : 'DISABLED',
+              Target: { Arn: schedule.target.arn },
+            })),
+        }),
+      ),
+      ListScheduleGroups: operation(
+        anywhere('scheduler:ListScheduleGroups'),
+        (_input: object, { account, region }) => ({
+          ScheduleGroups: [
+            { Name: 'default', Arn: `arn:aws:scheduler:${region}:${account}:schedule-group/default` },
+            ...aws.deployed
+              .ofType('AWS::Scheduler::ScheduleGroup')
+              .filter((group) => group.account === account && group.region === region)
+              .map(({ name, arn }) => ({ Name: name, Arn: arn })),
+          ],
+        }),
+      ),
+      GetSchedule: operation(
+        ({ Name, GroupName = 'default' }: GetScheduleCommandInput, { account, region }) => [
+          {
+            action: 'scheduler:GetSchedule',
+            resource: `arn:aws:scheduler:${region}:${account}:schedule/${GroupName}/${required(Name)}`,
+          },
+        ],
+        ({ Name, GroupName = 'default' }, call) => {
+          const schedule = this.#of(call).find((other) => other.name === Name && other.group === GroupName);
+          if (schedule === undefined) {
+            throw new AwsError('ResourceNotFoundException', `Schedule ${Name} does not exist.`);
+          }
+          const { target } = schedule;
+          return {
             Arn: schedule.arn,
             Name: schedule.name,
             GroupName: schedule.group,
+            ScheduleExpression: schedule.expression,
+            ScheduleExpressionTimezone: schedule.timeZone,
             State: schedule.enabled ? 'ENABLED' : 'DISABLED',
-            Target: { Arn: schedule.target.arn },
-          })),
-      }),
-      ListScheduleGroups: (_input: object, { account, region }: Call) => ({
-        ScheduleGroups: [
-          { Name: 'default', Arn: `arn:aws:scheduler:${region}:${account}:schedule-group/default` },
-          ...aws.deployed
-            .ofType('AWS::Scheduler::ScheduleGroup')
-            .filter((group) => group.account === account && group.region === region)
-            .map(({ name, arn }) => ({ Name: name, Arn: arn })),
-        ],
-      }),
-      GetSchedule: ({ Name, GroupName = 'default' }: GetScheduleCommandInput, call: Call) => {
-        const schedule = this.#of(call).find((other) => other.name === Name && other.group === GroupName);
-        if (schedule === undefined) {
-          throw new AwsError('ResourceNotFoundException', `Schedule ${Name} does not exist.`);
-        }
-        const { target } = schedule;
-        return {
-          Arn: schedule.arn,
-          Name: schedule.name,
-          GroupName: schedule.group,
-          ScheduleExpression: schedule.expression,
-          ScheduleExpressionTimezone: schedule.timeZone,
-          State: schedule.enabled ? 'ENABLED' : 'DISABLED',
-          FlexibleTimeWindow:
-            schedule.window === 0
-              ? { Mode: 'OFF' }
-              : { Mode: 'FLEXIBLE', MaximumWindowInMinutes: schedule.window / 60_000 },
-          Target: {
-            Arn: target.arn,
-            RoleArn: target.roleArn,
-            Input: target.input,
-            RetryPolicy: {
-              MaximumRetryAttempts: target.retries,
-              MaximumEventAgeInSeconds: target.maximumAge / 1000,
+            FlexibleTimeWindow:
+              schedule.window === 0
+                ? { Mode: 'OFF' }
+                : { Mode: 'FLEXIBLE', MaximumWindowInMinutes: schedule.window / 60_000 },
+            Target: {
+              Arn: target.arn,
+              RoleArn: target.roleArn,
+              Input: target.input,
+              RetryPolicy: {
+                MaximumRetryAttempts: target.retries,
+                MaximumEventAgeInSeconds: target.maximumAge / 1000,
+              },
+              ...(target.deadLetter !== undefined && { DeadLetterConfig: { Arn: target.deadLetter } }),
             },
-            ...(target.deadLetter !== undefined && { DeadLetterConfig: { Arn: target.deadLetter } }),
-          },
-        };
-      },
+          };
+        },
+      ),
     };
   }
 
@@ -304,7 +323,7 @@ export class Scheduler {
     this.#aws.cloudWatch.put(resource, 'AWS/Scheduler', metric, { ScheduleGroup: group }, 1);
   }
 
-  #of({ account, region }: Call): Schedule[] {
+  #of({ account, region }: Place): Schedule[] {
     return this.#schedules.filter(
       ({ resource }) => resource.account === account && resource.region === region,
     );

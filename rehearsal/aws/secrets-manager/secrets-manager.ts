@@ -7,9 +7,19 @@ import type {
   RotateSecretCommandInput,
   UpdateSecretVersionStageCommandInput,
 } from '@aws-sdk/client-secrets-manager';
-import type { Finder, Where } from '../access/access.ts';
+import * as client from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../aws-error.ts';
-import type { Aws, Call, Operations } from '../server.ts';
+import {
+  type Ask,
+  anywhere,
+  type Call,
+  type Cloud,
+  type Operations,
+  operation,
+  required,
+  type Service,
+} from '../cloud.ts';
+import type { Place } from '../place.ts';
 
 interface Version {
   id: string;
@@ -48,15 +58,17 @@ const ROTATION_ATTEMPTS = 5;
 const ROTATION_RETRY = 60_000;
 
 /** AWS Secrets Manager: the templates' secrets, and those that only configurations name. */
-export class SecretsManager implements Pick<Finder, 'secretArn'> {
+export class SecretsManager implements Service {
+  readonly signingName = 'secretsmanager';
+  readonly client = client;
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   readonly #secrets = new Map<string, Secret>();
   readonly #rotating = new Set<string>();
   /** Rotations that ended, and the tests of rotation functions at their deployment. */
   readonly rotations: RotationEnd[] = [];
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
     for (const { arn, name, properties } of aws.deployed.ofType('AWS::SecretsManager::Secret')) {
       const secret = this.#make(arn, name, properties.text('KmsKeyId', undefined));
@@ -75,34 +87,66 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
         immediately ? this.#rotate(secret, randomUUID(), 1) : this.#test(secret),
       );
     }
+    for (const { properties } of aws.deployed.ofType('AWS::SecretsManager::ResourcePolicy')) {
+      aws.access.attach(properties.text('SecretId'), properties.policy('ResourcePolicy'));
+    }
+    const onSecret =
+      (action: string) =>
+      (input: { SecretId: string | undefined; VersionStage?: string | undefined }, call: Call): Ask[] => {
+        const arn = this.secretArn(required(input.SecretId), call);
+        return [
+          {
+            action: `secretsmanager:${action}`,
+            resource: arn,
+            conditions: {
+              'secretsmanager:SecretId': arn,
+              'secretsmanager:VersionStage': input.VersionStage ?? 'AWSCURRENT',
+            },
+          },
+        ];
+      };
     this.operations = {
-      GetSecretValue: (input: GetSecretValueCommandInput, call: Call) => this.#get(input, call),
-      DescribeSecret: ({ SecretId }: DescribeSecretCommandInput, call: Call) => {
-        const secret = this.#find(SecretId ?? '', call);
-        const { arn, name, keyId, rotationFunctionArn, rotatedAt, changedAt, versions } = secret;
-        return {
-          ARN: arn,
-          Name: name,
-          ...(keyId !== undefined && { KmsKeyId: keyId }),
-          RotationEnabled: rotationFunctionArn !== undefined,
-          ...(rotationFunctionArn !== undefined && { RotationLambdaARN: rotationFunctionArn }),
-          ...(rotatedAt !== undefined && { LastRotatedDate: new Date(rotatedAt) }),
-          LastChangedDate: new Date(changedAt),
-          // Versions without a label are deprecated and not shown.
-          VersionIdsToStages: Object.fromEntries(
-            versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),
-          ),
-        };
-      },
-      PutSecretValue: (input: PutSecretValueCommandInput, call: Call) => this.#put(input, call),
-      UpdateSecretVersionStage: (input: UpdateSecretVersionStageCommandInput, call: Call) =>
-        this.#updateStage(input, call),
-      RotateSecret: (input: RotateSecretCommandInput, call: Call) => this.#startRotation(input, call),
-      ListSecrets: (_input: object, { account, region }: Call) => ({
-        SecretList: [...this.#secrets.values()]
-          .filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`))
-          .map(({ arn, name }) => ({ ARN: arn, Name: name })),
-      }),
+      GetSecretValue: operation(onSecret('GetSecretValue'), (input: GetSecretValueCommandInput, call) =>
+        this.#get(input, call),
+      ),
+      DescribeSecret: operation(
+        onSecret('DescribeSecret'),
+        ({ SecretId }: DescribeSecretCommandInput, call) => {
+          const secret = this.#find(SecretId ?? '', call);
+          const { arn, name, keyId, rotationFunctionArn, rotatedAt, changedAt, versions } = secret;
+          return {
+            ARN: arn,
+            Name: name,
+            ...(keyId !== undefined && { KmsKeyId: keyId }),
+            RotationEnabled: rotationFunctionArn !== undefined,
+            ...(rotationFunctionArn !== undefined && { RotationLambdaARN: rotationFunctionArn }),
+            ...(rotatedAt !== undefined && { LastRotatedDate: new Date(rotatedAt) }),
+            LastChangedDate: new Date(changedAt),
+            // Versions without a label are deprecated and not shown.
+            VersionIdsToStages: Object.fromEntries(
+              versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),
+            ),
+          };
+        },
+      ),
+      PutSecretValue: operation(onSecret('PutSecretValue'), (input: PutSecretValueCommandInput, call) =>
+        this.#put(input, call),
+      ),
+      UpdateSecretVersionStage: operation(
+        onSecret('UpdateSecretVersionStage'),
+        (input: UpdateSecretVersionStageCommandInput, call) => this.#updateStage(input, call),
+      ),
+      RotateSecret: operation(onSecret('RotateSecret'), (input: RotateSecretCommandInput, call) =>
+        this.#startRotation(input, call),
+      ),
+      ListSecrets: operation(
+        anywhere('secretsmanager:ListSecrets'),
+        (_input: object, { account, region }) => ({
+          SecretList: [...this.#secrets.values()]
+            .filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`))
+            .map(({ arn, name }) => ({ ARN: arn, Name: name })),
+        }),
+      ),
     };
   }
 
@@ -141,7 +185,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
     );
   }
 
-  secretArn(id: string, where: Where): string {
+  secretArn(id: string, where: Place): string {
     return (
       this.#lookUp(id, where)?.arn ??
       (id.startsWith('arn:') ? id : `arn:aws:secretsmanager:${where.region}:${where.account}:secret:${id}`)
@@ -372,7 +416,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
     secret.changedAt = now;
   }
 
-  #find(id: string, where: Where): Secret {
+  #find(id: string, where: Place): Secret {
     const secret = this.#lookUp(id, where);
     if (secret === undefined) {
       throw new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
@@ -381,7 +425,7 @@ export class SecretsManager implements Pick<Finder, 'secretArn'> {
   }
 
   /** By full ARN, by name, or by an ARN without its last six characters. */
-  #lookUp(id: string, { account, region }: Where): Secret | undefined {
+  #lookUp(id: string, { account, region }: Place): Secret | undefined {
     const found = this.#secrets.get(id);
     if (found !== undefined) return found;
     const prefix = `arn:aws:secretsmanager:${region}:${account}:secret:`;

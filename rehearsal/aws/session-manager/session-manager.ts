@@ -7,7 +7,7 @@ import { EcsExecError } from '../../../functions/shared/ecs-exec/errors.ts';
 import { CONTROL_FLAGS, parseFrame } from '../../../functions/shared/ecs-exec/frame.ts';
 import { channelClosed } from '../../../functions/shared/ecs-exec/messages.ts';
 import { controlMessage } from '../../../functions/shared/ecs-exec/stream.ts';
-import type { AccessControl, Caller } from '../access/access.ts';
+import type { AccessControl, Caller } from '../access/access-control.ts';
 import {
   presigned,
   type SignatureScope,

@@ -4,10 +4,21 @@ import type {
   ListSubscriptionsByTopicCommandInput,
   PublishCommandInput,
 } from '@aws-sdk/client-sns';
-import type { Principal } from '../access/policy.ts';
+import * as client from '@aws-sdk/client-sns';
 import { AwsError } from '../aws-error.ts';
-import type { Aws, Call, Operations } from '../server.ts';
-import { type Resource, UnknownTemplate } from '../template/template.ts';
+import {
+  type Ask,
+  anywhere,
+  type Cloud,
+  type Operations,
+  operation,
+  required,
+  type Service,
+  type Topics,
+} from '../cloud.ts';
+import type { PolicyDocument, Principal } from '../policy/policy.ts';
+import { UnknownTemplate } from '../template/properties.ts';
+import type { Resource } from '../template/resource.ts';
 
 /** A message that a topic took, with who gets it. */
 export interface SnsMessage {
@@ -30,16 +41,30 @@ interface Subscription {
 const OUTSIDE = ['email', 'email-json', 'http', 'https', 'sms'];
 
 /** Amazon SNS: topics that keep what they are told. */
-export class Sns {
+export class Sns implements Service, Topics {
+  readonly signingName = 'sns';
+  readonly client = client;
+  readonly accessDenied = 'AuthorizationError';
+  readonly namespace = 'http://sns.amazonaws.com/doc/2010-03-31/';
   readonly messages: SnsMessage[] = [];
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   readonly #topics: Resource[];
   readonly #subscriptions: Subscription[] = [];
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
     this.#topics = aws.deployed.ofType('AWS::SNS::Topic');
+    const withPolicy = new Set<string>();
+    for (const { properties } of aws.deployed.ofType('AWS::SNS::TopicPolicy')) {
+      for (const topic of properties.texts('Topics')) {
+        aws.access.attach(topic, properties.policy('PolicyDocument'));
+        withPolicy.add(topic);
+      }
+    }
+    for (const { arn, account } of this.#topics) {
+      if (!withPolicy.has(arn)) aws.access.attach(arn, defaultPolicy(arn, account));
+    }
     for (const { properties, arn } of aws.deployed.ofType('AWS::SNS::Subscription')) {
       this.#subscribe(
         properties.text('TopicArn'),
@@ -54,31 +79,40 @@ export class Sns {
       });
     }
     this.operations = {
-      ListTopics: (_input: object, { account, region }: Call) => ({
+      ListTopics: operation(anywhere('sns:ListTopics'), (_input: object, { account, region }) => ({
         Topics: this.#topics
           .filter((topic) => topic.account === account && topic.region === region)
           .map((topic) => ({ TopicArn: topic.arn })),
-      }),
-      GetTopicAttributes: ({ TopicArn }: GetTopicAttributesCommandInput) => ({
-        Attributes: {
-          TopicArn: this.#topic(TopicArn).arn,
-          Owner: this.#topic(TopicArn).account,
-          DisplayName: this.#topic(TopicArn).properties.text('DisplayName', ''),
-          SubscriptionsConfirmed: String(this.#of(TopicArn ?? '').length),
-        },
-      }),
-      ListSubscriptions: (_input: object, { account }: Call) => ({
+      })),
+      GetTopicAttributes: operation(
+        onTopic('GetTopicAttributes'),
+        ({ TopicArn }: GetTopicAttributesCommandInput) => ({
+          Attributes: {
+            TopicArn: this.#topic(TopicArn).arn,
+            Owner: this.#topic(TopicArn).account,
+            DisplayName: this.#topic(TopicArn).properties.text('DisplayName', ''),
+            SubscriptionsConfirmed: String(this.#of(TopicArn ?? '').length),
+          },
+        }),
+      ),
+      ListSubscriptions: operation(anywhere('sns:ListSubscriptions'), (_input: object, { account }) => ({
         Subscriptions: this.#listed(account, this.#subscriptions),
-      }),
-      ListSubscriptionsByTopic: ({ TopicArn }: ListSubscriptionsByTopicCommandInput, { account }: Call) => ({
-        Subscriptions: this.#listed(account, this.#of(this.#topic(TopicArn).arn)),
-      }),
-      Publish: ({ TopicArn, Subject, Message }: PublishCommandInput, { caller }: Call) => {
-        const topic = this.#topic(TopicArn);
-        const refused = this.#mayEncrypt(topic, caller.principal, {});
-        if (refused !== undefined) throw new AwsError('KMSAccessDeniedException', refused);
-        return { MessageId: this.#keep(topic, Subject, Message ?? '') };
-      },
+      })),
+      ListSubscriptionsByTopic: operation(
+        onTopic('ListSubscriptionsByTopic'),
+        ({ TopicArn }: ListSubscriptionsByTopicCommandInput, { account }) => ({
+          Subscriptions: this.#listed(account, this.#of(this.#topic(TopicArn).arn)),
+        }),
+      ),
+      Publish: operation(
+        onTopic('Publish'),
+        ({ TopicArn, Subject, Message }: PublishCommandInput, { caller }) => {
+          const topic = this.#topic(TopicArn);
+          const refused = this.#mayEncrypt(topic, caller.principal, {});
+          if (refused !== undefined) throw new AwsError('KMSAccessDeniedException', refused);
+          return { MessageId: this.#keep(topic, Subject, Message ?? '') };
+        },
+      ),
     };
   }
 
@@ -153,4 +187,16 @@ export class Sns {
     if (topic === undefined) throw new AwsError('NotFoundException', 'Topic does not exist');
     return topic;
   }
+}
+
+/** What a topic has until it gets a policy of its own: the account's services may publish. */
+function defaultPolicy(Resource: string, account: string): PolicyDocument {
+  const Condition = { StringEquals: { 'aws:SourceAccount': account } };
+  return { Statement: { Effect: 'Allow', Principal: '*', Action: 'sns:Publish', Resource, Condition } };
+}
+
+function onTopic(operation: string) {
+  return ({ TopicArn }: { TopicArn?: string | undefined }): Ask[] => [
+    { action: `sns:${operation}`, resource: required(TopicArn) },
+  ];
 }

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type {
   ChangeMessageVisibilityBatchCommandInput,
   ChangeMessageVisibilityCommandInput,
@@ -14,12 +14,30 @@ import type {
   SendMessageBatchCommandInput,
   SendMessageCommandInput,
 } from '@aws-sdk/client-sqs';
-import { queueArn } from '../access/access.ts';
-import { type Principal, principalName } from '../access/policy.ts';
+import * as client from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
-import { seededRandom } from '../seeded-random.ts';
-import type { Aws, Call, Operations } from '../server.ts';
-import type { Resource } from '../template/template.ts';
+import {
+  type Ask,
+  type Call,
+  type Cloud,
+  type Operations,
+  operation,
+  type Queues,
+  required,
+  type Service,
+} from '../cloud.ts';
+import { type Principal, principalName } from '../policy/policy.ts';
+import {
+  attributesMd5,
+  batch,
+  type Message,
+  md5,
+  type Queue,
+  queueArn,
+  queueOf,
+  received,
+  shuffle,
+} from './queue.ts';
 
 /** SQS's limit of messages in flight in a standard queue. */
 const IN_FLIGHT_LIMIT = 120_000;
@@ -27,103 +45,110 @@ const IN_FLIGHT_LIMIT = 120_000;
 const LONGEST_VISIBILITY_SECONDS = 43_200;
 const SECOND = 1000;
 
-interface Message {
-  id: string;
-  body: string;
-  attributes: Record<string, MessageAttributeValue>;
-  sent: number;
-  sender: string;
-  firstReceived?: number;
-  lastReceived: number;
-  receives: number;
-  /** When it can next be received. Epoch milliseconds. */
-  visible: number;
-  /** Of the latest receive; undefined while it is not in flight. */
-  receipt?: string;
-}
-
-interface Queue {
-  resource: Resource;
-  arn: string;
-  name: string;
-  messages: Map<string, Message>;
-  random: () => number;
-  delay: number;
-  visibility: number;
-  retention: number;
-  wait: number;
-  maximumSize: number;
-  keyId: string | undefined;
-  redrive: { target: string; receives: number } | undefined;
-  /** SQS sends a queue's numbers to CloudWatch only once the queue is in use. */
-  used: boolean;
-}
-
 /** Amazon SQS: standard queues. */
-export class Sqs {
+export class Sqs implements Service, Queues {
+  readonly signingName = 'sqs';
+  readonly client = client;
+  // Goes back to the query protocol.
+  readonly accessDenied = 'AccessDenied';
   /** Messages in flight that a queue takes. Settable, so that a fault can reach it. */
   inFlightLimit = IN_FLIGHT_LIMIT;
   /** Messages in flight that others hold, by queue name, so that a fault can reach the limit without so many. */
   readonly heldByOthers = new Map<string, number>();
   readonly operations: Operations;
-  readonly #aws: Aws;
+  readonly #aws: Cloud;
   readonly #queues = new Map<string, Queue>();
 
-  constructor(aws: Aws) {
+  constructor(aws: Cloud) {
     this.#aws = aws;
     for (const resource of aws.deployed.ofType('AWS::SQS::Queue'))
       this.#queues.set(resource.arn, queueOf(resource));
+    for (const { properties, region } of aws.deployed.ofType('AWS::SQS::QueuePolicy')) {
+      for (const url of properties.texts('Queues')) {
+        aws.access.attach(queueArn(url, region), properties.policy('PolicyDocument'));
+      }
+    }
     this.operations = {
-      ListQueues: ({ QueueNamePrefix = '' }: ListQueuesCommandInput, { account, region }: Call) => ({
-        QueueUrls: [...this.#queues.values()]
-          .filter(
-            ({ resource, name }) =>
-              resource.account === account && resource.region === region && name.startsWith(QueueNamePrefix),
-          )
-          .map((queue) => this.#url(queue)),
-      }),
-      GetQueueUrl: ({ QueueName, QueueOwnerAWSAccountId: owner }: GetQueueUrlCommandInput, call: Call) => ({
-        QueueUrl: this.#url(this.#queue(`arn:aws:sqs:${call.region}:${owner ?? call.account}:${QueueName}`)),
-      }),
-      GetQueueAttributes: (input: GetQueueAttributesCommandInput, call: Call) => {
-        const all = this.#attributes(this.#at(input.QueueUrl, call));
-        const names = input.AttributeNames ?? [];
-        return {
-          Attributes: Object.fromEntries(
-            Object.entries(all).filter(
-              ([name]) => names.includes('All') || names.some((wanted) => wanted === name),
+      ListQueues: operation(
+        (_input: ListQueuesCommandInput, { account, region }) => [
+          { action: 'sqs:ListQueues', resource: `arn:aws:sqs:${region}:${account}:*` },
+        ],
+        ({ QueueNamePrefix = '' }, { account, region }) => ({
+          QueueUrls: [...this.#queues.values()]
+            .filter(
+              ({ resource, name }) =>
+                resource.account === account &&
+                resource.region === region &&
+                name.startsWith(QueueNamePrefix),
+            )
+            .map((queue) => this.#url(queue)),
+        }),
+      ),
+      GetQueueUrl: operation(
+        ({ QueueName, QueueOwnerAWSAccountId: owner }: GetQueueUrlCommandInput, { account, region }) => [
+          {
+            action: 'sqs:GetQueueUrl',
+            resource: `arn:aws:sqs:${region}:${owner ?? account}:${required(QueueName)}`,
+          },
+        ],
+        ({ QueueName, QueueOwnerAWSAccountId: owner }, { account, region }) => ({
+          QueueUrl: this.#url(this.#queue(`arn:aws:sqs:${region}:${owner ?? account}:${QueueName}`)),
+        }),
+      ),
+      GetQueueAttributes: operation(
+        onQueue('GetQueueAttributes'),
+        (input: GetQueueAttributesCommandInput, call) => {
+          const all = this.#attributes(this.#at(input.QueueUrl, call));
+          const names = input.AttributeNames ?? [];
+          return {
+            Attributes: Object.fromEntries(
+              Object.entries(all).filter(
+                ([name]) => names.includes('All') || names.some((wanted) => wanted === name),
+              ),
             ),
-          ),
-        };
-      },
-      SendMessage: (input: SendMessageCommandInput, call: Call) => {
+          };
+        },
+      ),
+      SendMessage: operation(onQueue('SendMessage'), (input: SendMessageCommandInput, call) => {
         const queue = this.#at(input.QueueUrl, call);
         this.#encryptFor(queue, call);
         return this.#send(queue, input, call.caller.principal.arn);
-      },
-      SendMessageBatch: (input: SendMessageBatchCommandInput, call: Call) => {
+      }),
+      SendMessageBatch: operation(onQueue('SendMessage'), (input: SendMessageBatchCommandInput, call) => {
         const queue = this.#at(input.QueueUrl, call);
         this.#encryptFor(queue, call);
         return batch(input.Entries, (entry) => this.#send(queue, entry, call.caller.principal.arn));
-      },
-      ReceiveMessage: (input: ReceiveMessageCommandInput, call: Call) => this.#receive(input, call),
-      DeleteMessage: (input: DeleteMessageCommandInput, call: Call) =>
+      }),
+      ReceiveMessage: operation(onQueue('ReceiveMessage'), (input: ReceiveMessageCommandInput, call) =>
+        this.#receive(input, call),
+      ),
+      DeleteMessage: operation(onQueue('DeleteMessage'), (input: DeleteMessageCommandInput, call) =>
         this.#delete(this.#at(input.QueueUrl, call), input.ReceiptHandle),
-      DeleteMessageBatch: (input: DeleteMessageBatchCommandInput, call: Call) => {
-        const queue = this.#at(input.QueueUrl, call);
-        return batch(input.Entries, (entry) => this.#delete(queue, entry.ReceiptHandle));
-      },
-      ChangeMessageVisibility: (input: ChangeMessageVisibilityCommandInput, call: Call) =>
-        this.#hide(this.#at(input.QueueUrl, call), input.ReceiptHandle, input.VisibilityTimeout),
-      ChangeMessageVisibilityBatch: (input: ChangeMessageVisibilityBatchCommandInput, call: Call) => {
-        const queue = this.#at(input.QueueUrl, call);
-        return batch(input.Entries, (entry) =>
-          this.#hide(queue, entry.ReceiptHandle, entry.VisibilityTimeout),
-        );
-      },
-      PurgeQueue: (input: PurgeQueueCommandInput, call: Call) => {
+      ),
+      DeleteMessageBatch: operation(
+        onQueue('DeleteMessage'),
+        (input: DeleteMessageBatchCommandInput, call) => {
+          const queue = this.#at(input.QueueUrl, call);
+          return batch(input.Entries, (entry) => this.#delete(queue, entry.ReceiptHandle));
+        },
+      ),
+      ChangeMessageVisibility: operation(
+        onQueue('ChangeMessageVisibility'),
+        (input: ChangeMessageVisibilityCommandInput, call) =>
+          this.#hide(this.#at(input.QueueUrl, call), input.ReceiptHandle, input.VisibilityTimeout),
+      ),
+      ChangeMessageVisibilityBatch: operation(
+        onQueue('ChangeMessageVisibility'),
+        (input: ChangeMessageVisibilityBatchCommandInput, call) => {
+          const queue = this.#at(input.QueueUrl, call);
+          return batch(input.Entries, (entry) =>
+            this.#hide(queue, entry.ReceiptHandle, entry.VisibilityTimeout),
+          );
+        },
+      ),
+      PurgeQueue: operation(onQueue('PurgeQueue'), (input: PurgeQueueCommandInput, call) => {
         this.#at(input.QueueUrl, call).messages.clear();
-      },
+      }),
     };
   }
 
@@ -428,125 +453,9 @@ export class Sqs {
   }
 }
 
-function queueOf(resource: Resource): Queue {
-  const { properties, arn, name } = resource;
-  const redrive = properties.child('RedrivePolicy')?.only('deadLetterTargetArn', 'maxReceiveCount');
-  return {
-    resource,
-    arn,
-    name,
-    messages: new Map(),
-    random: seededRandom(arn),
-    delay: properties.number('DelaySeconds', 0),
-    visibility: properties.number('VisibilityTimeout', 30),
-    // Four days.
-    retention: properties.number('MessageRetentionPeriod', 345_600),
-    wait: properties.number('ReceiveMessageWaitTimeSeconds', 0),
-    // 1 MiB, since 2025.
-    maximumSize: properties.number('MaximumMessageSize', 1_048_576),
-    keyId: properties.text('KmsMasterKeyId', undefined),
-    redrive: redrive && {
-      target: redrive.text('deadLetterTargetArn'),
-      receives: redrive.number('maxReceiveCount'),
-    },
-    used: false,
-  };
-}
-
-function received(message: Message, input: ReceiveMessageCommandInput) {
-  const system: Record<string, string> = {
-    SenderId: message.sender,
-    SentTimestamp: String(Math.floor(message.sent)),
-    ApproximateReceiveCount: String(message.receives),
-    ApproximateFirstReceiveTimestamp: String(Math.floor(message.firstReceived ?? 0)),
-  };
-  const systemNames: string[] = [
-    ...(input.MessageSystemAttributeNames ?? []),
-    ...(input.AttributeNames ?? []),
+function onQueue(operation: string) {
+  // A batch asks for what its entries do.
+  return ({ QueueUrl }: { QueueUrl: string | undefined }, { region }: Call): Ask[] => [
+    { action: `sqs:${operation}`, resource: queueArn(required(QueueUrl), region) },
   ];
-  const wanted = (names: string[], name: string) =>
-    names.some(
-      (pattern) =>
-        pattern === 'All' ||
-        pattern === '.*' ||
-        pattern === name ||
-        (pattern.endsWith('.*') && name.startsWith(pattern.slice(0, -1))),
-    );
-  const attributes = Object.fromEntries(
-    Object.entries(message.attributes).filter(([name]) => wanted(input.MessageAttributeNames ?? [], name)),
-  );
-  return {
-    MessageId: message.id,
-    ReceiptHandle: Buffer.from(`${message.id} ${message.receipt}`).toString('base64'),
-    Body: message.body,
-    MD5OfBody: md5(message.body),
-    Attributes: Object.fromEntries(Object.entries(system).filter(([name]) => wanted(systemNames, name))),
-    ...(Object.keys(attributes).length > 0 && {
-      MessageAttributes: attributes,
-      MD5OfMessageAttributes: attributesMd5(attributes),
-    }),
-  };
-}
-
-function batch<Entry extends { Id: string | undefined }, Result>(
-  entries: Entry[] | undefined,
-  work: (entry: Entry) => Result,
-) {
-  if (entries === undefined || entries.length === 0) {
-    throw new AwsError('EmptyBatchRequest', 'There should be at least one entry in the request.');
-  }
-  if (entries.length > 10) {
-    throw new AwsError('TooManyEntriesInBatchRequest', 'Maximum number of entries per request are 10.');
-  }
-  if (new Set(entries.map(({ Id }) => Id)).size < entries.length) {
-    throw new AwsError(
-      'BatchEntryIdsNotDistinct',
-      'Two or more batch entries in the request have the same Id.',
-    );
-  }
-  const successful: object[] = [];
-  const failed: object[] = [];
-  for (const entry of entries) {
-    try {
-      successful.push({ Id: entry.Id, ...work(entry) });
-    } catch (error) {
-      if (!(error instanceof AwsError)) throw error;
-      failed.push({ Id: entry.Id, Code: error.code, Message: error.message, SenderFault: true });
-    }
-  }
-  return { Successful: successful, Failed: failed };
-}
-
-function shuffle<T>(items: T[], random: () => number): void {
-  for (let index = items.length - 1; index > 0; index--) {
-    const other = Math.floor(random() * (index + 1));
-    const item = items[index];
-    const swapped = items[other];
-    if (item !== undefined && swapped !== undefined) {
-      items[index] = swapped;
-      items[other] = item;
-    }
-  }
-}
-
-function md5(text: string): string {
-  return createHash('md5').update(text).digest('hex');
-}
-
-/** SQS's digest of message attributes: names in order; each part with its length, big-endian, in four bytes. */
-function attributesMd5(attributes: Record<string, MessageAttributeValue>): string {
-  const digest = createHash('md5');
-  const part = (bytes: Uint8Array) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    digest.update(length).update(bytes);
-  };
-  for (const [name, value] of Object.entries(attributes).sort(([left], [right]) => (left < right ? -1 : 1))) {
-    part(Buffer.from(name));
-    part(Buffer.from(value.DataType ?? ''));
-    const binary = value.DataType?.startsWith('Binary') === true;
-    digest.update(Uint8Array.of(binary ? 2 : 1));
-    part(binary ? (value.BinaryValue ?? new Uint8Array()) : Buffer.from(value.StringValue ?? ''));
-  }
-  return digest.digest('hex');
 }

@@ -11,11 +11,7 @@ import {
 import { rotationDays } from './rotation-days.ts';
 
 const ENGINES: [string, (strategy: Strategy) => Promise<TestDatabase>, Strategy][] = [
-  [
-    'PostgreSQL',
-    postgresDatabase,
-    { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' },
-  ],
+  ['PostgreSQL', postgresDatabase, { kind: 'alternating-users', users: ['wa', 'wa_clone'] }],
   ['MySQL', mysqlDatabase, { kind: 'alternating-users' }],
   ['MariaDB', mariadbDatabase, { kind: 'alternating-users' }],
 ];

@@ -12,7 +12,6 @@ test('an application that tells of its connections', async (t) => {
   const database = await databaseFor(t, postgresDatabase, {
     kind: 'alternating-users',
     users: ['wa', 'wa_clone'],
-    owner: 'wa_owner',
   });
   if (database === undefined) return;
   const folder = mkdtempSync(join(tmpdir(), 'application-'));

@@ -5,6 +5,7 @@ import type { Login } from '../../../functions/shared/database/contract/engine.t
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { ACCOUNT, HOUR, REGION } from '../../rehearsal/aws/deploy.ts';
 import { databaseFor, type TestDatabase } from '../rotate-secret/databases.ts';
 import {
@@ -300,11 +301,11 @@ export function testRotationDays(
           'a rotation by hand is delivered, and a copy that somebody wrote back is put right',
           async () => {
             const old = current();
-            const reports = aws.reports.length;
+            const reports = reportsOf(aws).length;
             await days.playUntil(EVENING + HOUR);
             await rotateByHand(days);
             await days.playUntil(EVENING + 3 * HOUR);
-            const delivered = aws.reports[reports];
+            const delivered = reportsOf(aws)[reports];
             expectFinished(delivered, 'the rotation by hand');
             assert.equal(delivered?.figures.tasksReplaced, 5);
             assert.equal(await expectWhole(old, 'the rotation by hand'), 'rotated');
@@ -324,7 +325,7 @@ export function testRotationDays(
             await days.playUntil(MORNING);
             await rotateByHand(days);
             await days.playUntil(MORNING + HOUR);
-            assert.match(aws.reports.at(-1)?.problems[0]?.what ?? '', /outside the downtime window/);
+            assert.match(reportsOf(aws).at(-1)?.problems[0]?.what ?? '', /outside the downtime window/);
             const next = current();
             await rotateByHand(days);
             await days.playUntil(MORNING + 2 * HOUR);

@@ -15,7 +15,8 @@ import type { CredentialRotationProps } from '../../../lib/credential-rotation/c
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
-import { isRecord } from '../../../rehearsal/aws/wire/wire.ts';
+import { isRecord } from '../../../rehearsal/aws/wire/values.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
@@ -164,15 +165,15 @@ export async function rotationDays(
                 () => false,
               ),
             day: async (number = Math.ceil((clock.now() - START - SCHEDULED) / DAY)) => {
-              const before = aws.reports.length;
+              const before = reportsOf(aws).length;
               await clock.runUntil(START + number * DAY + EVENING);
-              const report = aws.reports.at(-1);
-              assert.ok(report && aws.reports.length > before, 'the day had no run');
+              const report = reportsOf(aws).at(-1);
+              assert.ok(report && reportsOf(aws).length > before, 'the day had no run');
               return report;
             },
             run: async (options) => {
               if (timeOfDay() < EVENING || timeOfDay() > LAST_START) await playUntil(EVENING);
-              const before = aws.reports.length;
+              const before = reportsOf(aws).length;
               const event = { job: 'credential-rotation', deployment: 'shop', ...(options && { options }) };
               await lambda.send(
                 new InvokeCommand({ FunctionName: 'shop-start-run', Payload: JSON.stringify(event) }),
@@ -182,7 +183,7 @@ export async function rotationDays(
                 assert.ok(clock.now() < limit, 'the run does not end');
                 await clock.runUntil(clock.now() + 5000);
               } while (isGoingOn());
-              return aws.reports[before];
+              return reportsOf(aws)[before];
             },
           });
         } finally {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import type { Days } from './rotation-days.ts';
 
 /** Texts, by what they are. */
@@ -77,7 +78,7 @@ export async function expectNoPasswordIn(days: Days, seen: Seen): Promise<void> 
   const places: [string, unknown][] = [
     ['the logs, embedded metrics among them', aws.logs],
     ['a metric', metrics],
-    ['a report', aws.reports],
+    ['a report', reportsOf(aws)],
     ['a notification', aws.notifications],
     ['an alarm', aws.alarms],
     ["a run's history", aws.lambda.durable.list()],

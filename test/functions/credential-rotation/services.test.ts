@@ -7,7 +7,6 @@ test('services that cannot be rolled are found before anything is changed, and o
   const database = await databaseFor(t, postgresDatabase, {
     kind: 'alternating-users',
     users: ['wa', 'wa_clone'],
-    owner: 'wa_owner',
   });
   if (database === undefined) return;
 

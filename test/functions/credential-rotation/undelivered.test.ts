@@ -7,7 +7,6 @@ test('containers that read the credential from a copy that nobody named are not 
   const database = await databaseFor(t, postgresDatabase, {
     kind: 'alternating-users',
     users: ['wa', 'wa_clone'],
-    owner: 'wa_owner',
   });
   if (database === undefined) return;
   const rotate = async ({ day, current, accepts, logins, aws }: Days) => {

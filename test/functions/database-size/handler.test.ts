@@ -13,6 +13,7 @@ import { DatabaseSize } from '../../../lib/whatsapp/database-size.ts';
 import type { AwsOptions } from '../../../rehearsal/aws/server.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
@@ -170,7 +171,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     atNight(async (deployment) => {
       const { aws, clock } = deployment;
       await clock.runUntil(START + 17 * HOUR);
-      const [first] = aws.reports;
+      const [first] = reportsOf(aws);
       assert.deepEqual(first?.problems, []);
       assert.equal(first?.outcome, 'succeeded');
       const { messageRows, mediaRows, unknownSizes, daysUntilTenMillion, tableBytes } = first.figures;
@@ -186,7 +187,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
 
       await run('wa1_messageStore', "SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
       await clock.runUntil(START + 41 * HOUR);
-      const second = aws.reports[1];
+      const second = reportsOf(aws)[1];
       assert.equal(second?.outcome, 'partial');
       assert.match(
         second?.problems[0]?.what ?? '',
@@ -206,13 +207,13 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         const { aws, clock } = deployment;
         await run('wa1_messageStore', 'ANALYZE messages');
         await clock.runUntil(START + 17 * HOUR);
-        assert.equal(aws.reports[0]?.outcome, 'succeeded');
-        assert.equal(aws.reports[0]?.figures.lastBackupAgeHours, 87_600);
+        assert.equal(reportsOf(aws)[0]?.outcome, 'succeeded');
+        assert.equal(reportsOf(aws)[0]?.figures.lastBackupAgeHours, 87_600);
         assert.ok(ringing(deployment).includes('shop-media-backup'));
 
         aws.backup.put(FILE_SYSTEM_ARN, START + 27 * HOUR);
         await clock.runUntil(START + 41 * HOUR);
-        const [, second] = aws.reports;
+        const [, second] = reportsOf(aws);
         assert.ok(second);
         assert.equal(second.outcome, 'succeeded');
         // It runs at 03:00, fifteen hours after the start at noon.
@@ -235,7 +236,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         await run('wa1_messageStore', 'ANALYZE messages');
         aws.backup.put(FILE_SYSTEM_ARN, START);
         await clock.runUntil(START + 17 * HOUR);
-        const [report] = aws.reports;
+        const [report] = reportsOf(aws);
         assert.equal(report?.outcome, 'partial');
         assert.equal(report?.figures.messageRows, ROWS + 10);
         assert.equal(report?.figures.lastBackupAgeHours, undefined);
@@ -254,7 +255,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         await run('wa1_messageStore', 'ANALYZE messages');
         aws.onCall(({ service }) => (service === 'backup' ? 'drop' : undefined));
         await clock.runUntil(START + 17 * HOUR);
-        const [report] = aws.reports;
+        const [report] = reportsOf(aws);
         assert.equal(report?.outcome, 'partial');
         assert.equal(report?.figures.messageRows, ROWS + 10);
         assert.match(report?.problems[0]?.what ?? '', /last backup of the media volume is, is unknown: ./);
@@ -377,7 +378,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
             await clock.runUntil(runAt - hours * HOUR);
             first();
             await clock.runUntil(runAt + HOUR);
-            const report = aws.reports[night];
+            const report = reportsOf(aws)[night];
             assert.ok(report);
             assert.equal(report.figures.passwordCopiesDiffering, differing);
             assert.equal(report.outcome, problems.length > 0 ? 'partial' : 'succeeded');
@@ -389,10 +390,10 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         }
         assert.deepEqual(aws.denials, []);
         assert.ok(aws.servicesFromVpc.get('shop-database-size')?.has('ssm'));
-        const { logs, reports, alarms, notifications } = aws;
+        const { logs, alarms, notifications } = aws;
         const told = JSON.stringify({
           logs,
-          reports,
+          reports: reportsOf(aws),
           alarms,
           notifications,
           runs: aws.lambda.durable.list(),
@@ -411,7 +412,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         aws.secrets.put(EXPORTER, JSON.stringify({ data_src_name: 'something else' }));
         aws.ssm.write(PARAMETER, password, { account: ACCOUNT, region: REGION, keyId: 'alias/client' });
         await clock.runUntil(START + 17 * HOUR);
-        const [report] = aws.reports;
+        const [report] = reportsOf(aws);
         assert.equal(report?.outcome, 'partial');
         assert.equal(report?.figures.messageRows, ROWS + 10);
         assert.equal(report?.figures.passwordCopiesDiffering, 1);
@@ -441,7 +442,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       await clock.runUntil(START + 15.5 * HOUR);
       await start(60);
       await clock.runUntil(START + 15.6 * HOUR);
-      const refused = aws.reports.at(-1);
+      const refused = reportsOf(aws).at(-1);
       assert.equal(refused?.outcome, 'partial');
       assert.match(refused?.problems[0]?.what ?? '', /may not count the rows/);
 
@@ -449,14 +450,14 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         await run(database, 'GRANT SELECT (id) ON messages, media TO size');
       await start(60);
       await clock.runUntil(START + 15.7 * HOUR);
-      const counted = aws.reports.at(-1);
+      const counted = reportsOf(aws).at(-1);
       assert.equal(counted?.outcome, 'succeeded');
       assert.equal(counted?.figures.messageRows, ROWS + 10);
 
       await start(0);
       await clock.runUntil(START + 15.8 * HOUR);
-      assert.equal(aws.reports.at(-1)?.outcome, 'failed');
-      assert.match(aws.reports.at(-1)?.problems[0]?.what ?? '', /options of this run .*timeLimitSeconds/);
+      assert.equal(reportsOf(aws).at(-1)?.outcome, 'failed');
+      assert.match(reportsOf(aws).at(-1)?.problems[0]?.what ?? '', /options of this run .*timeLimitSeconds/);
     }));
 
   it('fails when the database refuses the login, and says what to do, without the password', () =>
@@ -465,7 +466,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       const wrong = crypto.randomUUID();
       aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password: wrong }));
       await clock.runUntil(START + 17 * HOUR);
-      const [report] = aws.reports;
+      const [report] = reportsOf(aws);
       assert.equal(report?.outcome, 'failed');
       assert.match(report?.problems[0]?.what ?? '', /refuses to log in size/);
       assert.deepEqual(rang(deployment), ['failed']);
@@ -477,7 +478,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       const { aws, clock } = deployment;
       aws.hosts[`${HOST}:${PORT}`] = '127.0.0.1:1';
       await clock.runUntil(START + 17 * HOUR);
-      const [report] = aws.reports;
+      const [report] = reportsOf(aws);
       assert.equal(report?.outcome, 'failed');
       assert.match(report?.problems[0]?.what ?? '', /No trusted connection to database\.internal/);
       assert.ok(Date.parse(report?.endedAt ?? '') - Date.parse(report?.startedAt ?? '') >= 60_000);

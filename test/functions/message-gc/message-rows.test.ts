@@ -8,6 +8,7 @@ import { MessageGc } from '../../../lib/whatsapp/message-gc.ts';
 import type { AwsOptions } from '../../../rehearsal/aws/server.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate, type TlsCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { type MessageStore, openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
 import { startWebApp } from '../../../rehearsal/whatsapp/web-app.ts';
@@ -115,9 +116,9 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       doesNothing: false,
       claims: 0,
       async night() {
-        const before = aws.reports.length;
+        const before = reportsOf(aws).length;
         await clock.runUntil(START + 17 * HOUR + before * DAY);
-        const [report, ...more] = aws.reports.slice(before);
+        const [report, ...more] = reportsOf(aws).slice(before);
         assert.ok(report && more.length === 0);
         return report;
       },
@@ -144,7 +145,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       aws.hosts[`${DATABASE}:${PORT}`] = `127.0.0.1:${server.port}`;
       await work(client);
       assert.doesNotMatch(
-        JSON.stringify([aws.logs, aws.reports, aws.lambda.durable.list()]),
+        JSON.stringify([aws.logs, reportsOf(aws), aws.lambda.durable.list()]),
         new RegExp(`${SIZE_USER.password}|${USER.password}`),
       );
     } finally {
@@ -194,7 +195,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         assert.equal(report.outcome, outcome, JSON.stringify(report));
         assert.equal(report.figures.messagesDeleted, 0);
       }
-      const { problems, figures } = aws.reports[2] ?? {};
+      const { problems, figures } = reportsOf(aws)[2] ?? {};
       assert.equal(problems?.length, 1);
       assert.match(
         problems[0]?.what ?? '',
@@ -220,7 +221,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         const report = await client.night();
         assert.equal(report.outcome, outcome, JSON.stringify(report));
       }
-      const [, , third] = client.deployment.aws.reports;
+      const [, , third] = reportsOf(client.deployment.aws);
       assert.match(
         third?.problems[0]?.what ?? '',
         /27000 messages were deleted, by which the rows did not fall/,
@@ -234,7 +235,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         await arrive(client, 500);
         assert.equal((await client.night()).outcome, 'succeeded');
       }
-      const [, , third] = client.deployment.aws.reports;
+      const [, , third] = reportsOf(client.deployment.aws);
       assert.match(JSON.stringify(third?.details), /"growth":\{"kind":"outpaced"/);
     }));
 

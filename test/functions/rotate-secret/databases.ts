@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
@@ -10,7 +11,7 @@ import { scramVerifier } from '../../../functions/shared/database/postgres/scram
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
-import { startPostgres } from '../../../rehearsal/databases/postgres.ts';
+import { type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 
@@ -81,7 +82,6 @@ export function anyPassword(): string {
 const USER = 'wa';
 const SECOND_USER = 'wa_clone';
 const ROTATOR = 'rotator';
-const OWNER = 'wa_owner';
 
 /** Two accounts of each user: what is done to one must be done to the other. */
 const HOSTS = ['%', '10.0.0.%'];
@@ -190,9 +190,19 @@ function occurrences(text: string, pattern: RegExp): number {
   return text.match(pattern)?.length ?? 0;
 }
 
-export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase> {
+/** The last major version whose CREATEROLE reaches every role, where Debian and PostgreSQL's own packages put it. */
+export const POSTGRES_15 = ['/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin'].find((folder) =>
+  existsSync(folder),
+);
+
+/** @param options as of `startPostgres` */
+export async function postgresDatabase(
+  strategy: Strategy,
+  options: Omit<PostgresOptions, 'tls'> = {},
+): Promise<TestDatabase> {
   const tls = await serverCertificate();
-  const server = await startPostgres({ tls, settings: { log_statement: 'all', log_connections: 'on' } });
+  const settings = { log_statement: 'all', log_connections: 'on', ...options.settings };
+  const server = await startPostgres({ ...options, tls, settings });
   const address: DatabaseAddress = {
     engine: 'postgres',
     host: 'localhost',
@@ -224,9 +234,11 @@ export async function postgresDatabase(strategy: Strategy): Promise<TestDatabase
   await query(`CREATE ROLE wa LOGIN PASSWORD ${verifier(user)}`);
   await query('CREATE SCHEMA wa AUTHORIZATION wa');
   if (strategy.kind === 'alternating-users') {
-    await migrateToAlternatingUsers(address, superuser, { current: user, owner: OWNER, rotator: ROTATOR });
+    await migrateToAlternatingUsers(address, superuser, { current: user, rotator: ROTATOR });
   } else {
-    await query('GRANT wa TO rotator WITH ADMIN TRUE, INHERIT FALSE, SET FALSE');
+    if (options.binaries === undefined) {
+      await query('GRANT wa TO rotator WITH ADMIN TRUE, INHERIT FALSE, SET FALSE');
+    }
   }
   return {
     address,

@@ -4,5 +4,4 @@ import { testRotation } from './rotation-tests.ts';
 testRotation('PostgreSQL', postgresDatabase, {
   kind: 'alternating-users',
   users: ['wa', 'wa_clone'],
-  owner: 'wa_owner',
 });

@@ -80,10 +80,10 @@ const REFUSED: (Situation & { what: string; step: RotationEvent['Step']; message
     message: /one password for a user/,
   },
   {
-    what: 'alternating-users on PostgreSQL without the names of users and owner',
+    what: 'alternating-users on PostgreSQL without the names of users',
     settings: { ...postgres, strategy: alternating },
     step: 'createSecret',
-    message: /`users`.*`owner`/,
+    message: /needs `users`/,
   },
   {
     what: 'a secret of another user than the two that alternate',

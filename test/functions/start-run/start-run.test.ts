@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { clientsOf } from '../../../rehearsal/night.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
 
@@ -51,7 +52,7 @@ test('a run started by hand needs no scheduled time, has a name that no schedule
   assert.equal(outcome, 'started');
   assert.match(runId, /^latam-message-gc-manual-[0-9a-f]{9}$/);
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
-  const [report] = world.aws.reports;
+  const [report] = reportsOf(world.aws);
   assert.equal(report?.outcome, 'succeeded');
   assert.equal(report?.runId, runId);
   assert.equal(report?.details?.outsideWindow, undefined);
@@ -67,14 +68,14 @@ test('a run that was started before is not started again, however it is asked fo
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: elsewhere })).outcome, 'already-started');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor })).outcome, 'already-started');
-  assert.equal(world.aws.reports.length, 1);
+  assert.equal(reportsOf(world.aws).length, 1);
 
   const request = 'ticket 4711';
   assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'started');
   assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'already-started');
   await world.clock.runUntil(IN_THE_WINDOW + 25 * 60_000);
   assert.equal((await startRun({ ...MESSAGE_GC, request })).outcome, 'already-started');
-  assert.equal(world.aws.reports.length, 2);
+  assert.equal(reportsOf(world.aws).length, 2);
 });
 
 test('a run beside one that is still going on is skipped, with that one named in its report', async (t) => {
@@ -82,7 +83,7 @@ test('a run beside one that is still going on is skipped, with that one named in
   const first = await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z' });
   assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:31:00Z' })).outcome, 'skipped');
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
-  const skipped = world.aws.reports.find(({ outcome }) => outcome === 'skipped');
+  const skipped = reportsOf(world.aws).find(({ outcome }) => outcome === 'skipped');
   assert.match(skipped?.problems[0]?.what ?? '', new RegExp(`^The run ${first.runId} is still going on`));
 });
 
@@ -103,12 +104,12 @@ test('outside the downtime window nothing is started, by hand neither, unless it
   const noon = Date.parse('2026-11-25T12:00:00Z');
   await begin(t, noon);
   assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
-  const [report] = world.aws.reports;
+  const [report] = reportsOf(world.aws);
   assert.match(report?.problems[0]?.what ?? '', /outside the downtime window 01:00–05:00 America\/Sao_Paulo/);
   assert.equal((await startRun({ ...MESSAGE_GC, outsideWindow: true })).outcome, 'started');
   await world.clock.runUntil(noon + 20 * 60_000);
-  assert.equal(world.aws.reports.at(-1)?.outcome, 'succeeded');
-  assert.equal(world.aws.reports.at(-1)?.details?.outsideWindow, true);
+  assert.equal(reportsOf(world.aws).at(-1)?.outcome, 'succeeded');
+  assert.equal(reportsOf(world.aws).at(-1)?.details?.outsideWindow, true);
 });
 
 test('inside the window, but after the time limit, a late start is skipped', async (t) => {
@@ -146,7 +147,7 @@ test('a job that is called when its run had to have ended does nothing, whoever 
   );
   lambda.destroy();
   await clock.runUntil(noon + 20 * 60_000);
-  const [report] = aws.reports;
+  const [report] = reportsOf(aws);
   assert.equal(report?.outcome, 'skipped');
   assert.match(report?.problems[0]?.what ?? '', /when it had to have ended: at 2026-11-25T08:00:00/);
   assert.deepEqual(world.deployments.latam?.webApp.requests, []);

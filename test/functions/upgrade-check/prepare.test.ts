@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { MINUTE } from '../../rehearsal/aws/deploy.ts';
 import {
   ALL_YES,
@@ -25,7 +26,7 @@ async function messages(rows: number, perRun: number): Promise<void> {
 }
 
 function collections({ aws }: Checked): RunReport[] {
-  return aws.reports.filter(({ job }) => job === 'message-gc');
+  return reportsOf(aws).filter(({ job }) => job === 'message-gc');
 }
 
 function preparedRuns({ details }: RunReport): string[] {

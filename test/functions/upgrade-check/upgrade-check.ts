@@ -15,6 +15,7 @@ import { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { CollectGarbageSettings } from './collect-garbage.ts';
@@ -145,7 +146,7 @@ export async function checkedDeployment(
         };
         const report: Checked['report'] = async (runId) => {
           for (let minutes = 0; minutes < 6 * 60; minutes += 5) {
-            const found = aws.reports.find((report) => report.runId === runId);
+            const found = reportsOf(aws).find((report) => report.runId === runId);
             if (found) return found;
             await clock.runUntil(clock.now() + 5 * MINUTE);
           }

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
-import type { PolicyDocument } from '../../../rehearsal/aws/access/policy.ts';
 import { type Clock, realClock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy/policy.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
 
 export const ACCOUNT = '123456789012';

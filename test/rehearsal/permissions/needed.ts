@@ -1,6 +1,6 @@
-import type { JudgedAccess } from '../../../rehearsal/aws/access/access.ts';
-import { judge, type PolicyDocument, type Statement } from '../../../rehearsal/aws/access/policy.ts';
-import { matches } from '../../../rehearsal/aws/access/policy-operators.ts';
+import type { JudgedAccess } from '../../../rehearsal/aws/access/access-control.ts';
+import { matches } from '../../../rehearsal/aws/policy/operators.ts';
+import { judge, type PolicyDocument, type Statement } from '../../../rehearsal/aws/policy/policy.ts';
 import type { World } from '../../../rehearsal/world.ts';
 
 /** An action of an allowing statement of the templates. What each deployment has of the same code is one. */

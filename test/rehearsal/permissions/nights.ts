@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DatabaseSizeSettings } from '../../../functions/database-size/contract.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
-import type { Template } from '../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../rehearsal/aws/template/assembly.ts';
 import { type Fault, once, SUNDAY } from '../../../rehearsal/faults/fault.ts';
 import type { NightOptions, Scale } from '../../../rehearsal/night.ts';
 import { startRun, stopRuns } from '../../../rehearsal/operator.ts';

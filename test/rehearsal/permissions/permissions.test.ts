@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
-import type { Template } from '../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../rehearsal/aws/template/assembly.ts';
 import { type Fault, SUNDAY } from '../../../rehearsal/faults/fault.ts';
 import { type Night, playNight } from '../../../rehearsal/night.ts';
 import { buildStage, type Stage } from '../stage.ts';

@@ -7,7 +7,7 @@ export type Strategy =
   /**
    * Two users of the same rights, by turns; containers must take the user name from the secret too.
    * `users`: their names, on MySQL and MariaDB by default that in the secret and the same with `_clone` after it, as AWS's
-   * own rotation functions name them. `owner`: on PostgreSQL, the role that both act as.
+   * own rotation functions name them. `owner`: on PostgreSQL, the role that both act as, by default the first user.
    */
   | { kind: 'alternating-users'; users?: readonly [string, string]; owner?: string }
   /** PostgreSQL, a fixed user name: logins with the old password fail from the rotation until the restart. */

@@ -18,7 +18,7 @@ export function alternatingUsersOn(
 ): StrategyMethods {
   /** The accounts of the user in use, proven to be the secret's, and of the other one. */
   const accountsOf = async (session: MysqlSession, admin: Login, current: Login) => {
-    const { one, other } = alternatingUsers(strategy, current.username);
+    const { one, other } = alternatingUsers(address.engine, strategy, current.username);
     const accounts = await dialect.accounts(session, admin, [one, other]);
     const used = accounts.filter(({ username }) => username === one);
     const proven = used.every((account) => !account.locked && hasPassword(account, current));
@@ -27,10 +27,10 @@ export function alternatingUsersOn(
   };
 
   return {
-    nextUsername: (current) => alternatingUsers(strategy, current).other,
+    nextUsername: (current) => alternatingUsers(address.engine, strategy, current).other,
 
     set: ({ admin, pending, current: read, previous }) => {
-      const { lockName } = alternatingUsers(strategy, pending.username);
+      const { lockName } = alternatingUsers(address.engine, strategy, pending.username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const current = await read();
         if (current === undefined) return 'was-finished';
@@ -40,7 +40,7 @@ export function alternatingUsersOn(
     },
 
     retained: (admin, current) => {
-      const { lockName } = alternatingUsers(strategy, current.username);
+      const { lockName } = alternatingUsers(address.engine, strategy, current.username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const { others } = await accountsOf(session, admin, current);
         return others.some(({ locked }) => !locked);
@@ -48,7 +48,7 @@ export function alternatingUsersOn(
     },
 
     retire: ({ admin, username, read, patience }) => {
-      const { lockName } = alternatingUsers(strategy, username);
+      const { lockName } = alternatingUsers(address.engine, strategy, username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const { current, pending } = await read();
         const { other, others } = await accountsOf(session, admin, current);
@@ -63,7 +63,7 @@ export function alternatingUsersOn(
     },
 
     undo: ({ admin, current, abandoned }) => {
-      const { lockName } = alternatingUsers(strategy, current.username);
+      const { lockName } = alternatingUsers(address.engine, strategy, current.username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const { other, others } = await accountsOf(session, admin, current);
         const open = others.filter(({ locked }) => !locked);

@@ -18,10 +18,10 @@ export function alternating(
   strategy: { users?: readonly [string, string]; owner?: string },
 ): StrategyMethods {
   return {
-    nextUsername: (current) => alternatingUsers(strategy, current).other,
+    nextUsername: (current) => alternatingUsers(address.engine, strategy, current).other,
 
     set: ({ admin, pending, current: read, previous }) => {
-      const { lockName } = alternatingUsers(strategy, pending.username);
+      const { lockName } = alternatingUsers(address.engine, strategy, pending.username);
       return withPostgresLock(address, admin, lockName, async (session) => {
         const current = await read();
         if (current === undefined) return 'was-finished';
@@ -31,26 +31,31 @@ export function alternating(
 
     retained: (admin, current) =>
       withPostgres(address, admin, (session) =>
-        canLogIn(session, alternatingUsers(strategy, current.username).other),
+        canLogIn(session, alternatingUsers(address.engine, strategy, current.username).other),
       ).then((state) => state === true),
 
     retire: ({ admin, username, read, patience = 0 }) =>
-      withPostgresLock(address, admin, alternatingUsers(strategy, username).lockName, async (session) => {
-        const { current, pending } = await read();
-        const { other } = alternatingUsers(strategy, current.username);
-        if ((await canLogIn(session, other)) !== true) return 'nothing-to-retire';
-        if (pending?.username === other && (await postgresAccepts(address, pending))) {
-          throw unfinished(username);
-        }
-        const sessions = await countPatiently(() => countSessions(session, other), patience);
-        if (sessions > 0) throw stillConnected(other, sessions);
-        if (!(await postgresAccepts(address, current))) throw currentRefused(current);
-        await alterRole(session, admin, other, 'NOLOGIN');
-        return 'retired';
-      }),
+      withPostgresLock(
+        address,
+        admin,
+        alternatingUsers(address.engine, strategy, username).lockName,
+        async (session) => {
+          const { current, pending } = await read();
+          const { other } = alternatingUsers(address.engine, strategy, current.username);
+          if ((await canLogIn(session, other)) !== true) return 'nothing-to-retire';
+          if (pending?.username === other && (await postgresAccepts(address, pending))) {
+            throw unfinished(username);
+          }
+          const sessions = await countPatiently(() => countSessions(session, other), patience);
+          if (sessions > 0) throw stillConnected(other, sessions);
+          if (!(await postgresAccepts(address, current))) throw currentRefused(current);
+          await alterRole(session, admin, other, 'NOLOGIN');
+          return 'retired';
+        },
+      ),
 
     undo: ({ admin, current, abandoned }) => {
-      const { other, lockName } = alternatingUsers(strategy, current.username);
+      const { other, lockName } = alternatingUsers(address.engine, strategy, current.username);
       return withPostgresLock(address, admin, lockName, async (session) => {
         if (abandoned.username !== other || (await canLogIn(session, other)) !== true)
           return 'nothing-to-undo';
@@ -74,7 +79,7 @@ async function openOther(
   const open = await canLogIn(session, username);
   if (open === undefined) {
     throw new RotationRefused(
-      `There is no user ${username} to alternate with ${current.username}. Make both of one by migrateToAlternatingUsers, ` +
+      `There is no user ${username} to alternate with ${current.username}. Make it by bin/migrate-to-alternating-users.ts, ` +
         `or create it with NOLOGIN, as a member of the owner's role that acts as that role.`,
     );
   }

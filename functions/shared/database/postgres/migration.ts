@@ -1,30 +1,47 @@
 import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { missingPrivilege, RotationRefused, StatementRefused } from '../contract/errors.ts';
+import { LoginRefused, missingPrivilege, RotationRefused, StatementRefused } from '../contract/errors.ts';
+import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
+import { type Difference, differences, lookAs, type Sight } from './compare-users.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
+import { loginNamesIn } from './names-in-expressions.ts';
+import { type RoleSetting, readRoleSettings, roleSettingStatement } from './role-settings.ts';
 import { scramVerifier } from './scram.ts';
 import { type PostgresSession, postgresAccepts, withPostgresLock } from './session.ts';
 
 /** What is to become of a PostgreSQL database whose application has one user. */
 export interface Migration {
-  /** The user that there is, with its password, which stays valid. */
+  /** The user that there is, with its password. Both stay as they are. */
   current: Login;
-  /** The role to make: it owns everything, and both users act as it. */
-  owner: string;
   /** Both users. @default the current one and the same with `_clone` after it */
   users?: readonly [string, string];
   /** The role that will change the passwords: it is given that right, which from PostgreSQL 16 on is one by one. */
   rotator?: string;
+  /** Goes on although something asks who has logged in, which the second user's sessions answer otherwise. */
+  acceptLoginNames?: boolean;
+  /** Does all of it in a transaction that is rolled back. */
+  dryRun?: boolean;
+}
+
+/** What was done, or would be. */
+export interface Migrated {
+  outcome: 'migrated' | 'was-migrated' | 'would-migrate';
+  /** As whom both act: the first user. */
+  owner: string;
+  /** In their order, as far as they hold no password. */
+  statements: string[];
+  /** What an operator is to know, in sentences. */
+  notes: string[];
 }
 
 /**
- * Makes two users and an owner of one user, in one transaction: the user's role is renamed, so that it keeps all
- * that it owns and may do in every database, and becomes the owner; a new role takes its name and password; the second
- * user may not log in until a rotation gives it a password. Sessions go on, and logins do not fail.
+ * Gives an application's user a second one beside it, who acts as the first: what either makes belongs to the first, and
+ * both may do the same. The first one itself is not touched, nor are its sessions, its password and what it owns.
  *
- * It must be run by a superuser, or by a role that may create roles and administer the user's. Repeats safely.
+ * It ends only when a session of the second user has been compared with one of the first: what differs is undone. It must
+ * be run by a superuser, or by a role that may create roles and administers the user. Repeats safely.
  *
  * @throws RotationRefused, RotationBusy, MissingPrivilege, StatementRefused, LoginRefused, DatabaseUnreachable
  */
@@ -32,148 +49,387 @@ export async function migrateToAlternatingUsers(
   address: DatabaseAddress,
   admin: Login,
   migration: Migration,
-): Promise<'migrated' | 'was-migrated'> {
-  const { current, owner } = migration;
-  const { other, lockName } = alternatingUsers(migration, current.username);
+): Promise<Migrated> {
+  const { current } = migration;
+  const { other, lockName } = alternatingUsers(address.engine, migration, current.username);
   if (admin.username === current.username || admin.username === other) {
     throw new RotationRefused(
       `${admin.username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
     );
   }
   return withPostgresLock(address, admin, lockName, async (session) => {
-    if (await isMigrated(session, owner, [current.username, other])) return 'was-migrated';
-    const settings = await settingsOf(session, current.username);
-    // It would be given the secret's password, be that right or not.
+    const state = await stateOf(session, [current.username, other]);
     if (!(await postgresAccepts(address, current))) throw currentRefused(current);
-    await session.query('BEGIN');
-    try {
-      await makeUsers(session, migration, { admin, other, settings });
-    } catch (error) {
-      if (!(error instanceof StatementRefused) || error.code !== INSUFFICIENT_PRIVILEGE) throw error;
-      throw missingPrivilege(
-        admin.username,
-        `make two users of ${current.username}`,
-        `ALTER ROLE ${pg.escapeIdentifier(admin.username)} CREATEROLE, and from PostgreSQL 16 on also ` +
-          `GRANT ${pg.escapeIdentifier(current.username)} TO ${pg.escapeIdentifier(admin.username)} WITH ADMIN TRUE. Nothing was changed.`,
-      );
-    }
-    await session.query('COMMIT');
-    return 'migrated';
+    const plan = planOf(state, migration, { admin, other });
+    if (plan.isDone) return { outcome: 'was-migrated', owner: plan.owner, statements: [], notes: [] };
+    const before = await sightsOf(address, current, state.databases);
+    const notes = [...plan.notes, ...before.unseen];
+    notes.push(...(await loginNames(address, migration, before.databases)));
+    // All of it once without an effect: what the server does not take is found before anything is there.
+    await transaction(session, plan, admin, 'ROLLBACK');
+    const told = { owner: plan.owner, statements: plan.statements, notes };
+    if (migration.dryRun) return { outcome: 'would-migrate', ...told };
+    await transaction(session, plan, admin, 'COMMIT');
+    await compareOrUndo(address, session, plan, { current, other, before: before.sights });
+    return { outcome: 'migrated', ...told };
   });
 }
 
-async function makeUsers(
-  session: PostgresSession,
-  { current, owner, rotator }: Migration,
-  { admin, other, settings }: { admin: Login; other: string; settings: RoleSettings },
-): Promise<void> {
-  const ownerName = pg.escapeIdentifier(owner);
-  await session.query(`ALTER ROLE ${pg.escapeIdentifier(current.username)} RENAME TO ${ownerName}`);
-  await session.query(`ALTER ROLE ${ownerName} NOLOGIN`);
-  for (const username of [current.username, other]) {
-    const name = pg.escapeIdentifier(username);
-    const login =
-      username === current.username
-        ? `LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(current.password))}`
-        : 'NOLOGIN';
-    await session.query(`CREATE ROLE ${name} ${login} CONNECTION LIMIT ${settings.connectionLimit}`);
-    await session.query(`GRANT ${ownerName} TO ${name}`);
-    await copySettings(session, username, settings.parameters);
-    await session.query(`ALTER ROLE ${name} SET role = ${pg.escapeLiteral(owner)}`);
-    // Who makes a role administers it, and the server refuses to give oneself that right again.
-    if (rotator !== undefined && rotator !== admin.username && settings.version >= ROLE_ADMIN_VERSION) {
-      await session.query(
-        `GRANT ${name} TO ${pg.escapeIdentifier(rotator)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
-      );
-    }
+interface Role {
+  name: string;
+  open: boolean;
+  superuser: boolean;
+  replication: boolean;
+  connectionLimit: number;
+  /** As the server writes it. */
+  validUntil: string | null;
+  settings: RoleSetting[];
+}
+
+interface State {
+  /** As `server_version_num`. */
+  version: number;
+  admin: { superuser: boolean; replication: boolean };
+  roles: Map<string, Role>;
+  /** Whether the one is a member of the other. */
+  isMember(member: string, of: string): boolean;
+  /** Databases in which a role owns something. */
+  ownsIn(role: string): string[];
+  /** To which the first of the roles may connect. */
+  databases: string[];
+}
+
+async function stateOf(session: PostgresSession, names: readonly [string, string]): Promise<State> {
+  const [server] = await session.query(
+    `SELECT current_setting('server_version_num')::int AS version, rolsuper AS superuser, rolreplication AS replication
+       FROM pg_roles WHERE rolname = current_user`,
+  );
+  const rows = await session.query(
+    `SELECT rolname AS name, rolcanlogin AS open, rolsuper AS superuser, rolreplication AS replication,
+        rolconnlimit AS "limit", rolvaliduntil::text AS expiry
+       FROM pg_roles WHERE rolname::text = ANY ($1)`,
+    [names],
+  );
+  const roles = new Map<string, Role>();
+  for (const { name, open, superuser, replication, limit, expiry } of rows) {
+    roles.set(String(name), {
+      name: String(name),
+      open: open === true,
+      superuser: superuser === true,
+      replication: replication === true,
+      connectionLimit: Number(limit),
+      validUntil: expiry === null ? null : String(expiry),
+      settings: await readRoleSettings(session, String(name)),
+    });
   }
+  if (!roles.has(names[0])) {
+    throw new RotationRefused(`There is no user ${names[0]} in the database. Correct the secret.`);
+  }
+  const memberships = await session.query(
+    `SELECT m.rolname AS member, r.rolname AS role FROM pg_auth_members a
+       JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid WHERE m.rolname::text = ANY ($1)`,
+    [names],
+  );
+  const owned = await session.query(
+    `SELECT DISTINCT r.rolname AS role, coalesce(d.datname, 'every database') AS database FROM pg_shdepend s
+       JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
+      WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname::text = ANY ($1)`,
+    [names],
+  );
+  const databases = await session.query(
+    `SELECT datname AS name FROM pg_database WHERE datallowconn AND has_database_privilege($1, oid, 'CONNECT') ORDER BY datname`,
+    [names[0]],
+  );
+  return {
+    version: Number(server?.version),
+    admin: { superuser: server?.superuser === true, replication: server?.replication === true },
+    roles,
+    isMember: (member, of) => memberships.some((row) => row.member === member && row.role === of),
+    ownsIn: (role) => owned.filter((row) => row.role === role).map(({ database }) => String(database)),
+    databases: databases.map(({ name }) => String(name)),
+  };
+}
+
+interface Plan {
+  isDone: boolean;
+  first: string;
+  second: string;
+  /** As whom both act: the first one, unless that acts as somebody else itself. */
+  owner: string;
+  /** The second user is made, and closed at the end. */
+  makes: boolean;
+  statements: string[];
+  notes: string[];
+  /** What the second user's settings are to be. */
+  settings: RoleSetting[];
 }
 
 /** From PostgreSQL 16 on, CREATEROLE reaches only roles that one administers. */
 const ROLE_ADMIN_VERSION = 160_000;
 
-async function isMigrated(
-  session: PostgresSession,
-  owner: string,
-  users: readonly string[],
-): Promise<boolean> {
-  const rows = await session.query('SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)', [
-    [owner, ...users],
-  ]);
-  const names = rows.map(({ name }) => String(name));
-  const present = [owner, ...users.slice(1)].filter((name) => names.includes(name));
-  if (!names.includes(users[0] ?? '')) {
-    throw new RotationRefused(`There is no user ${users[0]} in the database. Correct the secret.`);
+function planOf(
+  state: State,
+  { current, rotator }: Migration,
+  { admin, other }: { admin: Login; other: string },
+): Plan {
+  const { roles, isMember, version } = state;
+  // AWS's functions make the second one a member of the first as well, and its turn may have come.
+  const isSecond = roles.has(other) && isMember(current.username, other);
+  const [first, second] = isSecond ? [other, current.username] : [current.username, other];
+  const one = roles.get(first);
+  const two = roles.get(second);
+  const common = commonOwner(one, two, isMember);
+  if (common !== undefined) {
+    return {
+      isDone: true,
+      first,
+      second,
+      owner: common,
+      makes: false,
+      statements: [],
+      notes: [],
+      settings: [],
+    };
   }
-  if (present.length === 0) return false;
-  const [row] = await session.query(
-    `SELECT count(*) AS count FROM pg_auth_members
-      WHERE roleid = to_regrole($1) AND member IN (SELECT oid FROM pg_roles WHERE rolname = ANY ($2))`,
-    [pg.escapeIdentifier(owner), users],
+  const settings = [...(one?.settings ?? [])];
+  if (!settings.some(({ name, database }) => name === 'role' && database === undefined)) {
+    settings.push({ database: undefined, name: 'role', value: first });
+  }
+  refuseWhatCannotBe(state, first, second, other);
+  const name = pg.escapeIdentifier(second);
+  const statements: string[] = [];
+  if (two === undefined) {
+    const expiry = one?.validUntil ? ` VALID UNTIL ${pg.escapeLiteral(one.validUntil)}` : '';
+    statements.push(
+      `CREATE ROLE ${name} CONNECTION LIMIT ${one?.connectionLimit ?? -1}${expiry}${one?.replication ? ' REPLICATION' : ''}`,
+      `GRANT ${pg.escapeIdentifier(first)} TO ${name}`,
+    );
+  }
+  const known = two?.settings ?? [];
+  const missing = settings.filter(
+    (wanted) => !known.some((own) => own.name === wanted.name && own.database === wanted.database),
   );
-  if (Number(row?.count) === users.length) return true;
-  throw new RotationRefused(
-    `There is a role ${present.join(' and ')} already that is not of such a migration. Drop it, or choose another name.`,
-  );
-}
-
-interface RoleSettings {
-  /** As `server_version_num`. */
-  version: number;
-  connectionLimit: number;
-  parameters: { database: string | undefined; name: string; value: string }[];
-}
-
-/** What belongs to the role that logs in and would stay behind with the renamed one. */
-async function settingsOf(session: PostgresSession, username: string): Promise<RoleSettings> {
-  const [role] = await session.query(
-    `SELECT rolconnlimit AS "limit", current_setting('server_version_num')::int AS version
-       FROM pg_roles WHERE rolname = $1`,
-    [username],
-  );
-  const parameters = await session.query(
-    `SELECT d.datname AS database, split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value
-       FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS entry
-       LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      WHERE s.setrole = to_regrole($1) ORDER BY s.setdatabase`,
-    [pg.escapeIdentifier(username)],
-  );
-  // "$user" means the role acted as: the owner. A schema named after the user must be found as before.
-  const [own] = await session.query(
-    `SELECT current_database() AS database, current_setting('search_path') AS path
-       FROM pg_namespace WHERE nspname = $1`,
-    [username],
-  );
-  const entries = parameters.map(({ database, name, value }) => ({
-    database: typeof database === 'string' ? database : undefined,
-    name: String(name),
-    value: String(value),
-  }));
-  if (own !== undefined && !entries.some(({ name }) => name === 'search_path')) {
-    entries.push({ database: String(own.database), name: 'search_path', value: String(own.path) });
+  statements.push(...missing.map((setting) => roleSettingStatement(second, setting)));
+  // Who makes a role administers it, and the server refuses to give oneself that right again.
+  if (rotator !== undefined && rotator !== admin.username && version >= ROLE_ADMIN_VERSION) {
+    for (const user of [first, second]) {
+      statements.push(
+        `GRANT ${pg.escapeIdentifier(user)} TO ${pg.escapeIdentifier(rotator)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+      );
+    }
+  }
+  const notes: string[] = [];
+  if (one?.validUntil) {
+    notes.push(
+      `The passwords of ${first} expire on ${one.validUntil} (VALID UNTIL), which ${second} has been given too and no rotation moves: ALTER ROLE … VALID UNTIL 'infinity' for both, unless that is wanted.`,
+    );
+  }
+  if (two?.open && second !== current.username) {
+    notes.push(`${second} may log in. The next run of credential-rotation closes it.`);
   }
   return {
-    version: Number(role?.version),
-    connectionLimit: Number(role?.limit),
-    parameters: entries.map((entry) =>
-      entry.name === 'search_path'
-        ? { ...entry, value: entry.value.replaceAll('"$user"', pg.escapeIdentifier(username)) }
-        : entry,
-    ),
+    isDone: false,
+    first,
+    second,
+    owner: one ? actsAs(one) : first,
+    makes: two === undefined,
+    statements,
+    notes,
+    settings: [...known, ...missing],
   };
 }
 
-async function copySettings(
-  session: PostgresSession,
-  username: string,
-  parameters: RoleSettings['parameters'],
-): Promise<void> {
-  for (const { database, name, value } of parameters) {
-    // By the session's own setting: a list such as search_path cannot be written as a literal.
-    await session.query('SELECT set_config($1, $2, true)', [name, value]);
-    const scope = database === undefined ? '' : `IN DATABASE ${pg.escapeIdentifier(database)} `;
-    await session.query(
-      `ALTER ROLE ${pg.escapeIdentifier(username)} ${scope}SET ${pg.escapeIdentifier(name)} FROM CURRENT`,
+/** The role that two users act as already: the first one, or one of their own. */
+function commonOwner(
+  one: Role | undefined,
+  two: Role | undefined,
+  isMember: State['isMember'],
+): string | undefined {
+  if (one === undefined || two === undefined) return undefined;
+  const owner = actsAs(two);
+  if (owner === two.name || actsAs(one) !== owner || !isMember(two.name, owner)) return undefined;
+  return owner === one.name || isMember(one.name, owner) ? owner : undefined;
+}
+
+function actsAs({ settings, name }: Role): string {
+  const { value = 'none' } =
+    settings.find(({ name, database }) => name === 'role' && database === undefined) ?? {};
+  return value === 'none' ? name : value;
+}
+
+/** @throws RotationRefused */
+function refuseWhatCannotBe(state: State, first: string, second: string, other: string): void {
+  const { roles, isMember, ownsIn, admin, version } = state;
+  const one = roles.get(first);
+  if (one?.superuser) {
+    throw new RotationRefused(
+      `${first} is a superuser, and so would be whoever acts as it. Give the application a user of its own that is none.`,
     );
   }
+  const mayGiveReplication = admin.superuser || (version >= ROLE_ADMIN_VERSION && admin.replication);
+  if (one?.replication && !roles.has(second) && !mayGiveReplication) {
+    throw new RotationRefused(
+      `${first} has REPLICATION, which this administrator may not give to ${second}. Let a superuser run the migration (on RDS: take it from ${first} before, and GRANT rds_replication).`,
+    );
+  }
+  if (!roles.has(second)) return;
+  if (!isMember(second, first)) {
+    throw new RotationRefused(
+      `There is a role ${other} already that is not of this application: it is no member of ${first}. Nothing was changed. Choose another name for the second user (--user).`,
+    );
+  }
+  const databases = ownsIn(second);
+  if (databases.length > 0) {
+    throw new RotationRefused(
+      `${second} owns something in ${databases.join(', ')}, which ${first} would not own. Nothing was changed. In each of them, as an administrator: ` +
+        `REASSIGN OWNED BY ${pg.escapeIdentifier(second)} TO ${pg.escapeIdentifier(first)}. Then run this again.`,
+    );
+  }
+}
+
+async function transaction(
+  session: PostgresSession,
+  plan: Plan,
+  admin: Login,
+  end: 'COMMIT' | 'ROLLBACK',
+): Promise<void> {
+  await session.query('BEGIN');
+  for (const statement of plan.statements) {
+    try {
+      await session.query(statement);
+    } catch (error) {
+      await session.query('ROLLBACK');
+      throw refusedStatement(error, statement, plan, admin);
+    }
+  }
+  const kept = await readRoleSettings(session, plan.second);
+  await session.query(end);
+  const asText = (settings: readonly RoleSetting[]) =>
+    settings.map(({ database = '', name, value }) => `${database}\n${name}=${value}`).sort();
+  if (end === 'ROLLBACK' && asText(kept).join('\n\n') !== asText(plan.settings).join('\n\n')) {
+    const changed = plan.settings.filter((wanted) => !asText(kept).includes(asText([wanted])[0] ?? ''));
+    throw new RotationRefused(
+      `The server keeps another value than ${plan.first} has of ${changed.map(({ name }) => name).join(', ')} for ${plan.second}. Nothing was changed. ` +
+        `Give ${plan.first} the setting anew (ALTER ROLE … SET …), or take it away (ALTER ROLE … RESET …).`,
+    );
+  }
+}
+
+function refusedStatement(error: unknown, statement: string, plan: Plan, admin: Login): unknown {
+  if (!(error instanceof StatementRefused) || error.code !== INSUFFICIENT_PRIVILEGE) return error;
+  const [, setting] = /^ALTER ROLE .* SET "(.+?)" TO /s.exec(statement) ?? [];
+  if (setting !== undefined && setting !== 'role') {
+    return new RotationRefused(
+      `${plan.first} has the setting ${setting}, which ${admin.username} may not give to ${plan.second}. Nothing was changed. ` +
+        `Let a superuser run the migration, or have one say (from PostgreSQL 15 on): GRANT SET ON PARAMETER ${pg.escapeIdentifier(setting)} TO ${pg.escapeIdentifier(admin.username)}`,
+    );
+  }
+  return missingPrivilege(
+    admin.username,
+    `make a second user beside ${plan.first}`,
+    `ALTER ROLE ${pg.escapeIdentifier(admin.username)} CREATEROLE, and from PostgreSQL 16 on also ` +
+      `GRANT ${pg.escapeIdentifier(plan.first)} TO ${pg.escapeIdentifier(admin.username)} WITH ADMIN TRUE. Nothing was changed.`,
+  );
+}
+
+/** What the user has in each database. One that does not let him in, for all that the catalogue says, is named. */
+async function sightsOf(
+  address: DatabaseAddress,
+  login: Login,
+  databases: readonly string[],
+): Promise<{ databases: string[]; sights: Map<string, Sight>; unseen: string[] }> {
+  const sights = new Map<string, Sight>();
+  const unseen: string[] = [];
+  for (const database of databases) {
+    try {
+      sights.set(database, await lookAs({ ...address, database }, login));
+    } catch (error) {
+      if (!(error instanceof LoginRefused)) throw error;
+      unseen.push(
+        `${login.username} is not let into the database ${database}, so nothing was compared there.`,
+      );
+    }
+  }
+  return { databases: [...sights.keys()], sights, unseen };
+}
+
+async function loginNames(
+  address: DatabaseAddress,
+  { current, acceptLoginNames }: Migration,
+  databases: readonly string[],
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const database of databases) {
+    const names = await loginNamesIn({ ...address, database }, current);
+    found.push(...names.map((name) => `${name} (database ${database})`));
+  }
+  if (found.length === 0) return [];
+  const what = `These ask who has logged in (session_user), which is another name in every other rotation: ${found.join('; ')}.`;
+  if (acceptLoginNames) return [what];
+  throw new RotationRefused(
+    `${what} Nothing was changed. Let them ask current_user, which both users have in common; or, where they may see either name, run this again with --accept-login-names.`,
+  );
+}
+
+/** Opens the second user for as long as it takes to look through its eyes. */
+async function compareOrUndo(
+  address: DatabaseAddress,
+  session: PostgresSession,
+  plan: Plan,
+  { current, other, before }: { current: Login; other: string; before: ReadonlyMap<string, Sight> },
+): Promise<void> {
+  const lost: string[] = [];
+  try {
+    const logins = [current];
+    if (plan.makes) {
+      const second = { username: other, password: randomPassword() };
+      const verifier = pg.escapeLiteral(scramVerifier(second.password));
+      await session.query(`ALTER ROLE ${pg.escapeIdentifier(other)} LOGIN PASSWORD ${verifier}`);
+      logins.push(second);
+    }
+    for (const login of logins) {
+      for (const [database, sight] of before) {
+        const after = await lookAs({ ...address, database }, login);
+        const found = differences(sight, after).filter((difference) => isLoss(difference, plan));
+        lost.push(...found.map((difference) => told(login, database, difference)));
+      }
+    }
+  } catch (error) {
+    if (!plan.makes) throw error;
+    await undo(session, plan);
+    if (!(error instanceof LoginRefused)) throw error;
+    throw new RotationRefused(
+      `${error.message} It was made a moment ago, so that pg_hba.conf must be what keeps it out: let ${other} in there as ${current.username}. The second user was taken away again.`,
+    );
+  }
+  if (lost.length > 0) {
+    if (plan.makes) await undo(session, plan);
+    throw new RotationRefused(
+      `A session of the two users is not what one of ${current.username} was: ${lost.join('; ')}. ` +
+        (plan.makes
+          ? 'The second user was taken away again.'
+          : `See to it before ${plan.second} is rotated.`),
+    );
+  }
+  if (plan.makes) {
+    await session.query(`ALTER ROLE ${pg.escapeIdentifier(plan.second)} NOLOGIN PASSWORD NULL`);
+  }
+}
+
+async function undo(session: PostgresSession, plan: Plan): Promise<void> {
+  await session.query(`DROP ROLE ${pg.escapeIdentifier(plan.second)}`);
+}
+
+/** More than before is none, nor is that whoever was the second user acts as the first now. */
+function isLoss({ what, before = '', after }: Difference, plan: Plan): boolean {
+  if (what === 'acts as') return after !== plan.owner && after !== before;
+  if (after === undefined || !/^(table|column|sequence|function|schema|database|role) /.test(what))
+    return true;
+  const had = before.split(' ');
+  const has = after.split(' ');
+  return had.some((value, place) => value === 't' && has[place] !== 't');
+}
+
+function told({ username }: Login, database: string, { what, before, after }: Difference): string {
+  return `${username} in ${database}: ${what} was ${before ?? 'none'} and is ${after ?? 'none'}`;
 }

@@ -6,13 +6,16 @@ import type { PostgresSession } from './session.ts';
 
 /** `undefined` if there is no such role. */
 export async function canLogIn(session: PostgresSession, role: string): Promise<boolean | undefined> {
-  const [row] = await session.query('SELECT rolcanlogin AS open FROM pg_roles WHERE rolname = $1', [role]);
+  // As a text: a value that is taken for a name would be cut at 63 bytes, and another role found.
+  const [row] = await session.query('SELECT rolcanlogin AS open FROM pg_roles WHERE rolname::text = $1', [
+    role,
+  ]);
   return row === undefined ? undefined : row.open === true;
 }
 
 export async function countSessions(session: PostgresSession, username: string): Promise<number> {
   const [row] = await session.query(
-    'SELECT count(*) AS count FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()',
+    'SELECT count(*) AS count FROM pg_stat_activity WHERE usename::text = $1 AND pid <> pg_backend_pid()',
     [username],
   );
   return Number(row?.count);

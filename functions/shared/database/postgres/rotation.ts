@@ -15,7 +15,7 @@ import { singlePassword } from './single-password.ts';
  * word: only the login of {@link CredentialRotation.test} shows that.
  */
 export function postgresRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
-  const owner = strategy.kind === 'alternating-users' ? strategy.owner : undefined;
+  const owner = strategy.kind === 'alternating-users' ? (strategy.owner ?? strategy.users?.[0]) : undefined;
   return {
     ...methodsOf(address, strategy),
 

@@ -40,20 +40,26 @@ export async function withPostgres<T>(
     await client.end().catch(() => {});
     throw connectError(error, address, login);
   }
+  const query = async (statement: string, values?: unknown[]) => {
+    try {
+      return (await client.query(statement, values)).rows;
+    } catch (error) {
+      throw statementError(error, address, statement);
+    }
+  };
   try {
-    return await work({
-      query: async (statement, values) => {
-        try {
-          return (await client.query(statement, values)).rows;
-        } catch (error) {
-          throw statementError(error, address, statement);
-        }
-      },
-    });
+    await query(OWN_PATH);
+    return await work({ query });
   } finally {
     await client.end().catch(() => {});
   }
 }
+
+/**
+ * The first statement of each session, whatever path the role, the database or a pooler has by default: a function or an
+ * operator is found in pg_catalog alone, never one that somebody has made with the same name (as in CVE-2018-1058).
+ */
+const OWN_PATH = 'SET search_path = pg_catalog, pg_temp';
 
 /** Whether the database accepts a login. */
 export async function postgresAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {

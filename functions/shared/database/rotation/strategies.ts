@@ -14,9 +14,40 @@ export function whyImpossible(engine: Engine, strategy: Strategy): string | unde
   if (strategy.kind === 'single-password' && !postgres) {
     return `${engine} can keep two passwords for a user: use dual-password, which has no failed logins.`;
   }
-  if (strategy.kind === 'alternating-users' && postgres && (!strategy.owner || !strategy.users)) {
+  if (strategy.kind === 'alternating-users' && postgres && !strategy.users) {
     // A name out of the secret would do if its password could be proven without a login, as on the other engines.
-    return 'On PostgreSQL alternating-users needs `users`, the names of both, and `owner`, the role that owns what they make.';
+    return 'On PostgreSQL alternating-users needs `users`, the names of both.';
+  }
+  const [one, other] = ('users' in strategy && strategy.users) || [];
+  const names = [one, other, 'user' in strategy && strategy.user, 'owner' in strategy && strategy.owner];
+  for (const name of names) {
+    const reason = typeof name === 'string' ? whyNoName(engine, name) : undefined;
+    if (reason !== undefined) return reason;
+  }
+  if (one !== undefined && one === other) {
+    return `Both users are ${one}: two names are needed, for the one is closed while the other is in use.`;
+  }
+  return undefined;
+}
+
+/** What a user's name may be at most. A longer one is refused by the server, or cut without a word (PostgreSQL). */
+const LONGEST_NAME = {
+  // Bytes: NAMEDATALEN - 1.
+  postgres: { most: 63, unit: 'bytes', count: (name: string) => Buffer.byteLength(name) },
+  // The column User of mysql.user.
+  mysql: { most: 32, unit: 'characters', count: (name: string) => [...name].length },
+  // That of mysql.global_priv.
+  mariadb: { most: 128, unit: 'characters', count: (name: string) => [...name].length },
+} as const;
+
+function whyNoName(engine: Engine, name: string): string | undefined {
+  const { most, unit, count } = LONGEST_NAME[ENGINES[engine]];
+  if (count(name) > most) {
+    return `The user name ${name} has ${count(name)} ${unit}, and ${engine} takes ${most} at most. Choose a shorter one.`;
+  }
+  // MySQL and MariaDB compare names as if trailing spaces were not there.
+  if (name === '' || name !== name.trim()) {
+    return `The user name "${name}" is empty or has a space at its beginning or end. Choose another one.`;
   }
   return undefined;
 }
@@ -24,8 +55,12 @@ export function whyImpossible(engine: Engine, strategy: Strategy): string | unde
 /** AWS's own functions name a user's second self so. */
 const SECOND_USER_SUFFIX = '_clone';
 
-/** The two users of `alternating-users`, given the name of either. */
+/**
+ * The two users of `alternating-users`, given the name of either.
+ * @throws RotationRefused if it is neither, or a name is none of which the engine can have two.
+ */
 export function alternatingUsers(
+  engine: Engine,
   strategy: { users?: readonly [string, string] },
   username: string,
 ): { one: string; other: string; lockName: string } {
@@ -38,5 +73,7 @@ export function alternatingUsers(
       `The secret's user is ${username}, but ${a} and ${b} are configured to alternate. Correct the one or the other.`,
     );
   }
+  const reason = whyImpossible(engine, { kind: 'alternating-users', users: [a, b] });
+  if (reason !== undefined) throw new RotationRefused(reason);
   return { one: username, other: username === a ? b : a, lockName: a };
 }

@@ -9,7 +9,7 @@ import { discoverContainers } from '../../../../functions/shared/containers/disc
 import type { ContainersSettings } from '../../../../functions/shared/containers/settings.ts';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
-import type { EcsTask } from '../../../../rehearsal/aws/ecs/ecs.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
 
 const CLUSTER = `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/shop`;

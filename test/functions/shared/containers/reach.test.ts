@@ -17,8 +17,8 @@ import { ContainerCommandJob, Upkeep } from '../../../../lib/index.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
-import type { EcsTask } from '../../../../rehearsal/aws/ecs/ecs.ts';
-import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/ssm.ts';
+import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
+import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/run-command.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
 
 /** Runs for a while, and says how often it was started. With Run Command the document holds it. */

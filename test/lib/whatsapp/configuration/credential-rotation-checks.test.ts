@@ -216,12 +216,20 @@ const ON_POSTGRES: typeof ON_MYSQL = [
     'is "dual-password", which cannot be: PostgreSQL keeps one password for a user, so a container that still has the old one could not log in after a rotation. Use alternating-users, with the user name taken from the secret too; or accept failed logins.',
   ],
   [
-    'alternating users without an owner',
+    'alternating users without their names',
     (rotation) => {
-      delete rotation.strategy.owner;
+      delete rotation.strategy.users;
     },
     'strategy.kind',
-    'is "alternating-users", which cannot be: On PostgreSQL alternating-users needs `users`, the names of both, and `owner`, the role that owns what they make.',
+    'is "alternating-users", which cannot be: On PostgreSQL alternating-users needs `users`, the names of both.',
+  ],
+  [
+    'two users of one name',
+    (rotation) => {
+      rotation.strategy.users = ['wa', 'wa'];
+    },
+    'strategy.kind',
+    'is "alternating-users", which cannot be: Both users are wa: two names are needed, for the one is closed while the other is in use.',
   ],
   [
     'failed logins that nobody has accepted',

@@ -21,8 +21,8 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
-import { type AlarmState, judge } from '../../../../rehearsal/aws/cloudwatch/cloudwatch.ts';
-import { UnknownTemplate } from '../../../../rehearsal/aws/template/template.ts';
+import { type AlarmState, judge } from '../../../../rehearsal/aws/cloudwatch/alarm.ts';
+import { UnknownTemplate } from '../../../../rehearsal/aws/template/properties.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../deploy.ts';
 
 const PLACE = { account: ACCOUNT, region: REGION };

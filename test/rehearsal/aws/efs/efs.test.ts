@@ -10,7 +10,7 @@ import { MediaVolume } from '../../../../lib/media-volume/media-volume.ts';
 import { printLines } from '../../../../lib/whatsapp/media-volume-stack.ts';
 import type { Mount } from '../../../../rehearsal/aws/efs/efs.ts';
 import type { Aws } from '../../../../rehearsal/aws/server.ts';
-import type { Resource } from '../../../../rehearsal/aws/template/template.ts';
+import type { Resource } from '../../../../rehearsal/aws/template/resource.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../deploy.ts';
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/shop-webapp`;

@@ -10,7 +10,7 @@ import type { Stack } from 'aws-cdk-lib';
 import { EventBus, Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
-import type { Template } from '../../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
 import { ACCOUNT, deploy, MINUTE, REGION, START } from '../deploy.ts';
 
 const BUS = `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/callbacks`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkPattern, matchesPattern } from '../../../../rehearsal/aws/event-bridge/event-pattern.ts';
-import { UnknownTemplate } from '../../../../rehearsal/aws/template/template.ts';
+import { UnknownTemplate } from '../../../../rehearsal/aws/template/properties.ts';
 
 const event = {
   source: 'business',

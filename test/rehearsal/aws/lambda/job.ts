@@ -21,7 +21,8 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { buildSync } from 'esbuild';
 import type { Clock } from '../../../../rehearsal/aws/clock.ts';
 import type { Aws } from '../../../../rehearsal/aws/server.ts';
-import type { Template } from '../../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
+import { reportsOf } from '../../../../rehearsal/run-reports.ts';
 import { ACCOUNT, deploy, REGION } from '../deploy.ts';
 import type { FixtureEvent } from './fixtures/durable.ts';
 
@@ -91,7 +92,7 @@ export function defineDurable(stack: Stack): void {
 export const ALIAS = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:job:live`;
 
 /** What the fixture says through the bus. */
-export const marks = (aws: Aws) => aws.reports.map((report) => Object.values({ ...report })[0]);
+export const marks = (aws: Aws) => reportsOf(aws).map((report) => Object.values({ ...report })[0]);
 
 export function withJob(
   work: (

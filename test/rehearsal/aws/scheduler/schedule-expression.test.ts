@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseSchedule } from '../../../../rehearsal/aws/scheduler/schedule-expression.ts';
-import { UnknownTemplate } from '../../../../rehearsal/aws/template/template.ts';
+import { UnknownTemplate } from '../../../../rehearsal/aws/template/properties.ts';
 
 const cases: [what: string, expression: string, zone: string, after: string, times: string[]][] = [
   [

@@ -16,7 +16,7 @@ import {
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
-import type { Template } from '../../../../rehearsal/aws/template/template.ts';
+import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
 import { deploy, HOUR, MINUTE, START } from '../deploy.ts';
 
 const LATE = Date.parse('2027-01-11T02:30:00Z');

@@ -20,7 +20,7 @@ import {
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
-import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/ssm.ts';
+import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/run-command.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../deploy.ts';
 
 interface Work extends Deployment {

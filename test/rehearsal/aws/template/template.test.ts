@@ -3,12 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import {
-  type Deployed,
-  readTemplates,
-  type Template,
-  UnknownTemplate,
-} from '../../../../rehearsal/aws/template/template.ts';
+import { RESOURCE_TYPES } from '../../../../rehearsal/aws/server.ts';
+import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
+import { UnknownTemplate } from '../../../../rehearsal/aws/template/properties.ts';
+import type { Deployed } from '../../../../rehearsal/aws/template/resource.ts';
+import { readTemplates } from '../../../../rehearsal/aws/template/template.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'template-test-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -30,7 +29,11 @@ function read(
     };
   }
   writeFileSync(join(cdkOut, 'manifest.json'), JSON.stringify({ artifacts }));
-  return readTemplates(cdkOut, { endpoint: 'http://127.0.0.1:1', ...(change && { change }) });
+  return readTemplates(cdkOut, {
+    endpoint: 'http://127.0.0.1:1',
+    types: RESOURCE_TYPES,
+    ...(change && { change }),
+  });
 }
 
 /** What a value in a template comes to: it is put into a topic's display name. */

@@ -3,18 +3,10 @@ import { test } from 'node:test';
 import * as lambdaClient from '@aws-sdk/client-lambda';
 import * as snsClient from '@aws-sdk/client-sns';
 import * as sqsClient from '@aws-sdk/client-sqs';
-import {
-  type OperationShape,
-  operationsOf,
-  readCbor,
-  readJson,
-  readQuery,
-  readRest,
-  writeCbor,
-  writeJson,
-  writeQuery,
-  writeRest,
-} from '../../../../rehearsal/aws/wire/wire.ts';
+import { readQuery, writeQuery } from '../../../../rehearsal/aws/wire/query.ts';
+import { readRest, writeRest } from '../../../../rehearsal/aws/wire/rest.ts';
+import { readCbor, readJson, writeCbor, writeJson } from '../../../../rehearsal/aws/wire/rpc.ts';
+import { type OperationShape, operationsOf } from '../../../../rehearsal/aws/wire/shape.ts';
 
 const [lambda, sns, sqs] = [lambdaClient, snsClient, sqsClient].map(operationsOf);
 const ARN = 'arn:aws:lambda:eu-central-1:123456789012:function:job:1/durable-execution/night/1';

@@ -1,4 +1,4 @@
-import type { Access, Principal, Statement } from '../../../../../rehearsal/aws/access/policy.ts';
+import type { Access, Principal, Statement } from '../../../../../rehearsal/aws/policy/policy.ts';
 
 /** What AWS documents of a policy and a request. */
 export interface PolicyCase {

@@ -1,4 +1,4 @@
-import { matches, readOperator } from './policy-operators.ts';
+import { matches, readOperator } from './operators.ts';
 
 /** An IAM policy, of an identity or a resource. */
 export interface PolicyDocument {

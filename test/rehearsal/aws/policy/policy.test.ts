@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { checkPolicy, denial, judge, UnknownPolicy } from '../../../../rehearsal/aws/access/policy.ts';
-import { asks, type PolicyCase, QUEUE, ROLE, SESSION } from './policy-cases/case.ts';
-import { cases as conditions } from './policy-cases/conditions.ts';
-import { cases as elements } from './policy-cases/elements.ts';
-import { cases as evaluation } from './policy-cases/evaluation.ts';
+import { checkPolicy, denial, judge, UnknownPolicy } from '../../../../rehearsal/aws/policy/policy.ts';
+import { asks, type PolicyCase, QUEUE, ROLE, SESSION } from './cases/case.ts';
+import { cases as conditions } from './cases/conditions.ts';
+import { cases as elements } from './cases/elements.ts';
+import { cases as evaluation } from './cases/evaluation.ts';
 
 const CASES: PolicyCase[] = [...evaluation, ...elements, ...conditions];
 

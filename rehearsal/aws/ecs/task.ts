@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import type { Container as ListedContainer, Task as ListedTask } from '@aws-sdk/client-ecs';
+import type { Container } from '../containers/container.ts';
+import type { DockerHost } from '../containers/docker-host.ts';
+import type { Place } from '../place.ts';
+import { clusterArn, lastPart } from './arns.ts';
+
+export interface ServiceOptions extends Place {
+  /** Its name; made by its first service. */
+  cluster: string;
+  service: string;
+}
+
+export interface TaskOptions extends ServiceOptions {
+  /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
+  containers: Container[];
+  /** The container instance that it runs on. @default Fargate */
+  host?: DockerHost;
+}
+
+/** A task that runs, is about to, or is ending. */
+export class EcsTask {
+  readonly id = randomBytes(16).toString('hex');
+  readonly arn: string;
+  readonly clusterArn: string;
+  readonly service: string;
+  readonly host: DockerHost | undefined;
+  readonly containers: Container[];
+  readonly createdAt: number;
+  startedAt: number | undefined;
+  /** As ECS says it. A fault can change it. */
+  lastStatus: string;
+  desiredStatus: 'RUNNING' | 'STOPPED' = 'RUNNING';
+  stoppedReason: string | undefined;
+  /** Whether it was started with ECS Exec. A fault can change it. */
+  enableExecuteCommand = true;
+  /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
+  connected = true;
+  readonly #dockerIds = new Map<Container, string>();
+
+  constructor(options: TaskOptions, createdAt: number) {
+    const { account, region, cluster, containers } = options;
+    this.arn = `arn:aws:ecs:${region}:${account}:task/${cluster}/${this.id}`;
+    this.clusterArn = clusterArn(cluster, options);
+    this.service = options.service;
+    this.host = options.host;
+    this.containers = [];
+    this.createdAt = createdAt;
+    this.lastStatus = 'PENDING';
+    if (containers.length > 0) this.run(containers, createdAt);
+  }
+
+  /** Its containers run from now on. */
+  run(containers: Container[], startedAt: number): void {
+    this.containers.push(...containers);
+    this.startedAt = startedAt;
+    this.lastStatus = 'RUNNING';
+    for (const container of containers) {
+      void container.stopped.then(() => this.#containerStopped());
+      if (this.host === undefined) continue;
+      const id = randomBytes(32).toString('hex');
+      this.#dockerIds.set(container, id);
+      this.host.add(container, {
+        id,
+        labels: {
+          'com.amazonaws.ecs.cluster': lastPart(this.clusterArn),
+          'com.amazonaws.ecs.container-name': container.name,
+          'com.amazonaws.ecs.task-arn': this.arn,
+        },
+      });
+    }
+  }
+
+  /** Docker's id, or what Fargate shows for it. */
+  runtimeId(container: Container): string {
+    return this.#dockerIds.get(container) ?? container.runtimeId;
+  }
+
+  /** As StopTask does once the containers have had their time. */
+  async stop(reason: string): Promise<void> {
+    this.desiredStatus = 'STOPPED';
+    this.stoppedReason = reason;
+    this.lastStatus = this.containers.length > 0 ? 'STOPPING' : 'STOPPED';
+    await Promise.all(this.containers.map((container) => container.kill()));
+  }
+
+  #containerStopped(): void {
+    this.stoppedReason ??= 'Essential container in task exited';
+    this.desiredStatus = 'STOPPED';
+    this.lastStatus = 'STOPPED';
+    for (const container of this.containers) if (container.running) void container.kill();
+  }
+}
+
+/** As DescribeTasks gives it. */
+export function describeTask(task: EcsTask): ListedTask {
+  const { host, stoppedReason } = task;
+  return {
+    taskArn: task.arn,
+    clusterArn: task.clusterArn,
+    group: `service:${task.service}`,
+    launchType: host ? 'EC2' : 'FARGATE',
+    lastStatus: task.lastStatus,
+    desiredStatus: task.desiredStatus,
+    enableExecuteCommand: task.enableExecuteCommand,
+    createdAt: new Date(task.createdAt),
+    ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
+    ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
+    ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
+    containers: task.containers.map((container) => describeContainer(task, container)),
+  };
+}
+
+function describeContainer(task: EcsTask, container: Container): ListedContainer {
+  const { enableExecuteCommand, lastStatus } = task;
+  return {
+    containerArn: containerArn(task, container),
+    taskArn: task.arn,
+    name: container.name,
+    runtimeId: task.runtimeId(container),
+    // A container of a task that is only starting is not there yet.
+    lastStatus: !container.running ? 'STOPPED' : lastStatus === 'RUNNING' ? 'RUNNING' : 'PENDING',
+    ...(!container.running && { exitCode: 137 }),
+    ...(enableExecuteCommand && {
+      managedAgents: [
+        {
+          name: 'ExecuteCommandAgent' as const,
+          lastStatus: container.running && container.agentRunning ? 'RUNNING' : 'STOPPED',
+        },
+      ],
+    }),
+  };
+}
+
+export function instanceArn(cluster: string, { instanceId }: DockerHost): string {
+  const id = instanceId.replace(/^i-/, '').padStart(32, '0');
+  return `${cluster.replace(':cluster/', ':container-instance/')}/${id}`;
+}
+
+export function containerArn(task: EcsTask, container: Container): string {
+  return `${task.arn.replace(':task/', ':container/')}/${container.runtimeId}`;
+}

@@ -1,0 +1,5 @@
+/** Place something in AWS stands. */
+export interface Place {
+  account: string;
+  region: string;
+}

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
+import { AwsError } from '../aws-error.ts';
+import { seededRandom } from '../seeded-random.ts';
+import type { Resource } from '../template/resource.ts';
+
+/** A message of a queue. */
+export interface Message {
+  id: string;
+  body: string;
+  attributes: Record<string, MessageAttributeValue>;
+  sent: number;
+  sender: string;
+  firstReceived?: number;
+  lastReceived: number;
+  receives: number;
+  /** When it can next be received. Epoch milliseconds. */
+  visible: number;
+  /** Of the latest receive; undefined while it is not in flight. */
+  receipt?: string;
+}
+
+/** A queue of the templates, and what is in it. */
+export interface Queue {
+  resource: Resource;
+  arn: string;
+  name: string;
+  messages: Map<string, Message>;
+  random: () => number;
+  delay: number;
+  visibility: number;
+  retention: number;
+  wait: number;
+  maximumSize: number;
+  keyId: string | undefined;
+  redrive: { target: string; receives: number } | undefined;
+  /** SQS sends a queue's numbers to CloudWatch only once the queue is in use. */
+  used: boolean;
+}
+
+/** Of a template. */
+export function queueOf(resource: Resource): Queue {
+  const { properties, arn, name } = resource;
+  const redrive = properties.child('RedrivePolicy')?.only('deadLetterTargetArn', 'maxReceiveCount');
+  return {
+    resource,
+    arn,
+    name,
+    messages: new Map(),
+    random: seededRandom(arn),
+    delay: properties.number('DelaySeconds', 0),
+    visibility: properties.number('VisibilityTimeout', 30),
+    // Four days.
+    retention: properties.number('MessageRetentionPeriod', 345_600),
+    wait: properties.number('ReceiveMessageWaitTimeSeconds', 0),
+    // 1 MiB, since 2025.
+    maximumSize: properties.number('MaximumMessageSize', 1_048_576),
+    keyId: properties.text('KmsMasterKeyId', undefined),
+    redrive: redrive && {
+      target: redrive.text('deadLetterTargetArn'),
+      receives: redrive.number('maxReceiveCount'),
+    },
+    used: false,
+  };
+}
+
+/** As ReceiveMessage gives it. */
+export function received(message: Message, input: ReceiveMessageCommandInput) {
+  const system: Record<string, string> = {
+    SenderId: message.sender,
+    SentTimestamp: String(Math.floor(message.sent)),
+    ApproximateReceiveCount: String(message.receives),
+    ApproximateFirstReceiveTimestamp: String(Math.floor(message.firstReceived ?? 0)),
+  };
+  const systemNames: string[] = [
+    ...(input.MessageSystemAttributeNames ?? []),
+    ...(input.AttributeNames ?? []),
+  ];
+  const wanted = (names: string[], name: string) =>
+    names.some(
+      (pattern) =>
+        pattern === 'All' ||
+        pattern === '.*' ||
+        pattern === name ||
+        (pattern.endsWith('.*') && name.startsWith(pattern.slice(0, -1))),
+    );
+  const attributes = Object.fromEntries(
+    Object.entries(message.attributes).filter(([name]) => wanted(input.MessageAttributeNames ?? [], name)),
+  );
+  return {
+    MessageId: message.id,
+    ReceiptHandle: Buffer.from(`${message.id} ${message.receipt}`).toString('base64'),
+    Body: message.body,
+    MD5OfBody: md5(message.body),
+    Attributes: Object.fromEntries(Object.entries(system).filter(([name]) => wanted(systemNames, name))),
+    ...(Object.keys(attributes).length > 0 && {
+      MessageAttributes: attributes,
+      MD5OfMessageAttributes: attributesMd5(attributes),
+    }),
+  };
+}
+
+/** Answers a batch, entry by entry. */
+export function batch<Entry extends { Id: string | undefined }, Result>(
+  entries: Entry[] | undefined,
+  work: (entry: Entry) => Result,
+) {
+  if (entries === undefined || entries.length === 0) {
+    throw new AwsError('EmptyBatchRequest', 'There should be at least one entry in the request.');
+  }
+  if (entries.length > 10) {
+    throw new AwsError('TooManyEntriesInBatchRequest', 'Maximum number of entries per request are 10.');
+  }
+  if (new Set(entries.map(({ Id }) => Id)).size < entries.length) {
+    throw new AwsError(
+      'BatchEntryIdsNotDistinct',
+      'Two or more batch entries in the request have the same Id.',
+    );
+  }
+  const successful: object[] = [];
+  const failed: object[] = [];
+  for (const entry of entries) {
+    try {
+      successful.push({ Id: entry.Id, ...work(entry) });
+    } catch (error) {
+      if (!(error instanceof AwsError)) throw error;
+      failed.push({ Id: entry.Id, Code: error.code, Message: error.message, SenderFault: true });
+    }
+  }
+  return { Successful: successful, Failed: failed };
+}
+
+export function shuffle<T>(items: T[], random: () => number): void {
+  for (let index = items.length - 1; index > 0; index--) {
+    const other = Math.floor(random() * (index + 1));
+    const item = items[index];
+    const swapped = items[other];
+    if (item !== undefined && swapped !== undefined) {
+      items[index] = swapped;
+      items[other] = item;
+    }
+  }
+}
+
+export function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex');
+}
+
+/** SQS's digest of message attributes: names in order; each part with its length, big-endian, in four bytes. */
+export function attributesMd5(attributes: Record<string, MessageAttributeValue>): string {
+  const digest = createHash('md5');
+  const part = (bytes: Uint8Array) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    digest.update(length).update(bytes);
+  };
+  for (const [name, value] of Object.entries(attributes).sort(([left], [right]) => (left < right ? -1 : 1))) {
+    part(Buffer.from(name));
+    part(Buffer.from(value.DataType ?? ''));
+    const binary = value.DataType?.startsWith('Binary') === true;
+    digest.update(Uint8Array.of(binary ? 2 : 1));
+    part(binary ? (value.BinaryValue ?? new Uint8Array()) : Buffer.from(value.StringValue ?? ''));
+  }
+  return digest.digest('hex');
+}
+
+/** The ARN of the queue behind a URL; any host is taken. */
+export function queueArn(url: string, region: string): string {
+  const [account = '', name = ''] = url.replace(/^https?:\/\/[^/]+\//, '').split('/');
+  return `arn:aws:sqs:${region}:${account}:${name}`;
+}

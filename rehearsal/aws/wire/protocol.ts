@@ -1,0 +1,151 @@
+import { cbor } from '@smithy/core/cbor';
+import { AwsError } from '../aws-error.ts';
+import { escapeXml, readQuery, writeQuery } from './query.ts';
+import { readRest, writeRest } from './rest.ts';
+import { readCbor, readJson, writeCbor, writeJson } from './rpc.ts';
+import { type OperationShape, operationsOf, type Request, type Response } from './shape.ts';
+
+/** How a request is written, and its answer. */
+export type Protocol = 'json' | 'rest' | 'query' | 'cbor';
+
+/** What of a service its wire goes by. */
+interface Wire {
+  /** The SDK client's module. */
+  client: object;
+  /** Of the query protocol's answers. */
+  namespace?: string;
+}
+
+const SHAPES = new WeakMap<object, Map<string, OperationShape>>();
+
+function shapesOf(client: object): Map<string, OperationShape> {
+  const shapes = SHAPES.get(client) ?? operationsOf(client);
+  SHAPES.set(client, shapes);
+  return shapes;
+}
+
+export function protocolOf(request: Request): Protocol {
+  if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor';
+  if (request.headers['x-amz-target'] !== undefined) return 'json';
+  const type = String(request.headers['content-type'] ?? '');
+  return type.startsWith('application/x-www-form-urlencoded') ? 'query' : 'rest';
+}
+
+/** Finds the operation, and reads its input. */
+export function read(
+  { client }: Wire,
+  request: Request,
+  protocol: Protocol,
+): { operation: OperationShape; input: Record<string, unknown> } {
+  const shapes = shapesOf(client);
+  if (protocol === 'rest') {
+    const found = readRest(shapes, request);
+    if (found === undefined) {
+      throw new AwsError(
+        'UnknownOperationException',
+        `no operation is at ${request.method} ${request.url.pathname}`,
+      );
+    }
+    return found;
+  }
+  const form = protocol === 'query' ? new URLSearchParams(request.body.toString()) : undefined;
+  const name =
+    form?.get('Action') ??
+    (protocol === 'cbor' ? request.url.pathname.replace(/^.*\//, '') : undefined) ??
+    String(request.headers['x-amz-target']).replace(/^.*\./, '');
+  const operation = shapes.get(name);
+  if (operation === undefined)
+    throw new AwsError('UnknownOperationException', `there is no operation ${name}`);
+  if (form !== undefined) return { operation, input: readQuery(operation, form) };
+  if (protocol === 'cbor') return { operation, input: readCbor(operation, request.body) };
+  return { operation, input: readJson(operation, request.body) };
+}
+
+/** Writes the answer. */
+export function write(
+  { namespace = '' }: Wire,
+  operation: OperationShape,
+  output: unknown,
+  protocol: Protocol,
+  requestId: string,
+): Response {
+  const ok = (type: string, body: string | Uint8Array): Response => ({
+    status: 200,
+    headers: { 'content-type': type },
+    body,
+  });
+  switch (protocol) {
+    case 'rest':
+      return writeRest(operation, Object.fromEntries(Object.entries(output ?? {})));
+    case 'query':
+      return ok('text/xml', writeQuery(operation, output, namespace, requestId));
+    case 'cbor': {
+      const answered = ok('application/cbor', writeCbor(operation, output));
+      answered.headers['smithy-protocol'] = 'rpc-v2-cbor';
+      return answered;
+    }
+    case 'json':
+      return ok('application/x-amz-json-1.0', writeJson(operation, output));
+  }
+}
+
+/** Writes an error, with the status and code that the client's schema of it has. */
+export function writeError(
+  client: object | undefined,
+  protocol: Protocol,
+  error: unknown,
+  requestId: string,
+): Response {
+  const code = error instanceof AwsError ? error.code : 'InternalFailure';
+  const message = error instanceof Error ? error.message : String(error);
+  const { status, query } = errorTraits(client, code);
+  if (protocol === 'query') {
+    const xml =
+      `<ErrorResponse><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type><Code>${query ?? code}</Code>` +
+      `<Message>${escapeXml(message)}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`;
+    return { status, headers: { 'content-type': 'text/xml' }, body: xml };
+  }
+  const headers: Record<string, string> = {
+    'content-type': protocol === 'rest' ? 'application/json' : 'application/x-amz-json-1.0',
+    'x-amzn-errortype': code,
+  };
+  if (query !== undefined) headers['x-amzn-query-error'] = `${query};${status < 500 ? 'Sender' : 'Receiver'}`;
+  const members = error instanceof AwsError ? error.members : {};
+  const document = { __type: code, message, Message: message, ...members };
+  if (protocol === 'cbor') {
+    return {
+      status,
+      headers: { ...headers, 'content-type': 'application/cbor', 'smithy-protocol': 'rpc-v2-cbor' },
+      body: cbor.serialize(document),
+    };
+  }
+  return { status, headers, body: JSON.stringify(document) };
+}
+
+/** Status and query code of an error, from the client's schema of it: `[-3, namespace, name, traits, …]`. */
+function errorTraits(
+  client: object | undefined,
+  code: string,
+): { status: number; query: string | undefined } {
+  const schema: unknown = client && Reflect.get(client, `${code}$`);
+  const traits: unknown = Array.isArray(schema) ? schema[3] : undefined;
+  const status: unknown =
+    typeof traits === 'object' && traits !== null ? Reflect.get(traits, 'httpError') : undefined;
+  const query: unknown =
+    typeof traits === 'object' && traits !== null ? Reflect.get(traits, 'awsQueryError') : undefined;
+  return {
+    status: typeof status === 'number' ? status : (STATUSES[code] ?? 400),
+    query: Array.isArray(query) ? String(query[0]) : undefined,
+  };
+}
+
+/** Of errors that every service has, and none has a schema for. */
+const STATUSES: Record<string, number> = {
+  AccessDenied: 403,
+  AccessDeniedException: 403,
+  AuthorizationError: 403,
+  InternalFailure: 500,
+  MissingAuthenticationTokenException: 403,
+  ThrottlingException: 429,
+  UnrecognizedClientException: 403,
+};

@@ -1,0 +1,94 @@
+import type { NormalizedSchema } from '@smithy/core/schema';
+import { decodeStructure, fromText, refuseUnknown, serialization } from './codec.ts';
+import type { OperationShape } from './shape.ts';
+import { isRecord } from './values.ts';
+
+/** The input of a query request: `A.member.1=…`, `M.entry.1.key=…`. */
+export function readQuery(operation: OperationShape, form: URLSearchParams): Record<string, unknown> {
+  const tree: Tree = {};
+  for (const [key, value] of form) {
+    if (key === 'Action' || key === 'Version') continue;
+    const parts = key.split('.');
+    const last = parts.pop() ?? '';
+    let node = tree;
+    for (const part of parts) {
+      const next = node[part];
+      const child = typeof next === 'object' ? next : {};
+      node[part] = child;
+      node = child;
+    }
+    node[last] = value;
+  }
+  return decodeStructure(operation.input, fromTree(operation.input, tree), operation.name);
+}
+
+export function writeQuery(
+  operation: OperationShape,
+  output: unknown,
+  namespace: string,
+  requestId: string,
+): string {
+  const result = operation.output.isUnitSchema() ? '' : toXml(operation.output, output);
+  return (
+    `<${operation.name}Response xmlns="${namespace}"><${operation.name}Result>${result}</${operation.name}Result>` +
+    `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${operation.name}Response>`
+  );
+}
+
+interface Tree {
+  [key: string]: string | Tree;
+}
+
+function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
+  if (typeof value === 'string') return schema.isStringSchema() ? value : fromText(schema, value, '');
+  const numbered = (node: string | Tree | undefined) =>
+    typeof node === 'object'
+      ? Object.entries(node)
+          .sort(([left], [right]) => Number(left) - Number(right))
+          .map(([, item]) => item)
+      : [];
+  if (schema.isListSchema()) {
+    return numbered(value.member ?? value).map((item) => fromTree(schema.getValueSchema(), item));
+  }
+  if (schema.isMapSchema()) {
+    return Object.fromEntries(
+      numbered(value.entry).map((item) => {
+        if (typeof item !== 'object') throw serialization('map entry');
+        return [item.key ?? item.Name, fromTree(schema.getValueSchema(), item.value ?? item.Value ?? '')];
+      }),
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      schema.getMemberSchemas()[key] === undefined ? item : fromTree(schema.getMemberSchema(key), item),
+    ]),
+  );
+}
+
+function toXml(schema: NormalizedSchema, value: unknown): string {
+  if (schema.isListSchema() && Array.isArray(value)) {
+    return value.map((item) => `<member>${toXml(schema.getValueSchema(), item)}</member>`).join('');
+  }
+  if (schema.isMapSchema() && isRecord(value)) {
+    return Object.entries(value)
+      .map(
+        ([key, item]) =>
+          `<entry><key>${escapeXml(key)}</key><value>${toXml(schema.getValueSchema(), item)}</value></entry>`,
+      )
+      .join('');
+  }
+  if (schema.isStructSchema() && isRecord(value)) {
+    refuseUnknown(value, new Set(Object.keys(schema.getMemberSchemas())), schema.getName() ?? '');
+    return [...schema.structIterator()]
+      .filter(([name]) => value[name] !== undefined)
+      .map(([name, member]) => `<${name}>${toXml(member, value[name])}</${name}>`)
+      .join('');
+  }
+  if (value instanceof Date) return value.toISOString();
+  return escapeXml(String(value));
+}
+
+export function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

@@ -1,0 +1,14 @@
+import { REPORT_EVENT_SOURCE, REPORT_EVENT_TYPE, type RunReport } from '../functions/shared/run/report.ts';
+import type { Aws } from './aws/server.ts';
+
+/** The reports of runs, as they came over the default bus. */
+export function reportsOf({ events }: Aws): RunReport[] {
+  return events.taken.flatMap(({ busArn, event }) =>
+    busArn.endsWith('/default') &&
+    event.source === REPORT_EVENT_SOURCE &&
+    event['detail-type'] === REPORT_EVENT_TYPE
+      ? // The functions own this type; whether they keep to it is their tests' affair.
+        [event.detail as unknown as RunReport]
+      : [],
+  );
+}

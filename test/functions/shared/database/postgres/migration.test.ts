@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import pg from 'pg';
+import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
+import {
+  DatabaseUnreachable,
+  LoginRefused,
+  RotationRefused,
+} from '../../../../../functions/shared/database/contract/errors.ts';
+import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
+import {
+  type Migration,
+  migrateToAlternatingUsers,
+} from '../../../../../functions/shared/database/postgres/migration.ts';
+import { splitList } from '../../../../../functions/shared/database/postgres/role-settings.ts';
+import { scramVerifier } from '../../../../../functions/shared/database/postgres/scram.ts';
+import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
+import { startContainers } from '../../../rotate-secret/containers.ts';
+import { anyPassword, POSTGRES_15, postgresDatabase } from '../../../rotate-secret/databases.ts';
+import { knowingCurrent, rejected, secretOf } from '../helpers.ts';
+import { as, connect } from './sessions.ts';
+
+/** What an application may have made of its database over the years. */
+const RICH = `
+  CREATE ROLE readers; CREATE ROLE auditors; CREATE ROLE stranger;
+  GRANT readers TO wa WITH ADMIN OPTION; GRANT auditors TO wa;
+  CREATE SCHEMA other; CREATE SCHEMA "Mixed, Case" AUTHORIZATION wa;
+  CREATE TABLE other.granted (id INT, secret TEXT); GRANT USAGE ON SCHEMA other TO wa; GRANT SELECT (id) ON other.granted TO wa;
+  CREATE SEQUENCE other.numbers; GRANT USAGE ON SEQUENCE other.numbers TO readers;
+  CREATE FUNCTION other.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION other.f FROM PUBLIC; GRANT EXECUTE ON FUNCTION other.f TO auditors;
+  CREATE TABLE public.shared (id INT); ALTER TABLE public.shared OWNER TO wa;
+  CREATE TABLE wa.shared (id INT); ALTER TABLE wa.shared OWNER TO wa;
+  CREATE TABLE "Mixed, Case".tenants (tenant TEXT DEFAULT current_user); ALTER TABLE "Mixed, Case".tenants OWNER TO wa;
+  ALTER TABLE "Mixed, Case".tenants ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+  CREATE POLICY own ON "Mixed, Case".tenants USING (tenant = current_user);
+  INSERT INTO "Mixed, Case".tenants VALUES ('wa'), ('wa'), ('somebody else');
+  ALTER DEFAULT PRIVILEGES FOR ROLE wa IN SCHEMA wa GRANT SELECT ON TABLES TO readers;
+  ALTER ROLE wa CONNECTION LIMIT 50 CREATEDB VALID UNTIL '2126-12-31';
+  ALTER ROLE wa SET statement_timeout = '77s'; ALTER ROLE wa SET "app.tenant" = 'it''s "quoted", $1 \\ and so on';
+  ALTER ROLE wa SET datestyle = 'German, DMY';
+  CREATE DATABASE elsewhere OWNER wa;
+  ALTER ROLE wa IN DATABASE postgres SET work_mem = '7MB';
+  ALTER ROLE wa IN DATABASE elsewhere SET search_path = "$user", "Mixed, Case", other, "qu""oted";
+  ALTER ROLE wa IN DATABASE elsewhere SET temp_tablespaces = ''`;
+
+/** How the application sees its database. */
+const SEEN = [
+  'SELECT current_user AS who',
+  'SELECT current_schemas(true) AS path',
+  'SELECT c.oid::text FROM pg_class c WHERE pg_table_is_visible(oid) AND relnamespace > 16000 ORDER BY 1',
+  "SELECT name, setting, source FROM pg_settings WHERE source NOT IN ('default', 'override', 'configuration file', 'command line') ORDER BY name",
+  "SELECT rolname::text, pg_has_role(oid, 'USAGE') AS usage, pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') AS admin FROM pg_roles WHERE rolname IN ('readers', 'auditors', 'stranger') ORDER BY 1",
+];
+const IN_POSTGRES = [
+  ...SEEN,
+  'SELECT * FROM "Mixed, Case".tenants',
+  'SELECT id FROM other.granted',
+  "SELECT other.f(), nextval('other.numbers') > 0 AS next",
+  'INSERT INTO shared VALUES (1)',
+  'SHOW "app.tenant"',
+];
+
+for (const [version, binaries] of [
+  ['18', undefined],
+  ['15', POSTGRES_15],
+] as const)
+  describe(`the migration to alternating users on PostgreSQL ${version}`, {
+    skip: version === '15' && binaries === undefined && 'There is no PostgreSQL 15: install postgresql-15.',
+  }, () => {
+    let parts: Awaited<ReturnType<typeof start>>;
+    before(async () => {
+      parts = await start(binaries);
+    });
+    after(() => parts.database.stop());
+    const migrate = (
+      migration: Omit<Migration, 'current'> & { current?: Login } = {},
+      admin = parts.superuser,
+    ) =>
+      migrateToAlternatingUsers(parts.database.address, admin, {
+        current: parts.user,
+        rotator: parts.database.rotator.username,
+        ...migration,
+      });
+
+    it('is tried without leaving anything behind', async () => {
+      const { outcome, statements, owner } = await migrate({ dryRun: true });
+      assert.deepEqual([outcome, owner], ['would-migrate', 'wa']);
+      assert.ok(statements.some((statement) => statement.startsWith('CREATE ROLE "wa_clone"')));
+      assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
+    });
+
+    it('is refused where something asks who logs in, by its name and before anything is done', async () => {
+      const ask = [
+        [
+          'CREATE POLICY p ON wa.shared USING (session_user = $$wa$$)',
+          'policy p on wa.shared',
+          'DROP POLICY p ON wa.shared',
+        ],
+        [
+          'ALTER TABLE wa.shared ADD COLUMN who TEXT DEFAULT session_user',
+          'default of who in wa.shared',
+          'ALTER TABLE wa.shared DROP COLUMN who',
+        ],
+        [
+          'CREATE FUNCTION wa.whoever() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.id := length(session_user); RETURN NEW; END$$',
+          'function wa.whoever()',
+          'DROP FUNCTION wa.whoever()',
+        ],
+        ['CREATE VIEW wa.me AS SELECT session_user AS me', 'view wa.me', 'DROP VIEW wa.me'],
+      ] as const;
+      for (const [make, name, drop] of ask) {
+        await parts.query(make);
+        const { message } = await rejected(migrate(), RotationRefused);
+        assert.ok(message.includes(`${name} (database postgres)`), message);
+        const { notes } = await migrate({ acceptLoginNames: true, dryRun: true });
+        assert.ok(notes.some((note) => note.includes(name)));
+        await parts.query(drop);
+      }
+      assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
+    });
+
+    it('is refused without what only a superuser may give, by its name', async () => {
+      const { administrator } = parts;
+      await parts.query('ALTER ROLE wa SET log_min_duration_statement = 77');
+      // A placeholder is nobody's but a superuser's either.
+      for (const setting of ['app.tenant', 'log_min_duration_statement']) {
+        const { message } = await rejected(migrate({}, administrator), RotationRefused);
+        assert.ok(
+          message.startsWith(`wa has the setting ${setting}, which administrator may not give`),
+          message,
+        );
+        await parts.query(/GRANT SET ON PARAMETER .*$/.exec(message)?.[0] ?? '');
+      }
+      assert.equal((await migrate({ dryRun: true }, administrator)).outcome, 'would-migrate');
+      await parts.query('ALTER ROLE wa RESET log_min_duration_statement');
+      await parts.query('ALTER ROLE wa REPLICATION');
+      const replication = await rejected(migrate({}, administrator), RotationRefused);
+      assert.match(replication.message, /wa has REPLICATION/);
+    });
+
+    it('is refused for a superuser, and beside a role of somebody else', async () => {
+      await parts.query('ALTER ROLE wa SUPERUSER');
+      assert.match((await rejected(migrate(), RotationRefused)).message, /wa is a superuser/);
+      await parts.query('ALTER ROLE wa NOSUPERUSER');
+      const { message } = await rejected(migrate({ users: ['wa', 'stranger'] }), RotationRefused);
+      assert.match(message, /stranger already that is not of this application.*Choose another name/);
+      assert.doesNotMatch(message, /drop/i);
+    });
+
+    it('leaves nothing different, for either user, in any database', async () => {
+      const { address, logIn } = parts.database;
+      const { user } = parts;
+      const seen = (login: Login) => as(address, login, ...IN_POSTGRES);
+      const seenElsewhere = (login: Login) => as({ ...address, database: 'elsewhere' }, login, ...SEEN);
+      const before = await seen(user);
+      const beforeElsewhere = await seenElsewhere(user);
+      const session = await connect(address, user);
+      const containers = startContainers(() => user, logIn);
+      const { outcome, notes } = await migrate();
+      const again = await migrate();
+      assert.deepEqual([outcome, again.outcome], ['migrated', 'was-migrated']);
+      assert.ok(notes.some((note) => /expire on 2126-12-31/.test(note)));
+      await containers.stop();
+      assert.deepEqual(containers.logins.reasons, []);
+
+      // A session that was open then still finds the schema of its name.
+      await session.query('INSERT INTO shared VALUES (2)');
+      await session.end();
+      const clone = { username: 'wa_clone', password: anyPassword() };
+      const [closed] = await parts.query(
+        "SELECT rolcanlogin AS open, rolconnlimit, rolreplication FROM pg_roles WHERE rolname = 'wa_clone'",
+      );
+      assert.deepEqual(closed, { open: false, rolconnlimit: 50, rolreplication: true });
+      await parts.query(
+        `ALTER ROLE wa_clone LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(clone.password))}`,
+      );
+      for (const login of [user, clone]) {
+        assert.deepEqual(await seen(login), before);
+        assert.deepEqual(await seenElsewhere(login), beforeElsewhere);
+      }
+      const made = await as(
+        address,
+        clone,
+        'CREATE TABLE made (id INT)',
+        "SELECT has_table_privilege('readers', 'wa.made', 'SELECT') AS readable",
+      );
+      assert.deepEqual(made[1], [{ readable: true }]);
+      await as(address, user, 'ALTER TABLE made ADD COLUMN name TEXT', 'DROP TABLE made');
+      await parts.query('ALTER ROLE wa_clone NOLOGIN');
+    });
+
+    it('leaves a password as it is, whatever its characters and however it is stored', async () => {
+      for (const [name, password, stored] of [
+        ['o\'dd$$&"` ', 'pässwörd ⅸ', undefined],
+        ['old', anyPassword(), 'md5'],
+      ] as const) {
+        if (name.endsWith(' ')) {
+          await rejected(migrate({ current: { username: name, password } }), RotationRefused);
+        }
+        const login = { username: name.trim(), password };
+        const identifier = pg.escapeIdentifier(login.username);
+        if (stored) await parts.query(`SET password_encryption = '${stored}'`);
+        await parts.query(`CREATE ROLE ${identifier} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
+        await parts.query(`CREATE SCHEMA ${identifier} AUTHORIZATION ${identifier}`);
+        await parts.query('RESET password_encryption');
+        if (stored) continue;
+        const before = await as(parts.database.address, login, ...SEEN);
+        assert.equal((await migrate({ current: login })).outcome, 'migrated');
+        assert.deepEqual(await as(parts.database.address, login, ...SEEN), before);
+      }
+    });
+
+    it('takes a second user that AWS’s functions have made, once it owns nothing', async () => {
+      const { address } = parts.database;
+      const first = { username: 'shop', password: anyPassword() };
+      const second = { username: 'shop_clone', password: anyPassword() };
+      for (const { username, password } of [first, second]) {
+        await parts.query(`CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(password)}'`);
+      }
+      await parts.query('GRANT shop TO shop_clone');
+      await parts.query('CREATE SCHEMA shop AUTHORIZATION shop');
+      await as(address, second, 'CREATE TABLE shop.made (id INT)');
+      const { message } = await rejected(migrate({ current: second }), RotationRefused);
+      assert.match(message, /shop_clone owns something in postgres/);
+      await parts.query(/REASSIGN OWNED BY .*?(?=\. Then)/.exec(message)?.[0] ?? '');
+      const { outcome, owner } = await migrate({ current: second });
+      assert.deepEqual([outcome, owner], ['migrated', 'shop']);
+      const rotation = knowingCurrent(
+        await credentialRotation(address, { kind: 'alternating-users', users: ['shop', 'shop_clone'] }),
+      );
+      await rotation.test(second);
+      const { rotator } = parts.database;
+      const read = async () => ({ current: secretOf(second), pending: undefined });
+      assert.equal(await rotation.retire({ admin: rotator, username: 'shop', read }), 'retired');
+      await rejected(rotation.test(first), LoginRefused);
+      const pending = secretOf({ username: 'shop', password: randomPassword() });
+      const request = { admin: rotator, current: secretOf(second), pending, previous: async () => undefined };
+      assert.equal(await rotation.set(request), 'set');
+      await as(address, pending, 'ALTER TABLE shop.made ADD COLUMN name TEXT');
+    });
+
+    it('takes the second user away again where it cannot log in, or the two are not the same', {
+      skip: version === '15' && 'Event triggers of logins came with PostgreSQL 17.',
+    }, async () => {
+      const login = { username: 'app', password: anyPassword() };
+      await parts.query(`CREATE ROLE app LOGIN PASSWORD '${scramVerifier(login.password)}'`);
+      await parts.query('CREATE TABLE public.theirs (id INT)');
+      await parts.query('GRANT SELECT ON public.theirs TO app');
+      for (const [body, error, text] of [
+        ["RAISE EXCEPTION 'closed'", DatabaseUnreachable, /No trusted connection/],
+        ['REVOKE SELECT ON public.theirs FROM app', RotationRefused, /table public\.theirs was t/],
+      ] as const) {
+        await parts.query(
+          `CREATE FUNCTION public.at_login() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN IF session_user = 'app_clone' THEN ${body}; END IF; END$$`,
+        );
+        await parts.query('CREATE EVENT TRIGGER at_login ON login EXECUTE FUNCTION public.at_login()');
+        await parts.query('ALTER EVENT TRIGGER at_login ENABLE ALWAYS');
+        const failed = await rejected(migrate({ current: login, acceptLoginNames: true }), error);
+        assert.match(failed.message, text);
+        assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'app_clone'"), []);
+        await parts.query('DROP EVENT TRIGGER at_login');
+        await parts.query('DROP FUNCTION public.at_login()');
+      }
+    });
+
+    it('is refused with names that the server would cut, or that are one', async () => {
+      const long = 'ü'.repeat(32);
+      for (const users of [
+        ['wa', long],
+        ['wa', 'wa'],
+        ['wa', 'wa '],
+      ] as const) {
+        await rejected(migrate({ users }), RotationRefused);
+      }
+      await rejected(migrate({ current: { username: 'w'.repeat(60), password: 'x' } }), RotationRefused);
+    });
+  });
+
+it('reads the lists of names that the server keeps', () => {
+  for (const [text, names] of [
+    ['"$user", public', ['$user', 'public']],
+    ['"a, b","q""u", c', ['a, b', 'q"u', 'c']],
+    ['""', ['']],
+    ['', []],
+  ] as const) {
+    assert.deepEqual(splitList(text), names);
+  }
+});
+
+async function start(binaries: string | undefined) {
+  const database = await postgresDatabase(
+    { kind: 'single-password', user: 'wa' },
+    binaries === undefined ? {} : { binaries },
+  );
+  const { query, user } = database;
+  const superuser = { username: 'superuser', password: anyPassword() };
+  const administrator = { username: 'administrator', password: anyPassword() };
+  await query(`CREATE ROLE superuser SUPERUSER LOGIN PASSWORD '${scramVerifier(superuser.password)}'`);
+  await query(
+    `CREATE ROLE administrator CREATEROLE LOGIN PASSWORD '${scramVerifier(administrator.password)}'`,
+  );
+  await query('GRANT wa TO administrator WITH ADMIN OPTION');
+  for (const statement of RICH.split(/;(?=\s)/)) await query(statement);
+  return { database, query, user, superuser, administrator };
+}
