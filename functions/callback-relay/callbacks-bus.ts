@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { CALLBACK_SOURCE, CALLBACK_TYPE, type CallbackRelaySettings } from './contract.ts';
+import type { CallbackRelaySettings } from './contract.ts';
 
 /** Whether a callback got on the bus. `put-later`: when it comes again. `lost`: it may have, but nobody said so. */
 export type OnBus =
@@ -25,7 +25,12 @@ export interface Putting {
 }
 
 /** The callbacks bus. */
-export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySettings): {
+export function callbacksBus({
+  bus,
+  busTimeoutMilliseconds,
+  eventSource,
+  eventDetailType,
+}: CallbackRelaySettings): {
   /** Begins to put a callback on the bus, verbatim. */
   put(body: Buffer): Putting;
   /**
@@ -41,7 +46,7 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
   async function send(body: Buffer, abortSignal: AbortSignal): Promise<OnBus> {
     // Signing takes a while: first let the request to the webhook out.
     await setImmediate();
-    const bytes = body.length + CALLBACK_SOURCE.length + CALLBACK_TYPE.length;
+    const bytes = body.length + eventSource.length + eventDetailType.length;
     if (bytes > MAXIMUM_ENTRY_BYTES) return { outcome: 'too-large', bytes: body.length };
     try {
       const { Entries: [entry] = [] } = await events.send(
@@ -49,8 +54,8 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
           Entries: [
             {
               EventBusName: bus,
-              Source: CALLBACK_SOURCE,
-              DetailType: CALLBACK_TYPE,
+              Source: eventSource,
+              DetailType: eventDetailType,
               Detail: decoder.decode(body),
             },
           ],

@@ -18,13 +18,11 @@ export interface CallbackRelaySettings {
   maximumBytes: number;
   /** Name or ARN of the callbacks bus. */
   bus: string;
+  /** `source` of the events that carry callbacks. */
+  eventSource: string;
+  /** `detail-type` of the events that carry callbacks. */
+  eventDetailType: string;
 }
-
-/** `source` of the events that carry callbacks. */
-export const CALLBACK_SOURCE = 'whatsapp';
-
-/** `detail-type` of the events that carry callbacks. */
-export const CALLBACK_TYPE = 'WhatsApp Callback';
 
 /** `job` in the dimensions of the relay's metrics. */
 export const RELAY_JOB = 'callback-relay';

@@ -1,6 +1,12 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import { EventBus, Rule } from 'aws-cdk-lib/aws-events';
-import { AccountPrincipal, ArnPrincipal, type IPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import {
+  AccountPrincipal,
+  ArnPrincipal,
+  type IPrincipal,
+  PolicyStatement,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -20,8 +26,8 @@ export interface CallbacksBusProps {
    */
   readonly keepUnreadMessages?: boolean;
   /**
-   * Who may put events on the bus by the bus's policy: role ARNs and account numbers. Roles of the bus's own
-   * account may do so by a policy of their own as well.
+   * Who may put events on the bus by the bus's policy: role ARNs, and numbers of other accounts, which then decide
+   * themselves. Roles of the bus's own account may do so by a policy of their own as well.
    * @default nobody
    */
   readonly senders?: string[];
@@ -60,6 +66,7 @@ export class CallbacksBus extends Construct {
       description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
       ...(encryptionKey && { kmsKey: encryptionKey, deadLetterQueue: this.undelivered.queue }),
     });
+    if (encryptionKey) letBusEncrypt(encryptionKey, this.bus.eventBusArn);
     if (senders.length > 0)
       this.bus.addToResourcePolicy(
         new PolicyStatement({
@@ -187,6 +194,31 @@ export class CallbacksBus extends Construct {
       ],
     });
   }
+}
+
+/**
+ * As EventBridge's guide has it for a bus with a key. The statement that CDK adds by itself has the source among its conditions
+ * for all three actions, and DescribeKey carries none of them.
+ */
+function letBusEncrypt(key: IKey, busArn: string): void {
+  const principals = [new ServicePrincipal('events.amazonaws.com')];
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'BusDescribesKey',
+      principals,
+      actions: ['kms:DescribeKey'],
+      resources: ['*'],
+    }),
+  );
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'BusEncrypts',
+      principals,
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'kms:EncryptionContext:aws:events:event-bus:arn': busArn } },
+    }),
+  );
 }
 
 function principalOf(sender: string): IPrincipal {

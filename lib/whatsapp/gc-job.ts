@@ -1,5 +1,6 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { GcSettings, WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
+import { ofSecret } from '../encryption.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import type { FunctionNetwork, UpkeepFunction } from '../upkeep-function.ts';
@@ -61,7 +62,10 @@ export function letLogIn(
 ): void {
   upkeepFunction.allow('ReadApiUser', ['secretsmanager:GetSecretValue'], [secretArn]);
   if (secretKeyArn)
-    upkeepFunction.allow('DecryptApiUser', ['kms:Decrypt'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
+    upkeepFunction.allow(
+      'DecryptApiUser',
+      ['kms:Decrypt'],
+      [secretKeyArn],
+      ofSecret(upkeepFunction, secretArn),
+    );
 }

@@ -145,6 +145,8 @@ export class UpkeepStack extends Stack {
     const relay = new CallbackRelay(this, 'CallbackRelay', {
       deployment: name,
       bus: this.callbacks.bus,
+      eventSource: 'whatsapp',
+      eventDetailType: 'WhatsApp Callback',
       topic,
       webhookUrl: settings.webhookUrl,
       secretPathHashes: settings.secretPathHashes,

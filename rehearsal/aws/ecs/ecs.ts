@@ -40,6 +40,7 @@ import {
   EcsTask,
   instanceArn,
   type ServiceOptions,
+  sessionTarget,
   type TaskOptions,
 } from './task.ts';
 
@@ -405,7 +406,11 @@ export class Ecs implements Service {
       containerArn: containerArn(task, container),
       containerName: container.name,
       interactive: true,
-      session: this.#sessions.openSession({ container, command }),
+      session: this.#sessions.openSession({
+        container,
+        command,
+        target: sessionTarget(task, container),
+      }),
     };
   }
 }

@@ -82,6 +82,8 @@ export interface DurableRunner extends Runner {
 
 /** Lambda's durable executions. */
 export class DurableExecutions {
+  /** Operations in an answer, and in what an invocation begins with. */
+  page = PAGE;
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #lambda: DurableRunner;
@@ -100,7 +102,7 @@ export class DurableExecutions {
         (input: GetDurableExecutionStateCommandInput) => {
           const execution = this.#find(input.DurableExecutionArn);
           this.#checkToken(execution, input.CheckpointToken);
-          const size = Math.min(input.MaxItems || PAGE, PAGE);
+          const size = Math.min(input.MaxItems || this.page, this.page);
           return page([...execution.operations.values()], Number(input.Marker ?? 0), size);
         },
       ),
@@ -267,7 +269,7 @@ export class DurableExecutions {
     execution.invocations++;
     const updated = [...execution.changed];
     execution.changed.clear();
-    const { Operations, NextMarker } = page([...execution.operations.values()], 0, PAGE);
+    const { Operations, NextMarker } = page([...execution.operations.values()], 0, this.page);
     const event = {
       DurableExecutionArn: execution.arn,
       CheckpointToken: this.#newToken(execution),

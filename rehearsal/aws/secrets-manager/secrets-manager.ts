@@ -92,22 +92,24 @@ export class SecretsManager implements Service {
     }
     const onSecret =
       (action: string) =>
-      (input: { SecretId: string | undefined; VersionStage?: string | undefined }, call: Call): Ask[] => {
+      (input: { SecretId: string | undefined }, call: Call, carried: Ask['conditions'] = {}): Ask[] => {
         const arn = this.secretArn(required(input.SecretId), call);
         return [
           {
             action: `secretsmanager:${action}`,
             resource: arn,
-            conditions: {
-              'secretsmanager:SecretId': arn,
-              'secretsmanager:VersionStage': input.VersionStage ?? 'AWSCURRENT',
-            },
+            conditions: { 'secretsmanager:SecretId': arn, ...carried },
           },
         ];
       };
     this.operations = {
-      GetSecretValue: operation(onSecret('GetSecretValue'), (input: GetSecretValueCommandInput, call) =>
-        this.#get(input, call),
+      GetSecretValue: operation(
+        (input: GetSecretValueCommandInput, call) =>
+          onSecret('GetSecretValue')(input, call, {
+            'secretsmanager:VersionId': input.VersionId,
+            'secretsmanager:VersionStage': input.VersionStage ?? (input.VersionId ? undefined : 'AWSCURRENT'),
+          }),
+        (input, call) => this.#get(input, call),
       ),
       DescribeSecret: operation(
         onSecret('DescribeSecret'),
@@ -133,11 +135,20 @@ export class SecretsManager implements Service {
         this.#put(input, call),
       ),
       UpdateSecretVersionStage: operation(
-        onSecret('UpdateSecretVersionStage'),
-        (input: UpdateSecretVersionStageCommandInput, call) => this.#updateStage(input, call),
+        (input: UpdateSecretVersionStageCommandInput, call) =>
+          onSecret('UpdateSecretVersionStage')(input, call, {
+            'secretsmanager:VersionStage': input.VersionStage,
+          }),
+        (input, call) => this.#updateStage(input, call),
       ),
-      RotateSecret: operation(onSecret('RotateSecret'), (input: RotateSecretCommandInput, call) =>
-        this.#startRotation(input, call),
+      RotateSecret: operation(
+        (input: RotateSecretCommandInput, call) =>
+          onSecret('RotateSecret')(input, call, {
+            'secretsmanager:RotationLambdaARN': input.RotationLambdaARN,
+            'secretsmanager:ModifyRotationRules': String(input.RotationRules !== undefined),
+            'secretsmanager:RotateImmediately': String(input.RotateImmediately ?? true),
+          }),
+        (input, call) => this.#startRotation(input, call),
       ),
       ListSecrets: operation(
         anywhere('secretsmanager:ListSecrets'),

@@ -72,6 +72,8 @@ export interface OpenSession {
   container: Container;
   /** As given to ExecuteCommand. */
   command: string;
+  /** What is connected to: `ecs:CLUSTER_TASK_RUNTIME`. */
+  target?: string;
   /** For a cluster whose sessions are encrypted by KMS. */
   encryption?: AgentEncryption;
 }
@@ -91,6 +93,8 @@ export class SessionManager {
   faults: SessionFaults = {};
   readonly #options: SessionManagerOptions;
   readonly #sessions = new Map<string, Session>();
+  /** By session. */
+  readonly #targets = new Map<string, string>();
   readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   readonly #server: Server = createServer((_, response) => response.writeHead(404).end());
   #port = 0;
@@ -120,7 +124,7 @@ export class SessionManager {
   }
 
   /** Starts the command, whether or not a client ever connects. */
-  openSession({ container, command, encryption }: OpenSession): SessionAccess {
+  openSession({ container, command, target, encryption }: OpenSession): SessionAccess {
     const sessionId = `ecs-execute-command-${randomBytes(9).toString('hex').slice(1)}`;
     const limit = this.#options.sessionsPerContainer ?? 2;
     const atOnce = [...this.#sessions.values()].filter(
@@ -133,6 +137,7 @@ export class SessionManager {
       idleTimeout: this.#options.idleTimeout ?? IDLE_TIMEOUT,
     });
     this.#sessions.set(sessionId, session);
+    if (target !== undefined) this.#targets.set(sessionId, target);
     // How AWS words this is not published.
     if (atOnce.length >= limit) session.end(`Session limit reached: ${limit} in a container`);
     else {
@@ -151,6 +156,11 @@ export class SessionManager {
     if (session === undefined || !session.isOpen || this.faults.neverResume) return undefined;
     session.token = newToken();
     return this.#access(session);
+  }
+
+  /** What a session is connected to; undefined for one that never was. */
+  targetOf(sessionId: string): string | undefined {
+    return this.#targets.get(sessionId);
   }
 
   /** @returns whether there was such a session */

@@ -18,6 +18,7 @@ import * as client from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import {
   type Ask,
+  anywhere,
   type Call,
   type Cloud,
   type Operations,
@@ -70,10 +71,8 @@ export class Sqs implements Service, Queues {
     }
     this.operations = {
       ListQueues: operation(
-        (_input: ListQueuesCommandInput, { account, region }) => [
-          { action: 'sqs:ListQueues', resource: `arn:aws:sqs:${region}:${account}:*` },
-        ],
-        ({ QueueNamePrefix = '' }, { account, region }) => ({
+        anywhere('sqs:ListQueues'),
+        ({ QueueNamePrefix = '' }: ListQueuesCommandInput, { account, region }) => ({
           QueueUrls: [...this.#queues.values()]
             .filter(
               ({ resource, name }) =>
@@ -170,7 +169,7 @@ export class Sqs implements Service, Queues {
         queue.keyId,
         principal,
         ['kms:GenerateDataKey', 'kms:Decrypt'],
-        { 'kms:ViaService': via },
+        { 'kms:ViaService': via, 'kms:EncryptionContext:aws:sqs:arn': arn },
         queue.resource,
       );
     if (refused !== undefined) return refused;
@@ -201,7 +200,10 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:Decrypt'],
-      { 'kms:ViaService': `sqs.${call.region}.amazonaws.com` },
+      {
+        'kms:ViaService': `sqs.${call.region}.amazonaws.com`,
+        'kms:EncryptionContext:aws:sqs:arn': queue.arn,
+      },
       call,
       call.caller.function?.name,
     );
@@ -431,7 +433,10 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:GenerateDataKey', 'kms:Decrypt'],
-      { 'kms:ViaService': `sqs.${call.region}.amazonaws.com` },
+      {
+        'kms:ViaService': `sqs.${call.region}.amazonaws.com`,
+        'kms:EncryptionContext:aws:sqs:arn': queue.arn,
+      },
       call,
       call.caller.function?.name,
     );

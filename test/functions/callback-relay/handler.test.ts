@@ -28,6 +28,8 @@ describe('the handler', () => {
         busTimeoutMilliseconds: 5_000,
         maximumBytes: 1_000,
         bus: BUS,
+        eventSource: 'shop',
+        eventDetailType: 'Shop Callback',
       } satisfies CallbackRelaySettings);
       const { handler } = await import('../../../functions/callback-relay/handler.ts');
       const event: Partial<LambdaFunctionURLEvent> = {

@@ -54,6 +54,8 @@ describe('the relay, between a client and a webhook over HTTP', () => {
         busTimeoutMilliseconds: 5_000,
         maximumBytes: 5 * 1024 * 1024,
         bus: BUS,
+        eventSource: 'shop',
+        eventDetailType: 'Shop Callback',
         ...change,
       }),
     );
@@ -76,7 +78,7 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     assert.equal(await post(url, MESSAGE), 200);
     assert.equal(webhook.requests[0]?.body.toString(), MESSAGE);
     assert.deepEqual(bus.entries, [
-      { EventBusName: BUS, Source: 'whatsapp', DetailType: 'WhatsApp Callback', Detail: MESSAGE },
+      { EventBusName: BUS, Source: 'shop', DetailType: 'Shop Callback', Detail: MESSAGE },
     ]);
     const [metrics] = metricsOf(output);
     assert.deepEqual(
@@ -312,7 +314,7 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     });
 
     it('puts on the bus what just fits', async () => {
-      const room = 1024 * 1024 - 'whatsapp'.length - 'WhatsApp Callback'.length;
+      const room = 1024 * 1024 - 'shop'.length - 'Shop Callback'.length;
       const fits = `{"t":"${'x'.repeat(room - '{"t":""}'.length)}"}`;
       assert.equal(await post(url, fits), 200);
       assert.equal(bus.entries[0]?.Detail, fits);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { DatabaseSizeSettings } from '../../../functions/database-size/contract.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
 import type { Template } from '../../../rehearsal/aws/template/assembly.ts';
 import { type Fault, once, SUNDAY } from '../../../rehearsal/faults/fault.ts';
 import type { NightOptions, Scale } from '../../../rehearsal/night.ts';
 import { startRun, stopRuns } from '../../../rehearsal/operator.ts';
 import { MALFORMED_NOTIFICATIONS } from '../../../rehearsal/whatsapp/webhook.ts';
+import type { World } from '../../../rehearsal/world.ts';
 
 /** A night that needs permissions which others do not. */
 export interface TriedNight extends Pick<NightOptions, 'jobs' | 'change'> {
@@ -35,6 +35,11 @@ const busy: Fault = {
   rotation: true,
   starts: SUNDAY,
   async strike(_target, { aws, deployments }) {
+    // Every run's state is longer than what an invocation begins with, as it is with many sets, containers and calls.
+    aws.lambda.durable.page = 2;
+    aws.sessions.faults.link = linkThatBreaks();
+    // Of the advanced tier, as a client's own stack may have it.
+    deployments.apac?.credential?.useAdvancedTier();
     for (const name of ['latam', 'emea']) {
       const { webApp, webhook } = deployments[name] ?? {};
       assert.ok(webApp && webhook);
@@ -56,6 +61,13 @@ const busy: Fault = {
     alarms: ['emea-gc-notifications-dead-letters', 'latam-gc-notifications-dead-letters'],
   },
 };
+
+/** The websocket of a session breaks in the middle of its output, three times. */
+function linkThatBreaks() {
+  let cuts = 0;
+  return ({ to, index }: { to: string; index: number }) =>
+    to === 'client' && index === 3 && cuts++ < 3 ? ('cut' as const) : ('pass' as const);
+}
 
 const stoppedAlarms = (name: string) => ['failed', 'lost', 'dead-letters'].map((what) => `${name}-${what}`);
 
@@ -89,7 +101,7 @@ const stopped = (deployment: 'latam' | 'emea' | 'apac', jobs: string[], starts?:
         return undefined;
       });
     }
-    if (jobs.includes('database-size')) stopSize(deployment, aws, clock);
+    if (jobs.includes('database-size')) stopWithoutDatabase(deployment, 'database-size', { aws, clock });
     // Outside the window: start-run itself reports that the run was skipped.
     clock.at(clock.now() + 60_000, () => startRun(aws, deployment, jobs[0] ?? ''));
   },
@@ -108,8 +120,12 @@ const stopped = (deployment: 'latam' | 'emea' | 'apac', jobs: string[], starts?:
 const STOPPED_AT = { 'log-cleanup': 'DescribeTasks', 'credential-rotation': 'UpdateService' };
 
 /** It is stopped while it waits for the database, which nobody can reach meanwhile. */
-function stopSize(deployment: string, aws: Aws, clock: Aws['clock']): void {
-  const name = `${deployment}-database-size`;
+function stopWithoutDatabase(
+  deployment: string,
+  job: string,
+  { aws, clock }: Pick<World, 'aws' | 'clock'>,
+): void {
+  const name = `${deployment}-${job}`;
   const stop = aws.onInvoke(({ functionName }) => {
     if (functionName !== name) return undefined;
     stop();
@@ -130,6 +146,7 @@ const upgrade: Fault = {
   description: 'An upgrade is prepared, and asked for again by somebody who stops it',
   deployment: 'emea',
   containers: true,
+  rotation: true,
   async strike({ webApp, webhook }, { aws, clock }) {
     webApp.faults.failingRequests = 2;
     for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
@@ -139,18 +156,48 @@ const upgrade: Fault = {
       startRun(aws, 'emea', 'upgrade-check', { prepare: true }),
     );
     clock.at(Date.parse('2026-11-25T02:00:00Z'), () => {
-      const stop = aws.onCall(({ caller, operation }) => {
-        if (caller.function?.name !== UPGRADE_CHECK || operation !== 'DescribeServices') return undefined;
-        stop();
-        clock.at(clock.now() + 1000, () => stopRuns(aws, UPGRADE_CHECK));
-        return 'drop';
-      });
+      stopWithoutDatabase('emea', 'upgrade-check', { aws, clock });
       return startRun(aws, 'emea', 'upgrade-check');
     });
   },
   expected: {
     outcomes: { 'message-gc': ['succeeded', 'succeeded'] },
     alarms: ['emea-gc-notifications-dead-letters', ...stoppedAlarms(UPGRADE_CHECK)],
+  },
+};
+
+/** Nothing of what AWS is to hand over arrives, however often it tries. */
+const undelivered: Fault = {
+  description: 'What is to be handed over ends in the dead-letter queues',
+  deployment: 'emea',
+  containers: true,
+  async strike({ webhook }, { aws, clock }) {
+    const never = { kind: 'throttled', attempts: Number.POSITIVE_INFINITY } as const;
+    aws.scheduler.fault('emea-log-cleanup', never);
+    aws.onInvoke(({ functionName, payload }) =>
+      functionName === 'emea-report-lost-run' ||
+      (functionName === 'emea-start-run' && payload.includes('"message-gc"'))
+        ? new Error('Every try fails')
+        : undefined,
+    );
+    stopWithoutDatabase('emea', 'database-size', { aws, clock });
+    const queue = aws.deployed.ofType('AWS::SQS::Queue').find(({ name }) => name === 'emea-gc-notifications');
+    assert.ok(queue);
+    aws.events.unreachable.add(queue.arn);
+    for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+  },
+  expected: {
+    outcomes: { 'message-gc': [], 'log-cleanup': [], 'database-size': [] },
+    alarms: [
+      'emea-callbacks-dead-letters',
+      'emea-database-size-dead-letters',
+      'emea-database-size-failed',
+      'emea-report-lost-run-dead-letters',
+      'emea-report-lost-run-errors',
+      'emea-schedules-dead-letters',
+      'emea-start-run-dead-letters',
+      'emea-start-run-errors',
+    ],
   },
 };
 
@@ -211,32 +258,6 @@ async function rotateByHand(aws: Aws): Promise<void> {
   client.destroy();
 }
 
-/** Tables enough that the state of a run is longer than what an invocation begins with, as it is with many sets. */
-function watchManyTables(template: Template): void {
-  const { Variables: variables } = functionOf(template, 'database-size').Environment as {
-    Variables: { UPKEEP_SETTINGS: { 'Fn::Join': [string, unknown[]] } };
-  };
-  // The volume's ARN is not known before deployment: it stands between two texts.
-  const [, parts] = variables.UPKEEP_SETTINGS['Fn::Join'];
-  const text = parts.map((part, index) => (typeof part === 'string' ? part : `@${index}@`)).join('');
-  const settings = JSON.parse(text) as DatabaseSizeSettings;
-  for (const { tables } of settings.sets) {
-    const [table] = tables;
-    assert.ok(table?.limit);
-    for (let number = 1; number <= 8; number++)
-      tables.push({
-        ...table,
-        figure: `rows${number}`,
-        limit: { rows: table.limit.rows, figure: `days${number}` },
-      });
-  }
-  const changed = JSON.stringify(settings).split(/@(\d+)@/);
-  variables.UPKEEP_SETTINGS['Fn::Join'] = [
-    '',
-    changed.map((part, index) => (index % 2 === 0 ? part : parts[Number(part)])),
-  ];
-}
-
 export function functionOf({ Resources: resources }: Template, job: string): Record<string, unknown> {
   const found = Object.values(resources).find(({ Properties: properties }) =>
     String(properties?.FunctionName).endsWith(`-${job}`),
@@ -250,7 +271,6 @@ export const NIGHTS: TriedNight[] = [
     fault: busy,
     everywhere: true,
     scale: WITH_CONTAINERS,
-    change: (templates) => watchManyTables(templateOf(templates, 'emea')),
   },
   { fault: stopped('latam', ['message-gc', 'log-cleanup']), scale: { containers: 'few' } },
   {
@@ -262,7 +282,8 @@ export const NIGHTS: TriedNight[] = [
     scale: WITH_CONTAINERS,
   },
   { fault: stopped('apac', ['credential-rotation', 'database-size']), scale: WITH_CONTAINERS },
-  { fault: upgrade, jobs: ['message-gc'], scale: { containers: 'few' } },
+  { fault: upgrade, jobs: ['message-gc'], scale: WITH_CONTAINERS },
+  { fault: undelivered, jobs: ['message-gc', 'log-cleanup', 'database-size'], scale: { containers: 'few' } },
   { fault: byHand, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
   { fault: abandoned, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
 ];
