@@ -1,5 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
-import { EventBus, Rule } from 'aws-cdk-lib/aws-events';
+import { CfnEventBus, EventBus, Rule } from 'aws-cdk-lib/aws-events';
 import {
   AccountPrincipal,
   ArnPrincipal,
@@ -64,9 +64,9 @@ export class CallbacksBus extends Construct {
     this.bus = new EventBus(this, 'Bus', {
       eventBusName: `${deployment}-callbacks`,
       description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
-      ...(encryptionKey && { kmsKey: encryptionKey, deadLetterQueue: this.undelivered.queue }),
+      ...(encryptionKey && { deadLetterQueue: this.undelivered.queue }),
     });
-    if (encryptionKey) letBusEncrypt(encryptionKey, this.bus.eventBusArn);
+    if (encryptionKey) this.encryptBus(encryptionKey);
     if (senders.length > 0)
       this.bus.addToResourcePolicy(
         new PolicyStatement({
@@ -146,6 +146,39 @@ export class CallbacksBus extends Construct {
     });
   }
 
+  /**
+   * As EventBridge's guide has it for a bus with a key. What CDK adds where it is given the key has the source among its
+   * conditions for all three actions, and DescribeKey carries none of them.
+   */
+  private encryptBus(key: IKey): void {
+    const bus = this.bus.node.defaultChild;
+    if (bus instanceof CfnEventBus) bus.kmsKeyIdentifier = key.keyArn;
+    const principals = [new ServicePrincipal('events.amazonaws.com')];
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'BusDescribesKey',
+        principals,
+        actions: ['kms:DescribeKey'],
+        resources: ['*'],
+      }),
+    );
+    // By its name: the bus itself waits for the key.
+    const busArn = Stack.of(this).formatArn({
+      service: 'events',
+      resource: 'event-bus',
+      resourceName: `${this.props.deployment}-callbacks`,
+    });
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'BusEncrypts',
+        principals,
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'kms:EncryptionContext:aws:events:event-bus:arn': busArn } },
+      }),
+    );
+  }
+
   private createQueue(
     id: string,
     queue: {
@@ -194,31 +227,6 @@ export class CallbacksBus extends Construct {
       ],
     });
   }
-}
-
-/**
- * As EventBridge's guide has it for a bus with a key. The statement that CDK adds by itself has the source among its conditions
- * for all three actions, and DescribeKey carries none of them.
- */
-function letBusEncrypt(key: IKey, busArn: string): void {
-  const principals = [new ServicePrincipal('events.amazonaws.com')];
-  key.addToResourcePolicy(
-    new PolicyStatement({
-      sid: 'BusDescribesKey',
-      principals,
-      actions: ['kms:DescribeKey'],
-      resources: ['*'],
-    }),
-  );
-  key.addToResourcePolicy(
-    new PolicyStatement({
-      sid: 'BusEncrypts',
-      principals,
-      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-      resources: ['*'],
-      conditions: { StringEquals: { 'kms:EncryptionContext:aws:events:event-bus:arn': busArn } },
-    }),
-  );
 }
 
 function principalOf(sender: string): IPrincipal {
