@@ -72,7 +72,7 @@ async function withClient(
   });
   new LogCleanup(stack, 'LogCleanup', {
     upkeep,
-    clusterName: 'client',
+    cluster: 'client',
     roles: {
       webapp: { services: ['webapp'], container: 'wa-web' },
       coreapp: { services: ['coreapp'], container: 'wa-coreapp' },

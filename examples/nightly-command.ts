@@ -21,7 +21,7 @@ export function nightlyCommand(app: App): Stack {
   new ContainerCommandJob(stack, 'PruneSessions', {
     upkeep,
     job: 'prune-sessions',
-    clusterName: 'shop',
+    cluster: 'shop',
     roles: { web: { services: ['storefront', 'checkout'], container: 'app' } },
     command: ['/srv/prune-sessions', '--older-than', '30 days'],
     timeout: Duration.minutes(20),

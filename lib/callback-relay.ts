@@ -1,6 +1,11 @@
 import { Duration, Token } from 'aws-cdk-lib';
-import type { Alarm, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  type Alarm,
+  ComparisonOperator,
+  Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { CfnFunction, type FunctionUrl, FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
@@ -14,13 +19,17 @@ import {
 } from '../functions/callback-relay/contract.ts';
 import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
 import { entryFile } from './entry-file.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
-import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
+import type { FunctionNetwork } from './function-network.ts';
+import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
+import { UpkeepFunction } from './upkeep-function.ts';
 
 /** How long a callback may wait for the bus: some hundred times what EventBridge usually takes, cold start included. */
 const BUS_TIMEOUT = Duration.seconds(2);
 /** For the start of the function and its metrics, beside what it waits for. */
 const MARGIN = Duration.seconds(5);
+/** Of the alarms on the webhook: three periods, a quarter of an hour. */
+const PERIOD = Duration.minutes(5);
+const LASTING_PERIODS = 3;
 /** Below Lambda's 6 MB for a request, in which a body can have grown by its escapes. */
 const LARGEST_BODY = 5 * 1024 * 1024;
 
@@ -75,6 +84,8 @@ export class CallbackRelay extends Construct {
   /** The client's callback URL is its `url` with the secret path. */
   readonly functionUrl: FunctionUrl;
   readonly notOnBusAlarm: Alarm;
+  readonly webhookFailsAlarm: Alarm;
+  readonly webhookSlowAlarm: Alarm;
   readonly tooLargeForBusAlarm: Alarm;
   readonly overLimitAlarm: Alarm;
   readonly errorsAlarm: Alarm;
@@ -137,6 +148,35 @@ export class CallbackRelay extends Construct {
         lost,
       ],
       this.metricNotOnBus(),
+    );
+    const test =
+      "The client sends only a few callbacks at once, so a webhook that fails or is slow holds up all of them, GC notifications too. Look at the webhook's own log and load.";
+    const lasting = (alarmId: string, name: string, meaning: string, metric: Metric, threshold: number) =>
+      createAlarm(
+        this,
+        alarmId,
+        { alarmName: `${functionName}-${name}`, meaning, whatToDo: [test, log], topic },
+        {
+          metric,
+          threshold,
+          comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+          evaluationPeriods: LASTING_PERIODS,
+          treatMissingData: TreatMissingData.NOT_BREACHING,
+        },
+      );
+    this.webhookFailsAlarm = lasting(
+      'WebhookFails',
+      'webhook-fails',
+      `For a quarter of an hour the webhook of ${deployment} has not answered every callback with 200. The client sends those again.`,
+      this.metricNotTaken({ period: PERIOD }),
+      1,
+    );
+    this.webhookSlowAlarm = lasting(
+      'WebhookSlow',
+      'webhook-slow',
+      `For a quarter of an hour the webhook of ${deployment} has taken ${webhookTimeout.toSeconds() / 2} seconds for a callback on average, which is half of what it is given.`,
+      this.metric(RELAY_METRICS.webhookMilliseconds, { statistic: 'Average', period: PERIOD }),
+      webhookTimeout.toMilliseconds() / 2,
     );
     this.tooLargeForBusAlarm = alarm(
       'TooLargeForBus',

@@ -1,8 +1,11 @@
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import type { RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { field } from './checks/fields.ts';
+import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
 
@@ -20,6 +23,22 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly command: Command;
 }
 
+const PROPS = v.looseObject({
+  roles: field(v.looseObject({}), 'an object with a name for each role', 'The roles.'),
+  command: field(
+    v.custom<Command>(isCommand),
+    'a list of the program and its arguments, such as ["/srv/prune", "--all"], or { script } for the container\'s sh',
+    'The command.',
+  ),
+});
+
+function isCommand(value: unknown): boolean {
+  if (Array.isArray(value))
+    return value.every((part) => typeof part === 'string') && value[0] !== undefined && value[0] !== '';
+  if (typeof value !== 'object' || value === null || !('script' in value)) return false;
+  return typeof value.script === 'string' && value.script.trim() !== '';
+}
+
 /**
  * A command, run on a schedule in every container of ECS services, with an exit status from each: cron with
  * `docker exec`, for ECS. Works with any application.
@@ -32,6 +51,8 @@ export class ContainerCommandJob extends Construct {
 
   constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, PROPS, props);
     const { job, command } = props;
     const shown = Array.isArray(command) ? command.join(' ') : command.script;
     const containers = new ContainersJob(

@@ -1,6 +1,7 @@
 import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
@@ -8,11 +9,24 @@ import {
 } from '../functions/shared/containers/host-script.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { sameContainers } from './checks/containers.ts';
+import { containerName, field, wholeNumber } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
+import { checkProps, duration, lessThanTimeLimit, passesPropsOn } from './checks/props.ts';
+import {
+  type ClusterReference,
+  clusterFindings,
+  clusterNameOf,
+  clusterReference,
+  type ServiceReference,
+  serviceNameOf,
+  serviceReference,
+} from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
-import type { DailySchedule } from './start-run.ts';
+import type { DailySchedule, WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { asTemplateText } from './upkeep-function.ts';
-import { UpkeepJob } from './upkeep-job.ts';
+import { type JobReference, UpkeepJob } from './upkeep-job.ts';
 
 /** How a job comes into containers. */
 export type ContainerReach =
@@ -33,8 +47,8 @@ export type ContainerReach =
 
 /** Containers that do the same: work is never done in all of them at once, unless there is but one. */
 export interface ContainerServices {
-  /** Names of ECS services in the cluster. */
-  readonly services: string[];
+  /** ECS services of one cluster: themselves, or their names. */
+  readonly services: ServiceReference[];
   /** The container's name in the services' task definitions. */
   readonly container: string;
 }
@@ -42,9 +56,13 @@ export interface ContainerServices {
 /** What every job in containers is told. */
 export interface ContainersJobProps {
   readonly upkeep: Upkeep;
-  /** In the account and region of the stack. */
-  readonly clusterName: string;
-  readonly schedule: DailySchedule;
+  /**
+   * In the account and region of the stack: the cluster, or its name.
+   * @default that of the services, where they are given themselves
+   */
+  readonly cluster?: ClusterReference;
+  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  readonly schedule?: DailySchedule | WeeklySchedule;
   /** How long a run may take, over all containers. @default two hours */
   readonly timeLimit?: Duration;
   /** How long the command may take in one container, before it is killed. @default 30 minutes */
@@ -56,11 +74,16 @@ export interface ContainersJobProps {
   /** Whether a container in which the command failed is tried once more at the end. @default true */
   readonly retryFailed?: boolean;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
-  readonly conflictsWith?: string[];
+  readonly conflictsWith?: JobReference[];
+}
+
+/** Containers with the name of their role. */
+export interface NamedContainerServices extends ContainerServices {
+  readonly name: string;
 }
 
 /** What a kind of job in containers adds. */
-export interface ContainersJobKind<Role extends ContainerRole> {
+export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly job: string;
   readonly description: string;
   /** A folder of `functions/`. */
@@ -81,16 +104,19 @@ const MAXIMUM_SETTINGS_LENGTH = 4_096 - 200;
 const MAXIMUM_DOCUMENT_LENGTH = 65_536;
 
 /** A job whose function works in containers of a cluster, and may do so in those named and in no others. */
-export class ContainersJob<Role extends ContainerRole> extends Construct {
+export class ContainersJob<Role extends NamedContainerServices> extends Construct {
   readonly job: UpkeepJob;
   /** With `run-command`: all that can be run on the hosts, one for each role. */
   readonly documents: CfnDocument[] = [];
 
   constructor(scope: Construct, id: string, kind: ContainersJobKind<Role>, props: ContainersJobProps) {
     super(scope, id);
-    const { upkeep, clusterName, schedule, reach = { by: 'ecs-exec' } } = props;
+    passesPropsOn(this);
+    checkProps(this, propsSchema(kind), { ...props, roles: rolesByName(kind) }, () => findings(kind, props));
+    const services = kind.roles.flatMap((role) => role.services);
+    const clusterName = clusterNameOf(props.cluster, services);
+    const { upkeep, schedule, reach = { by: 'ecs-exec' } } = props;
     const { concurrency = DEFAULT_CONCURRENCY, timeout = DEFAULT_TIMEOUT } = props;
-    this.checkRoles(kind.roles, concurrency);
     const clusterArn = this.arn('ecs', 'cluster', clusterName);
     const documentFor = (role: Role) => {
       const content = documentContent({
@@ -103,10 +129,11 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
       });
       return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
     };
-    const roles =
-      reach.by === 'run-command'
-        ? kind.roles.map((role) => ({ ...role, documentName: documentFor(role) }))
-        : kind.roles;
+    const roles: ContainerRole[] = kind.roles.map((role) => ({
+      ...role,
+      services: role.services.map(serviceNameOf),
+      ...(reach.by === 'run-command' && { documentName: documentFor(role) }),
+    }));
     const settings: ContainersSettings = {
       ...kind.settings,
       deployment: upkeep.deployment,
@@ -124,7 +151,7 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
       description: kind.description,
       entry: entryFile(kind.functionName),
       settings,
-      schedule,
+      ...(schedule && { schedule }),
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
       ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
     });
@@ -133,19 +160,6 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
       const containers = [...new Set(kind.roles.map(({ container }) => container))];
       this.letExecute(clusterArn, clusterName, containers, reach.encryptionKeyArn);
     } else this.letRunCommands(clusterArn, clusterName, reach.instanceTag);
-  }
-
-  private checkRoles(roles: Role[], concurrency: number): void {
-    const names = roles.map(({ name }) => name);
-    const mistake =
-      (roles.length === 0 && 'at least one role must be given') ||
-      (new Set(names).size < names.length && `the roles' names must differ: ${names.join(', ')}`) ||
-      (roles.length > concurrency &&
-        `concurrency is ${concurrency}, and each of the ${roles.length} roles needs one`) ||
-      names
-        .filter((name) => !ROLE_NAME.test(name))
-        .map((name) => `the role's name is "${name}"; ${ROLE_NAME_RULE}`)[0];
-    if (mistake) throw new Error(`${this.node.path}: ${mistake}.`);
   }
 
   private checkLength(settings: ContainersSettings): void {
@@ -253,6 +267,86 @@ export class ContainersJob<Role extends ContainerRole> extends Construct {
 const ROLE_NAME = /^[a-z][a-z0-9-]{0,19}$/;
 const ROLE_NAME_RULE =
   'it must be a lower-case letter, then at most 19 lower-case letters, digits and hyphens: it ends the names of metrics';
+/** Each stands in the function's environment. */
+const MAXIMUM_SERVICES = 50;
+
+const roleSchema = field(
+  v.looseObject({
+    services: field(
+      v.pipe(v.array(serviceReference('A service.')), v.minLength(1), v.maxLength(MAXIMUM_SERVICES)),
+      `a list of 1 to ${MAXIMUM_SERVICES} ECS services, or their names`,
+      'The services.',
+    ),
+    container: containerName('The container.'),
+  }),
+  'an object with "services" and "container"',
+  'A role.',
+);
+
+function propsSchema({ roles }: Pick<ContainersJobKind<NamedContainerServices>, 'roles'>) {
+  return v.looseObject({
+    cluster: v.optional(clusterReference('The cluster.')),
+    timeout: v.optional(duration(Duration.seconds(1), Duration.hours(12))),
+    concurrency: v.optional(wholeNumber(1, 100, 'In how many containers at once.')),
+    roles: v.looseObject(Object.fromEntries(roles.map(({ name }) => [name, roleSchema]))),
+    reach: v.optional(
+      field(
+        v.variant('by', [
+          v.looseObject({ by: v.literal('ecs-exec') }),
+          v.looseObject({
+            by: v.literal('run-command'),
+            instanceTag: v.looseObject({ key: v.string(), value: v.string() }),
+          }),
+        ]),
+        'an object with by: "ecs-exec", or with by: "run-command" and "instanceTag"',
+        'How the job comes into containers.',
+      ),
+    ),
+  });
+}
+
+function rolesByName({ roles }: Pick<ContainersJobKind<NamedContainerServices>, 'roles'>) {
+  return Object.fromEntries(roles.map(({ name, services, container }) => [name, { services, container }]));
+}
+
+/** What no single property can say. */
+function findings(
+  { roles }: Pick<ContainersJobKind<NamedContainerServices>, 'roles'>,
+  {
+    cluster,
+    concurrency = DEFAULT_CONCURRENCY,
+    timeout = DEFAULT_TIMEOUT,
+    timeLimit = DEFAULT_TIME_LIMIT,
+  }: ContainersJobProps,
+): Finding[] {
+  const named = roles.flatMap(({ name, container, services }) =>
+    services.map((service, index) => ({
+      field: ['roles', name, 'services', index],
+      service,
+      container,
+    })),
+  );
+  if (roles.length === 0)
+    return [{ field: ['roles'], problem: 'are missing; at least one role must be given.' }];
+  return [
+    ...roles.flatMap(({ name }) =>
+      ROLE_NAME.test(name)
+        ? []
+        : [{ field: ['roles'], problem: `have one of the name "${name}"; ${ROLE_NAME_RULE}.` }],
+    ),
+    ...(roles.length > concurrency
+      ? [
+          {
+            field: ['concurrency'],
+            problem: `is ${concurrency}; it must be at least ${roles.length}, for each of the roles needs one.`,
+          },
+        ]
+      : []),
+    ...lessThanTimeLimit('timeout', timeout, timeLimit),
+    ...clusterFindings(cluster, named),
+    ...sameContainers(named),
+  ];
+}
 
 function documentContent({
   command,

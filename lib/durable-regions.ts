@@ -19,3 +19,11 @@ export const DURABLE_REGIONS = [
   'ap-southeast-5',
   'ap-southeast-7',
 ];
+
+/** Why runs cannot be kept in a region: what follows the field that names it. */
+export function regionProblems(region: string, additionalDurableRegions: readonly string[]): string[] {
+  if ([...DURABLE_REGIONS, ...additionalDurableRegions].includes(region)) return [];
+  return [
+    `is "${region}", which has no Lambda durable functions as far as is known here; it must be one of ${DURABLE_REGIONS.join(', ')}, or be named in additionalDurableRegions if it has got them since.`,
+  ];
+}

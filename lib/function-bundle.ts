@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import { type BuildOptions, type BuildResult, buildSync } from 'esbuild';
+import { PropsError } from './checks/props.ts';
 
 /** The name of the bundle's file, and with it the first half of the function's `handler`. */
 export const BUNDLE_NAME = 'index';
@@ -14,9 +15,13 @@ export const BUNDLE_NAME = 'index';
  * entry (none is there for a package installed in another app), would deploy the metafile with the bundle, and
  * runs anew for each stack.
  *
- * @param leaveOut imports that are never followed where this bundle runs, as the sources write them
+ * @param options `leaveOut`: imports that are never followed where this bundle runs, as the sources write them; `where`:
+ * whose code it is, for messages
  */
-export function bundledCode(entry: string, leaveOut: readonly string[] = []): Code {
+export function bundledCode(
+  entry: string,
+  { leaveOut = [], where }: { leaveOut?: readonly string[] | undefined; where: string },
+): Code {
   return Code.fromAsset(dirname(entry), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
@@ -25,7 +30,12 @@ export function bundledCode(entry: string, leaveOut: readonly string[] = []): Co
       command: ['esbuild', basename(entry), ...leaveOut],
       local: {
         tryBundle(outputDirectory) {
-          for (const { path, contents } of bundle(entry, leaveOut).outputFiles) {
+          const { outputFiles, metafile } = bundle(entry, leaveOut);
+          if (!Object.values(metafile.outputs).some((output) => output.exports.includes('handler')))
+            throw new PropsError(where, [
+              `entry is "${entry}", which exports no handler; it must have export const handler = … (an ES module: module.exports is not seen).`,
+            ]);
+          for (const { path, contents } of outputFiles) {
             const file = join(outputDirectory, basename(path));
             mkdirSync(dirname(file), { recursive: true });
             writeFileSync(file, contents);

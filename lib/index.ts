@@ -1,5 +1,7 @@
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { CallbackRelay, type CallbackRelayProps } from './callback-relay.ts';
+export { PropsError } from './checks/props.ts';
+export type { Window } from './checks/schedule.ts';
 export { ContainerCommandJob, type ContainerCommandJobProps } from './container-command-job.ts';
 export {
   type ContainerReach,
@@ -7,6 +9,7 @@ export {
   ContainersJob,
   type ContainersJobKind,
   type ContainersJobProps,
+  type NamedContainerServices,
 } from './containers-job.ts';
 export type { RotatedCopy, RotatedCredential } from './credential-rotation/credential-copies.ts';
 export { CredentialRotation } from './credential-rotation/credential-rotation.ts';
@@ -16,7 +19,9 @@ export type {
 } from './credential-rotation/credential-rotation-props.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { DURABLE_REGIONS } from './durable-regions.ts';
+export type { ClusterReference, ServiceReference } from './ecs-services.ts';
 export { createEncryptionKey, letServicesEncrypt } from './encryption.ts';
+export type { FunctionNetwork } from './function-network.ts';
 export {
   type EndpointService,
   InterfaceEndpoints,
@@ -60,8 +65,8 @@ export {
   type WeeklyHours,
   weeklyHours,
 } from './upkeep-alarm.ts';
-export { type FunctionNetwork, UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
-export { UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
+export { UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
+export { type JobReference, UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
 export {
   ClientCredentialRotation,

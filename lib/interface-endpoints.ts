@@ -6,7 +6,7 @@ import {
   SecurityGroup,
 } from 'aws-cdk-lib/aws-ec2';
 import { Construct } from 'constructs';
-import type { FunctionNetwork } from './upkeep-function.ts';
+import type { FunctionNetwork } from './function-network.ts';
 
 /** An AWS service as its interface endpoint names it: `com.amazonaws.REGION.SERVICE`. */
 export type EndpointService =
@@ -32,7 +32,7 @@ const SERVICES: Record<EndpointService, InterfaceVpcEndpointAwsService> = {
 
 export interface InterfaceEndpointsProps {
   /** The functions that use them. */
-  readonly network: FunctionNetwork;
+  readonly network: Required<FunctionNetwork>;
   readonly services: EndpointService[];
   /**
    * What else in the VPC calls these services. The endpoints take over the services' names for the whole VPC

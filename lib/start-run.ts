@@ -79,6 +79,7 @@ export class StartRun extends Construct {
 
   private readonly props: StartRunProps;
   private readonly jobs: Record<string, JobTarget> = {};
+  private readonly jobPaths = new Map<string, string>();
   private readonly scheduleGroup: ScheduleGroup;
   private readonly schedulerRole: Role;
 
@@ -142,9 +143,13 @@ export class StartRun extends Construct {
     this.schedulerRole = this.createSchedulerRole();
   }
 
-  /** Makes a job known to start-run, and lets start-run start it. */
-  addJob(job: string, functionArn: string, target: JobTarget): void {
+  /**
+   * Makes a job known to start-run, and lets start-run start it.
+   * @param path of the construct that makes it.
+   */
+  addJob(job: string, path: string, functionArn: string, target: JobTarget): void {
     this.jobs[job] = target;
+    this.jobPaths.set(job, path);
     const sid = job.replaceAll('-', '');
     this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
     const executions = `${functionArn}:*`;
@@ -165,6 +170,21 @@ export class StartRun extends Construct {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, `${ledger}/*`)}]`,
       reason: 'Each change of the ledger is a parameter of its own, with the next number as its name.',
     });
+  }
+
+  /** The path of the construct that makes a job, if there is one. */
+  jobPath(job: string): string | undefined {
+    return this.jobPaths.get(job);
+  }
+
+  /** The names of all jobs that there are by now. */
+  get jobNames(): string[] {
+    return [...this.jobPaths.keys()];
+  }
+
+  /** The downtime window. */
+  get window(): { readonly from: string; readonly to: string } {
+    return this.props.window;
   }
 
   /** IANA name, of the schedules. */

@@ -17,6 +17,8 @@ import { minuteOfDay, offsetMinutes, WEEKDAYS, type Weekday } from './local-time
 const MAXIMUM_DESCRIPTION_LENGTH = 1024;
 /** CloudWatch's limit on the warm-up of an alarm: two days. */
 const MAXIMUM_WARM_UP_MINUTES = 2880;
+/** So long an alarm can wait for a success, at first and later. */
+export const MAXIMUM_WAIT_HOURS = MAXIMUM_WARM_UP_MINUTES / 60;
 const MINUTES_PER_DAY = 24 * 60;
 const HOURS_PER_WEEK = 7 * 24;
 /** So far ahead changes of a time zone's offset are looked up. */
@@ -48,6 +50,12 @@ export function alarmOnAny(
   });
 }
 
+/** Of one job: each run counts in all of them, as one or as nothing. */
+export interface RunMetrics {
+  readonly successes: Metric;
+  readonly partials: Metric;
+}
+
 /** How late the next success of something daily can be, when all is well. */
 export interface DailySuccess {
   /** Within which the scheduler picks its moment. */
@@ -68,7 +76,8 @@ export function hoursUntilMissed({ flexibleWindow, startDelay, timeLimit }: Dail
 }
 
 /**
- * Rings when something daily has not succeeded in time, even if it never began.
+ * Rings when something daily has not succeeded in time, even if it never began. What was done by half counts too: it came,
+ * and has an alarm of its own.
  *
  * CloudWatch prefers old real points to missing ones and would ring days late, so every hour without a point
  * counts as zero here. A metric that was never seen is breaching. After the alarm's creation it waits for the
@@ -77,20 +86,23 @@ export function hoursUntilMissed({ flexibleWindow, startDelay, timeLimit }: Dail
 export function alarmOnMissing(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric; daily: DailySuccess },
+  props: UpkeepAlarmProps & RunMetrics & { daily: DailySuccess },
 ): Alarm {
   const hours = hoursUntilMissed(props.daily);
   if (hours * 60 > MAXIMUM_WARM_UP_MINUTES)
     throw new Error(
-      `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WARM_UP_MINUTES / 60}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
+      `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
     );
   const period = Duration.hours(1);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: 'FILL(successes, 0)',
-      usingMetrics: { successes: props.metric.with({ period }) },
+      expression: 'FILL(successes, 0) + FILL(partials, 0)',
+      usingMetrics: {
+        successes: props.successes.with({ period }),
+        partials: props.partials.with({ period }),
+      },
       period,
-      label: 'successes',
+      label: 'runs that came',
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -126,6 +138,12 @@ export function weeklyHours(
   return { first: (first + HOURS_PER_WEEK) % HOURS_PER_WEEK, count: end - first };
 }
 
+/** An hour of the week, as `Sunday 23:00`. */
+export function shownHour(hour: number): string {
+  const weekday = WEEKDAYS[Math.floor(hour / 24) % 7] ?? '';
+  return `${weekday.charAt(0).toUpperCase()}${weekday.slice(1)} ${String(hour % 24).padStart(2, '0')}:00`;
+}
+
 /**
  * Rings when something weekly has not succeeded in the hours in which it should have, even if it never began, and is
  * quiet again an hour later.
@@ -137,16 +155,16 @@ export function weeklyHours(
 export function alarmOnMissingWeekly(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric; hours: WeeklyHours },
+  props: UpkeepAlarmProps & RunMetrics & { hours: WeeklyHours },
 ): Alarm {
-  const { metric, hours } = props;
+  const { successes, partials, hours } = props;
   const period = Duration.hours(1);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `FILL(IF(${isWithin(hours, 'successes')}, successes, 1), 0)`,
-      usingMetrics: { successes: metric.with({ period }) },
+      expression: `FILL(IF(${isWithin(hours, 'successes')}, successes + partials, 1), 0)`,
+      usingMetrics: { successes: successes.with({ period }), partials: partials.with({ period }) },
       period,
-      label: 'successes',
+      label: 'runs that came',
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,

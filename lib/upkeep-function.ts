@@ -1,26 +1,22 @@
 import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
-import type { ISecurityGroup, ISubnet, IVpc } from 'aws-cdk-lib/aws-ec2';
+import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { field, pattern } from './checks/fields.ts';
+import { checkProps, duration } from './checks/props.ts';
 import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
+import { type FunctionNetwork, networkFindings, resolvedNetwork } from './function-network.ts';
 
 /** How long Lambda tries an asynchronous invocation of an ordinary function again. */
 export const ASYNCHRONOUS_EVENT_AGE = Duration.minutes(30);
 
 /** Lambda's limit on an environment is 4 KB; what stands in it besides the settings needs less than this. */
 export const MAXIMUM_SETTINGS_BYTES = 4096 - 128;
-
-/** Where in a VPC a function stands. */
-export interface FunctionNetwork {
-  readonly vpc: IVpc;
-  /** One in each availability zone to use. */
-  readonly subnets: ISubnet[];
-  readonly securityGroups: ISecurityGroup[];
-}
 
 export interface UpkeepFunctionProps {
   /** At most 64 characters: policies name the function by it before it exists. */
@@ -63,11 +59,25 @@ export interface UpkeepFunctionProps {
   readonly deadLetterQueue?: IQueue;
 }
 
+const PROPS = v.looseObject({
+  functionName: pattern(
+    /^[a-zA-Z0-9-_]{1,64}$/,
+    'a text of 1 to 64 letters, digits, hyphens and underscores',
+    'The name.',
+  ),
+  description: field(
+    v.pipe(v.string(), v.nonEmpty(), v.maxLength(256)),
+    'a text of at most 256 characters',
+    'The description.',
+  ),
+  timeout: duration(Duration.seconds(1), Duration.minutes(15)),
+});
+
 /**
  * A Lambda function that may do only what it is told by {@link allow}: its role has no managed policy.
  * Node 24 on arm64, bundled by esbuild, with a log group of its own.
  */
-export class UpkeepFunction extends Construct {
+export class UpkeepFunction extends Construct implements IConnectable {
   readonly function: LambdaFunction;
   readonly role: Role;
   readonly logGroup: LogGroup;
@@ -76,6 +86,10 @@ export class UpkeepFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepFunctionProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => networkFindings(props.network));
+    const network = props.network && resolvedNetwork(this, props.network);
+    const settings = Stack.of(this).toJsonString(props.settings);
+    this.node.addValidation({ validate: () => this.tooManySettings(settings) });
     this.functionArn = functionArn(this, props.functionName);
     this.logGroup = new LogGroup(this, 'Log', {
       logGroupName: `/aws/lambda/${props.functionName}`,
@@ -89,7 +103,7 @@ export class UpkeepFunction extends Construct {
     this.function = new LambdaFunction(this, 'Function', {
       functionName: props.functionName,
       description: props.description,
-      code: bundledCode(props.entry, props.importsToLeaveOut),
+      code: bundledCode(props.entry, { leaveOut: props.importsToLeaveOut, where: this.node.path }),
       handler: `${BUNDLE_NAME}.handler`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -99,7 +113,7 @@ export class UpkeepFunction extends Construct {
       logGroup: this.logGroup,
       environment: {
         NODE_OPTIONS: '--enable-source-maps',
-        UPKEEP_SETTINGS: Stack.of(this).toJsonString(props.settings),
+        UPKEEP_SETTINGS: settings,
       },
       // A run waits under the version that it began with: a deploy must not delete that version.
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
@@ -109,14 +123,19 @@ export class UpkeepFunction extends Construct {
           retentionPeriod: props.durable.retention,
         },
       }),
-      ...(props.network && {
-        vpc: props.network.vpc,
-        vpcSubnets: { subnets: props.network.subnets },
-        securityGroups: props.network.securityGroups,
+      ...(network && {
+        vpc: network.vpc,
+        vpcSubnets: { subnets: network.subnets },
+        securityGroups: network.securityGroups,
       }),
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
+  }
+
+  /** Its security groups, of a function in a VPC. */
+  get connections(): Connections {
+    return this.function.connections;
   }
 
   /**
@@ -137,6 +156,15 @@ export class UpkeepFunction extends Construct {
   /** Lets the function read what a key encrypts. Saying it twice adds nothing. */
   allowDecrypt(key: IKey): void {
     this.allow('Decrypt', ['kms:Decrypt'], [key.keyArn]);
+  }
+
+  /** What is generated is counted as nothing: Lambda itself refuses the rest. */
+  private tooManySettings(settings: string): string[] {
+    const bytes = literalBytes(Stack.of(this).resolve(settings));
+    if (bytes <= MAXIMUM_SETTINGS_BYTES) return [];
+    return [
+      `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer or shorter things.`,
+    ];
   }
 
   private createRole(props: UpkeepFunctionProps): Role {
@@ -207,10 +235,23 @@ export function asTemplateText(scope: Construct, text: string): string {
   const shown = (part: unknown): string => {
     if (typeof part !== 'object' || part === null) return String(part);
     if ('Ref' in part) return `<${part.Ref}>`;
-    if ('Fn::Join' in part && Array.isArray(part['Fn::Join'])) return part['Fn::Join'][1].map(shown).join('');
-    throw new Error(`${scope.node.path}: an ARN holds ${JSON.stringify(part)}, which cannot be shown.`);
+    if ('Fn::GetAtt' in part && Array.isArray(part['Fn::GetAtt'])) return `<${part['Fn::GetAtt'].join('.')}>`;
+    if ('Fn::ImportValue' in part) return shown(part['Fn::ImportValue']);
+    if ('Fn::Join' in part && Array.isArray(part['Fn::Join'])) {
+      const [separator, parts] = part['Fn::Join'];
+      return parts.map(shown).join(separator);
+    }
+    return JSON.stringify(part);
   };
   return shown(Stack.of(scope).resolve(text));
+}
+
+/** Of the texts that a resolved value is joined of. */
+function literalBytes(value: unknown): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value !== 'object' || value === null || !('Fn::Join' in value)) return 0;
+  const [, parts] = value['Fn::Join'] as [string, unknown[]];
+  return parts.reduce<number>((sum, part) => sum + literalBytes(part), 0);
 }
 
 function networkInterfacesPolicy(ownArn: string): PolicyDocument {

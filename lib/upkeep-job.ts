@@ -1,10 +1,17 @@
+import { statSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
+import { field, pattern } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
+import { checkProps, duration, scheduleProps } from './checks/props.ts';
+import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import type { FunctionNetwork } from './function-network.ts';
 import { letPublishReports } from './run-reports.ts';
 import {
   commandToStart,
@@ -14,8 +21,17 @@ import {
   type WeeklySchedule,
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import { alarmOnAny, alarmOnMissing, alarmOnMissingWeekly, weeklyHours } from './upkeep-alarm.ts';
-import { type FunctionNetwork, UpkeepFunction } from './upkeep-function.ts';
+import {
+  alarmOnAny,
+  alarmOnMissing,
+  alarmOnMissingWeekly,
+  type DailySuccess,
+  hoursUntilMissed,
+  MAXIMUM_WAIT_HOURS,
+  shownHour,
+  weeklyHours,
+} from './upkeep-alarm.ts';
+import { UpkeepFunction } from './upkeep-function.ts';
 
 /** The metric by which report-lost-run counts a run that died. */
 const LOST_METRIC = 'RunsLost';
@@ -25,6 +41,9 @@ const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 const GRACE = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
 const HISTORY = Duration.days(30);
+
+/** A job of the same deployment, by its name: one that there is in the end, or that there need not be. */
+export type JobReference = string | { readonly job: string; readonly optional: true };
 
 export interface UpkeepJobProps {
   readonly upkeep: Upkeep;
@@ -46,7 +65,7 @@ export interface UpkeepJobProps {
   /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
-  readonly conflictsWith?: string[];
+  readonly conflictsWith?: JobReference[];
   /**
    * Jobs of the same deployment for the end of whose runs this one waits by itself: they do not keep it from starting, and
    * `runsToWaitFor` of its event names those that go on.
@@ -64,6 +83,33 @@ export interface UpkeepJobProps {
   /** @default 512 MiB */
   readonly memorySize?: number;
 }
+
+/** Lambda's limit on a durable execution is a year; a run that takes longer than a day is none of these. */
+const LONGEST_RUN = Duration.days(1);
+
+const PROPS = v.looseObject({
+  job: pattern(
+    JOB_NAME,
+    'a lower-case letter, then at most 21 lower-case letters, digits and hyphens',
+    "The job's name.",
+    { isComputedWith: true },
+  ),
+  description: field(
+    v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
+    'a text of at most 200 characters',
+    'The description.',
+  ),
+  entry: field(v.pipe(v.string(), v.check(isFile)), 'the path of a file that is there', 'The handler.'),
+  schedule: v.optional(scheduleProps('The schedule.')),
+  timeLimit: duration(Duration.minutes(1), LONGEST_RUN),
+  conflictsWith: v.optional(
+    field(
+      v.array(v.union([v.string(), v.looseObject({ job: v.string() })])),
+      'a list of names of jobs',
+      'The jobs.',
+    ),
+  ),
+});
 
 /** A job: a durable function that runs daily, weekly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
@@ -95,12 +141,15 @@ export class UpkeepJob extends Construct {
     } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
-    if (!JOB_NAME.test(job))
-      throw new Error(
-        `${this.node.path}: the job's name is "${job}"; it must be a lower-case letter, then at most 21 lower-case letters, digits and hyphens.`,
-      );
+    checkProps(this, PROPS, props, () => findings(props));
     this.upkeep = upkeep;
     this.job = job;
+    this.node.addValidation({
+      validate: () => [
+        ...this.missingJobs('conflictsWith', conflictsWith),
+        ...this.missingJobs('waitsFor', waitsFor),
+      ],
+    });
     const longest = timeLimit.plus(GRACE);
 
     const orWait = schedule ? 'wait for the next scheduled run, or ' : '';
@@ -139,11 +188,12 @@ export class UpkeepJob extends Construct {
       description: 'What start-run starts',
     });
     this.alias.configureAsyncInvoke({ maxEventAge: JOB_EVENT_AGE, retryAttempts: 0 });
-    upkeep.startRun.addJob(job, this.function.functionArn, {
+    const others = conflictsWith.map((other) => (typeof other === 'string' ? other : other.job));
+    upkeep.startRun.addJob(job, this.node.path, this.function.functionArn, {
       aliasArn: this.alias.functionArn,
       timeLimitSeconds: timeLimit.toSeconds(),
       longestSeconds: longest.plus(JOB_EVENT_AGE).toSeconds(),
-      conflictsWith,
+      conflictsWith: others,
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
@@ -217,6 +267,18 @@ export class UpkeepJob extends Construct {
     return this.metric(DURATION_METRIC, { statistic: 'Maximum', ...options });
   }
 
+  /** Others can be made after this one: whether they are there is known at the end. */
+  private missingJobs(field: string, references: JobReference[]): string[] {
+    const { jobNames } = this.upkeep.startRun;
+    return references.flatMap((reference, index) =>
+      typeof reference !== 'string' || jobNames.includes(reference)
+        ? []
+        : [
+            `${this.node.path}: ${field}[${index}] is "${reference}", which is no job of ${this.upkeep.deployment}; it must be one of ${jobNames.join(', ')}.`,
+          ],
+    );
+  }
+
   private createMissedAlarm(
     { upkeep, job, timeLimit }: UpkeepJobProps,
     schedule: DailySchedule | WeeklySchedule,
@@ -230,9 +292,13 @@ export class UpkeepJob extends Construct {
       timeLimit,
     };
     const isWeekly = 'weekday' in schedule;
+    const hours = isWeekly ? weeklyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
+    const when = hours
+      ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
+      : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
     const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has not succeeded when it should have, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
         `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
@@ -240,13 +306,69 @@ export class UpkeepJob extends Construct {
         again,
       ],
       topic,
-      metric: this.metricRunsSucceeded(),
+      successes: this.metricRunsSucceeded(),
+      partials: this.metricRunsPartial(),
     };
-    return isWeekly
-      ? alarmOnMissingWeekly(this, 'Missed', {
-          ...missed,
-          hours: weeklyHours(schedule, upkeep.startRun.timeZone, success),
-        })
+    return hours
+      ? alarmOnMissingWeekly(this, 'Missed', { ...missed, hours })
       : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** What no single property can say. */
+function findings({ upkeep, job, schedule, timeLimit, outsideWindow = false }: UpkeepJobProps): Finding[] {
+  const { startRun } = upkeep;
+  const other = startRun.jobPath(job);
+  const found: Finding[] = other
+    ? [
+        {
+          field: ['job'],
+          problem: `is "${job}", as is that of ${other}; it must be a name of its own among the jobs of ${upkeep.deployment}.`,
+        },
+      ]
+    : [];
+  if (timeLimit.isUnresolved()) return found;
+  const { window, timeZone } = startRun;
+  const minutes = timeLimit.toMinutes({ integral: false });
+  if (!schedule)
+    return [
+      ...found,
+      ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone })).map((problem) => ({
+        field: ['timeLimit'],
+        problem,
+      })),
+    ];
+  const { at, flexibleWindow } = schedule;
+  const weekday = 'weekday' in schedule ? schedule.weekday : undefined;
+  const flexibleMinutes = flexibleWindow?.toMinutes({ integral: false }) ?? 0;
+  return [
+    ...found,
+    ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone, at, weekday })).map(
+      (problem) => ({ field: ['timeLimit'], problem }),
+    ),
+    ...(weekday
+      ? []
+      : waitProblems({ flexibleWindow: flexibleWindow ?? Duration.minutes(0), timeLimit })
+    ).map((problem) => ({ field: ['timeLimit'], problem })),
+    ...(outsideWindow
+      ? skipProblems(at, timeZone, weekday)
+      : scheduleProblems({ window, timeZone, at, flexibleMinutes, weekday })
+    ).map((problem) => ({ field: ['schedule', 'at'], problem })),
+  ];
+}
+
+/** Why the alarm on a missing daily success could not wait as long as it must. */
+function waitProblems(success: Pick<DailySuccess, 'flexibleWindow' | 'timeLimit'>): string[] {
+  if (success.flexibleWindow.isUnresolved()) return [];
+  const hours = hoursUntilMissed({ ...success, startDelay: LATEST_START });
+  const none = { flexibleWindow: Duration.minutes(0), timeLimit: Duration.minutes(0) };
+  const most = MAXIMUM_WAIT_HOURS - hoursUntilMissed({ ...none, startDelay: LATEST_START });
+  if (hours <= MAXIMUM_WAIT_HOURS) return [];
+  return [
+    `is ${success.timeLimit.toHumanString()}; with the flexible window the alarm on a missing success would wait ${hours} hours for one, and CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}: both together must be shorter, such as ${most} hours.`,
+  ];
 }

@@ -1,9 +1,15 @@
+import { Stack, Token } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { AlarmTopic } from './alarm-topic.ts';
-import { DEPLOYMENT_NAME } from './deployment-name.ts';
+import { deploymentName, downtimeWindow, emails, timeZone } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
+import { checkProps } from './checks/props.ts';
+import { type Window, windowFindings } from './checks/schedule.ts';
+import { regionProblems } from './durable-regions.ts';
 import { letServicesEncrypt } from './encryption.ts';
 import { ReportLostRun } from './report-lost-run.ts';
 import { StartRun } from './start-run.ts';
@@ -16,8 +22,11 @@ export interface UpkeepProps {
   readonly deployment: string;
   /** IANA name, of the schedules and the downtime window. */
   readonly timeZone: string;
-  /** The downtime window: local times `HH:MM`; `to` before `from` crosses midnight. No run starts outside it, unless its job may (`outsideWindow`). */
-  readonly window: { readonly from: string; readonly to: string };
+  /**
+   * The downtime window: local times `HH:MM`; `to` before `from` crosses midnight. No run starts outside it, unless its
+   * job may (`outsideWindow`). Ends that are the same are the whole day, which `wholeDay` must say.
+   */
+  readonly window: Window;
   /**
    * Where the alarms go. Its policy must let CloudWatch publish; so must the policy of its key, if it has one.
    * @default a topic of its own
@@ -33,7 +42,19 @@ export interface UpkeepProps {
   readonly encryptionKey?: IKey;
   /** @default three months */
   readonly logRetention?: RetentionDays;
+  /**
+   * Regions that got Lambda durable functions after the list here was written, as `DURABLE_REGIONS` gives it.
+   * @default none
+   */
+  readonly additionalDurableRegions?: string[];
 }
+
+const PROPS = v.looseObject({
+  deployment: deploymentName('The deployment.'),
+  timeZone: timeZone('Of the window.'),
+  window: downtimeWindow('The downtime window.'),
+  emails: v.optional(emails('Who is mailed.')),
+});
 
 /** What the jobs of one deployment share: what starts them, what notices that one died, where their alarms go. */
 export class Upkeep extends Construct {
@@ -47,10 +68,7 @@ export class Upkeep extends Construct {
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id);
     const { deployment, timeZone, window, encryptionKey, logRetention } = props;
-    if (!DEPLOYMENT_NAME.test(deployment))
-      throw new Error(
-        `${this.node.path}: the deployment's name is "${deployment}"; it must be a lower-case letter, then at most 23 lower-case letters, digits and hyphens.`,
-      );
+    checkProps(this, PROPS, props, () => this.findings(props));
     this.deployment = deployment;
     this.encryptionKey = encryptionKey;
     this.logRetention = logRetention;
@@ -63,7 +81,50 @@ export class Upkeep extends Construct {
         ...(encryptionKey && { encryptionKey }),
       }).topic;
     const shared = { deployment, topic: this.topic, encryptionKey, logRetention };
-    this.startRun = new StartRun(this, 'StartRun', { ...shared, timeZone, window });
+    const { from, to } = window;
+    this.startRun = new StartRun(this, 'StartRun', { ...shared, timeZone, window: { from, to } });
     this.reportLostRun = new ReportLostRun(this, 'ReportLostRun', shared);
+  }
+  private findings({
+    deployment,
+    window,
+    topic,
+    emails,
+    additionalDurableRegions = [],
+  }: UpkeepProps): Finding[] {
+    const { region } = Stack.of(this);
+    const other = this.sameDeployment(deployment);
+    return [
+      ...windowFindings(window).map(({ field, problem }) => ({ field: ['window', ...field], problem })),
+      ...(Token.isUnresolved(region)
+        ? []
+        : regionProblems(region, additionalDurableRegions).map((problem) => ({
+            field: ['env', 'region'],
+            problem,
+          }))),
+      ...(topic && emails
+        ? [{ field: ['emails'], problem: 'are for a topic of its own; they must be left out with topic.' }]
+        : []),
+      ...(other
+        ? [
+            {
+              field: ['deployment'],
+              problem: `is "${deployment}", as is that of ${other.node.path}: their functions and alarms would have the same names. It must be another name, or the jobs of both share that Upkeep.`,
+            },
+          ]
+        : []),
+    ];
+  }
+
+  /** What is made for the same deployment, in the same account and region as far as they are known. */
+  private sameDeployment(deployment: string): Upkeep | undefined {
+    const place = ({ account, region }: Stack) => JSON.stringify([account, region]);
+    const stack = Stack.of(this);
+    const isKnown = !Token.isUnresolved(place(stack));
+    return this.node.root.node.findAll().find((other): other is Upkeep => {
+      if (!(other instanceof Upkeep) || other === this || other.deployment !== deployment) return false;
+      const otherStack = Stack.of(other);
+      return otherStack === stack || (isKnown && place(otherStack) === place(stack));
+    });
   }
 }

@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults/faults.ts';
-import { type Night, playNight } from './night.ts';
+import { playNight } from './night.ts';
+import type { Night } from './night-checks.ts';
 import { synthesize } from './synthesize.ts';
 
 /** No colours, so that a log of it reads well too. */
@@ -147,7 +148,7 @@ function conclude({ runs, alarms, rows, media, logins, mismatches }: Night): voi
   if (mediaTable.length > 0) console.log(`\n${mediaTable.toString()}`);
   for (const { deployment, problems } of runs)
     for (const { what, where, next } of problems)
-      console.log(`\n${deployment}: ${what}\n  Place: ${where}\n  Next:  ${next}`);
+      console.log(`\n${deployment}: ${what}\n  Where: ${where}\n  Next:  ${next}`);
   const alarmTable = new Table({ head: ['alarm that rang', 'when (UTC)'], style: PLAIN });
   for (const { name, rangAt } of alarms) alarmTable.push([name, rangAt]);
   console.log(alarms.length > 0 ? `\n${alarmTable.toString()}` : '\nNo alarm rang.');

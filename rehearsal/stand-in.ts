@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
-import { clientsOf } from './night.ts';
+import { clientsOf } from './clients.ts';
 import { synthesize } from './synthesize.ts';
 import { createWorld } from './world.ts';
 

@@ -5,7 +5,7 @@ import { certificateFile } from './certificates.ts';
 
 /** Whose webhook cannot put callbacks on the bus itself, so that a relay stands before it. */
 export const RELAYED = 'emea';
-/** Place the relay finds that webhook. */
+/** Where the relay finds that webhook. */
 export const RELAYED_WEBHOOK = 'webhook.emea.internal';
 /** The secret path of the relay. */
 export const RELAY_PATH = 'f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b89';

@@ -35,8 +35,11 @@ export interface WatchedTable {
   databases: string[];
   /** The report's figure of its rows; in PascalCase, the metric's name. */
   figure: string;
-  /** Tells in how many days it will have so many rows, at the pace of the last week. */
-  limit?: { rows: number; figure: string };
+  /**
+   * Tells in how many days it will have so many rows, at the earliest that is likely: see `forecast`. Within a tenth of the limit no
+   * more than `daysAhead` are told, the days of an alarm's warning.
+   */
+  limit?: { rows: number; figure: string; daysAhead: number };
 }
 
 /** An EFS file system that AWS Backup backs up. */
@@ -75,6 +78,9 @@ export const SET_FIGURES = {
   indexBytes: 'indexBytes',
   idleConnections: 'idleConnections',
 } as const;
+
+/** The metric, after a table's figure, of how many rows too few it may tell: 0 for a count. */
+export const MARGIN = 'Margin';
 
 /** The report's figure of the hours since the media volume's last backup. */
 export const LAST_BACKUP_FIGURE = 'lastBackupAgeHours';

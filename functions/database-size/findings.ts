@@ -6,10 +6,12 @@ import {
   type DatabaseSet,
   DIFFERING_COPIES_FIGURE,
   LAST_BACKUP_FIGURE,
+  MARGIN,
   type MediaVolumeSettings,
   SET_FIGURES,
   type WatchedTable,
 } from './contract.ts';
+import type { Forecast } from './growth.ts';
 import { ageHoursOf, type LastBackup } from './last-backup.ts';
 import { differingCopies, type JudgedCopy } from './password-copies.ts';
 
@@ -25,10 +27,13 @@ export interface TableFindings {
   table: WatchedTable;
   measured: Answer<TableSize>;
   /** Undefined: not asked for. */
-  count: Answer<ExactCount> | undefined;
-  /** Days until its limit; no value while too few days are known. Undefined: not asked for. */
-  daysLeft: Answer<{ days?: number }> | undefined;
+  count: Answer<CountOutcome> | undefined;
+  /** When it reaches its limit. Undefined: not asked for, or the rows are unknown. */
+  forecast: Answer<Forecast> | undefined;
 }
+
+/** What became of a count; `no-time`: it might have gone on after the window. */
+export type CountOutcome = ExactCount | { kind: 'no-time' };
 
 /** What was found out of the media volume. */
 export interface VolumeFindings {
@@ -42,22 +47,52 @@ export interface PasswordFindings {
   copies: Answer<JudgedCopy[]>;
 }
 
-/** A table's rows: counted, or else as the server estimates them; `undefined` if they are unknown. */
-export function rowsOf({ measured, count }: Pick<TableFindings, 'measured' | 'count'>): number | undefined {
-  if (count?.kind === 'told' && count.value.kind === 'counted') return count.value.rows;
+/**
+ * A table's rows: counted, or else as the server estimates them; `undefined` if they are unknown. `margin`: how many more there
+ * may be.
+ */
+export function knownRows({
+  measured,
+  count,
+}: Pick<TableFindings, 'measured' | 'count'>): { rows: number; margin: number } | undefined {
+  if (count?.kind === 'told' && count.value.kind === 'counted') return { rows: count.value.rows, margin: 0 };
   if (measured.kind === 'not-told' || measured.value.rows.kind === 'unknown') return undefined;
-  return measured.value.rows.rows;
+  const { rows, atMost } = measured.value.rows;
+  return { rows, margin: atMost - rows };
+}
+
+const NOT_COUNTED = {
+  locked: {
+    why: 'somebody holds a lock by which nobody may read',
+    next: 'Look who changes the table (an upgrade, or maintenance), and start database-size by hand after that.',
+  },
+  'too-slow': {
+    why: 'it takes longer than the time limit',
+    next: 'Allow more time (exactCount.timeLimitSeconds), or do without the count.',
+  },
+  'no-time': {
+    why: 'the count might have gone on after the end of the window',
+    next: 'Schedule database-size earlier in the window, or allow a count less time (exactCount.timeLimitSeconds).',
+  },
+} as const;
+
+/** After so many days a forecast is due: three values make one. */
+const FORECAST_DUE_DAYS = 3;
+
+function roundedDays(days: number): number {
+  return Math.round(days * 10) / 10;
 }
 
 /** The numbers of a set. What is unknown is not among them: a metric that is missing is not zero. */
 export function figuresOf({ tables, idleConnections }: SetFindings): Record<string, number> {
   const figures: Record<string, number> = {};
   for (const findings of tables) {
-    const { table, daysLeft } = findings;
-    const rows = rowsOf(findings);
-    if (rows !== undefined) figures[table.figure] = rows;
-    if (table.limit && daysLeft?.kind === 'told' && daysLeft.value.days !== undefined)
-      figures[table.limit.figure] = daysLeft.value.days;
+    const { table, forecast } = findings;
+    const known = knownRows(findings);
+    if (known) figures[table.figure] = known.rows;
+    if (known && table.limit) figures[`${table.figure}${MARGIN}`] = known.margin;
+    if (table.limit && forecast?.kind === 'told' && forecast.value.kind === 'made')
+      figures[table.limit.figure] = roundedDays(forecast.value.days);
   }
   const bytes = tables.flatMap(({ measured }) =>
     measured.kind === 'told' && measured.value.bytes.kind === 'known' ? [measured.value.bytes] : [],
@@ -80,7 +115,7 @@ export function resultOf(
   { volume, password }: { volume?: VolumeFindings; password?: PasswordFindings } = {},
 ): RunResult {
   const tables = sets.flatMap((set) => set.tables);
-  const unknown = tables.filter((findings) => rowsOf(findings) === undefined).length;
+  const unknown = tables.filter((findings) => knownRows(findings) === undefined).length;
   const problems = [
     ...sets.flatMap((set) => problemsOf(deployment, set)),
     ...(volume ? volumeProblemsOf(deployment, volume) : []),
@@ -113,6 +148,7 @@ function sumsOf(sets: readonly SetFindings[]): Record<string, number> {
   const names = new Set(each.flatMap((figures) => Object.keys(figures)));
   const sums: Record<string, number> = {};
   for (const name of names) {
+    if (name.endsWith(MARGIN)) continue;
     const known = each.flatMap((figures) => figures[name] ?? []);
     if (known.length < sets.length) continue;
     // Of days left, the fewest count.
@@ -127,10 +163,10 @@ function problemsOf(deployment: string, { set, tables, idleConnections }: SetFin
     'Then start database-size by hand, or wait for its next scheduled run. Until then the alarms keep the state that they have.';
   const notTold = (error: string) => ({ what: error, where, next: `Mend this. ${again}` });
   const problems = tables.flatMap((findings) => {
-    const { table, measured, count, daysLeft } = findings;
+    const { table, measured, count, forecast } = findings;
     const found: Problem[] = [];
     if (measured.kind === 'not-told') found.push(notTold(measured.error));
-    else if (rowsOf(findings) === undefined && measured.value.rows.kind === 'unknown') {
+    else if (knownRows(findings) === undefined && measured.value.rows.kind === 'unknown') {
       found.push({
         what: `How many rows ${table.table} in ${measured.value.database} has is unknown: ${measured.value.rows.reason}.`,
         where,
@@ -140,17 +176,24 @@ function problemsOf(deployment: string, { set, tables, idleConnections }: SetFin
     if (count?.kind === 'not-told') found.push(notTold(count.error));
     else if (count && count.value.kind !== 'counted') {
       found.push({
-        what: `The rows of ${table.table} were not counted: ${count.value.kind === 'locked' ? 'somebody holds a lock by which nobody may read' : 'it takes longer than the time limit'}. What is reported of them is the server's estimate.`,
+        what: `The rows of ${table.table} were not counted: ${NOT_COUNTED[count.value.kind].why}. ${knownRows(findings) ? "What is reported of them is the server's estimate." : 'They are unknown.'}`,
         where,
-        next:
-          count.value.kind === 'locked'
-            ? 'Look who changes the table (an upgrade, or maintenance), and start database-size by hand after that.'
-            : 'Allow more time (exactCount.timeLimitSeconds), or do without the count.',
+        next: NOT_COUNTED[count.value.kind].next,
       });
     }
-    if (daysLeft?.kind === 'not-told') {
+    if (
+      forecast?.kind === 'told' &&
+      forecast.value.kind === 'too-few-days' &&
+      forecast.value.sinceDays >= FORECAST_DUE_DAYS
+    )
       found.push({
-        what: `How fast ${table.table} grows is unknown: ${daysLeft.error}`,
+        what: `When ${table.table} will have ${table.limit?.rows} rows cannot be told: in the ${Math.round(forecast.value.sinceDays)} days since its rows were first known, they are known of ${forecast.value.days} at this time of day, and three are needed.`,
+        where,
+        next: `See in the reports of the other days why the rows were unknown, and whether the job runs daily. Until then the growth alarm keeps the state that it has.`,
+      });
+    if (forecast?.kind === 'not-told') {
+      found.push({
+        what: `How fast ${table.table} grows is unknown: ${forecast.error}`,
         where,
         next: `Look whether the function may call CloudWatch's GetMetricData and reaches it. ${again}`,
       });
@@ -226,13 +269,17 @@ function detailsOf(findings: SetFindings) {
   return {
     set: set.name,
     host: set.database.host,
-    tables: tables.map(({ table, measured, count, daysLeft }) => ({
+    tables: tables.map(({ table, measured, count, forecast }) => ({
       table: table.table,
       ...(measured.kind === 'told' ? measured.value : { error: measured.error }),
       ...(count && { count: count.kind === 'told' ? count.value : { error: count.error } }),
-      ...(daysLeft?.kind === 'told' &&
-        daysLeft.value.days !== undefined && { daysLeft: daysLeft.value.days }),
+      ...(forecast?.kind === 'told' && forecastDetails(forecast.value)),
     })),
     ...(idleConnections?.kind === 'told' && { idleConnections: idleConnections.value }),
   };
+}
+
+function forecastDetails(forecast: Forecast): { daysLeft?: number; rowsPerDay?: number } {
+  if (forecast.kind === 'too-few-days') return {};
+  return { daysLeft: roundedDays(forecast.days), rowsPerDay: Math.round(forecast.perDay) };
 }

@@ -20,10 +20,19 @@ import {
   type DatabaseSizeSettings,
   type ExactCountSettings,
   LONGEST_COUNT_SECONDS,
+  MARGIN,
   SET_DIMENSION,
+  type WatchedTable,
 } from './contract.ts';
-import { figuresOf, resultOf, rowsOf, type SetFindings, type TableFindings } from './findings.ts';
-import { daysUntil, historyOf } from './growth.ts';
+import {
+  type CountOutcome,
+  figuresOf,
+  knownRows,
+  resultOf,
+  type SetFindings,
+  type TableFindings,
+} from './findings.ts';
+import { type Forecast, forecast, historyOf } from './growth.ts';
 import { lastBackupOf } from './last-backup.ts';
 import { comparePasswordCopies } from './password-copies.ts';
 
@@ -44,7 +53,7 @@ const settingsSchema = v.object({
           table: v.string(),
           databases: v.array(v.string()),
           figure: v.string(),
-          limit: v.exactOptional(v.object({ rows: v.number(), figure: v.string() })),
+          limit: v.exactOptional(v.object({ rows: v.number(), figure: v.string(), daysAhead: v.number() })),
         }),
       ),
       idleTimeoutSeconds: v.exactOptional(v.number()),
@@ -108,32 +117,44 @@ async function lookAt(
     const count =
       exactCount && found.kind === 'told'
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
-            countTable(set, table, exactCount.timeLimitSeconds),
+            countInTime(set, table, exactCount.timeLimitSeconds, Date.parse(run.endBy)),
           )
         : undefined;
-    const rows = rowsOf({ measured: found, count });
+    const known = knownRows({ measured: found, count });
     const { limit, figure } = table;
-    const daysLeft =
-      limit && rows !== undefined
+    const forecast =
+      limit && known
         ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
-            daysLeftUntil(limit.rows, rows, metricName(figure), dimensionsOf(run, set)),
+            forecastOf(limit, known, figure, dimensionsOf(run, set)),
           )
         : undefined;
-    tables.push({ table, measured: found, count, daysLeft });
+    tables.push({ table, measured: found, count, forecast });
   }
   return { set, tables, idleConnections: measured.idleConnections };
 }
 
-async function daysLeftUntil(
-  limit: number,
-  rows: number,
-  metric: string,
+/** A count reads the whole table: none is begun that may go on into the day. */
+async function countInTime(
+  set: DatabaseSet,
+  table: WatchedTable,
+  timeLimitSeconds: number,
+  endBy: number,
+): Promise<Answer<CountOutcome>> {
+  if (Date.now() + timeLimitSeconds * 1000 > endBy) return { kind: 'told', value: { kind: 'no-time' } };
+  return countTable(set, table, timeLimitSeconds);
+}
+
+async function forecastOf(
+  limit: NonNullable<WatchedTable['limit']>,
+  known: { rows: number; margin: number },
+  figure: string,
   dimensions: Record<string, string>,
-): Promise<Answer<{ days?: number }>> {
+): Promise<Answer<Forecast>> {
   const at = Date.now();
   try {
-    const days = daysUntil(limit, { at, rows }, await historyOf(metric, dimensions, at));
-    return { kind: 'told', value: days === undefined ? {} : { days: Math.round(days * 10) / 10 } };
+    const metrics = { rows: metricName(figure), margin: metricName(`${figure}${MARGIN}`) };
+    const history = await historyOf(metrics, dimensions, at);
+    return { kind: 'told', value: forecast(limit.rows, { at, ...known }, history, limit.daysAhead) };
   } catch (error) {
     return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
   }

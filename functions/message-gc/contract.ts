@@ -26,12 +26,18 @@ export interface MessageSet {
   databases: string[];
 }
 
-/** The report's figures of the rows of `messages`: sums over the sets, absent if they are unknown of one. */
+/**
+ * The figures of the rows of `messages`. The first two are the report's, too: sums over the sets, absent if they are unknown of one.
+ * Each set has its own metrics, with the dimension `set`, by which its growth is judged later.
+ */
 export const ROW_FIGURES = {
   /** As the servers estimate them, before garbage collection was asked for. */
   before: 'messageRowsBefore',
   /** Likewise, after the last callback. */
   after: 'messageRowsAfter',
-  /** How many there can have been before, at the most: of runs that succeeded, by which the growth is judged later. */
+  /** How many there can have been before, at the most: of runs that succeeded. A set's metric only. */
   atMost: 'messageRowsAtMost',
 } as const;
+
+/** The dimension, besides `deployment` and `job`, of a set's own metrics. */
+export const SET_DIMENSION = 'set';

@@ -85,9 +85,16 @@ async function markRead(
 }
 
 function markedFigures(marked: MarkedRead): Record<string, number> {
-  const { messagesMarkedRead, messagesDropped, messagesTooYoung, messagesNotMarked, messagesUnreadable } =
-    marked;
-  return { messagesMarkedRead, messagesDropped, messagesTooYoung, messagesNotMarked, messagesUnreadable };
+  const { messagesMarkedRead, messagesDropped, messagesTooYoung } = marked;
+  const { messagesNotMarked, messagesGivenUp, messagesUnreadable } = marked;
+  return {
+    messagesMarkedRead,
+    messagesDropped,
+    messagesTooYoung,
+    messagesNotMarked,
+    messagesGivenUp,
+    messagesUnreadable,
+  };
 }
 
 function markedProblems({ deployment, markRead }: MessageGcSettings, marked: MarkedRead): Problem[] {
@@ -97,7 +104,10 @@ function markedProblems({ deployment, markRead }: MessageGcSettings, marked: Mar
     problems.push({
       what: `Not every message could be marked read: ${marked.error}`,
       where,
-      next: 'What was not marked stays in the queue for the next run.',
+      next:
+        marked.messagesGivenUp > 0
+          ? `What was not marked stays in the queue for the next run, but for ${marked.messagesGivenUp} that were refused night after night and are given up.`
+          : 'What was not marked stays in the queue for the next run.',
     });
   if (marked.atInFlightLimit)
     problems.push({

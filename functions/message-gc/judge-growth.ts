@@ -49,6 +49,9 @@ export interface Since {
 /** So many runs make a judgement, this one included. */
 const LEAST_RUNS = 3;
 
+/** Of growth that is judged at most so much came in one night. */
+const MOST_OF_ONE_NIGHT = 0.8;
+
 /**
  * Judges whether garbage collection that says it is complete has any effect. Two estimates of a table that did not change
  * can differ by their error either way, so rows have grown only where neither number lies within the other's error.
@@ -69,6 +72,13 @@ export function judgeGrowth(history: readonly EarlierRun[], now: ThisRun): Growt
   return outpaced ? { kind: 'outpaced', since: outpaced } : { kind: 'steady' };
 }
 
+/** Whether nearly all growth came in one night: a restore, or an import, and nothing that garbage collection could have hindered. */
+function isOfOneNight(rows: readonly number[]): boolean {
+  const [first = 0, ...later] = rows;
+  const steps = later.map((value, index) => value - (rows[index] ?? 0));
+  return Math.max(...steps) > MOST_OF_ONE_NIGHT * ((later.at(-1) ?? first) - first);
+}
+
 interface SucceededRun extends EarlierRun {
   before: number;
   atMost: number;
@@ -85,7 +95,8 @@ function succeeded(runs: readonly EarlierRun[]): SucceededRun[] {
 function grownSince(runs: readonly SucceededRun[], { rows, atLeast }: RowRange): Since | undefined {
   const grown = runs
     .slice(0, 2 - LEAST_RUNS)
-    .filter(({ before, atMost }) => rows > atMost && atLeast > before);
+    .filter(({ before, atMost }) => rows > atMost && atLeast > before)
+    .filter((run) => !isOfOneNight([...runs.slice(runs.indexOf(run)).map(({ before }) => before), rows]));
   const [fewest] = grown.toSorted((a, b) => a.atMost - b.atMost);
   return (
     fewest && {

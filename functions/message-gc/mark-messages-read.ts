@@ -28,17 +28,35 @@ const MOST_HELD = 100_000;
 
 const RECEIVERS = 5;
 
-const inbound = v.object({
-  messages: v.pipe(
-    v.array(
-      v.object({
-        from: v.string(),
-        id: v.string(),
-        timestamp: v.pipe(v.union([v.string(), v.number()]), v.transform(Number), v.finite()),
-      }),
-    ),
-    v.minLength(1),
+/** A message that the client refuses is tried again for so long after it was old enough, and then given up. */
+const TRIED_DAYS = 3;
+
+/** No message is sent so much later than now, whatever clocks say. */
+const AHEAD_SECONDS = 24 * 3600;
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Codes that speak of WebApp's state and not of the message (Meta's table): the next message would get the same. */
+const PASSING_CODES = [1011, 1014, 1015, 1016, 1017, 1018];
+
+const inbound = v.object({ messages: v.pipe(v.array(v.unknown()), v.minLength(1)) });
+
+const seconds = v.pipe(
+  v.union([v.pipe(v.string(), v.regex(/^\d{1,12}$/)), v.number()]),
+  v.transform(Number),
+  v.integer(),
+  v.minValue(0),
+  v.check((value) => value <= Date.now() / 1000 + AHEAD_SECONDS),
+);
+
+const inboundMessage = v.object({
+  from: v.string(),
+  // What cannot be part of a URL cannot be asked for.
+  id: v.pipe(
+    v.string(),
+    v.check((id) => id.isWellFormed() && id !== ''),
   ),
+  timestamp: seconds,
 });
 
 /** One message of the queue: a callback with one or more of the client's messages in it. */
@@ -64,7 +82,9 @@ export interface MarkedRead {
   messagesTooYoung: number;
   /** Left in the queue, for the client refused them. */
   messagesNotMarked: number;
-  /** Left in the queue, for they are not of the form that the client sends. */
+  /** Refused night after night, and taken off the queue. */
+  messagesGivenUp: number;
+  /** Not of the form that the client sends. Left in the queue, but for those beside which the same callback had good ones. */
   messagesUnreadable: number;
   /** SQS gives nothing more while so many messages are in flight. */
   atInFlightLimit: boolean;
@@ -91,6 +111,7 @@ export async function markMessagesRead(
     total.messagesDropped += step.messagesDropped;
     total.messagesTooYoung += step.messagesTooYoung;
     total.messagesNotMarked += step.messagesNotMarked;
+    total.messagesGivenUp += step.messagesGivenUp;
     total.messagesUnreadable += step.messagesUnreadable;
     total.atInFlightLimit ||= step.atInFlightLimit;
     total.fatal ||= step.fatal;
@@ -104,6 +125,7 @@ const NOTHING_MARKED: MarkedRead = {
   messagesDropped: 0,
   messagesTooYoung: 0,
   messagesNotMarked: 0,
+  messagesGivenUp: 0,
   messagesUnreadable: 0,
   atInFlightLimit: false,
   fatal: false,
@@ -146,6 +168,7 @@ async function markChunk(
 
 interface Limits {
   queueUrl: string;
+  olderThanSeconds: number;
   concurrency: number;
   requestsPerSecond: number;
   stopAt: number;
@@ -155,7 +178,7 @@ interface Limits {
 async function markConversations(
   webApp: WebApp,
   conversations: UnreadMessage[][],
-  { queueUrl, concurrency, requestsPerSecond, stopAt }: Limits,
+  { queueUrl, olderThanSeconds, concurrency, requestsPerSecond, stopAt }: Limits,
   result: MarkedRead,
 ): Promise<'finished' | 'out of time'> {
   const requests = new PQueue({ concurrency, interval: 1000, intervalCap: requestsPerSecond });
@@ -168,7 +191,7 @@ async function markConversations(
         return;
       }
       try {
-        const finished = await markConversation(webApp, messages, result);
+        const finished = await markConversation(webApp, messages, { olderThanSeconds }, result);
         for (const { item } of finished) item.left -= 1;
         const items = new Set(finished.map(({ item }) => item));
         await deleteCallbacks(
@@ -185,36 +208,48 @@ async function markConversations(
 }
 
 /**
- * Marks the newest message of a conversation that the client still knows, and with it the earlier ones.
+ * Marks the newest message of a conversation that the client takes, and with it the earlier ones.
  * @returns the messages that are dealt with; what is not among them stays in the queue.
  */
 async function markConversation(
   webApp: WebApp,
   messages: UnreadMessage[],
+  { olderThanSeconds }: Pick<Limits, 'olderThanSeconds'>,
   result: MarkedRead,
 ): Promise<UnreadMessage[]> {
-  const oldest = Date.now() - MARKABLE_DAYS * 24 * 3600 * 1000;
-  const expired = messages.filter(({ sentAt }) => sentAt < oldest);
+  const now = Date.now();
+  const oldest = now - MARKABLE_DAYS * DAY_MS;
+  const givenUp = now - olderThanSeconds * 1000 - TRIED_DAYS * DAY_MS;
+  const done = messages.filter(({ sentAt }) => sentAt < oldest);
   const newestFirst = messages
     .filter(({ sentAt }) => sentAt >= oldest)
     .sort((one, other) => other.sentAt - one.sentAt);
-  result.messagesDropped += expired.length;
-  for (const [index, { id }] of newestFirst.entries()) {
+  result.messagesDropped += done.length;
+  for (const [index, message] of newestFirst.entries()) {
     try {
-      await webApp.markRead(id);
+      await webApp.markRead(message.id);
       result.messagesMarkedRead += newestFirst.length - index;
-      return messages;
+      return [...done, ...newestFirst.slice(index)];
     } catch (error) {
       if (!(error instanceof WebAppError)) throw error;
-      if (error.code !== WEB_APP_CODES.notFound) {
-        result.error = error.message;
-        result.messagesNotMarked += newestFirst.length - index;
-        return [...expired, ...newestFirst.slice(0, index)];
+      if (error.code === WEB_APP_CODES.notFound) {
+        result.messagesDropped += 1;
+        done.push(message);
+        continue;
       }
-      result.messagesDropped += 1;
+      result.error = error.message;
+      if (PASSING_CODES.includes(error.code)) {
+        result.messagesNotMarked += newestFirst.length - index;
+        return done;
+      }
+      // It is about this one message: an earlier one of the conversation may be taken.
+      if (message.sentAt < givenUp) {
+        result.messagesGivenUp += 1;
+        done.push(message);
+      } else result.messagesNotMarked += 1;
     }
   }
-  return messages;
+  return done;
 }
 
 /** Receives all that the queue gives, as far as memory allows, and sorts it by what is to be done. */
@@ -229,12 +264,9 @@ async function drain({ queueUrl, olderThanSeconds }: NonNullable<MessageGcSettin
       const received = await receiveCallbacks(queueUrl, WORKING_VISIBILITY_SECONDS);
       if (received.length === 0) drained = true;
       for (const { callback, receiptHandle } of received) {
-        const parsed = v.safeParse(inbound, callback);
-        if (!parsed.success) {
-          unreadable += 1;
-          continue;
-        }
-        const { messages } = parsed.output;
+        const { messages, wrong } = messagesOf(callback);
+        unreadable += wrong;
+        if (messages.length === 0) continue;
         const newest = Math.max(...messages.map(({ timestamp }) => timestamp));
         const seconds = Math.ceil(newest + olderThanSeconds - Date.now() / 1000);
         if (seconds > 0) {
@@ -251,4 +283,15 @@ async function drain({ queueUrl, olderThanSeconds }: NonNullable<MessageGcSettin
   };
   await Promise.all(Array.from({ length: RECEIVERS }, receive));
   return { unread, young, youngMessages, unreadable, drained };
+}
+
+/** Each message by itself, so that one of another form does not keep those beside it from being marked. */
+function messagesOf(callback: unknown): { messages: v.InferOutput<typeof inboundMessage>[]; wrong: number } {
+  const parsed = v.safeParse(inbound, callback);
+  if (!parsed.success) return { messages: [], wrong: 1 };
+  const messages = parsed.output.messages.flatMap((message) => {
+    const one = v.safeParse(inboundMessage, message);
+    return one.success ? [one.output] : [];
+  });
+  return { messages, wrong: parsed.output.messages.length - messages.length };
 }

@@ -2,10 +2,11 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
 import { type Answer, measureSet } from '../shared/database/sizes/measure-set.ts';
 import { type HourlyMetric, hourlyHistory } from '../shared/run/metric-history.ts';
+import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName, type Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
-import { type MessageSet, ROW_FIGURES } from './contract.ts';
+import { type MessageSet, ROW_FIGURES, SET_DIMENSION } from './contract.ts';
 import { type EarlierRun, type Growth, judgeGrowth, type RowRange } from './judge-growth.ts';
 
 /** What the servers know of the rows of `messages`, in the order of the sets. */
@@ -46,47 +47,73 @@ export async function withMessageRows(
   run: RunEvent,
   context: DurableContext,
 ): Promise<RunResult> {
-  const [totalBefore, totalAfter] = [totalOf(before), totalOf(after)];
   const succeeded = result.outcome === 'succeeded';
   const deleted = result.figures.messagesDeleted ?? 0;
-  const growth =
-    succeeded && totalBefore && totalAfter
-      ? await growthOf({ deleted, before: totalBefore, after: totalAfter }, run, context)
-      : undefined;
-  const problems = growth?.kind === 'told' ? problemsOf(growth.value, totalAfter, run.deployment, sets) : [];
+  const judged: JudgedSet[] = [];
+  for (const [index, set] of sets.entries()) {
+    const rows = { before: rangeOf(before[index]), after: rangeOf(after[index]) };
+    const growth =
+      succeeded && rows.before && rows.after
+        ? await growthOf(set.name, { deleted, before: rows.before, after: rows.after }, run, context)
+        : undefined;
+    judged.push({ set, ...rows, growth });
+  }
+  await context.step('publish the rows of each set', async () => {
+    for (const { set, before, after } of judged) {
+      const figures = {
+        ...(before && { [ROW_FIGURES.before]: before.rows }),
+        ...(after && { [ROW_FIGURES.after]: after.rows }),
+        ...(succeeded && before && { [ROW_FIGURES.atMost]: before.atMost }),
+      };
+      if (Object.keys(figures).length > 0) publishMetrics(dimensionsOf(run, set.name), figures);
+    }
+  });
+  const [sumBefore, sumAfter] = [
+    sumOf(judged.map(({ before }) => before)),
+    sumOf(judged.map(({ after }) => after)),
+  ];
+  const problems = judged.flatMap((set) => problemsOf(set, run.deployment));
   return {
     outcome: problems.length > 0 ? 'failed' : result.outcome,
     figures: {
       ...result.figures,
-      ...(totalBefore && { [ROW_FIGURES.before]: totalBefore.rows }),
-      ...(totalAfter && { [ROW_FIGURES.after]: totalAfter.rows }),
-      ...(succeeded && totalBefore && { [ROW_FIGURES.atMost]: totalBefore.atMost }),
+      ...(sumBefore !== undefined && { [ROW_FIGURES.before]: sumBefore }),
+      ...(sumAfter !== undefined && { [ROW_FIGURES.after]: sumAfter }),
     },
     problems: [...result.problems, ...problems],
     details: {
       ...result.details,
-      messageRows: sets.map(({ name, database }, index) => ({
+      messageRows: judged.map(({ set: { name, database }, growth }, index) => ({
         set: name,
         host: database.host,
         before: rowsOrError(before[index]),
         after: rowsOrError(after[index]),
+        ...(growth && { growth: growth.kind === 'told' ? growth.value : { error: growth.error } }),
       })),
-      ...(growth && { growth: growth.kind === 'told' ? growth.value : { error: growth.error } }),
     },
   };
 }
 
-function totalOf(rows: MessageRows): RowRange | undefined {
-  const known = rows.flatMap((answer) =>
-    answer.kind === 'told' && answer.value.rows.kind === 'estimate' ? [answer.value.rows] : [],
-  );
-  if (known.length < rows.length) return undefined;
-  const sum = (value: (range: RowRange) => number) => known.reduce((total, range) => total + value(range), 0);
-  return {
-    rows: sum(({ rows }) => rows),
-    atLeast: sum(({ atLeast }) => atLeast),
-    atMost: sum(({ atMost }) => atMost),
-  };
+/** What is known of a set's rows in this run. */
+interface JudgedSet {
+  set: MessageSet;
+  before: RowRange | undefined;
+  after: RowRange | undefined;
+  growth: Answer<Growth> | undefined;
+}
+
+function rangeOf(answer: Answer<TableSize> | undefined): RowRange | undefined {
+  return answer?.kind === 'told' && answer.value.rows.kind === 'estimate' ? answer.value.rows : undefined;
+}
+
+/** The rows of all sets; `undefined` if they are unknown of one. */
+function sumOf(ranges: readonly (RowRange | undefined)[]): number | undefined {
+  let sum = 0;
+  for (const range of ranges) {
+    if (!range) return undefined;
+    sum += range.rows;
+  }
+  return sum;
 }
 
 function rowsOrError(answer: Answer<TableSize> | undefined): RowEstimate | { error: string } {
@@ -95,26 +122,32 @@ function rowsOrError(answer: Answer<TableSize> | undefined): RowEstimate | { err
 }
 
 async function growthOf(
+  set: string,
   now: { deleted: number; before: RowRange; after: RowRange },
-  { deployment, job }: RunEvent,
+  run: RunEvent,
   context: DurableContext,
 ): Promise<Answer<Growth>> {
-  const history = await context.step('rows of earlier runs', () => earlierRuns({ deployment, job }));
+  const history = await context.step(`rows of earlier runs of ${set}`, () => earlierRuns(run, set));
   return history.kind === 'told' ? { kind: 'told', value: judgeGrowth(history.value, now) } : history;
 }
 
-/** The runs of the last two months, put together of their metrics: those of one hour are one. */
-async function earlierRuns(dimensions: Record<string, string>): Promise<Answer<EarlierRun[]>> {
+function dimensionsOf({ deployment, job }: RunEvent, set: string): Record<string, string> {
+  return { deployment, job, [SET_DIMENSION]: set };
+}
+
+/** The runs of the last two months, put together of their metrics: those of one hour are one. What was deleted is told of all sets. */
+async function earlierRuns(run: RunEvent, set: string): Promise<Answer<EarlierRun[]>> {
+  const { deployment, job } = run;
   const of = (figure: string, statistic: HourlyMetric['statistic']) => ({
     metricName: metricName(figure),
-    dimensions,
+    dimensions: dimensionsOf(run, set),
     statistic,
   });
   const now = Date.now();
   try {
     const [deleted = [], ...others] = await hourlyHistory(
       [
-        of('messagesDeleted', 'Sum'),
+        { ...of('messagesDeleted', 'Sum'), dimensions: { deployment, job } },
         of(ROW_FIGURES.before, 'Minimum'),
         of(ROW_FIGURES.after, 'Maximum'),
         of(ROW_FIGURES.atMost, 'Minimum'),
@@ -137,13 +170,9 @@ async function earlierRuns(dimensions: Record<string, string>): Promise<Answer<E
   }
 }
 
-function problemsOf(
-  growth: Growth,
-  after: RowRange | undefined,
-  deployment: string,
-  sets: readonly MessageSet[],
-): Problem[] {
-  if (growth.kind !== 'without-effect' || !after) return [];
+function problemsOf({ set, after, growth: told }: JudgedSet, deployment: string): Problem[] {
+  const growth = told?.kind === 'told' ? told.value : undefined;
+  if (growth?.kind !== 'without-effect' || !after) return [];
   const { since, deleted } = growth;
   const callbacks =
     deleted === 0
@@ -152,7 +181,7 @@ function problemsOf(
   return [
     {
       what: `Garbage collection does nothing: in ${since.runs} runs since ${since.at} every callback said that it was complete, ${callbacks}; meanwhile the rows of ${TABLE} grew from ${since.rows} (${since.atMost} at the most) to ${after.rows} (${after.atLeast} at the least).`,
-      where: `${deployment}, ${sets.map(({ name, database }) => `set ${name} on ${database.host}`).join(', ')}`,
+      where: `${deployment}, set ${set.name} on ${set.database.host}`,
       next: 'Look in CoreApp\'s logs for errors of garbage collection, and whether the client works on the databases that are configured here. Unread messages are never deleted: if those are the rows, configure markRead. docs/database-size.md, "Garbage collection without effect", says how to tell.',
     },
   ];

@@ -11,6 +11,8 @@ export interface FieldText {
   description: string;
   /** Completes it for a value that is not allowed, where that says more. */
   allowedInstead?: (value: unknown) => string | undefined;
+  /** Whether the synthesis computes with it, so that no token of the CDK can stand for it. */
+  isComputedWith?: boolean;
   /** Whether what stands there may be a secret, or have been taken for one: no message repeats it. */
   secret?: boolean;
 }
@@ -19,7 +21,7 @@ export function field<const Schema extends v.GenericSchema>(
   schema: Schema,
   allowed: string,
   description: string,
-  more: Pick<FieldText, 'allowedInstead' | 'secret'> = {},
+  more: Omit<FieldText, 'allowed' | 'description'> = {},
 ) {
   return v.pipe(schema, v.metadata({ allowed, description, ...more } satisfies FieldText));
 }
@@ -33,8 +35,13 @@ export function secretField<const Schema extends v.GenericSchema>(
   return field(schema, allowed, description, { secret: true });
 }
 
-export function pattern(regex: RegExp, allowed: string, description: string) {
-  return field(v.pipe(v.string(), v.regex(regex)), allowed, description);
+export function pattern(
+  regex: RegExp,
+  allowed: string,
+  description: string,
+  more: Omit<FieldText, 'allowed' | 'description'> = {},
+) {
+  return field(v.pipe(v.string(), v.regex(regex)), allowed, description, more);
 }
 
 export function wholeNumber(from: number, to: number, description: string) {
@@ -46,7 +53,9 @@ export function wholeNumber(from: number, to: number, description: string) {
 }
 
 export function localTime(description: string) {
-  return pattern(/^([01]\d|2[0-3]):[0-5]\d$/, 'a local time HH:MM, from 00:00 to 23:59', description);
+  return pattern(/^([01]\d|2[0-3]):[0-5]\d$/, 'a local time HH:MM, from 00:00 to 23:59', description, {
+    isComputedWith: true,
+  });
 }
 
 export function deploymentName(description: string) {
@@ -54,6 +63,7 @@ export function deploymentName(description: string) {
     DEPLOYMENT_NAME,
     'a lower-case letter, then at most 23 lower-case letters, digits and hyphens',
     description,
+    { isComputedWith: true },
   );
 }
 
@@ -62,7 +72,10 @@ export function timeZone(description: string) {
     v.pipe(v.string(), v.check(isTimeZone)),
     'an IANA time zone such as Europe/Berlin',
     description,
-    { allowedInstead: (value) => nearTimeZone(value) && `an IANA time zone such as ${nearTimeZone(value)}` },
+    {
+      isComputedWith: true,
+      allowedInstead: (value) => nearTimeZone(value) && `an IANA time zone such as ${nearTimeZone(value)}`,
+    },
   );
 }
 
@@ -116,6 +129,10 @@ export function serviceName(description: string) {
 
 export function containerName(description: string) {
   return pattern(/^[\w-]{1,255}$/, "a container's name", description);
+}
+
+export function containerPath(description: string) {
+  return pattern(/^(\/[\w.+-]+)+$/, 'an absolute path of letters, digits and . _ + -', description);
 }
 
 /** Each has an alarm or a place in a function's environment, of which there are only so many. */

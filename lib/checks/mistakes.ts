@@ -36,10 +36,12 @@ export function shapeMistakes(
 ): Mistake[] {
   const parts = partsOf(schema, value, []);
   const noObjects = parts.filter(isNoObject);
+  const isLater = (path: FieldPath, issue: v.BaseIssue<unknown>) =>
+    isKnownLater(issueValue(issue)) && !textOf(schemaAt(schema, path))?.isComputedWith;
   const wrong = issues.flatMap((issue) => {
     const path = (issue.path ?? []).map((item) => item.key as string | number);
     const isInside = noObjects.some((part) => part.path.every((key, index) => key === path[index]));
-    if (issue.expected === 'never' || isInside || isKnownLater(issueValue(issue))) return [];
+    if (issue.expected === 'never' || isInside || isLater(path, issue)) return [];
     return [mistakeOf(schema, { path, value: issueValue(issue), kind: issue.expected ?? '' }, name)];
   });
   return [
@@ -67,6 +69,14 @@ export function valueText(value: unknown): string {
 }
 
 function shown(value: unknown): string {
+  // A Duration of the CDK.
+  if (
+    typeof value === 'object' &&
+    value &&
+    'toHumanString' in value &&
+    typeof value.toHumanString === 'function'
+  )
+    return String(value.toHumanString());
   if (typeof value === 'bigint') return `${value}n`;
   const isPlain = Array.isArray(value) || typeof value !== 'object' || value === null || isPlainObject(value);
   try {
@@ -198,12 +208,15 @@ function schemaAt(schema: v.GenericSchema, path: FieldPath): v.GenericSchema | u
 /** What the documentation and the messages say of a field. */
 export function textOf(schema: v.GenericSchema | undefined): FieldText | undefined {
   if (!schema) return undefined;
-  const { allowed, description, secret, allowedInstead } = v.getMetadata(unwrappedOptional(schema));
+  const { allowed, description, secret, isComputedWith, allowedInstead } = v.getMetadata(
+    unwrappedOptional(schema),
+  );
   if (typeof allowed !== 'string' || typeof description !== 'string') return undefined;
   return {
     allowed,
     description,
     secret: secret === true,
+    isComputedWith: isComputedWith === true,
     ...(typeof allowedInstead === 'function' && {
       allowedInstead: allowedInstead as NonNullable<FieldText['allowedInstead']>,
     }),

@@ -3,9 +3,9 @@ import type { RolledService } from '../../functions/credential-rotation/contract
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
-import type { FunctionNetwork } from '../upkeep-function.ts';
 import type { RotatedCopy } from './credential-copies.ts';
 
 /** A service whose containers read the credential at their start. */

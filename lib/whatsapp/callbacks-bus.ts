@@ -1,4 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
+import { type Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnEventBus, EventBus, Rule } from 'aws-cdk-lib/aws-events';
 import {
   AccountPrincipal,
@@ -13,7 +14,11 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { DeadLetterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
+import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
+
+/** `source` of the events that carry callbacks. */
+export const CALLBACK_SOURCE = 'whatsapp';
 
 export interface CallbacksBusProps {
   readonly deployment: string;
@@ -43,6 +48,9 @@ export class CallbacksBus extends Construct {
   readonly gcNotifications: Queue;
   /** Inbound messages, if they are kept. */
   readonly unreadMessages: Queue | undefined;
+
+  /** Of each rule: rings when EventBridge gives up a callback, be it kept in the dead-letter queue or not. */
+  readonly undeliveredAlarms: Alarm[];
 
   private readonly props: CallbacksBusProps;
   private readonly undelivered: DeadLetterQueue;
@@ -74,6 +82,8 @@ export class CallbacksBus extends Construct {
           principals: senders.map(principalOf),
           actions: ['events:PutEvents'],
           resources: [this.bus.eventBusArn],
+          // What the rules go by is the detail; the source keeps others of those roles' events off this bus.
+          conditions: { StringEquals: { 'events:source': CALLBACK_SOURCE } },
         }),
       );
 
@@ -125,6 +135,7 @@ export class CallbacksBus extends Construct {
       rules.map((rule) => rule.ruleArn),
     );
     if (encryptionKey) letRulesSend(this.undelivered.queue, 'BusSendsDeadLetters', [this.bus.eventBusArn]);
+    this.undeliveredAlarms = rules.map((rule) => this.createUndeliveredAlarm(rule));
   }
 
   /** Lets a function read one of the queues. */
@@ -142,7 +153,14 @@ export class CallbacksBus extends Construct {
   senderPolicy(): string {
     return Stack.of(this).toJsonString({
       Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: this.bus.eventBusArn }],
+      Statement: [
+        {
+          Effect: 'Allow',
+          Action: 'events:PutEvents',
+          Resource: this.bus.eventBusArn,
+          Condition: { StringEquals: { 'events:source': CALLBACK_SOURCE } },
+        },
+      ],
     });
   }
 
@@ -204,6 +222,30 @@ export class CallbacksBus extends Construct {
       visibilityTimeout: queue.visibilityTimeout,
       retentionPeriod: queue.retentionPeriod,
       deadLetterQueue: { queue: deadLetters.queue, maxReceiveCount: queue.maxReceiveCount },
+    });
+  }
+
+  /** A key that shuts EventBridge out shuts it out of the dead-letter queue too, where nothing then rings. */
+  private createUndeliveredAlarm(rule: Rule): Alarm {
+    const { deployment, topic } = this.props;
+    const what = rule.node.id
+      .replace(/Rule$/, '')
+      .replace(/(?<=[a-z])[A-Z]/g, '-$&')
+      .toLowerCase();
+    return alarmOnAny(this, `${rule.node.id}Undelivered`, {
+      alarmName: `${deployment}-callbacks-undelivered-${what}`,
+      meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could not put into their queue: the run that waits for one will ask again, or a message stays unread.`,
+      whatToDo: [
+        `If the queue ${deployment}-callbacks-dead-letters holds them, their attributes ERROR_CODE and ERROR_MESSAGE give the cause.`,
+        "If it is empty, a key's policy shuts EventBridge out of that queue too: compare the policies of the deployment's key and queues with the template, or deploy the stack again.",
+      ],
+      topic,
+      metric: new Metric({
+        namespace: 'AWS/Events',
+        metricName: 'FailedInvocations',
+        dimensionsMap: { EventBusName: this.bus.eventBusName, RuleName: rule.ruleName },
+        statistic: 'Sum',
+      }),
     });
   }
 

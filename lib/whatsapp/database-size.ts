@@ -23,11 +23,12 @@ import {
 } from '../credential-rotation/credential-copies.ts';
 import { ofSecret } from '../encryption.ts';
 import { entryFile } from '../entry-file.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import { type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
+import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import {
   CLIENT_DATABASES,
@@ -43,7 +44,7 @@ export const LARGE_ROWS = 2_000_000;
 /** From which on one GC request may not be enough, by the same documentation; for `media` too. */
 const SEVERAL_CALLS_ROWS = 10_000_000;
 
-/** How long before {@link SEVERAL_CALLS_ROWS} an operator is told: two of the weeks by which the pace is judged. */
+/** How long before {@link SEVERAL_CALLS_ROWS} an operator is told: time for two weekly releases of the business's own. */
 const DAYS_AHEAD = 14;
 
 const FIGURES = {
@@ -151,7 +152,10 @@ export class DatabaseSize extends Construct {
     return this.metric(set, FIGURES.mediaRows, options);
   }
 
-  /** Days until a set's `messages` has ten million rows, at the pace of the last week. @default the largest number in an hour */
+  /**
+   * Days until a set's `messages` has ten million rows, at the earliest that is likely; at most 14 from nine million on.
+   * @default the largest number in an hour
+   */
   metricDaysUntilTenMillion(set: string, options?: MetricOptions): Metric {
     return this.metric(set, FIGURES.daysUntilTenMillion, options);
   }
@@ -266,7 +270,7 @@ export class DatabaseSize extends Construct {
       metric: this.metricDaysUntilTenMillion(name),
       threshold: DAYS_AHEAD,
       comparisonOperator: ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
-      meaning: `At the pace of the last 7 days, the table messages of ${where} will have 10 million rows within ${DAYS_AHEAD} days, or has them.`,
+      meaning: `At the pace of the last weeks, the table messages of ${where} may have 10 million rows within ${DAYS_AHEAD} days, or is within a tenth of them.`,
       whatToDo: [
         report,
         gc,
@@ -339,7 +343,7 @@ export function databaseSetOf(client: ClientDatabases): DatabaseSet {
         table: 'messages',
         databases: withPrefix([MESSAGE_DATABASE]),
         figure: FIGURES.messageRows,
-        limit: { rows: SEVERAL_CALLS_ROWS, figure: FIGURES.daysUntilTenMillion },
+        limit: { rows: SEVERAL_CALLS_ROWS, figure: FIGURES.daysUntilTenMillion, daysAhead: DAYS_AHEAD },
       },
       ...(mediaDatabases.length > 0
         ? [{ table: 'media', databases: withPrefix(mediaDatabases), figure: FIGURES.mediaRows }]

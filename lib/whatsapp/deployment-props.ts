@@ -1,7 +1,7 @@
 import { Duration, type Stack, Validations } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
-import type { FunctionNetwork } from '../upkeep-function.ts';
 import type { ClientDatabases } from './client-databases.ts';
 import type { Deployment } from './configuration/checks.ts';
 import type { GcProps } from './gc-job.ts';
@@ -72,7 +72,7 @@ export function dailySchedule({
 }
 
 /** The network of the functions, named and not looked up. */
-export function networkOf(stack: Stack, { network }: Deployment): FunctionNetwork {
+export function networkOf(stack: Stack, { network }: Deployment): Required<FunctionNetwork> {
   const { vpcId, subnets, securityGroupIds } = network;
   return {
     vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {

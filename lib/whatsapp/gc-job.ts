@@ -1,9 +1,20 @@
-import type { Duration } from 'aws-cdk-lib';
-import type { GcSettings, WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
+import { Duration } from 'aws-cdk-lib';
+import { type Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Construct } from 'constructs';
+import { metricName } from '../../functions/shared/run/report.ts';
+import {
+  CERTIFICATE_FIGURE,
+  CERTIFICATE_WARNING_DAYS,
+  type GcSettings,
+  type WebAppSettings,
+} from '../../functions/shared/whatsapp/settings.ts';
 import { ofSecret } from '../encryption.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
-import type { FunctionNetwork, UpkeepFunction } from '../upkeep-function.ts';
+import { createAlarm } from '../upkeep-alarm.ts';
+import type { UpkeepFunction } from '../upkeep-function.ts';
+import type { UpkeepJob } from '../upkeep-job.ts';
 import type { CallbacksBus } from './callbacks-bus.ts';
 
 /** What a job needs that has the client collect garbage, of messages or of media. */
@@ -52,6 +63,36 @@ export function letCollectGarbage(
 ): void {
   letLogIn(upkeepFunction, webApp, webAppSecretKeyArn);
   callbacks.letReceive(upkeepFunction, 'ReceiveGcNotifications', callbacks.gcNotifications);
+}
+
+/** Rings before WebApp's certificate is trusted no longer. */
+export function alarmOnCertificate(scope: Construct, job: UpkeepJob, { upkeep, webApp }: GcProps): Alarm {
+  const { deployment, topic } = upkeep;
+  return createAlarm(
+    scope,
+    'Certificate',
+    {
+      alarmName: `${deployment}-${job.job}-certificate`,
+      meaning: `The certificate of WebApp of ${deployment}, or the authority that is configured for it, ends within ${CERTIFICATE_WARNING_DAYS} days. From then on every run fails.`,
+      whatToDo: [
+        `Read the last report: the log /aws/lambda/${deployment}-${job.job}, message "Run report": it gives the day.`,
+        `Renew the certificate in WebApp (${webApp.url}). Before that, put the new one beside the old one into the file that certificateAuthority names, and deploy: several may stand in it.`,
+        'The alarm is quiet again after the next run that sees the new certificate.',
+      ],
+      topic,
+    },
+    {
+      metric: job.metric(metricName(CERTIFICATE_FIGURE), {
+        statistic: 'Minimum',
+        period: Duration.minutes(5),
+      }),
+      threshold: CERTIFICATE_WARNING_DAYS,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      evaluationPeriods: 1,
+      // It is looked at in runs: what was true then stays true until the next one.
+      treatMissingData: TreatMissingData.IGNORE,
+    },
+  );
 }
 
 /** Lets a function log in to WebApp. */

@@ -7,12 +7,20 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { cleanupScript } from '../../functions/log-cleanup/cleanup-script.ts';
 import type { LogRole, RotationRules } from '../../functions/log-cleanup/contract.ts';
 import { pascalCased } from '../../functions/shared/containers/container-report.ts';
-import { type ContainerServices, ContainersJob, type ContainersJobProps } from '../containers-job.ts';
+import { containerPath, field, wholeNumber } from '../checks/fields.ts';
+import { checkProps, passesPropsOn } from '../checks/props.ts';
+import {
+  type ContainerServices,
+  ContainersJob,
+  type ContainersJobProps,
+  type NamedContainerServices,
+} from '../containers-job.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import type { UpkeepJob } from '../upkeep-job.ts';
+import type { JobReference, UpkeepJob } from '../upkeep-job.ts';
 
 /** A role of the client's containers. */
 export type ClientRole = 'webapp' | 'coreapp' | 'master';
@@ -51,6 +59,29 @@ const DEFAULTS: Record<ClientRole, Pick<LogRole, 'logs' | 'rotation'>> = {
   master: { logs: ['/usr/local/waent/logs', '/var/log/whatsapp'], rotation: COREAPP_ROTATION },
 };
 
+const role = v.optional(
+  v.looseObject({
+    logs: v.optional(
+      field(
+        v.pipe(v.array(containerPath('A folder.')), v.minLength(1)),
+        'a list of at least one absolute path',
+        'Folders of the logs.',
+      ),
+    ),
+    archive: v.optional(containerPath('The folder of the rotated logs.')),
+  }),
+);
+
+const PROPS = v.looseObject({
+  roles: field(
+    v.strictObject({ webapp: role, coreapp: role, master: role }),
+    'an object with "webapp", "coreapp", "master", or some of them',
+    "The client's containers by role.",
+  ),
+  script: v.optional(containerPath('The script.')),
+  nearlyFullPercent: v.optional(wholeNumber(1, 50, 'In percent.')),
+});
+
 /**
  * Runs the WhatsApp client's clean-up script in each of its containers, daily, as its makers ask; measures what came
  * of it, and tells when a container's own rotation of logs does not work.
@@ -61,9 +92,11 @@ export class LogCleanup extends Construct {
 
   constructor(scope: Construct, id: string, props: LogCleanupProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, PROPS, props);
     const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
     const { deployment, topic } = upkeep;
-    const containers = new ContainersJob<LogRole>(
+    const containers = new ContainersJob<Omit<LogRole, 'services'> & NamedContainerServices>(
       this,
       'Containers',
       {
@@ -144,5 +177,5 @@ export class LogCleanup extends Construct {
 }
 
 /** Jobs that restart containers, in which a clean-up would then be cut off. */
-const RESTARTING_JOBS = ['credential-rotation'];
+const RESTARTING_JOBS: JobReference[] = [{ job: 'credential-rotation', optional: true }];
 const CLIENT_ROLES: ClientRole[] = ['webapp', 'coreapp', 'master'];

@@ -1,9 +1,9 @@
-import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import type { MediaGcSettings } from '../../functions/media-gc/contract.ts';
 import { entryFile } from '../entry-file.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { alarmOnCertificate, type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
 
 export type MediaGcProps = GcProps;
 
@@ -13,6 +13,7 @@ export type MediaGcProps = GcProps;
  */
 export class MediaGc extends Construct {
   readonly job: UpkeepJob;
+  readonly certificateAlarm: Alarm;
 
   constructor(scope: Construct, id: string, props: MediaGcProps) {
     super(scope, id);
@@ -25,10 +26,11 @@ export class MediaGc extends Construct {
       settings: gcSettings(props) satisfies MediaGcSettings,
       schedule,
       timeLimit,
-      conflictsWith: ['message-gc', 'credential-rotation'],
+      conflictsWith: ['message-gc', 'credential-rotation'].map((job) => ({ job, optional: true })),
       network,
     });
     letCollectGarbage(this.job.function, props);
+    this.certificateAlarm = alarmOnCertificate(this, this.job, props);
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */

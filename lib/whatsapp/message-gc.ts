@@ -1,5 +1,5 @@
 import type { Duration } from 'aws-cdk-lib';
-import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
@@ -8,7 +8,7 @@ import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes, MESSAGE_DATABASE, setNameOf } from './client-databases.ts';
-import { type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { alarmOnCertificate, type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
 
 /** What a queue's URL can take, of which the stack has only a short token: the longest region, and a name of 80 characters. */
 const QUEUE_URL_BYTES = 140;
@@ -35,6 +35,7 @@ export interface MessageGcProps extends GcProps {
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
   readonly job: UpkeepJob;
+  readonly certificateAlarm: Alarm;
   /** Whether it reads from databases, and the metrics of earlier runs. */
   readonly tellsRows: boolean;
 
@@ -74,10 +75,11 @@ export class MessageGc extends Construct {
       schedule,
       timeLimit,
       // The one shares the queue of callbacks, which name no run; the other restarts the nodes.
-      conflictsWith: ['media-gc', 'credential-rotation'],
+      conflictsWith: ['media-gc', 'credential-rotation'].map((job) => ({ job, optional: true })),
       network,
     });
     letCollectGarbage(this.job.function, props);
+    this.certificateAlarm = alarmOnCertificate(this, this.job, props);
     if (markRead && unreadMessages)
       // The attributes tell that SQS gives nothing more because too much is in flight.
       callbacks.letReceive(this.job.function, 'ReceiveUnreadMessages', unreadMessages, [

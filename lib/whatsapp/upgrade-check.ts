@@ -10,8 +10,9 @@ import {
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
 import { entryFile } from '../entry-file.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { asTemplateText, type FunctionNetwork, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
+import { asTemplateText, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes } from './client-databases.ts';
 import { databaseSetOf, LARGE_ROWS } from './database-size.ts';

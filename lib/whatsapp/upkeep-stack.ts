@@ -4,13 +4,13 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
 import { createEncryptionKey } from '../encryption.ts';
+import type { FunctionNetwork } from '../function-network.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
 import { MediaVolume } from '../media-volume/media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { Upkeep } from '../upkeep.ts';
-import type { FunctionNetwork } from '../upkeep-function.ts';
-import { CallbacksBus } from './callbacks-bus.ts';
+import { CALLBACK_SOURCE, CallbacksBus } from './callbacks-bus.ts';
 import { ClientCredentialRotation } from './client-credential-rotation.ts';
 import type { Deployment } from './configuration/checks.ts';
 import {
@@ -70,6 +70,7 @@ export class UpkeepStack extends Stack {
       deployment: name,
       timeZone,
       window,
+      additionalDurableRegions: deployment.additionalDurableRegions,
       logRetention: logRetentionDays,
       ...(notifications.topicArn && { topic: Topic.fromTopicArn(this, 'Topic', notifications.topicArn) }),
       ...(notifications.emails && { emails: notifications.emails }),
@@ -145,7 +146,7 @@ export class UpkeepStack extends Stack {
     const relay = new CallbackRelay(this, 'CallbackRelay', {
       deployment: name,
       bus: this.callbacks.bus,
-      eventSource: 'whatsapp',
+      eventSource: CALLBACK_SOURCE,
       eventDetailType: 'WhatsApp Callback',
       topic,
       webhookUrl: settings.webhookUrl,
@@ -215,7 +216,7 @@ export class UpkeepStack extends Stack {
     const { schedule, runCommand, sessionEncryptionKeyArn } = settings;
     return new LogCleanup(this, 'LogCleanup', {
       upkeep: this.upkeep,
-      clusterName: settings.clusterName,
+      cluster: settings.clusterName,
       roles: settings.roles,
       schedule: { at: schedule.at, flexibleWindow: Duration.minutes(schedule.flexibleMinutes) },
       timeLimit: Duration.minutes(settings.timeLimitMinutes),

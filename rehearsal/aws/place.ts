@@ -1,4 +1,4 @@
-/** Place something in AWS stands. */
+/** Where something in AWS stands. */
 export interface Place {
   account: string;
   region: string;

@@ -94,7 +94,7 @@ async function privateApt(work: string, uri: string, suite: string) {
   await mkdir(join(work, 'state', 'lists', 'partial'), { recursive: true });
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
   await writeFile(join(work, 'status'), '');
-  // Place the package debian-archive-keyring put it; a machine without it has the keys among apt's own.
+  // Where the package debian-archive-keyring put it; a machine without it has the keys among apt's own.
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
   const signedBy = existsSync(keyring) ? `[signed-by=${keyring}] ` : '';
   await writeFile(join(work, 'sources.list'), `deb ${signedBy}${uri} ${suite} main\n`);

@@ -110,7 +110,7 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
     await rm(folder, { recursive: true, force: true });
     throw new PostgresStartError(
       `PostgreSQL did not start: ${error instanceof Error ? error.message.trim() : String(error)}. ` +
-        `Place a library was not found, run: npm rebuild ${packageName()}`,
+        `Where a library was not found, run: npm rebuild ${packageName()}`,
     );
   }
 }

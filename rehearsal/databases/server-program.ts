@@ -83,7 +83,7 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
   }
 }
 
-/** Place packages and installers put servers without putting them on every user's PATH. */
+/** Where packages and installers put servers without putting them on every user's PATH. */
 const SERVER_FOLDERS = ['/usr/sbin', '/usr/libexec', '/usr/local/sbin', '/usr/local/mysql/bin'];
 
 function onPath(programs: readonly string[]): string[] {

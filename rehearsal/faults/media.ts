@@ -1,6 +1,7 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MEDIA_UNUSED_MS, type MediaEntry } from '../whatsapp/message-store.ts';
+import { MEDIA_UNUSED_MS } from '../whatsapp/message-rows.ts';
+import type { MediaEntry } from '../whatsapp/message-store.ts';
 import type { PlayedDeployment } from '../world.ts';
 import { type Fault, GOOD, HOUR, SUNDAY } from './fault.ts';
 

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { generate } from 'selfsigned';
 
 /** A self-signed certificate and its key, in PEM. The certificate is what a client pins. */
@@ -12,15 +13,31 @@ export interface Certificate {
  */
 const VALID_DAYS_BEFORE_AND_AFTER = 3650;
 
+export interface CertificateOptions {
+  /** @default ten years ahead */
+  validTo?: Date;
+  /** Of a certificate that this one renews, whose key it keeps. @default a new key */
+  renews?: Certificate;
+}
+
 /** Makes a certificate for a host name such as the client makes for itself at its installation. */
-export async function createCertificate(hostName: string): Promise<Certificate> {
+export async function createCertificate(
+  hostName: string,
+  { validTo, renews }: CertificateOptions = {},
+): Promise<Certificate> {
   const aside = VALID_DAYS_BEFORE_AND_AFTER * 24 * 60 * 60 * 1000;
   const made = await generate([{ name: 'commonName', value: hostName }], {
+    ...(renews && {
+      keyPair: {
+        privateKey: renews.key,
+        publicKey: createPublicKey(renews.key).export({ type: 'spki', format: 'pem' }).toString(),
+      },
+    }),
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
     notBeforeDate: new Date(Date.now() - aside),
-    notAfterDate: new Date(Date.now() + aside),
+    notAfterDate: validTo ?? new Date(Date.now() + aside),
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true, critical: true },

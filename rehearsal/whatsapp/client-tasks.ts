@@ -12,7 +12,7 @@ import type { Logins } from './logins.ts';
 export interface ClientTasksOptions extends Place {
   aws: Aws;
   cluster: string;
-  /** Place the containers' files go. */
+  /** Where the containers' files go. */
   folder: string;
   roles: Partial<Record<ClientRole, ClientService>>;
   /** Makes the tasks run on so many EC2 instances with this tag, under Run Command. @default Fargate with ECS Exec */

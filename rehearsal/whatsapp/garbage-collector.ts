@@ -3,7 +3,8 @@ import type { Clock } from '../aws/clock.ts';
 import type { Callbacks } from './callbacks.ts';
 import { type Answer, failure, success } from './envelope.ts';
 import type { MediaFolder } from './media-folder.ts';
-import { type ClientRows, MEDIA_UNUSED_MS } from './message-store.ts';
+import { MEDIA_UNUSED_MS } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 
 /** One CoreApp's work on one GC. */
 export interface Collection {
@@ -26,7 +27,7 @@ export interface CollectorOptions {
   store: ClientRows;
   clock: Clock;
   callbacks: Callbacks;
-  /** Place the files of media lie. @default nowhere: there are entries only */
+  /** Where the files of media lie. @default nowhere: there are entries only */
   media?: MediaFolder | undefined;
   /** 1: a single instance, whose answers and callbacks name no node. More: Multiconnect with so many CoreApps. */
   coreApps: number;

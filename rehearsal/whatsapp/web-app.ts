@@ -12,7 +12,8 @@ import {
   type CollectorOptions,
   garbageCollector,
 } from './garbage-collector.ts';
-import type { ClientRows, InboundMessage } from './message-store.ts';
+import type { InboundMessage } from './message-rows.ts';
+import type { ClientRows } from './message-store.ts';
 import { type ApiUser, users } from './users.ts';
 
 /** A deployment of the client, as it is to be played. */
@@ -50,11 +51,13 @@ export interface ApiRequest {
 export interface WebAppFaults extends CollectorFaults {
   /** Requests to mark a message read that will still be refused as too many. */
   refusedMarkReads: number;
+  /** Messages of which WebApp says each time that they cannot be marked. */
+  oddMessages: string[];
 }
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
 export interface WebApp {
-  /** Place it listens on loopback, also while it is down. */
+  /** Where it listens on loopback, also while it is down. */
   port: number;
   /** What can go wrong. May be changed at any time. */
   faults: WebAppFaults;
@@ -89,7 +92,7 @@ const MARKABLE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Starts WebApp's stand-in: its API over TLS, with the answers that Meta documents, in front of real rows.
- * Place Meta's documentation is silent, the comment at the place says so.
+ * Where Meta's documentation is silent, the comment at the place says so.
  */
 export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const { store, clock, certificate, callbackUrl, onRequest } = options;
@@ -97,7 +100,10 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const accounts = users(options.users, clock, tokenLifetimeSeconds);
   const sender = callbacks(callbackUrl, clock, concurrentCallbacks);
   const collector = garbageCollector({ ...options, callbacks: sender });
-  const faults: WebAppFaults = Object.assign(collector.faults, { refusedMarkReads: 0 });
+  const faults: WebAppFaults = Object.assign(collector.faults, {
+    refusedMarkReads: 0,
+    oddMessages: [],
+  });
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
   const masters = [1, 2].map((number) => `master${number}:${randomBytes(6).toString('hex')}`);
   const requests: ApiRequest[] = [];
@@ -128,6 +134,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
       faults.refusedMarkReads -= 1;
       return failure(1015, 'Rate limit hit.');
     }
+    if (faults.oddMessages.includes(id)) return failure(1009, 'Parameter value is not valid');
     switch (await store.markRead(id, clock.now() - MARKABLE_MS)) {
       case 'marked':
         return { status: 200, body: {} };
@@ -224,7 +231,7 @@ function inboundPayload({ from, id, timestamp }: InboundMessage): object {
         from,
         id,
         timestamp: String(Math.floor(timestamp / 1000)),
-        text: { body: 'Place is my parcel?' },
+        text: { body: 'Where is my parcel?' },
         type: 'text',
       },
     ],

@@ -102,6 +102,8 @@ describe('the relay for callbacks', () => {
       ]),
       [
         ['latam-callback-relay-not-on-bus', 'CallbacksNotOnBus', 1, 'notBreaching'],
+        ['latam-callback-relay-webhook-fails', 'CallbacksNotTaken', 1, 'notBreaching'],
+        ['latam-callback-relay-webhook-slow', 'WebhookMilliseconds', 10_000, 'notBreaching'],
         ['latam-callback-relay-too-large-for-bus', 'CallbacksTooLargeForBus', 1, 'notBreaching'],
         ['latam-callback-relay-over-limit', 'CallbacksOverLimit', 1, 'notBreaching'],
         ['latam-callback-relay-errors', 'Errors', 1, 'notBreaching'],

@@ -28,7 +28,7 @@ function commandStack(props: Partial<ContainerCommandJobProps> = {}): Stack {
     new ContainerCommandJob(stack, 'Prune', {
       upkeep,
       job: 'prune',
-      clusterName: 'shop',
+      cluster: 'shop',
       roles: { web: { services: ['storefront'], container: 'app' } },
       command: ['prune', '--all'],
       schedule: { at: '03:00' },
@@ -162,7 +162,7 @@ describe('the log clean-up', () => {
     stackWith((stack, upkeep) => {
       new LogCleanup(stack, 'LogCleanup', {
         upkeep,
-        clusterName: 'shop',
+        cluster: 'shop',
         roles: {
           webapp: { services: ['web'], container: 'wa-web' },
           coreapp: { services: ['core'], container: 'wa-coreapp', logs: ['/logs'], archive: '/logs/old' },

@@ -1,6 +1,6 @@
 import type { Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
-import type { FunctionNetwork } from '../../lib/upkeep-function.ts';
+import type { FunctionNetwork } from '../../lib/function-network.ts';
 
 /** A network of one subnet, in the first zone of the stack's region. Nothing in it exists. */
 export function networkIn(stack: Stack): FunctionNetwork {

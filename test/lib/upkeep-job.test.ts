@@ -110,15 +110,19 @@ describe('a job in an app of somebody else', () => {
   it('refuses names of which no name of a run can be made, and limits that its alarm cannot wait for', () => {
     assert.throws(
       () => foreignStack({ job: 'a-job-with-far-too-long-a-name' }),
-      /Shop\/Reindex: the job's name is "a-job-with-far-too-long-a-name"; it must be a lower-case letter/,
+      /Shop\/Reindex: job is "a-job-with-far-too-long-a-name"; it must be a lower-case letter/,
     );
     assert.throws(
       () => foreignStack({}, () => ({ deployment: 'Shop_1' })),
-      /Shop\/Upkeep: the deployment's name is "Shop_1"; it must be a lower-case letter/,
+      /Shop\/Upkeep: deployment is "Shop_1"; it must be a lower-case letter/,
     );
     assert.throws(
-      () => foreignStack({ timeLimit: Duration.hours(24) }),
-      /The alarm shop-reindex-missed would wait 51 hours for a success; CloudWatch lets a new alarm wait 48/,
+      () =>
+        foreignStack({ timeLimit: Duration.hours(24) }, () => ({
+          window: { from: '01:00', to: '01:00', wholeDay: true },
+          timeZone: 'Asia/Kolkata',
+        })),
+      /Shop\/Reindex: timeLimit is 1 day; with the flexible window the alarm on a missing success would wait 51 hours for one, and CloudWatch lets a new alarm wait 48: both together must be shorter, such as 21 hours\./,
     );
   });
 
@@ -171,7 +175,7 @@ describe('the alarm on a missing weekly success', () => {
     });
 
   it('names those hours by day, and every other hour is as good as a success', () => {
-    const { stack } = foreignStack({ schedule });
+    const { stack } = foreignStack({ schedule }, () => ({ window: { from: '23:00', to: '05:00' } }));
     const alarms = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
     const missed = alarms.find(
       ({ Properties: alarm }) => alarm.AlarmName === 'shop-reindex-missed',
@@ -187,8 +191,12 @@ describe('the alarm on a missing weekly success', () => {
     assert.equal(first % 24, 20);
     assert.equal(count, 6);
     assert.deepEqual(expressions, [
-      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes, 1), 0)',
+      'FILL(IF((DAY(successes) == 7 && HOUR(successes) >= 20 && HOUR(successes) <= 23) || (DAY(successes) == 1 && HOUR(successes) >= 0 && HOUR(successes) <= 1), successes + partials, 1), 0)',
     ]);
+    assert.match(
+      missed?.AlarmDescription,
+      /done nothing from Sunday 20:00 to Monday 02:00 UTC, in which its weekly run is due, though/,
+    );
     assert.equal(missed?.EvaluationPeriods, count);
     assert.equal(missed?.TreatMissingData, 'breaching');
     assert.equal(missed?.WarmUpConfiguration.WarmUpPeriodDurationInMinutes, count * 60);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Scale } from '../../rehearsal/clients.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
-import { playNight, type Scale } from '../../rehearsal/night.ts';
+import { playNight } from '../../rehearsal/night.ts';
 import { buildStage, type Stage } from './stage.ts';
 
 let stage: Stage;

@@ -53,7 +53,7 @@ async function play({
     });
     new LogCleanup(stack, 'LogCleanup', {
       upkeep,
-      clusterName: 'client',
+      cluster: 'client',
       roles: {
         webapp: { services: ['webapp'], container: 'wa-web' },
         coreapp: { services: ['coreapp'], container: 'wa-coreapp' },

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startClientDatabases, startClientMysql } from '../../rehearsal/client-databases.ts';
+import type { Scale } from '../../rehearsal/clients.ts';
 import type { DatabaseServer } from '../../rehearsal/databases/mysql-family.ts';
 import type { Postgres } from '../../rehearsal/databases/postgres.ts';
-import type { Scale } from '../../rehearsal/night.ts';
 import { synthesize } from '../../rehearsal/synthesize.ts';
 
 /** What nights are played with. */

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { StartOutcome } from '../../functions/start-run/contract.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
-import { clientsOf } from '../../rehearsal/night.ts';
+import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from './stage.ts';

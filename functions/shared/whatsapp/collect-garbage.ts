@@ -2,6 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { atMostOnce } from '../run/at-most-once.ts';
 import type { Problem } from '../run/report.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
+import { type CertificateLife, lifeOf } from './certificate.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
@@ -35,10 +36,12 @@ export interface CollectedGarbage {
   /** Callbacks that were of no node asked, or of the other kind of GC. */
   ignored: number;
   problems: Problem[];
+  /** Missing: it was never seen. */
+  certificate?: CertificateLife;
 }
 
 type Asked =
-  | { kind: 'processing'; nodes: string[]; at: number }
+  | { kind: 'processing'; nodes: string[]; at: number; certificate?: CertificateLife }
   | { kind: 'not-started' | 'refused'; reason: string; at: number }
   | { kind: 'interrupted'; at: number };
 
@@ -60,7 +63,8 @@ export async function collectGarbage(
       await deleteCallbacks(settings.notificationsQueueUrl, stale.receiptHandles);
       return stale.unreadable;
     });
-    const asked = await ask(kind, settings, number, context);
+    const asked = await ask(kind, settings, number, endBy, context);
+    if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
     const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
     const call = callOf(asked, answers);
@@ -104,9 +108,10 @@ async function ask(
   kind: GcKind,
   settings: GcSettings,
   number: number,
+  endBy: number,
   context: DurableContext,
 ): Promise<Asked> {
-  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(kind, settings));
+  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(kind, settings, endBy));
   if (asked.kind === 'done') return asked.value;
   return context.step(`call ${number} was interrupted`, async () => ({
     kind: 'interrupted' as const,
@@ -114,10 +119,22 @@ async function ask(
   }));
 }
 
-async function requestGc(kind: GcKind, settings: GcSettings): Promise<Asked> {
+async function requestGc(kind: GcKind, settings: GcSettings, endBy: number): Promise<Asked> {
+  const now = Date.now();
+  // Whatever held it up: what is asked for now would go on beyond the window.
+  if (now >= endBy)
+    return {
+      kind: 'not-started',
+      reason: `the time for it was over at ${new Date(endBy).toISOString()}, before WebApp could be asked.`,
+      at: now,
+    };
   try {
-    const nodes = await withWebApp(settings.webApp, (webApp) => webApp.collectGarbage(kind));
-    return { kind: 'processing', nodes, at: Date.now() };
+    return await withWebApp(settings.webApp, async (webApp) => {
+      const nodes = await webApp.collectGarbage(kind);
+      const at = Date.now();
+      const certificate = lifeOf(settings.webApp.certificateAuthority, webApp.certificate(), at);
+      return { kind: 'processing', nodes, at, ...(certificate && { certificate }) };
+    });
   } catch (error) {
     if (needsAPerson(error)) return { kind: 'refused', reason: (error as Error).message, at: Date.now() };
     if (error instanceof WebAppError || error instanceof WebAppUnreachableError)

@@ -1,9 +1,10 @@
 import type { Problem } from '../run/report.ts';
 import type { RunResult } from '../run/run-job.ts';
+import type { CertificateLife } from './certificate.ts';
 import { type CollectedGarbage, type GcCall, isComplete } from './collect-garbage.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
-import type { GcSettings } from './settings.ts';
+import { CERTIFICATE_FIGURE, CERTIFICATE_WARNING_DAYS, type GcSettings } from './settings.ts';
 
 /** The figure that counts what was deleted. */
 const FIGURES = { message: 'messagesDeleted', media: 'itemsDeleted' } as const;
@@ -21,18 +22,42 @@ const LOOK_FIRST = {
 export function gcResult(
   kind: GcKind,
   settings: GcSettings,
-  { calls, ignored, problems }: CollectedGarbage,
+  { calls, ignored, problems, certificate }: CollectedGarbage,
 ): RunResult {
   const lastCall = calls.at(-1);
   const nodes = deletedPerNode(calls);
   const deleted = nodes.reduce((sum, node) => sum + node.deleted, 0);
   return {
     outcome: outcomeOf(lastCall, deleted),
-    figures: { calls: calls.length, [FIGURES[kind]]: deleted, notificationsIgnored: ignored },
-    problems: [...problemsOf(kind, settings, lastCall), ...problems],
+    figures: {
+      calls: calls.length,
+      [FIGURES[kind]]: deleted,
+      notificationsIgnored: ignored,
+      ...(certificate && { [CERTIFICATE_FIGURE]: certificate.daysLeft }),
+    },
+    problems: [
+      ...problemsOf(kind, settings, lastCall),
+      ...problems,
+      ...(certificate && certificate.daysLeft < CERTIFICATE_WARNING_DAYS
+        ? [certificateProblem(settings, certificate)]
+        : []),
+    ],
     details: {
+      // Each request by itself: one that was refused or did not begin is none that had to be repeated.
+      calls: calls.map((call) => ({
+        result: call.kind === 'answered' && !isComplete(call) ? 'answered with errors' : call.kind,
+        ...('reason' in call && { reason: call.reason }),
+      })),
       nodes: nodes.map(({ node, deleted, status }) => ({ node, [FIGURES[kind]]: deleted, status })),
     },
+  };
+}
+
+function certificateProblem({ deployment, webApp }: GcSettings, { end, daysLeft }: CertificateLife): Problem {
+  return {
+    what: `WebApp's certificate, or the authority that is configured for it, ends on ${end.slice(0, 10)}, in ${daysLeft} days.`,
+    where: `${deployment}, ${webApp.url}`,
+    next: 'Renew it in WebApp, put the new certificate, or its authority, in certificateAuthority (both may stand in the file for a while), and deploy. From its end on every run fails.',
   };
 }
 

@@ -15,11 +15,19 @@ export interface GcNotification {
   errors: string[];
 }
 
+/** More rows than any table has: a count beyond is no count. */
+const MOST_DELETED = 1e12;
+/** Of a node's own words, in a report that must fit into an event. */
+const SHOWN_CHARACTERS = 500;
+const SHOWN_ERRORS = 10;
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_DELETED));
+
 const gc = v.object({
   status: v.picklist(['complete', 'failed']),
-  node: v.optional(v.string(), SINGLE_INSTANCE),
-  messages_deleted: v.optional(v.number()),
-  items_deleted: v.optional(v.number()),
+  node: v.optional(v.pipe(v.string(), v.maxLength(SHOWN_CHARACTERS)), SINGLE_INSTANCE),
+  messages_deleted: v.optional(count),
+  items_deleted: v.optional(count),
   errors: v.optional(
     v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
     [],
@@ -53,6 +61,12 @@ function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotific
     node: value.node,
     status: value.errors.length > 0 ? 'failed' : value.status,
     deleted: value.messages_deleted ?? value.items_deleted ?? 0,
-    errors: value.errors.map(({ code, details }) => [code, details].filter(Boolean).join(' ')),
+    errors: [
+      ...new Set(
+        value.errors.map(({ code, details }) =>
+          [code, details.slice(0, SHOWN_CHARACTERS)].filter(Boolean).join(' '),
+        ),
+      ),
+    ].slice(0, SHOWN_ERRORS),
   };
 }

@@ -12,6 +12,12 @@ export interface WebAppSettings {
   secretArn: string;
 }
 
+/** The figure of the days until WebApp's certificate is trusted no longer. */
+export const CERTIFICATE_FIGURE = 'certificateDaysLeft';
+
+/** So long before, a warning and an alarm: time for a change of the configuration and a deploy. */
+export const CERTIFICATE_WARNING_DAYS = 21;
+
 /** What a job that has the client collect garbage must know, of messages or of media. */
 export interface GcSettings {
   deployment: string;

@@ -1,13 +1,10 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { Agent, type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
 import { parseOrThrow } from '../run/settings.ts';
-import {
-  UntrustedCertificateError,
-  WebAppError,
-  WebAppUnreachableError,
-  WrongCredentialsError,
-} from './errors.ts';
+import type { SeenCertificate } from './certificate.ts';
+import { type Answer, type Connection, connectTo } from './connection.ts';
+import { WebAppError, WebAppUnreachableError, WrongCredentialsError } from './errors.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
 import type { WebAppSettings } from './settings.ts';
@@ -15,7 +12,11 @@ import type { WebAppSettings } from './settings.ts';
 /** WebApp's error codes that are acted on (Meta's table of error codes). */
 export const WEB_APP_CODES = { accessDenied: 1005, notFound: 1006, internal: 1014 } as const;
 
-const REQUEST_TIMEOUT_MS = 30_000;
+/** How much of WebApp's own words an error's text shows. */
+const SHOWN_CHARACTERS = 500;
+
+/** What an HTTP header can bear of a token (RFC 6750's characters lie within). */
+const TOKEN = /^[\x21-\x7e]+$/;
 
 const apiUser = v.object({ username: v.string(), password: v.string() });
 
@@ -24,8 +25,8 @@ const errorEnvelope = v.object({
     v.array(
       v.object({
         code: v.number(),
-        title: v.optional(v.string(), ''),
-        details: v.optional(v.string(), ''),
+        title: v.fallback(v.string(), ''),
+        details: v.fallback(v.string(), ''),
       }),
     ),
     v.minLength(1),
@@ -84,6 +85,8 @@ export interface WebApp {
    * primary master, else one.
    */
   connectedNodes(): Promise<number>;
+  /** What WebApp showed, once it was asked something. */
+  certificate(): SeenCertificate | undefined;
 }
 
 /**
@@ -94,29 +97,28 @@ export async function withWebApp<T>(
   settings: WebAppSettings,
   work: (webApp: WebApp) => Promise<T>,
 ): Promise<T> {
-  const { certificateAuthority: ca, serverName } = settings;
-  const agent = new Agent({ connect: { ca, ...(serverName && { servername: serverName }) } });
+  const connection = connectTo(settings);
   try {
-    const session = new Session(settings, agent);
+    const session = new Session(settings, connection);
     try {
       return await work(session);
     } finally {
       await session.logout();
     }
   } finally {
-    await agent.close();
+    await connection.close();
   }
 }
 
 class Session implements WebApp {
   readonly #settings: WebAppSettings;
-  readonly #agent: Agent;
+  readonly #connection: Connection;
   #token: Promise<string> | undefined;
   #renewed = false;
 
-  constructor(settings: WebAppSettings, agent: Agent) {
+  constructor(settings: WebAppSettings, connection: Connection) {
     this.#settings = settings;
-    this.#agent = agent;
+    this.#connection = connection;
   }
 
   async collectGarbage(kind: GcKind): Promise<string[]> {
@@ -137,11 +139,16 @@ class Session implements WebApp {
     return Object.values(await this.#statuses()).filter((status) => status === 'connected').length;
   }
 
+  certificate(): SeenCertificate | undefined {
+    return this.#connection.certificate();
+  }
+
   /** Gives the token back. Without an effect on the work's outcome: a token that stays expires by itself. */
   async logout(): Promise<void> {
     const token = await this.#token?.catch(() => undefined);
     if (!token) return;
-    await this.#send('POST', '/v1/users/logout', { authorization: `Bearer ${token}` }).catch(() => undefined);
+    const authorization = `Bearer ${token}`;
+    await this.#connection.send('POST', '/v1/users/logout', { authorization }).catch(() => undefined);
   }
 
   /** Of each node. */
@@ -153,14 +160,16 @@ class Session implements WebApp {
   async #authorized(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<unknown> {
     this.#token ??= this.#login();
     const token = this.#token;
-    const answer = await this.#send(method, path, { authorization: `Bearer ${await token}` }, body);
+    const send = async (bearer: string) =>
+      this.#connection.send(method, path, { authorization: `Bearer ${bearer}` }, body);
+    const answer = await send(await token);
     if (!isRefusal(answer)) return this.#valueOf(answer, `${method} ${path}`);
     // Unless another request has renewed it meanwhile.
     if (this.#token === token && !this.#renewed) {
       this.#renewed = true;
       this.#token = this.#login();
     }
-    const second = await this.#send(method, path, { authorization: `Bearer ${await this.#token}` }, body);
+    const second = await send(await this.#token);
     if (isRefusal(second))
       throw new WrongCredentialsError(
         `WebApp at ${this.#settings.url} refused ${method} ${path} although its token was just renewed. Check the rights of the API user in ${this.#settings.secretArn}.`,
@@ -176,55 +185,43 @@ class Session implements WebApp {
     const { username, password } = parseOrThrow(apiUser, parsedJson(secret), `The secret ${secretArn}`);
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
     const path = '/v1/users/login';
-    const answer = await this.#send('POST', path, { authorization });
+    const answer = await this.#connection.send('POST', path, { authorization });
     if (isRefusal(answer))
       throw new WrongCredentialsError(
         `WebApp at ${url} refused the login of the API user in ${secretArn}. Put the right username and password in the secret. (An expired client refuses every login.)`,
       );
-    return this.#parse(loginAnswer, this.#valueOf(answer, `POST ${path}`), path).users[0].token;
-  }
-
-  async #send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    headers: Record<string, string>,
-    body?: object,
-  ): Promise<Answer> {
-    const url = new URL(path, this.#settings.url);
-    try {
-      const response = await request(url, {
-        method,
-        dispatcher: this.#agent,
-        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
-        body: body ? JSON.stringify(body) : null,
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        bodyTimeout: REQUEST_TIMEOUT_MS,
-      });
-      return { status: response.statusCode, text: await response.body.text() };
-    } catch (error) {
-      throw connectionError(error, url.origin);
-    }
+    const { token } = this.#parse(loginAnswer, this.#valueOf(answer, `POST ${path}`), path).users[0];
+    if (TOKEN.test(token)) return token;
+    throw new WebAppUnreachableError(
+      `What answered POST ${path} at ${url} is not WebApp: the token that it gave has characters that no HTTP header can bear. Check the load balancer or proxy before WebApp.`,
+    );
   }
 
   #valueOf(answer: Answer, request: string): unknown {
     const error = errorOf(answer);
-    if (error) throw new WebAppError(request, error.code, [error.title, error.details].join(' ').trim());
+    if (error) throw new WebAppError(request, error.code, wordsOf(error));
     if (answer.status === 404) throw new WebAppError(request, WEB_APP_CODES.notFound, 'HTTP status 404');
     if (answer.status >= 300)
       throw new WebAppUnreachableError(
         `What answered ${request} at ${this.#settings.url} is not WebApp: HTTP status ${answer.status} without WebApp's error. Check the load balancer before it.`,
       );
-    return answer.text ? parsedJson(answer.text) : null;
+    if (!answer.text) return null;
+    const value = parsedJson(answer.text);
+    if (value !== undefined) return value;
+    throw new WebAppUnreachableError(
+      `What answered ${request} at ${this.#settings.url} is not WebApp: its answer is no JSON. Check the load balancer before it.`,
+    );
   }
 
   #parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown, path: string) {
-    return parseOrThrow(schema, value, `WebApp's answer to ${path}`);
+    try {
+      return parseOrThrow(schema, value, `its answer to ${path}`);
+    } catch (error) {
+      throw new WebAppUnreachableError(
+        `What answered at ${this.#settings.url} is not WebApp: ${(error as Error).message} Check the load balancer before it.`,
+      );
+    }
   }
-}
-
-interface Answer {
-  status: number;
-  text: string;
 }
 
 /** A wrong or expired token, a wrong password, missing rights: the client has one code for all of them. */
@@ -237,21 +234,16 @@ function errorOf(answer: Answer): { code: number; title: string; details: string
   return parsed.success ? parsed.output.errors[0] : undefined;
 }
 
+/** Title and details, said once where they are the same. */
+function wordsOf({ title, details }: { title: string; details: string }): string {
+  const words = details.includes(title) ? details : [title, details].join(' ').trim();
+  return words.length > SHOWN_CHARACTERS ? `${words.slice(0, SHOWN_CHARACTERS)}…` : words;
+}
+
 function parsedJson(text: string | undefined): unknown {
   try {
     return JSON.parse(text ?? '');
   } catch {
     return undefined;
   }
-}
-
-function connectionError(error: unknown, origin: string): Error {
-  const code = String((error as NodeJS.ErrnoException).code ?? (error as Error).name);
-  if (/CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME/.test(code))
-    return new UntrustedCertificateError(
-      `WebApp at ${origin} shows a certificate that the configured certificate authority does not vouch for (${code}). If it was renewed, put the new one in the configuration and deploy; if not, somebody else answers.`,
-    );
-  return new WebAppUnreachableError(
-    `WebApp at ${origin} could not be reached (${code}). Check that it runs and that the function's security group may reach it.`,
-  );
 }

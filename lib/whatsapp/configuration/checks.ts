@@ -1,6 +1,7 @@
+import { sameContainers } from '../../checks/containers.ts';
 import type { Finding } from '../../checks/mistakes.ts';
 import { type FieldPath, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';
-import { DURABLE_REGIONS } from '../../durable-regions.ts';
+import { regionProblems } from '../../durable-regions.ts';
 import { setNameOf } from '../client-databases.ts';
 import { mediaStackName, stackName } from '../stack-names.ts';
 import { readCertificates } from './certificate.ts';
@@ -12,6 +13,8 @@ import { UPGRADE_CHECK_CHECKS } from './upgrade-check-checks.ts';
 
 /** A deployment as configured, checked, with the defaults filled in. */
 export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
+  /** Of all deployments. */
+  additionalDurableRegions: string[];
   notifications: NotificationsOutput;
   /** The certificates to trust, PEM, read from the file that is configured. */
   certificateAuthority: string;
@@ -61,6 +64,7 @@ export function checkDeployments(
     const notifications = deployment?.notifications ?? whole.notifications ?? {};
     deployments.push({
       ...deployment,
+      additionalDurableRegions: whole.additionalDurableRegions,
       notifications,
       certificateAuthority,
       relayCertificateAuthority,
@@ -110,13 +114,7 @@ const CHECKS: Check[] = [
     needs: ['region'],
     find({ region }, { additionalDurableRegions }) {
       const added = Array.isArray(additionalDurableRegions) ? additionalDurableRegions : [];
-      if ([...DURABLE_REGIONS, ...added].includes(region)) return [];
-      return [
-        {
-          field: ['region'],
-          problem: `is ${valueText(region)}, which has no Lambda durable functions as far as is known here; it must be one of ${DURABLE_REGIONS.join(', ')}, or be named in additionalDurableRegions if it has got them since.`,
-        },
-      ];
+      return regionProblems(region, added).map((problem) => ({ field: ['region'], problem }));
     },
   },
   {
@@ -309,17 +307,7 @@ const CHECKS: Check[] = [
           container: containers?.container,
         })),
       );
-      return named.flatMap(({ field, service, container }, index) => {
-        const first = named.findIndex((other) => other.service === service && other.container === container);
-        const { field: firstField = [] } = named[first] ?? {};
-        if (first === index) return [];
-        return [
-          {
-            field,
-            problem: `is ${valueText(service)}, as is ${pathText(firstField)}, with the same container; the script must run in each once.`,
-          },
-        ];
-      });
+      return sameContainers(named);
     },
   },
   ...CREDENTIAL_ROTATION_CHECKS,

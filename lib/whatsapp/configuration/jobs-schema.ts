@@ -3,6 +3,7 @@ import { LONGEST_COUNT_SECONDS } from '../../../functions/database-size/contract
 import {
   clusterName,
   containerName,
+  containerPath,
   field,
   pattern,
   serviceNames,
@@ -100,9 +101,6 @@ const mediaGcSchema = field(
   'an object with "schedule"',
   'Media garbage collection: deletes the media that were unused for over 30 days, from volume and database.',
 );
-
-const containerPath = (description: string) =>
-  pattern(/^(\/[\w.+-]+)+$/, 'an absolute path of letters, digits and . _ + -', description);
 
 function clientContainers(role: string, logs: string) {
   return field(

@@ -83,7 +83,7 @@ export class Container {
     return !this.#isStopped;
   }
 
-  /** Place a path of the container's own lies on this machine. Parents are made. */
+  /** Where a path of the container's own lies on this machine. Parents are made. */
   path(inContainer: string): string {
     const path = hostPath(this.#folder, inContainer);
     mkdirSync(join(path, '..'), { recursive: true });

@@ -15,7 +15,6 @@ import type {
 import * as sdk from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
 import {
-  type Ask,
   anywhere,
   type Call,
   type Cloud,
@@ -28,21 +27,16 @@ import type { Place } from '../place.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
+import { onCluster, onPart } from './asks.ts';
+import { client, invalid } from './errors.ts';
+import { executeCommand } from './execute-command.ts';
 import {
   describeDeployment,
   describeManaged,
   ManagedService,
   type ManagedServiceOptions,
 } from './service.ts';
-import {
-  containerArn,
-  describeTask,
-  EcsTask,
-  instanceArn,
-  type ServiceOptions,
-  sessionTarget,
-  type TaskOptions,
-} from './task.ts';
+import { describeTask, EcsTask, instanceArn, type ServiceOptions, type TaskOptions } from './task.ts';
 
 /** Pages of ListTasks, and tasks that can be described at once. */
 const PAGE = 100;
@@ -179,7 +173,11 @@ export class Ecs implements Service {
           };
           return [cluster, task].map((resource) => ({ action: 'ecs:ExecuteCommand', resource, conditions }));
         },
-        (input, call) => this.#executeCommand(input, call),
+        (input, call) => {
+          this.buckets.executeCommand.take(call);
+          const task = this.#task(this.#cluster(input.cluster, call), input.task);
+          return executeCommand(task, input, this.#sessions);
+        },
       ),
     };
   }
@@ -371,48 +369,6 @@ export class Ecs implements Service {
       (task) => task.clusterArn === cluster && (task.arn === idOrArn || task.id === idOrArn),
     );
   }
-
-  #executeCommand(input: ExecuteCommandCommandInput, call: Call) {
-    this.buckets.executeCommand.take(call);
-    const cluster = this.#cluster(input.cluster, call);
-    const { command = '', interactive } = input;
-    if (interactive !== true) throw invalid('Interactive is the only mode supported currently.');
-    const task = this.#task(cluster, input.task);
-    if (task === undefined) throw invalid('The referenced task was not found.');
-    const container =
-      input.container === undefined && task.containers.length === 1
-        ? task.containers[0]
-        : task.containers.find(({ name }) => name === input.container);
-    if (container === undefined) throw invalid('Container name is missing or unknown in the task.');
-    if (
-      task.lastStatus !== 'RUNNING' ||
-      !container.running ||
-      !container.agentRunning ||
-      !task.enableExecuteCommand
-    ) {
-      throw invalid(
-        "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.",
-      );
-    }
-    if (!task.connected) {
-      throw new AwsError(
-        'TargetNotConnectedException',
-        'The execute command failed due to an internal error. Try again later.',
-      );
-    }
-    return {
-      clusterArn: cluster,
-      taskArn: task.arn,
-      containerArn: containerArn(task, container),
-      containerName: container.name,
-      interactive: true,
-      session: this.#sessions.openSession({
-        container,
-        command,
-        target: sessionTarget(task, container),
-      }),
-    };
-  }
 }
 
 function page<Key extends string>(
@@ -424,35 +380,4 @@ function page<Key extends string>(
   const from = Number(nextToken ?? 0);
   const to = from + (maxResults ?? size);
   return { [key]: all.slice(from, to), ...(to < all.length && { nextToken: String(to) }) };
-}
-
-function client(message: string): AwsError {
-  return new AwsError('ClientException', message);
-}
-
-function invalid(message: string): AwsError {
-  return new AwsError('InvalidParameterException', message);
-}
-
-function onCluster(action: string) {
-  return ({ cluster = 'default' }: { cluster?: string | undefined }, call: Call): Ask[] => [
-    { action: `ecs:${action}`, resource: '*', conditions: { 'ecs:cluster': clusterArn(cluster, call) } },
-  ];
-}
-
-function onPart(
-  action: string,
-  kind: string,
-  clusterName = 'default',
-  part: string | undefined,
-  call: Call,
-): Ask[] {
-  const cluster = clusterArn(clusterName, call);
-  return [
-    {
-      action: `ecs:${action}`,
-      resource: partOfCluster(cluster, kind, required(part)),
-      conditions: { 'ecs:cluster': cluster },
-    },
-  ];
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type {
   DescribeSecretCommandInput,
   GetSecretValueCommandInput,
@@ -20,36 +20,16 @@ import {
   type Service,
 } from '../cloud.ts';
 import type { Place } from '../place.ts';
-
-interface Version {
-  id: string;
-  /** None yet, in a rotation that has only begun. */
-  value: string | undefined;
-  stages: Set<string>;
-  created: number;
-}
-
-interface Secret {
-  arn: string;
-  name: string;
-  keyId: string | undefined;
-  versions: Version[];
-  rotationFunctionArn: string | undefined;
-  /** What the rotation function proves its right with, while a rotation goes on. */
-  rotationToken: string | undefined;
-  rotatedAt: number | undefined;
-  changedAt: number;
-}
-
-/** How a rotation, or the test of one, ended. */
-export interface RotationEnd {
-  /** Epoch milliseconds on the rehearsal's clock. */
-  time: number;
-  secretArn: string;
-  versionId: string;
-  /** Undefined: it succeeded. */
-  error: string | undefined;
-}
+import {
+  described,
+  generate,
+  label,
+  labelled,
+  nameOf,
+  type RotationEnd,
+  type Secret,
+  type Version,
+} from './secret.ts';
 
 /** The steps of a rotation, in their order. */
 const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
@@ -115,20 +95,7 @@ export class SecretsManager implements Service {
         onSecret('DescribeSecret'),
         ({ SecretId }: DescribeSecretCommandInput, call) => {
           const secret = this.#find(SecretId ?? '', call);
-          const { arn, name, keyId, rotationFunctionArn, rotatedAt, changedAt, versions } = secret;
-          return {
-            ARN: arn,
-            Name: name,
-            ...(keyId !== undefined && { KmsKeyId: keyId }),
-            RotationEnabled: rotationFunctionArn !== undefined,
-            ...(rotationFunctionArn !== undefined && { RotationLambdaARN: rotationFunctionArn }),
-            ...(rotatedAt !== undefined && { LastRotatedDate: new Date(rotatedAt) }),
-            LastChangedDate: new Date(changedAt),
-            // Versions without a label are deprecated and not shown.
-            VersionIdsToStages: Object.fromEntries(
-              versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),
-            ),
-          };
+          return described(secret);
         },
       ),
       PutSecretValue: operation(onSecret('PutSecretValue'), (input: PutSecretValueCommandInput, call) =>
@@ -444,32 +411,4 @@ export class SecretsManager implements Service {
       ({ arn, name }) => arn.startsWith(prefix) && (name === id || `${prefix}${name}` === id),
     );
   }
-}
-
-function labelled(secret: Secret, stage: string): Version | undefined {
-  return secret.versions.find(({ stages }) => stages.has(stage));
-}
-
-/** Moves a label. With AWSCURRENT goes AWSPREVIOUS. */
-function label(secret: Secret, to: Version, stage: string): void {
-  const before = labelled(secret, stage);
-  if (before === to) return;
-  before?.stages.delete(stage);
-  to.stages.add(stage);
-  if (stage === 'AWSCURRENT' && before !== undefined) label(secret, before, 'AWSPREVIOUS');
-}
-
-/** Without the six characters at the ARN's end. */
-function nameOf(arn: string): string {
-  return arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
-}
-
-function generate(options: Record<string, unknown>): string {
-  const length = typeof options.PasswordLength === 'number' ? options.PasswordLength : 32;
-  const password = randomBytes(length).toString('base64url').slice(0, length);
-  if (typeof options.SecretStringTemplate !== 'string') return password;
-  return JSON.stringify({
-    ...JSON.parse(options.SecretStringTemplate),
-    [String(options.GenerateStringKey)]: password,
-  });
 }

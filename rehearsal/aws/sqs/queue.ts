@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
+import { type Ask, type Call, required } from '../cloud.ts';
 import { seededRandom } from '../seeded-random.ts';
 import type { Resource } from '../template/resource.ts';
+
+const SECOND = 1000;
 
 /** A message of a queue. */
 export interface Message {
@@ -168,4 +171,78 @@ export function attributesMd5(attributes: Record<string, MessageAttributeValue>)
 export function queueArn(url: string, region: string): string {
   const [account = '', name = ''] = url.replace(/^https?:\/\/[^/]+\//, '').split('/');
   return `arn:aws:sqs:${region}:${account}:${name}`;
+}
+
+/** A handle of an earlier receive still deletes the message, if it has not been received since. */
+export function byReceipt(queue: Queue, receipt: string | undefined): Message | undefined {
+  const [id = '', handle] = Buffer.from(receipt ?? '', 'base64')
+    .toString()
+    .split(' ');
+  if (handle === undefined) {
+    throw new AwsError('ReceiptHandleIsInvalid', 'The input receipt handle is invalid.');
+  }
+  const message = queue.messages.get(id);
+  return message?.receipt === handle ? message : undefined;
+}
+
+/** Forgets what is older than the retention. */
+export function expire(queue: Queue, now: number): void {
+  const oldest = now - queue.retention * SECOND;
+  for (const message of queue.messages.values()) {
+    if (message.sent < oldest) queue.messages.delete(message.id);
+  }
+}
+
+/** As GetQueueAttributes gives them. */
+export function attributesOf(
+  queue: Queue,
+  { visible, inFlight, delayed }: { visible: number; inFlight: number; delayed: number },
+): Record<string, string> {
+  return {
+    QueueArn: queue.arn,
+    ApproximateNumberOfMessages: String(visible),
+    ApproximateNumberOfMessagesNotVisible: String(inFlight),
+    ApproximateNumberOfMessagesDelayed: String(delayed),
+    VisibilityTimeout: String(queue.visibility),
+    MessageRetentionPeriod: String(queue.retention),
+    MaximumMessageSize: String(queue.maximumSize),
+    DelaySeconds: String(queue.delay),
+    ReceiveMessageWaitTimeSeconds: String(queue.wait),
+    SqsManagedSseEnabled: String(queue.keyId === undefined),
+    ...(queue.keyId !== undefined && { KmsMasterKeyId: queue.keyId }),
+    ...(queue.redrive !== undefined && {
+      RedrivePolicy: JSON.stringify({
+        deadLetterTargetArn: queue.redrive.target,
+        maxReceiveCount: queue.redrive.receives,
+      }),
+    }),
+  };
+}
+
+/** Messages that were received and are hidden. */
+export function inFlight({ messages }: Queue, now: number): number {
+  let count = 0;
+  for (const message of messages.values()) {
+    if (message.visible > now && message.receipt !== undefined) count++;
+  }
+  return count;
+}
+
+/** A queue's numbers of messages, and the age of the oldest in seconds; `held`: messages in flight that others hold. */
+export function numbersOf(queue: Queue, now: number, held: number) {
+  expire(queue, now);
+  const numbers = { visible: 0, inFlight: held + inFlight(queue, now), delayed: 0, age: 0 };
+  for (const message of queue.messages.values()) {
+    if (message.visible <= now) numbers.visible++;
+    else if (message.receipt === undefined) numbers.delayed++;
+    numbers.age = Math.max(numbers.age, (now - message.sent) / SECOND);
+  }
+  return numbers;
+}
+
+/** What an operation on one queue asks; a batch asks for what its entries do. */
+export function onQueue(operation: string) {
+  return ({ QueueUrl }: { QueueUrl: string | undefined }, { region }: Call): Ask[] => [
+    { action: `sqs:${operation}`, resource: queueArn(required(QueueUrl), region) },
+  ];
 }

@@ -17,7 +17,6 @@ import type {
 import * as client from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import {
-  type Ask,
   anywhere,
   type Call,
   type Cloud,
@@ -30,9 +29,15 @@ import {
 import { type Principal, principalName } from '../policy/policy.ts';
 import {
   attributesMd5,
+  attributesOf,
   batch,
+  byReceipt,
+  expire,
+  inFlight,
   type Message,
   md5,
+  numbersOf,
+  onQueue,
   type Queue,
   queueArn,
   queueOf,
@@ -97,7 +102,8 @@ export class Sqs implements Service, Queues {
       GetQueueAttributes: operation(
         onQueue('GetQueueAttributes'),
         (input: GetQueueAttributesCommandInput, call) => {
-          const all = this.#attributes(this.#at(input.QueueUrl, call));
+          const queue = this.#at(input.QueueUrl, call);
+          const all = attributesOf(queue, numbersOf(queue, this.#aws.clock.now(), this.#held(queue)));
           const names = input.AttributeNames ?? [];
           return {
             Attributes: Object.fromEntries(
@@ -181,7 +187,7 @@ export class Sqs implements Service, Queues {
   bodies(arnOrName: string): string[] {
     const queue = [...this.#queues.values()].find(({ arn, name }) => arn === arnOrName || name === arnOrName);
     if (queue === undefined) throw new Error(`there is no queue ${arnOrName} in the templates`);
-    this.#expire(queue);
+    expire(queue, this.#aws.clock.now());
     return [...queue.messages.values()].map(({ body }) => body);
   }
 
@@ -231,8 +237,8 @@ export class Sqs implements Service, Queues {
 
   #take(queue: Queue, maximum: number, visibility: number, longPoll: boolean): Message[] {
     const now = this.#aws.clock.now();
-    this.#expire(queue);
-    const room = this.inFlightLimit - this.#inFlight(queue);
+    expire(queue, this.#aws.clock.now());
+    const room = this.inFlightLimit - this.#held(queue) - inFlight(queue, now);
     if (room <= 0) {
       // No error tells a long poll of it.
       if (longPoll) return [];
@@ -317,7 +323,7 @@ export class Sqs implements Service, Queues {
   }
 
   #delete(queue: Queue, receipt: string | undefined): void {
-    const message = this.#byReceipt(queue, receipt);
+    const message = byReceipt(queue, receipt);
     if (message === undefined) return;
     queue.messages.delete(message.id);
     this.#count(queue, 'NumberOfMessagesDeleted');
@@ -326,7 +332,7 @@ export class Sqs implements Service, Queues {
 
   #hide(queue: Queue, receipt: string | undefined, seconds: number | undefined): void {
     const now = this.#aws.clock.now();
-    const message = this.#byReceipt(queue, receipt);
+    const message = byReceipt(queue, receipt);
     if (seconds === undefined || seconds < 0 || seconds > LONGEST_VISIBILITY_SECONDS) {
       throw new AwsError(
         'InvalidParameterValue',
@@ -346,73 +352,10 @@ export class Sqs implements Service, Queues {
     this.#publish(queue);
   }
 
-  /** A handle of an earlier receive still deletes the message, if it has not been received since. */
-  #byReceipt(queue: Queue, receipt: string | undefined): Message | undefined {
-    const [id = '', handle] = Buffer.from(receipt ?? '', 'base64')
-      .toString()
-      .split(' ');
-    if (handle === undefined) {
-      throw new AwsError('ReceiptHandleIsInvalid', 'The input receipt handle is invalid.');
-    }
-    const message = queue.messages.get(id);
-    return message?.receipt === handle ? message : undefined;
-  }
-
-  #expire(queue: Queue): void {
-    const oldest = this.#aws.clock.now() - queue.retention * SECOND;
-    for (const message of queue.messages.values()) {
-      if (message.sent < oldest) queue.messages.delete(message.id);
-    }
-  }
-
-  #inFlight(queue: Queue): number {
-    const now = this.#aws.clock.now();
-    let count = this.heldByOthers.get(queue.name) ?? 0;
-    for (const message of queue.messages.values()) {
-      if (message.visible > now && message.receipt !== undefined) count++;
-    }
-    return count;
-  }
-
-  #numbers(queue: Queue): { visible: number; inFlight: number; delayed: number; age: number } {
-    this.#expire(queue);
-    const now = this.#aws.clock.now();
-    const numbers = { visible: 0, inFlight: this.#inFlight(queue), delayed: 0, age: 0 };
-    for (const message of queue.messages.values()) {
-      if (message.visible <= now) numbers.visible++;
-      else if (message.receipt === undefined) numbers.delayed++;
-      numbers.age = Math.max(numbers.age, (now - message.sent) / SECOND);
-    }
-    return numbers;
-  }
-
-  #attributes(queue: Queue): Record<string, string> {
-    const { visible, inFlight, delayed } = this.#numbers(queue);
-    return {
-      QueueArn: queue.arn,
-      ApproximateNumberOfMessages: String(visible),
-      ApproximateNumberOfMessagesNotVisible: String(inFlight),
-      ApproximateNumberOfMessagesDelayed: String(delayed),
-      VisibilityTimeout: String(queue.visibility),
-      MessageRetentionPeriod: String(queue.retention),
-      MaximumMessageSize: String(queue.maximumSize),
-      DelaySeconds: String(queue.delay),
-      ReceiveMessageWaitTimeSeconds: String(queue.wait),
-      SqsManagedSseEnabled: String(queue.keyId === undefined),
-      ...(queue.keyId !== undefined && { KmsMasterKeyId: queue.keyId }),
-      ...(queue.redrive !== undefined && {
-        RedrivePolicy: JSON.stringify({
-          deadLetterTargetArn: queue.redrive.target,
-          maxReceiveCount: queue.redrive.receives,
-        }),
-      }),
-    };
-  }
-
   #publish(queue: Queue): void {
     if (!queue.used || !this.#aws.cloudWatch.wants('AWS/SQS', queue.resource, { QueueName: queue.name }))
       return;
-    const { visible, inFlight, delayed, age } = this.#numbers(queue);
+    const { visible, inFlight, delayed, age } = numbersOf(queue, this.#aws.clock.now(), this.#held(queue));
     const figures = {
       ApproximateNumberOfMessagesVisible: visible,
       ApproximateNumberOfMessagesNotVisible: inFlight,
@@ -443,6 +386,10 @@ export class Sqs implements Service, Queues {
     if (refused !== undefined) throw new AwsError('KmsAccessDenied', refused);
   }
 
+  #held({ name }: Queue): number {
+    return this.heldByOthers.get(name) ?? 0;
+  }
+
   #url({ resource, name }: Queue): string {
     return `${this.#aws.endpoint}/${resource.account}/${name}`;
   }
@@ -456,11 +403,4 @@ export class Sqs implements Service, Queues {
     if (queue === undefined) throw new AwsError('QueueDoesNotExist', 'The specified queue does not exist.');
     return queue;
   }
-}
-
-function onQueue(operation: string) {
-  // A batch asks for what its entries do.
-  return ({ QueueUrl }: { QueueUrl: string | undefined }, { region }: Call): Ask[] => [
-    { action: `sqs:${operation}`, resource: queueArn(required(QueueUrl), region) },
-  ];
 }

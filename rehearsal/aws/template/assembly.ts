@@ -18,7 +18,7 @@ export interface TemplateResource {
   Condition?: string;
 }
 
-/** Place stacks without an environment stand. */
+/** Where stacks without an environment stand. */
 const DEFAULT_ACCOUNT = '111111111111';
 const DEFAULT_REGION = 'us-east-1';
 

@@ -15,7 +15,7 @@ function messages(change: Partial<TableFindings> = {}): TableFindings {
       table: 'messages',
       databases: ['wa1_messageStore'],
       figure: 'messageRows',
-      limit: { rows: 10, figure: 'daysLeft' },
+      limit: { rows: 10, figure: 'daysLeft', daysAhead: 14 },
     },
     measured: {
       kind: 'told',
@@ -26,7 +26,7 @@ function messages(change: Partial<TableFindings> = {}): TableFindings {
       },
     },
     count: undefined,
-    daysLeft: { kind: 'told', value: { days: 3 } },
+    forecast: { kind: 'told', value: { kind: 'made', days: 3, perDay: 1 } },
     ...change,
   };
 }
@@ -40,7 +40,7 @@ const UNKNOWN: Partial<TableFindings> = {
       bytes: { kind: 'unknown', reason: 'locked' },
     },
   },
-  daysLeft: undefined,
+  forecast: undefined,
 };
 
 function set(
@@ -65,7 +65,10 @@ describe('the report of database-size', () => {
   it('sums up what is known of every set; of days left the fewest', () => {
     const { outcome, figures, problems } = resultOf('shop', [
       set('a', [messages()], { kind: 'told', value: 2 }),
-      set('b', [messages({ daysLeft: { kind: 'told', value: { days: 1 } } })], { kind: 'told', value: 1 }),
+      set('b', [messages({ forecast: { kind: 'told', value: { kind: 'made', days: 1, perDay: 1 } } })], {
+        kind: 'told',
+        value: 1,
+      }),
     ]);
     assert.equal(outcome, 'succeeded');
     assert.deepEqual(problems, []);
@@ -93,7 +96,7 @@ describe('the report of database-size', () => {
 
   it('failed where nothing is known, and names one cause once', () => {
     const refused = { kind: 'not-told', error: 'The login is refused.' } as const;
-    const nothing = messages({ measured: refused, daysLeft: undefined });
+    const nothing = messages({ measured: refused, forecast: undefined });
     const { outcome, problems } = resultOf('shop', [set('a', [nothing, nothing], refused)]);
     assert.equal(outcome, 'failed');
     assert.deepEqual(
@@ -112,6 +115,7 @@ describe('the report of database-size', () => {
   for (const [kind, reason] of [
     ['too-slow', /longer than the time limit/],
     ['locked', /somebody holds a lock/],
+    ['no-time', /after the end of the window/],
   ] as const)
     it(`takes the estimate where the count was ${kind}, and says so`, () => {
       const { outcome, figures, problems } = resultOf('shop', [
@@ -124,9 +128,22 @@ describe('the report of database-size', () => {
 
   it('says that the pace is unknown where CloudWatch does not tell the past', () => {
     const { outcome, problems } = resultOf('shop', [
-      set('a', [messages({ daysLeft: { kind: 'not-told', error: 'AccessDenied' } })]),
+      set('a', [messages({ forecast: { kind: 'not-told', error: 'AccessDenied' } })]),
     ]);
     assert.equal(outcome, 'partial');
     assert.match(problems[0]?.what ?? '', /grows is unknown: AccessDenied/);
+  });
+
+  it('says that a forecast cannot be made, once it is due', () => {
+    const known = (sinceDays: number) =>
+      resultOf('shop', [
+        set('a', [
+          messages({ forecast: { kind: 'told', value: { kind: 'too-few-days', days: 2, sinceDays } } }),
+        ]),
+      ]);
+    assert.equal(known(2).outcome, 'succeeded');
+    assert.equal(known(4).outcome, 'partial');
+    assert.match(known(4).problems[0]?.what ?? '', /cannot be told: in the 4 days .* known of 2/);
+    assert.equal(known(4).figures.daysLeft, undefined);
   });
 });

@@ -209,6 +209,40 @@ const cases: { what: string; factor: number; nights: Parameters<typeof judged>[1
       kind: 'outpaced',
     },
     {
+      what: 'one night’s import, or a restore, between nights without growth',
+      factor: POSTGRES,
+      nights: [
+        { before: 1000, after: 1000 },
+        { before: 1005, after: 1005 },
+        { before: 9000, after: 9000 },
+        { before: 9010, after: 9010 },
+      ],
+      kind: 'steady',
+    },
+    {
+      what: 'a restore, when callbacks told of deleted messages',
+      factor: POSTGRES,
+      nights: [
+        { before: 1000, after: 900, deleted: 100 },
+        { before: 1000, after: 900, deleted: 100 },
+        { before: 1000, after: 900, deleted: 100 },
+        { before: 9000, after: 8900, deleted: 100 },
+      ],
+      kind: 'steady',
+    },
+    {
+      what: 'growth after an import, that goes on',
+      factor: POSTGRES,
+      nights: [
+        { before: 1000, after: 1000 },
+        { before: 9000, after: 9000 },
+        { before: 10_500, after: 10_500 },
+        { before: 12_000, after: 12_000 },
+        { before: 13_500, after: 13_500 },
+      ],
+      kind: 'without-effect',
+    },
+    {
       what: 'a table that is empty all the time',
       factor: POSTGRES,
       nights: [
@@ -242,7 +276,7 @@ describe('the growth over the last runs of message-gc is', () => {
 
   it('not told by a number whose error has no bound', () => {
     const earlier = { at: NOW - 2 * DAY, deleted: 0, before: 1000, after: 1000 };
-    const second = { ...earlier, at: NOW - DAY, atMost: 1200 };
+    const second = { ...earlier, at: NOW - DAY, before: 5000, after: 5000, atMost: 6000 };
     const now = { deleted: 0, before: estimate(9000, POSTGRES), after: estimate(9000, POSTGRES) };
     const wide = { rows: 9000, atLeast: 0, atMost: 1_000_000 };
     const judge = (atMost: number, after: RowRange) =>

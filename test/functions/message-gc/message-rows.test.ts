@@ -273,8 +273,8 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         const { outcome, figures, details } = await client.night();
         assert.equal(outcome, 'succeeded');
         assert.deepEqual([figures.messageRowsBefore, figures.messageRowsAfter], [1_000, 0]);
-        const { growth } = details as { growth: { error: string } };
-        assert.match(growth.error, /not authorized to perform: cloudwatch:GetMetricData/);
+        const [set] = (details as { messageRows: { growth: { error: string } }[] }).messageRows;
+        assert.match(set?.growth.error ?? '', /not authorized to perform: cloudwatch:GetMetricData/);
       },
       { change: without('cloudwatch:GetMetricData') },
     ));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { clientsOf } from '../../../rehearsal/night.ts';
+import { clientsOf } from '../../../rehearsal/clients.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';

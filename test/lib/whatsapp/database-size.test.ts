@@ -100,7 +100,7 @@ describe('database-size of a client', () => {
     assert.equal(set?.idleTimeoutSeconds, 300);
     const [messages, media] = set?.tables ?? [];
     assert.deepEqual(messages?.databases, ['wa1_messageStore']);
-    assert.deepEqual(messages?.limit, { rows: 10_000_000, figure: 'daysUntilTenMillion' });
+    assert.deepEqual(messages?.limit, { rows: 10_000_000, figure: 'daysUntilTenMillion', daysAhead: 14 });
     assert.equal(media?.databases.length, 5);
     assert.ok(media?.databases.every((name) => name.startsWith('wa1_')));
   });

@@ -41,7 +41,7 @@ function stacksOf(more: Parameters<typeof configured>[0]) {
 }
 
 /** Not those of the job media-gc. */
-const OF_MEDIA_VOLUME = /-media-(?!gc-)/;
+const OF_MEDIA_VOLUME = /-media-(?!gc)/;
 
 function alarmsOf(stack: UpkeepStack, part: string | RegExp): string[] {
   return ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm')

@@ -49,7 +49,7 @@ function checked(change: Partial<UpgradeCheckProps> = {}, withGc = true) {
         description: 'Any durable function will do for the template',
         entry: entryFile('message-gc'),
         settings: {},
-        schedule: { at: '02:00' },
+        schedule: { at: '01:30' },
         timeLimit: Duration.hours(2),
       })
     : undefined;

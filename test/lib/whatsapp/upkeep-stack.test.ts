@@ -197,6 +197,7 @@ describe('a deployment’s stack', () => {
       Statement: {
         Effect: 'Allow',
         Action: 'events:PutEvents',
+        Condition: { StringEquals: { 'events:source': 'whatsapp' } },
         Principal: {
           AWS: [
             { 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, ':iam::333333333333:root']] },
@@ -248,6 +249,9 @@ describe('alarms', () => {
   it('are these', () => {
     assert.deepEqual(alarms.map((alarm) => alarm.AlarmName).sort(), [
       'latam-callbacks-dead-letters',
+      'latam-callbacks-undelivered-inbound',
+      'latam-callbacks-undelivered-media-gc',
+      'latam-callbacks-undelivered-message-gc',
       'latam-gc-notifications-dead-letters',
       'latam-log-cleanup-dead-letters',
       'latam-log-cleanup-failed',
@@ -255,6 +259,7 @@ describe('alarms', () => {
       'latam-log-cleanup-missed',
       'latam-log-cleanup-nearly-full',
       'latam-log-cleanup-partial',
+      'latam-message-gc-certificate',
       'latam-message-gc-dead-letters',
       'latam-message-gc-failed',
       'latam-message-gc-lost',
@@ -303,11 +308,11 @@ describe('alarms', () => {
     assert.deepEqual(
       missed?.Metrics.map(({ Expression, MetricStat }: Record<string, unknown>) => Expression ?? MetricStat),
       [
-        'FILL(successes, 0)',
-        {
+        'FILL(successes, 0) + FILL(partials, 0)',
+        ...['RunsSucceeded', 'RunsPartial'].map((MetricName) => ({
           Metric: {
             Namespace: 'Upkeep',
-            MetricName: 'RunsSucceeded',
+            MetricName,
             Dimensions: [
               { Name: 'deployment', Value: 'latam' },
               { Name: 'job', Value: 'message-gc' },
@@ -315,8 +320,12 @@ describe('alarms', () => {
           },
           Period: 3600,
           Stat: 'Sum',
-        },
+        })),
       ],
+    );
+    assert.match(
+      missed?.AlarmDescription,
+      /done nothing for 30 hours; it is due daily at 02:30 America\/Sao_Paulo, though/,
     );
   });
 });

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { startPostgres } from '../../../rehearsal/databases/postgres.ts';
-import { inboundMessages, openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
+import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
+import { openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
 
 const NEWEST = Date.parse('2026-03-10T01:00:00Z');
 

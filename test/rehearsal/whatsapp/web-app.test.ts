@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { writeMediaFolder } from '../../../rehearsal/whatsapp/media-folder.ts';
-import { inboundMessages, MEDIA_UNUSED_MS } from '../../../rehearsal/whatsapp/message-store.ts';
+import { inboundMessages, MEDIA_UNUSED_MS } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { codeOf, HOST, night, payloads, START, USER } from './fixture.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -57,7 +57,7 @@ async function withContainer(
         new ContainerCommandJob(stack, 'Command', {
           upkeep,
           job: 'command',
-          clusterName: 'shop',
+          cluster: 'shop',
           roles,
           command: COMMAND,
           schedule: { at: '03:00' },

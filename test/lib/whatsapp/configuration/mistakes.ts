@@ -385,7 +385,7 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a service with the same container in two roles',
     'deployments.0.jobs.logCleanup.roles.coreapp',
     { services: ['coreapp', 'webapp'], container: 'wa-web' },
-    'deployments[0].jobs.logCleanup.roles.coreapp.services[1] is "webapp", as is jobs.logCleanup.roles.webapp.services[0], with the same container; the script must run in each once.',
+    'deployments[0].jobs.logCleanup.roles.coreapp.services[1] is "webapp", as is jobs.logCleanup.roles.webapp.services[0], with the same container; work must be done in each once.',
   ],
   [
     'more services than fit',

@@ -1,0 +1,133 @@
+import { type ConnectionOptions, connect, TLSSocket } from 'node:tls';
+import { Agent, buildConnector, type Dispatcher, request } from 'undici';
+import { certificateAdvice, type SeenCertificate, seenCertificate } from './certificate.ts';
+import { UntrustedCertificateError, WebAppUnreachableError } from './errors.ts';
+import type { WebAppSettings } from './settings.ts';
+
+/** Between two bytes, and for all of an answer: WebApp answers what is asked here within seconds. */
+const PATIENCE = { idleMs: 30_000, totalMs: 60_000 };
+
+/** More than any answer to what is asked here: the health of a hundred nodes takes 20 KB. */
+const MAXIMUM_ANSWER_BYTES = 1024 * 1024;
+
+/** Codes with which OpenSSL and Node refuse a certificate (`openssl verify`, x509 errors). */
+const CERTIFICATE_CODES =
+  /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE|HOSTNAME/;
+
+/** What WebApp answered, as text. */
+export interface Answer {
+  status: number;
+  text: string;
+}
+
+/** Connections to WebApp, which trust the configured certificate and no other. */
+export interface Connection {
+  /** @throws UntrustedCertificateError, WebAppUnreachableError */
+  send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    headers: Record<string, string>,
+    body?: object,
+  ): Promise<Answer>;
+  /** What WebApp showed, once something was sent. */
+  certificate(): SeenCertificate | undefined;
+  close(): Promise<void>;
+}
+
+export function connectTo(settings: WebAppSettings, patience = PATIENCE): Connection {
+  const { certificateAuthority: ca, serverName } = settings;
+  const trust = { ca, ...(serverName && { servername: serverName }) };
+  let seen: SeenCertificate | undefined;
+  const connector = buildConnector(trust);
+  const dispatcher = new Agent({
+    connect: (options, callback) =>
+      connector(options, (...result) => {
+        const [, socket] = result;
+        const certificate = socket instanceof TLSSocket && socket.getPeerX509Certificate();
+        if (certificate) seen = seenCertificate(certificate);
+        callback(...result);
+      }),
+  });
+
+  return {
+    async send(method, path, headers, body) {
+      const url = new URL(path, settings.url);
+      try {
+        const response = await request(url, {
+          method,
+          dispatcher,
+          headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+          body: body ? JSON.stringify(body) : null,
+          headersTimeout: patience.idleMs,
+          bodyTimeout: patience.idleMs,
+          signal: AbortSignal.timeout(patience.totalMs),
+        });
+        return { status: response.statusCode, text: await textOf(response.body) };
+      } catch (error) {
+        throw await explained(error, settings, url);
+      }
+    },
+    certificate: () => seen,
+    // What is under way is of no use any more, and could keep the function waiting.
+    close: () => dispatcher.destroy(),
+  };
+}
+
+class TooLargeError extends Error {}
+
+async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > MAXIMUM_ANSWER_BYTES) throw new TooLargeError();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+async function explained(error: unknown, settings: WebAppSettings, url: URL): Promise<Error> {
+  const { name, code: given } = error as NodeJS.ErrnoException;
+  const code = typeof given === 'string' ? given : name;
+  if (error instanceof TooLargeError)
+    return new WebAppUnreachableError(
+      `What answered at ${url.origin} is not WebApp: its answer has more than ${MAXIMUM_ANSWER_BYTES} bytes. Check the load balancer before it.`,
+    );
+  if (code === 'TimeoutError')
+    return new WebAppUnreachableError(
+      `WebApp at ${url.origin} did not finish its answer in time. Check how busy it and its database are.`,
+    );
+  if (!CERTIFICATE_CODES.test(code))
+    return new WebAppUnreachableError(
+      `WebApp at ${url.origin} could not be reached (${code}). Check that it runs and that the function's security group may reach it.`,
+    );
+  const shown = await look(settings, url);
+  return new UntrustedCertificateError(
+    `WebApp at ${url.origin} shows a certificate that cannot be trusted (${code}). ${certificateAdvice(code, shown, settings, url.hostname)}`,
+  );
+}
+
+/**
+ * The certificate that was refused, for the text that tells of it: Node shows it only on a connection that does not refuse.
+ * Nothing is sent on that, and nothing read.
+ */
+async function look(settings: WebAppSettings, url: URL): Promise<SeenCertificate | undefined> {
+  const servername = settings.serverName ?? url.hostname;
+  const options: ConnectionOptions = {
+    host: url.hostname,
+    port: Number(url.port || 443),
+    rejectUnauthorized: false,
+    // An address is no name that can be asked for.
+    ...(/[a-z]/i.test(servername) && !servername.includes(':') && { servername }),
+  };
+  return new Promise((resolve) => {
+    const socket = connect(options, () => {
+      const certificate = socket.getPeerX509Certificate();
+      resolve(certificate && seenCertificate(certificate));
+      socket.destroy();
+    });
+    socket.setTimeout(PATIENCE.idleMs / 6, () => socket.destroy());
+    socket.on('error', () => resolve(undefined));
+    socket.on('close', () => resolve(undefined));
+  });
+}

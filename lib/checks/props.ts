@@ -1,0 +1,118 @@
+import { Duration, Token } from 'aws-cdk-lib';
+import type { Construct, IConstruct } from 'constructs';
+import * as v from 'valibot';
+import { WEEKDAYS } from '../local-time.ts';
+import { field, localTime } from './fields.ts';
+import { type Finding, pathText, shapeMistakes } from './mistakes.ts';
+
+/** What a construct was given is mistaken. Each mistake is one sentence that names the property and what is allowed. */
+export class PropsError extends Error {
+  override readonly name = 'PropsError';
+  readonly mistakes: string[];
+
+  /** @param path of the construct. */
+  constructor(path: string, mistakes: string[]) {
+    super(
+      mistakes.length === 1
+        ? `${path}: ${mistakes[0]}`
+        : [`${path} has ${mistakes.length} mistakes:`, ...mistakes.map((mistake) => `- ${mistake}`)].join(
+            '\n',
+          ),
+    );
+    this.mistakes = mistakes;
+  }
+}
+
+const wrappers = new WeakSet<IConstruct>();
+
+/**
+ * Says that a construct hands its properties on to those in it, under the same names: a mistake that one of these finds
+ * is told as the construct's own.
+ */
+export function passesPropsOn(construct: IConstruct): void {
+  wrappers.add(construct);
+}
+
+/** The construct whose properties a person wrote. */
+function outermost(scope: IConstruct): IConstruct {
+  const around = scope.node.scope;
+  return around && wrappers.has(around) ? outermost(around) : scope;
+}
+
+/**
+ * Checks what a construct was given, before it makes anything. A token of the CDK is taken for what it will be.
+ * @param schema of the properties that can be mistaken though they have their types.
+ * @param find looks for what no single property can say, where none is mistaken by itself.
+ * @throws PropsError with all mistakes at once.
+ */
+export function checkProps(
+  scope: Construct,
+  schema: v.GenericSchema,
+  props: unknown,
+  find: () => Finding[] = () => [],
+): void {
+  const { issues = [] } = v.safeParse(schema, props);
+  const shape = shapeMistakes(schema, props, issues, {
+    name: 'The properties',
+    isKnownLater: (value) => Token.isUnresolved(value),
+  });
+  const mistakes =
+    shape.length > 0
+      ? shape.map(({ sentence }) => sentence)
+      : find().map(({ field, problem }) => `${pathText(field)} ${problem}`);
+  if (mistakes.length > 0) throw new PropsError(outermost(scope).node.path, mistakes);
+}
+
+/** When a job runs, as `DailySchedule` and the like say. */
+export function scheduleProps(description: string) {
+  return field(
+    v.strictObject({
+      at: localTime('The time.'),
+      weekday: v.optional(
+        field(v.picklist(WEEKDAYS), `one of ${WEEKDAYS.join(', ')}`, 'The day.', { isComputedWith: true }),
+      ),
+      flexibleWindow: v.optional(duration(Duration.minutes(0), LONGEST_FLEXIBLE_WINDOW, 60)),
+    }),
+    'an object with "at", such as { at: \'02:30\' }',
+    description,
+  );
+}
+
+/** EventBridge Scheduler's limit on a flexible window. */
+const LONGEST_FLEXIBLE_WINDOW = Duration.days(1);
+
+/** A duration from one to another, of whole seconds, or whole so many. */
+export function duration(from: Duration, to: Duration, ofSeconds = 1) {
+  return field(
+    v.custom<Duration>(
+      (value) =>
+        isDuration(value) &&
+        (value.isUnresolved() ||
+          (value.toMilliseconds() >= from.toMilliseconds() &&
+            value.toMilliseconds() <= to.toMilliseconds() &&
+            value.toMilliseconds() % (ofSeconds * 1000) === 0)),
+    ),
+    `a Duration from ${from.toHumanString()} to ${to.toHumanString()}${ofSeconds === 60 ? ', of whole minutes' : ''}`,
+    'A duration.',
+  );
+}
+
+/** Of whichever copy of the library: an app can have two. */
+function isDuration(value: unknown): value is Duration {
+  return (
+    value instanceof Duration ||
+    (typeof value === 'object' && value !== null && 'toMilliseconds' in value && 'isUnresolved' in value)
+  );
+}
+
+/** A duration that a run does not live to see. */
+export function lessThanTimeLimit(field: string, given: Duration, timeLimit: Duration): Finding[] {
+  if (given.isUnresolved() || timeLimit.isUnresolved() || given.toMilliseconds() < timeLimit.toMilliseconds())
+    return [];
+  return [
+    {
+      field: [field],
+      problem: `is ${given.toHumanString()}; it must be less than the ${timeLimit.toHumanString()} of timeLimit.`,
+    },
+  ];
+}

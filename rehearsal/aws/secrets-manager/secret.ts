@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+
+/** A value of a secret, and the staging labels on it. */
+export interface Version {
+  id: string;
+  /** None yet, in a rotation that has only begun. */
+  value: string | undefined;
+  stages: Set<string>;
+  created: number;
+}
+
+export interface Secret {
+  arn: string;
+  name: string;
+  keyId: string | undefined;
+  versions: Version[];
+  rotationFunctionArn: string | undefined;
+  /** What the rotation function proves its right with, while a rotation goes on. */
+  rotationToken: string | undefined;
+  rotatedAt: number | undefined;
+  changedAt: number;
+}
+
+/** How a rotation, or the test of one, ended. */
+export interface RotationEnd {
+  /** Epoch milliseconds on the rehearsal's clock. */
+  time: number;
+  secretArn: string;
+  versionId: string;
+  /** Undefined: it succeeded. */
+  error: string | undefined;
+}
+
+/** The version that a label is on. */
+export function labelled(secret: Secret, stage: string): Version | undefined {
+  return secret.versions.find(({ stages }) => stages.has(stage));
+}
+
+/** Moves a label. With AWSCURRENT goes AWSPREVIOUS. */
+export function label(secret: Secret, to: Version, stage: string): void {
+  const before = labelled(secret, stage);
+  if (before === to) return;
+  before?.stages.delete(stage);
+  to.stages.add(stage);
+  if (stage === 'AWSCURRENT' && before !== undefined) label(secret, before, 'AWSPREVIOUS');
+}
+
+/** Without the six characters at the ARN's end. */
+export function nameOf(arn: string): string {
+  return arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
+}
+
+/** A value, as `GenerateSecretString` wants it. */
+export function generate(options: Record<string, unknown>): string {
+  const length = typeof options.PasswordLength === 'number' ? options.PasswordLength : 32;
+  const password = randomBytes(length).toString('base64url').slice(0, length);
+  if (typeof options.SecretStringTemplate !== 'string') return password;
+  return JSON.stringify({
+    ...JSON.parse(options.SecretStringTemplate),
+    [String(options.GenerateStringKey)]: password,
+  });
+}
+
+/** As DescribeSecret gives it. */
+export function described(secret: Secret) {
+  const { arn, name, keyId, rotationFunctionArn, rotatedAt, changedAt, versions } = secret;
+  return {
+    ARN: arn,
+    Name: name,
+    ...(keyId !== undefined && { KmsKeyId: keyId }),
+    RotationEnabled: rotationFunctionArn !== undefined,
+    ...(rotationFunctionArn !== undefined && { RotationLambdaARN: rotationFunctionArn }),
+    ...(rotatedAt !== undefined && { LastRotatedDate: new Date(rotatedAt) }),
+    LastChangedDate: new Date(changedAt),
+    // Versions without a label are deprecated and not shown.
+    VersionIdsToStages: Object.fromEntries(
+      versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),
+    ),
+  };
+}

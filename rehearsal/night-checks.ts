@@ -1,0 +1,282 @@
+import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
+import type { Scale } from './clients.ts';
+import type { Fault } from './faults/fault.ts';
+import { reportsOf } from './run-reports.ts';
+import type { MediaFile } from './whatsapp/media-folder.ts';
+import type { RowCounts } from './whatsapp/message-store.ts';
+import type { PlayedDeployment, World } from './world.ts';
+
+/** What a night came to. */
+export interface Night {
+  runs: RunReport[];
+  /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
+  alarms: { name: string; rangAt: string; told: boolean }[];
+  /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
+  rows: Record<
+    string,
+    {
+      garbageBefore: number;
+      garbageAfter: number;
+      deleted: number;
+      mediaDeleted: number;
+      left: Pick<RowCounts, 'messages' | 'media'>;
+    }
+  >;
+  /** The media volumes, as the folders lie on this machine's disk and as CloudWatch has their size at the end. */
+  media: Record<string, { before: FileTotal; after: FileTotal; storageBytes: number | undefined }>;
+  /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. */
+  logs: Record<string, { before: number; after: number; containers: number }>;
+  /** What the containers saw that log in to their database all the time, those too that took another's place. */
+  logins: { deployment: string; made: number; failed: number }[];
+  /** What is not as the script, or the fault, says. Empty: the night went as expected. */
+  mismatches: string[];
+}
+
+interface FileTotal {
+  files: number;
+  bytes: number;
+}
+
+/** Inbound messages of the single instance that it is not to mark. */
+export const YOUNG = 40;
+export const UNKNOWN = 15;
+
+export type Media = Record<string, Map<string, MediaFile>>;
+
+/** How often each job is due until the end. */
+export interface Due {
+  name: string;
+  job: string;
+  times: number;
+}
+
+/** What is not as the script, or the fault, says. */
+export async function mismatchesOf(
+  night: Night,
+  world: World,
+  told: {
+    due: Due[];
+    fault: Fault | undefined;
+    scale: Scale;
+    media: { before: Media; after: Media };
+  },
+): Promise<string[]> {
+  const { aws, deployments } = world;
+  const { due, fault, scale, media } = told;
+  return [
+    ...aws.denials,
+    ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
+    ...(await leaks(world)),
+    ...compare(night, due, fault),
+    ...Object.values(deployments).flatMap(({ name, logins }) =>
+      logins.failures.map((failure) => `${name}: a container could not log in to its database: ${failure}`),
+    ),
+    ...(await mediaMismatches(world, media)),
+    ...(fault ? [] : goodNightMismatches(night, world, scale)),
+    ...(await passwordMismatches(world)),
+    ...(fault ? [] : await rotationMismatches(night, world)),
+  ];
+}
+
+export function deletedBy({ collections }: PlayedDeployment['webApp'], kind: 'message' | 'media'): number {
+  return collections.reduce(
+    (sum, collection) => sum + (collection.kind === kind ? collection.deleted : 0),
+    0,
+  );
+}
+
+export function garbageOf(counts: RowCounts | undefined): number {
+  return counts ? counts.sent + counts.read : 0;
+}
+
+export function totalOf(files: Map<string, MediaFile> = new Map()): FileTotal {
+  return { files: files.size, bytes: [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+export function storageBytes({ aws, deployments }: World, name: string): number | undefined {
+  const fileSystem = deployments[name]?.mediaVolume?.fileSystem;
+  return fileSystem && aws.efs.storageBytes(fileSystem);
+}
+
+/** Whatever the night: a file is gone with its entry or not at all, and what is there is what was there, byte for byte. */
+async function mediaMismatches(
+  { deployments }: World,
+  { before, after }: { before: Media; after: Media },
+): Promise<string[]> {
+  const mismatches: string[] = [];
+  for (const [name, left] of Object.entries(after)) {
+    const { store, webApp } = deployments[name] ?? {};
+    const were = before[name] ?? new Map<string, MediaFile>();
+    const entries = new Set((await store?.media())?.map(({ path }) => path));
+    const lost = [...entries].filter((path) => !left.has(path)).length;
+    if (lost > 0) mismatches.push(`${name}: ${lost} media files are gone whose entries are there.`);
+    const stray = [...were.keys()].filter((path) => left.has(path) && !entries.has(path)).length;
+    if (stray > 0) mismatches.push(`${name}: ${stray} media files are there whose entries are gone.`);
+    const changed = [...entries].filter((path) => left.get(path)?.digest !== were.get(path)?.digest).length;
+    if (changed > 0) mismatches.push(`${name}: ${changed} media files have another content than before.`);
+    const gone = [...were.keys()].filter((path) => !left.has(path)).length;
+    const deleted = webApp ? deletedBy(webApp, 'media') : 0;
+    if (gone !== deleted)
+      mismatches.push(`${name}: ${gone} media files are gone, of ${deleted} items deleted.`);
+  }
+  return mismatches;
+}
+
+function compare(night: Night, due: Due[], fault: Fault | undefined): string[] {
+  const mismatches: string[] = [];
+  for (const { name, job, times } of due) {
+    const good = Array.from({ length: times }, (): Outcome => 'succeeded');
+    const expected = (name === fault?.deployment && fault.expected.outcomes[job]) || good;
+    const outcomes = night.runs
+      .filter((run) => run.deployment === name && run.job === job)
+      .map(({ outcome }) => outcome);
+    const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
+    if (came !== wanted) mismatches.push(`${name}: expected ${wanted} of ${job}, came ${came}.`);
+  }
+  const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
+  const wanted = [...(fault?.expected.alarms ?? [])].sort().join(', ') || 'none';
+  if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
+  for (const { name, told } of night.alarms)
+    if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  return mismatches;
+}
+
+/** What a good night must have done, counted by SQL where it is about rows. */
+function goodNightMismatches(
+  night: Night,
+  { aws, deployments }: World,
+  { unread, media = 0 }: Scale,
+): string[] {
+  const mismatches: string[] = [];
+  const expect = (what: string, came: number | undefined, wanted: number | undefined) => {
+    if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
+  };
+  const figuresOf = (name: string, wanted: string) =>
+    night.runs.find(({ deployment, job }) => deployment === name && job === wanted)?.figures;
+  for (const [name, { garbageAfter, deleted, mediaDeleted, left }] of Object.entries(night.rows)) {
+    expect(`${name}: rows of garbage left`, garbageAfter, 0);
+    const { jobs = [] } = deployments[name] ?? {};
+    if (jobs.includes('message-gc'))
+      expect(
+        `${name}: messagesDeleted in the report against rows gone`,
+        figuresOf(name, 'message-gc')?.messagesDeleted,
+        deleted,
+      );
+    if (jobs.includes('media-gc'))
+      expect(
+        `${name}: itemsDeleted in the report against rows gone`,
+        figuresOf(name, 'media-gc')?.itemsDeleted,
+        mediaDeleted,
+      );
+    if (!jobs.includes('database-size')) continue;
+    const sizes = figuresOf(name, 'database-size');
+    expect(`${name}: messageRows in the report against rows left`, sizes?.messageRows, left.messages);
+    expect(`${name}: mediaRows in the report against rows left`, sizes?.mediaRows, left.media);
+    if (!jobs.includes('message-gc')) continue;
+    const gc = figuresOf(name, 'message-gc');
+    expect(
+      `${name}: messageRowsBefore in the report against rows left and gone`,
+      gc?.messageRowsBefore,
+      left.messages + deleted,
+    );
+    expect(`${name}: messageRowsAfter in the report against rows left`, gc?.messageRowsAfter, left.messages);
+  }
+  if (night.rows.latam) {
+    expect('latam: messages marked read', figuresOf('latam', 'message-gc')?.messagesMarkedRead, unread);
+    expect('latam: messages too young', figuresOf('latam', 'message-gc')?.messagesTooYoung, YOUNG);
+    expect(
+      'latam: messages unknown to the client',
+      figuresOf('latam', 'message-gc')?.messagesDropped,
+      UNKNOWN,
+    );
+  }
+  for (const [name, { before, after, containers }] of Object.entries(night.logs)) {
+    const figures = figuresOf(name, 'log-cleanup');
+    expect(`${name}: containers cleaned`, figures?.containersCleaned, containers);
+    expect(`${name}: bytesFreed in the report against bytes gone`, figures?.bytesFreed, before - after);
+    if (after >= before) mismatches.push(`${name}: the clean-up freed nothing.`);
+  }
+  if (night.rows.emea) {
+    const used = Math.round(media / 4);
+    expect('emea: entries of media left', night.rows.emea.left.media, used);
+    expect('emea: media files left', night.media.emea?.after.files, used);
+    expect('emea: StorageBytes, hours later', night.media.emea?.storageBytes, night.media.emea?.after.bytes);
+    expect('emea: calls', figuresOf('emea', 'message-gc')?.calls, 3);
+    // Of two nodes, for each call; and one of the leader for media.
+    expect('emea: callbacks that the relay brought to the webhook', deployments.emea?.webhook.taken, 7);
+  }
+  return [...mismatches, ...unusedEndpoints(aws)];
+}
+
+/** However a rotation ends, the containers are given a password that the database takes. */
+async function passwordMismatches({ deployments }: World): Promise<string[]> {
+  const mismatches: string[] = [];
+  for (const { name, jobs, credential } of Object.values(deployments)) {
+    const current = credential?.login('AWSCURRENT');
+    if (!credential || !current || !jobs.includes('credential-rotation')) continue;
+    if (!(await credential.accepts(current)))
+      mismatches.push(`${name}: the database does not take the current password.`);
+  }
+  return mismatches;
+}
+
+/** What the rotations of a good night must have come to, as the containers, the databases and the copies tell. */
+async function rotationMismatches(night: Night, { deployments }: World): Promise<string[]> {
+  const mismatches: string[] = [];
+  const expect = (what: string, came: unknown, wanted: unknown) => {
+    if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
+  };
+  for (const { name, jobs, credential, containers, logins } of Object.values(deployments)) {
+    if (!credential || !containers || !jobs.includes('credential-rotation')) continue;
+    const { figures, problems } =
+      night.runs.find(({ deployment, job }) => deployment === name && job === 'credential-rotation') ?? {};
+    expect(`${name}: rotations`, figures?.rotations, 1);
+    expect(`${name}: tasks replaced`, figures?.tasksReplaced, containers.containers.length);
+    expect(`${name}: refused logins, by the server`, figures?.refusedLogins ?? 0, 0);
+    expect(`${name}: problems of the rotation`, problems?.length, 0);
+    const stopped = containers.containers.filter(({ container }) => !container.running).length;
+    expect(`${name}: containers that ended`, stopped, containers.containers.length);
+    // Each at its start and at its end, by old and new passwords; far more in between.
+    if (logins.count.made < 2 * logins.containers)
+      mismatches.push(`${name}: ${logins.containers} containers logged in ${logins.count.made} times.`);
+    const [current, previous] = [credential.login('AWSCURRENT'), credential.login('AWSPREVIOUS')];
+    expect(`${name}: the old password logs in`, previous && (await credential.accepts(previous)), false);
+    for (const { role } of containers.containers)
+      expect(`${name}: what a new ${role} is given`, credential.givenTo(role).password, current?.password);
+  }
+  return mismatches;
+}
+
+/** A stack that makes interface endpoints makes those that its functions use, and no others. */
+function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] {
+  return deployed.ofType('AWS::EC2::VPCEndpoint').flatMap(({ stack, properties }) => {
+    const service = properties.text('ServiceName').split('.').at(-1) ?? '';
+    const users = deployed
+      .ofType('AWS::Lambda::Function')
+      .filter((fn) => fn.stack === stack && servicesFromVpc.get(fn.name)?.has(service));
+    return users.length > 0 ? [] : [`${stack} makes an interface endpoint for ${service} that nobody used.`];
+  });
+}
+
+/** Passwords and tokens, looked for in everything that leaves a function, and in what the database servers write. */
+async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<string[]> {
+  const tokens = Object.values(deployments).flatMap(({ webApp }) => webApp.issuedTokens);
+  const sought = [...new Set([...secrets, ...tokens, ...aws.secrets.everyValue().flatMap(passwordsIn)])];
+  const places: Record<string, string> = {
+    // The metrics too, which functions write there.
+    'a log': aws.logs.map(({ text }) => text).join('\n'),
+    'a run report': JSON.stringify(reportsOf(aws)),
+    'an alarm message': JSON.stringify(aws.notifications),
+    "a durable execution's history": JSON.stringify(aws.lambda.durable.list()),
+    "a database server's log": await serverLogs(),
+  };
+  return Object.entries(places).flatMap(([place, text]) =>
+    sought.some((secret) => text.includes(secret)) ? [`A secret stands in ${place}.`] : [],
+  );
+}
+
+/** Of a secret's value: the password, or the whole of what is not in the form of a login. */
+function passwordsIn(value: string): string[] {
+  const { password, ...others } = JSON.parse(value) as Record<string, string>;
+  return password ? [password] : Object.values(others);
+}
