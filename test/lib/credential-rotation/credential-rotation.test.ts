@@ -55,7 +55,7 @@ describe('CredentialRotation', () => {
       Object.keys(resources)
         .filter((id) => /^Rotation.*FunctionRole\w{8}$|^RotationRotateSecretRole/.test(id))
         .flatMap((id) => roleStatements(resources, id))
-        .filter(({ Sid }) => /Copy|Services|Tasks|Rotat/.test(Sid ?? ''))
+        .filter(({ Sid }) => /Copy|Services|Deployments|Tasks|Rotat/.test(Sid ?? ''))
         .map(({ Sid, Resource }) => [Sid, textOf(Resource, resources)]),
     );
     const ecs = `arn:aws:ecs:eu-central-1:${ACCOUNT}`;
