@@ -23,7 +23,6 @@ const WITH_CONTAINERS: Partial<Scale> = { containers: 'few', rotation: true };
 const ROTATION_LASTS = 5 * HOUR;
 /** In the window, before any job is due. */
 const BY_HAND = Date.parse('2026-11-24T22:35:00Z');
-const SIZE = 'emea-database-size';
 
 /**
  * Several calls, so that the run's state needs a second page, notifications that are given back, a function that is killed
@@ -50,18 +49,23 @@ const busy: Fault = {
     const service = deployments.emea?.containers?.services.webapp;
     assert.ok(service);
     service.options.strategy = 'BLUE_GREEN';
-    const stop = aws.onCall(({ caller, service }) => {
-      if (caller.function?.name !== SIZE || service !== 'events') return undefined;
-      stop();
-      aws.killFunction(SIZE);
-      return 'drop';
-    });
+    for (const job of ['database-size', 'log-cleanup']) killAtItsEnd(aws, `emea-${job}`);
   },
   expected: {
     outcomes: {},
     alarms: ['emea-gc-notifications-dead-letters', 'latam-gc-notifications-dead-letters'],
   },
 };
+
+/** A function is killed when all but its report is done, and looks up in its state what that was. */
+function killAtItsEnd(aws: Aws, functionName: string): void {
+  const stop = aws.onCall(({ caller, service }) => {
+    if (caller.function?.name !== functionName || service !== 'events') return undefined;
+    stop();
+    aws.killFunction(functionName);
+    return 'drop';
+  });
+}
 
 /** The websocket of a session breaks in the middle of its output, three times. */
 function linkThatBreaks() {
@@ -144,18 +148,27 @@ const UPGRADE_CHECK = 'emea-upgrade-check';
 
 /** On a weekday, when message-gc finds the notifications first; then somebody asks whether the client may be upgraded. */
 const upgrade: Fault = {
-  description: 'An upgrade is prepared, and asked for again by somebody who stops it',
+  description:
+    'An upgrade is prepared, and asked for again by somebody who stops it; a session is lost for good',
   deployment: 'emea',
   containers: true,
   rotation: true,
   async strike({ webApp, webhook }, { aws, clock }) {
     webApp.faults.failingRequests = 2;
     for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+    let isCut = false;
+    aws.sessions.faults.neverResume = true;
+    aws.sessions.faults.link = ({ to, index }) => {
+      if (to !== 'client' || index !== 3 || isCut) return 'pass';
+      isCut = true;
+      return 'cut';
+    };
     const place = { account: '222222222222', region: 'eu-central-1' };
     aws.cloudWatch.put(place, 'AWS/RDS', 'FreeStorageSpace', { DBInstanceIdentifier: 'whatsapp-emea' }, 5e9);
-    clock.at(Date.parse('2026-11-25T01:00:00Z'), () =>
-      startRun(aws, 'emea', 'upgrade-check', { prepare: true }),
-    );
+    aws.lambda.durable.page = 2;
+    killAtItsEnd(aws, UPGRADE_CHECK);
+    // Before the night's own garbage collection, so that one is needed.
+    clock.at(BY_HAND, () => startRun(aws, 'emea', 'upgrade-check', { prepare: true }));
     clock.at(Date.parse('2026-11-25T02:00:00Z'), () => {
       stopWithoutDatabase('emea', 'upgrade-check', { aws, clock });
       return startRun(aws, 'emea', 'upgrade-check');
@@ -181,7 +194,18 @@ const undelivered: Fault = {
         ? new Error('Every try fails')
         : undefined,
     );
+    // The event of the first run that is stopped does not reach report-lost-run, that of the second one does.
+    const reporter = aws.deployed
+      .ofType('AWS::Lambda::Function')
+      .find(({ name }) => name === 'emea-report-lost-run');
+    assert.ok(reporter);
+    aws.events.unreachable.add(reporter.arn);
     stopWithoutDatabase('emea', 'database-size', { aws, clock });
+    clock.at(Date.parse('2026-11-25T03:10:00Z'), () => {
+      aws.events.unreachable.delete(reporter.arn);
+      stopWithoutDatabase('emea', 'database-size', { aws, clock });
+      return startRun(aws, 'emea', 'database-size');
+    });
     const queue = aws.deployed.ofType('AWS::SQS::Queue').find(({ name }) => name === 'emea-gc-notifications');
     assert.ok(queue);
     aws.events.unreachable.add(queue.arn);
@@ -191,8 +215,8 @@ const undelivered: Fault = {
     outcomes: { 'message-gc': [], 'log-cleanup': [], 'database-size': [] },
     alarms: [
       'emea-callbacks-dead-letters',
+      'emea-callbacks-undelivered-message-gc',
       'emea-database-size-dead-letters',
-      'emea-database-size-failed',
       'emea-report-lost-run-dead-letters',
       'emea-report-lost-run-errors',
       'emea-schedules-dead-letters',
@@ -283,7 +307,7 @@ export const NIGHTS: TriedNight[] = [
     scale: WITH_CONTAINERS,
   },
   { fault: stopped('apac', ['credential-rotation', 'database-size']), scale: WITH_CONTAINERS },
-  { fault: upgrade, jobs: ['message-gc'], scale: WITH_CONTAINERS },
+  { fault: upgrade, jobs: ['message-gc', 'log-cleanup'], scale: WITH_CONTAINERS },
   { fault: undelivered, jobs: ['message-gc', 'log-cleanup', 'database-size'], scale: { containers: 'few' } },
   { fault: byHand, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
   { fault: abandoned, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
