@@ -56,8 +56,6 @@ async function measure(): Promise<void> {
       busTimeoutMilliseconds: 2_000,
       maximumBytes: 5_000_000,
       bus: 'callbacks',
-      eventSource: 'bench',
-      eventDetailType: 'Callback',
     });
     const ways = {
       direct: async () => {

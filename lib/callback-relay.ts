@@ -13,6 +13,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import {
+  CALLBACK_SOURCE,
   type CallbackRelaySettings,
   RELAY_JOB,
   RELAY_METRICS,
@@ -38,10 +39,6 @@ export interface CallbackRelayProps {
   readonly deployment: string;
   /** Gets each callback as an event's detail, verbatim. */
   readonly bus: Pick<IEventBus, 'eventBusArn'>;
-  /** `source` of the events. @default 'callback-relay' */
-  readonly eventSource?: string;
-  /** `detail-type` of the events. @default 'Callback' */
-  readonly eventDetailType?: string;
   /** Where the alarms go. */
   readonly topic: ITopic;
   /**
@@ -98,7 +95,6 @@ export class CallbackRelay extends Construct {
     checkProps(this.node.path, props);
     const { deployment, bus, topic, encryptionKey, logRetention, network, maximumConcurrency } = props;
     const webhookTimeout = props.webhookTimeout ?? Duration.seconds(20);
-    const eventSource = props.eventSource ?? 'callback-relay';
     const functionName = `${deployment}-${RELAY_JOB}`;
     this.deployment = deployment;
     this.function = new UpkeepFunction(this, 'Function', {
@@ -114,8 +110,6 @@ export class CallbackRelay extends Construct {
         busTimeoutMilliseconds: BUS_TIMEOUT.toMilliseconds(),
         maximumBytes: props.maximumBytes ?? LARGEST_BODY,
         bus: bus.eventBusArn,
-        eventSource,
-        eventDetailType: props.eventDetailType ?? 'Callback',
       } satisfies CallbackRelaySettings,
       timeout: webhookTimeout.plus(BUS_TIMEOUT).plus(MARGIN),
       // Lambda gives processor time by memory: with less, TLS and signing take several times as long.
@@ -125,7 +119,7 @@ export class CallbackRelay extends Construct {
       ...(logRetention && { logRetention }),
     });
     this.function.allow('PutCallbacks', ['events:PutEvents'], [bus.eventBusArn], {
-      StringEquals: { 'events:source': eventSource },
+      StringEquals: { 'events:source': CALLBACK_SOURCE },
     });
     const made = this.function.function.node.defaultChild;
     if (maximumConcurrency !== undefined && made instanceof CfnFunction)

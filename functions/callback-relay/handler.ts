@@ -12,8 +12,6 @@ const settingsSchema = v.object({
   busTimeoutMilliseconds: v.number(),
   maximumBytes: v.number(),
   bus: v.string(),
-  eventSource: v.string(),
-  eventDetailType: v.string(),
 }) satisfies v.GenericSchema<CallbackRelaySettings>;
 
 /** Passes the client's callbacks to the business's webhook, and puts them on the bus beside it. */

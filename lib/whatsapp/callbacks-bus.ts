@@ -12,13 +12,11 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
 import { DeadLetterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
 import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
-
-/** `source` of the events that carry callbacks. */
-export const CALLBACK_SOURCE = 'whatsapp';
 
 export interface CallbacksBusProps {
   readonly deployment: string;

@@ -10,7 +10,7 @@ import { MediaVolume } from '../media-volume/media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { Upkeep } from '../upkeep.ts';
-import { CALLBACK_SOURCE, CallbacksBus } from './callbacks-bus.ts';
+import { CallbacksBus } from './callbacks-bus.ts';
 import { ClientCredentialRotation } from './client-credential-rotation.ts';
 import type { Deployment } from './configuration/checks.ts';
 import {
@@ -146,8 +146,6 @@ export class UpkeepStack extends Stack {
     const relay = new CallbackRelay(this, 'CallbackRelay', {
       deployment: name,
       bus: this.callbacks.bus,
-      eventSource: CALLBACK_SOURCE,
-      eventDetailType: 'WhatsApp Callback',
       topic,
       webhookUrl: settings.webhookUrl,
       secretPathHashes: settings.secretPathHashes,

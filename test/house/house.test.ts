@@ -46,6 +46,9 @@ const KNOWS_WHATSAPP = [
   'lib/whatsapp',
   'lib/index.ts',
   'functions/shared/whatsapp',
+  // It reads callbacks as what the client sends.
+  'functions/callback-relay',
+  'lib/callback-relay.ts',
   'functions/message-gc',
   'functions/media-gc',
   'functions/client-credential-rotation',

@@ -58,7 +58,7 @@ describe('the relay for callbacks', () => {
       ),
       [
         ['WriteLog', ['logs:CreateLogStream', 'logs:PutLogEvents'], undefined],
-        ['PutCallbacks', 'events:PutEvents', { StringEquals: { 'events:source': 'callback-relay' } }],
+        ['PutCallbacks', 'events:PutEvents', { StringEquals: { 'events:source': 'whatsapp' } }],
       ],
     );
   });

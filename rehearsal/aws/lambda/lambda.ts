@@ -36,13 +36,15 @@ import {
   DEFAULT_RETRIES,
   type Runner,
 } from './asynchronous.ts';
-import { DurableExecutions } from './durable.ts';
+import { DurableExecutions } from './durable/durable-executions.ts';
 import { Environments } from './environments.ts';
 import { DAY, described, describedAlias, type LambdaFunction, notFound, type Target } from './function.ts';
 import { permissionStatement } from './permission.ts';
 
 /** Lambda's default of a durable execution's retention. */
 const DEFAULT_RETENTION_DAYS = 14;
+/** An execution that may last longer is started asynchronously only (Developer Guide, invoking durable functions). */
+const LONGEST_SYNCHRONOUS = 15 * 60_000;
 /** An asynchronous payload and a synchronous one may have so many bytes. */
 const LARGEST_EVENT = 1_048_576;
 const LARGEST_REQUEST = 6_291_456;
@@ -63,7 +65,7 @@ export class Lambda implements Service, Functions, Runner {
     this.#environments = new Environments(aws);
     this.#asynchronous = new AsynchronousInvocations(aws, this);
     this.durable = new DurableExecutions(aws, {
-      run: (target, payload, seen) => this.run(target, payload, seen),
+      run: (target, payload, seen, requestId) => this.run(target, payload, seen, requestId),
       count: (target, metric, value) => this.count(target, metric, value),
       deadLetter: (target, payload, error) => this.#asynchronous.deadLetter(target, payload, error),
       target: (arn) => this.#target(arn),
@@ -228,7 +230,7 @@ export class Lambda implements Service, Functions, Runner {
     const { fn } = target;
     if (type === 'DryRun') return { StatusCode: 204 };
     if (fn.durable !== undefined) {
-      if (target.qualifier === undefined || target.qualifier === '$LATEST') {
+      if (target.qualifier === undefined) {
         throw new AwsError(
           'InvalidParameterValueException',
           'You cannot invoke a durable function using an unqualified ARN.',
@@ -243,6 +245,13 @@ export class Lambda implements Service, Functions, Runner {
           {
             Type: 'User',
           },
+        );
+      }
+      if (type !== 'Event' && fn.durable.timeout > LONGEST_SYNCHRONOUS) {
+        throw new AwsError(
+          'InvalidParameterValueException',
+          'You cannot synchronously invoke a durable function with an executionTimeout greater than 15 minutes.',
+          { Type: 'User' },
         );
       }
       const execution = this.durable.start(target, payload, name);

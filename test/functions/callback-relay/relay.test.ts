@@ -1,26 +1,25 @@
-// In one file though long: all of it is played with one relay, one webhook and one bus.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  request as send,
+} from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import type { CallbackRelaySettings } from '../../../functions/callback-relay/contract.ts';
 import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/lambda/function-url.ts';
-import {
-  BUS,
-  type Bus,
-  captureOutput,
-  hashOf,
-  MESSAGE,
-  metricsOf,
-  NOTIFICATION,
-  post,
-  restoreOutput,
-  SECRET,
-  startBus,
-  startWebhook,
-  useBus,
-  type Webhook,
-} from './stand-ins.ts';
+import { listen, stopListening } from '../../../rehearsal/aws/listen.ts';
+
+const BUS = 'arn:aws:events:eu-west-1:111111111111:event-bus/latam-callbacks';
+const SECRET = randomBytes(32).toString('hex');
+const MESSAGE =
+  '{ "messages": [{"from": "16315551234", "id": "ABGGFlA5FpafAgo6tHcN", "text": {"body": "Hi"}}]}';
+const NOTIFICATION = '{"services":[{"message":{"gc":{"messages_deleted":11,"status":"complete"}}}]}';
 
 describe('the relay, between a client and a webhook over HTTP', () => {
   let webhook: Webhook;
@@ -54,8 +53,6 @@ describe('the relay, between a client and a webhook over HTTP', () => {
         busTimeoutMilliseconds: 5_000,
         maximumBytes: 5 * 1024 * 1024,
         bus: BUS,
-        eventSource: 'shop',
-        eventDetailType: 'Shop Callback',
         ...change,
       }),
     );
@@ -78,7 +75,7 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     assert.equal(await post(url, MESSAGE), 200);
     assert.equal(webhook.requests[0]?.body.toString(), MESSAGE);
     assert.deepEqual(bus.entries, [
-      { EventBusName: BUS, Source: 'shop', DetailType: 'Shop Callback', Detail: MESSAGE },
+      { EventBusName: BUS, Source: 'whatsapp', DetailType: 'WhatsApp Callback', Detail: MESSAGE },
     ]);
     const [metrics] = metricsOf(output);
     assert.deepEqual(
@@ -210,6 +207,16 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       );
     });
 
+    it('is known however its name is spelled', async () => {
+      webhook.answer = (response) => response.writeHead(503).end();
+      for (const spelled of [
+        NOTIFICATION.replace('"gc"', '"\\u0067c"'),
+        NOTIFICATION.replace('gc', '\\u0067\\u0063'),
+      ])
+        assert.equal(await post(url, spelled), 503);
+      assert.deepEqual(bus.entries, []);
+    });
+
     it('is on the bus once although the webhook took it at the third time', async () => {
       for (const status of [503, 500, 200]) {
         webhook.answer = (response) => response.writeHead(status).end();
@@ -314,17 +321,75 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     });
 
     it('puts on the bus what just fits', async () => {
-      const room = 1024 * 1024 - 'shop'.length - 'Shop Callback'.length;
+      const room = 1024 * 1024 - 'whatsapp'.length - 'WhatsApp Callback'.length;
       const fits = `{"t":"${'x'.repeat(room - '{"t":""}'.length)}"}`;
       assert.equal(await post(url, fits), 200);
       assert.equal(bus.entries[0]?.Detail, fits);
       assert.equal(metricsOf(output)[0]?.CallbacksTooLargeForBus, 0);
     });
 
-    it('passes on what is no UTF-8, which the bus cannot take', async () => {
-      assert.equal(await post(url, Buffer.from([0x7b, 0xff, 0x7d])), 200);
+    for (const { what, body } of [
+      { what: 'no UTF-8', body: Buffer.from([0x7b, 0xff, 0x7d]) },
+      { what: 'nothing', body: Buffer.alloc(0) },
+      { what: 'text', body: Buffer.from('ping') },
+      { what: 'JSON, and no object', body: Buffer.from('[{"gc":1}]') },
+    ])
+      it(`passes on what is ${what}, which is no callback: the bus is not tried, and nothing is lost`, async () => {
+        assert.equal(await post(url, body), 200);
+        assert.deepEqual(webhook.requests[0]?.body, body);
+        assert.equal(bus.requests, 0);
+        assert.equal(metricsOf(output)[0]?.CallbacksNotOnBus, 0);
+      });
+
+    it('tries an entry again that failed inside of EventBridge, as it would a request, and not for ever', async () => {
+      const failing = (times: number) => {
+        bus.respond = (response) => {
+          if (--times === 0) bus.respond = undefined;
+          response.end(
+            JSON.stringify({
+              FailedEntryCount: 1,
+              Entries: [{ ErrorCode: 'InternalFailure', ErrorMessage: '' }],
+            }),
+          );
+        };
+      };
+      failing(2);
+      assert.equal(await post(url, MESSAGE), 200);
+      assert.equal(bus.entries.length, 1);
+      failing(9);
+      assert.equal(await post(url, MESSAGE), 200);
+      assert.equal(bus.requests, 6);
+      assert.deepEqual(
+        metricsOf(output).map(({ CallbacksNotOnBus }) => CallbacksNotOnBus),
+        [0, 1],
+      );
+    });
+
+    for (const [coding, compress] of [
+      ['gzip', gzipSync],
+      ['br', brotliCompressSync],
+      ['deflate', deflateSync],
+    ] as const)
+      it(`puts on the bus what a ${coding} body holds, and passes it on as it is`, async () => {
+        const body = compress(MESSAGE);
+        const headers = { 'content-type': 'application/json', 'content-encoding': coding };
+        assert.equal(await post(url, body, headers), 200);
+        assert.deepEqual(webhook.requests[0]?.body, body);
+        assert.equal(webhook.requests[0]?.headers['content-encoding'], coding);
+        assert.deepEqual(
+          bus.entries.map(({ Detail }) => Detail),
+          [MESSAGE],
+        );
+      });
+
+    it('does not unpack what grows beyond what the bus takes', async () => {
+      const body = gzipSync(Buffer.alloc(200 * 1024 * 1024, ' '));
+      assert.equal(
+        await post(url, body, { 'content-type': 'application/json', 'content-encoding': 'gzip' }),
+        200,
+      );
       assert.equal(bus.requests, 0);
-      assert.equal(metricsOf(output)[0]?.CallbacksNotOnBus, 1);
+      assert.equal(metricsOf(output)[0]?.CallbacksTooLargeForBus, 1);
     });
   });
 
@@ -361,6 +426,47 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       webhook.answer = (response) => response.destroy();
       assert.equal(await post(url, MESSAGE), 502);
       assert.equal(webhook.requests.length, 2);
+    });
+
+    it('passes interim answers by, and sends the request once', async () => {
+      webhook.answer = (response) => {
+        response.writeContinue();
+        response.writeProcessing();
+        response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+        response.writeHead(202).end();
+      };
+      assert.equal(await post(url, MESSAGE), 202);
+      assert.equal(webhook.requests.length, 1);
+    });
+
+    it('passes on 304, which has no body', async () => {
+      webhook.answer = (response) => response.writeHead(304).end();
+      assert.equal(await post(url, MESSAGE), 304);
+      assert.equal(webhook.requests.length, 1);
+    });
+
+    it('sends header values beyond Latin-1 as the UTF-8 that they came as', async () => {
+      const { createRelay } = await import('../../../functions/callback-relay/relay.ts');
+      const relay = createRelay({
+        deployment: 'latam',
+        secretPathHashes: [hashOf(SECRET)],
+        webhookUrl: webhook.url,
+        webhookTimeoutMilliseconds: 5_000,
+        busTimeoutMilliseconds: 5_000,
+        maximumBytes: 1_000,
+        bus: BUS,
+      });
+      const event: Partial<LambdaFunctionURLEvent> = {
+        rawPath: `/${SECRET}`,
+        rawQueryString: '',
+        headers: { 'content-type': 'application/json', 'x-name': 'Jürgen 👋' },
+        body: MESSAGE,
+        isBase64Encoded: false,
+        requestContext: { http: { method: 'POST' } } as LambdaFunctionURLEvent['requestContext'],
+      };
+      assert.deepEqual(await relay(event as LambdaFunctionURLEvent), { statusCode: 200 });
+      const name = Buffer.from(webhook.requests[0]?.headers['x-name'] ?? '', 'latin1').toString();
+      assert.equal(name, 'Jürgen 👋');
     });
 
     it('takes its status although its body never ends', async () => {
@@ -428,3 +534,186 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     });
   });
 });
+
+describe('the handler', () => {
+  it('is the relay of the settings in its environment', async () => {
+    const [webhook, bus] = await Promise.all([startWebhook(), startBus()]);
+    const output = captureOutput();
+    try {
+      useBus(bus);
+      process.env.UPKEEP_SETTINGS = JSON.stringify({
+        deployment: 'latam',
+        secretPathHashes: [hashOf(SECRET)],
+        webhookUrl: webhook.url,
+        webhookTimeoutMilliseconds: 5_000,
+        busTimeoutMilliseconds: 5_000,
+        maximumBytes: 1_000,
+        bus: BUS,
+      } satisfies CallbackRelaySettings);
+      const { handler } = await import('../../../functions/callback-relay/handler.ts');
+      const event: Partial<LambdaFunctionURLEvent> = {
+        rawPath: `/${SECRET}`,
+        rawQueryString: '',
+        headers: {},
+        body: '{}',
+        isBase64Encoded: false,
+        requestContext: { http: { method: 'POST' } } as LambdaFunctionURLEvent['requestContext'],
+      };
+      assert.deepEqual(await handler(event as LambdaFunctionURLEvent), { statusCode: 200 });
+      assert.equal(bus.entries.length, 1);
+      assert.equal(metricsOf(output).length, 1);
+    } finally {
+      restoreOutput();
+      await Promise.all([webhook.close(), bus.close()]);
+    }
+  });
+});
+
+function hashOf(path: string): string {
+  return createHash('sha256').update(path).digest('hex');
+}
+
+async function post(
+  { url }: FunctionUrl,
+  body: string | Buffer,
+  headers: Record<string, string | string[]> = { 'content-type': 'application/json' },
+  path = SECRET,
+  method = 'POST',
+): Promise<number> {
+  const { expect: _expect, ...sent } = headers;
+  const request = send(`${url}${path}`, { method, headers: sent, agent: false });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response.statusCode ?? 0;
+}
+
+interface Webhook {
+  url: string;
+  server: Server;
+  requests: { url: string; headers: Record<string, string | undefined>; rawNames: string[]; body: Buffer }[];
+  answer: (response: ServerResponse) => unknown;
+  onRequest: (count: number) => void;
+  reset(): void;
+  close(): Promise<void>;
+}
+
+async function startWebhook(): Promise<Webhook> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    webhook.requests.push({
+      url: request.url ?? '',
+      headers: Object.fromEntries(
+        Object.entries(request.headersDistinct).map(([name, values]) => [name, values?.join('|')]),
+      ),
+      rawNames: request.rawHeaders.filter((_name, index) => index % 2 === 0),
+      body: Buffer.concat(chunks),
+    });
+    const { answer } = webhook;
+    webhook.onRequest(webhook.requests.length);
+    answer(response);
+  });
+  const port = await listen(server, 0);
+  const webhook: Webhook = {
+    url: `http://127.0.0.1:${port}/whatsapp`,
+    server,
+    requests: [],
+    answer: () => {},
+    onRequest: () => {},
+    reset() {
+      webhook.requests = [];
+      webhook.answer = (response) => response.writeHead(200).end();
+      webhook.onRequest = () => {};
+    },
+    close: () => stopListening(server),
+  };
+  webhook.reset();
+  return webhook;
+}
+
+interface Bus {
+  port: number;
+  entries: { EventBusName: string; Source: string; DetailType: string; Detail: string }[];
+  requests: number;
+  onRequest: () => unknown;
+  /** In place of taking the entry. */
+  respond: ((response: ServerResponse) => unknown) | undefined;
+  reset(): void;
+  close(): Promise<void>;
+}
+
+/** The little of EventBridge's protocol that the relay sees, refusals included. */
+async function startBus(): Promise<Bus> {
+  const server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request.setEncoding('utf8')) text += chunk;
+    bus.requests += 1;
+    const { respond } = bus;
+    await bus.onRequest();
+    response.setHeader('content-type', 'application/x-amz-json-1.1');
+    if (respond) {
+      respond(response);
+      return;
+    }
+    bus.entries.push(...JSON.parse(text).Entries);
+    response.end(JSON.stringify({ FailedEntryCount: 0, Entries: [{ EventId: String(bus.requests) }] }));
+  });
+  const port = await listen(server, 0);
+  const bus: Bus = {
+    port,
+    entries: [],
+    requests: 0,
+    onRequest: () => {},
+    respond: undefined,
+    reset() {
+      bus.entries = [];
+      bus.requests = 0;
+      bus.onRequest = () => {};
+      bus.respond = undefined;
+    },
+    close: () => stopListening(server),
+  };
+  return bus;
+}
+
+/** Points the SDK's clients that are made from now on at a bus. */
+function useBus({ port }: Bus): void {
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL_EVENTBRIDGE: `http://127.0.0.1:${port}`,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+    AWS_SECRET_ACCESS_KEY: 'example',
+  });
+}
+
+const streams = [process.stdout, process.stderr];
+const writes = streams.map((stream) => stream.write);
+
+/** What the function logs from now on: its log lines and metrics, each a line of JSON. */
+function captureOutput(): string[] {
+  const lines: string[] = [];
+  streams.forEach((stream, index) => {
+    const write = writes[index];
+    stream.write = ((chunk: unknown, ...others: unknown[]) => {
+      if (typeof chunk !== 'string' || !chunk.startsWith('{'))
+        return Reflect.apply(write ?? (() => true), stream, [chunk, ...others]);
+      lines.push(chunk);
+      return true;
+    }) as typeof stream.write;
+  });
+  return lines;
+}
+
+function restoreOutput(): void {
+  streams.forEach((stream, index) => {
+    const write = writes[index];
+    if (write) stream.write = write;
+  });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a line of the embedded metric format.
+function metricsOf(lines: string[]): Record<string, any>[] {
+  return lines.map((line) => JSON.parse(line)).filter((line) => '_aws' in line);
+}

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { GetDurableExecutionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
@@ -94,6 +94,7 @@ export const ALIAS = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:job:live`;
 /** What the fixture says through the bus. */
 export const marks = (aws: Aws) => reportsOf(aws).map((report) => Object.values({ ...report })[0]);
 
+/** Deploys the fixture to a stand-in of its own, and starts executions of it. */
 export function withJob(
   work: (
     start: (mode: FixtureEvent['mode'], others?: Partial<FixtureEvent>, name?: string) => Promise<string>,
@@ -125,3 +126,13 @@ export function withJob(
     change === undefined ? {} : { change },
   );
 }
+
+/** How an execution ended, and with what. */
+export const ended = async (lambda: LambdaClient, DurableExecutionArn: string) => {
+  const {
+    Status,
+    Result,
+    Error: error,
+  } = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn }));
+  return [Status, Result ?? error?.ErrorMessage];
+};
