@@ -9,17 +9,9 @@ import type {
 } from '@aws-sdk/client-secrets-manager';
 import * as client from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../aws-error.ts';
-import {
-  type Ask,
-  anywhere,
-  type Call,
-  type Cloud,
-  type Operations,
-  operation,
-  required,
-  type Service,
-} from '../cloud.ts';
+import { anywhere, type Call, type Cloud, type Operations, operation, type Service } from '../cloud.ts';
 import type { Place } from '../place.ts';
+import { secretAsks } from './asks.ts';
 import {
   described,
   generate,
@@ -70,53 +62,20 @@ export class SecretsManager implements Service {
     for (const { properties } of aws.deployed.ofType('AWS::SecretsManager::ResourcePolicy')) {
       aws.access.attach(properties.text('SecretId'), properties.policy('ResourcePolicy'));
     }
-    const onSecret =
-      (action: string) =>
-      (input: { SecretId: string | undefined }, call: Call, carried: Ask['conditions'] = {}): Ask[] => {
-        const arn = this.secretArn(required(input.SecretId), call);
-        return [
-          {
-            action: `secretsmanager:${action}`,
-            resource: arn,
-            conditions: { 'secretsmanager:SecretId': arn, ...carried },
-          },
-        ];
-      };
+    const asks = secretAsks((id, call) => this.secretArn(id, call));
     this.operations = {
-      GetSecretValue: operation(
-        (input: GetSecretValueCommandInput, call) =>
-          onSecret('GetSecretValue')(input, call, {
-            'secretsmanager:VersionId': input.VersionId,
-            'secretsmanager:VersionStage': input.VersionStage ?? (input.VersionId ? undefined : 'AWSCURRENT'),
-          }),
-        (input, call) => this.#get(input, call),
-      ),
-      DescribeSecret: operation(
-        onSecret('DescribeSecret'),
-        ({ SecretId }: DescribeSecretCommandInput, call) => {
-          const secret = this.#find(SecretId ?? '', call);
-          return described(secret);
-        },
-      ),
-      PutSecretValue: operation(onSecret('PutSecretValue'), (input: PutSecretValueCommandInput, call) =>
+      GetSecretValue: operation(asks.GetSecretValue, (input, call) => this.#get(input, call)),
+      DescribeSecret: operation(asks.DescribeSecret, ({ SecretId }: DescribeSecretCommandInput, call) => {
+        const secret = this.#find(SecretId ?? '', call);
+        return described(secret);
+      }),
+      PutSecretValue: operation(asks.PutSecretValue, (input: PutSecretValueCommandInput, call) =>
         this.#put(input, call),
       ),
-      UpdateSecretVersionStage: operation(
-        (input: UpdateSecretVersionStageCommandInput, call) =>
-          onSecret('UpdateSecretVersionStage')(input, call, {
-            'secretsmanager:VersionStage': input.VersionStage,
-          }),
-        (input, call) => this.#updateStage(input, call),
+      UpdateSecretVersionStage: operation(asks.UpdateSecretVersionStage, (input, call) =>
+        this.#updateStage(input, call),
       ),
-      RotateSecret: operation(
-        (input: RotateSecretCommandInput, call) =>
-          onSecret('RotateSecret')(input, call, {
-            'secretsmanager:RotationLambdaARN': input.RotationLambdaARN,
-            'secretsmanager:ModifyRotationRules': String(input.RotationRules !== undefined),
-            'secretsmanager:RotateImmediately': String(input.RotateImmediately ?? true),
-          }),
-        (input, call) => this.#startRotation(input, call),
-      ),
+      RotateSecret: operation(asks.RotateSecret, (input, call) => this.#startRotation(input, call)),
       ListSecrets: operation(
         anywhere('secretsmanager:ListSecrets'),
         (_input: object, { account, region }) => ({

@@ -246,3 +246,8 @@ export function onQueue(operation: string) {
     { action: `sqs:${operation}`, resource: queueArn(required(QueueUrl), region) },
   ];
 }
+
+/** Of SQS's request to KMS in a caller's name. */
+export function keyConditions(arn: string, region: string): Record<string, string> {
+  return { 'kms:ViaService': `sqs.${region}.amazonaws.com`, 'kms:EncryptionContext:aws:sqs:arn': arn };
+}

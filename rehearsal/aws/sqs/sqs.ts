@@ -34,6 +34,7 @@ import {
   byReceipt,
   expire,
   inFlight,
+  keyConditions,
   type Message,
   md5,
   numbersOf,
@@ -206,10 +207,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:Decrypt'],
-      {
-        'kms:ViaService': `sqs.${call.region}.amazonaws.com`,
-        'kms:EncryptionContext:aws:sqs:arn': queue.arn,
-      },
+      keyConditions(queue.arn, call.region),
       call,
       call.caller.function?.name,
     );
@@ -376,10 +374,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:GenerateDataKey', 'kms:Decrypt'],
-      {
-        'kms:ViaService': `sqs.${call.region}.amazonaws.com`,
-        'kms:EncryptionContext:aws:sqs:arn': queue.arn,
-      },
+      keyConditions(queue.arn, call.region),
       call,
       call.caller.function?.name,
     );
