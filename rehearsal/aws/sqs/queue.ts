@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, required } from '../cloud.ts';
+import type { Principal } from '../policy/policy.ts';
 import { seededRandom } from '../seeded-random.ts';
 import type { Resource } from '../template/resource.ts';
 
@@ -247,7 +248,16 @@ export function onQueue(operation: string) {
   ];
 }
 
-/** Of SQS's request to KMS in a caller's name. */
-export function keyConditions(arn: string, region: string): Record<string, string> {
-  return { 'kms:ViaService': `sqs.${region}.amazonaws.com`, 'kms:EncryptionContext:aws:sqs:arn': arn };
+/**
+ * Of a request to KMS: in a caller's name it is SQS's; a service's own carries neither that nor a source ARN (EventBridge's
+ * developer guide, encrypted queues).
+ */
+export function keyConditions(
+  { arn, resource }: Pick<Queue, 'arn' | 'resource'>,
+  { kind }: Principal,
+): Record<string, string | undefined> {
+  return {
+    'kms:ViaService': kind === 'service' ? undefined : `sqs.${resource.region}.amazonaws.com`,
+    'kms:EncryptionContext:aws:sqs:arn': arn,
+  };
 }

@@ -168,15 +168,13 @@ export class Sqs implements Service, Queues {
   ): string | undefined {
     const queue = this.#queues.get(arn);
     if (queue === undefined) return `there is no queue ${arn} in the templates`;
-    // A service's request to KMS carries no source ARN (EventBridge's developer guide, encrypted queues).
-    const via = principal.kind === 'service' ? undefined : `sqs.${queue.resource.region}.amazonaws.com`;
     const refused =
       this.#aws.access.check({ principal, action: 'sqs:SendMessage', resource: arn, conditions }) ??
       this.#aws.access.checkKey(
         queue.keyId,
         principal,
         ['kms:GenerateDataKey', 'kms:Decrypt'],
-        { 'kms:ViaService': via, 'kms:EncryptionContext:aws:sqs:arn': arn },
+        keyConditions(queue, principal),
         queue.resource,
       );
     if (refused !== undefined) return refused;
@@ -207,7 +205,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:Decrypt'],
-      keyConditions(queue.arn, call.region),
+      keyConditions(queue, call.caller.principal),
       call,
       call.caller.function?.name,
     );
@@ -374,7 +372,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:GenerateDataKey', 'kms:Decrypt'],
-      keyConditions(queue.arn, call.region),
+      keyConditions(queue, call.caller.principal),
       call,
       call.caller.function?.name,
     );
