@@ -17,6 +17,7 @@ import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
@@ -41,7 +42,7 @@ const settingsSchema = v.object({
 /** Characters of a failed clean-up's output that are told in the report. */
 const LAST_WORDS = 500;
 
-const ecs = new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 });
+const ecs = namingErrors(new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 }));
 
 /** Runs the client's own clean-up script in each of its containers, and measures what came of it. */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, logCleanup));

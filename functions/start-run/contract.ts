@@ -30,6 +30,8 @@ export interface StartRunSettings {
   window: { from: string; to: string };
   /** Under which Parameter Store keeps the ledger of runs: `/upkeep/DEPLOYMENT/runs`. */
   ledgerPath: string;
+  /** Of the alarms, where somebody is to be told of them. */
+  topicArn?: string;
   jobs: Record<string, JobTarget>;
 }
 

@@ -2,7 +2,7 @@ import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { ofSecret } from '../encryption.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
-import { letWriteCopies } from './credential-copies.ts';
+import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 
 /** What rotate-secret may do. */
@@ -50,7 +50,7 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
   job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
   if (secretKeyArn) job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
   letReadAdministrator(job, props);
-  letWriteCopies(job, copies);
+  letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
     letFollowRuns(
       job,

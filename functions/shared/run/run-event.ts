@@ -14,6 +14,8 @@ export interface RunEvent {
   outsideWindow?: boolean;
   /** What goes on of the jobs that this one waits for, as `waitsFor` of its target names them. */
   runsToWaitFor?: OtherRun[];
+  /** The topic of the alarms, where nobody has confirmed a subscription of it. */
+  nobodyGetsAlarmsOf?: string;
   /** As start-run got them. */
   options?: Record<string, unknown>;
 }
