@@ -17,7 +17,8 @@ import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { waitForTheRest } from './left-behind.ts';
-import { preflight, type RollablePlan } from './preflight.ts';
+import type { RollablePlan } from './plan-roll.ts';
+import { preflight } from './preflight.ts';
 import {
   brokenOffProblem,
   databaseProblem,

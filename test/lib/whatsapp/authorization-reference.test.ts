@@ -45,6 +45,7 @@ const ARNS: Record<string, string> = {
   'AWS::Lambda::Alias': 'arn:aws:lambda:REGION:ACCOUNT:function:NAME:live',
   'AWS::Logs::LogGroup': 'arn:aws:logs:REGION:ACCOUNT:log-group:NAME:*',
   'AWS::Events::EventBus': 'arn:aws:events:REGION:ACCOUNT:event-bus/NAME',
+  'AWS::SNS::Topic': 'arn:aws:sns:REGION:ACCOUNT:NAME',
   'AWS::SSM::Document': 'arn:aws:ssm:REGION:ACCOUNT:document/NAME',
 };
 
