@@ -79,6 +79,21 @@ export function checkDeployments(
 
 const CHECKS: Check[] = [
   {
+    needs: ['account', 'callbacks.senders'],
+    find: ({ account, callbacks }) =>
+      (callbacks?.senders ?? []).flatMap((sender, index) =>
+        sender === account
+          ? [
+              {
+                field: ['callbacks', 'senders', index],
+                problem:
+                  "is the bus's own account, which a policy lets nobody in by: name the webhook's role, or attach the policy that the stack prints to it.",
+              },
+            ]
+          : [],
+      ),
+  },
+  {
     needs: ['name'],
     find({ name }, { deployments }, index) {
       const first = deployments.findIndex((other) => other?.name === name);
