@@ -106,7 +106,7 @@ describe("the rotation of a client's database password", () => {
         encoding: 'raw',
       },
     ]);
-    assert.deepEqual(keysOf(apac, ROLES), [`kms:Decrypt, kms:Encrypt on ${keyId}`]);
+    assert.deepEqual(keysOf(apac, ROLES), [`kms:Decrypt, kms:Encrypt, kms:GenerateDataKey on ${keyId}`]);
   });
 
   it('may use keys only where a secret or a copy has one of its own', () => {
@@ -132,7 +132,7 @@ describe("the rotation of a client's database password", () => {
     assert.deepEqual(named(/^CredentialRotationJob/), [
       `kms:Decrypt on ${key('rotated')}`,
       `kms:Decrypt on ${key('admin')}`,
-      `kms:Decrypt, kms:Encrypt on ${key('parameter')}`,
+      `kms:Decrypt, kms:Encrypt, kms:GenerateDataKey on ${key('parameter')}`,
       `kms:Decrypt, kms:GenerateDataKey on ${key('copy')}`,
     ]);
   });
