@@ -29,7 +29,7 @@ const REASONS: Record<string, string> = {
   EncryptSecret: 'the rotated secret has a key of its own',
   EncryptSessions: "the sessions of ECS Exec are encrypted with the cluster's key",
   EndLostSessions:
-    "a lost session holds one of a container's two places. The ids of sessions are AWS's and name neither cluster nor task, so that this reaches every session of ECS Exec in the account and region: other people's too",
+    "a lost session holds one of a container's two places. It reaches people's own shells in these containers too, and resuming hands out their stream",
   ExecuteInContainers: 'the command, in the named containers only',
   FindDelivery: 'whether a run is waiting for the rotation',
   FindGcRuns: 'when message-gc last succeeded, and whether one goes on',
@@ -39,12 +39,13 @@ const REASONS: Record<string, string> = {
   FollowRunsOf:
     "whether a run that is in the way has ended. A run's result is its report, which holds no secret",
   KeepDurableState: "a durable run's own state",
-  LambdaStandsInTheVpc: "Lambda stands in the VPC with them. The role denies them to the function's own code",
-  ListTasks: 'finds the tasks: of the named clusters only',
+  LambdaStandsInTheVpc:
+    "Lambda stands in the VPC with them, and they work only where they are allowed on everything (Lambda's guide, VPC). The role denies them to the function's own code",
+  ListTasks:
+    'finds the tasks: of the named clusters only. Its one resource type is a container instance that a request may ask by',
   NotTheCodeItself: '(denied) what Lambda may do in the name of the role, the code may not',
   OnTaggedHosts: 'on the instances with the configured tag only',
-  OpenSessions:
-    "a session's websocket is opened with a signature; as for `EndLostSessions`, the id names no cluster",
+  OpenSessions: "a session's websocket is opened with a signature, which Session Manager will soon demand",
   PublishRunReports: "a run's report, as an event of the source `upkeep`",
   PutCallbacks: 'puts callbacks there, of the source `whatsapp`',
   ReadAdministrator: 'changes the password, and retires the old one',
@@ -57,15 +58,18 @@ const REASONS: Record<string, string> = {
     "the age of the media volume's last backup. The action has no resource types: the role could ask when any resource of the account was last backed up",
   ReadLedger: 'a run starts once, and not beside another',
   ReadPastMetrics:
-    'rows of the last week, for the pace; rows of earlier runs; free space of the servers. Metrics cannot be named: the role could read all of the account and region',
+    "rows of the last week, for the pace; rows of earlier runs; free space of the servers. The action's one resource type is a dataset, and metrics are in none: the role could read all of the account and region",
   ReadResults: 'results. Commands cannot be named',
   ReadTaskDefinitions:
     'whether a task definition pins a version of the secret. ECS describes them on no resource',
+  ReadRotation:
+    'tells how the rotation ended, gives up one that was abandoned; logs in with what it delivers',
   ReceiveGcNotifications: 'callbacks; what is unreadable is given back',
   ReceiveUnreadMessages: "messages to mark read; notices SQS's limit of messages in flight",
   ReplaceTasks:
     'since when tasks run; replaces them one by one where a deployment would take several at once',
-  RollServices: 'asks for new tasks, and follows them',
+  RollServices:
+    'asks for new tasks, and follows them. The role could also give these services another revision of their task definition, or switch ECS Exec on: whether the keys against that have values where a request names neither is documented nowhere',
   RotateSecret: "Secrets Manager's four steps",
   RunDocuments: 'a document holds the command, and runs it in containers that ECS labels as the named ones',
   SeeServices: 'whether they are steady',
@@ -77,8 +81,7 @@ const REASONS: Record<string, string> = {
     'a rotation that somebody started by hand is delivered too. By it the role could have any job of the deployment started, at any time (`outsideWindow`), though never beside another',
   StartGc:
     'preparing has message-gc started. By it the role could have any job of the deployment started, at any time (`outsideWindow`), though never beside another',
-  StartRotation:
-    'starts the rotation, tells how it ended, gives up one that was abandoned; logs in with what it delivers',
+  StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
   WriteLog: 'its log, and by it its metrics',

@@ -10,7 +10,7 @@ import {
   stopCommand,
 } from '../../../../functions/shared/ecs-exec/execute-command.ts';
 import { outputText } from '../../../../functions/shared/ecs-exec/output.ts';
-import type { LinkFault, LinkMessage } from '../../../../rehearsal/aws/session-manager/session-manager.ts';
+import type { LinkFault, LinkMessage } from '../../../../rehearsal/aws/session-manager/options.ts';
 import { Cloud } from './cloud.ts';
 
 /** Milliseconds, so that losses are noticed soon. */
