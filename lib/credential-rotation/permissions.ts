@@ -1,16 +1,19 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { ofSecret } from '../encryption.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
+import type { Rotated } from './rotated.ts';
 
 /** What rotate-secret may do. */
 export function letRotateSecret(
   rotateSecret: UpkeepFunction,
   jobArn: string,
-  props: CredentialRotationProps,
+  rotated: Rotated,
+  { upkeep }: CredentialRotationProps,
 ): void {
-  const { secretArn, secretKeyArn, upkeep } = props;
+  const { secretArn, secretKeyArn } = rotated;
   rotateSecret.allow(
     'RotateSecret',
     ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(
@@ -19,31 +22,41 @@ export function letRotateSecret(
     [secretArn],
   );
   if (secretKeyArn)
-    rotateSecret.allow('EncryptSecret', ['kms:Decrypt', 'kms:GenerateDataKey'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
-  letReadAdministrator(rotateSecret, props);
+    rotateSecret.allow(
+      'EncryptSecret',
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      [secretKeyArn],
+      ofSecret(rotateSecret, secretArn),
+    );
+  letReadAdministrator(rotateSecret, rotated);
   rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
 }
 
 /** What the job may do. */
-export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: CredentialRotationProps): void {
-  const { secretArn, secretKeyArn, clusterName, services, copies = [], waitsFor = [], upkeep } = props;
+export function letRun(
+  job: UpkeepFunction,
+  rotateSecretArn: string,
+  rotated: Rotated,
+  { copies = [], waitsFor = [], upkeep }: CredentialRotationProps,
+): void {
+  const { secretArn, secretKeyArn, clusterName, services } = rotated;
   job.allow(
-    'StartRotation',
-    ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
+    'ReadRotation',
+    ['DescribeSecret', 'GetSecretValue', 'UpdateSecretVersionStage'].map(
       (action) => `secretsmanager:${action}`,
     ),
     [secretArn],
   );
+  // Neither by another function nor by other rules. A request that says nothing of them carries no key, or the secret's own.
+  job.allow('StartRotation', ['secretsmanager:RotateSecret'], [secretArn], {
+    ArnEqualsIfExists: { 'secretsmanager:RotationLambdaARN': rotateSecretArn },
+    BoolIfExists: { 'secretsmanager:ModifyRotationRules': 'false' },
+  });
   // Secrets Manager wants it of whoever starts a rotation.
   job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
-  if (secretKeyArn)
-    job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
-  letReadAdministrator(job, props);
+  if (secretKeyArn) job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
+  letReadAdministrator(job, rotated);
   letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
     letFollowRuns(
@@ -57,13 +70,19 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
     ArnEquals: { 'ecs:cluster': clusters.map((name) => ecsArn(job, 'cluster', name)) },
   };
   const tasks = clusters.map((name) => ecsArn(job, 'task', `${name}/*`));
+  const serviceArns = places.map((name) => ecsArn(job, 'service', name));
+  // UpdateService carries keys for the task definition and for ECS Exec, but no page says whether they have the service's
+  // own values where a request names neither, as ours: a condition on them could stop every roll, so there is none, and
+  // the role could give the named services another revision, or switch ECS Exec on.
   job.allow(
     'RollServices',
     ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],
-    places.map((name) => ecsArn(job, 'service', name)),
+    serviceArns,
   );
   const deployments = places.map((name) => ecsArn(job, 'service-deployment', `${name}/*`));
-  job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], deployments);
+  // Of both: the reference has the service among the action's required resource types, and so has ECS's guide
+  // (viewing service history).
+  job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], [...serviceArns, ...deployments]);
   job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
   job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], tasks, inCluster);
   job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
@@ -98,14 +117,17 @@ export function ecsArn(scope: Construct, resource: string, name: string): string
 
 function letReadAdministrator(
   upkeepFunction: UpkeepFunction,
-  { adminSecretArn, adminSecretKeyArn }: CredentialRotationProps,
+  { adminSecretArn, adminSecretKeyArn }: Rotated,
 ): void {
   if (!adminSecretArn) return;
   upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
   if (adminSecretKeyArn)
-    upkeepFunction.allow('DecryptAdministrator', ['kms:Decrypt'], [adminSecretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': adminSecretArn },
-    });
+    upkeepFunction.allow(
+      'DecryptAdministrator',
+      ['kms:Decrypt'],
+      [adminSecretKeyArn],
+      ofSecret(upkeepFunction, adminSecretArn),
+    );
 }
 
 function acknowledge(job: UpkeepFunction, resource: string, reason: string): void {
