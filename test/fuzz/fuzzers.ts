@@ -102,7 +102,7 @@ function callbacks(): Fuzzer {
       const text = safeJson(value);
       if (text === undefined) return;
       for (const { deleted, node, errors, status } of parseGcNotifications(JSON.parse(text)) ?? []) {
-        assert.ok(Number.isSafeInteger(deleted) && deleted >= 0, String(deleted));
+        if (deleted !== undefined) assert.ok(Number.isSafeInteger(deleted) && deleted >= 0, String(deleted));
         assert.ok(node.length <= 500 && errors.length <= 10);
         assert.ok(errors.every((error) => error.length < 600));
         assert.ok(status === 'complete' || status === 'failed');
@@ -180,11 +180,11 @@ async function answers(): Promise<Fuzzer> {
       next = { status: code, text: code === 204 || code === 304 ? '' : body };
       loggedIn = login;
       try {
-        const nodes = await withWebApp(
+        const answer = await withWebApp(
           { url: `https://localhost:${port}`, certificateAuthority: certificate, secretArn: 'arn:x' },
           (session) => session.collectGarbage('message'),
         );
-        assert.ok(nodes.every((node) => typeof node === 'string'));
+        assert.equal(typeof answer, 'object');
       } catch (error) {
         const known = [WebAppError, WebAppUnreachableError, WrongCredentialsError, UntrustedCertificateError];
         assert.ok(
