@@ -1,6 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
 import type { RunEvent } from '../../start-run/contract.ts';
+import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, publishReport } from './publish-report.ts';
 import type { RunReport } from './report.ts';
 import { parseOrThrow } from './settings.ts';
@@ -33,9 +34,18 @@ export async function runJob(
 ): Promise<RunReport> {
   context.configureLogger({ customLogger: logger });
   const run = parseOrThrow(runEvent, event, 'The event of this run');
-  const startedAt = await context.step('start', async () => new Date().toISOString());
+  let isFirst = false;
+  const startedAt = await context.step('start', async () => {
+    isFirst = true;
+    return new Date().toISOString();
+  });
+  const failed = isFirst ? undefined : await failedInvocations(context.executionContext.durableExecutionArn);
   const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
-  const result = isTooLate ? tooLate(run, startedAt) : await resultOf(run, () => procedure(run, context));
+  // In a context of its own, so that what a run that is given up had begun does not stand before its report.
+  const result = await context.runInChildContext('run', async (child) => {
+    if (failed && failed.count >= MOST_FAILED_INVOCATIONS) return givenUp(run, failed);
+    return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
+  });
   return context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
@@ -44,6 +54,26 @@ export async function runJob(
     await publishReport(report);
     return report;
   });
+}
+
+/**
+ * Lambda repeats an invocation that crashes or times out until the execution's own timeout, hours later, in which the run would
+ * keep others from theirs.
+ */
+const MOST_FAILED_INVOCATIONS = 3;
+
+function givenUp({ job, deployment, runId }: RunEvent, { count, error }: FailedInvocations): RunResult {
+  return {
+    outcome: 'failed',
+    figures: { failedInvocations: count },
+    problems: [
+      {
+        what: `The run gave up: ${count} invocations in a row were ended without getting further, the last one by ${error}.`,
+        where: `${deployment}, ${runId}`,
+        next: `What it did before stands. Look in the log /aws/lambda/${deployment}-${job} and in the run's history for the step in which it ends (memory? time?), mend the cause, then start ${job} by hand or leave it to its next run.`,
+      },
+    ],
+  };
 }
 
 function tooLate({ job, deployment, endBy }: RunEvent, startedAt: string): RunResult {
