@@ -1,17 +1,18 @@
 import { performance } from 'node:perf_hooks';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CALLBACK_SOURCE, CALLBACK_TYPE, type CallbackRelaySettings } from './contract.ts';
 
 /** Whether a callback got on the bus. `put-later`: when it comes again. `lost`: it may have, but nobody said so. */
 export type OnBus =
-  | { outcome: 'put' }
-  | { outcome: 'put-later' }
+  | { outcome: 'put' | 'put-later' | 'nothing-to-put' }
   | { outcome: 'too-large'; bytes: number }
   | { outcome: 'lost'; code: string };
 
-/** EventBridge's limit on the entries of a request together, in bytes (January 2026; before, a quarter of it). */
-const MAXIMUM_ENTRY_BYTES = 1024 * 1024;
+/** Of an entry that EventBridge could not take for the moment: with an HTTP 200, so that the SDK does not try it again. */
+const PASSING_CODES = /Internal|Throttling|Unavailable|Timeout/;
+const MOST_TRIES = 3;
+const FIRST_PAUSE_MILLISECONDS = 50;
 
 /** After a bus that did not answer in time, for so long no request waits for it. */
 const PAUSE_MILLISECONDS = 10_000;
@@ -27,7 +28,7 @@ export interface Putting {
 /** The callbacks bus. */
 export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySettings): {
   /** Begins to put a callback on the bus, verbatim. */
-  put(body: Buffer): Putting;
+  put(detail: string): Putting;
   /**
    * Waits until it is there, but not for long, and not at all soon after a time that was too long: a bus that hangs would hold
    * up the client's next callbacks, of which it sends only a few at once.
@@ -35,30 +36,23 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
   within(putting: Putting): Promise<OnBus>;
 } {
   const events = new EventBridgeClient({});
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let pausedUntil = Number.NEGATIVE_INFINITY;
 
-  async function send(body: Buffer, abortSignal: AbortSignal): Promise<OnBus> {
-    // Signing takes a while: first let the request to the webhook out.
-    await setImmediate();
-    const bytes = body.length + CALLBACK_SOURCE.length + CALLBACK_TYPE.length;
-    if (bytes > MAXIMUM_ENTRY_BYTES) return { outcome: 'too-large', bytes: body.length };
+  async function send(detail: string, abortSignal: AbortSignal): Promise<OnBus> {
+    const entry = { EventBusName: bus, Source: CALLBACK_SOURCE, DetailType: CALLBACK_TYPE, Detail: detail };
     try {
-      const { Entries: [entry] = [] } = await events.send(
-        new PutEventsCommand({
-          Entries: [
-            {
-              EventBusName: bus,
-              Source: CALLBACK_SOURCE,
-              DetailType: CALLBACK_TYPE,
-              Detail: decoder.decode(body),
-            },
-          ],
-        }),
-        { abortSignal },
-      );
-      // The request as a whole succeeds even where an entry does not.
-      return entry?.EventId ? { outcome: 'put' } : { outcome: 'lost', code: entry?.ErrorCode ?? 'NoEntry' };
+      for (let attempt = 1; ; attempt++) {
+        const { Entries: [answer] = [] } = await events.send(new PutEventsCommand({ Entries: [entry] }), {
+          abortSignal,
+        });
+        // The request as a whole succeeds even where an entry does not.
+        if (answer?.EventId) return { outcome: 'put' };
+        const code = answer?.ErrorCode ?? 'NoEntry';
+        if (attempt === MOST_TRIES || !PASSING_CODES.test(code)) return { outcome: 'lost', code };
+        await setTimeout(FIRST_PAUSE_MILLISECONDS * 2 ** attempt * Math.random(), undefined, {
+          signal: abortSignal,
+        });
+      }
     } catch (error) {
       // Not the message: AWS's validation errors repeat what was sent.
       return { outcome: 'lost', code: error instanceof Error ? error.name : 'Error' };
@@ -66,10 +60,10 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
   }
 
   return {
-    put(body) {
+    put(detail) {
       const controller = new AbortController();
       return {
-        result: send(body, controller.signal),
+        result: send(detail, controller.signal),
         since: performance.now(),
         abort: () => controller.abort(),
       };
@@ -77,12 +71,11 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
     async within({ result, since, abort }) {
       const now = performance.now();
       const patience = now < pausedUntil ? 0 : Math.max(0, since + busTimeoutMilliseconds - now);
-      let timer: NodeJS.Timeout | undefined;
-      const tooLate = new Promise<'too-late'>((resolve) => {
-        timer = setTimeout(resolve, patience, 'too-late');
-      });
+      const timer = new AbortController();
+      const tooLate = setTimeout(patience, 'too-late' as const, { signal: timer.signal });
       const settled = await Promise.race([result, tooLate]);
-      clearTimeout(timer);
+      tooLate.catch(() => {});
+      timer.abort();
       if (settled !== 'too-late') {
         if (settled.outcome === 'put') pausedUntil = Number.NEGATIVE_INFINITY;
         return settled;

@@ -5,6 +5,7 @@ import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from 'aws-lambda
 import { METRIC_NAMESPACE } from '../shared/run/report.ts';
 import { admission } from './admission.ts';
 import { callbacksBus, type OnBus } from './callbacks-bus.ts';
+import { contentOf } from './content.ts';
 import { type CallbackRelaySettings, RELAY_JOB, RELAY_METRICS } from './contract.ts';
 import { type Answer, webhook } from './webhook.ts';
 
@@ -31,11 +32,15 @@ export function createRelay(settings: CallbackRelaySettings): Relay {
     }
     const called = performance.now();
     const calling = call(event, admitted.body);
-    const putting = mustComeOnce(admitted.body) ? undefined : put(admitted.body);
+    const content = await contentOf(admitted.body, event.headers['content-encoding']);
+    const putting = content.kind === 'callback' && !content.mustComeOnce ? put(content.detail) : undefined;
     const answer = await calling;
     const webhookMilliseconds = performance.now() - called;
-    const onBus =
-      putting || answer.status === 200 ? await within(putting ?? put(admitted.body)) : WILL_COME_AGAIN;
+    let onBus: OnBus = { outcome: 'nothing-to-put' };
+    if (content.kind === 'too-large') onBus = { outcome: 'too-large', bytes: content.bytes };
+    else if (putting) onBus = await within(putting);
+    else if (content.kind === 'callback')
+      onBus = answer.status === 200 ? await within(put(content.detail)) : WILL_COME_AGAIN;
 
     report(logger, answer, onBus);
     publish({
@@ -52,15 +57,6 @@ export function createRelay(settings: CallbackRelaySettings): Relay {
 
 /** The webhook did not take it: the client sends it again, and then it gets on the bus. */
 const WILL_COME_AGAIN: OnBus = { outcome: 'put-later' };
-
-/**
- * Whether a callback may not get on the bus before the webhook took it. A notification of garbage collection tells neither
- * its run nor its time: one that comes again, minutes later, would pass for the answer to a later request. Inbound
- * messages and statuses, which are nearly all there is, have ids, and may come twice.
- */
-function mustComeOnce(body: Buffer): boolean {
-  return body.includes('"gc"');
-}
 
 /** Says what did not go well, in words that hold nothing of a message, an address or a secret. */
 function report(logger: Logger, answer: Answer, onBus: OnBus): void {

@@ -1,5 +1,6 @@
+import http from 'node:http';
+import https from 'node:https';
 import type { LambdaFunctionURLEvent } from 'aws-lambda';
-import { Agent, request } from 'undici';
 import type { CallbackRelaySettings } from './contract.ts';
 
 /** The status that the client is to see, and why where the webhook gave none. */
@@ -26,35 +27,48 @@ const HOP_BY_HOP = new Set([
 /** What Lambda adds to a request; `x-forwarded-…`, which it adds as well, tell the webhook where the client is. */
 const ADDED_BY_LAMBDA = /^x-amzn-/;
 
-/** The connection broke before an answer, as one does that the webhook closed while the function was frozen. */
-const BROKEN_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+/** Statuses with which a response can end; others would be refused by Lambda. */
+const FINAL_STATUSES = { from: 200, to: 599 };
 
 /** The business's webhook, by connections that are kept. */
 export function webhook(settings: CallbackRelaySettings): {
   call(event: LambdaFunctionURLEvent, body: Buffer): Promise<Answer>;
 } {
   const { webhookUrl, webhookTimeoutMilliseconds, certificateAuthority } = settings;
-  const dispatcher = new Agent({
-    // The signal below is what ends a request.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: {
-      timeout: webhookTimeoutMilliseconds,
-      ...(certificateAuthority && { ca: certificateAuthority }),
-    },
-  });
+  const [send, agent] = webhookUrl.startsWith('https:')
+    ? [
+        https.request,
+        new https.Agent({ keepAlive: true, ...(certificateAuthority && { ca: certificateAuthority }) }),
+      ]
+    : [http.request, new http.Agent({ keepAlive: true })];
 
-  async function post(event: LambdaFunctionURLEvent, body: Buffer, signal: AbortSignal): Promise<number> {
-    const { statusCode, body: answer } = await request(withQuery(webhookUrl, event.rawQueryString), {
-      method: 'POST',
-      headers: passedOn(event),
-      body,
-      signal,
-      dispatcher,
+  const { host } = new URL(webhookUrl);
+
+  function post(event: LambdaFunctionURLEvent, body: Buffer, signal: AbortSignal): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const options = {
+        method: 'POST',
+        agent,
+        signal,
+        // Those of this hop too in lower case, as all others come.
+        headers: { host, connection: 'keep-alive', ...passedOn(event), 'content-length': body.length },
+      };
+      // Interim answers (1xx) pass by: only the last one is the response.
+      const request = send(withQuery(webhookUrl, event.rawQueryString), options, (response) => {
+        // Only the status is passed back; what else there is must be read before the connection can be used again.
+        response.on('error', () => {}).resume();
+        const { statusCode = 0 } = response;
+        if (statusCode >= FINAL_STATUSES.from && statusCode <= FINAL_STATUSES.to) resolve(statusCode);
+        else reject(Object.assign(new Error(), { code: 'InvalidStatus' }));
+      });
+      // One that switches protocols, unasked, takes no callback.
+      request.on('upgrade', (_response, socket) => {
+        socket.destroy();
+        reject(Object.assign(new Error(), { code: 'Upgrade' }));
+      });
+      request.on('error', (error) => reject(new BrokenRequest(error, request.reusedSocket)));
+      request.end(body);
     });
-    // Only the status is passed back; what else there is must be read before the connection can be used again.
-    answer.dump().catch(() => {});
-    return statusCode;
   }
 
   return {
@@ -64,16 +78,27 @@ export function webhook(settings: CallbackRelaySettings): {
         try {
           return { status: await post(event, body, signal) };
         } catch (error) {
-          // The client would send it again as well, but only seconds later.
-          if (!BROKEN_CONNECTION.has(codeOf(error))) throw error;
+          // A kept connection that the webhook had closed meanwhile, as while the function was frozen. The client would
+          // send it again as well, but only seconds later.
+          if (!(error instanceof BrokenRequest && error.onKeptConnection)) throw error;
           return { status: await post(event, body, signal) };
         }
       } catch (error) {
-        const code = codeOf(error);
-        return { status: code === 'TimeoutError' || code.endsWith('_TIMEOUT') ? 504 : 502, error: code };
+        if (signal.aborted) return { status: 504, error: 'TimeoutError' };
+        const code = codeOf(error instanceof BrokenRequest ? error.cause : error);
+        return { status: code === 'ETIMEDOUT' ? 504 : 502, error: code };
       }
     },
   };
+}
+
+class BrokenRequest extends Error {
+  readonly onKeptConnection: boolean;
+
+  constructor(cause: Error, reusedSocket: boolean) {
+    super(cause.message, { cause });
+    this.onKeptConnection = reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(cause));
+  }
 }
 
 /**
@@ -89,7 +114,14 @@ function passedOn({ headers, cookies = [] }: LambdaFunctionURLEvent): Record<str
       !named.includes(header[0]) &&
       !ADDED_BY_LAMBDA.test(header[0]),
   );
-  return { ...(cookies.length > 0 && { cookie: cookies.join('; ') }), ...Object.fromEntries(kept) };
+  const all = [...(cookies.length > 0 ? [['cookie', cookies.join('; ')] as const] : []), ...kept];
+  return Object.fromEntries(all.map(([name, value]) => [name, asBytes(value)]));
+}
+
+/** HTTP's header values are bytes, a character each. What has others came as UTF-8, and goes on as that. */
+function asBytes(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters that are a byte each.
+  return /^[\x00-\xff]*$/.test(value) ? value : Buffer.from(value).toString('latin1');
 }
 
 function withQuery(url: string, query: string): string {

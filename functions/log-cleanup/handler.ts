@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import {
   byRole,
   containerDetail,
+  containerDetails,
   containerFigures,
   containerProblems,
   isDone,
@@ -12,6 +13,7 @@ import {
   whereIs,
 } from '../shared/containers/container-report.ts';
 import { discoverContainers } from '../shared/containers/discover-containers.ts';
+import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
@@ -46,7 +48,7 @@ export const handler = withDurableExecution((event: unknown, context) => runJob(
 
 async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const discovery = await context.step('find containers', () => discoverContainers(ecs, settings));
+  const discovery = await discoverContainers(ecs, settings, (name, work) => context.step(name, work));
   const marker = await context.step('marker', async () => randomBytes(16).toString('hex'));
   const ran = await runInEachContainer(
     discovery.containers,
@@ -55,7 +57,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
       reach: reachOf(settings),
       orderOf: (container) => {
         const role = roleOf(settings, container.role);
-        return { id: run.runId, command: { script: cleanupScript(role.script, role) }, marker };
+        return { ...orderId(run), command: { script: cleanupScript(role.script, role) }, marker };
       },
       readOutput: (output, { role }) => readOutput(roleOf(settings, role), output, marker),
       endBy: Date.parse(run.endBy),
@@ -77,7 +79,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
       ...containerProblems(settings.deployment, discovery, ran, ({ lastWords }) => lastWords),
       ...rotationProblems(settings.deployment, ran),
     ],
-    details: { containers: ran.map((each) => ({ ...containerDetail(each), ...cleanedOf(each)?.measured })) },
+    details: containerDetails(ran, (each) => ({ ...containerDetail(each), ...cleanedOf(each)?.measured })),
   };
 }
 

@@ -3,12 +3,14 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import * as v from 'valibot';
 import {
   containerDetail,
+  containerDetails,
   containerFigures,
   containerProblems,
   isDone,
   outcomeOf,
 } from '../shared/containers/container-report.ts';
 import { discoverContainers } from '../shared/containers/discover-containers.ts';
+import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
@@ -35,13 +37,13 @@ export const handler = withDurableExecution((event: unknown, context) =>
 
 async function runInContainers(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const discovery = await context.step('find containers', () => discoverContainers(ecs, settings));
+  const discovery = await discoverContainers(ecs, settings, (name, work) => context.step(name, work));
   const ran = await runInEachContainer(
     discovery.containers,
     {
       ...settings,
       reach: reachOf(settings),
-      orderOf: () => ({ id: run.runId, command: settings.command, marker: '' }),
+      orderOf: () => ({ ...orderId(run), command: settings.command, marker: '' }),
       readOutput: (output) => output.slice(-LAST_WORDS),
       endBy: Date.parse(run.endBy),
     },
@@ -51,6 +53,6 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
     outcome: outcomeOf(discovery, ran),
     figures: { containersSucceeded: ran.filter(isDone).length, ...containerFigures(discovery, ran) },
     problems: containerProblems(settings.deployment, discovery, ran, (lastWords) => lastWords),
-    details: { containers: ran.map(containerDetail) },
+    details: containerDetails(ran, containerDetail),
   };
 }

@@ -81,6 +81,26 @@ export function containerDetail({ container, ended, seconds, attempts }: Ran<unk
   };
 }
 
+/** Characters of the list of containers: with all else, a report fits into an event of EventBridge. */
+const MAXIMUM_DETAILS_LENGTH = 100_000;
+
+/** The list of containers, those first in which it did not go well; of very many only so many as a report can hold. */
+export function containerDetails<Read>(
+  ran: Ran<Read>[],
+  detailOf: (ran: Ran<Read>) => object,
+): Record<string, unknown> {
+  const containers: object[] = [];
+  let length = 0;
+  for (const each of [...ran.filter((each) => !isDone(each)), ...ran.filter(isDone)]) {
+    const detail = detailOf(each);
+    length += JSON.stringify(detail).length + 1;
+    if (length > MAXIMUM_DETAILS_LENGTH) break;
+    containers.push(detail);
+  }
+  const left = ran.length - containers.length;
+  return { containers, ...(left > 0 && { containersNotListed: left }) };
+}
+
 /** Where a container is, for a problem. */
 export function whereIs(
   deployment: string,

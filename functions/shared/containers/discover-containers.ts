@@ -3,7 +3,7 @@ import {
   DescribeContainerInstancesCommand,
   DescribeTasksCommand,
   type ECSClient,
-  paginateListTasks,
+  ListTasksCommand,
   ServiceNotActiveException,
   ServiceNotFoundException,
   type Task,
@@ -18,8 +18,6 @@ export interface FoundContainer {
   container: string;
   /** Docker's id where Docker runs it; changes when the container is started anew. */
   runtimeId: string;
-  /** Of ECS; absent on Fargate. */
-  containerInstanceArn?: string;
   /** With `run-command`: the EC2 instance that it runs on. */
   instanceId?: string;
   /** With `run-command`. */
@@ -43,101 +41,158 @@ export interface Discovery {
 
 /** ECS's limit, of pages of ListTasks as of both describing operations. */
 const PAGE = 100;
+/**
+ * Pages whose containers are one durable step: on EC2 about 130 bytes for each container, of the 262,144 that a step's
+ * result may have.
+ */
+const PAGES = 8;
+
+/** Keeps the result of one piece of the work, so that it is not done again. */
+export type InStep = <Result>(name: string, work: () => Promise<Result>) => Promise<Result>;
+
+/** What one step finds of a service, said as shortly as 800 containers need. */
+interface Part {
+  /** What all of its tasks' ARNs begin with. */
+  arnPrefix: string;
+  /** Task, runtime id and, with `run-command`, EC2 instance. */
+  containers: [taskId: string, runtimeId: string, instanceId?: string][];
+  notReady: [taskId: string, status: string][];
+  /** Task, and the names of the containers that it has. */
+  without: [taskId: string, containers: string][];
+  missing?: string;
+  next?: string;
+}
 
 /**
  * Every running container of the services, and what could not be counted as one.
  * Two calls for each hundred tasks and service; with `run-command` one more for each hundred container instances.
  */
-export async function discoverContainers(ecs: ECSClient, settings: ContainersSettings): Promise<Discovery> {
+export async function discoverContainers(
+  ecs: ECSClient,
+  settings: ContainersSettings,
+  inStep: InStep = (_, work) => work(),
+): Promise<Discovery> {
   const found: Discovery = { containers: [], notReady: [], missing: [] };
   for (const role of settings.roles)
     for (const service of role.services) {
-      const arns = await taskArns(ecs, settings.clusterArn, service);
-      if ('missing' in arns) found.missing.push({ service, reason: arns.missing });
-      else if (arns.pages.length === 0) found.missing.push({ service, reason: 'It has no running task.' });
-      else
-        for (const page of arns.pages) {
-          const { tasks = [], failures = [] } = await ecs.send(
-            new DescribeTasksCommand({ cluster: settings.clusterArn, tasks: page }),
-          );
-          for (const { arn = '', reason = '' } of failures)
-            found.notReady.push({ service, taskArn: arn, status: reason });
-          for (const task of tasks) sort(task, service, role, found);
-        }
+      let next: string | undefined;
+      let tasks = 0;
+      do {
+        const name = `find containers of ${service}${next === undefined ? '' : `, from task ${tasks + 1}`}`;
+        const from = next;
+        const part = await inStep(name, () => findPart(ecs, settings, role, service, from));
+        tasks += part.containers.length + part.notReady.length + part.without.length;
+        next = part.next;
+        add(found, part, role, service);
+      } while (next !== undefined);
+      const nothing = found.missing.some((each) => each.service === service);
+      if (tasks === 0 && !nothing) found.missing.push({ service, reason: 'It has no running task.' });
     }
-  if (settings.reach === 'run-command') await findInstances(ecs, settings.clusterArn, found.containers);
   return found;
 }
 
-async function taskArns(
-  ecs: ECSClient,
-  cluster: string,
-  serviceName: string,
-): Promise<{ pages: string[][] } | { missing: string }> {
-  const pages: string[][] = [];
-  try {
-    for await (const page of paginateListTasks(
-      { client: ecs, pageSize: PAGE },
-      { cluster, serviceName, desiredStatus: 'RUNNING' },
-    ))
-      if (page.taskArns?.length) pages.push(page.taskArns);
-  } catch (error) {
-    if (error instanceof ServiceNotFoundException || error instanceof ServiceNotActiveException)
-      return { missing: 'There is no such service in the cluster.' };
-    throw error;
-  }
-  return { pages };
-}
-
-function sort(task: Task, service: string, role: ContainerRole, found: Discovery): void {
-  const { taskArn = '', lastStatus = '', desiredStatus = '', containers = [] } = task;
-  const container = containers.find(({ name }) => name === role.container);
-  const status = desiredStatus === 'STOPPED' ? 'STOPPING' : lastStatus;
-  if (status !== 'RUNNING') found.notReady.push({ service, taskArn, status });
-  else if (!container)
+function add(found: Discovery, part: Part, role: ContainerRole, service: string): void {
+  const { arnPrefix } = part;
+  if (part.missing !== undefined) found.missing.push({ service, reason: part.missing });
+  for (const [taskId, names] of part.without)
     found.missing.push({
       service,
-      reason: `Its task ${taskIdOf(taskArn)} has no container ${role.container}, but ${namesOf(containers)}.`,
+      reason: `Its task ${taskId} has no container ${role.container}, but ${names}.`,
     });
-  else if (container.lastStatus !== 'RUNNING' || !container.runtimeId)
-    found.notReady.push({
-      service,
-      taskArn,
-      status: `container ${role.container} ${container.lastStatus ?? 'without id'}`,
-    });
-  else
+  for (const [taskId, status] of part.notReady)
+    found.notReady.push({ service, taskArn: arnPrefix + taskId, status });
+  for (const [taskId, runtimeId, instanceId] of part.containers)
     found.containers.push({
       role: role.name,
       service,
-      taskArn,
+      taskArn: arnPrefix + taskId,
       container: role.container,
-      runtimeId: container.runtimeId,
-      ...(task.containerInstanceArn && { containerInstanceArn: task.containerInstanceArn }),
+      runtimeId,
+      ...(instanceId && { instanceId }),
       ...(role.documentName && { documentName: role.documentName }),
     });
+}
+
+async function findPart(
+  ecs: ECSClient,
+  { clusterArn: cluster, reach }: ContainersSettings,
+  role: ContainerRole,
+  serviceName: string,
+  from: string | undefined,
+): Promise<Part> {
+  const part: Part = { arnPrefix: '', containers: [], notReady: [], without: [] };
+  const instances = new Map<string, string>();
+  let nextToken = from;
+  for (let page = 0; page < PAGES; page += 1) {
+    let arns: string[];
+    try {
+      const listed = await ecs.send(
+        new ListTasksCommand({ cluster, serviceName, desiredStatus: 'RUNNING', maxResults: PAGE, nextToken }),
+      );
+      arns = listed.taskArns ?? [];
+      nextToken = listed.nextToken;
+    } catch (error) {
+      if (error instanceof ServiceNotFoundException || error instanceof ServiceNotActiveException)
+        return { ...part, missing: 'There is no such service in the cluster.' };
+      throw error;
+    }
+    if (arns.length > 0) {
+      const { tasks = [], failures = [] } = await ecs.send(
+        new DescribeTasksCommand({ cluster, tasks: arns }),
+      );
+      part.arnPrefix ||= prefixOf(arns[0] ?? '');
+      for (const { arn = '', reason = '' } of failures) part.notReady.push([taskIdOf(arn), reason]);
+      for (const task of tasks) sort(task, role, part, instances);
+    }
+    if (nextToken === undefined) break;
+  }
+  if (reach === 'run-command') await findInstances(ecs, cluster, part, instances);
+  return { ...part, ...(nextToken !== undefined && { next: nextToken }) };
+}
+
+/** @param instances gets the container instance of each runtime id */
+function sort(task: Task, role: ContainerRole, part: Part, instances: Map<string, string>): void {
+  const { taskArn = '', lastStatus = '', desiredStatus = '', containers = [] } = task;
+  const taskId = taskIdOf(taskArn);
+  const container = containers.find(({ name }) => name === role.container);
+  const status = desiredStatus === 'STOPPED' ? 'STOPPING' : lastStatus;
+  if (status !== 'RUNNING') part.notReady.push([taskId, status]);
+  else if (!container) part.without.push([taskId, namesOf(containers)]);
+  else if (container.lastStatus !== 'RUNNING' || !container.runtimeId)
+    part.notReady.push([taskId, `container ${role.container} ${container.lastStatus ?? 'without id'}`]);
+  else {
+    part.containers.push([taskId, container.runtimeId]);
+    if (task.containerInstanceArn) instances.set(container.runtimeId, task.containerInstanceArn);
+  }
 }
 
 function namesOf(containers: Container[]): string {
   return containers.map(({ name }) => name).join(', ') || 'none at all';
 }
 
-async function findInstances(ecs: ECSClient, cluster: string, containers: FoundContainer[]): Promise<void> {
-  const arns = [...new Set(containers.flatMap(({ containerInstanceArn }) => containerInstanceArn ?? []))];
+async function findInstances(
+  ecs: ECSClient,
+  cluster: string,
+  part: Part,
+  instances: Map<string, string>,
+): Promise<void> {
+  const arns = [...new Set(instances.values())];
   const ids = new Map<string, string>();
   for (let start = 0; start < arns.length; start += PAGE) {
     const { containerInstances = [] } = await ecs.send(
-      new DescribeContainerInstancesCommand({
-        cluster,
-        containerInstances: arns.slice(start, start + PAGE),
-      }),
+      new DescribeContainerInstancesCommand({ cluster, containerInstances: arns.slice(start, start + PAGE) }),
     );
     for (const { containerInstanceArn, ec2InstanceId } of containerInstances)
       if (containerInstanceArn && ec2InstanceId) ids.set(containerInstanceArn, ec2InstanceId);
   }
-  for (const container of containers) {
-    const instanceId = ids.get(container.containerInstanceArn ?? '');
-    if (instanceId) container.instanceId = instanceId;
+  for (const container of part.containers) {
+    const instanceId = ids.get(instances.get(container[1]) ?? '');
+    if (instanceId !== undefined) container[2] = instanceId;
   }
+}
+
+function prefixOf(taskArn: string): string {
+  return taskArn.slice(0, taskArn.lastIndexOf('/') + 1);
 }
 
 /** The last part of a task's ARN, by which people know it. */

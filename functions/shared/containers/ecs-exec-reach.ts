@@ -2,7 +2,6 @@ import { EcsExecError, ThrottledError } from '../ecs-exec/errors.ts';
 import {
   type CommandStatus,
   commandStatus,
-  forgetCommand,
   type RunOptions,
   startCommand,
   stopCommand,
@@ -33,6 +32,7 @@ export class EcsExecReach implements Reach {
       const status = await startCommand({
         ...this.#run(container, order),
         command: withMarker(order),
+        ...(order.supersedes !== undefined && { supersedes: order.supersedes }),
         deadline: new Date(stay.deadline),
         attendFor: stay.patienceMilliseconds,
       });
@@ -57,10 +57,6 @@ export class EcsExecReach implements Reach {
       if (now < stay.deadline + UNREACHABLE_MILLISECONDS) return { outcome: 'running', handle };
       return { outcome: 'lost', detail: error.message };
     }
-  }
-
-  async forget(container: FoundContainer, order: Order): Promise<void> {
-    await forgetCommand(this.#run(container, order));
   }
 
   #run({ taskArn, container }: FoundContainer, { id }: Order): RunOptions {

@@ -5,9 +5,16 @@ import type { FoundContainer } from './discover-containers.ts';
 export interface Order {
   /** Under which the container or its host remembers it, so that it starts once. */
   id: string;
+  /** Ids that begin so are over: what tells of them in the container may go when this one starts. */
+  supersedes?: string;
   command: Command;
   /** Given to the command in the environment variable `UPKEEP_MARKER`. Hexadecimal, or empty for none. */
   marker: string;
+}
+
+/** The id of a run's order, and those of the job's earlier runs, of which there is never one at the same time. */
+export function orderId({ job, runId }: { job: string; runId: string }): Pick<Order, 'id' | 'supersedes'> {
+  return { id: `${job}.${runId}`, supersedes: `${job}.` };
 }
 
 /** How long to stay with a command. */
@@ -44,6 +51,4 @@ export interface Reach {
   start(container: FoundContainer, order: Order, stay: Stay): Promise<Seen>;
   /** Looks at a command that was left running. */
   follow(container: FoundContainer, order: Order, handle: string, stay: Stay): Promise<Seen>;
-  /** Removes what tells of a command that has ended: from then on its id would start it anew. */
-  forget(container: FoundContainer, order: Order): Promise<void>;
 }

@@ -102,9 +102,6 @@ export class RunCommandReach implements Reach {
     }
   }
 
-  /** The host forgets it after a day: nothing has to be removed before. */
-  async forget(): Promise<void> {}
-
   async #look(
     instanceId: string,
     commandId: string,

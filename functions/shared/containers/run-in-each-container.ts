@@ -1,6 +1,5 @@
-import { type DurableContext, NestingType } from '@aws/durable-execution-sdk-js';
-import PQueue from 'p-queue';
-import { type FoundContainer, taskIdOf } from './discover-containers.ts';
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { FoundContainer } from './discover-containers.ts';
 import type { Ended, Order, Reach } from './reach.ts';
 
 /** What became of the command in a container; of its output, what the job reads from it. */
@@ -44,49 +43,39 @@ export interface Pauses {
   notNow: number;
 }
 
-/** How long one look stays with a command: most end within it, and Lambda is not paid for longer ones. */
+/**
+ * Containers whose work is one durable operation, so that 5,000 of them are a hundred: AWS allows 3,000 in a run. What
+ * is known of so many stays far under the 262,144 bytes that an operation's result may have.
+ */
+const PART = 50;
+/** How long one look stays with a part: most commands end within it, and Lambda is not paid for longer ones. */
 const PATIENCE_SECONDS = 60;
+const LEAST_PATIENCE_SECONDS = 5;
 /** What is left of the invocation when no look is begun any more: the longest look, and time to kill and to save. */
 const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
-/** What a few minutes do not remove is left: it ends with its container. */
-const LONGEST_REMOVING_SECONDS = 300;
 /** `notNow` is longer than a look, so that the invocation can end meanwhile. */
 export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
 
 /**
  * Runs the command in every container, a few at a time, and never in all of a role at once (unless there is but one).
- * Those in which it failed are tried once more at the end. Each container is one durable operation, or two if tried
- * again: a thousand fit into a run. A command that takes long is waited for without paying for a function.
+ * Those in which it failed are tried once more at the end. A command that takes long is waited for without paying for
+ * a function.
  */
 export async function runInEachContainer<Read>(
   containers: FoundContainer[],
   options: EachContainerOptions<Read>,
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
-  const ran = await runTwice(containers, options, context);
-  await context.step('remove the kept statuses', () =>
-    forgetAll(ran.tries, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
-  );
-  return ran.last;
-}
-
-async function runTwice<Read>(
-  containers: FoundContainer[],
-  options: EachContainerOptions<Read>,
-  context: DurableContext,
-): Promise<{ last: Ran<Read>[]; tries: { ran: Ran<Read>; order: Order }[] }> {
   const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
-  const firstTries = first.map((ran) => ({ ran, order: options.orderOf(ran.container) }));
   const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
-  if (again.length === 0) return { last: first, tries: firstTries };
+  if (again.length === 0) return first;
   const now = await context.step('time before the second try', async () => Date.now());
-  if (now >= options.endBy) return { last: first, tries: firstTries };
+  if (now >= options.endBy) return first;
 
-  const of = (ran: Ran<Read>[], { runtimeId }: FoundContainer) =>
-    ran.find(({ container }) => container.runtimeId === runtimeId);
+  const before = new Map(again.map((ran) => [ran.container.runtimeId, ran.ended.outcome]));
   // A command of which nothing is known may still go on, or have ended well: its own id finds it again.
   const orderOf = (container: FoundContainer) => {
-    const outcome = of(first, container)?.ended.outcome;
+    const outcome = before.get(container.runtimeId);
     const order = options.orderOf(container);
     return outcome === 'lost' || outcome === 'not-started' ? order : { ...order, id: `${order.id}-2` };
   };
@@ -96,36 +85,8 @@ async function runTwice<Read>(
     { ...options, attempt: 2, orderOf },
     context,
   );
-  return {
-    last: first.map((ran) => of(second, ran.container) ?? ran),
-    tries: [...firstTries, ...second.map((ran) => ({ ran, order: orderOf(ran.container) }))],
-  };
-}
-
-/** Only once their results are recorded: until then each may be asked for again, and must not start anew. */
-async function forgetAll<Read>(
-  tries: { ran: Ran<Read>; order: Order }[],
-  { reach, concurrency }: EachContainerOptions<Read>,
-  /** Until Lambda ends this invocation. */
-  secondsLeft: number,
-): Promise<void> {
-  const queue = new PQueue({ concurrency });
-  const kept = tries.filter(({ ran }) => 'read' in ran.ended);
-  // What cannot be removed is left to end with the container.
-  const removing = queue.addAll(
-    kept.map(
-      ({ ran, order }) =>
-        () =>
-          reach.forget(ran.container, order).catch(() => {}),
-    ),
-  );
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.min(LONGEST_REMOVING_SECONDS, secondsLeft / 2) * 1000);
-  });
-  await Promise.race([removing, limit]);
-  clearTimeout(timer);
-  queue.clear();
+  const last = new Map(second.map((ran) => [ran.container.runtimeId, ran]));
+  return first.map((ran) => last.get(ran.container.runtimeId) ?? ran);
 }
 
 /** How many containers of each role are worked in at once: a share of the whole, and less than all of them. */
@@ -160,85 +121,149 @@ async function runOnce<Read>(
   options: Try<Read>,
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
-  const byRole = await context.parallel(
-    name,
-    [...concurrencyByRole(containers, options.concurrency)].map(([role, maxConcurrency]) => ({
-      name: role,
-      func: async (context: DurableContext) => {
-        const ofRole = containers.filter((container) => container.role === role);
-        const batch = await context.map(
-          `${role}, ${name}`,
-          ofRole,
-          (context, container) => runInOne(container, options, context),
-          { maxConcurrency, nesting: NestingType.FLAT, completionConfig: NONE_STOPS_THE_OTHERS },
-        );
-        return ofRole.map((container, index): Ran<Read> => {
-          const item = batch.all.find((each) => each.index === index);
-          const detail = item?.error?.message ?? 'Nothing was heard of it.';
-          return (
-            item?.result ?? {
-              container,
-              ended: { outcome: 'lost', detail },
-              seconds: 0,
-              attempts: options.attempt,
-            }
-          );
-        });
-      },
-    })),
-  );
-  byRole.throwIfError();
-  const ran = byRole.getResults().flat();
-  return containers.flatMap(
-    (container) => ran.find((each) => each.container.runtimeId === container.runtimeId) ?? [],
-  );
+  const places = concurrencyByRole(containers, options.concurrency);
+  const ran = new Map<string, Ran<Read>>();
+  const mixed = mixedByRole(containers);
+  for (let start = 0; start < mixed.length; start += PART) {
+    const part = mixed.slice(start, start + PART);
+    const which = mixed.length > PART ? `, ${start + 1} to ${start + part.length}` : '';
+    const watches = await runPart(`${name}${which}`, part, places, options, context);
+    for (const [index, container] of part.entries()) {
+      const watch = watches[index];
+      if (watch?.stage !== 'done') throw new Error(`The watch over ${container.taskArn} ended too early.`);
+      const { ended, seconds } = watch;
+      ran.set(container.runtimeId, { container, ended, seconds, attempts: options.attempt });
+    }
+  }
+  return containers.flatMap(({ runtimeId }) => ran.get(runtimeId) ?? []);
 }
 
-/** Left out, the first failure would end the whole batch. */
-const NONE_STOPS_THE_OTHERS = { toleratedFailurePercentage: 100 };
+/** Of each role the same share in each part, so that all roles are worked in all the time. */
+function mixedByRole(containers: FoundContainer[]): FoundContainer[] {
+  const sizes = new Map<string, number>();
+  for (const { role } of containers) sizes.set(role, (sizes.get(role) ?? 0) + 1);
+  const seen = new Map<string, number>();
+  const places = containers.map((container) => {
+    const number = seen.get(container.role) ?? 0;
+    seen.set(container.role, number + 1);
+    return { container, place: (number + 0.5) / (sizes.get(container.role) ?? 1) };
+  });
+  return places.sort((a, b) => a.place - b.place).map(({ container }) => container);
+}
 
 /** Where the watching of one command stands. */
 type Watch<Read> =
   | { stage: 'waiting'; detail: string }
-  | { stage: 'running'; begunAt: number; lookedAt: number; handle: string }
+  | { stage: 'running'; begunAt: number; lookedAt: number; looks: number; handle: string }
   | { stage: 'done'; ended: EndedAndRead<Read>; seconds: number };
 
-async function runInOne<Read>(
-  container: FoundContainer,
+async function runPart<Read>(
+  name: string,
+  part: FoundContainer[],
+  places: Map<string, number>,
   options: Try<Read>,
   context: DurableContext,
-): Promise<Ran<Read>> {
-  const order = options.orderOf(container);
-  const initialState: Watch<Read> = { stage: 'waiting', detail: '' };
-  const watch = await context.waitForCondition<Watch<Read>>(
-    `${container.container} ${taskIdOf(container.taskArn)}`,
+): Promise<Watch<Read>[]> {
+  const initialState = part.map((): Watch<Read> => ({ stage: 'waiting', detail: '' }));
+  return context.waitForCondition<Watch<Read>[]>(
+    name,
     (before) =>
-      look(container, order, before, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
+      lookAtAll(part, before, places, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
     {
       initialState,
-      waitStrategy: (watch, attempt) => {
-        if (watch.stage === 'done') return { shouldContinue: false };
-        return { shouldContinue: true, delay: { seconds: pauseSeconds(watch, attempt, options) } };
+      waitStrategy: (watches) => {
+        if (watches.every(({ stage }) => stage === 'done')) return { shouldContinue: false };
+        const pauses = watches.flatMap((watch) => pauseSeconds(watch, options) ?? []);
+        // Only the time for one look was over, or for the invocation.
+        if (pauses.length === 0) pauses.push(1);
+        return { shouldContinue: true, delay: { seconds: Math.min(...pauses) } };
       },
     },
   );
-  if (watch.stage !== 'done')
-    throw new Error(`The watch over ${order.id} ended while it was ${watch.stage}.`);
-  return { container, ended: watch.ended, seconds: watch.seconds, attempts: options.attempt };
 }
 
-function pauseSeconds<Read>(watch: Watch<Read>, attempt: number, options: Try<Read>): number {
+/**
+ * Looks at each container of the part: as many of a role at once as it has places, of which a command that was left
+ * running keeps its own. Ends when the time for one look is over.
+ */
+async function lookAtAll<Read>(
+  part: FoundContainer[],
+  before: Watch<Read>[],
+  places: Map<string, number>,
+  options: Try<Read>,
+  /** Until Lambda ends this invocation. */
+  secondsLeft: number,
+): Promise<Watch<Read>[]> {
+  const watches = [...before];
+  const until =
+    Date.now() + Math.min(PATIENCE_SECONDS, Math.max(LEAST_PATIENCE_SECONDS, secondsLeft - 60)) * 1000;
+  const mayStart = secondsLeft >= INVOCATION_RESERVE_SECONDS;
+  await Promise.all(
+    [...places].map(async ([role, count]) => {
+      const ofRole = [...part.keys()].filter((index) => part[index]?.role === role);
+      const inStage = (stage: Watch<Read>['stage']) =>
+        ofRole.filter((index) => watches[index]?.stage === stage);
+      const running = inStage('running');
+      const waiting = inStage('waiting');
+      let throttled = false;
+      const lookAt = async (index: number) => {
+        const [container, watch] = [part[index], watches[index]];
+        if (container === undefined || watch === undefined) return;
+        const after = await lookSafely(container, watch, options, until);
+        watches[index] = after;
+        throttled ||= after.stage === 'waiting';
+      };
+      await Promise.all(
+        Array.from({ length: Math.max(count, running.length) }, async (_, place) => {
+          const own = running[place];
+          if (own !== undefined) await lookAt(own);
+          // A command that goes on keeps its place.
+          if (place >= count || (own !== undefined && watches[own]?.stage === 'running')) return;
+          while (waiting.length > 0 && mayStart && !throttled && (Date.now() < until || isOver(options))) {
+            const next = waiting.shift();
+            if (next === undefined) return;
+            await lookAt(next);
+            if (watches[next]?.stage === 'running') return;
+          }
+        }),
+      );
+    }),
+  );
+  return watches;
+}
+
+function isOver({ endBy }: Try<unknown>): boolean {
+  return Date.now() >= endBy;
+}
+
+/** A way into containers that breaks for one does not stop the others. */
+async function lookSafely<Read>(
+  container: FoundContainer,
+  watch: Watch<Read>,
+  options: Try<Read>,
+  until: number,
+): Promise<Watch<Read>> {
+  try {
+    return await look(container, watch, options, until);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return { stage: 'done', ended: { outcome: 'lost', detail }, seconds: 0 };
+  }
+}
+
+function pauseSeconds<Read>(watch: Watch<Read>, options: Try<Read>): number | undefined {
   const { first, longest, notNow } = options.pauses ?? PAUSES;
   switch (watch.stage) {
     case 'waiting':
-      return notNow;
+      // Without a word it only waits for its turn.
+      return watch.detail === '' ? undefined : notNow;
     case 'running': {
-      const pace = Math.min(first * 1.5 ** (attempt - 1), longest);
+      const pace = Math.min(first * 1.5 ** (watch.looks - 1), longest);
       const left = Math.ceil((deadlineOf(watch.begunAt, options) - watch.lookedAt) / 1000);
       return Math.max(1, Math.min(Math.round(pace), left));
     }
-    default:
-      return 1;
+    case 'done':
+      return undefined;
   }
 }
 
@@ -248,11 +273,10 @@ function deadlineOf<Read>(begunAt: number, { timeoutSeconds, endBy }: Try<Read>)
 
 async function look<Read>(
   container: FoundContainer,
-  order: Order,
   before: Watch<Read>,
   options: Try<Read>,
-  /** Until Lambda ends this invocation. */
-  secondsLeft: number,
+  /** Epoch milliseconds: no look stays longer. */
+  until: number,
 ): Promise<Watch<Read>> {
   const { reach, endBy, readOutput } = options;
   if (before.stage === 'done') return before;
@@ -261,24 +285,29 @@ async function look<Read>(
     const because = before.detail && `, and until then: ${before.detail}`;
     const detail = `The window ended before its turn${because}.`;
     if (now >= endBy) return { stage: 'done', ended: { outcome: 'not-started', detail }, seconds: 0 };
-    if (secondsLeft < INVOCATION_RESERVE_SECONDS) return before;
   }
+  const order = options.orderOf(container);
   const begunAt = before.stage === 'running' ? before.begunAt : now;
   const stay = {
     deadline: deadlineOf(begunAt, options),
-    patienceMilliseconds: Math.min(PATIENCE_SECONDS, Math.max(5, secondsLeft - 60)) * 1000,
+    patienceMilliseconds: Math.max(LEAST_PATIENCE_SECONDS * 1000, until - now),
   };
   const seen = await (before.stage === 'running'
     ? reach.follow(container, order, before.handle, stay)
-    : reach.start(container, order, stay)
-  ).catch((error): Ended => ({ outcome: 'lost', detail: String(error) }));
+    : reach.start(container, order, stay));
   const lookedAt = Date.now();
   const seconds = Math.round((lookedAt - begunAt) / 100) / 10;
   switch (seen.outcome) {
     case 'not-now':
       return { stage: 'waiting', detail: seen.detail };
     case 'running':
-      return { stage: 'running', begunAt, lookedAt, handle: seen.handle };
+      return {
+        stage: 'running',
+        begunAt,
+        lookedAt,
+        looks: before.stage === 'running' ? before.looks + 1 : 1,
+        handle: seen.handle,
+      };
     case 'exited':
       return {
         stage: 'done',

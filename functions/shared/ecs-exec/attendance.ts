@@ -1,12 +1,19 @@
 import { containerState, type Target } from './container-state.ts';
-import type { Question, RunState } from './conversation.ts';
-import { AccessDeniedError, EcsExecError, SessionRefusedError, TargetNotConnectedError } from './errors.ts';
+import type { Question, Reply, Take } from './conversation.ts';
+import {
+  AccessDeniedError,
+  EcsExecError,
+  NoShellError,
+  SessionRefusedError,
+  StartError,
+  TargetNotConnectedError,
+} from './errors.ts';
 import { type Asking, type Clients, openSession, Session } from './session.ts';
-import { sleep, withTimeout } from './timers.ts';
+import { type Resolvers, withResolvers, withTimeout } from './timers.ts';
 
 /** What is known of a run after a question. */
 export type Answer =
-  | RunState
+  | Reply
   /** The container or its task has stopped. */
   | { run: 'gone'; reason: string }
   /** No session answers any more. */
@@ -24,8 +31,12 @@ export interface AttendanceTiming {
   attempts: number;
   /** Before another session is opened; doubled each time. @default 500 */
   firstPause: number;
-  /** For a run to take its lock once its session has opened. @default 10,000 */
+  /** For a run to take its lock once it was asked to start. @default 10,000 */
   longestStart: number;
+  /** For an agent to be connected, which it is not in a task's first seconds, and sometimes later. @default 120,000 */
+  longestConnect: number;
+  /** For one answer, however much comes meanwhile. @default 60,000 */
+  longestAnswer: number;
 }
 
 export const ATTENDANCE_TIMING: AttendanceTiming = {
@@ -35,32 +46,33 @@ export const ATTENDANCE_TIMING: AttendanceTiming = {
   attempts: 5,
   firstPause: 500,
   longestStart: 10_000,
+  longestConnect: 120_000,
+  longestAnswer: 60_000,
 };
 
 export interface AttendanceOptions {
   clients: Clients;
   target: Target;
-  /** The wrapper's command line: for the first session, and for later ones until the run is known to have started. */
-  start: string;
-  /** The wrapper's command line that starts nothing. */
+  /** The wrapper's command line that can start the run; undefined if it is only asked after. */
+  start: string | undefined;
+  /** The wrapper's command line that cannot. */
   status: string;
-  onOutput: (bytes: Buffer) => void;
   timing: AttendanceTiming;
 }
 
-/**
- * Asks after a run, over as many sessions as it takes: when one breaks it is resumed or ended, and another opened.
- * Output is handed on once, although each session sends it from its beginning.
- */
+/** Asks after a run, over as many sessions as it takes: when one breaks it is resumed or ended, and another opened. */
 export class Attendance {
   readonly #options: AttendanceOptions;
   #session: Session | undefined;
+  /** It was asked to start, and may have. */
   #mayHaveStarted = false;
   #started = false;
-  #startsOnTheirWay = false;
-  #received = 0;
+  /** Of the container's shell, that it got no process: whether the command did is then to be asked. */
+  #complaint: string | undefined;
+  /** Why no session can be opened, while none could be. */
+  #unopened: EcsExecError | undefined;
   #asking: Promise<unknown> = Promise.resolve();
-  #interrupted = false;
+  #interruption: Resolvers<true> | undefined;
 
   constructor(options: AttendanceOptions) {
     this.#options = options;
@@ -69,32 +81,40 @@ export class Attendance {
   /**
    * Asks the wrapper, and asks again over another session if the one at hand breaks. One question at a time.
    *
-   * @throws EcsExecError if the very first session cannot be opened
+   * @param take is given the output that comes with the answer, perhaps again from its beginning
+   * @throws EcsExecError while nothing can have been started
    */
-  ask(question: Question): Promise<Answer> {
-    const answer = this.#ask(question);
+  ask(question: Question, take?: Take): Promise<Answer> {
+    const answer = this.#ask(question, take);
     this.#asking = answer.catch(() => {});
     return answer;
   }
 
-  /** Breaks off the question at hand if its answer does not come soon, so that another can be asked. */
+  /**
+   * Breaks off the question at hand if its answer does not come soon, so that another can be asked.
+   *
+   * @throws EcsExecError if no session could be opened so far: then nothing was started
+   */
   async interrupt(): Promise<void> {
     const settled = this.#asking.then(() => true);
-    if (await withTimeout(settled, PATIENCE)) return;
-    this.#interrupted = true;
-    await this.close();
-    await this.#asking;
-    this.#interrupted = false;
+    if (!(await withTimeout(settled, this.#session === undefined ? 0 : PATIENCE))) {
+      this.#interruption = withResolvers();
+      this.#interruption.resolve(true);
+      this.#woken.resolve(true);
+      await this.close();
+      await this.#asking;
+      this.#interruption = undefined;
+      this.#woken = withResolvers();
+    }
+    if (!this.#mayHaveStarted && this.#unopened !== undefined) throw this.#unopened;
   }
 
-  /**
-   * Takes leave of the run: its files are removed, or stay for a later question. Its lock and status stay in any
-   * case if ExecuteCommand once gave no answer: that start may still be on its way, and must find them.
-   */
+  /** Takes leave of the run: its files are removed, or stay for a later question. */
   async leave(how: 'forget' | 'leave'): Promise<void> {
     const left = this.#leave(how).then(() => true);
     if (await withTimeout(left, LONGEST_LEAVE)) return;
-    this.#interrupted = true;
+    this.#interruption = withResolvers();
+    this.#woken.resolve(true);
     await this.close();
   }
 
@@ -105,93 +125,99 @@ export class Attendance {
   }
 
   async #leave(how: 'forget' | 'leave'): Promise<void> {
-    if (how === 'forget') await this.ask(this.#startsOnTheirWay ? 'clear' : 'forget');
+    if (how === 'forget') await this.ask('forget');
     else if (this.#session !== undefined) await this.#askOver(this.#session, 'leave');
     await this.#session?.finish();
     this.#session = undefined;
   }
 
-  async #ask(question: Question): Promise<Answer> {
+  async #ask(question: Question, take: Take | undefined): Promise<Answer> {
     const { timing, target } = this.#options;
+    const askedAt = performance.now();
     let reason = '';
-    for (let attempt = 0; attempt < timing.attempts && !this.#interrupted; attempt += 1) {
-      if (attempt > 0) await sleep(Math.min(timing.firstPause * 2 ** (attempt - 1), LONGEST_PAUSE));
-      const session = this.#session ?? (await this.#open(attempt));
+    for (let [failures, pauses] = [0, 0]; failures < timing.attempts && !this.#interruption; pauses += 1) {
+      if (pauses > 0) await this.#pause(Math.min(timing.firstPause * 2 ** (pauses - 1), LONGEST_PAUSE));
+      if (this.#interruption) break;
+      const session = this.#session ?? (await this.#open(askedAt));
       if (!(session instanceof Session)) {
-        if (session.run === 'gone') return session;
         reason = session.reason;
+        if (session.run === 'gone') return { run: 'gone', reason };
+        if (session.run === 'lost') failures += 1;
         continue;
       }
-      if (this.#interrupted) break;
-      const answer = await this.#askOver(session, question);
+      if (this.#interruption) break;
+      if (this.#complaint !== undefined) {
+        const check = await this.#askOver(session, 'check');
+        if ('run' in check && check.run === 'absent') throw notStarted(this.#complaint);
+        this.#started ||= 'run' in check;
+        this.#complaint = undefined;
+      }
+      this.#mayHaveStarted ||= typeof question === 'object' && 'start' in question;
+      const answer = await this.#askOver(session, question, take);
       if ('run' in answer) {
         if (answer.run === 'absent' && this.#started) return { run: 'gone', reason: STARTED_ANEW };
         this.#started ||= answer.run !== 'absent';
         return answer;
       }
+      failures += 1;
       reason = describe(answer);
       await this.close();
-      if (!session.hasAnswered && !this.#started) throwRefusal(answer);
+      if (!this.#started) throwRefusal(answer);
+      if (!this.#started && NO_PROCESS.test(session.aside)) this.#complaint = session.aside;
       const gone = await this.#whyGone();
       if (gone !== undefined) return { run: 'gone', reason: gone };
     }
-    if (this.#interrupted) await this.close();
-    return {
-      run: 'lost',
-      reason: `no session in container ${target.container} of task ${target.task} answers: ${reason}`,
-    };
+    if (this.#interruption) await this.close();
+    reason = `no session in container ${target.container} of task ${target.task} answers: ${reason}`;
+    if (this.#options.start !== undefined && !this.#mayHaveStarted && !this.#interruption)
+      throw new StartError(`The command was not started, for ${reason}.`);
+    return { run: 'lost', reason };
   }
 
-  async #open(attempt: number): Promise<Session | { run: 'gone' | 'lost'; reason: string }> {
-    const { clients, target, start, status } = this.#options;
+  async #open(askedAt: number): Promise<Session | { run: 'gone' | 'lost' | 'not-yet'; reason: string }> {
+    const { clients, target, start, status, timing } = this.#options;
     try {
-      const line = this.#started ? status : start;
-      const opening = await openSession(clients, target, line, this.#onlyNewOutput());
+      const opening = await openSession(clients, target, this.#started ? status : (start ?? status));
       if (opening.opening === 'gone') return { run: 'gone', reason: opening.reason };
-      this.#mayHaveStarted = true;
-      if (opening.opening === 'unknown') {
-        this.#startsOnTheirWay ||= line === start;
-        return { run: 'lost', reason: opening.reason };
-      }
+      this.#unopened = undefined;
+      if (opening.opening === 'unknown') return { run: 'lost', reason: opening.reason };
       this.#session = opening.session;
       return opening.session;
     } catch (error) {
       if (!(error instanceof EcsExecError)) throw error;
-      // Just after a task's start this passes.
-      const passing = error instanceof TargetNotConnectedError && attempt < this.#options.timing.attempts - 1;
-      if (!this.#mayHaveStarted && !passing) throw error;
+      this.#unopened = error;
+      const waited = performance.now() - askedAt;
+      if (error instanceof TargetNotConnectedError && waited < timing.longestConnect)
+        return { run: 'not-yet', reason: error.message };
+      if (!this.#mayHaveStarted && !this.#started) throw error;
       return { run: 'lost', reason: error.message };
     }
   }
 
-  /** Each session sends the output from its beginning: what an earlier one has brought is passed over. */
-  #onlyNewOutput(): (bytes: Buffer) => void {
-    let sent = 0;
-    return (bytes) => {
-      const known = Math.min(bytes.length, Math.max(0, this.#received - sent));
-      sent += bytes.length;
-      if (known === bytes.length) return;
-      this.#received += bytes.length - known;
-      this.#options.onOutput(bytes.subarray(known));
-    };
-  }
-
   /** Asks over one session; resumes it once if it is cut. */
-  async #askOver(session: Session, question: Question): Promise<Answer | Broken> {
+  async #askOver(session: Session, question: Question, take?: Take): Promise<Answer | Broken> {
     const { timing } = this.#options;
-    const result = await this.#watched(session, session.ask(question), timing.lostAfter);
+    const result = await this.#watched(session, session.ask(question, take), timing.lostAfter);
     if (!isCut(result) || !(await session.resume())) return result;
     return await this.#watched(session, session.answer(), timing.lostAfterResuming);
   }
 
+  #woken = withResolvers<true>();
+
+  async #pause(milliseconds: number): Promise<void> {
+    await withTimeout(this.#woken.promise, milliseconds);
+  }
+
   /** Waits for an answer, and asks ECS whether the container still is when nothing comes. */
   async #watched(session: Session, asking: Promise<Asking>, lostAfter: number): Promise<Answer | Broken> {
-    const { watchAfter } = this.#options.timing;
+    const { watchAfter, longestAnswer } = this.#options.timing;
+    const askedAt = performance.now();
     for (;;) {
       const sinceLast = Math.max(0, watchAfter - session.silentFor);
       const result = await withTimeout(asking, sinceLast > 0 ? sinceLast : watchAfter);
-      if (result?.asking === 'answered') return result.state;
+      if (result?.asking === 'answered') return result.reply;
       if (result !== undefined) return result;
+      if (performance.now() - askedAt >= longestAnswer) return { asking: 'silent' };
       if (session.silentFor < watchAfter) continue;
       const gone = await this.#whyGone();
       if (gone !== undefined) return { run: 'gone', reason: gone };
@@ -216,6 +242,7 @@ function isCut(result: Answer | Broken): boolean {
   return 'asking' in result && result.asking === 'broken' && result.end.cause === 'cut';
 }
 
+/** What a session says that ends before the run is known to have started, if that is clear. */
 function throwRefusal(broken: Broken): void {
   if (broken.asking !== 'broken') return;
   if (broken.end.cause === 'handshake-failed') throw broken.end.error;
@@ -227,9 +254,21 @@ function throwRefusal(broken: Broken): void {
       `${what}. The caller needs ssmmessages:OpenDataChannel on the sessions of ECS Exec, session/ecs-execute-command-*.`,
     );
   }
-  if (broken.end.cause === 'closed' && broken.end.failure !== '') {
-    throw new SessionRefusedError(`The session was ended before it began: ${broken.end.failure}`);
+  if (broken.end.cause !== 'closed') return;
+  const { failure } = broken.end;
+  if (failure === '') return;
+  if (NO_PROGRAM.test(failure)) {
+    throw new NoShellError(
+      `The container has no shell, as distroless images have none, so commands cannot be run in it by ECS Exec: ${failure}`,
+    );
   }
+  throw new SessionRefusedError(`The session was ended before it began: ${failure}`);
+}
+
+function notStarted(complaint: string): StartError {
+  return new StartError(
+    `The container let no further process be made, so the command was not started and nothing has run: ${complaint}`,
+  );
 }
 
 function describe(broken: Broken): string {
@@ -251,8 +290,12 @@ function describe(broken: Broken): string {
 const STARTED_ANEW =
   'the container no longer knows the run: it was started anew, or someone has forgotten the run';
 
+/** How shells word it that fork was refused. */
+const NO_PROCESS = /\bfork\b/i;
+/** How the agent words it that there is no such program. */
+const NO_PROGRAM = /Failed to start pty.*(no such file|not found)/;
 /** Milliseconds. */
-const LONGEST_PAUSE = 10_000;
+const LONGEST_PAUSE = 5_000;
 /** Milliseconds: the run's end is known by then, and is not to wait for its files' removal. */
 const LONGEST_LEAVE = 15_000;
 /** Milliseconds that a question that is to be broken off still gets. */

@@ -18,6 +18,8 @@ export type ContainerState =
       execEnabled: boolean;
       /** `lastStatus` of the ExecuteCommandAgent; undefined if there is none. */
       agentStatus: string | undefined;
+      /** The other containers of the task that have one. */
+      agentIn: string[];
     }
   | { state: 'gone'; reason: string };
 
@@ -40,8 +42,15 @@ export async function containerState(ecs: ECSClient, target: Target): Promise<Co
     state: 'running',
     runtimeId: container.runtimeId,
     execEnabled: task.enableExecuteCommand === true,
-    agentStatus: container.managedAgents?.find(({ name }) => name === 'ExecuteCommandAgent')?.lastStatus,
+    agentStatus: agentStatus(container),
+    agentIn: (task.containers ?? [])
+      .filter((each) => each !== container && agentStatus(each) !== undefined)
+      .flatMap(({ name }) => name ?? []),
   };
+}
+
+function agentStatus({ managedAgents }: Container): string | undefined {
+  return managedAgents?.find(({ name }) => name === 'ExecuteCommandAgent')?.lastStatus;
 }
 
 /** Part of the encryption context of a session's key: Session Manager's name for a container. */

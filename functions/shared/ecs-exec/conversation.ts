@@ -1,52 +1,95 @@
 import { randomBytes } from 'node:crypto';
+import { type Resolvers, withResolvers } from './timers.ts';
 
 /** What the wrapper can be asked: see {@link wrap}. */
-export type Question = 'more' | 'state' | 'TERM' | 'KILL' | 'clear' | 'forget' | 'leave';
+export type Question =
+  | 'state'
+  /** As `state` without the output's size: the one question that needs no process. */
+  | 'check'
+  | 'TERM'
+  | 'KILL'
+  | 'forget'
+  | 'leave'
+  | { start: string }
+  | { more: number; count: number };
 
 /** What the wrapper says of a run. */
 export type RunState =
   /** The container knows no such run. */
   | { run: 'absent' }
   | { run: 'running' }
+  /** The process that keeps the status is gone, the command is not. */
+  | { run: 'orphaned' }
   | { run: 'exited'; exitCode: number }
-  /** Its process is gone and left no status. */
+  /** Its processes are gone and left no status. */
   | { run: 'died' }
+  /** The container let no process be made for the command. */
+  | { run: 'refused' }
   | { run: 'forgotten' }
   /** Bytes were asked for, and the container has no program to encode them. */
   | { run: 'no-encoder' };
+
+/** An answer of the wrapper. */
+export type Reply = RunState & OutputPlaces;
+
+export interface OutputPlaces {
+  /** Bytes of output that there are; undefined where the container cannot tell. */
+  size: number | undefined;
+  /** Where the output goes on behind what was sent with this answer; undefined where the container cannot tell. */
+  next: number | undefined;
+}
+
+/** Takes a piece of the output that begins at a place of it. */
+export type Take = (bytes: Buffer, place: number) => void;
+
+/** Bytes of the terminal's output beside the answers that are remembered, for errors. */
+const ASIDE = 1_000;
 
 /**
  * Questions and answers over a terminal: finds the answers in its output, where echo, prompts and other people's
  * words may stand between them, and undoes what the terminal did to them.
  */
 export class Conversation {
-  readonly #onOutput: (bytes: Buffer) => void;
   #place: 'outside' | 'inside' = 'outside';
   #mark: Buffer | undefined;
-  #answer: PromiseWithResolvers<RunState> | undefined;
+  #answer: Resolvers<Reply> | undefined;
+  #take: Take = () => {};
+  #at = 0;
   #decode: (bytes: Buffer) => Buffer = (bytes) => bytes;
   #rest: Buffer = Buffer.alloc(0);
+  #aside: Buffer = Buffer.alloc(0);
   #carriageReturn = false;
 
-  /** @param onOutput is given the command's output as the command wrote it */
-  constructor(onOutput: (bytes: Buffer) => void) {
-    this.#onOutput = onOutput;
+  /** What the terminal said lately that was no answer: a shell's complaints, for example. */
+  get aside(): string {
+    const lines = Buffer.concat([this.#aside, this.#rest]).toString().split('\n');
+    return lines
+      .filter((line) => line !== '' && line !== 'ecs-exec' && !/^[0-9a-f]{32}[ :]/.test(line))
+      .join('\n');
   }
 
-  /** One question at a time: the line to type, and what will be answered. */
-  ask(question: Question): { line: Buffer; answer: Promise<RunState> } {
+  /**
+   * One question at a time: the line to type, and what will be answered.
+   *
+   * @param take is given the output that comes with the answer, as the command wrote it
+   */
+  ask(question: Question, take: Take = () => {}): { line: Buffer; answer: Promise<Reply> } {
     const nonce = randomBytes(16).toString('hex');
     this.#mark = Buffer.from(`\n${nonce}:`);
     this.#place = 'outside';
     this.#rest = Buffer.alloc(0);
-    this.#answer = Promise.withResolvers();
-    return { line: Buffer.from(`${nonce} ${question}\n`), answer: this.#answer.promise };
+    this.#take = take;
+    this.#answer = withResolvers();
+    return { line: Buffer.from(`${nonce} ${words(question)}\n`), answer: this.#answer.promise };
   }
 
   /** Takes what came from the terminal. */
   take(bytes: Uint8Array): void {
     const text = this.#undoLineEnds(bytes);
-    if (this.#mark === undefined) return;
+    if (this.#mark === undefined) {
+      this.#remember(text);
+      return;
+    }
     this.#rest = this.#rest.length === 0 ? text : Buffer.concat([this.#rest, text]);
     while (this.#readOn(this.#mark)) {
       if (this.#mark === undefined) return;
@@ -68,10 +111,12 @@ export class Conversation {
     this.#rest = this.#rest.subarray(end + 1);
     if (this.#place === 'outside') {
       this.#place = 'inside';
-      this.#decode = decoder(said);
+      const [encoding = '', place] = said.split(' ');
+      this.#decode = decoder(encoding);
+      this.#at = Number(place) || 0;
     } else {
       this.#mark = undefined;
-      this.#answer?.resolve(readState(said));
+      this.#answer?.resolve(readReply(said));
     }
     return this.#mark !== undefined;
   }
@@ -79,9 +124,19 @@ export class Conversation {
   #advance(length: number): void {
     const passed = this.#rest.subarray(0, length);
     this.#rest = this.#rest.subarray(length);
-    if (this.#place === 'outside' || length === 0) return;
+    if (length === 0) return;
+    if (this.#place === 'outside') {
+      this.#remember(passed);
+      return;
+    }
     const output = this.#decode(passed);
-    if (output.length > 0) this.#onOutput(output);
+    if (output.length === 0) return;
+    this.#take(output, this.#at);
+    this.#at += output.length;
+  }
+
+  #remember(text: Buffer): void {
+    this.#aside = Buffer.concat([this.#aside, text]).subarray(-ASIDE);
   }
 
   /** A terminal puts one CR before each LF. */
@@ -108,15 +163,31 @@ export class Conversation {
 
 const CR = Buffer.from('\r');
 
-function readState(said: string): RunState {
-  const [, exitCode] = /^exit (\d+)$/.exec(said) ?? [];
-  if (exitCode !== undefined) return { run: 'exited', exitCode: Number(exitCode) };
-  switch (said) {
+function words(question: Question): string {
+  if (typeof question === 'string') return question;
+  return 'start' in question ? `start ${question.start}` : `more ${question.more} ${question.count}`;
+}
+
+function readReply(said: string): Reply {
+  const [size, next, ...state] = said.split(' ');
+  return { ...readState(state), size: readCount(size), next: readCount(next) };
+}
+
+function readCount(word: string | undefined): number | undefined {
+  return word !== undefined && /^\d+$/.test(word) ? Number(word) : undefined;
+}
+
+function readState([word = '', exitCode]: string[]): RunState {
+  switch (word) {
+    case 'exit':
+      return { run: 'exited', exitCode: Number(exitCode) };
     case 'running':
+    case 'orphaned':
     case 'died':
+    case 'refused':
     case 'forgotten':
     case 'no-encoder':
-      return { run: said };
+      return { run: word };
     default:
       return { run: 'absent' };
   }

@@ -17,6 +17,7 @@ import {
 } from './messages.ts';
 import { RESEND_INTERVAL } from './resend.ts';
 import { SequencedStream } from './stream.ts';
+import { withResolvers } from './timers.ts';
 
 /** How a data channel ended. */
 export type ChannelEnd =
@@ -91,7 +92,7 @@ export class DataChannel {
   #lastArrival = performance.now();
   #ended = false;
   #closing = false;
-  readonly #closedByService = Promise.withResolvers<void>();
+  readonly #closedByService = withResolvers<void>();
 
   constructor(options: DataChannelOptions) {
     this.#options = options;

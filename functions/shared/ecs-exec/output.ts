@@ -25,6 +25,7 @@ export class OutputKeeper {
   #headLength = 0;
   #tailLength = 0;
   #total = 0;
+  #skipped = false;
 
   constructor({ head = 65_536, tail = 65_536 }: OutputLimits = {}) {
     this.#headLimit = head;
@@ -37,7 +38,7 @@ export class OutputKeeper {
 
   take(bytes: Uint8Array): void {
     this.#total += bytes.length;
-    const forHead = bytes.subarray(0, this.#headLimit - this.#headLength);
+    const forHead = bytes.subarray(0, this.#skipped ? 0 : this.#headLimit - this.#headLength);
     const forTail = bytes.subarray(forHead.length);
     if (forHead.length > 0) {
       this.#head.push(Buffer.from(forHead));
@@ -48,6 +49,15 @@ export class OutputKeeper {
     this.#tailLength += forTail.length;
     // Joined only now and then, so that many small pieces cost no more than few large ones.
     if (this.#tailLength > 2 * this.#tailLimit || this.#tail.length > 1_024) this.#trim();
+  }
+
+  /** Counts bytes that were not fetched. */
+  skip(bytes: number): void {
+    if (bytes <= 0) return;
+    this.#total += bytes;
+    this.#skipped = true;
+    this.#tail = [];
+    this.#tailLength = 0;
   }
 
   /** As text: invalid bytes become U+FFFD, and no character is cut in two. */

@@ -2,19 +2,25 @@ import { ECSClient, type ECSClientConfig, ExecuteCommandCommand } from '@aws-sdk
 import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { ResumeSessionCommand, SSMClient, TerminateSessionCommand } from '@aws-sdk/client-ssm';
 import { containerState, sessionTargetId, type Target } from './container-state.ts';
-import { Conversation, type Question, type RunState } from './conversation.ts';
-import { type ChannelEnd, DataChannel, type GenerateDataKey } from './data-channel.ts';
+import { Conversation, type Question, type Reply, type Take } from './conversation.ts';
+import {
+  type ChannelEnd,
+  DataChannel,
+  type DataChannelOptions,
+  type GenerateDataKey,
+} from './data-channel.ts';
 import {
   AccessDeniedError,
   AgentNotRunningError,
   ClusterNotFoundError,
   ExecNotEnabledError,
+  NoAgentInContainerError,
   StartError,
   TargetNotConnectedError,
   ThrottledError,
 } from './errors.ts';
 import { openingHeaders } from './signing.ts';
-import { withTimeout } from './timers.ts';
+import { withResolvers, withTimeout } from './timers.ts';
 
 /** The AWS clients that are called. */
 export interface Clients {
@@ -61,26 +67,85 @@ export async function openSession(
   clients: Clients,
   target: Target,
   commandLine: string,
-  onOutput: (bytes: Buffer) => void,
 ): Promise<SessionOpening> {
-  const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
   try {
-    const { session } = await clients.starting.send(request).catch((error: unknown) => {
-      // Refused before it was looked at: the client has set its clock by the answer.
-      if (isClockSkew(error)) return clients.starting.send(request);
-      throw error;
-    });
-    if (!session?.sessionId || !session.streamUrl || !session.tokenValue) {
+    const access = await startSession(clients, target, commandLine);
+    if (access === undefined) {
       return { opening: 'unknown', reason: 'ExecuteCommand answered without a session' };
     }
-    const { sessionId, streamUrl, tokenValue } = session;
-    return {
-      opening: 'opened',
-      session: new Session({ clients, target, sessionId, streamUrl, token: tokenValue, onOutput }),
-    };
+    return { opening: 'opened', session: new Session(clients, target, access) };
   } catch (error) {
     return await openingFailure(clients, target, error);
   }
+}
+
+/** A session whose terminal is the caller's own. */
+export interface OpenedChannel {
+  channel: DataChannel;
+  /** Ends the session with what runs in it. */
+  terminate(): Promise<void>;
+}
+
+/**
+ * Calls ExecuteCommand and connects to the session's terminal, without a wrapper around the command.
+ *
+ * @throws EcsExecError, one class per cause
+ */
+export async function openChannel(
+  clients: Clients,
+  target: Target,
+  commandLine: string,
+  terminal: Pick<DataChannelOptions, 'size' | 'onOutput' | 'onEnd'>,
+): Promise<OpenedChannel> {
+  let reason = 'ExecuteCommand answered without a session';
+  try {
+    const access = await startSession(clients, target, commandLine);
+    if (access !== undefined) {
+      const channel = new DataChannel({ ...channelOptions(clients, target, access), ...terminal });
+      return { channel, terminate: () => terminateSession(clients, access.sessionId) };
+    }
+  } catch (error) {
+    ({ reason } = await openingFailure(clients, target, error));
+  }
+  throw new StartError(
+    `No session was opened in container ${target.container} of task ${target.task}: ${reason}`,
+  );
+}
+
+type SessionAccess = Pick<DataChannelOptions, 'sessionId' | 'streamUrl' | 'token'>;
+
+async function startSession(
+  clients: Clients,
+  target: Target,
+  commandLine: string,
+): Promise<SessionAccess | undefined> {
+  const request = new ExecuteCommandCommand({ ...target, command: commandLine, interactive: true });
+  const { session } = await clients.starting.send(request).catch((error: unknown) => {
+    // Refused before it was looked at: the client has set its clock by the answer.
+    if (isClockSkew(error)) return clients.starting.send(request);
+    throw error;
+  });
+  const { sessionId, streamUrl, tokenValue: token } = session ?? {};
+  return sessionId && streamUrl && token ? { sessionId, streamUrl, token } : undefined;
+}
+
+function channelOptions(clients: Clients, target: Target, access: SessionAccess) {
+  return {
+    ...access,
+    openingHeaders: (url: string) => openingHeaders(url, clients.starting.config),
+    encryption: {
+      generateDataKey: generateDataKey(clients.kms),
+      targetId: async () => {
+        const state = await containerState(clients.ecs, target);
+        return sessionTargetId(target, state.state === 'running' ? (state.runtimeId ?? '') : '');
+      },
+    },
+  };
+}
+
+/** Where that is not possible, it ends by itself when it has been idle long enough. */
+async function terminateSession({ ssm }: Clients, sessionId: string): Promise<void> {
+  await ssm.send(new TerminateSessionCommand({ SessionId: sessionId })).catch(() => {});
 }
 
 function isClockSkew(error: unknown): boolean {
@@ -89,7 +154,7 @@ function isClockSkew(error: unknown): boolean {
 
 /** How an asking ended. */
 export type Asking =
-  | { asking: 'answered'; state: RunState }
+  | { asking: 'answered'; reply: Reply }
   | { asking: 'broken'; end: ChannelEnd }
   /** Nothing came for longer than was allowed. */
   | { asking: 'silent' };
@@ -101,42 +166,17 @@ export class Session {
   hasAnswered = false;
   readonly #clients: Clients;
   readonly #channel: DataChannel;
-  readonly #conversation: Conversation;
-  #end = Promise.withResolvers<ChannelEnd>();
-  #answer: Promise<RunState> = new Promise(() => {});
+  readonly #conversation = new Conversation();
+  #end = withResolvers<ChannelEnd>();
+  #answer: Promise<Reply> = new Promise(() => {});
 
-  constructor({
-    clients,
-    target,
-    sessionId,
-    streamUrl,
-    token,
-    onOutput,
-  }: {
-    clients: Clients;
-    target: Target;
-    sessionId: string;
-    streamUrl: string;
-    token: string;
-    onOutput: (bytes: Buffer) => void;
-  }) {
-    this.id = sessionId;
+  constructor(clients: Clients, target: Target, access: SessionAccess) {
+    this.id = access.sessionId;
     this.#clients = clients;
-    this.#conversation = new Conversation(onOutput);
     this.#channel = new DataChannel({
-      sessionId,
-      streamUrl,
-      token,
-      openingHeaders: (url) => openingHeaders(url, clients.starting.config),
+      ...channelOptions(clients, target, access),
       onOutput: (bytes) => this.#conversation.take(bytes),
       onEnd: (end) => this.#end.resolve(end),
-      encryption: {
-        generateDataKey: generateDataKey(clients.kms),
-        targetId: async () => {
-          const state = await containerState(clients.ecs, target);
-          return sessionTargetId(target, state.state === 'running' ? (state.runtimeId ?? '') : '');
-        },
-      },
     });
   }
 
@@ -145,9 +185,18 @@ export class Session {
     return this.#channel.silentFor;
   }
 
-  /** Asks the wrapper. */
-  ask(question: Question): Promise<Asking> {
-    const { line, answer } = this.#conversation.ask(question);
+  /** What the terminal said beside the answers. */
+  get aside(): string {
+    return this.#conversation.aside;
+  }
+
+  /**
+   * Asks the wrapper.
+   *
+   * @param take is given the output that comes with the answer
+   */
+  ask(question: Question, take?: Take): Promise<Asking> {
+    const { line, answer } = this.#conversation.ask(question, take);
     this.#channel.send(line);
     this.#answer = answer;
     return this.answer();
@@ -155,7 +204,7 @@ export class Session {
 
   /** Waits for the answer to the last question, or for the session's end. */
   async answer(): Promise<Asking> {
-    const answered = this.#answer.then((state): Asking => ({ asking: 'answered', state }));
+    const answered = this.#answer.then((reply): Asking => ({ asking: 'answered', reply }));
     const broken = this.#end.promise.then((end): Asking => ({ asking: 'broken', end }));
     const result = await Promise.race([answered, broken]);
     this.hasAnswered ||= result.asking === 'answered';
@@ -173,7 +222,7 @@ export class Session {
         new ResumeSessionCommand({ SessionId: this.id }),
       );
       if (!token) return false;
-      this.#end = Promise.withResolvers();
+      this.#end = withResolvers();
       this.#channel.reconnect(token);
       return true;
     } catch {
@@ -192,11 +241,7 @@ export class Session {
   /** Ends a session that is lost: it would hold one of the container's two places for twenty minutes. */
   async abandon(): Promise<void> {
     this.#channel.close();
-    try {
-      await this.#clients.ssm.send(new TerminateSessionCommand({ SessionId: this.id }));
-    } catch {
-      // Then it ends by itself when it has been idle long enough.
-    }
+    await terminateSession(this.#clients, this.id);
   }
 }
 
@@ -222,7 +267,11 @@ function generateDataKey(kms: KMSClient): GenerateDataKey {
 }
 
 /** Tells the causes apart. One text of AWS's stands for several, which DescribeTasks then tells apart. */
-async function openingFailure(clients: Clients, target: Target, cause: unknown): Promise<SessionOpening> {
+async function openingFailure(
+  clients: Clients,
+  target: Target,
+  cause: unknown,
+): Promise<Exclude<SessionOpening, { opening: 'opened' }>> {
   const where = `container ${target.container} of task ${target.task} in cluster ${target.cluster}`;
   const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
   switch (name) {
@@ -253,9 +302,17 @@ async function openingFailure(clients: Clients, target: Target, cause: unknown):
         { cause },
       );
     }
+    if (state.agentStatus === undefined && state.agentIn.length > 0) {
+      throw new NoAgentInContainerError(
+        `ECS Exec's agent runs in container ${state.agentIn.join(', ')} of the task only, not in ${where}: with ` +
+          'pidMode "task" one container has it. Run the command there, or give the containers PID namespaces of their own.',
+        { cause },
+      );
+    }
     if (state.agentStatus !== 'RUNNING') {
       throw new AgentNotRunningError(
-        `ECS Exec's agent is ${state.agentStatus ?? 'missing'} in ${where}: replace the task if it stays so.`,
+        `ECS Exec's agent is ${state.agentStatus ?? 'missing'} in ${where}. Where a restart policy has started the ` +
+          'container anew, the agent does not come back: replace the task.',
         { cause },
       );
     }

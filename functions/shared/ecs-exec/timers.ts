@@ -5,11 +5,29 @@ export function sleep(milliseconds: number): Promise<void> {
 
 /** Waits for the work, but no longer: undefined if the time is over first. No timer is left behind. */
 export async function withTimeout<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  const over = Promise.withResolvers<undefined>();
+  const over = withResolvers<undefined>();
   const timer = setTimeout(() => over.resolve(undefined), milliseconds);
   try {
     return await Promise.race([work, over.promise]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A promise and the functions that settle it. */
+export interface Resolvers<T> {
+  promise: Promise<T>;
+  resolve: (value: T | PromiseLike<T>) => void;
+  reject: (reason: unknown) => void;
+}
+
+/** `Promise.withResolvers`, which Node 20 does not have. */
+export function withResolvers<T>(): Resolvers<T> {
+  let resolve: Resolvers<T>['resolve'] = () => {};
+  let reject: Resolvers<T>['reject'] = () => {};
+  const promise = new Promise<T>((onValue, onReason) => {
+    resolve = onValue;
+    reject = onReason;
+  });
+  return { promise, resolve, reject };
 }

@@ -9,6 +9,7 @@ import {
   request as send,
 } from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import type { CallbackRelaySettings } from '../../../functions/callback-relay/contract.ts';
 import { type FunctionUrl, serveFunctionUrl } from '../../../rehearsal/aws/lambda/function-url.ts';
@@ -206,6 +207,16 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       );
     });
 
+    it('is known however its name is spelled', async () => {
+      webhook.answer = (response) => response.writeHead(503).end();
+      for (const spelled of [
+        NOTIFICATION.replace('"gc"', '"\\u0067c"'),
+        NOTIFICATION.replace('gc', '\\u0067\\u0063'),
+      ])
+        assert.equal(await post(url, spelled), 503);
+      assert.deepEqual(bus.entries, []);
+    });
+
     it('is on the bus once although the webhook took it at the third time', async () => {
       for (const status of [503, 500, 200]) {
         webhook.answer = (response) => response.writeHead(status).end();
@@ -317,10 +328,68 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       assert.equal(metricsOf(output)[0]?.CallbacksTooLargeForBus, 0);
     });
 
-    it('passes on what is no UTF-8, which the bus cannot take', async () => {
-      assert.equal(await post(url, Buffer.from([0x7b, 0xff, 0x7d])), 200);
+    for (const { what, body } of [
+      { what: 'no UTF-8', body: Buffer.from([0x7b, 0xff, 0x7d]) },
+      { what: 'nothing', body: Buffer.alloc(0) },
+      { what: 'text', body: Buffer.from('ping') },
+      { what: 'JSON, and no object', body: Buffer.from('[{"gc":1}]') },
+    ])
+      it(`passes on what is ${what}, which is no callback: the bus is not tried, and nothing is lost`, async () => {
+        assert.equal(await post(url, body), 200);
+        assert.deepEqual(webhook.requests[0]?.body, body);
+        assert.equal(bus.requests, 0);
+        assert.equal(metricsOf(output)[0]?.CallbacksNotOnBus, 0);
+      });
+
+    it('tries an entry again that failed inside of EventBridge, as it would a request, and not for ever', async () => {
+      const failing = (times: number) => {
+        bus.respond = (response) => {
+          if (--times === 0) bus.respond = undefined;
+          response.end(
+            JSON.stringify({
+              FailedEntryCount: 1,
+              Entries: [{ ErrorCode: 'InternalFailure', ErrorMessage: '' }],
+            }),
+          );
+        };
+      };
+      failing(2);
+      assert.equal(await post(url, MESSAGE), 200);
+      assert.equal(bus.entries.length, 1);
+      failing(9);
+      assert.equal(await post(url, MESSAGE), 200);
+      assert.equal(bus.requests, 6);
+      assert.deepEqual(
+        metricsOf(output).map(({ CallbacksNotOnBus }) => CallbacksNotOnBus),
+        [0, 1],
+      );
+    });
+
+    for (const [coding, compress] of [
+      ['gzip', gzipSync],
+      ['br', brotliCompressSync],
+      ['deflate', deflateSync],
+    ] as const)
+      it(`puts on the bus what a ${coding} body holds, and passes it on as it is`, async () => {
+        const body = compress(MESSAGE);
+        const headers = { 'content-type': 'application/json', 'content-encoding': coding };
+        assert.equal(await post(url, body, headers), 200);
+        assert.deepEqual(webhook.requests[0]?.body, body);
+        assert.equal(webhook.requests[0]?.headers['content-encoding'], coding);
+        assert.deepEqual(
+          bus.entries.map(({ Detail }) => Detail),
+          [MESSAGE],
+        );
+      });
+
+    it('does not unpack what grows beyond what the bus takes', async () => {
+      const body = gzipSync(Buffer.alloc(200 * 1024 * 1024, ' '));
+      assert.equal(
+        await post(url, body, { 'content-type': 'application/json', 'content-encoding': 'gzip' }),
+        200,
+      );
       assert.equal(bus.requests, 0);
-      assert.equal(metricsOf(output)[0]?.CallbacksNotOnBus, 1);
+      assert.equal(metricsOf(output)[0]?.CallbacksTooLargeForBus, 1);
     });
   });
 
@@ -357,6 +426,47 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       webhook.answer = (response) => response.destroy();
       assert.equal(await post(url, MESSAGE), 502);
       assert.equal(webhook.requests.length, 2);
+    });
+
+    it('passes interim answers by, and sends the request once', async () => {
+      webhook.answer = (response) => {
+        response.writeContinue();
+        response.writeProcessing();
+        response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+        response.writeHead(202).end();
+      };
+      assert.equal(await post(url, MESSAGE), 202);
+      assert.equal(webhook.requests.length, 1);
+    });
+
+    it('passes on 304, which has no body', async () => {
+      webhook.answer = (response) => response.writeHead(304).end();
+      assert.equal(await post(url, MESSAGE), 304);
+      assert.equal(webhook.requests.length, 1);
+    });
+
+    it('sends header values beyond Latin-1 as the UTF-8 that they came as', async () => {
+      const { createRelay } = await import('../../../functions/callback-relay/relay.ts');
+      const relay = createRelay({
+        deployment: 'latam',
+        secretPathHashes: [hashOf(SECRET)],
+        webhookUrl: webhook.url,
+        webhookTimeoutMilliseconds: 5_000,
+        busTimeoutMilliseconds: 5_000,
+        maximumBytes: 1_000,
+        bus: BUS,
+      });
+      const event: Partial<LambdaFunctionURLEvent> = {
+        rawPath: `/${SECRET}`,
+        rawQueryString: '',
+        headers: { 'content-type': 'application/json', 'x-name': 'Jürgen 👋' },
+        body: MESSAGE,
+        isBase64Encoded: false,
+        requestContext: { http: { method: 'POST' } } as LambdaFunctionURLEvent['requestContext'],
+      };
+      assert.deepEqual(await relay(event as LambdaFunctionURLEvent), { statusCode: 200 });
+      const name = Buffer.from(webhook.requests[0]?.headers['x-name'] ?? '', 'latin1').toString();
+      assert.equal(name, 'Jürgen 👋');
     });
 
     it('takes its status although its body never ends', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -136,7 +136,6 @@ for (const by of ['ecs-exec', 'run-command'] as const) {
       const ended = await followed(reach, found, first, stay(500));
       assert.deepEqual(ended, { outcome: 'exited', exitCode: 5, output: 'abc\n' });
       assert.equal(starts(), 1);
-      await reach.forget(found, order);
     }));
 
   test(`by ${by}, a command is killed at its deadline, though nobody was with it`, () =>
@@ -168,6 +167,21 @@ for (const by of ['ecs-exec', 'run-command'] as const) {
       assert.equal((await reach.start(found, order, stay(60_000))).outcome, 'gone');
     }));
 }
+
+test('by ecs-exec, a command takes one ExecuteCommand, and removes what the run before it left', () =>
+  withContainer('ecs-exec', async ({ aws, reach, found, container, lasting }) => {
+    lasting(0);
+    let calls = 0;
+    aws.onCall(({ operation }) => {
+      if (operation === 'ExecuteCommand') calls += 1;
+      return undefined;
+    });
+    const files = () => readdirSync(container.path('/run')).filter((name) => name.endsWith('.lock'));
+    for (const id of ['nightly.1', 'weekly.1', 'nightly.2'])
+      await reach.start(found, { ...order, id, supersedes: `${id.split('.')[0]}.` }, stay(20_000));
+    assert.equal(calls, 3);
+    assert.deepEqual(files().sort(), ['ecs-exec-nightly.2.lock', 'ecs-exec-weekly.1.lock']);
+  }));
 
 test('by ecs-exec, a websocket that is cut again and again costs neither output nor exit code', () =>
   withContainer('ecs-exec', async ({ aws, reach, found, lasting, starts }) => {

@@ -10,12 +10,22 @@ import { fileURLToPath } from 'node:url';
  * @returns its path; undefined where there is neither
  */
 export function findBusybox(): string | undefined {
-  const cached = join(CACHE, 'bin', 'busybox');
-  const installed = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'busybox'));
+  return findProgram('busybox', 'busybox-static');
+}
+
+/**
+ * A program of Debian: the machine's own, or fetched once and unpacked under the checkout's `.cache`.
+ *
+ * @returns its path; undefined where there is neither
+ */
+export function findProgram(name: string, debianPackage: string): string | undefined {
+  const cache = join(CACHE, debianPackage);
+  const cached = join(cache, 'bin', name);
+  const installed = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name));
   const found = [cached, ...installed].find((path) => existsSync(path));
   if (found !== undefined) return found;
   try {
-    fetchFromDebian();
+    fetchFromDebian(debianPackage, cache, cached);
     return cached;
   } catch (error) {
     if (process.env.CI && process.platform === 'linux') throw error;
@@ -26,18 +36,18 @@ export function findBusybox(): string | undefined {
 /** Why tests in busybox are skipped. */
 export const NO_BUSYBOX = 'this machine has no busybox, and no apt to fetch it with';
 
-const CACHE = fileURLToPath(new URL('../../../../.cache/busybox', import.meta.url));
+const CACHE = fileURLToPath(new URL('../../../../.cache/debian', import.meta.url));
 /** Milliseconds: apt downloads its package lists first, where they are missing. */
 const LONGEST_FETCH = 180_000;
 
-function fetchFromDebian(): void {
-  mkdirSync(join(CACHE, '..'), { recursive: true });
+function fetchFromDebian(debianPackage: string, cache: string, program: string): void {
+  mkdirSync(CACHE, { recursive: true });
   // Unpacked beside its place and moved there, because several test files may do this at once.
-  const work = mkdtempSync(`${CACHE}-`);
+  const work = mkdtempSync(`${cache}-`);
   const run = (program: string, args: string[]) =>
     execFileSync(program, args, { cwd: work, stdio: 'pipe', timeout: LONGEST_FETCH });
   try {
-    const download = ['download', 'busybox-static'];
+    const download = ['download', debianPackage];
     try {
       run('apt-get', download);
     } catch {
@@ -48,9 +58,9 @@ function fetchFromDebian(): void {
     const [archive = ''] = readdirSync(work).filter((name) => name.endsWith('.deb'));
     run('dpkg', ['-x', archive, 'unpacked']);
     try {
-      renameSync(join(work, 'unpacked'), CACHE);
+      renameSync(join(work, 'unpacked'), cache);
     } catch (error) {
-      if (!existsSync(join(CACHE, 'bin', 'busybox'))) throw error;
+      if (!existsSync(program)) throw error;
     }
   } finally {
     rmSync(work, { recursive: true, force: true });

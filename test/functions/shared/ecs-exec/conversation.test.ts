@@ -16,12 +16,16 @@ describe('a conversation over a terminal', () => {
             Buffer.from('motd\r\nsh: no job control\r\n'),
             Buffer.from(line.toString().replace('\n', '\r\n')),
             asTerminal(
-              Buffer.concat([Buffer.from(`\n${nonce}:raw\n`), written, Buffer.from(`\n${nonce}:exit 3\n`)]),
+              Buffer.concat([
+                Buffer.from(`\n${nonce}:raw 5\n`),
+                written,
+                Buffer.from(`\n${nonce}:17 12 exit 3\n`),
+              ]),
             ),
             Buffer.from('stray\r\n'),
           ]);
           for (const piece of pieces(terminal, cuts)) conversation.take(piece);
-          assert.deepEqual(await answer, { run: 'exited', exitCode: 3 });
+          assert.deepEqual(await answer, { run: 'exited', exitCode: 3, size: 17, next: 12 });
           assert.ok(Buffer.concat(output).equals(written));
         },
       ),
@@ -41,10 +45,10 @@ describe('a conversation over a terminal', () => {
               .toString(encoding)
               .replace(encoding === 'hex' ? /.{2}/g : /.{76}/g, encoding === 'hex' ? ' $&' : '$&\n');
             const terminal = asTerminal(
-              Buffer.from(`\n${nonce}:${encoding}\n${digits}\n\n${nonce}:running\n`),
+              Buffer.from(`\n${nonce}:${encoding} 5\n${digits}\n\n${nonce}:17 12 running\n`),
             );
             for (const piece of pieces(terminal, cuts)) conversation.take(piece);
-            assert.deepEqual(await answer, { run: 'running' });
+            assert.deepEqual(await answer, { run: 'running', size: 17, next: 12 });
             assert.ok(Buffer.concat(output).equals(written));
           },
         ),
@@ -59,19 +63,23 @@ describe('a conversation over a terminal', () => {
       Buffer.from(`\r\n${other}:raw\r\nx\r\n${other}:exit 0\r\n ${nonce}:exit 0\r\n${nonce} exit 0\r\n`),
     );
     conversation.take(
-      Buffer.from(`\r\n${nonce}:raw\r\n${other}:exit 0\r\n${nonce}exit 0\r\n\r\n${nonce}:died\r\n`),
+      Buffer.from(`\r\n${nonce}:raw 5\r\n${other}:exit 0\r\n${nonce}exit 0\r\n\r\n${nonce}:- - died\r\n`),
     );
-    assert.deepEqual(await answer, { run: 'died' });
+    assert.deepEqual(await answer, { run: 'died', size: undefined, next: undefined });
     assert.equal(Buffer.concat(output).toString(), `${other}:exit 0\n${nonce}exit 0\n`);
   });
 });
 
 function asked() {
   const output: Buffer[] = [];
-  const conversation = new Conversation((bytes) => output.push(Buffer.from(bytes)));
-  const { line, answer } = conversation.ask('more');
-  assert.match(line.toString(), /^[0-9a-f]{32} more\n$/);
-  return { conversation, output, line, answer, nonce: line.toString().slice(0, 32) };
+  const places: number[] = [];
+  const conversation = new Conversation();
+  const { line, answer } = conversation.ask({ more: 5, count: 4_096 }, (bytes, place) => {
+    output.push(Buffer.from(bytes));
+    places.push(place);
+  });
+  assert.match(line.toString(), /^[0-9a-f]{32} more 5 4096\n$/);
+  return { conversation, output, places, line, answer, nonce: line.toString().slice(0, 32) };
 }
 
 /** What a terminal makes of bytes: a CR before each LF. */

@@ -19,7 +19,8 @@ const timing = {
   lostAfter: 1_000,
   lostAfterResuming: 1_000,
   firstPause: 20,
-  longestStart: 500,
+  longestStart: 2_000,
+  longestConnect: 300,
 };
 
 describe('a command in a container', () => {
@@ -212,10 +213,38 @@ describe('a command in a container', () => {
     assert.equal(quick.outcome, 'exited');
   });
 
-  it('is lost if what was to keep its status was killed', async () => {
+  it('is followed and not started again when what was to keep its status is killed', async () => {
     await using cloud = await Cloud.start();
-    const result = await executeCommand({ ...base(cloud), command: { script: 'kill -9 $PPID; sleep 0.1' } });
+    const script =
+      'echo x >>/tmp/starts; kill -9 $PPID; echo on; until [ -e /tmp/go ]; do sleep 0.02; done; echo done';
+    const first = await startCommand({ ...base(cloud), command: { script }, attendFor: 300 });
+    assert.equal(first.outcome, 'running');
+    assert.equal((await commandStatus(base(cloud))).outcome, 'running');
+    const { outcome, output, ...rest } = await executeCommand({
+      ...base(cloud),
+      command: { script },
+      sink: () => writeFileSync(cloud.container.path('/tmp/go'), ''),
+    });
+    assert.equal(outcome, 'lost');
+    assert.match('reason' in rest ? rest.reason : '', /keep the status was killed .*the command went on/);
+    assert.equal(output.head, 'on\ndone\n');
+    assert.equal(readFileSync(cloud.container.path('/tmp/starts'), 'utf8'), 'x\n');
+  });
+
+  it('is stopped although what was to keep its status was killed', async () => {
+    await using cloud = await Cloud.start();
+    const script = 'kill -9 $PPID; sleep 300';
+    await startCommand({ ...base(cloud), command: { script }, attendFor: 300 });
+    const stopped = await stopCommand(base(cloud));
+    assert.ok(stopped.outcome === 'timed-out' && stopped.stopped);
+    assert.equal(await cloud.container.run('ps -e -o args= | grep -c "[s]leep 300$" || true'), '0\n');
+  });
+
+  it('is lost if it was killed with what was to keep its status', async () => {
+    await using cloud = await Cloud.start();
+    const result = await executeCommand({ ...base(cloud), command: { script: 'kill -9 -$PPID' } });
     assert.equal(result.outcome, 'lost');
+    assert.match(result.outcome === 'lost' ? result.reason : '', /^all its processes were killed/);
   });
 });
 
@@ -272,7 +301,14 @@ describe('a command that cannot be started', () => {
   it('fails with its own error: there is no shell', async () => {
     await using cloud = await Cloud.start();
     const failing = executeCommand({ ...base(cloud), command: ['true'], shell: ['/no/sh'] });
-    await assert.rejects(failing, /Unable to start command: Failed to start pty: fork\/exec \/no\/sh/);
+    await assert.rejects(
+      failing,
+      (error) =>
+        error instanceof errors.NoShellError &&
+        /has no shell, as distroless.*Unable to start command: Failed to start pty: fork\/exec \/no\/sh/.test(
+          error.message,
+        ),
+    );
   });
 
   it('fails with its own error: no folder can be written', async () => {
@@ -283,9 +319,19 @@ describe('a command that cannot be started', () => {
 
   it('waits for an agent that is not connected yet', async () => {
     await using cloud = await Cloud.start();
-    cloud.onCall = () => (cloud.calls.length < 3 ? { error: 'TargetNotConnectedException' } : undefined);
-    const result = await executeCommand({ ...base(cloud), command: ['true'] });
+    cloud.onCall = () => (cloud.calls.length < 12 ? { error: 'TargetNotConnectedException' } : undefined);
+    const patient = { ...timing, firstPause: 5, longestConnect: 60_000 };
+    const result = await executeCommand({ ...base(cloud), timing: patient, command: ['true'] });
     assert.equal(result.outcome, 'exited');
+  });
+
+  it('says so at the deadline if its agent was never connected', async () => {
+    await using cloud = await Cloud.start();
+    cloud.onCall = () => ({ error: 'TargetNotConnectedException' });
+    const patient = { ...timing, longestConnect: 60_000 };
+    const deadline = new Date(Date.now() + 300);
+    const failing = executeCommand({ ...base(cloud), timing: patient, command: ['true'], deadline });
+    await assert.rejects(failing, errors.TargetNotConnectedError);
   });
 });
 
@@ -301,8 +347,7 @@ describe('a command is started once', () => {
     assert.ok(result.outcome === 'exited' && result.exitCode === 2);
     assert.equal(readFileSync(cloud.container.path('/tmp/starts'), 'utf8'), 'x\n');
     assert.equal(cloud.count('ExecuteCommand'), 4, 'the SDK itself repeats nothing');
-    const late = await executeCommand({ ...base(cloud), command: ['touch', '/tmp/again'] });
-    assert.ok(late.outcome === 'exited' && late.exitCode === 2, 'a start that arrives late finds the run');
+    assert.deepEqual(filesOfRuns(cloud), [], 'sessions that no client came to have started nothing');
   });
 
   it('although two callers start the same run', async () => {

@@ -1,0 +1,215 @@
+import { Command, InvalidArgumentError } from 'commander';
+import {
+  type Clients,
+  type CommandResult,
+  EcsExecError,
+  type ExecEvent,
+  ecsExecClients,
+  execInAll,
+  interactiveSession,
+  outputText,
+  runningContainers,
+} from '../functions/shared/ecs-exec/index.ts';
+
+/** The command was stopped at its deadline: as `timeout` of coreutils has it. */
+const TIMED_OUT = 124;
+/** How the command ended is not known, or it was not started. */
+const UNKNOWN = 125;
+
+interface Options {
+  container?: string;
+  all?: true;
+  json?: true;
+  interactive?: true;
+  region?: string;
+  concurrency: number;
+  timeout?: number;
+}
+
+/** What is written to, and where the exit code goes. */
+export interface Surroundings {
+  out: { write(text: string): unknown };
+  err: { write(text: string): unknown };
+  clients: (region: string | undefined) => Clients;
+  exit: (code: number) => void;
+  signal?: AbortSignal;
+}
+
+/** `wa-upkeep exec`: a command in a container of a service, or in all of them, with its exit code. */
+export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
+  return new Command('exec')
+    .summary('run a command in containers of an ECS service')
+    .description(
+      'Runs a command in a container of an ECS service, or in all of them, by ECS Exec, and exits as the command did.\n' +
+        'No shell reads the command: for a pipe say -- sh -c "a | b".',
+    )
+    .argument('<cluster>', 'name or ARN')
+    .argument('<service>', 'name or ARN')
+    .argument('<command...>', 'the program and its arguments, after --')
+    .option('--container <name>', 'as in the task definition; needed where ECS Exec reaches more than one')
+    .option('--all', 'in every task of the service, each line with the task and container before it')
+    .option('--json', 'one line of JSON for each container, when it has ended there')
+    .option(
+      '--interactive',
+      'a terminal in one container, as `aws ecs execute-command` gives it; no exit code',
+    )
+    .option('--concurrency <number>', 'with --all: containers at once', wholeNumber, 10)
+    .option('--timeout <seconds>', 'the command is stopped then', wholeNumber)
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText(
+      'after',
+      `
+Exit codes: the command's own; with --all the highest of them; ${TIMED_OUT} it was stopped at its timeout; ${UNKNOWN} it was
+not started, or how it ended is not known. Messages go to standard error.`,
+    )
+    .passThroughOptions()
+    .action(async (cluster: string, service: string, command: string[], options: Options) => {
+      const { exit = setExitCode, err = process.stderr } = surroundings;
+      try {
+        exit(await run({ cluster, service, command, options }, surroundings));
+      } catch (error) {
+        err.write(`${messageOf(error)}\n`);
+        exit(UNKNOWN);
+      }
+    });
+}
+
+interface Request {
+  cluster: string;
+  service: string;
+  command: string[];
+  options: Options;
+}
+
+async function run(
+  { cluster, service, command, options }: Request,
+  given: Partial<Surroundings>,
+): Promise<number> {
+  const { out = process.stdout, err = process.stderr } = given;
+  const clients = (given.clients ?? clientsIn)(options.region);
+  const { container, all, json, concurrency, timeout } = options;
+  const where = { cluster, service, ...(container !== undefined && { container }) };
+  if (options.interactive) {
+    const [first] = await runningContainers(clients.ecs, where);
+    if (first === undefined) throw new Error(nothingRuns(where));
+    const line = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+    await interactiveSession({
+      cluster,
+      ...first,
+      command: line,
+      clients,
+      input: process.stdin,
+      output: process.stdout,
+    });
+    return 0;
+  }
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort(new Error('Interrupted: the command was stopped.'));
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const codes: number[] = [];
+  const lines = new Map<string, string>();
+  try {
+    for await (const event of execInAll({
+      ...where,
+      clients,
+      command,
+      concurrency,
+      signal: given.signal ?? interrupted.signal,
+      ...(!all && { limit: 1 }),
+      ...(timeout !== undefined && { deadline: new Date(Date.now() + timeout * 1_000) }),
+    })) {
+      if (event.event === 'output') {
+        if (json) continue;
+        if (!all) out.write(event.text);
+        else for (const line of wholeLines(event, lines)) out.write(line);
+        continue;
+      }
+      codes.push(codeOf(event));
+      if (json) out.write(`${JSON.stringify(asJson(event))}\n`);
+      else {
+        const rest = lines.get(nameOf(event));
+        if (rest) out.write(`${nameOf(event)}  ${rest}\n`);
+        const words = wordsOf(event);
+        if (words !== undefined) err.write(`${nameOf(event)}  ${words}\n`);
+      }
+    }
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+  if (codes.length === 0) throw new Error(nothingRuns(where));
+  return Math.max(...codes);
+}
+
+function clientsIn(region: string | undefined): Clients {
+  return ecsExecClients(region === undefined ? {} : { region });
+}
+
+function nothingRuns({ cluster, service }: { cluster: string; service: string }): string {
+  return `Service ${service} has no running task in cluster ${cluster}.`;
+}
+
+/** Lines with where they are from before them; what ends in no line yet is kept. */
+function wholeLines(event: ExecEvent & { event: 'output' }, kept: Map<string, string>): string[] {
+  const name = nameOf(event);
+  const lines = ((kept.get(name) ?? '') + event.text).split('\n');
+  kept.set(name, lines.pop() ?? '');
+  return lines.map((line) => `${name}  ${line}\n`);
+}
+
+function nameOf({ task, container }: ExecEvent): string {
+  return `${task.slice(task.lastIndexOf('/') + 1)}/${container}`;
+}
+
+function codeOf(event: Exclude<ExecEvent, { event: 'output' }>): number {
+  if (event.event === 'failed') return UNKNOWN;
+  switch (event.result.outcome) {
+    case 'exited':
+      return event.result.exitCode;
+    case 'timed-out':
+      return TIMED_OUT;
+    default:
+      return UNKNOWN;
+  }
+}
+
+/** For what is not a plain exit. */
+function wordsOf(event: Exclude<ExecEvent, { event: 'output' }>): string | undefined {
+  if (event.event === 'failed') return event.error.message;
+  const { result } = event;
+  switch (result.outcome) {
+    case 'exited':
+      return result.exitCode === 0 ? undefined : `exit code ${result.exitCode}`;
+    case 'timed-out':
+      return result.stopped
+        ? 'It was stopped at its timeout.'
+        : 'Its time is over, and it could not be seen to stop.';
+    case 'gone':
+      return `The container went away: ${result.reason}`;
+    case 'lost':
+      return `How it ended is not known: ${result.reason}`;
+  }
+}
+
+function asJson(event: Exclude<ExecEvent, { event: 'output' }>): object {
+  const { task, container } = event;
+  if (event.event === 'failed') {
+    const { code, message } = event.error;
+    return { task, container, outcome: 'not-started', code, reason: message };
+  }
+  const { output, skippedBySink: _, sinkError: __, ...rest }: CommandResult = event.result;
+  return { task, container, ...rest, output: outputText(output) };
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return Number(text);
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof EcsExecError) return `${error.message} (${error.code})`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function setExitCode(code: number): void {
+  process.exitCode = code;
+}

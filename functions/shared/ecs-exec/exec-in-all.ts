@@ -1,0 +1,171 @@
+import { DescribeTasksCommand, type ECSClient, ListTasksCommand, type Task } from '@aws-sdk/client-ecs';
+import { EcsExecError, InvalidCommandError } from './errors.ts';
+import { type CommandResult, type ExecuteOptions, executeCommand } from './execute-command.ts';
+import { ecsExecClients } from './session.ts';
+import { withResolvers } from './timers.ts';
+
+/** A running container of a service. */
+export interface RunningContainer {
+  /** ARN. */
+  task: string;
+  /** As in the task definition. */
+  container: string;
+}
+
+/** Where and how a command is run in the containers of a service. */
+export interface ExecInAllOptions
+  extends Pick<
+    ExecuteOptions,
+    'clients' | 'command' | 'deadline' | 'signal' | 'keep' | 'shell' | 'folders' | 'timing'
+  > {
+  cluster: string;
+  service: string;
+  /** @default the only container in which ECS Exec's agent runs */
+  container?: string;
+  /** Containers at once. @default 10 */
+  concurrency?: number;
+  /** Names the run in each container, so that it starts once. @default made up */
+  runId?: string;
+  /** At most so many of the containers, the first that ECS names. @default all */
+  limit?: number;
+}
+
+/** What comes from the containers, as it comes. */
+export type ExecEvent =
+  | ({ event: 'output'; text: string } & RunningContainer)
+  | ({ event: 'ended'; result: CommandResult } & RunningContainer)
+  /** It was not started there: one class of error per cause. */
+  | ({ event: 'failed'; error: EcsExecError } & RunningContainer);
+
+/** ECS's limit for both calls. */
+const PAGE = 100;
+
+/**
+ * The running containers of a service.
+ *
+ * @throws InvalidCommandError if the container is not named and more than one of a task could be meant
+ */
+export async function runningContainers(
+  ecs: ECSClient,
+  { cluster, service, container }: Pick<ExecInAllOptions, 'cluster' | 'service' | 'container'>,
+): Promise<RunningContainer[]> {
+  const found: RunningContainer[] = [];
+  let nextToken: string | undefined;
+  do {
+    const listed = await ecs.send(
+      new ListTasksCommand({
+        cluster,
+        serviceName: service,
+        desiredStatus: 'RUNNING',
+        maxResults: PAGE,
+        nextToken,
+      }),
+    );
+    nextToken = listed.nextToken;
+    if (!listed.taskArns?.length) continue;
+    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: listed.taskArns }));
+    for (const task of tasks) {
+      if (task.lastStatus !== 'RUNNING') continue;
+      found.push({ task: task.taskArn ?? '', container: container ?? onlyContainer(task) });
+    }
+  } while (nextToken !== undefined);
+  return found;
+}
+
+function onlyContainer({ containers = [], taskArn }: Task): string {
+  const reachable = containers.filter(({ managedAgents }) =>
+    managedAgents?.some(({ name }) => name === 'ExecuteCommandAgent'),
+  );
+  const [only, ...others] = reachable.length > 0 ? reachable : containers;
+  if (only?.name !== undefined && others.length === 0) return only.name;
+  const names = containers.map(({ name }) => name).join(', ');
+  throw new InvalidCommandError(`Task ${taskArn} has the containers ${names}: name the one that is meant.`);
+}
+
+/**
+ * Runs a command in every running container of a service, a few at a time, and gives what they print and how they
+ * end, as it comes. Breaking off the iteration, or the signal, stops the commands.
+ *
+ * @throws the signal's reason
+ */
+export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<ExecEvent, void> {
+  const { clients = ecsExecClients(), concurrency = 10, limit, runId = madeUp(), ...rest } = options;
+  const containers = (await runningContainers(clients.ecs, options)).slice(0, limit);
+  const broken = new AbortController();
+  const signal = AbortSignal.any([broken.signal, ...(options.signal ? [options.signal] : [])]);
+  const events: ExecEvent[] = [];
+  let news = withResolvers<void>();
+  const say = (event: ExecEvent) => {
+    events.push(event);
+    news.resolve();
+  };
+  const waiting = [...containers];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const where = next;
+      try {
+        const result = await executeCommand({
+          ...commandOf(rest),
+          ...where,
+          cluster: options.cluster,
+          clients,
+          runId,
+          signal,
+          sink: (text) => say({ event: 'output', text, ...where }),
+        });
+        say({ event: 'ended', result, ...where });
+      } catch (error) {
+        if (!(error instanceof EcsExecError)) throw error;
+        say({ event: 'failed', error, ...where });
+      }
+    }
+  };
+  let failure: { error: unknown } | undefined;
+  let isDone = containers.length === 0;
+  const all = Promise.all(Array.from({ length: Math.min(concurrency, containers.length) }, work)).then(
+    () => {},
+    (error: unknown) => {
+      failure = { error };
+      broken.abort(error);
+    },
+  );
+  void all.then(() => {
+    isDone = true;
+    news.resolve();
+  });
+  try {
+    for (;;) {
+      for (let event = events.shift(); event !== undefined; event = events.shift()) yield event;
+      if (isDone && events.length === 0) break;
+      await news.promise;
+      news = withResolvers();
+      if (events.length === 0 && isDone) break;
+    }
+    if (failure !== undefined) throw failure.error;
+  } finally {
+    broken.abort(new Error('The iteration was broken off.'));
+    await all;
+  }
+}
+
+function commandOf({
+  command,
+  deadline,
+  keep,
+  shell,
+  folders,
+  timing,
+}: Omit<ExecInAllOptions, 'cluster' | 'service'>) {
+  return {
+    command,
+    ...(deadline && { deadline }),
+    ...(keep && { keep }),
+    ...(shell && { shell }),
+    ...(folders && { folders }),
+    ...(timing && { timing }),
+  };
+}
+
+function madeUp(): string {
+  return `exec-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
+}

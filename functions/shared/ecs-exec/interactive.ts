@@ -1,0 +1,84 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Target } from './container-state.ts';
+import type { ChannelEnd } from './data-channel.ts';
+import { AccessDeniedError, SessionRefusedError, StartError } from './errors.ts';
+import type { TerminalSize } from './messages.ts';
+import { type Clients, ecsExecClients, openChannel } from './session.ts';
+import { withResolvers } from './timers.ts';
+
+/** A terminal's two ends, such as `process.stdin` and `process.stdout`. */
+export interface InteractiveOptions extends Target {
+  /** The command line, which no shell reads: words as google/shlex splits them. @default sh */
+  command?: string;
+  /** @default {@link ecsExecClients} for the environment's region and credentials */
+  clients?: Clients;
+  /** Keys as they are typed: a terminal is put into raw mode for it. */
+  input: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
+  /** Its size is told to the container, and told anew when it changes. */
+  output: Writable & { columns?: number; rows?: number };
+  /** Ends the session. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A terminal in a container for a person, as `aws ecs execute-command` with AWS's plugin gives it. What it runs has
+ * no exit code: ECS Exec tells none. Fulfilled when the session has ended.
+ *
+ * @throws EcsExecError if the session cannot be opened: one class per cause
+ * @throws the signal's reason, after the session was ended
+ */
+export async function interactiveSession(options: InteractiveOptions): Promise<void> {
+  const { input, output, signal, command = 'sh', clients = ecsExecClients() } = options;
+  const { cluster, task, container } = options;
+  signal?.throwIfAborted();
+  const ended = withResolvers<ChannelEnd>();
+  const size = sizeOf(output);
+  const opened = await openChannel(clients, { cluster, task, container }, command, {
+    ...(size && { size }),
+    onOutput: (bytes) => output.write(bytes),
+    onEnd: (end) => ended.resolve(end),
+  });
+  const onInput = (bytes: Buffer | string) => opened.channel.send(Buffer.from(bytes));
+  const onResize = () => {
+    const size = sizeOf(output);
+    if (size !== undefined) opened.channel.resize(size);
+  };
+  const onAbort = () => void opened.terminate();
+  if (input.isTTY) input.setRawMode?.(true);
+  input.on('data', onInput);
+  output.on('resize', onResize);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const end = await ended.promise;
+    signal?.throwIfAborted();
+    throwUnlessOrderly(end);
+  } finally {
+    input.off('data', onInput);
+    input.pause();
+    output.off('resize', onResize);
+    signal?.removeEventListener('abort', onAbort);
+    if (input.isTTY) input.setRawMode?.(false);
+    opened.channel.close();
+  }
+}
+
+function sizeOf({ columns, rows }: { columns?: number; rows?: number }): TerminalSize | undefined {
+  return columns && rows ? { columns, rows } : undefined;
+}
+
+function throwUnlessOrderly(end: ChannelEnd): void {
+  switch (end.cause) {
+    case 'closed':
+      if (end.failure !== '') throw new SessionRefusedError(`The session was ended: ${end.failure}`);
+      return;
+    case 'handshake-failed':
+      throw end.error;
+    case 'refused':
+      throw new AccessDeniedError(
+        `Session Manager refused to open the session's data channel with ${end.status}: ${end.detail}. The caller needs ssmmessages:OpenDataChannel on it.`,
+      );
+    case 'cut':
+      throw new StartError(`The connection to the session broke: ${end.detail}.`);
+    case 'left':
+  }
+}
