@@ -62,7 +62,6 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
 Exit codes: the command's own; with --all the highest of them; ${TIMED_OUT} it was stopped at its timeout; ${UNKNOWN} it was
 not started, or how it ended is not known. Messages go to standard error.`,
     )
-    .passThroughOptions()
     .action(async (cluster: string, service: string, command: string[], options: Options) => {
       const { exit = setExitCode, err = process.stderr } = surroundings;
       try {

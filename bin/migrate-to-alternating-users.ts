@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DatabaseAddress } from '../functions/shared/database/contract/engine.ts';
 import {
+  ConnectionRefused,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -14,6 +15,7 @@ import {
 import { checkBelongs, type DatabaseSecret } from '../functions/shared/database/credential/secret.ts';
 import { currentSecret } from '../functions/shared/database/credential/stored-secret.ts';
 import { migrateToAlternatingUsers } from '../functions/shared/database/postgres/migration.ts';
+import { openBothUsers } from '../functions/shared/database/postgres/undo-migration.ts';
 import { credentialRotation } from '../functions/shared/database/registry.ts';
 import { alternatingUsers } from '../functions/shared/database/rotation/strategies.ts';
 
@@ -30,6 +32,8 @@ second one has been found to be the same as one of the first. Repeats safely.
   --rotator ROLE        who will change the passwords and is given the right to, which PostgreSQL needs from 16 on
   --user NAME           twice: both users. Default: the secret's user, and the same with _clone after it
   --accept-login-names  goes on although something asks for session_user, which is another name for the second user
+  --undo                opens both users, as AWS's rotation functions need it: the closed one gets a password that nobody
+                        knows. What the migration has added stays
   --dry-run             does all of it in a transaction that is rolled back, and prints it
   --port NUMBER         default: 5432
   --database NAME       to which the administrator connects. Default: postgres
@@ -54,6 +58,7 @@ class NotReadable extends Error {}
 
 /** Their messages say what, where and what next, and never hold a password. */
 const EXPECTED_ERRORS = [
+  ConnectionRefused,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -82,11 +87,19 @@ async function run(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const { secretArn, administratorArn, users, address: where, ...wanted } = options;
+  const { secretArn, administratorArn, users, undo, address: where, ...wanted } = options;
   const address = { ...where, certificateAuthority: await certificates(where.certificateAuthority) };
   const current = await readSecret(secretArn, address);
   const administrator = await readSecret(administratorArn, address);
   const { one, other } = alternatingUsers(address.engine, { ...(users && { users }) }, current.username);
+  if (undo) {
+    const opened = await openBothUsers(address, administrator, { current, ...(users && { users }) });
+    console.log(
+      `${opened.outcome}: ${one} and ${opened.other} may both log in, on ${address.host}:${address.port}. ` +
+        `${opened.outcome === 'opened' ? `The password of ${opened.other} is new, and nobody knows it. ` : ''}From now on no retired password is closed.`,
+    );
+    return;
+  }
   const migration = { current, ...(users && { users }), ...wanted };
   const { outcome, owner, statements, notes } = await migrateToAlternatingUsers(
     address,
@@ -124,6 +137,7 @@ interface Options {
   users: readonly [string, string] | undefined;
   acceptLoginNames: boolean;
   dryRun: boolean;
+  undo: boolean;
   /** Its certificate authority is `rds` or the path of a file. */
   address: DatabaseAddress;
 }
@@ -160,6 +174,7 @@ function readArguments(): Options | 'help' {
     ...(values.rotator !== undefined && { rotator: values.rotator }),
     acceptLoginNames: values['accept-login-names'] ?? false,
     dryRun: values['dry-run'] ?? false,
+    undo: values.undo ?? false,
     users: one && other ? [one, other] : undefined,
   };
 }
@@ -177,6 +192,7 @@ function parsedArguments() {
         rotator: { type: 'string' },
         'accept-login-names': { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        undo: { type: 'boolean' },
         user: { type: 'string', multiple: true },
         help: { type: 'boolean', short: 'h' },
       },

@@ -5,6 +5,5 @@ import { execCommand } from './exec.ts';
 /** The operator's command line: a subcommand a file. */
 await new Command('wa-upkeep')
   .description('Looks after what runs on Amazon ECS.')
-  .enablePositionalOptions()
   .addCommand(execCommand())
   .parseAsync();

@@ -1,12 +1,8 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { PutParameterCommand } from '@aws-sdk/client-ssm';
-import {
-  type CopyClients,
-  contentOf,
-  type FoundCopy,
-  placeOf,
-  readCopy,
-} from '../shared/database/credential/copies.ts';
+import { type CopyClients, type FoundCopy, placeOf, readCopy } from '../shared/database/credential/copies.ts';
+import { contentOf } from '../shared/database/credential/copy-template.ts';
+import { withMembers } from '../shared/database/credential/json-text.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
@@ -64,11 +60,11 @@ async function write(
     );
     return;
   }
-  const { secretArn, key, object } = found;
+  const { secretArn, key, text } = found;
   await secretsManager.send(
     new PutSecretValueCommand({
       SecretId: secretArn,
-      SecretString: JSON.stringify({ ...object, [key]: content }),
+      SecretString: withMembers(text, new Map([[key, content]])),
     }),
   );
 }

@@ -1,5 +1,6 @@
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import {
+  InvalidParameterException,
   PutSecretValueCommand,
   ResourceExistsException,
   type SecretsManagerClient,
@@ -9,7 +10,7 @@ import type { Login } from '../shared/database/contract/engine.ts';
 import { RotationRefused } from '../shared/database/contract/errors.ts';
 import type { CredentialRotation } from '../shared/database/contract/rotation.ts';
 import { randomPassword } from '../shared/database/credential/password.ts';
-import { checkBelongs, secretWith } from '../shared/database/credential/secret.ts';
+import { checkBelongs, checkCopies, secretWith } from '../shared/database/credential/secret.ts';
 import { administratorOf } from '../shared/database/credential/settings.ts';
 import { currentSecret, findSecret, stagesOf } from '../shared/database/credential/stored-secret.ts';
 import { credentialRotation } from '../shared/database/registry.ts';
@@ -77,6 +78,7 @@ async function createSecret(
   if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
   const { secret: current } = await currentSecret(secretsManager, SecretId);
   checkBelongs(current, SecretId, settings.database);
+  checkCopies(current, SecretId, settings.fields);
   const next: Login = {
     username: rotation.nextUsername(current.username),
     password: randomPassword(settings.password),
@@ -87,7 +89,7 @@ async function createSecret(
         SecretId,
         ClientRequestToken,
         ...(RotationToken === undefined ? {} : { RotationToken }),
-        SecretString: secretWith(current, next),
+        SecretString: secretWith(current, next, settings.fields),
         VersionStages: ['AWSPENDING'],
       }),
     );
@@ -164,14 +166,21 @@ async function finishSecret(
   if (!done) {
     if (!labels.includes('AWSPENDING')) throw notPending(SecretId, ClientRequestToken);
     const current = stages.with('AWSCURRENT');
-    await secretsManager.send(
-      new UpdateSecretVersionStageCommand({
-        SecretId,
-        VersionStage: 'AWSCURRENT',
-        MoveToVersionId: ClientRequestToken,
-        ...(current === undefined ? {} : { RemoveFromVersionId: current }),
-      }),
-    );
+    try {
+      await secretsManager.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId,
+          VersionStage: 'AWSCURRENT',
+          MoveToVersionId: ClientRequestToken,
+          ...(current === undefined ? {} : { RemoveFromVersionId: current }),
+        }),
+      );
+    } catch (error) {
+      // Of two at once the later one names a version that the label has left: it has come where it was to go.
+      if (!(error instanceof InvalidParameterException)) throw error;
+      const now = await stagesOf(secretsManager, SecretId);
+      if (!now.of(ClientRequestToken)?.includes('AWSCURRENT')) throw error;
+    }
   }
   // Also when an earlier attempt had moved the label: it may have ended right after.
   if (settings.delivery !== undefined) await startDelivery(lambda, settings.deployment, settings.delivery);

@@ -1,5 +1,6 @@
 import { type Duration, Stack } from 'aws-cdk-lib';
 import type { CredentialCopy } from '../../functions/shared/database/credential/copies.ts';
+import type { SecretField } from '../../functions/shared/database/credential/secret.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
 /** A copy, with what a function must be allowed for it. */
@@ -22,6 +23,20 @@ export interface RotatedCredential {
 /** The copies as a function's settings name them. */
 export function copySettings(copies: readonly RotatedCopy[]): CredentialCopy[] {
   return copies.map(({ keyArn: _, ...copy }) => copy);
+}
+
+/** Copies elsewhere, which a run delivers, and those in the rotated secret itself, which a new version of it brings. */
+export function ownFields(
+  secretArn: string,
+  copies: readonly RotatedCopy[],
+): [elsewhere: RotatedCopy[], fields: SecretField[]] {
+  const isOwn = (copy: RotatedCopy) => copy.kind === 'secret' && copy.secretArn === secretArn;
+  const fields = copies.flatMap((copy) => {
+    if (copy.kind !== 'secret' || !isOwn(copy)) return [];
+    const { key, template, encoding } = copy;
+    return [{ key, ...(template && { template }), ...(encoding && { encoding }) }];
+  });
+  return [copies.filter((copy) => !isOwn(copy)), fields];
 }
 
 /** Lets a function read the copies. */

@@ -16,15 +16,18 @@ import {
 } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
 import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
+import { placeOf } from '../../functions/shared/database/credential/copies.ts';
+import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
+import { refuse as refuseProps } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import { copySettings, type RotatedCredential } from './credential-copies.ts';
+import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
 import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
@@ -73,12 +76,14 @@ export class CredentialRotation extends Construct {
       timeLimit: props.timeLimit,
     };
     const { deployment, encryptionKey, logRetention } = upkeep;
+    const [elsewhere, fields] = ownFields(secretArn, copies);
     const leaveOut = importsToLeaveOut([database.engine]);
     const credential: CredentialSettings = {
       secretArn,
       database,
       strategy,
       ...(adminSecretArn && { adminSecretArn }),
+      ...(fields.length > 0 && { fields }),
     };
     this.rotateSecret = new UpkeepFunction(this, 'RotateSecret', {
       functionName: `${deployment}-rotate-secret`,
@@ -105,19 +110,21 @@ export class CredentialRotation extends Construct {
       ...credential,
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
-      copies: copySettings(copies),
+      copies: copySettings(elsewhere),
       clusterArn: ecsArn(this, 'cluster', props.clusterName),
       services: services.map(({ clusterName, ...service }) => ({
         ...service,
         ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+      refuseProps(
+        this,
+        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -191,10 +198,10 @@ export class CredentialRotation extends Construct {
         `Stopped-${name}`,
         {
           alarmName: stoppedAlarmName(deployment, name),
-          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
+          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it, or its new tasks do not log in with it. The services after it were not touched.`,
           whatToDo: [
             report,
-            `See in ECS why the tasks of ${name} do not come up, and mend that. The next run goes on from there.`,
+            `Where the tasks of ${name} do not come up, see in ECS why. Where they do not log in, see where its containers read user name and password. Mend that; the next run goes on from there.`,
           ],
           topic,
         },
@@ -240,12 +247,16 @@ export class CredentialRotation extends Construct {
 
   private refuse(rotateAfter: Duration, maximumAge: Duration): void {
     const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
-    const { acceptFailedLogins = false } = this.props;
+    const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
     const refuse = (reason: string) => {
-      throw new Error(`${this.node.path}: ${reason}`);
+      refuseProps(this, reason);
     };
     const impossible = whyImpossible(database.engine, strategy);
     if (impossible !== undefined) refuse(impossible);
+    for (const copy of copies) {
+      const ambiguous = whyAmbiguous(copy, password);
+      if (ambiguous !== undefined) refuse(`${placeOf(copy)}: ${ambiguous}`);
+    }
     if (strategy.kind === 'single-password' && !acceptFailedLogins)
       refuse(
         `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,

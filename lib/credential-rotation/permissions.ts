@@ -1,7 +1,7 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
-import { letWriteCopies } from './credential-copies.ts';
+import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 
 /** What rotate-secret may do. */
@@ -44,7 +44,7 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
       StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
     });
   letReadAdministrator(job, props);
-  letWriteCopies(job, copies);
+  letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
     letFollowRuns(
       job,

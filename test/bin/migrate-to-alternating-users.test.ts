@@ -13,11 +13,12 @@ const REPOSITORY = new URL('../../', import.meta.url).pathname;
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
 const ADMINISTRATOR = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!cluster-AbCdEf';
 
-/** What operators are told to type. */
-const [, DOCUMENTED = ''] =
-  /^```sh\n(npx node bin\/migrate-to-alternating-users\.ts [\s\S]*?)^```$/m.exec(
-    readFileSync(join(REPOSITORY, 'docs/credential-rotation.md'), 'utf8'),
-  ) ?? [];
+/** What operators are told to type: for the migration, and back. */
+const [DOCUMENTED = '', DOCUMENTED_UNDO = ''] = [
+  ...readFileSync(join(REPOSITORY, 'docs/credential-rotation.md'), 'utf8').matchAll(
+    /^```sh\n(npx node bin\/migrate-to-alternating-users\.ts [\s\S]*?)^```$/gm,
+  ),
+].map(([, command = '']) => command);
 
 describe('bin/migrate-to-alternating-users.ts', () => {
   let parts: Awaited<ReturnType<typeof start>>;
@@ -127,7 +128,7 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     const { database, runDocumented } = parts;
     const containers = startContainers(() => database.user, database.logIn);
     const { promise: until, resolve: end } = Promise.withResolvers<void>();
-    const session = database.logIn(database.user, { until });
+    const session = database.logIn(database.user, { until: () => until });
     const first = await runDocumented();
     end();
     await session;
@@ -147,6 +148,26 @@ describe('bin/migrate-to-alternating-users.ts', () => {
       "SELECT tableowner AS owner FROM pg_tables WHERE tablename = 'messages'",
     );
     assert.deepEqual(tables, [{ owner: 'wa' }]);
+  });
+
+  it('opens both users for those who set a password and open nobody', async () => {
+    const logInOf = () =>
+      parts.database.query(
+        "SELECT rolname::text AS name, rolcanlogin AS open FROM pg_roles WHERE rolname IN ('wa', 'wa_clone') ORDER BY 1",
+      );
+    assert.deepEqual(await logInOf(), [
+      { name: 'wa', open: true },
+      { name: 'wa_clone', open: false },
+    ]);
+    const opened = await parts.runUndo();
+    assert.deepEqual({ exitCode: opened.exitCode, stderr: opened.stderr }, { exitCode: 0, stderr: '' });
+    assert.match(opened.stdout, /^opened: wa and wa_clone may both log in/);
+    assert.ok((await logInOf()).every(({ open }) => open === true));
+    assert.match((await parts.runUndo()).stdout, /^was-open:/);
+    // What AWS's function does next.
+    const password = anyPassword();
+    await parts.database.query(`ALTER USER wa_clone WITH PASSWORD '${password}'`);
+    await parts.database.logIn({ username: 'wa_clone', password });
   });
 
   it('writes no password, and hands none to the server', async () => {
@@ -202,6 +223,13 @@ async function start() {
     written.push(words.join(' '), outcome.stdout, outcome.stderr);
     return outcome;
   };
+  const documented = (text: string, more: string[]) => {
+    const command = text
+      .replace('database.example.internal', host)
+      .replace(/arn:\S+(TO-BE-ROTATED|ROTATED)/, SECRET)
+      .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR);
+    return execute('/bin/sh', ['-c', [command.trim(), ...where, ...more].join(' ')]);
+  };
   return {
     database,
     administrator,
@@ -210,12 +238,8 @@ async function start() {
     run: (words: string[], environment?: Record<string, string>) =>
       execute(process.execPath, ['bin/migrate-to-alternating-users.ts', ...words], environment),
     /** With the names of this database in place of those of the document. */
-    runDocumented: (...more: string[]) => {
-      const command = DOCUMENTED.replace('database.example.internal', host)
-        .replace(/arn:\S+TO-BE-ROTATED/, SECRET)
-        .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR);
-      return execute('/bin/sh', ['-c', [command.trim(), ...where, ...more].join(' ')]);
-    },
+    runDocumented: (...more: string[]) => documented(DOCUMENTED, more),
+    runUndo: () => documented(DOCUMENTED_UNDO, []),
     stop: async () => {
       await secretsManager.close();
       await database.stop();

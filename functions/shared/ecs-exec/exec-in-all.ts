@@ -121,14 +121,17 @@ export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<Exec
     }
   };
   let failure: { error: unknown } | undefined;
-  let isDone = containers.length === 0;
-  const all = Promise.all(Array.from({ length: Math.min(concurrency, containers.length) }, work)).then(
-    () => {},
-    (error: unknown) => {
-      failure = { error };
+  let isDone = false;
+  const workers = Array.from({ length: Math.min(concurrency, containers.length) }, async () => {
+    try {
+      await work();
+    } catch (error) {
+      // Of the first only: the others are stopped because of it.
+      failure ??= { error };
       broken.abort(error);
-    },
-  );
+    }
+  });
+  const all = Promise.all(workers);
   void all.then(() => {
     isDone = true;
     news.resolve();

@@ -1,5 +1,6 @@
 import { ENGINES } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
+import { whyAmbiguous } from '../../../functions/shared/database/credential/copy-template.ts';
 import {
   type PasswordRules,
   randomPassword,
@@ -286,7 +287,9 @@ function strategyFindings(
   ];
 }
 
-function copyFindings({ secret, services, metaTemplate, copies }: CredentialRotationOutput): Finding[] {
+function copyFindings(rotation: CredentialRotationOutput): Finding[] {
+  const { secret, services, metaTemplate, copies } = rotation;
+  const rules = passwordRules(rotation.password);
   const monitoring = metaTemplate?.monitoring;
   const places: { field: (string | number)[]; place: string }[] = [
     ...(metaTemplate
@@ -313,11 +316,11 @@ function copyFindings({ secret, services, metaTemplate, copies }: CredentialRota
     ...places.flatMap(({ field, place }, index) => {
       const first = places.findIndex((other) => other.place === place);
       const { field: firstField = [] } = places[first] ?? {};
-      if (place.startsWith(`${secret.secretArn} `))
+      if (['username', 'password'].some((key) => place === `${secret.secretArn} ${key}`))
         return [
           {
             field,
-            problem: 'names the secret that is rotated, which is no copy of it; it must be left out.',
+            problem: 'names what is rotated itself, which is no copy of it; it must be left out.',
           },
         ];
       if (first === index) return [];
@@ -328,6 +331,14 @@ function copyFindings({ secret, services, metaTemplate, copies }: CredentialRota
         },
       ];
     }),
+    ...(['parameters', 'secrets'] as const).flatMap((kind) =>
+      copies[kind].flatMap(({ template, encoding }, index) => {
+        const reason = whyAmbiguous({ ...(template && { template }), ...(encoding && { encoding }) }, rules);
+        return reason
+          ? [{ field: ['copies', kind, index, 'template'], problem: `cannot be: ${reason}` }]
+          : [];
+      }),
+    ),
     ...(monitoring && !services.others
       ? [
           {

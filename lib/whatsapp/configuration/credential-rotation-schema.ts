@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { COPY_ENCODINGS } from '../../../functions/shared/database/credential/copy-template.ts';
 import {
   clusterName,
   field,
@@ -109,6 +110,14 @@ const template = v.optional(
   ),
 );
 
+const encoding = v.optional(
+  field(
+    v.picklist(COPY_ENCODINGS),
+    `one of ${COPY_ENCODINGS.map((name) => `"${name}"`).join(', ')}`,
+    "By whose rules the text is read, so that the credential is escaped for that reader: `url`, a line of `.pgpass`, libpq's `key=value` (`dsn`), a shell (`env`), or nobody's (`raw`). Needed where a template has more than one of both and the alphabet has characters other than letters, digits and `-_.~`.",
+  ),
+);
+
 const metaTemplateSchema = field(
   v.strictObject({
     stackName: pattern(
@@ -146,6 +155,7 @@ const copiesSchema = field(
               keyArn("The key of a SecureString, if it is not the account's own for Parameter Store."),
             ),
             template,
+            encoding,
           }),
         ),
         'a list of { name }',
@@ -157,13 +167,16 @@ const copiesSchema = field(
       field(
         v.array(
           v.strictObject({
-            ...secretSchema('Another secret, with a JSON object.').entries,
+            ...secretSchema(
+              'Another secret, with a JSON object; or the rotated one itself, where a field of it holds the credential too.',
+            ).entries,
             key: field(v.pipe(v.string(), v.nonEmpty()), 'a text', 'The key of that object.'),
             template,
+            encoding,
           }),
         ),
         'a list of { secretArn, key }',
-        'Keys of other secrets.',
+        'Keys of secrets.',
       ),
       [],
     ),
@@ -240,9 +253,16 @@ export const credentialRotationSchema = field(
       wholeNumber(
         2,
         360,
-        'How long a service may take to be steady: before the rotation, and after each change.',
+        'How long a service may take to be steady: before the rotation, and after each change. So long its new tasks may also take until they are seen to log in.',
       ),
       20,
+    ),
+    whenUnproven: v.optional(
+      field(
+        v.picklist(['keep', 'retire']),
+        '"keep" or "retire"',
+        "What becomes of the old credential where nobody can know whether a service's new tasks log in with the new one: `keep` it and be partial, or `retire` it. Left out: `keep` in the first rotation, and wherever logins were refused or tasks not seen that should have been; otherwise `retire`.",
+      ),
     ),
   }),
   'an object with "schedule", "secret", "strategy", "clusterName" and "services"',

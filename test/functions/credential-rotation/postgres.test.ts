@@ -4,6 +4,6 @@ import { testRotationDays } from './rotation-days-tests.ts';
 testRotationDays(
   'PostgreSQL',
   postgresDatabase,
-  { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' },
+  { kind: 'alternating-users', users: ['wa', 'wa_clone'] },
   { plays: 'strategy' },
 );

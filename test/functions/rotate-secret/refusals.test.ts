@@ -198,3 +198,35 @@ test("the new password follows the configuration's rules, and everything else is
     ...{ dbname: 'waweb', own: ['field'] },
   });
 });
+
+test('of several finishSecret at once, each finds the version to be the current one', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const { versions, token, step } = situation({ settings: {} });
+    await step('createSecret');
+    const outcomes = await Promise.all(Array.from({ length: 4 }, () => step('finishSecret')));
+    assert.ok(outcomes.every((outcome) => /finished/.test(outcome)));
+    assert.equal(versions.labels.get('AWSCURRENT'), token);
+  }
+});
+
+test('a secret that holds its password in another field is not rotated, and nothing is written', async () => {
+  const { versions, token, step } = situation({ secret: { url: 'mysql://wa:Current-1@localhost' } });
+  const error = await rejected(step('createSecret'), RotationRefused);
+  assert.match(error.message, /holds its password in "url" too/);
+  assert.ok(!error.message.includes('Current-1'));
+  assert.equal(versions.values.has(token), false);
+});
+
+test('a field that is configured is written with the new login', async () => {
+  const { versions, step } = situation({
+    settings: {
+      fields: [{ key: 'url', template: 'mysql://{username}:{password}@localhost', encoding: 'url' }],
+    },
+    secret: { url: 'mysql://wa:Current-1@localhost', port: '9' },
+  });
+  await step('createSecret');
+  const text = versions.values.get(versions.labels.get('AWSPENDING') ?? '') ?? '';
+  const { password, url, port } = JSON.parse(text);
+  assert.equal(url, `mysql://wa:${encodeURIComponent(password)}@localhost`);
+  assert.equal(port, '9');
+});

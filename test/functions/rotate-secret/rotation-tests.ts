@@ -95,7 +95,8 @@ export function testRotation(
       const calls = secretsManager.calls.filter((call) => !/Invoke|Durable/.test(call));
       assert.ok(calls.length <= 9, calls.join(' '));
       const after = await database.counts();
-      assert.equal(after.connections - before.connections, 2);
+      // On PostgreSQL one of the current user tells in which form the server keeps passwords.
+      assert.equal(after.connections - before.connections, database.address.engine === 'postgres' ? 3 : 2);
       assert.equal(after.refused, before.refused);
       await retire();
     });

@@ -96,7 +96,8 @@ export class SecretVersions {
 
   updateStage({ VersionStage = '', MoveToVersionId, RemoveFromVersionId }: Request) {
     const holder = this.labels.get(VersionStage);
-    if (holder !== undefined && holder !== MoveToVersionId && holder !== RemoveFromVersionId) {
+    // Also where the label is where it shall go already, if another version is named as its holder.
+    if (holder !== undefined && holder !== (RemoveFromVersionId ?? MoveToVersionId)) {
       throw new AwsError('InvalidParameterException', `${VersionStage} is attached to another version.`);
     }
     if (MoveToVersionId === undefined) this.labels.delete(VersionStage);

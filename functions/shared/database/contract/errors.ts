@@ -40,7 +40,12 @@ export class LoginRefused extends Error {
   override name = 'LoginRefused';
 }
 
-/** No connection that may be trusted came about, or it was lost. Repeating may help. */
+/** The server was reached and lets nobody in as asked, whatever the password: somebody must change something there. */
+export class ConnectionRefused extends Error {
+  override name = 'ConnectionRefused';
+}
+
+/** No connection that may be trusted came about, it was lost, or the server takes none now. Repeating may help. */
 export class DatabaseUnreachable extends Error {
   override name = 'DatabaseUnreachable';
 }
@@ -63,4 +68,9 @@ export class StatementRefused extends Error {
 /** None of the databases in which a table was looked for has it. */
 export class TableNotFound extends Error {
   override name = 'TableNotFound';
+}
+
+/** What a statement is, as an error may show it: its first one or two words, which hold no value. */
+export function verbOf(statement: string): string {
+  return /^\s*([A-Za-z]+(?: [A-Za-z]+)?)(?![\w'"])/.exec(statement)?.[1] ?? 'a statement';
 }

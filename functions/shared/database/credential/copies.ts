@@ -12,13 +12,12 @@ import {
 import * as v from 'valibot';
 import type { Login } from '../contract/engine.ts';
 import { SecretInvalid } from '../contract/errors.ts';
+import { COPY_ENCODINGS, type CopyTemplate, contentOf } from './copy-template.ts';
+import { memberOf } from './json-text.ts';
 import { currentSecret } from './stored-secret.ts';
 
 /** A place other than the secret from which containers read the credential. It must exist already. */
-export type CredentialCopy = {
-  /** What is written there: `{username}` and `{password}` stand for the credential's. @default `{password}` */
-  template?: string;
-} & (ParameterPlace | KeyPlace);
+export type CredentialCopy = CopyTemplate & (ParameterPlace | KeyPlace);
 
 interface ParameterPlace {
   kind: 'parameter';
@@ -35,7 +34,11 @@ interface KeyPlace {
   key: string;
 }
 
-const template = v.exactOptional(v.string());
+/** Of a {@link CopyTemplate}, for the schema of a function's settings. */
+export const templateEntries = {
+  template: v.exactOptional(v.string()),
+  encoding: v.exactOptional(v.picklist(COPY_ENCODINGS)),
+};
 
 /** Of a {@link CredentialCopy}, for the schema of a function's settings. */
 export const credentialCopySchema = v.variant('kind', [
@@ -43,9 +46,9 @@ export const credentialCopySchema = v.variant('kind', [
     kind: v.literal('parameter'),
     name: v.string(),
     keyId: v.exactOptional(v.string()),
-    template,
+    ...templateEntries,
   }),
-  v.object({ kind: v.literal('secret'), secretArn: v.string(), key: v.string(), template }),
+  v.object({ kind: v.literal('secret'), secretArn: v.string(), key: v.string(), ...templateEntries }),
 ]) satisfies v.GenericSchema<CredentialCopy>;
 
 /** Where copies are read. */
@@ -70,7 +73,7 @@ export type ComparedCopy = {
 /** A copy with what it holds, which must not leave the memory. */
 export type FoundCopy =
   | (ParameterPlace & { value: string | undefined; type: ParameterType | undefined; writtenAt: number })
-  | (KeyPlace & { value: unknown; object: Record<string, unknown>; writtenAt: number })
+  | (KeyPlace & { value: unknown; text: string; writtenAt: number })
   | { kind: 'missing' };
 
 /**
@@ -123,13 +126,6 @@ export async function readCopy(copy: CredentialCopy, clients: CopyClients): Prom
   }
 }
 
-/** What a copy is to hold. */
-export function contentOf({ template = '{password}' }: CredentialCopy, login: Login): string {
-  return template.replaceAll(/\{(username|password)\}/g, (_, field) =>
-    field === 'username' ? login.username : login.password,
-  );
-}
-
 /** As people name a copy. */
 export function placeOf(copy: CredentialCopy): string {
   return copy.kind === 'parameter'
@@ -146,25 +142,16 @@ async function readParameter(place: ParameterPlace, client: SSMClient): Promise<
 }
 
 async function readKey(place: KeyPlace, client: SecretsManagerClient): Promise<FoundCopy> {
-  const { SecretString: text, CreatedDate: written } = await client.send(
+  const { SecretString: text = '', CreatedDate: written } = await client.send(
     new GetSecretValueCommand({ SecretId: place.secretArn }),
   );
-  const object = parsed(text);
-  if (object === undefined)
+  const writtenAt = written?.getTime() ?? 0;
+  try {
+    return { ...place, value: memberOf(text, place.key), text, writtenAt };
+  } catch {
     throw new SecretInvalid(
       `The secret ${place.secretArn} is no JSON object, so it has no key ${place.key}. Make it one.`,
     );
-  return { ...place, value: object[place.key], object, writtenAt: written?.getTime() ?? 0 };
-}
-
-const secretObject = v.record(v.string(), v.unknown());
-
-function parsed(text: string | undefined): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(text ?? '');
-    return v.is(secretObject, json) && !Array.isArray(json) ? json : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { ENGINES, type Engine, type Login } from '../contract/engine.ts';
 import { RotationRefused, SecretInvalid } from '../contract/errors.ts';
+import { COPY_ENCODINGS, type CopyTemplate, contentOf } from './copy-template.ts';
+import { membersOf, withMembers } from './json-text.ts';
 
 /**
  * A database's credential in the JSON form that AWS documents for Secrets Manager. A secret that is not attached
@@ -13,8 +15,8 @@ export interface DatabaseSecret extends Login {
   dbname?: string;
   /** The secret of an administrator, who rotates this one. */
   masterarn?: string;
-  /** The whole object, with the fields that are not ours, which a rotation keeps. */
-  fields: Readonly<Record<string, unknown>>;
+  /** The whole value, with the fields that are not ours, which a rotation keeps as they are written. */
+  text: string;
 }
 
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -63,6 +65,11 @@ export function parseSecret(value: string | undefined, arn: string): DatabaseSec
     const where = field === null ? 'The secret' : `The field "${field}" of the secret`;
     throw new SecretInvalid(`${where} ${arn} is missing or not of the right form. ${next}`);
   }
+  const keys = membersOf(value ?? '').map(({ key }) => key);
+  const twice = ['username', 'password'].find((name) => keys.indexOf(name) !== keys.lastIndexOf(name));
+  if (twice !== undefined) {
+    throw new SecretInvalid(`The field "${twice}" of the secret ${arn} stands there twice. ${next}`);
+  }
   const { username, password, engine, host, port, dbname, masterarn } = parsed.output;
   return {
     username,
@@ -72,13 +79,48 @@ export function parseSecret(value: string | undefined, arn: string): DatabaseSec
     ...(port ? { port } : {}),
     ...(dbname ? { dbname } : {}),
     ...(masterarn ? { masterarn } : {}),
-    fields: parsed.output,
+    text: value ?? '',
   };
 }
 
-/** The same secret for another login: every other field as it was. */
-export function secretWith(secret: DatabaseSecret, login: Login): string {
-  return JSON.stringify({ ...secret.fields, username: login.username, password: login.password });
+/** A field of the rotated secret itself that holds the password among other text, such as a URL. */
+export interface SecretField extends CopyTemplate {
+  key: string;
+}
+
+/** The same secret for another login: every other field as it is written, but those that hold the login too. */
+export function secretWith(
+  secret: DatabaseSecret,
+  login: Login,
+  fields: readonly SecretField[] = [],
+): string {
+  return withMembers(
+    secret.text,
+    new Map([
+      ['username', login.username],
+      ['password', login.password],
+      ...fields.map((field): [string, string] => [field.key, contentOf(field, login)]),
+    ]),
+  );
+}
+
+/** A shorter password may stand in other words by chance. */
+const SHORTEST_FOUND = 6;
+
+/** Keys of the secret that hold its password among other text and of which nobody has said so: it would stay the old one. */
+function unknownCopies(secret: DatabaseSecret, fields: readonly SecretField[] = []): string[] {
+  const { password } = secret;
+  if (password.length < SHORTEST_FOUND) return [];
+  const forms = COPY_ENCODINGS.map((encoding) => contentOf({ encoding }, secret)).concat(
+    JSON.stringify(password).slice(1, -1),
+  );
+  const known = new Set(['username', 'password', ...fields.map(({ key }) => key)]);
+  return membersOf(secret.text)
+    .filter(({ key, value }) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      return !known.has(key) && forms.some((form) => text.includes(form));
+    })
+    .map(({ key }) => key);
 }
 
 /**
@@ -108,4 +150,14 @@ export function checkBelongs(
       `The secret ${arn} is of the engine ${secret.engine}; configured is ${database.engine}. ${next}`,
     );
   }
+}
+
+/** @throws {@link RotationRefused} if a field holds the password of which nobody has said so: it would stay the old one. */
+export function checkCopies(secret: DatabaseSecret, arn: string, fields: readonly SecretField[] = []): void {
+  const keys = unknownCopies(secret, fields);
+  if (keys.length === 0) return;
+  throw new RotationRefused(
+    `The secret ${arn} holds its password in ${keys.map((key) => `"${key}"`).join(' and ')} too, which would keep the old one. ` +
+      'Name that among the copies of the configuration (secretArn: the secret itself, key, template, encoding), or take it out of the secret.',
+  );
 }

@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { type DatabaseAddress, ENGINES, type Engine, type Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { Strategy } from '../contract/rotation.ts';
-import { checkBelongs, type DatabaseSecret } from './secret.ts';
+import { templateEntries } from './copies.ts';
+import { checkBelongs, type DatabaseSecret, type SecretField } from './secret.ts';
 import { currentSecret } from './stored-secret.ts';
 
 /** A credential that is rotated: what every function that works on it is told. */
@@ -17,6 +18,8 @@ export interface CredentialSettings {
    * @default the secret's own `masterarn`; without one, MySQL's `dual-password` lets the user change its own.
    */
   adminSecretArn?: string;
+  /** Of the secret itself, those besides `username` and `password` that hold the credential. @default none does */
+  fields?: readonly SecretField[];
 }
 
 /** {@link DatabaseAddress}, for the schema of a function's settings. */
@@ -42,6 +45,7 @@ export const credentialEntries = {
     v.object({ kind: v.literal('single-password'), user: v.string() }),
   ]),
   adminSecretArn: v.exactOptional(v.string()),
+  fields: v.exactOptional(v.array(v.object({ key: v.string(), ...templateEntries }))),
 };
 
 /**

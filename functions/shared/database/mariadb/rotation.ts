@@ -1,8 +1,14 @@
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused, StatementRefused } from '../contract/errors.ts';
 import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
-import { type AccountChange, alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
+import {
+  type AccountChange,
+  accountName,
+  alterAccounts,
+  readAccounts,
+} from '../mysql-and-mariadb/accounts.ts';
 import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
+import { rowsIfReadable, sumByAddress } from '../mysql-and-mariadb/logins.ts';
 import { nativePasswordHash } from '../mysql-and-mariadb/password-hash.ts';
 import { mysqlFamilyRotation } from '../mysql-and-mariadb/rotation.ts';
 import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
@@ -19,12 +25,33 @@ export function mariadbRotation(address: DatabaseAddress, strategy: Strategy): C
 const MARIADB: MysqlDialect = {
   refusedLoginsStatus: 'Access_denied_errors',
 
+  /** Only where performance_schema is on, as it is not by default. Logins that are refused are not among them. */
+  loginCounts: async (session, rotator, usernames) => {
+    const [setting] = await session.query('SELECT @@performance_schema AS isOn');
+    if (Number(setting?.isOn) !== 1) return { grants: [] };
+    const rows = await rowsIfReadable(
+      session,
+      `SELECT USER AS username, HOST AS host, TOTAL_CONNECTIONS AS count FROM performance_schema.accounts
+        WHERE USER IN (?) AND HOST IS NOT NULL`,
+      [usernames],
+    );
+    if (rows === undefined) return { grants: [`GRANT SELECT ON performance_schema.accounts TO ${rotator}`] };
+    const logins = await sumByAddress(
+      rows.map(({ username, host, count }) => ({
+        host: String(host),
+        rest: String(username),
+        count: Number(count),
+      })),
+    );
+    return { logins, grants: [] };
+  },
+
   accounts: async (session, admin, usernames) => {
     const rows = await readAccounts(session, admin, usernames, {
       // As text: the driver would parse the JSON type by itself on some versions and not on others.
       statement: `SELECT User AS username, Host AS host, CAST(Priv AS CHAR) AS privileges
         FROM mysql.global_priv WHERE User IN (?) ORDER BY User, Host`,
-      grant: `GRANT SELECT ON mysql.global_priv TO ${admin.username}`,
+      grant: `GRANT SELECT ON mysql.global_priv TO ${accountName(admin.username)}`,
       since: 'MariaDB 10.4',
     });
     return rows.map(({ username, host, privileges }): Account => {
@@ -81,7 +108,7 @@ async function alter(
   change: Pick<AccountChange, 'option' | 'values' | 'suffix'>,
 ): Promise<void> {
   // The own account needs the right too.
-  const grant = `GRANT CREATE USER ON *.* TO ${admin.username}`;
+  const grant = `GRANT CREATE USER ON *.* TO ${accountName(admin.username)}`;
   try {
     const hosts = accounts.map(({ host }) => host);
     await alterAccounts(session, { ...change, admin, username, hosts, grant });

@@ -49,7 +49,13 @@ export async function readAccounts(
   { statement, grant, since }: { statement: string; grant: string; since: string },
 ): Promise<Record<string, unknown>[]> {
   try {
-    return await session.query(statement, [usernames]);
+    const rows = await session.query(statement, [usernames]);
+    // A server that cuts or folds a name would have us change somebody else.
+    const other = rows.find(({ username }) => !usernames.includes(String(username)));
+    if (other === undefined) return rows;
+    throw new RotationRefused(
+      `The server takes ${usernames.join(' or ')} for ${other.username}. Name the users as the server does.`,
+    );
   } catch (error) {
     if (error instanceof StatementRefused && ABSENCE_ERRORS.has(error.code)) {
       throw new RotationRefused(
@@ -59,4 +65,9 @@ export async function readAccounts(
     if (!lacksPrivilege(error)) throw error;
     throw missingPrivilege(admin.username, `see the state of ${usernames.join(' and ')}`, grant);
   }
+}
+
+/** A user's name as a statement has it, in the text of an error. */
+export function accountName(username: string): string {
+  return /^[A-Za-z_]\w*$/.test(username) ? username : `'${username.replaceAll(/['\\]/g, '\\$&')}'`;
 }

@@ -1,7 +1,13 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
-import { currentRefused, stillConnected, unfinished, unretired } from '../rotation/refusals.ts';
+import {
+  currentRefused,
+  rotatedMeanwhile,
+  stillConnected,
+  unfinished,
+  unretired,
+} from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
@@ -57,7 +63,10 @@ export function alternatingUsersOn(
         if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
           throw unfinished(username);
         }
-        await lockUnused(session, dialect, { admin, username: other, accounts: open }, patience);
+        await lockUnused(session, dialect, { admin, username: other, accounts: open }, patience, async () => {
+          const now = await read();
+          return now.current.username === current.username && now.pending?.password === pending?.password;
+        });
         return 'retired';
       });
     },
@@ -81,9 +90,11 @@ async function lockUnused(
   dialect: MysqlDialect,
   change: Change,
   patience = 0,
+  isStillSo: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   const sessions = await mysqlSessions(session, change.username, patience);
   if (sessions) throw stillConnected(change.username, sessions);
+  if (!(await isStillSo())) throw rotatedMeanwhile(change.username);
   await dialect.lock(session, change);
 }
 

@@ -1,4 +1,5 @@
 import type { Login } from '../contract/engine.ts';
+import type { LoginCounts } from './logins.ts';
 import { isHashOf } from './password-hash.ts';
 import type { MysqlSession } from './session.ts';
 
@@ -6,6 +7,8 @@ import type { MysqlSession } from './session.ts';
 export interface MysqlDialect {
   /** The global status that counts refused logins. */
   refusedLoginsStatus: string;
+  /** What the server counts of logins by user and address. */
+  loginCounts(session: MysqlSession, rotator: string, usernames: readonly string[]): Promise<LoginCounts>;
   /** All accounts of the users. */
   accounts(session: MysqlSession, admin: Login, usernames: readonly string[]): Promise<Account[]>;
   /** Makes a second password valid beside the current one, which becomes valid again where it was not. */

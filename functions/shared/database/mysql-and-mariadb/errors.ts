@@ -1,5 +1,11 @@
-import type { DatabaseAddress } from '../contract/engine.ts';
-import { DatabaseUnreachable, StatementRefused } from '../contract/errors.ts';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import {
+  ConnectionRefused,
+  DatabaseUnreachable,
+  LoginRefused,
+  StatementRefused,
+  verbOf,
+} from '../contract/errors.ts';
 
 /** Codes of a column and of a table that the server does not have. */
 export const ABSENCE_ERRORS = new Set(['ER_BAD_FIELD_ERROR', 'ER_NO_SUCH_TABLE']);
@@ -16,10 +22,82 @@ export function lacksPrivilege(error: unknown): boolean {
   return error instanceof StatementRefused && PRIVILEGE_ERRORS.has(error.code);
 }
 
-/** Wrong password; no password; account locked on MySQL, on MariaDB; password expired. */
-export const LOGIN_ERRORS = new Set([1045, 1698, 3118, 4151, 1862]);
+/**
+ * How a login can end at a server that was reached, by its error's number: MySQL's and MariaDB's lists of errors were gone
+ * through for those that the server sends before the first statement. `login`: it does not take this user with this
+ * password. `refused`: somebody must change something. `busy`: it may pass.
+ */
+const LOGIN_ENDS: Record<number, { kind: 'login' | 'refused' | 'busy'; advice: string }> = {
+  1045: { kind: 'login', advice: 'The password is another one, or there is no such user from this address.' },
+  1698: { kind: 'login', advice: 'The account takes no password, or another plugin than the client has.' },
+  1862: { kind: 'login', advice: 'The password has expired: ALTER USER … PASSWORD EXPIRE NEVER.' },
+  3118: { kind: 'login', advice: 'The account is locked: ALTER USER … ACCOUNT UNLOCK.' },
+  4151: { kind: 'login', advice: 'The account is locked: ALTER USER … ACCOUNT UNLOCK.' },
+  1040: { kind: 'busy', advice: 'All connections are taken (max_connections).' },
+  1203: { kind: 'busy', advice: 'The user has as many connections as it may have (max_user_connections).' },
+  1053: { kind: 'busy', advice: 'The server is shutting down.' },
+  3168: { kind: 'busy', advice: 'The server is not available now.' },
+  1226: {
+    kind: 'refused',
+    advice:
+      'The user has used up a limit of its own: raise MAX_USER_CONNECTIONS, MAX_CONNECTIONS_PER_HOUR and the like of its account (ALTER USER … WITH …).',
+  },
+  1044: { kind: 'refused', advice: 'The user has no right on the database that is configured: GRANT it.' },
+  1049: { kind: 'refused', advice: 'There is no database of the configured name.' },
+  1129: {
+    kind: 'refused',
+    advice:
+      "The function's address is blocked after connections that broke off (max_connect_errors): TRUNCATE TABLE performance_schema.host_cache, or FLUSH HOSTS.",
+  },
+  1130: {
+    kind: 'refused',
+    advice: "No account is for the function's address: make one, or widen the host of the account.",
+  },
+  1152: { kind: 'refused', advice: "The server's init_connect fails for this user: see its error log." },
+  1184: { kind: 'refused', advice: "The server's init_connect fails for this user: see its error log." },
+  1251: {
+    kind: 'refused',
+    advice:
+      'The account logs in by a plugin that the driver has not: use caching_sha2_password or mysql_native_password.',
+  },
+  1524: { kind: 'refused', advice: 'The plugin by which the account logs in is not loaded.' },
+  3032: { kind: 'refused', advice: 'The server is in offline mode (offline_mode).' },
+  3159: {
+    kind: 'refused',
+    advice: 'The server wants a secure transport and does not take this one for one.',
+  },
+  3955: {
+    kind: 'refused',
+    advice:
+      'The account is blocked after failed logins (FAILED_LOGIN_ATTEMPTS): look for what still has an old password, then ALTER USER … ACCOUNT UNLOCK.',
+  },
+};
 
-export function unreachable(address: DatabaseAddress, code: string, error: unknown): DatabaseUnreachable {
+/** The error of a connection that did not come about, without the server's own text. */
+export function connectError(error: unknown, address: DatabaseAddress, { username }: Login): Error {
+  const { code, errno, fromServer } = codesOf(error);
+  const end = LOGIN_ENDS[errno];
+  const server = `${address.host}:${address.port} (${address.engine})`;
+  const reason = `${code}, ${errno}`;
+  if (end?.kind === 'login') {
+    return new LoginRefused(
+      `${server} refuses to log in ${username} with the password it was given (${reason}). ${end.advice}`,
+    );
+  }
+  if (end?.kind === 'busy') {
+    return new DatabaseUnreachable(
+      `${server} was reached and takes no login of ${username} now (${reason}). ${end.advice}`,
+    );
+  }
+  if (end !== undefined || fromServer) {
+    return new ConnectionRefused(
+      `${server} was reached and refuses the connection of ${username} (${reason}). ${end?.advice ?? "Look the number up in the server's manual."}`,
+    );
+  }
+  return unreachable(address, code, error);
+}
+
+function unreachable(address: DatabaseAddress, code: string, error: unknown): DatabaseUnreachable {
   // A server's own text, unlike the network's and TLS's, may quote what it was sent.
   const detail = codesOf(error).fromServer || !(error instanceof Error) ? '' : `: ${error.message}`;
   return new DatabaseUnreachable(
@@ -30,7 +108,7 @@ export function unreachable(address: DatabaseAddress, code: string, error: unkno
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const { code, errno, fromServer } = codesOf(error);
-  const verb = statement.trim().split(/\s+/).slice(0, 2).join(' ');
+  const verb = verbOf(statement);
   if (!fromServer) return unreachable(address, code, error);
   return new StatementRefused(
     `${address.host}:${address.port} (${address.engine}) refused ${verb}: ${code} (${errno}). ${adviceFor(code)}`,
@@ -46,7 +124,13 @@ function adviceFor(code: string): string {
     case 'ER_NOT_VALID_PASSWORD':
       return "The new password does not satisfy the server's policy: change its length or alphabet in the configuration.";
     case 'ER_CREDENTIALS_CONTRADICT_TO_HISTORY':
-      return "The server's password history forbids it: lower password_history for this account.";
+      return "The server's password history forbids it: ALTER USER … PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY for this account, then rotate again.";
+    case 'ER_MUST_CHANGE_PASSWORD':
+      return 'The password has expired: ALTER USER … PASSWORD EXPIRE NEVER.';
+    case 'ER_USER_LIMIT_REACHED':
+      return 'The user has used up a limit of its own (MAX_QUERIES_PER_HOUR and the like of its account): raise it.';
+    case 'ER_CANNOT_USER':
+      return 'The server does not change the account so; a plugin that validates passwords is one reason.';
     case 'ER_MISSING_CURRENT_PASSWORD':
     case 'ER_CURRENT_PASSWORD_NOT_REQUIRED':
       return 'The account must give its password to change it: ALTER USER … PASSWORD REQUIRE CURRENT OPTIONAL, or configure an administrator.';
@@ -55,7 +139,7 @@ function adviceFor(code: string): string {
   }
 }
 
-export function codesOf(error: unknown): { code: string; errno: number; fromServer: boolean } {
+function codesOf(error: unknown): { code: string; errno: number; fromServer: boolean } {
   const fields: { code?: unknown; errno?: unknown; sqlState?: unknown } =
     typeof error === 'object' && error !== null ? error : {};
   return {

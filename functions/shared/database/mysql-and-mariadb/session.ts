@@ -3,9 +3,9 @@ import { isIP } from 'node:net';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { LoginRefused, RotationBusy, RotationRefused } from '../contract/errors.ts';
+import { RotationBusy, RotationRefused } from '../contract/errors.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
-import { codesOf, LOGIN_ERRORS, statementError, unreachable } from './errors.ts';
+import { connectError, statementError } from './errors.ts';
 
 /** A connection to MySQL or MariaDB whose errors never quote a statement. */
 export interface MysqlSession {
@@ -31,16 +31,18 @@ export async function withMysql<T>(
   work: (session: MysqlSession) => Promise<T>,
 ): Promise<T> {
   const connection = await connect(address, login);
+  const query = async (statement: string, values: readonly unknown[] = []) => {
+    try {
+      const [rows] = await connection.query(statement, [...values]);
+      return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
+    } catch (error) {
+      throw statementError(error, address, statement);
+    }
+  };
   try {
+    await query(OWN_MODE);
     return await work({
-      query: async (statement, values = []) => {
-        try {
-          const [rows] = await connection.query(statement, [...values]);
-          return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
-        } catch (error) {
-          throw statementError(error, address, statement);
-        }
-      },
+      query,
       logInAs: ({ username: user, password }) =>
         connection.changeUser({ user, password }).then(
           () => true,
@@ -51,6 +53,13 @@ export async function withMysql<T>(
     await connection.end().catch(() => connection.destroy());
   }
 }
+
+/**
+ * The first statement of each session, whatever mode the server or a pooler has by default: the driver quotes with
+ * backslashes (NO_BACKSLASH_ESCAPES), and other modes read quotes, spaces or whole statements otherwise (ANSI_QUOTES,
+ * IGNORE_SPACE, MariaDB's ORACLE).
+ */
+const OWN_MODE = "SET SESSION sql_mode = ''";
 
 /**
  * Does the work while holding the lock of a credential, which the server frees when the connection closes.
@@ -64,17 +73,11 @@ export async function withMysqlLock<T>(
 ): Promise<T> {
   return withMysql(address, admin, async (session) => {
     const name = `upkeep:${createHash('sha256').update(credential).digest('hex').slice(0, 40)}`;
-    const [row] = await session.query(
-      `SELECT GET_LOCK('${name}', ${LOCK_TIMEOUT_SECONDS}) AS locked, @@SESSION.sql_mode AS mode`,
-    );
+    const [row] = await session.query(`SELECT GET_LOCK('${name}', ${LOCK_TIMEOUT_SECONDS}) AS locked`);
     if (Number(row?.locked) !== 1) {
       throw new RotationBusy(
         `Another rotation or retirement of ${credential} on ${address.host} is going on. Try again when it has ended.`,
       );
-    }
-    // The driver quotes with backslashes.
-    if (String(row?.mode).includes('NO_BACKSLASH_ESCAPES')) {
-      await session.query("SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')");
     }
     return work(session);
   });
@@ -86,7 +89,7 @@ export async function proveMysqlLogin(address: DatabaseAddress, login: Login): P
 }
 
 /**
- * Sessions of a user besides this one; `undefined` where there may be some that the session's user does not see: without
+ * Sessions of a user besides this one, not those that are only logging in; `undefined` where there may be some that the session's user does not see: without
  * a privilege it sees its own account's alone.
  */
 export async function mysqlSessions(
@@ -96,16 +99,22 @@ export async function mysqlSessions(
 ): Promise<number | undefined> {
   const count = async () => {
     const [row] = await session.query(
-      'SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID()',
+      `SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST
+        WHERE USER = ? AND ID <> CONNECTION_ID() AND COMMAND NOT IN ('Connect', 'Killed')`,
       [username],
     );
     return Number(row?.count);
   };
   const sessions = await count();
   if (sessions > 0) return sessions;
+  return (await maySeeAllSessions(session)) ? countPatiently(count, patience) : undefined;
+}
+
+/** Without a privilege a session sees those of its own account alone. */
+export async function maySeeAllSessions(session: MysqlSession): Promise<boolean> {
   const grants = await session.query('SHOW GRANTS');
   const all = grants.flatMap((row) => Object.values(row)).join('\n');
-  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all) ? countPatiently(count, patience) : undefined;
+  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all);
 }
 
 /** A count of the server's global status, which everybody may read. */
@@ -121,7 +130,7 @@ export async function mysqlStatus(
 }
 
 async function connect(address: DatabaseAddress, login: Login): Promise<Connection> {
-  const { host, port, database, engine } = address;
+  const { host, port, database } = address;
   if (isIP(host) !== 0) {
     throw new RotationRefused(
       `The database's host is the address ${host}, whose certificate the driver cannot check. Configure its host name.`,
@@ -143,12 +152,6 @@ async function connect(address: DatabaseAddress, login: Login): Promise<Connecti
     connection.on('error', () => {});
     return connection;
   } catch (error) {
-    const { code, errno } = codesOf(error);
-    if (LOGIN_ERRORS.has(errno)) {
-      throw new LoginRefused(
-        `${host}:${port} (${engine}) refuses to log in ${login.username} with the password it was given (${code}).`,
-      );
-    }
-    throw unreachable(address, code, error);
+    throw connectError(error, address, login);
   }
 }

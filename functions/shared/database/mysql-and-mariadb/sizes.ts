@@ -9,6 +9,7 @@ import type {
   TableSearch,
 } from '../contract/sizes.ts';
 import { estimate, tableNotFound } from '../sizes/questions.ts';
+import { accountName } from './accounts.ts';
 import { type MysqlSession, withMysql } from './session.ts';
 
 /** What of the sizes differs between MySQL and MariaDB. */
@@ -202,7 +203,7 @@ async function largestTable(
 function grantsOf(login: Login, databases: readonly string[]): string[] {
   return databases.map(
     (database) =>
-      `GRANT REFERENCES ON ${identifier(database.replaceAll(/[\\_%]/g, '\\$&'))}.* TO ${login.username}`,
+      `GRANT REFERENCES ON ${identifier(database.replaceAll(/[\\_%]/g, '\\$&'))}.* TO ${accountName(login.username)}`,
   );
 }
 
@@ -274,7 +275,7 @@ export async function count(
     throw missingPrivilege(
       login.username,
       `count the rows of ${name}`,
-      `GRANT SELECT (id) ON ${name} TO ${login.username} (one column that says nothing is enough)`,
+      `GRANT SELECT (id) ON ${name} TO ${accountName(login.username)} (one column that says nothing is enough)`,
     );
   }
 }
@@ -300,7 +301,7 @@ async function idleByThreads(
       login.username,
       'see how long connections have been idle',
       // PROCESS would do too, but shows the text of others' statements.
-      `GRANT SELECT (${columns.join(', ')}) ON performance_schema.threads TO ${login.username}`,
+      `GRANT SELECT (${columns.join(', ')}) ON performance_schema.threads TO ${accountName(login.username)}`,
     );
   }
 }
@@ -318,7 +319,7 @@ async function idleByProcessList(
     throw missingPrivilege(
       login.username,
       "see others' connections",
-      `GRANT PROCESS ON *.* TO ${login.username} (it also shows the text of the statements that run, with what is in them)`,
+      `GRANT PROCESS ON *.* TO ${accountName(login.username)} (it also shows the text of the statements that run, with what is in them)`,
     );
   }
   const rows = await session.query(

@@ -1,13 +1,18 @@
-import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
-import { currentRefused, stillConnected, unfinished, unretired } from '../rotation/refusals.ts';
+import {
+  currentRefused,
+  rotatedMeanwhile,
+  stillConnected,
+  unfinished,
+  unretired,
+} from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
 import { alterRole, canLogIn, countSessions } from './roles.ts';
-import { scramVerifier } from './scram.ts';
 import { type PostgresSession, postgresAccepts, withPostgres, withPostgresLock } from './session.ts';
+import { passwordClause } from './stored-password.ts';
 
 /**
  * Two users by turns, who act as one owner. The one not in use may not log in (NOLOGIN): that is how a retired
@@ -49,6 +54,10 @@ export function alternating(
           const sessions = await countPatiently(() => countSessions(session, other), patience);
           if (sessions > 0) throw stillConnected(other, sessions);
           if (!(await postgresAccepts(address, current))) throw currentRefused(current);
+          const now = await read();
+          if (now.current.username !== current.username || now.pending?.password !== pending?.password) {
+            throw rotatedMeanwhile(username);
+          }
           await alterRole(session, admin, other, 'NOLOGIN');
           return 'retired';
         },
@@ -91,7 +100,11 @@ async function openOther(
     }
     // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
   }
-  const verifier = pg.escapeLiteral(scramVerifier(pending.password));
-  await alterRole(session, admin, username, `LOGIN PASSWORD ${verifier}`);
+  await alterRole(
+    session,
+    admin,
+    username,
+    `LOGIN ${await passwordClause(address, session, pending, [current])}`,
+  );
   return open ? 'healed' : 'set';
 }

@@ -1,24 +1,83 @@
 import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { DatabaseUnreachable, LoginRefused, StatementRefused } from '../contract/errors.ts';
+import {
+  ConnectionRefused,
+  DatabaseUnreachable,
+  LoginRefused,
+  StatementRefused,
+  verbOf,
+} from '../contract/errors.ts';
 
 // SQLSTATEs, from PostgreSQL's Appendix A.
 export const INSUFFICIENT_PRIVILEGE = '42501';
-
 export const LOCK_NOT_AVAILABLE = '55P03';
 export const QUERY_CANCELED = '57014';
 
-/** Wrong password; no such role, NOLOGIN, or nothing in pg_hba.conf that lets it in. */
-const LOGIN_ERRORS = new Set(['28P01', '28000']);
+/**
+ * How a login can end at a server that was reached, by its SQLSTATE: PostgreSQL's Appendix A was gone through for those that
+ * it, or a pooler before it, sends before the first statement. `login`: it does not take this user with this password.
+ * `refused`: somebody must change something. `busy`: it may pass.
+ */
+const LOGIN_ENDS: Record<string, { kind: 'login' | 'refused' | 'busy'; advice: string }> = {
+  '28P01': {
+    kind: 'login',
+    advice: 'The password is another one or has expired (VALID UNTIL), or there is no such role.',
+  },
+  '28000': {
+    kind: 'login',
+    advice: 'The role has NOLOGIN, or no line of pg_hba.conf lets it in from this address.',
+  },
+  '42501': {
+    kind: 'refused',
+    advice: 'The user may not connect to the database: GRANT CONNECT ON DATABASE … TO it.',
+  },
+  '3D000': { kind: 'refused', advice: 'There is no database of the configured name.' },
+  '55000': { kind: 'refused', advice: 'The database takes no connections (datallowconn).' },
+  '57P04': { kind: 'refused', advice: 'The database was dropped.' },
+  '08P01': {
+    kind: 'refused',
+    advice:
+      'What answers is no PostgreSQL server of ours, or a pooler that takes none of this: configure the address of the server itself.',
+  },
+  '0A000': { kind: 'refused', advice: 'The server does not have what the driver asks for.' },
+  '42704': {
+    kind: 'refused',
+    advice: 'A setting of the user or the database names a role that there is not.',
+  },
+  P0001: { kind: 'refused', advice: "An event trigger of logins refuses it: see the server's log." },
+  '53300': {
+    kind: 'busy',
+    advice:
+      'All connections are taken (max_connections, or the CONNECTION LIMIT of the role or the database).',
+  },
+  '53000': { kind: 'busy', advice: 'The server is short of something: see its log.' },
+  '53100': { kind: 'busy', advice: 'The disk of the server is full.' },
+  '53200': { kind: 'busy', advice: 'The server is out of memory.' },
+  '57P01': { kind: 'busy', advice: 'The server is shutting down.' },
+  '57P02': { kind: 'busy', advice: 'The server has crashed and starts again.' },
+  '57P03': { kind: 'busy', advice: 'The server is starting, or recovering.' },
+};
 
+/** The error of a connection that did not come about, without the server's own text. */
 export function connectError(error: unknown, address: DatabaseAddress, { username }: Login): Error {
   const code = codeOf(error);
-  if (code !== undefined && LOGIN_ERRORS.has(code)) {
-    return new LoginRefused(
-      `${address.host}:${address.port} (${address.engine}) refuses to log in ${username} with the password it was given (${code}).`,
-    );
+  if (code === undefined) return unreachable(error, address);
+  const { kind = 'refused', advice = "Look the code up in PostgreSQL's manual." } = LOGIN_ENDS[code] ?? {};
+  const server = `${address.host}:${address.port} (${address.engine})`;
+  switch (kind) {
+    case 'login':
+      return new LoginRefused(
+        `${server} refuses to log in ${username} with the password it was given (SQLSTATE ${code}). ${advice}`,
+      );
+    case 'busy':
+      return new DatabaseUnreachable(
+        `${server} was reached and takes no login of ${username} now (SQLSTATE ${code}). ${advice}`,
+      );
+    case 'refused':
+      return new ConnectionRefused(
+        `${server} was reached and refuses the connection of ${username}${address.database === undefined ? '' : ` to ${address.database}`} (SQLSTATE ${code}). ${advice}`,
+      );
   }
-  return unreachable(error, address);
 }
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
@@ -26,15 +85,23 @@ export function statementError(error: unknown, address: DatabaseAddress, stateme
   if (code === undefined) return unreachable(error, address);
   // Class 57: the server shut down or ended the session.
   if (code.startsWith('57P')) return unreachable(error, address);
-  const verb = statement.trim().split(/\s+/).slice(0, 2).join(' ');
+  const verb = verbOf(statement);
   return new StatementRefused(
     `${address.host}:${address.port} (${address.engine}) refused ${verb}: SQLSTATE ${code}. ` +
-      (code === '25006'
-        ? 'It is read-only: configure the address of the writer.'
-        : "Look the code up in PostgreSQL's manual; the statement is not shown because it may hold a password."),
+      (STATEMENT_ADVICE[code] ??
+        "Look the code up in PostgreSQL's manual; the statement is not shown because it may hold a password."),
     code,
   );
 }
+
+const STATEMENT_ADVICE: Record<string, string> = {
+  '25006': 'It is read-only: configure the address of the writer.',
+  // As PostgreSQL answers to two changes of a role at once.
+  XX000: 'Something else changed the same role at that moment: try again.',
+  '22023':
+    'The server does not take the new password or a setting: see its log, and the password rules that it has.',
+  '57014': 'It took longer than the time that the server gives it (statement_timeout).',
+};
 
 function unreachable(error: unknown, address: DatabaseAddress): DatabaseUnreachable {
   const detail = codeOf(error) ?? (error instanceof Error ? error.message : 'no reason');

@@ -6,6 +6,7 @@ import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
 import { type Difference, differences, lookAs, type Sight } from './compare-users.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
+import { type Role, type State, stateOf } from './migration-state.ts';
 import { loginNamesIn } from './names-in-expressions.ts';
 import { type RoleSetting, readRoleSettings, roleSettingStatement } from './role-settings.ts';
 import { scramVerifier } from './scram.ts';
@@ -73,81 +74,6 @@ export async function migrateToAlternatingUsers(
     await compareOrUndo(address, session, plan, { current, other, before: before.sights });
     return { outcome: 'migrated', ...told };
   });
-}
-
-interface Role {
-  name: string;
-  open: boolean;
-  superuser: boolean;
-  replication: boolean;
-  connectionLimit: number;
-  /** As the server writes it. */
-  validUntil: string | null;
-  settings: RoleSetting[];
-}
-
-interface State {
-  /** As `server_version_num`. */
-  version: number;
-  admin: { superuser: boolean; replication: boolean };
-  roles: Map<string, Role>;
-  /** Whether the one is a member of the other. */
-  isMember(member: string, of: string): boolean;
-  /** Databases in which a role owns something. */
-  ownsIn(role: string): string[];
-  /** To which the first of the roles may connect. */
-  databases: string[];
-}
-
-async function stateOf(session: PostgresSession, names: readonly [string, string]): Promise<State> {
-  const [server] = await session.query(
-    `SELECT current_setting('server_version_num')::int AS version, rolsuper AS superuser, rolreplication AS replication
-       FROM pg_roles WHERE rolname = current_user`,
-  );
-  const rows = await session.query(
-    `SELECT rolname AS name, rolcanlogin AS open, rolsuper AS superuser, rolreplication AS replication,
-        rolconnlimit AS "limit", rolvaliduntil::text AS expiry
-       FROM pg_roles WHERE rolname::text = ANY ($1)`,
-    [names],
-  );
-  const roles = new Map<string, Role>();
-  for (const { name, open, superuser, replication, limit, expiry } of rows) {
-    roles.set(String(name), {
-      name: String(name),
-      open: open === true,
-      superuser: superuser === true,
-      replication: replication === true,
-      connectionLimit: Number(limit),
-      validUntil: expiry === null ? null : String(expiry),
-      settings: await readRoleSettings(session, String(name)),
-    });
-  }
-  if (!roles.has(names[0])) {
-    throw new RotationRefused(`There is no user ${names[0]} in the database. Correct the secret.`);
-  }
-  const memberships = await session.query(
-    `SELECT m.rolname AS member, r.rolname AS role FROM pg_auth_members a
-       JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid WHERE m.rolname::text = ANY ($1)`,
-    [names],
-  );
-  const owned = await session.query(
-    `SELECT DISTINCT r.rolname AS role, coalesce(d.datname, 'every database') AS database FROM pg_shdepend s
-       JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
-      WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname::text = ANY ($1)`,
-    [names],
-  );
-  const databases = await session.query(
-    `SELECT datname AS name FROM pg_database WHERE datallowconn AND has_database_privilege($1, oid, 'CONNECT') ORDER BY datname`,
-    [names[0]],
-  );
-  return {
-    version: Number(server?.version),
-    admin: { superuser: server?.superuser === true, replication: server?.replication === true },
-    roles,
-    isMember: (member, of) => memberships.some((row) => row.member === member && row.role === of),
-    ownsIn: (role) => owned.filter((row) => row.role === role).map(({ database }) => String(database)),
-    databases: databases.map(({ name }) => String(name)),
-  };
 }
 
 interface Plan {

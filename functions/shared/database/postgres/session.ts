@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
@@ -9,7 +10,12 @@ import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
 export interface PostgresSession {
   /** @throws {@link StatementRefused}, {@link DatabaseUnreachable} */
   query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** How the server had the password proven; `undefined` if it took it in the clear. */
+  exchange: PasswordExchange | undefined;
 }
+
+/** How a server has a password proven, by the form in which it keeps it. */
+export type PasswordExchange = 'md5' | 'scram';
 
 /**
  * Logs in, does the work and logs out, whatever happens.
@@ -32,6 +38,14 @@ export async function withPostgres<T>(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'credential rotation',
   });
+  let exchange: PasswordExchange | undefined;
+  const { connection } = client as unknown as { connection: EventEmitter };
+  connection.once('authenticationMD5Password', () => {
+    exchange = 'md5';
+  });
+  connection.once('authenticationSASL', () => {
+    exchange = 'scram';
+  });
   // A connection that breaks while nobody waits for it is found by the next query.
   client.on('error', () => {});
   try {
@@ -49,7 +63,7 @@ export async function withPostgres<T>(
   };
   try {
     await query(OWN_PATH);
-    return await work({ query });
+    return await work({ query, exchange });
   } finally {
     await client.end().catch(() => {});
   }

@@ -1,10 +1,9 @@
-import pg from 'pg';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { StrategyMethods } from '../contract/rotation.ts';
-import { alterRole } from './roles.ts';
-import { scramVerifier } from './scram.ts';
+import { alterRole, canLogIn } from './roles.ts';
 import { withPostgresLock } from './session.ts';
+import { passwordClause } from './stored-password.ts';
 
 /** One user with one password: what still has the old one cannot log in until it is restarted. */
 export function singlePassword(address: DatabaseAddress, user: string): StrategyMethods {
@@ -17,9 +16,19 @@ export function singlePassword(address: DatabaseAddress, user: string): Strategy
     },
     set: ({ admin, pending, current }) =>
       withPostgresLock(address, admin, user, async (session) => {
-        if ((await current()) === undefined) return 'was-finished';
-        const verifier = pg.escapeLiteral(scramVerifier(pending.password));
-        await alterRole(session, admin, user, `PASSWORD ${verifier}`);
+        const before = await current();
+        if (before === undefined) return 'was-finished';
+        if ((await canLogIn(session, user)) === undefined) {
+          throw new RotationRefused(
+            `There is no user ${user} in the database. Create it, or correct the secret.`,
+          );
+        }
+        await alterRole(
+          session,
+          admin,
+          user,
+          await passwordClause(address, session, pending, [before, pending]),
+        );
         return 'set';
       }),
     retained: async () => false,

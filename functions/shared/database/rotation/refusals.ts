@@ -1,5 +1,5 @@
 import type { Login } from '../contract/engine.ts';
-import { LoginRefused, OldPasswordInUse, RotationUnfinished } from '../contract/errors.ts';
+import { LoginRefused, OldPasswordInUse, RotationBusy, RotationUnfinished } from '../contract/errors.ts';
 
 export function unretired(username: string, what: string): OldPasswordInUse {
   return new OldPasswordInUse(
@@ -26,5 +26,12 @@ export function currentRefused({ username }: Login): LoginRefused {
   return new LoginRefused(
     `The database does not accept the secret's current password for ${username}, so nothing was changed: ` +
       'write the password that the database has into the secret, or set the one of the secret in the database.',
+  );
+}
+
+/** Read again right before the statement: another function, which does not know the lock, may have rotated since. */
+export function rotatedMeanwhile(username: string): RotationBusy {
+  return new RotationBusy(
+    `The secret of ${username} was rotated while its old user was looked at. Nothing was retired. Try again.`,
   );
 }

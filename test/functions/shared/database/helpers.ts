@@ -8,7 +8,7 @@ import type { DatabaseSecret } from '../../../../functions/shared/database/crede
 
 /** As read from Secrets Manager. */
 export function secretOf({ username, password }: Login): DatabaseSecret {
-  return { username, password, fields: { username, password } };
+  return { username, password, text: JSON.stringify({ username, password }) };
 }
 
 /** The error of a promise, which must be of a class. */

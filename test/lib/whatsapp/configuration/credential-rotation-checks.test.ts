@@ -196,12 +196,21 @@ const ON_MYSQL: [string, Change, string, string][] = [
     'names the same place as metaTemplate.stackName; it must be left out.',
   ],
   [
+    'a URL of a password that may have a slash',
+    (rotation) => {
+      rotation.password = { alphabet: 'abcdefgh/@' };
+      rotation.copies = { parameters: [{ name: 'url', template: 'mysql://{username}:{password}@db/' }] };
+    },
+    'copies.parameters[0].template',
+    'cannot be: The template puts a password with any of /@ between other text, and how its reader takes those is not said: name its encoding (url, pgpass, dsn, env, raw), or exclude the characters.',
+  ],
+  [
     'a copy in the rotated secret itself',
     (rotation) => {
-      rotation.copies = { secrets: [{ secretArn: rotation.secret.secretArn, key: 'url' }] };
+      rotation.copies = { secrets: [{ secretArn: rotation.secret.secretArn, key: 'password' }] };
     },
     'copies.secrets[0].secretArn',
-    'names the secret that is rotated, which is no copy of it; it must be left out.',
+    'names what is rotated itself, which is no copy of it; it must be left out.',
   ],
 ];
 
@@ -228,8 +237,8 @@ const ON_POSTGRES: typeof ON_MYSQL = [
     (rotation) => {
       rotation.strategy.users = ['wa', 'wa'];
     },
-    'strategy.kind',
-    'is "alternating-users", which cannot be: Both users are wa: two names are needed, for the one is closed while the other is in use.',
+    'strategy.users[1]',
+    'is "wa", as deployments[1].jobs.credentialRotation.strategy.users[0] is; each must be named once.',
   ],
   [
     'failed logins that nobody has accepted',

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { RotationRefused, SecretInvalid } from '../../../../../functions/shared/database/contract/errors.ts';
 import {
   checkBelongs,
+  checkCopies,
   type DatabaseSecret,
   parseSecret,
   secretWith,
@@ -90,7 +91,7 @@ for (const [what, value] of BROKEN) {
 }
 
 const database = { engine: 'aurora-mysql', host: 'db.example.com', port: 3306 } as const;
-const login = { username: 'wa', password: PASSWORD, fields: {} };
+const login = { username: 'wa', password: PASSWORD, text: '{}' };
 
 test('a secret of the configured database belongs to it, and so does one that names none', () => {
   checkBelongs({ ...login, host: 'DB.example.com', port: 3306, engine: 'mysql' }, ARN, database);
@@ -108,3 +109,36 @@ for (const [what, fields] of FOREIGN) {
     assert.throws(() => checkBelongs({ ...login, ...fields }, ARN, database), RotationRefused);
   });
 }
+
+test('a new login changes nothing else of the text, but fields that are said to hold the login', () => {
+  const text = `{"port":"3306","big":12345678901234567890,"constructor":1.0,"username":"wa","password":"${PASSWORD}","url":"mysql://wa:${PASSWORD}@db"}`;
+  const secret = parseSecret(text, ARN);
+  const field = { key: 'url', template: 'mysql://{username}:{password}@db', encoding: 'url' } as const;
+  const written = secretWith(secret, { username: 'wa_clone', password: 'a/b' }, [field]);
+  assert.equal(
+    written,
+    '{"port":"3306","big":12345678901234567890,"constructor":1.0,"username":"wa_clone","password":"a/b","url":"mysql://wa_clone:a%2Fb@db"}',
+  );
+  checkCopies(secret, ARN, [field]);
+});
+
+test('a field that holds the password is named where nobody has said so, however deep and escaped it stands', () => {
+  const password = 'p/a"ss\\word';
+  for (const other of [password, `x:${encodeURIComponent(password)}@`, { deep: [`a ${password} b`] }]) {
+    const secret = parseSecret(JSON.stringify({ username: 'wa', password, other }), ARN);
+    assert.throws(
+      () => checkCopies(secret, ARN),
+      (error: unknown) =>
+        error instanceof RotationRefused &&
+        /"other"/.test(error.message) &&
+        !error.message.includes(password),
+    );
+  }
+});
+
+test('a login that stands twice is refused by its name', () => {
+  assert.throws(
+    () => parseSecret('{"username":"a","password":"b","password":"c"}', ARN),
+    /The field "password" of the secret .* stands there twice/,
+  );
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AuthPlugin, createConnection } from 'mysql2/promise';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
@@ -411,15 +411,8 @@ const UNTRUSTED: [string, 'mysql' | 'mariadb', StartOptions, RegExp][] = [
 for (const [what, engine, options, message] of UNTRUSTED)
   test(`${what} is not connected to, and is sent no login`, async (t) => {
     const start = engine === 'mysql' ? startMysql : startMariadb;
-    let server: DatabaseServer;
-    try {
-      server = await start({ ...options, generalLog: true });
-    } catch (error) {
-      if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
-      t.skip(error.message);
-      return;
-    }
-    t.after(() => server.stop());
+    const server = await startedFor(t, start, { ...options, generalLog: true });
+    if (server === undefined) return;
     const { host, port, certificateAuthority, user: username, password } = server;
     const address = { engine, host, port, certificateAuthority };
     const { test: logIn } = await credentialRotation(address, { kind: 'dual-password' });
@@ -455,4 +448,55 @@ function sha256(...parts: (Buffer | string)[]): Buffer {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest();
+}
+
+for (const [name, start, modes] of [
+  ['MySQL', startMysql, 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE'],
+  ['MariaDB', startMariadb, 'ORACLE,NO_BACKSLASH_ESCAPES,IGNORE_SPACE'],
+] as const)
+  test(`${name} rotates a user of any name under the SQL modes that read quotes otherwise`, async (t) => {
+    const server = await startedFor(t, start, { options: [`--sql-mode=${modes}`] });
+    if (server === undefined) return;
+    const { host, port, certificateAuthority } = server;
+    const administrator = { username: server.user, password: server.password };
+    const connection = await createConnection({
+      ...{ host, port, user: server.user, password: server.password },
+      ssl: { ca: certificateAuthority },
+    });
+    t.after(() => connection.destroy());
+    const engine = name === 'MySQL' ? 'mysql' : 'mariadb';
+    const rotation = knowingCurrent(
+      await credentialRotation({ engine, host, port, certificateAuthority }, { kind: 'dual-password' }),
+    );
+    const current = secretOf({ username: `o'd"d\\ \`x`, password: anyPassword() });
+    const pending = secretOf({ ...current, password: randomPassword() });
+    await connection.query("SET SESSION sql_mode = ''");
+    await connection.query('CREATE USER ? IDENTIFIED BY ?', [current.username, current.password]);
+    const previous = async () => undefined;
+    assert.equal(await rotation.set({ admin: administrator, current, pending, previous }), 'set');
+    for (const login of [current, pending]) await rotation.test(login);
+    assert.equal(await rotation.retained(administrator, pending), true);
+    const read = async () => ({ current: pending, pending: undefined });
+    assert.equal(
+      await rotation.retire({ admin: administrator, username: current.username, read }),
+      'retired',
+    );
+    await rejected(rotation.test(current), LoginRefused);
+  });
+
+/** `undefined` after skipping the test if there is no server and it is not CI. */
+async function startedFor(
+  t: TestContext,
+  start: typeof startMysql,
+  options: StartOptions,
+): Promise<DatabaseServer | undefined> {
+  try {
+    const server = await start(options);
+    t.after(() => server.stop());
+    return server;
+  } catch (error) {
+    if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+    t.skip(error.message);
+    return undefined;
+  }
 }

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
-  DatabaseUnreachable,
+  ConnectionRefused,
   LoginRefused,
   RotationRefused,
 } from '../../../../../functions/shared/database/contract/errors.ts';
@@ -247,7 +247,7 @@ for (const [version, binaries] of [
       await parts.query('CREATE TABLE public.theirs (id INT)');
       await parts.query('GRANT SELECT ON public.theirs TO app');
       for (const [body, error, text] of [
-        ["RAISE EXCEPTION 'closed'", DatabaseUnreachable, /No trusted connection/],
+        ["RAISE EXCEPTION 'closed'", ConnectionRefused, /An event trigger of logins refuses it/],
         ['REVOKE SELECT ON public.theirs FROM app', RotationRefused, /table public\.theirs was t/],
       ] as const) {
         await parts.query(

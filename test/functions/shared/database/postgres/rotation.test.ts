@@ -104,6 +104,22 @@ test('PostgreSQL', async (t) => {
     assert.equal(await rotation.retained(rotator, current), false);
   });
 
+  await t.test('does not retire a user whose turn has come while it was looked at', async () => {
+    await query('ALTER ROLE wa LOGIN');
+    let reads = 0;
+    const read = async () => {
+      reads += 1;
+      return {
+        current: reads === 1 ? current : secretOf({ ...current, username: 'wa' }),
+        pending: undefined,
+      };
+    };
+    const retired = rotation.retire({ admin: rotator, username: 'wa', read });
+    assert.match((await rejected(retired, RotationBusy)).message, /rotated while its old user was looked at/);
+    assert.equal(await rotation.retained(rotator, current), true);
+    await query('ALTER ROLE wa NOLOGIN');
+  });
+
   await t.test('a user who does not act as the owner does not pass the test', async () => {
     await query(`CREATE ROLE stranger LOGIN PASSWORD '${scramVerifier('Stranger-1')}'`);
     const error = await rejected(
@@ -179,4 +195,42 @@ test('PostgreSQL: a server without TLS is not connected to', async (t) => {
     DatabaseUnreachable,
   );
   assert.match(error.message, /does not support SSL/);
+});
+
+test('PostgreSQL keeps each password in the form that the one before has, with the iterations of the server', async (t) => {
+  const database = await postgresDatabase(
+    { kind: 'single-password', user: 'wa' },
+    { authentication: 'md5', settings: { scram_iterations: '5000' } },
+  );
+  t.after(() => database.stop());
+  const { address, query, rotator, user } = database;
+  const superuser = { username: 'superuser', password: anyPassword() };
+  await query(`CREATE ROLE superuser SUPERUSER LOGIN PASSWORD '${scramVerifier(superuser.password)}'`);
+  const storedForm = async (name: string) => {
+    const [row] = await query('SELECT rolpassword AS stored FROM pg_authid WHERE rolname = $1', [name]);
+    return /^(md5|SCRAM-SHA-256\$\d+)/.exec(String(row?.stored))?.[1];
+  };
+  const single = knowingCurrent(await credentialRotation(address, { kind: 'single-password', user: 'wa' }));
+  const previous = async () => undefined;
+  let current = secretOf(user);
+  const rotate = async (form: string | undefined) => {
+    const pending = secretOf({ ...user, password: randomPassword() });
+    await single.set({ admin: rotator, current, pending, previous });
+    await single.test(pending);
+    assert.equal(await storedForm('wa'), form);
+    current = pending;
+  };
+  await rotate('SCRAM-SHA-256$5000');
+  // Without regard to what the server would do with a new one.
+  await query(`SET password_encryption = 'md5'`);
+  await query(`ALTER ROLE wa PASSWORD '${current.password}'`);
+  await rotate('md5');
+  await migrateToAlternatingUsers(address, superuser, { current, rotator: rotator.username });
+  const alternating = knowingCurrent(
+    await credentialRotation(address, { kind: 'alternating-users', users: ['wa', 'wa_clone'] }),
+  );
+  const pending = secretOf({ username: 'wa_clone', password: randomPassword() });
+  await alternating.set({ admin: rotator, current, pending, previous });
+  await alternating.test(pending);
+  assert.equal(await storedForm('wa_clone'), 'md5');
 });

@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { LoginRefused } from '../contract/errors.ts';
+import { scramVerifier } from './scram.ts';
+import { type PasswordExchange, type PostgresSession, withPostgres } from './session.ts';
+
+/**
+ * What `ALTER ROLE` is told to give a login its password: in the form in which the server keeps those of the logins given,
+ * for a client so old that it needs md5 could not log in with another. Never the password itself.
+ *
+ * @param known logins that may be valid now: the first that is tells. @default the server's own `password_encryption`
+ * @throws RotationRefused if the password cannot be brought into that form
+ */
+export async function passwordClause(
+  address: DatabaseAddress,
+  session: PostgresSession,
+  login: Login,
+  known: readonly Login[],
+): Promise<string> {
+  const [server] = await session.query(
+    "SELECT current_setting('password_encryption') AS encryption, current_setting('scram_iterations', true) AS iterations",
+  );
+  const exchange = (await exchangeOf(address, known)) ?? (server?.encryption === 'md5' ? 'md5' : 'scram');
+  const stored =
+    exchange === 'md5'
+      ? md5Hash(login)
+      : scramVerifier(login.password, server?.iterations ? { iterations: Number(server.iterations) } : {});
+  return `PASSWORD ${pg.escapeLiteral(stored)}`;
+}
+
+/** By how the server asks for the password: of one that it keeps by md5 it can make no other question. */
+async function exchangeOf(
+  address: DatabaseAddress,
+  logins: readonly Login[],
+): Promise<PasswordExchange | undefined> {
+  for (const login of logins) {
+    try {
+      return await withPostgres(address, login, async ({ exchange }) => exchange);
+    } catch (error) {
+      if (!(error instanceof LoginRefused)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** As PostgreSQL's manual has it for pg_authid: the password with the user name after it. */
+function md5Hash({ username, password }: Login): string {
+  return `md5${createHash('md5').update(password).update(username).digest('hex')}`;
+}
