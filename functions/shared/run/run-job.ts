@@ -26,7 +26,9 @@ const runEvent = v.object({
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
  * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
- * does nothing, whatever started it.
+ * does nothing, whatever started it. A run whose invocations end by force three times in a row without getting further gives up.
+ *
+ * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  */
 export async function runJob(
   event: unknown,
