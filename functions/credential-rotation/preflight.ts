@@ -4,7 +4,7 @@ import type { CopyClients } from '../shared/database/credential/copies.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { CredentialRotationSettings } from './contract.ts';
-import { planRoll, type RollPlan } from './plan-roll.ts';
+import { planRoll, type RollablePlan } from './plan-roll.ts';
 import {
   refusedProblem,
   staleReplicaProblem,
@@ -14,8 +14,6 @@ import {
 import { inspectSecret } from './rotate.ts';
 import { tryCopies } from './try-copies.ts';
 import { findUnnamedUsers } from './unnamed-users.ts';
-
-export type RollablePlan = Exclude<RollPlan, { kind: 'refused' }>;
 
 /** What is known of the services, the copies and the secret before anything is changed. */
 export interface Preflight {

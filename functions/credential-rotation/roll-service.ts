@@ -18,8 +18,7 @@ import {
 } from '../shared/containers/services.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { Proof } from './judge-logins.ts';
-import type { RollPlan } from './plan-roll.ts';
-import type { RollablePlan } from './preflight.ts';
+import type { RollablePlan, RollPlan } from './plan-roll.ts';
 
 /** What became of a service. */
 export interface RolledResult {

@@ -7,9 +7,9 @@ import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import { type ApplicationHealth, type ConnectedParts, connectedBefore } from './application-health.ts';
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
 import { retireOldCredential } from './database.ts';
@@ -17,7 +17,8 @@ import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { waitForTheRest } from './left-behind.ts';
-import { preflight, type RollablePlan } from './preflight.ts';
+import type { RollablePlan } from './plan-roll.ts';
+import { preflight } from './preflight.ts';
 import {
   brokenOffProblem,
   databaseProblem,

@@ -1,5 +1,4 @@
 import type { Login } from '../contract/engine.ts';
-import type { LoginCounts } from './logins.ts';
 import { isHashOf } from './password-hash.ts';
 import type { MysqlSession } from './session.ts';
 
@@ -46,4 +45,14 @@ export interface Change {
 /** Whether an account logs in with a password. */
 export function hasPassword({ hashes }: Account, { password }: Login): boolean {
   return hashes.some((hash) => isHashOf(password, hash) === true);
+}
+
+/** What a server counts of logins by address; each part is absent where it does not, or not for this administrator. */
+export interface LoginCounts {
+  /** By `address user`. */
+  logins?: Record<string, number>;
+  /** By address. */
+  refusedFrom?: Record<string, number>;
+  /** Statements that would let the administrator see what is absent. */
+  grants: string[];
 }

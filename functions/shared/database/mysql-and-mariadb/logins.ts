@@ -59,16 +59,6 @@ export async function mysqlLogins(
 /** Between two looks: each is a few small statements. */
 const LOOK_MILLISECONDS = 100;
 
-/** What a server counts of logins by address; each part is absent where it does not, or not for this administrator. */
-export interface LoginCounts {
-  /** By `address user`. */
-  logins?: Record<string, number>;
-  /** By address. */
-  refusedFrom?: Record<string, number>;
-  /** Statements that would let the administrator see what is absent. */
-  grants: string[];
-}
-
 /** Rows of a table that the administrator may not read, or that the server does not have: `undefined`. */
 export async function rowsIfReadable(
   session: MysqlSession,
