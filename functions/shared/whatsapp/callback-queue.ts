@@ -23,6 +23,8 @@ export interface QueuedCallback {
   receiptHandle: string;
   /** The client's payload, or `undefined` if the message is not an event of the bus. */
   callback: unknown;
+  /** The event's `resources`, by which a webhook may name the deployment that the callback is of. */
+  deployments: string[];
 }
 
 /** One receive: at most ten callbacks; none means that the queue has none to give at present. */
@@ -40,7 +42,7 @@ export async function receiveCallbacks(
   );
   return messages.map(({ Body: body = '', ReceiptHandle: receiptHandle = '' }) => ({
     receiptHandle,
-    callback: detailOf(body),
+    ...eventOf(body),
   }));
 }
 
@@ -88,10 +90,12 @@ function* batches<T>(items: T[]): Generator<T[]> {
   for (let start = 0; start < items.length; start += BATCH_SIZE) yield items.slice(start, start + BATCH_SIZE);
 }
 
-function detailOf(body: string): unknown {
+function eventOf(body: string): Pick<QueuedCallback, 'callback' | 'deployments'> {
   try {
-    return (JSON.parse(body) as { detail?: unknown }).detail;
+    const { detail, resources } = JSON.parse(body) as { detail?: unknown; resources?: unknown };
+    const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
+    return { callback: detail, deployments: named };
   } catch {
-    return undefined;
+    return { callback: undefined, deployments: [] };
   }
 }

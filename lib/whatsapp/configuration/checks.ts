@@ -1,3 +1,4 @@
+// In one file though long: a table of checks, each of a few lines.
 import { sameContainers } from '../../checks/containers.ts';
 import type { Finding } from '../../checks/mistakes.ts';
 import { type FieldPath, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';

@@ -1,3 +1,4 @@
+// In one file though long: a table, a row a mistake.
 import { inspect } from 'node:util';
 import sample from '../../../../upkeep.config.ts';
 
