@@ -73,8 +73,8 @@ export async function findRun(
   return undefined;
 }
 
-/** A run that goes on now. */
-export async function runningRun({ functionArn }: CleaningSettings): Promise<string | undefined> {
+/** A job's run that goes on now. */
+export async function runningRun({ functionArn }: { functionArn: string }): Promise<string | undefined> {
   const pages = paginateListDurableExecutionsByFunction(
     { client: lambda },
     { FunctionName: functionArn, Statuses: ['RUNNING'] },

@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Stack, Token } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -15,14 +15,14 @@ import {
   SERVICE_DIMENSION,
 } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
-import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
-import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
-import { refuse as refuseProps } from '../checks/props.ts';
+import { pathText } from '../checks/mistakes.ts';
+import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
+import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
@@ -30,7 +30,18 @@ import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
-import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
+import {
+  DEFAULT_ROTATE_AFTER,
+  DEFAULT_ROTATION_TIMEOUT,
+  DEFAULT_STEADY_TIMEOUT,
+  isDatabase,
+  ROTATED,
+  ROTATION_PROPS,
+  type Rotated,
+  rotatedOf,
+  rotationFindings,
+} from './rotated.ts';
+import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 const JOB = 'credential-rotation';
 /** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
@@ -40,9 +51,6 @@ const STEP_TIMEOUT = Duration.seconds(90);
  * window, and the credential was made some time after the beginning.
  */
 const UNRETIRED_HOURS = 20;
-/** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
-const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
-
 /**
  * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
  * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
@@ -60,18 +68,29 @@ export class CredentialRotation extends Construct {
   readonly stoppedAlarms: Alarm[];
 
   private readonly props: CredentialRotationProps;
+  private readonly rotated: Rotated;
 
   constructor(scope: Construct, id: string, props: CredentialRotationProps) {
     super(scope, id);
     this.props = props;
-    const rotateAfter = props.rotateAfter ?? Duration.days(30);
+    passesPropsOn(this);
+    checkProps(this, ROTATION_PROPS, props);
+    this.rotated = rotatedOf(props);
+    const { secretArn, secretKeyArn, adminSecretArn, database, clusterName, services } = this.rotated;
+    checkProps(this, ROTATED, this.rotated, () => rotationFindings(props, this.rotated));
+    const { upkeep, strategy, application } = props;
+    const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
-    this.refuse(rotateAfter, maximumAge);
-    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, application } = props;
+    refuse(this, ...ambiguousCopies(props));
+    refuse(
+      this,
+      ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
+    );
+    const network = resolvedNetwork(this, props.network);
     const { copies = [], waitsFor = [] } = props;
     this.credential = {
       secretArn,
-      ...(props.secretKeyArn && { secretKeyArn: props.secretKeyArn }),
+      ...(secretKeyArn && { secretKeyArn }),
       copies,
       timeLimit: props.timeLimit,
     };
@@ -109,20 +128,20 @@ export class CredentialRotation extends Construct {
       deployment,
       ...credential,
       rotateAfterDays: rotateAfter.toDays(),
-      rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
+      rotationTimeoutSeconds: (props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT).toSeconds(),
       copies: copySettings(elsewhere),
-      clusterArn: ecsArn(this, 'cluster', props.clusterName),
-      services: services.map(({ clusterName, ...service }) => ({
+      clusterArn: ecsArn(this, 'cluster', clusterName || (services[0]?.clusterName ?? '')),
+      services: services.map(({ clusterName: own, ...service }) => ({
         ...service,
-        ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
+        ...(own && { clusterArn: ecsArn(this, 'cluster', own) }),
       })),
-      steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      steadyTimeoutSeconds: (props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT).toSeconds(),
       ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      refuseProps(
+      refuse(
         this,
         `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
       );
@@ -138,8 +157,11 @@ export class CredentialRotation extends Construct {
       waitsFor,
       network,
     });
-    letRotateSecret(this.rotateSecret, this.job.function.functionArn, props);
-    letRun(this.job.function, this.rotateSecret.functionArn, props);
+    letRotateSecret(this.rotateSecret, this.job.function.functionArn, this.rotated, props);
+    letRun(this.job.function, this.rotateSecret.functionArn, this.rotated, props);
+    if (isDatabase(props.database))
+      for (const client of [this.rotateSecret, this.job.function])
+        client.connections.allowToDefaultPort(props.database, 'Rotation of a database credential');
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
@@ -192,10 +214,11 @@ export class CredentialRotation extends Construct {
         treatMissingData: TreatMissingData.IGNORE,
       },
     );
-    this.stoppedAlarms = services.map(({ name }) =>
+    this.stoppedAlarms = services.map(({ name }, index) =>
       createAlarm(
         this,
-        `Stopped-${name}`,
+        // A token names no construct.
+        `Stopped-${Token.isUnresolved(name) ? index : name}`,
         {
           alarmName: stoppedAlarmName(deployment, name),
           meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it, or its new tasks do not log in with it. The services after it were not touched.`,
@@ -245,49 +268,9 @@ export class CredentialRotation extends Construct {
     return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
   }
 
-  private refuse(rotateAfter: Duration, maximumAge: Duration): void {
-    const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
-    const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
-    const refuse = (reason: string) => {
-      refuseProps(this, reason);
-    };
-    const impossible = whyImpossible(database.engine, strategy);
-    if (impossible !== undefined) refuse(impossible);
-    for (const copy of copies) {
-      const ambiguous = whyAmbiguous(copy, password);
-      if (ambiguous !== undefined) refuse(`${placeOf(copy)}: ${ambiguous}`);
-    }
-    if (strategy.kind === 'single-password' && !acceptFailedLogins)
-      refuse(
-        `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,
-      );
-    if (secretArn.includes(':secret:rds!'))
-      refuse(`RDS itself rotates ${secretArn}. Give the application a user and a secret of its own.`);
-    for (const arn of [secretArn, ...(adminSecretArn ? [adminSecretArn] : [])])
-      if (!FULL_SECRET_ARN.test(arn))
-        refuse(`${arn} is not the full ARN of a secret, which ends with a hyphen and six characters.`);
-    const ownPassword = strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql';
-    if (adminSecretArn === undefined && !ownPassword)
-      refuse(
-        `${strategy.kind} on ${database.engine} needs adminSecretArn, the secret of who changes passwords.`,
-      );
-    const names = services.map(({ name }) => name);
-    if (new Set(names).size < names.length) refuse(`A service is named twice: ${names.join(', ')}.`);
-    const longest = maximumServiceNameLength(upkeep.deployment);
-    for (const name of names)
-      if (name.length > longest)
-        refuse(
-          `The name of the service ${name} has ${name.length} characters; for the alarm named after it to fit into CloudWatch's limit it may have ${longest}. Shorten it, or the deployment's.`,
-        );
-    if (maximumAge.toDays() <= rotateAfter.toDays())
-      refuse(
-        `The alarm rings at an age of ${maximumAge.toDays()} days, though the credential is rotated at ${rotateAfter.toDays()} only.`,
-      );
-  }
-
   /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
   private createRotation(): void {
-    const { secretArn } = this.props;
+    const { secretArn } = this.rotated;
     const permission = new CfnPermission(this, 'LetSecretsManagerRotate', {
       principal: 'secretsmanager.amazonaws.com',
       action: 'lambda:InvokeFunction',
@@ -303,4 +286,11 @@ export class CredentialRotation extends Construct {
     // Secrets Manager calls testSecret when this is made.
     rotation.node.addDependency(permission, this.rotateSecret);
   }
+}
+
+function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps): string[] {
+  return copies.flatMap((copy) => {
+    const ambiguous = whyAmbiguous(copy, password);
+    return ambiguous === undefined ? [] : [`${placeOf(copy)}: ${ambiguous}`];
+  });
 }

@@ -25,6 +25,8 @@ export interface QueuedCallback {
   receiptHandle: string;
   /** The client's payload, or `undefined` if the message is not an event of the bus. */
   callback: unknown;
+  /** The event's `resources`, by which a webhook may name the deployment that the callback is of. */
+  deployments: string[];
 }
 
 /** One receive: at most ten callbacks; none means that the queue has none to give at present. */
@@ -42,7 +44,7 @@ export async function receiveCallbacks(
   );
   return messages.map(({ Body: body = '', ReceiptHandle: receiptHandle = '' }) => ({
     receiptHandle,
-    callback: detailOf(body),
+    ...eventOf(body),
   }));
 }
 
@@ -101,10 +103,12 @@ async function eachBatch<T>(items: readonly T[], send: (batch: T[]) => Promise<u
   await Promise.all(Array.from({ length: BATCHES_AT_ONCE }, work));
 }
 
-function detailOf(body: string): unknown {
+function eventOf(body: string): Pick<QueuedCallback, 'callback' | 'deployments'> {
   try {
-    return (JSON.parse(body) as { detail?: unknown }).detail;
+    const { detail, resources } = JSON.parse(body) as { detail?: unknown; resources?: unknown };
+    const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
+    return { callback: detail, deployments: named };
   } catch {
-    return undefined;
+    return { callback: undefined, deployments: [] };
   }
 }

@@ -75,6 +75,12 @@ describe('upgrade-check of a client', () => {
       deployment: 'shop',
       maximumRows: 2_000_000,
       storage: [{ host: 'database.internal', identifier: 'whatsapp' }],
+      otherJobs: [
+        {
+          job: 'message-gc',
+          functionArn: 'arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc',
+        },
+      ],
       services: {
         clusterArn: 'arn:aws:ecs:eu-central-1:111111111111:cluster/whatsapp',
         names: ['webapp', 'coreapp'],

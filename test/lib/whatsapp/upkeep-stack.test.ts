@@ -259,6 +259,7 @@ describe('alarms', () => {
       'latam-log-cleanup-lost',
       'latam-log-cleanup-missed',
       'latam-log-cleanup-nearly-full',
+      'latam-log-cleanup-not-ready',
       'latam-log-cleanup-partial',
       'latam-message-gc-certificate',
       'latam-message-gc-crashing',
