@@ -314,6 +314,9 @@ export class UpkeepStack extends Stack {
       sets: clientDatabases(databases),
       network,
       messageGc: this.messageGc?.job,
+      otherJobs: [this.mediaGc, this.logCleanup, this.credentialRotation?.rotation].flatMap(
+        (part) => part?.job ?? [],
+      ),
       maximumGcAge: Duration.hours(settings.maximumGcAgeHours),
       services: settings.services ?? clientServices(jobs),
       storage: settings.storage.map(({ host = onlyHost, identifier }) => ({ host, identifier })),
