@@ -1,3 +1,4 @@
+// In one file though long: a job in containers, its checks and its permissions, each beside what it is for.
 import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
 import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';

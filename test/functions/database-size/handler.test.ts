@@ -281,8 +281,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
             JSON.stringify({ data_src_name: `wa:${password}@(database.internal:5432)/` }),
           );
         let dropped = '';
-        // Not all of Parameter Store: start-run keeps its ledger there.
-        aws.onCall(({ operation }) => (operation === dropped ? 'drop' : undefined));
+        aws.onCall(({ service, caller }) =>
+          service === dropped && caller.function?.name === 'shop-database-size' ? 'drop' : undefined,
+        );
         const parameter = /parameter shop-WA_DB_PASSWORD/;
         const line = /key data_src_name of the secret .*exporter/;
 
@@ -331,7 +332,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
             what: 'the parameter cannot be read, while the alarm rings',
             first: () => {
               writeLine(passwords[1]);
-              dropped = 'GetParameter';
+              dropped = 'ssm';
             },
             differing: undefined,
             problems: [[parameter, /is unknown: ./]],

@@ -396,6 +396,22 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
         { without: action },
       ));
 
+  it('finds the last of several good nights, in whichever order Lambda lists them', () =>
+    checkedDeployment(database, async ({ aws, clock, collect, freeSpace, check }) => {
+      for (const night of [0, 1, 2]) {
+        await clock.runUntil(WINDOW + 5 * MINUTE + night * 24 * HOUR);
+        await collect();
+      }
+      for (const order of ['newest first', 'oldest first'] as const) {
+        aws.lambda.durable.listOrder = order;
+        freeSpace(5 * GIGABYTE);
+        const report = await check();
+        assert.equal(answers(report)['last garbage collection'], 'yes', order);
+        assert.match(sentence(report, 'last garbage collection'), /succeeded 0\.\d hours ago/);
+        await clock.runUntil(clock.now() + 2 * MINUTE);
+      }
+    }));
+
   it('fails for an option that it does not know, and says which', () =>
     checkedDeployment(database, async ({ check }) => {
       const report = await check({ prepair: true });

@@ -115,7 +115,7 @@ describe('upgrade-check of a client', () => {
         .map(({ AlarmName: name }) => String(name))
         .filter((name) => name.includes('upgrade-check'))
         .sort(),
-      ['dead-letters', 'failed', 'lost', 'partial'].map((kind) => `shop-upgrade-check-${kind}`),
+      ['crashing', 'dead-letters', 'failed', 'lost', 'partial'].map((kind) => `shop-upgrade-check-${kind}`),
     );
     for (const { AlarmName: name, AlarmDescription: description } of alarms)
       if (name.includes('upgrade-check'))
