@@ -9,7 +9,7 @@ import {
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
-import { undoAbandoned } from './database.ts';
+import { explainRotation, undoAbandoned } from './database.ts';
 
 /** The secret, without its value. */
 export interface SecretInspection {
@@ -106,8 +106,10 @@ export async function rotate(
       return undefined;
     case 'gone':
       return `Somebody took the label AWSPENDING from the version ${version} while it was rotated.`;
-    case 'pending':
-      return `The four steps of the rotation (version ${version}) did not succeed within ${rotationTimeoutSeconds} seconds.`;
+    case 'pending': {
+      const why = await explainRotation(context, settings, client, version);
+      return `The four steps of the rotation (version ${version}) did not succeed within ${rotationTimeoutSeconds} seconds. ${why.kind === 'done' ? why.value : why.message}`;
+    }
   }
 }
 

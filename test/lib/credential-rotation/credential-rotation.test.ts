@@ -6,6 +6,9 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DatabaseAddress } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
+import { entryFile } from '../../../lib/entry-file.ts';
+import type { Upkeep } from '../../../lib/upkeep.ts';
+import { UpkeepJob } from '../../../lib/upkeep-job.ts';
 import { define } from '../../functions/credential-rotation/rotation-days.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import { appWithoutBundles, resourcesOf, textOf } from '../template.ts';
@@ -84,6 +87,14 @@ describe('CredentialRotation', () => {
 
   it('may ask for the runs of the jobs that it waits for, and of no others', () => {
     const { stack } = rotated({ waitsFor: ['reindex'] });
+    new UpkeepJob(stack, 'Reindex', {
+      upkeep: stack.node.findChild('Upkeep') as Upkeep,
+      job: 'reindex',
+      description: 'Rebuilds the index',
+      entry: entryFile('credential-rotation'),
+      settings: {},
+      timeLimit: Duration.hours(1),
+    });
     const resources = resourcesOf(stack);
     const [statement, ...others] = Object.keys(resources)
       .filter((id) => /^RotationJobFunctionRole\w{8}$/.test(id))
