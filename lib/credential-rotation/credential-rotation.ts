@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Stack, Token } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -22,6 +22,7 @@ import type { CredentialSettings } from '../../functions/shared/database/credent
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
 import { entryFile } from '../entry-file.ts';
+import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
@@ -250,6 +251,9 @@ export class CredentialRotation extends Construct {
     };
     const impossible = whyImpossible(database.engine, strategy);
     if (impossible !== undefined) refuse(impossible);
+    const { region } = Stack.of(this);
+    if (database.certificateAuthority === 'rds' && !Token.isUnresolved(region))
+      for (const problem of rdsRootProblems(region)) refuse(`database.certificateAuthority ${problem}`);
     for (const copy of copies) {
       const ambiguous = whyAmbiguous(copy, password);
       if (ambiguous !== undefined) refuse(`${placeOf(copy)}: ${ambiguous}`);

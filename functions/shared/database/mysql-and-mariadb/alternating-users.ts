@@ -11,7 +11,7 @@ import {
 import { alternatingUsers } from '../rotation/strategies.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
-import { type MysqlSession, mysqlSessions, withMysqlLock } from './session.ts';
+import { type MysqlSession, mysqlSessions, seeSessions, withMysqlLock } from './session.ts';
 
 /**
  * Two users by turns. The one not in use is locked: that is how a retired credential is told from one that
@@ -93,7 +93,9 @@ async function lockUnused(
   isStillSo: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   const sessions = await mysqlSessions(session, change.username, patience);
-  if (sessions) throw stillConnected(change.username, sessions);
+  if (sessions) {
+    throw stillConnected(change.username, sessions, await seeSessions(session, change.username));
+  }
   if (!(await isStillSo())) throw rotatedMeanwhile(change.username);
   await dialect.lock(session, change);
 }

@@ -94,7 +94,15 @@ test('PostgreSQL', async (t) => {
         username: 'wa',
         read: async () => ({ current, pending: undefined }),
       });
-    assert.match((await rejected(retire(), OldPasswordInUse)).message, /1 sessions of wa/);
+    assert.match(
+      (await rejected(retire(), OldPasswordInUse)).message,
+      /1 sessions of wa \(1 from an address/,
+    );
+    await query('GRANT pg_read_all_stats TO rotator');
+    assert.match(
+      (await rejected(retire(), OldPasswordInUse)).message,
+      /1 sessions of wa \(1 idle from 127\.0\.0\.1.*All are idle: a pooler may keep them/,
+    );
     assert.equal(await rotation.sessions(rotator, 'wa'), 1);
     await client.end();
     // The server ends a session a moment after its client.
