@@ -1,5 +1,6 @@
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import { PropsError } from '../lib/checks/props.ts';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
 import { mediaStackName, stackName } from '../lib/whatsapp/stack-names.ts';
@@ -13,8 +14,12 @@ try {
     new UpkeepStack(app, stackName(deployment.name), { deployment, mediaVolume: media?.volume });
   }
 } catch (error) {
-  if (!(error instanceof ConfigurationError)) throw error;
-  console.error(error.message);
+  if (!(error instanceof ConfigurationError || error instanceof PropsError)) throw error;
+  const message =
+    error instanceof PropsError
+      ? new ConfigurationError(String(file), [error.message]).message
+      : error.message;
+  console.error(message);
   // At once: the app would synthesize when the process ends by itself.
   process.exit(1);
 }

@@ -12,7 +12,7 @@ import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { sameContainers } from './checks/containers.ts';
 import { containerName, field, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps, duration, lessThanTimeLimit, passesPropsOn } from './checks/props.ts';
+import { checkProps, duration, lessThanTimeLimit, passesPropsOn, refuse } from './checks/props.ts';
 import {
   type ClusterReference,
   clusterFindings,
@@ -165,8 +165,9 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
   private checkLength(settings: ContainersSettings): void {
     const length = Buffer.byteLength(JSON.stringify(settings));
     if (length > MAXIMUM_SETTINGS_LENGTH)
-      throw new Error(
-        `${this.node.path}: the settings, with the command in them, have ${length} bytes; ${MAXIMUM_SETTINGS_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
+      refuse(
+        this,
+        `the settings, with the command in them, have ${length} bytes; ${MAXIMUM_SETTINGS_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
       );
   }
 
@@ -232,8 +233,9 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
   private createDocument(name: string, role: string, content: unknown): string {
     const length = JSON.stringify(Stack.of(this).resolve(content)).length;
     if (length > MAXIMUM_DOCUMENT_LENGTH)
-      throw new Error(
-        `${this.node.path}: the command makes an SSM document of ${length} characters; ${MAXIMUM_DOCUMENT_LENGTH} are allowed. Put it into a script in the image.`,
+      refuse(
+        this,
+        `the command makes an SSM document of ${length} characters; ${MAXIMUM_DOCUMENT_LENGTH} are allowed. Put it into a script in the image.`,
       );
     const document = new CfnDocument(this, `Document-${role}`, {
       name,

@@ -88,15 +88,24 @@ export function shrunkWindow(
   return shortest;
 }
 
-function* skips(timeZone: string, { after, years }: Ahead): Generator<SkippedTimes> {
+const knownSkips = new Map<string, SkippedTimes[]>();
+
+/** All changes of a zone by which local times do not exist; looked for once, for many schedules ask. */
+function skips(timeZone: string, { after, years }: Ahead): SkippedTimes[] {
+  const key = JSON.stringify([timeZone, after.toISOString().slice(0, 10), years]);
+  const known = knownSkips.get(key);
+  if (known) return known;
+  const found: SkippedTimes[] = [];
   const start = Temporal.Instant.fromEpochMilliseconds(after.getTime()).toZonedDateTimeISO(timeZone);
   const end = start.add({ years });
   let transition = start.getTimeZoneTransition('next');
   while (transition && Temporal.ZonedDateTime.compare(transition, end) < 0) {
     const skipped = skippedBy(transition);
-    if (skipped) yield skipped;
+    if (skipped) found.push(skipped);
     transition = transition.getTimeZoneTransition('next');
   }
+  knownSkips.set(key, found);
+  return found;
 }
 
 function weekdayOf(date: string): Weekday | undefined {

@@ -53,8 +53,10 @@ export interface WeeklySchedule extends DailySchedule {
   readonly weekday: Weekday;
 }
 
-export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPath'> {
+export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPath' | 'topicArn'> {
   readonly topic: ITopic;
+  /** Whether somebody is to be told of the alarms: then each run's start looks whether anybody is subscribed. */
+  readonly isAddressed: boolean;
   readonly encryptionKey?: IKey | undefined;
   readonly logRetention?: RetentionDays | undefined;
 }
@@ -109,6 +111,7 @@ export class StartRun extends Construct {
         timeZone,
         window,
         ledgerPath,
+        ...(props.isAddressed && { topicArn: topic.topicArn }),
         jobs: Lazy.any({ produce: () => this.jobs }),
       },
       timeout: Duration.seconds(60),
@@ -118,6 +121,8 @@ export class StartRun extends Construct {
     });
     letPublishReports(this.function);
     this.letKeepLedger(ledgerPath);
+    if (props.isAddressed)
+      this.function.allow('SeeWhoIsTold', ['sns:ListSubscriptionsByTopic'], [topic.topicArn]);
     this.errorsAlarm = alarmOnAny(this, 'Errors', {
       alarmName: `${functionName}-errors`,
       meaning: `start-run of ${deployment} failed. Lambda tries it twice more, so the run may have been started a few minutes late.`,

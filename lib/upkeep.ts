@@ -82,7 +82,12 @@ export class Upkeep extends Construct {
       }).topic;
     const shared = { deployment, topic: this.topic, encryptionKey, logRetention };
     const { from, to } = window;
-    this.startRun = new StartRun(this, 'StartRun', { ...shared, timeZone, window: { from, to } });
+    this.startRun = new StartRun(this, 'StartRun', {
+      ...shared,
+      isAddressed: props.topic !== undefined || (props.emails ?? []).length > 0,
+      timeZone,
+      window: { from, to },
+    });
     this.reportLostRun = new ReportLostRun(this, 'ReportLostRun', shared);
   }
   private findings({

@@ -5,13 +5,16 @@ import type { Place } from './aws/place.ts';
 import type { Aws } from './aws/server.ts';
 import type { ClientDatabase, ClientUsers } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
+import type { GivenLogin } from './whatsapp/logins.ts';
 
 /** A database credential that a job rotates, in the secret and wherever else it is kept. */
 export interface RotatedCredential {
   /** What the secret holds under a label. */
   login(stage?: 'AWSCURRENT' | 'AWSPREVIOUS'): Login | undefined;
   /** What a container of a role is given when it starts: from the copy that it reads, if there is one. */
-  givenTo(role: ClientRole): Login;
+  givenTo(role: ClientRole): GivenLogin;
+  /** What a container that starts takes for that. A fault can set it. */
+  misread?: (login: Login, role: ClientRole) => Login;
   /** Whether the database lets it in. */
   accepts(login: Login): Promise<boolean>;
   /** Writes it, or another login, to every copy, as somebody would by hand. */
@@ -40,19 +43,25 @@ export function keepCredential(
     const value = aws.secrets.value(secretArn, stage);
     return value === undefined ? undefined : JSON.parse(value);
   };
+  const read = (role: ClientRole): Login => {
+    for (const copy of copies) {
+      if (copy.kind === 'parameter' && role !== 'exporter')
+        return { ...user, password: aws.ssm.parameter(copy.name, where)?.value ?? '' };
+      if (copy.kind === 'secret' && role === 'exporter') {
+        const line = String(JSON.parse(aws.secrets.value(copy.secretArn) ?? '{}')[copy.key]);
+        const [, username = '', password = ''] = /^([^:]*):(.*)@/.exec(line) ?? [];
+        return { username, password };
+      }
+    }
+    return login() ?? user;
+  };
   const credential: RotatedCredential = {
     login,
     givenTo(role) {
-      for (const copy of copies) {
-        if (copy.kind === 'parameter' && role !== 'exporter')
-          return { ...user, password: aws.ssm.parameter(copy.name, where)?.value ?? '' };
-        if (copy.kind === 'secret' && role === 'exporter') {
-          const line = String(JSON.parse(aws.secrets.value(copy.secretArn) ?? '{}')[copy.key]);
-          const [, username = '', password = ''] = /^([^:]*):(.*)@/.exec(line) ?? [];
-          return { username, password };
-        }
-      }
-      return login() ?? user;
+      const given = read(role);
+      const taken = credential.misread?.(given, role) ?? given;
+      const isMisread = taken.username !== given.username || taken.password !== given.password;
+      return { ...taken, ...(isMisread && { isMisread }) };
     },
     accepts: (tried) =>
       database.logIn(tried).then(

@@ -16,7 +16,16 @@ export interface CredentialRotationSettings extends CredentialSettings {
   services: RolledService[];
   /** How long a service may take to be steady: at the beginning, and after each change. */
   steadyTimeoutSeconds: number;
+  /**
+   * What becomes of the old credential where nobody can know whether the new tasks of each service log in with the new one.
+   * @default 'keep' in the first rotation, and wherever logins were refused or tasks not seen that should have been;
+   * otherwise 'retire'
+   */
+  whenUnproven?: WhenUnproven;
 }
+
+/** `keep`: the run is partial, and both credentials stay valid. */
+export type WhenUnproven = 'keep' | 'retire';
 
 export interface RolledService {
   /** Unique among them: its alarm and its metric are named after it. */

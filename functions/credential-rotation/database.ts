@@ -2,7 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Login } from '../shared/database/contract/engine.ts';
 import { LoginRefused } from '../shared/database/contract/errors.ts';
-import type { CredentialRotation } from '../shared/database/contract/rotation.ts';
+import type { CredentialRotation, LoginQuestion, SeenLogins } from '../shared/database/contract/rotation.ts';
 import { checkBelongs, checkCopies } from '../shared/database/credential/secret.ts';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential/settings.ts';
 import {
@@ -12,6 +12,7 @@ import {
   secretState,
 } from '../shared/database/credential/stored-secret.ts';
 import { credentialRotation } from '../shared/database/registry.ts';
+import { labelFinished } from './first-rotation.ts';
 
 /** How work on the database ended. Its value is kept in the run's history: never a credential. */
 export type Tried<Value> =
@@ -45,6 +46,19 @@ export function inspectDatabase(
   return tryDatabase(context, 'log in', () =>
     attempt(settings, client, (tools) => inspect(settings, client, tools)),
   );
+}
+
+/** Asks who has logged in from where, as either of the credential's users. `username`: the current one. */
+export function askForLogins(
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  question: Omit<LoginQuestion, 'usernames'>,
+): Promise<Tried<{ seen: SeenLogins; username: string }>> {
+  return attempt(settings, client, async ({ rotation, admin, current }) => {
+    const { username } = current.secret;
+    const usernames = [...new Set([username, rotation.nextUsername(username)])];
+    return { seen: await rotation.logins(admin, { ...question, usernames }), username };
+  });
 }
 
 export function countRefusedLogins(
@@ -241,12 +255,14 @@ async function undo(
   return rotation.undo({ admin, current: current.secret, abandoned });
 }
 
-function retire(
+async function retire(
   { secretArn }: CredentialSettings,
   client: SecretsManagerClient,
   { rotation, admin, current }: Tools,
 ): ReturnType<CredentialRotation['retire']> {
   const { username } = current.secret;
   const read = () => secretState(client, secretArn);
-  return rotation.retire({ admin, username, read, patience: OLD_SESSIONS_PATIENCE });
+  const outcome = await rotation.retire({ admin, username, read, patience: OLD_SESSIONS_PATIENCE });
+  await labelFinished(client, secretArn);
+  return outcome;
 }

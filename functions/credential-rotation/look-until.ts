@@ -15,12 +15,15 @@ export async function lookUntil<Seen>(
     good,
     timeoutSeconds,
     endBy,
+    evermoreRarely = false,
   }: {
     good: (seen: Seen) => boolean;
     /** From the first look on. */
     timeoutSeconds: number;
     /** Epoch milliseconds. */
     endBy: number;
+    /** Whether the time between two looks grows: for looks that cost something. @default false */
+    evermoreRarely?: boolean;
   },
 ): Promise<Seen> {
   const end = await context.waitForCondition<Looked<Seen>>(
@@ -36,11 +39,17 @@ export async function lookUntil<Seen>(
         state.kind === 'looked' &&
         (good(state.seen) || state.at >= Math.min(state.since + timeoutSeconds * 1000, endBy))
           ? { shouldContinue: false }
-          : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
+          : { shouldContinue: true, delay: { seconds: pauseAfter(evermoreRarely, state) } },
     },
   );
   if (end.kind === 'not-yet') throw new Error(`"${name}" ended without a look.`);
   return end.seen;
+}
+
+/** As long again as it has been waited for already. Seconds. */
+function pauseAfter<Seen>(evermoreRarely: boolean, state: Looked<Seen>): number {
+  if (!evermoreRarely || state.kind === 'not-yet') return LOOK_SECONDS;
+  return Math.max(LOOK_SECONDS, Math.round((state.at - state.since) / 1000));
 }
 
 /** Epoch milliseconds. */

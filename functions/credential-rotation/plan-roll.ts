@@ -1,9 +1,17 @@
-import { DescribeTaskDefinitionCommand, type ECSClient, type Service } from '@aws-sdk/client-ecs';
+import type { ECSClient, Service } from '@aws-sdk/client-ecs';
 import { describeServices, type ServiceAddress } from '../shared/containers/services.ts';
 import type { CredentialRotationSettings } from './contract.ts';
+import { type DefinitionFindings, lookIntoDefinition } from './task-definitions.ts';
 
 /** How a service's tasks will be replaced. */
-export type RollPlan = { service: ServiceAddress } & RollWay;
+export type RollPlan = {
+  service: ServiceAddress;
+  /** The task definition gives containers the secret, or a copy. */
+  isGiven: boolean;
+} & RollWay;
+
+/** One by which they can be. */
+export type RollablePlan = Exclude<RollPlan, { kind: 'refused' }>;
 
 type RollWay =
   | { kind: 'forced'; strategy: string }
@@ -11,24 +19,33 @@ type RollWay =
   | { kind: 'refused'; reason: string; next: string };
 
 /** How each service is rolled: decided from its own settings, before anything is changed. */
-export async function planRoll(ecs: ECSClient, settings: CredentialRotationSettings): Promise<RollPlan[]> {
+export async function planRoll(
+  ecs: ECSClient,
+  settings: CredentialRotationSettings,
+  password: string,
+): Promise<RollPlan[]> {
   const addresses = addressesOf(settings);
   const services = await describeServices(ecs, addresses);
   const plans: RollPlan[] = [];
   for (const [index, service] of services.entries()) {
     const address = addresses[index];
     const { oneAtATime = false } = settings.services[index] ?? {};
-    if (address) plans.push({ service: address, ...(await wayOf(ecs, service, oneAtATime, settings)) });
+    if (!address) continue;
+    const definition = await lookIntoDefinition(ecs, service.taskDefinition, settings, password);
+    plans.push({
+      service: address,
+      isGiven: definition.references.length > 0,
+      ...wayOf(service, oneAtATime, definition),
+    });
   }
   return plans;
 }
 
-async function wayOf(
-  ecs: ECSClient,
+function wayOf(
   service: Service,
   oneAtATime: boolean,
-  settings: CredentialRotationSettings,
-): Promise<RollWay> {
+  { isInactive, pinned, inClear }: DefinitionFindings,
+): RollWay {
   const refused = (reason: string, next: string): RollWay => ({ kind: 'refused', reason, next });
   const controller = service.deploymentController?.type ?? 'ECS';
   if (controller !== 'ECS') {
@@ -37,7 +54,18 @@ async function wayOf(
       "Use ECS's own deployment controller, or leave the service out and restart it by other means.",
     );
   }
-  const pinned = await pinnedSecret(ecs, service, settings);
+  if (isInactive) {
+    return refused(
+      `Its task definition ${service.taskDefinition} is INACTIVE, so that ECS refuses to deploy it anew.`,
+      'Register it again, and let the service use the new revision.',
+    );
+  }
+  if (inClear !== undefined) {
+    return refused(
+      `Its task definition holds the password itself, in the environment variable ${inClear}, so that new tasks would get the old one too.`,
+      'Give it to the container by "secrets" with the ARN of the secret, or of a copy, and deploy that.',
+    );
+  }
   if (pinned !== undefined) {
     return refused(
       `Its task definition pins a version of the secret (${pinned}), so that new tasks would get the old password too.`,
@@ -61,29 +89,6 @@ async function wayOf(
   const together = spared + cap - desired;
   const gentle = spared <= 1 && (!oneAtATime || together <= 1);
   return gentle || desired <= 1 ? { kind: 'forced', strategy } : { kind: 'task-by-task' };
-}
-
-/**
- * The credential's secret, or one that keeps a copy, in a task definition: `ARN:KEY:STAGE:ID`. Only what is without an
- * id, and of the stage AWSCURRENT if of any, is a new password for a new task.
- */
-async function pinnedSecret(
-  ecs: ECSClient,
-  { taskDefinition }: Service,
-  { secretArn, copies }: CredentialRotationSettings,
-): Promise<string | undefined> {
-  if (taskDefinition === undefined) return undefined;
-  const { taskDefinition: described } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }));
-  const rotated = [secretArn, ...copies.flatMap((copy) => (copy.kind === 'secret' ? [copy.secretArn] : []))];
-  const references = (described?.containerDefinitions ?? []).flatMap(({ secrets = [] }) =>
-    secrets.flatMap(({ valueFrom = '' }) =>
-      rotated.some((arn) => valueFrom.startsWith(arn)) ? [valueFrom] : [],
-    ),
-  );
-  return references.find((reference) => {
-    const [, , , , , , , , stage = '', id = ''] = reference.split(':');
-    return id !== '' || (stage !== '' && stage !== 'AWSCURRENT');
-  });
 }
 
 /** The services of the settings, in their order. */

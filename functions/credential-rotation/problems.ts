@@ -2,6 +2,7 @@ import type { Problem } from '../shared/run/report.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
+import type { Proof } from './judge-logins.ts';
 import type { RollPlan } from './plan-roll.ts';
 import type { Roll } from './roll-services.ts';
 
@@ -48,6 +49,58 @@ export function refusedProblem(
   return { what: reason, where: `${deployment}, service ${service.name}`, next };
 }
 
+export function unnamedServiceProblem(deployment: string, service: string): Problem {
+  return {
+    what: `The service ${service} is given the credential too, and the configuration does not name it: it would be locked out. Nothing was changed.`,
+    where: `${deployment}, service ${service}`,
+    next: 'Name it among the services, or give it a user of its own.',
+  };
+}
+
+export function unwritableCopyProblem(
+  deployment: string,
+  { place, reason }: { place: string; reason: string },
+): Problem {
+  return {
+    what: `The ${place} could not be written after a rotation: ${reason} Nothing was changed.`,
+    where: deployment,
+    next: 'Let the function credential-rotation write there: see who denies it, such as a policy of the resource or of the organization.',
+  };
+}
+
+export function staleReplicaProblem(
+  { deployment, secretArn }: CredentialRotationSettings,
+  { region, status }: { region: string; status: string },
+): Problem {
+  return {
+    what: `The replica of ${secretArn} in ${region} does not follow the secret (${status}). Nothing was changed.`,
+    where: `${deployment}, region ${region}`,
+    next: 'Mend the replication in Secrets Manager, or remove the replica. The next run tries again.',
+  };
+}
+
+/** Something that is no service may still need the old credential. */
+export function leftBehindProblem(settings: CredentialRotationSettings, left: readonly string[]): Problem {
+  return {
+    what: `The old credential was not retired. ${left.join(' ')} ${whatHolds(settings)}`,
+    where: settings.deployment,
+    next: 'Let those tasks end, or the replication succeed. The next run looks again.',
+  };
+}
+
+/** AWS refused something after the rotation had begun. */
+export function brokenOffProblem(
+  settings: CredentialRotationSettings,
+  reason: string,
+  isRotated: boolean,
+): Problem {
+  return {
+    what: `${reason} ${isRotated ? whatHolds(settings) : 'The rotation may have begun.'}`,
+    where: settings.deployment,
+    next: 'Mend the cause. The next run goes on from there.',
+  };
+}
+
 export function unsteadyProblem(deployment: string, reason: string): Problem {
   return {
     what: `The services were not steady, so nothing was begun: ${reason}`,
@@ -80,6 +133,17 @@ export function disconnectedProblem(settings: CredentialRotationSettings, why: s
     what: `${why} ${whatHolds(settings)}`,
     where: settings.deployment,
     next: "See in the application's log why parts of it do not connect. The next run goes on from there.",
+  };
+}
+
+export function unprovenProblem(
+  settings: CredentialRotationSettings,
+  { service, proof }: { service: string; proof: Proof },
+): Problem {
+  return {
+    what: `Nobody knows whether the new tasks of ${service} log in with the new credential: ${proof.evidence} ${whatHolds(settings)}`,
+    where: `${settings.deployment}, service ${service}`,
+    next: `${proof.next} The next run looks again.`,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { type DurableContext, DurableOperationError } from '@aws/durable-execution-sdk-js';
 import {
   DescribeServiceDeploymentsCommand,
   type ECSClient,
@@ -17,7 +17,8 @@ import {
   whyUnsteady,
 } from '../shared/containers/services.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
-import type { RollPlan } from './plan-roll.ts';
+import type { Proof } from './judge-logins.ts';
+import type { RollablePlan, RollPlan } from './plan-roll.ts';
 
 /** What became of a service. */
 export interface RolledResult {
@@ -28,6 +29,8 @@ export interface RolledResult {
   tasksReplaced: number;
   /** Why it failed, with what ECS says. */
   reason?: string;
+  /** Whether its new tasks log in. Absent: the roll did not come so far. */
+  proof?: Proof;
 }
 
 export interface RollRequest {
@@ -37,33 +40,71 @@ export interface RollRequest {
   steadyTimeoutSeconds: number;
   /** Epoch milliseconds. */
   endBy: number;
+  /** Looks whether the new tasks of a service log in. `operation`: its name in the run's history. */
+  prove(context: DurableContext, plan: RollPlan, operation: string): Promise<Proof>;
+  /** Whether the roll must not go on after such a proof. */
+  stopsAt(proof: Proof): boolean;
 }
 
 const LOOK_SECONDS = 15;
 
-/** Replaces every task of a service that is older than the delivery, and waits until the service is steady again. */
+/**
+ * Replaces every task of a service that is older than the delivery, waits until the service is steady again, and looks
+ * whether its new tasks log in. What AWS refuses is a failure like others.
+ */
 export async function rollService(
   context: DurableContext,
-  plan: Exclude<RollPlan, { kind: 'refused' }>,
+  plan: RollablePlan,
   request: RollRequest,
 ): Promise<RolledResult> {
   const { kind: how, service } = plan;
   const { name } = service;
-  const before = await context.step(`look at ${name}`, () => lookAt(request, service));
   const result = { service: name, how };
-  if (before.old.length === 0) return { ...result, outcome: 'was-new', tasksReplaced: 0 };
-  if (before.at >= request.endBy) {
+  const before = await context.step(`look at ${name}`, () => lookAt(request, service)).catch(refusal);
+  if ('reason' in before) return { ...result, outcome: 'failed', tasksReplaced: 0, ...before };
+  const { old } = before;
+  if (old.length > 0 && before.at >= request.endBy)
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
-  }
-  const end =
-    plan.kind === 'forced'
-      ? await forceDeployment(context, plan, request, before.primary)
-      : await replaceTaskByTask(context, service, request);
-  if (end === undefined) return { ...result, outcome: 'rolled', tasksReplaced: before.old.length };
-  const left = await context.step(`look at ${name} again`, () => lookAt(request, service));
-  const tasksReplaced = Math.max(0, before.old.length - left.old.length);
-  return { ...result, outcome: 'failed', tasksReplaced, reason: end };
+  const end: Replaced = await replaceAndProve(context, plan, request, before).catch(refusal);
+  if (end.reason === undefined)
+    return { ...result, outcome: old.length > 0 ? 'rolled' : 'was-new', tasksReplaced: old.length, ...end };
+  const left = await context
+    .step(`look at ${name} again`, () => lookAt(request, service))
+    // How many were replaced is not known then: none is not too many.
+    .catch(() => before);
+  const tasksReplaced = Math.max(0, old.length - left.old.length);
+  return { ...result, outcome: 'failed', tasksReplaced, ...end };
 }
+
+/** `reason`: why it stopped. */
+interface Replaced {
+  reason?: string;
+  proof?: Proof;
+}
+
+async function replaceAndProve(
+  context: DurableContext,
+  plan: RollablePlan,
+  request: RollRequest,
+  before: Look,
+): Promise<Replaced> {
+  if (before.old.length > 0) {
+    const end =
+      plan.kind === 'forced'
+        ? await forceDeployment(context, plan, request, before.primary)
+        : await replaceTaskByTask(context, plan, request);
+    if (end !== undefined) return end;
+  }
+  const proof = await request.prove(context, plan, `${plan.service.name} logs in`);
+  return { proof, ...(request.stopsAt(proof) && { reason: proof.evidence }) };
+}
+
+function refusal(error: unknown): { reason: string } {
+  if (error instanceof DurableOperationError) return { reason: `AWS refused a call: ${error.message}` };
+  throw error;
+}
+
+type Look = Awaited<ReturnType<typeof lookAt>>;
 
 async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
   const tasks = await livingTasks(ecs, address);
@@ -82,7 +123,7 @@ async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress
 }
 
 /** `undefined` when it is done; otherwise why not. */
-type End = string | undefined;
+type End = { reason: string; proof?: Proof } | undefined;
 
 interface Progress {
   kind: 'moving' | 'done' | 'failed';
@@ -118,7 +159,8 @@ async function forceDeployment(
     },
     movingUntilTheEnd(begun.at),
   );
-  return end.kind === 'done' ? undefined : `${end.reason} ${await eventsOf(context, service, request)}`;
+  if (end.kind === 'done') return undefined;
+  return { reason: `${end.reason} ${await eventsOf(context, service, request)}` };
 }
 
 async function requestDeployment(
@@ -141,6 +183,13 @@ async function rollingProgress({ ecs }: RollRequest, address: ServiceAddress, id
     return { kind: 'failed', reason: `The deployment ${id} was rolled back, or another took its place.`, at };
   }
   const { rolloutState, rolloutStateReason = '', status } = deployment;
+  // Behind a Classic Load Balancer there is none: a deployment that is alone and has its tasks has ended.
+  if (rolloutState === undefined && status === 'PRIMARY') {
+    const unsteady = service && whyUnsteady(service);
+    return unsteady === undefined
+      ? { kind: 'done', reason: '', at }
+      : { kind: 'moving', reason: unsteady, at };
+  }
   if (rolloutState === 'COMPLETED') return { kind: 'done', reason: '', at };
   if (rolloutState === 'FAILED' || status !== 'PRIMARY') {
     return { kind: 'failed', reason: `The deployment ${id} failed: ${rolloutStateReason || status}.`, at };
@@ -182,9 +231,10 @@ const CLOCK_SKEW = 60_000;
 
 async function replaceTaskByTask(
   context: DurableContext,
-  service: ServiceAddress,
+  plan: RollablePlan,
   request: RollRequest,
 ): Promise<End> {
+  const { service } = plan;
   const { clusterArn: cluster, name } = service;
   const { ecs, endBy, steadyTimeoutSeconds } = request;
   for (let number = 1; ; number++) {
@@ -193,7 +243,7 @@ async function replaceTaskByTask(
     );
     const [task] = old;
     if (task === undefined) return undefined;
-    if (at >= endBy) return 'The downtime window ended before all tasks were replaced.';
+    if (at >= endBy) return { reason: 'The downtime window ended before all tasks were replaced.' };
     // Stopping the same task again does nothing, so this step may be repeated.
     await context.step(`stop a task of ${name} ${number}`, async () => {
       await ecs.send(
@@ -207,8 +257,14 @@ async function replaceTaskByTask(
       movingUntilTheEnd(at),
     );
     if (end.kind !== 'done') {
-      return `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`;
+      return {
+        reason: `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`,
+      };
     }
+    // The others are not touched before the first one has logged in. All of them are looked at in the end.
+    if (number > 1 || old.length === 1) continue;
+    const proof = await request.prove(context, plan, `the first of ${name} logs in`);
+    if (request.stopsAt(proof)) return { reason: proof.evidence, proof };
   }
 }
 

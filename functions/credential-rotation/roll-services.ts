@@ -30,7 +30,9 @@ export async function rollServices(
       stopped: {
         services: [result.service],
         what: `The roll stopped at the service ${result.service}: ${result.reason}${untouched.length > 0 ? ` Not touched: ${untouched.join(', ')}.` : ''}`,
-        next: 'See in ECS why its tasks do not come up, and mend that. The next run goes on from there.',
+        next:
+          result.proof?.next ??
+          'See in ECS why its tasks do not come up, and mend that. The next run goes on from there.',
       },
     };
   }

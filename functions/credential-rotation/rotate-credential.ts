@@ -1,4 +1,4 @@
-import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { type DurableContext, DurableOperationError } from '@aws/durable-execution-sdk-js';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -6,28 +6,35 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
-import { type ApplicationHealth, connectedBefore } from './application-health.ts';
+import { type ApplicationHealth, type ConnectedParts, connectedBefore } from './application-health.ts';
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
 import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { type Inspection, inspect } from './inspect.ts';
-import { planRoll } from './plan-roll.ts';
+import { waitForTheRest } from './left-behind.ts';
+import type { RollablePlan } from './plan-roll.ts';
+import { preflight } from './preflight.ts';
 import {
+  brokenOffProblem,
   databaseProblem,
+  leftBehindProblem,
   otherRunsProblem,
-  refusedProblem,
   retirementProblem,
   rollProblem,
   rotationProblem,
   strayCopyProblem,
   unsteadyProblem,
 } from './problems.ts';
+import { loginsBefore, proveLogins } from './prove-logins.ts';
+import type { RollRequest } from './roll-service.ts';
 import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate } from './rotate.ts';
+import { stopsRoll } from './unproven.ts';
 import { verify } from './verify.ts';
 import { waitForRuns } from './wait-for-runs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
@@ -50,6 +57,7 @@ export const credentialRotationEntries = {
     }),
   ),
   steadyTimeoutSeconds: v.number(),
+  whenUnproven: v.exactOptional(v.picklist(['keep', 'retire'])),
 };
 
 const optionsSchema = v.strictObject({
@@ -63,10 +71,10 @@ const optionsSchema = v.strictObject({
 const SAME_DAY = 12 * HOUR;
 
 const clients = {
-  secretsManager: new SecretsManagerClient({}),
-  ssm: new SSMClient({}),
-  ecs: new ECSClient({}),
-  lambda: new LambdaClient({}),
+  secretsManager: namingErrors(new SecretsManagerClient({})),
+  ssm: namingErrors(new SSMClient({})),
+  ecs: namingErrors(new ECSClient({})),
+  lambda: namingErrors(new LambdaClient({})),
 };
 
 /**
@@ -80,7 +88,7 @@ export async function rotateCredential(
   settings: CredentialRotationSettings,
   application?: ApplicationHealth,
 ): Promise<RunResult> {
-  const { deployment, steadyTimeoutSeconds } = settings;
+  const { deployment } = settings;
   const { secretsManager, ecs, lambda } = clients;
   const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
   const endBy = Date.parse(run.endBy);
@@ -106,16 +114,46 @@ export async function rotateCredential(
     return end();
   }
 
-  const plans = await context.step('plan the roll', () => planRoll(ecs, settings));
-  const refused = plans.filter((plan) => plan.kind === 'refused');
-  if (refused.length > 0) {
-    problems.push(...refused.map((plan) => refusedProblem(deployment, plan)));
+  const { plans, warnings, problems: refusals } = await preflight(context, settings, clients);
+  findings.database.warnings.push(...warnings);
+  if (refusals.length > 0) {
+    problems.push(...refusals);
     return end();
   }
   const unsteady = await waitUntilSteady(context, settings, ecs, endBy);
   if (unsteady !== null) return skipped(found, ...problems, unsteadyProblem(deployment, unsteady));
   const connected = application && (await connectedBefore(context, application));
   await measure(context, stopwatch, 'preflight');
+  const told = application && connected && { application, connected };
+  try {
+    await carryOut(context, settings, { found, plans, endBy, ...(told && { told }) }, findings);
+  } catch (error) {
+    // What AWS refuses from here on must not hide what was done.
+    if (!(error instanceof DurableOperationError)) throw error;
+    problems.push(brokenOffProblem(settings, error.message, findings.rotated || database.value.retained));
+  }
+  return end();
+}
+
+interface Beginning {
+  found: Inspection;
+  plans: RollablePlan[];
+  /** Epoch milliseconds. */
+  endBy: number;
+  told?: { application: ApplicationHealth; connected: ConnectedParts };
+}
+
+/** From the first change to the retirement, or to where it stops: what is found out on the way is in the findings. */
+async function carryOut(
+  context: DurableContext,
+  settings: CredentialRotationSettings,
+  { found: { secret, database, unfinished }, plans, endBy, told }: Beginning,
+  findings: Findings,
+): Promise<void> {
+  const { deployment, steadyTimeoutSeconds } = settings;
+  const { secretsManager, ecs } = clients;
+  const { problems, stopwatch } = findings;
+  const retained = database.kind === 'done' && database.value.retained;
 
   // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
   if (!unfinished || secret.pendingVersion !== undefined) {
@@ -127,37 +165,53 @@ export async function rotateCredential(
     );
     if (why !== undefined) problems.push(rotationProblem(deployment, why));
     // It may have been refused because an older password is in use still: that is what the roll is for.
-    if (why !== undefined && !database.value.retained) return end();
+    if (why !== undefined && !retained) return;
     if (why === undefined) findings.retired = false;
   }
 
   const deliveredAt = await deliveryOf(context, settings, findings);
   await measure(context, stopwatch, 'deliver');
-  const rollable = plans.filter((plan) => plan.kind !== 'refused');
-  const request = { ecs, deliveredAt, steadyTimeoutSeconds, endBy };
-  const { services, stopped } = await rollServices(context, rollable, request);
+  const proving = { settings, ecs, secretsManager, deliveredAt, endBy };
+  const before = await loginsBefore(
+    context,
+    proving,
+    plans.map(({ service }) => service),
+  );
+  const request: RollRequest = {
+    ecs,
+    deliveredAt,
+    steadyTimeoutSeconds,
+    endBy,
+    prove: (inContext, plan, operation) => proveLogins(inContext, operation, proving, { ...plan, before }),
+    stopsAt: (proof) => stopsRoll(settings, proof),
+  };
+  const { services, stopped } = await rollServices(context, plans, request);
   findings.services = services;
   for (const { service } of services)
     findings.rollsStopped[service] = stopped?.services.includes(service) ? 1 : 0;
   await measure(context, stopwatch, 'roll');
   if (stopped) {
     problems.push(rollProblem(settings, stopped));
-    return end();
+    return;
   }
   findings.rolledAt = stopwatch.before;
 
-  const before = application && connected && { application, connected };
-  const verification = await verify(context, settings, clients, endBy, before);
+  const { isFirst } = secret;
+  const verification = await verify(context, settings, clients, { endBy, services, isFirst }, told);
   findings.verification = verification;
   problems.push(...verification.problems);
   await measure(context, stopwatch, 'verify');
-  if (!verification.good) return end();
+  if (!verification.good) return;
 
+  const left = await waitForTheRest(context, settings, clients, { deliveredAt, endBy });
+  if (left.length > 0) {
+    problems.push(leftBehindProblem(settings, left));
+    return;
+  }
   const retired = await retireOldCredential(context, settings, secretsManager);
   await measure(context, stopwatch, 'retire');
   if (retired.kind === 'done') findings.retired = true;
   else problems.push(retirementProblem(deployment, retired));
-  return end();
 }
 
 function isToAct(

@@ -9,7 +9,9 @@ import {
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
+
 import { explainRotation, undoAbandoned } from './database.ts';
+import { isFirstRotation } from './first-rotation.ts';
 
 /** The secret, without its value. */
 export interface SecretInspection {
@@ -20,6 +22,10 @@ export interface SecretInspection {
   pendingVersion?: string;
   /** Anything about the secret, its labels too. Epoch milliseconds. */
   changedAt: number;
+  /** No rotation of it has ended yet. */
+  isFirst: boolean;
+  /** Regions whose replica does not hold the same, with what Secrets Manager says of it. */
+  staleReplicas: { region: string; status: string }[];
   lookedAt: number;
 }
 
@@ -36,6 +42,11 @@ export async function inspectSecret(client: SecretsManagerClient, arn: string): 
     currentSince: createdAt ?? changedAt,
     ...(pendingVersion !== undefined && pendingVersion !== currentVersion && { pendingVersion }),
     changedAt,
+    isFirst: isFirstRotation(described.VersionIdsToStages),
+    staleReplicas: (described.ReplicationStatus ?? []).flatMap(
+      ({ Region: region = '', Status: status = '', StatusMessage: message }) =>
+        status === 'InSync' ? [] : [{ region, status: message ? `${status}: ${message}` : status }],
+    ),
     lookedAt: Date.now(),
   };
 }

@@ -12,7 +12,9 @@ import {
 import type { CredentialRotationSettings } from './contract.ts';
 import { seeSessions } from './database.ts';
 import { addressesOf } from './plan-roll.ts';
-import { disconnectedProblem, noSessionProblem } from './problems.ts';
+import { disconnectedProblem, noSessionProblem, unprovenProblem } from './problems.ts';
+import type { RolledResult } from './roll-service.ts';
+import { keptBecauseOf } from './unproven.ts';
 
 /** What speaks for and against the new credential, once every task has it. */
 export interface Verification {
@@ -29,7 +31,7 @@ export async function verify(
   context: DurableContext,
   settings: CredentialRotationSettings,
   { ecs, secretsManager }: { ecs: ECSClient; secretsManager: SecretsManagerClient },
-  endBy: number,
+  { endBy, services, isFirst }: { endBy: number; services: readonly RolledResult[]; isFirst: boolean },
   before?: { application: ApplicationHealth; connected: ConnectedParts },
 ): Promise<Verification> {
   const verification: Verification = { problems: [], good: true };
@@ -42,12 +44,18 @@ export async function verify(
       verification.good = false;
     }
   }
+  if (services.every(({ proof }) => proof?.answer === 'proven')) return verification;
+  // With one password alone there is no old one to keep.
+  if (settings.strategy.kind !== 'single-password')
+    for (const kept of keptBecauseOf(settings, services, isFirst)) {
+      verification.problems.push(unprovenProblem(settings, kept));
+      verification.good = false;
+    }
+  if (settings.strategy.kind === 'dual-password') return verification;
   const seen = await seeSessions(context, settings, secretsManager);
   if (seen.kind === 'failed') return verification;
   verification.sessions = seen.value;
   if (seen.value !== 0 || !(await tasksRun(context, settings, ecs))) return verification;
-  // With two users the sessions tell who logs in. With one user they tell nothing of the password, so that there is
-  // nothing to wait for: every task is younger than the delivery.
   const tells = settings.strategy.kind === 'alternating-users';
   verification.problems.push(noSessionProblem(settings, tells));
   if (tells) verification.good = false;

@@ -4,6 +4,7 @@ import {
   ResourceNotFoundException,
 } from '@aws-sdk/client-backup';
 import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { type MediaVolumeSettings, NO_BACKUP_HOURS } from './contract.ts';
 
@@ -14,7 +15,7 @@ export type LastBackup =
 
 const HOUR_MS = 3600 * 1000;
 
-const backup = new BackupClient({ requestHandler: REQUEST_LIMITS });
+const backup = namingErrors(new BackupClient({ requestHandler: REQUEST_LIMITS }));
 
 /** Asks AWS Backup when it last backed the media volume up. */
 export async function lastBackupOf({ fileSystemArn }: MediaVolumeSettings): Promise<Answer<LastBackup>> {

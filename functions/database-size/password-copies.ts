@@ -2,6 +2,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { type ComparedCopy, compareCopies } from '../shared/database/credential/copies.ts';
 import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { PasswordCopiesSettings } from './contract.ts';
 
@@ -17,8 +18,8 @@ export type JudgedCopy =
   | { place: string; kind: 'different'; since: string; overwritten: boolean };
 
 const clients = {
-  secretsManager: new SecretsManagerClient({ requestHandler: REQUEST_LIMITS }),
-  ssm: new SSMClient({ requestHandler: REQUEST_LIMITS }),
+  secretsManager: namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS })),
+  ssm: namingErrors(new SSMClient({ requestHandler: REQUEST_LIMITS })),
 };
 
 /** Compares the copies of the rotated credential with it. */

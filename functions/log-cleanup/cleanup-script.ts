@@ -5,17 +5,25 @@ const BROKEN_ROTATION_FACTOR = 3;
 /** Most lines of either kind that a measurement prints, so that all of them get through any channel. */
 const OVERSIZED_SHOWN = 20;
 const ARCHIVED_SHOWN = 60;
+/** For each of the two measurements, in a container's own time. */
+const MEASURING_SECONDS = 60;
 
 /**
  * The script for one container: measures its logs, runs the clean-up, measures again, and ends with the clean-up's
- * exit status. It needs a POSIX shell, `ls` and `df`, as busybox has them.
+ * exit status. It needs a POSIX shell and `ls`, `stat` or `df`, as busybox has them.
  *
  * The measurements are lines that begin with the marker in `UPKEEP_MARKER`, which the clean-up does not get to know:
  *
- *     MARKER before|after space USED AVAILABLE MOUNT      of each log file system, in KiB
+ *     MARKER before|after blocks SIZE TOTAL FREE AVAILABLE INODES FREE_INODES ID
+ *                                                         of each folder's file system
+ *     MARKER before|after space USED AVAILABLE MOUNT      in KiB, where `stat` cannot tell
  *     MARKER before|after live|archive FILES BYTES
  *     MARKER before|after oversized BYTES PATH            live logs far over their limit
  *     MARKER before|after archived FILES LOG              rotated files of a log, in runs of the same name
+ *     MARKER before|after measured                        it came to its end in time
+ *
+ * `stat` looks at the folders alone, where `df` reads every mount, of which one can hang. A measurement has its own
+ * time limit, after which the clean-up goes on without it: also if what measures can no longer be killed.
  */
 export function cleanupScript(script: string, { logs, archive, rotation }: LogFolders): string {
   const folders = [...new Set([...logs, archive])];
@@ -29,18 +37,47 @@ archived() {
 [ "$count" -gt 0 ] && [ "$groups" -lt ${ARCHIVED_SHOWN} ] && note archived "$count" "$log"
 groups=$((groups + 1))
 }
-measure() {
-when=$1
-echo
-for folder in ${folders.map(quoted).join(' ')}; do
-LC_ALL=C df -P -k "$folder" 2>/dev/null | while read -r device blocks used available capacity mount; do
+space() {
+set -- "$1" "$(stat -f -c '%S %b %f %a %c %d %i' "$1" 2>/dev/null)"
+case $2 in
+*' '*' '*' '*' '*' '*' '*) note blocks "$2" ;;
+*)
+df -P -k "$1" 2>/dev/null | while read -r device blocks used available capacity mount; do
 case $available in
 ''|*[!0-9]*) ;;
 *) note space "$used" "$available" "$mount" ;;
 esac
 done
+;;
+esac
+}
+within_limit() {
+trap : ALRM
+measure "$1" &
+measuring=$!
+{
+sleep ${MEASURING_SECONDS} &
+trap "kill $!; exit" TERM
+wait $! && kill -ALRM $$
+} >/dev/null 2>&1 &
+watching=$!
+when=$1
+if wait $measuring; then note measured; else kill -KILL $measuring; fi
+kill $watching
+wait $watching
+trap - ALRM
+} 2>/dev/null
+measure() {
+# What changes the words of ls and df.
+unset TIME_STYLE BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE DF_BLOCK_SIZE QUOTING_STYLE LS_COLORS POSIXLY_CORRECT
+LC_ALL=C
+export LC_ALL
+when=$1
+echo
+for folder in ${folders.map(quoted).join(' ')}; do
+[ -d "$folder" ] && space "$folder"
 done
-LC_ALL=C ls -lnAR ${roots.map((root) => quoted(`${root}/`)).join(' ')} 2>/dev/null | {
+ls -lnAR ${roots.map((root) => quoted(`${root}/`)).join(' ')} 2>/dev/null | {
 set -f
 folder= files=0 bytes=0 oldFiles=0 oldBytes=0 oversized=0 count=0 log= groups=0
 while IFS= read -r line; do
@@ -74,10 +111,10 @@ note live "$files" "$bytes"
 note archive "$oldFiles" "$oldBytes"
 }
 }
-measure before
+within_limit before
 ${quoted(script)} </dev/null
 status=$?
-measure after
+within_limit after
 exit $status
 `;
 }

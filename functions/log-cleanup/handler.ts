@@ -9,6 +9,7 @@ import {
   containerFigures,
   containerProblems,
   isDone,
+  limited,
   outcomeOf,
   whereIs,
 } from '../shared/containers/container-report.ts';
@@ -17,13 +18,14 @@ import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
 import { cleanupScript } from './cleanup-script.ts';
 import type { LogCleanupSettings, LogRole } from './contract.ts';
-import { brokenRotation, bytesFreed, lowestFreePercent, readMeasurements } from './measurements.ts';
+import { brokenRotation, bytesFreed, heldOpen, lowestFreePercent, readMeasurements } from './measurements.ts';
 
 const settingsSchema = v.object({
   ...containersSettings,
@@ -41,7 +43,7 @@ const settingsSchema = v.object({
 /** Characters of a failed clean-up's output that are told in the report. */
 const LAST_WORDS = 500;
 
-const ecs = new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 });
+const ecs = namingErrors(new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 }));
 
 /** Runs the client's own clean-up script in each of its containers, and measures what came of it. */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, logCleanup));
@@ -78,6 +80,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
     problems: [
       ...containerProblems(settings.deployment, discovery, ran, ({ lastWords }) => lastWords),
       ...rotationProblems(settings.deployment, ran),
+      ...measuringProblems(settings.deployment, ran),
     ],
     details: containerDetails(ran, (each) => ({ ...containerDetail(each), ...cleanedOf(each)?.measured })),
   };
@@ -88,14 +91,18 @@ interface Cleaned {
   /** Undefined where the container was not measured to the end. */
   measured?: {
     bytesFreed: number;
-    /** After the clean-up, as are all that follow. Undefined where `df` says nothing of use. */
+    /** Before or after the clean-up, whichever is less. Undefined where neither `stat` nor `df` says it. */
     freePercent?: number;
+    /** After the clean-up, as are all that follow. */
     logFiles: number;
     logBytes: number;
     archiveFiles: number;
     archiveBytes: number;
   };
+  /** The lowest of what was measured, before or after: also where only one of them was. */
+  freePercent?: number;
   brokenRotation: string[];
+  heldOpen?: string;
   lastWords: string;
 }
 
@@ -107,20 +114,25 @@ function roleOf(settings: LogCleanupSettings, name: string): LogRole {
 
 function readOutput(role: LogRole, output: string, marker: string): Cleaned {
   const { before, after } = readMeasurements(output, marker);
+  const known = [before, after].flatMap((measurement) => measurement ?? []);
+  const freePercent = lowestFreePercent(...known);
   const said = output.split('\n').filter((line) => !line.startsWith(marker));
   const lastWords = said.join('\n').trim().slice(-LAST_WORDS);
-  if (!before || !after) return { brokenRotation: [], lastWords };
-  const freePercent = lowestFreePercent(after);
+  const free = freePercent === undefined ? {} : { freePercent };
+  if (!before || !after) return { ...free, brokenRotation: [], lastWords };
+  const held = heldOpen({ before, after });
   return {
     measured: {
       bytesFreed: bytesFreed({ before, after }),
-      ...(freePercent !== undefined && { freePercent }),
+      ...free,
       logFiles: after.live.files,
       logBytes: after.live.bytes,
       archiveFiles: after.archive.files,
       archiveBytes: after.archive.bytes,
     },
+    ...free,
     brokenRotation: brokenRotation(after, role.rotation),
+    ...(held !== undefined && { heldOpen: held }),
     lastWords,
   };
 }
@@ -135,7 +147,7 @@ function freed(ran: Ran<Cleaned>[]): number {
 
 /** Of the fullest log file system of any container; undefined if none was measured. */
 function lowestFree(ran: Ran<Cleaned>[]): number | undefined {
-  const percents = ran.flatMap((each) => cleanedOf(each)?.measured?.freePercent ?? []);
+  const percents = ran.flatMap((each) => cleanedOf(each)?.freePercent ?? []);
   return percents.length > 0 ? Math.min(...percents) : undefined;
 }
 
@@ -146,5 +158,34 @@ function rotationProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
       where: whereIs(deployment, each.container),
       next: "The container's own rotation of logs does not work: see in it whether its cron runs and the disk has room, or replace the task.",
     })),
+  );
+}
+
+function measuringProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
+  return limited(
+    ran.flatMap((each) => {
+      const cleaned = cleanedOf(each);
+      const where = whereIs(deployment, each.container);
+      if (cleaned === undefined) return [];
+      if (cleaned.heldOpen !== undefined) {
+        const next = 'Restart what writes the logs, or replace the task: the space is free only then.';
+        return [{ what: cleaned.heldOpen, where, next }];
+      }
+      if (each.ended.outcome !== 'exited') return [];
+      if (cleaned.measured === undefined) {
+        const what =
+          'Its logs could not be measured within the time for that, before and after the clean-up.';
+        return [
+          { what, where, next: 'See in the container whether `ls` and `stat` answer for the log folders.' },
+        ];
+      }
+      if (cleaned.freePercent === undefined) {
+        const what = 'How much space is free on its log file systems could not be measured.';
+        return [
+          { what, where, next: 'Put `stat` or `df` into the image: the alarm for a full disk needs them.' },
+        ];
+      }
+      return [];
+    }),
   );
 }

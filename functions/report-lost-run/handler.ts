@@ -18,7 +18,7 @@ const eventSchema = v.object({
 }) satisfies v.GenericSchema<DurableExecutionStatusChange>;
 
 const WHAT_HAPPENED = {
-  FAILED: 'failed before it could report',
+  FAILED: 'failed before its report was complete',
   TIMED_OUT: 'was ended by Lambda at its execution timeout',
   STOPPED: 'was stopped by somebody',
 };

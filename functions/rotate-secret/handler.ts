@@ -3,6 +3,7 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { rotateSecret } from './rotate-secret.ts';
@@ -30,8 +31,8 @@ const eventSchema = v.object({
 const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'rotate-secret' });
 const parts = {
   settings: readSettings(settingsSchema),
-  secretsManager: new SecretsManagerClient({}),
-  lambda: new LambdaClient({}),
+  secretsManager: namingErrors(new SecretsManagerClient({})),
+  lambda: namingErrors(new LambdaClient({})),
 };
 
 /** One of the four steps that Secrets Manager calls to rotate the credential of a database. */

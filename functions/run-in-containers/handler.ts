@@ -14,6 +14,7 @@ import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import type { RunEvent } from '../start-run/contract.ts';
@@ -28,7 +29,7 @@ const settingsSchema = v.object({
 /** Characters of a failed command's output that are told in the report. */
 const LAST_WORDS = 500;
 
-const ecs = new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 });
+const ecs = namingErrors(new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 }));
 
 /** Runs a command in every container of the services, and says of each how it ended. */
 export const handler = withDurableExecution((event: unknown, context) =>

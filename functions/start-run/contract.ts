@@ -37,6 +37,8 @@ export interface RunEvent {
   outsideWindow?: boolean;
   /** What goes on of the jobs that this one waits for, as {@link JobTarget.waitsFor} names them. */
   runsToWaitFor?: OtherRun[];
+  /** The topic of the alarms, where nobody has confirmed a subscription of it. */
+  nobodyGetsAlarmsOf?: string;
   /** As start-run got them. */
   options?: Record<string, unknown>;
 }
@@ -57,6 +59,8 @@ export interface StartRunSettings {
   window: { from: string; to: string };
   /** Under which Parameter Store keeps the ledger of runs: `/upkeep/DEPLOYMENT/runs`. */
   ledgerPath: string;
+  /** Of the alarms, where somebody is to be told of them. */
+  topicArn?: string;
   jobs: Record<string, JobTarget>;
 }
 

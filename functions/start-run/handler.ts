@@ -1,20 +1,25 @@
 import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
 import { beginRun } from './begin-run.ts';
 import type { RunEvent, StartOutcome, StartRunSettings } from './contract.ts';
 import { RunLedger } from './run-ledger.ts';
 import { readRequest, type StartRequest } from './start-request.ts';
+import { reachesAnybody } from './subscriptions.ts';
 
 const settingsSchema = v.object({
   deployment: v.string(),
   timeZone: v.string(),
   window: v.object({ from: v.string(), to: v.string() }),
   ledgerPath: v.string(),
+  topicArn: v.exactOptional(v.string()),
   jobs: v.record(
     v.string(),
     v.object({
@@ -32,8 +37,9 @@ const settingsSchema = v.object({
 const PATIENT = { maxAttempts: 8 };
 
 const settings = readSettings(settingsSchema);
-const lambda = new LambdaClient(PATIENT);
-const ledger = new RunLedger(new SSMClient(PATIENT), settings.ledgerPath);
+const lambda = namingErrors(new LambdaClient(PATIENT));
+const sns = namingErrors(new SNSClient({ requestHandler: REQUEST_LIMITS }));
+const ledger = new RunLedger(namingErrors(new SSMClient(PATIENT)), settings.ledgerPath);
 
 /**
  * Starts a job's run once for its identity: (deployment, job, scheduled time), or the request of a start by hand.
@@ -53,6 +59,8 @@ export async function handler(event: unknown, { awsRequestId }: Context): Promis
     scheduledFor: scheduledFor.toISOString(),
     endBy: (window && window.end < timeLimit ? window.end : timeLimit).toISOString(),
     ...(!window && { outsideWindow: true }),
+    ...(settings.topicArn &&
+      !(await isAnybodyTold(settings.topicArn)) && { nobodyGetsAlarmsOf: settings.topicArn }),
     ...(options && { options }),
   };
   const begun = await beginRun(run, { lambda, ledger, jobs: settings.jobs, claim: awsRequestId });
@@ -82,6 +90,16 @@ function placeInTime({ target, scheduledFor, outsideWindow }: StartRequest, now:
           ? `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`
           : undefined;
   return { window, timeLimit, reason };
+}
+
+/** Of no account for the run: where SNS does not answer, the next start finds out. */
+async function isAnybodyTold(topicArn: string): Promise<boolean> {
+  try {
+    return await reachesAnybody(sns, topicArn);
+  } catch (error) {
+    logger.warn('Whether anybody gets the alarms could not be found out.', error as Error);
+    return true;
+  }
 }
 
 /** Of no account for the run: the next start does it otherwise. */

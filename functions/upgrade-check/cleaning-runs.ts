@@ -5,6 +5,7 @@ import {
   paginateListDurableExecutionsByFunction,
 } from '@aws-sdk/client-lambda';
 import * as v from 'valibot';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { StartOutcome, StartRunEvent } from '../start-run/contract.ts';
 import type { CleaningSettings } from './contract.ts';
@@ -23,9 +24,11 @@ const LONGEST_RUN_MS = 24 * HOUR_MS;
 /** start-run answers within a minute. */
 const START_TIMEOUT_MS = 90_000;
 
-const lambda = new LambdaClient({
-  requestHandler: { ...REQUEST_LIMITS, requestTimeout: START_TIMEOUT_MS },
-});
+const lambda = namingErrors(
+  new LambdaClient({
+    requestHandler: { ...REQUEST_LIMITS, requestTimeout: START_TIMEOUT_MS },
+  }),
+);
 
 /** The runs of the cleaning job that ended within a time, or go on, the newest first. */
 export async function recentRuns(

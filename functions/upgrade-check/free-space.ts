@@ -1,6 +1,7 @@
 import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import type { Engine } from '../shared/database/contract/engine.ts';
 import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 
 /** A place that a copy of a table needs room in. */
@@ -19,7 +20,7 @@ export interface Space {
 const LOOK_BACK_MS = 3 * 3600 * 1000;
 const PERIOD_SECONDS = 300;
 
-const cloudWatch = new CloudWatchClient({ requestHandler: REQUEST_LIMITS });
+const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
 
 /** Asks CloudWatch for the room that a database server has. */
 export async function freeSpaceOf(engine: Engine, identifier: string): Promise<Answer<Space[]>> {

@@ -4,6 +4,7 @@ import { describeServices, whyUnsteady } from '../shared/containers/services.ts'
 import type { LargestTable } from '../shared/database/contract/sizes.ts';
 import { type Answer, countTable, largestTable, measureSet } from '../shared/database/sizes/measure-set.ts';
 import { tryAgain } from '../shared/database/sizes/try-again.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { recentRuns } from './cleaning-runs.ts';
 import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';
@@ -29,7 +30,7 @@ export interface Look {
 
 const HOUR_MS = 3600 * 1000;
 
-const ecs = new ECSClient({ requestHandler: REQUEST_LIMITS });
+const ecs = namingErrors(new ECSClient({ requestHandler: REQUEST_LIMITS }));
 
 /** Looks at everything that an upgrade asks for, and changes nothing. */
 export async function look(

@@ -56,6 +56,7 @@ export function shapeMistakes(
 export function pathText(path: FieldPath): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
+    if (!/^[\w$-]+$/.test(key)) return `${text}[${valueText(key)}]`;
     return text === '' ? key : `${text}.${key}`;
   }, '');
 }

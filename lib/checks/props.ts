@@ -60,6 +60,14 @@ export function checkProps(
     shape.length > 0
       ? shape.map(({ sentence }) => sentence)
       : find().map(({ field, problem }) => `${pathText(field)} ${problem}`);
+  refuse(scope, ...mistakes);
+}
+
+/**
+ * Ends the synthesis with mistakes in what a construct was given, if there are any.
+ * @throws PropsError with the path of the construct whose properties a person wrote.
+ */
+export function refuse(scope: IConstruct, ...mistakes: string[]): void {
   if (mistakes.length > 0) throw new PropsError(outermost(scope).node.path, mistakes);
 }
 

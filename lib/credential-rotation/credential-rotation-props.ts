@@ -1,5 +1,5 @@
 import type { Duration } from 'aws-cdk-lib';
-import type { RolledService } from '../../functions/credential-rotation/contract.ts';
+import type { RolledService, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
@@ -68,6 +68,13 @@ export interface CredentialRotationProps {
     /** Added to the function's settings. No secrets: name them by ARN. */
     readonly settings: Readonly<Record<string, unknown>>;
   };
+  /**
+   * What becomes of the old credential where nobody can know whether the new tasks of each service log in with the new
+   * one. `keep`: the run is partial, and both stay valid.
+   * @default 'keep' in the first rotation, and wherever logins were refused or tasks not seen that should have been;
+   * otherwise 'retire'
+   */
+  readonly whenUnproven?: WhenUnproven;
   /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
   readonly rotationTimeout?: Duration;
   /** How long a service may take to be steady after a change. @default 20 minutes */

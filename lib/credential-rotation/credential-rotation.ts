@@ -21,6 +21,7 @@ import { whyAmbiguous } from '../../functions/shared/database/credential/copy-te
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
+import { refuse as refuseProps } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
@@ -117,12 +118,14 @@ export class CredentialRotation extends Construct {
         ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+      refuseProps(
+        this,
+        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -196,10 +199,10 @@ export class CredentialRotation extends Construct {
         `Stopped-${name}`,
         {
           alarmName: stoppedAlarmName(deployment, name),
-          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it. The services after it were not touched.`,
+          meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it, or its new tasks do not log in with it. The services after it were not touched.`,
           whatToDo: [
             report,
-            `See in ECS why the tasks of ${name} do not come up, and mend that. The next run goes on from there.`,
+            `Where the tasks of ${name} do not come up, see in ECS why. Where they do not log in, see where its containers read user name and password. Mend that; the next run goes on from there.`,
           ],
           topic,
         },
@@ -247,7 +250,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
     const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
     const refuse = (reason: string) => {
-      throw new Error(`${this.node.path}: ${reason}`);
+      refuseProps(this, reason);
     };
     const impossible = whyImpossible(database.engine, strategy);
     if (impossible !== undefined) refuse(impossible);

@@ -1,6 +1,7 @@
 import { Construct } from 'constructs';
 import type { ClientCredentialRotationSettings } from '../../functions/client-credential-rotation/contract.ts';
 import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
+import { refuse } from '../checks/props.ts';
 import type { RotatedCopy } from '../credential-rotation/credential-copies.ts';
 import { CredentialRotation } from '../credential-rotation/credential-rotation.ts';
 import type {
@@ -60,8 +61,9 @@ export class ClientCredentialRotation extends Construct {
     const { metaTemplate, copies = [], ...general } = others;
     const leftOut = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
     if (leftOut.length > 0)
-      throw new Error(
-        `${this.node.path}: the order leaves out ${leftOut.join(' and ')}, whose containers would keep the old password; it must name each role that has services.`,
+      refuse(
+        this,
+        `the order leaves out ${leftOut.join(' and ')}, whose containers would keep the old password; it must name each role that has services.`,
       );
     this.rotation = new CredentialRotation(this, 'Rotation', {
       ...general,

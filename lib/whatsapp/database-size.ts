@@ -16,6 +16,7 @@ import {
 } from '../../functions/database-size/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { refuse } from '../checks/props.ts';
 import {
   copySettings,
   letReadCopies,
@@ -96,12 +97,11 @@ export class DatabaseSize extends Construct {
     this.sets = props.sets.map(databaseSetOf);
     const names = this.sets.map(({ name }) => name);
     if (new Set(names).size < names.length)
-      throw new Error(
-        `${this.node.path}: two sets of databases have one name (${names.join(', ')}): name them.`,
-      );
+      refuse(this, `two sets of databases have one name (${names.join(', ')}): name them.`);
     if (mediaVolume && mediaVolume.deployment !== upkeep.deployment)
-      throw new Error(
-        `${this.node.path}: the media volume is of the deployment "${mediaVolume.deployment}", whose alarm would never hear of its backups; it must be of "${upkeep.deployment}".`,
+      refuse(
+        this,
+        `the media volume is of the deployment "${mediaVolume.deployment}", whose alarm would never hear of its backups; it must be of "${upkeep.deployment}".`,
       );
     const settings = {
       deployment: upkeep.deployment,
@@ -118,8 +118,9 @@ export class DatabaseSize extends Construct {
     } satisfies DatabaseSizeSettings;
     const bytes = Buffer.byteLength(JSON.stringify(settings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings of ${this.sets.length} sets of databases${credential ? ` and ${credential.copies.length} copies of the password` : ''} take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+      refuse(
+        this,
+        `the settings of ${this.sets.length} sets of databases${credential ? ` and ${credential.copies.length} copies of the password` : ''} take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,

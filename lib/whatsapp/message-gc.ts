@@ -4,6 +4,7 @@ import { Construct } from 'constructs';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
@@ -44,9 +45,7 @@ export class MessageGc extends Construct {
     const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [] } = props;
     const { unreadMessages } = callbacks;
     if (markRead && !unreadMessages)
-      throw new Error(
-        `${this.node.path}: messages can be marked read only if its CallbacksBus has keepUnreadMessages.`,
-      );
+      refuse(this, `messages can be marked read only if its CallbacksBus has keepUnreadMessages.`);
     const settings = {
       ...gcSettings(props),
       ...(markRead &&
@@ -62,8 +61,9 @@ export class MessageGc extends Construct {
     } satisfies MessageGcSettings;
     const bytes = Buffer.byteLength(JSON.stringify(settings)) + (markRead ? 2 : 1) * QUEUE_URL_BYTES;
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give shorter certificates ("rds" takes nearly nothing for a database), or no databases (tellRows: false).`,
+      refuse(
+        this,
+        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give shorter certificates ("rds" takes nearly nothing for a database), or no databases (tellRows: false).`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,

@@ -9,6 +9,7 @@ import {
   type ServerStorage,
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
+import { refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { Upkeep } from '../upkeep.ts';
@@ -70,8 +71,9 @@ export class UpgradeCheck extends Construct {
     } satisfies UpgradeCheckSettings;
     const bytes = Buffer.byteLength(JSON.stringify(settings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      throw new Error(
-        `${this.node.path}: the settings of ${sets.length} sets of databases take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
+      refuse(
+        this,
+        `the settings of ${sets.length} sets of databases take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Name fewer sets, shorter certificates ("rds" takes nearly nothing) or, in mediaDatabases, only the database that has the table media.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,

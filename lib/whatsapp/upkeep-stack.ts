@@ -3,6 +3,7 @@ import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
+import { PropsError } from '../checks/props.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
@@ -84,19 +85,38 @@ export class UpkeepStack extends Stack {
       senders: deployment.callbacks.senders,
     });
 
+    // What only the construct finds, such as settings that do not fit, is told of the field that it was made from.
+    const inField = <Made>(field: string, make: () => Made): Made => {
+      try {
+        return make();
+      } catch (error) {
+        if (!(error instanceof PropsError)) throw error;
+        throw new PropsError(`${deployment.field}.${field}`, error.mistakes);
+      }
+    };
     const network = networkOf(this, deployment);
     this.mediaVolume = mediaVolume ?? this.attachMediaVolume(deployment);
     if (this.mediaVolume) this.watchMediaVolume(this.mediaVolume, deployment);
-    if (messageGc) this.messageGc = this.createMessageGc(messageGc, deployment, network);
-    if (mediaGc) this.mediaGc = this.createMediaGc(mediaGc, deployment, network);
-    if (logCleanup) this.logCleanup = this.createLogCleanup(logCleanup);
+    if (messageGc)
+      this.messageGc = inField('jobs.messageGc', () => this.createMessageGc(messageGc, deployment, network));
+    if (mediaGc)
+      this.mediaGc = inField('jobs.mediaGc', () => this.createMediaGc(mediaGc, deployment, network));
+    if (logCleanup) this.logCleanup = inField('jobs.logCleanup', () => this.createLogCleanup(logCleanup));
     if (credentialRotation)
-      this.credentialRotation = this.createCredentialRotation(credentialRotation, deployment, network);
-    if (databaseSize) this.databaseSize = this.createDatabaseSize(databaseSize, deployment, network);
+      this.credentialRotation = inField('jobs.credentialRotation', () =>
+        this.createCredentialRotation(credentialRotation, deployment, network),
+      );
+    if (databaseSize)
+      this.databaseSize = inField('jobs.databaseSize', () =>
+        this.createDatabaseSize(databaseSize, deployment, network),
+      );
     const { upgradeCheck } = deployment;
-    if (upgradeCheck) this.upgradeCheck = this.createUpgradeCheck(upgradeCheck, deployment, network);
+    if (upgradeCheck)
+      this.upgradeCheck = inField('upgradeCheck', () =>
+        this.createUpgradeCheck(upgradeCheck, deployment, network),
+      );
     const { relay } = deployment.callbacks;
-    if (relay) this.relay = this.createRelay(relay, deployment, network);
+    if (relay) this.relay = inField('callbacks.relay', () => this.createRelay(relay, deployment, network));
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
@@ -280,6 +300,7 @@ export class UpkeepStack extends Stack {
       ...(maximumAgeDays && { maximumAge: Duration.days(maximumAgeDays) }),
       rotationTimeout: Duration.minutes(settings.rotationTimeoutMinutes),
       steadyTimeout: Duration.minutes(settings.steadyTimeoutMinutes),
+      ...(settings.whenUnproven && { whenUnproven: settings.whenUnproven }),
     });
   }
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -94,6 +94,8 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
       { cwd: folder, ...owner },
     );
     await rm(passwordFile);
+    // Containers come from addresses of their own, all of the loopback interface.
+    await appendFile(join(data, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
     const server = await serve({
       binaries,

@@ -1,4 +1,9 @@
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { type Fault, HOUR } from './fault.ts';
+
+function withBlank({ username, password }: Login): Login {
+  return { username, password: `${password} ` };
+}
 
 /** What goes wrong of the database's password and those who use it. */
 export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
@@ -20,6 +25,51 @@ export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
       alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
     },
     lasts: 36 * HOUR,
+  },
+  'password-misread': {
+    description:
+      'Each container that starts takes the new password with a blank at its end, and runs on without a login',
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike({ credential }) {
+      if (credential) credential.misread = withBlank;
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-webapp'],
+    },
+  },
+  'user-misread': {
+    description: "CoreApps that start log in as a user that there is not; the others' new password is right",
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike({ credential }) {
+      if (credential)
+        credential.misread = (login, role) => (role === 'coreapp' ? { ...login, username: 'nobody' } : login);
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'] },
+      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
+    },
+  },
+  'password-misread-on-mysql': {
+    description:
+      'Masters that start take the new password with a blank at its end; both passwords are of one user',
+    deployment: 'apac',
+    containers: true,
+    rotation: true,
+    strike({ credential }) {
+      if (credential) credential.misread = (login, role) => (role === 'master' ? withBlank(login) : login);
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'] },
+      alarms: [
+        'apac-credential-rotation-failed',
+        'apac-credential-rotation-stopped-whatsapp-apac-WAEntMasterService',
+      ],
+    },
   },
   'password-copy-overwritten': {
     description: "An update of the client's stack writes the old password back into its parameter",

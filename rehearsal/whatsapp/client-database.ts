@@ -10,8 +10,11 @@ export interface ClientDatabase {
   createSizeUser(username: string): Promise<Login>;
   /** Makes what a rotation needs, with no more rights than the documentation asks for. */
   createUsers(): Promise<ClientUsers>;
-  /** Opens a connection as the client's containers do, and reads. Returns the way to close it. */
-  logIn(login: Login): Promise<() => Promise<void>>;
+  /**
+   * Opens a connection as the client's containers do, and reads. Returns the way to close it.
+   * @param address from which it is opened. @default any
+   */
+  logIn(login: Login, address?: string): Promise<() => Promise<void>>;
   /** Deletes the databases. */
   drop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import { socketFrom } from '../databases/client-socket.ts';
 import type { DatabaseServer } from '../databases/mysql-family.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import { CLIENT_DATABASES } from './message-store.ts';
@@ -15,10 +15,14 @@ export async function mysqlClient(
   prefix: string,
   { host, certificateAuthority }: ClientAddress,
 ): Promise<ClientDatabase> {
-  const connection = (login: Login) =>
+  const connection = (login: Login, address?: string) =>
     createConnection({
       host,
-      stream: () => connect(port, '127.0.0.1'),
+      stream: () => {
+        const socket = socketFrom(address);
+        socket.connect(port, '127.0.0.1');
+        return socket;
+      },
       user: login.username,
       password: login.password,
       ssl: { ca: certificateAuthority, verifyIdentity: true },
@@ -84,8 +88,8 @@ export async function mysqlClient(
       ]);
       return { user: login, administrator: undefined };
     },
-    async logIn(login) {
-      const client = await connection(login);
+    async logIn(login, address) {
+      const client = await connection(login, address);
       client.on('error', () => {});
       await client.query('SELECT id FROM ??.messages LIMIT 1', [store]);
       return () => client.end();

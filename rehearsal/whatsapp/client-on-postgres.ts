@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
+import { socketFrom } from '../databases/client-socket.ts';
 import type { Postgres } from '../databases/postgres.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import type { MessageStore } from './message-store.ts';
@@ -46,6 +47,7 @@ export function postgresClient(
       await pool.query(
         `CREATE ROLE ${administrator.username} LOGIN CREATEROLE PASSWORD ${verifier(administrator)}`,
       );
+      await pool.query(`GRANT pg_read_all_stats TO ${administrator.username}`);
       for (const name of users) {
         const login = name === username ? `LOGIN PASSWORD ${verifier(user)}` : 'NOLOGIN';
         await pool.query(`CREATE ROLE ${name} ${login} IN ROLE ${owner}`);
@@ -59,10 +61,11 @@ export function postgresClient(
         await pool.query(`ALTER TABLE ${table} OWNER TO ${owner}`);
       return { user, administrator };
     },
-    async logIn({ username, password }) {
+    async logIn({ username, password }, address) {
       const client = new pg.Client({
         host: '127.0.0.1',
         port,
+        stream: () => socketFrom(address),
         user: username,
         password,
         database: messageDatabase,

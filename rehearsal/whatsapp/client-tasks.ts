@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { Container } from '../aws/containers/container.ts';
 import { DockerHost } from '../aws/containers/docker-host.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';
@@ -7,7 +6,7 @@ import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
 import type { Aws } from '../aws/server.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
-import type { Logins } from './logins.ts';
+import type { GivenLogin, Logins } from './logins.ts';
 
 export interface ClientTasksOptions extends Place {
   aws: Aws;
@@ -35,7 +34,7 @@ export interface ClientService
 /** How the client's containers use their database. */
 export interface DatabaseUse {
   /** What a container is given when it starts. */
-  credential(role: ClientRole): Login;
+  credential(role: ClientRole): GivenLogin;
   logins: Logins;
   /** How many containers of each role log in all the time: the first one, the last one, those after the first. */
   perRole: Partial<Record<ClientRole, number>>;
@@ -148,7 +147,7 @@ async function manage(
   const { credential, logins, perRole, onReplaced } = database;
   const wanted = perRole[role] ?? 0;
   const users = new Set<Container>();
-  const use = (container: Container, login: Login) => {
+  const use = (container: Container, login: GivenLogin) => {
     users.add(container);
     void container.stopped.then(() => users.delete(container));
     return logins.begin(container, login);

@@ -3,6 +3,15 @@ import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Clock } from '../aws/clock.ts';
 import type { Container } from '../aws/containers/container.ts';
 
+/** What a container takes for its credential. */
+export interface GivenLogin extends Login {
+  /** It is another one than the container was given: that it is refused is as it should be. */
+  isMisread?: boolean;
+}
+
+/** Opens a connection of its own and uses it; returns the way to close it. `address`: from which. */
+export type LogIn = (login: Login, address?: string) => Promise<() => Promise<void>>;
+
 /** What the logins of a client's containers came to. */
 export interface LoginCount {
   made: number;
@@ -23,12 +32,11 @@ export class Logins {
   /** How many containers have begun. */
   containers = 0;
   readonly #clock: Clock;
-  readonly #logIn: (login: Login) => Promise<() => Promise<void>>;
+  readonly #logIn: LogIn;
   readonly #loops = new Set<Promise<void>>();
   #ended = false;
 
-  /** @param logIn opens a connection of its own and uses it; returns the way to close it. */
-  constructor(clock: Clock, logIn: (login: Login) => Promise<() => Promise<void>>) {
+  constructor(clock: Clock, logIn: LogIn) {
     this.#clock = clock;
     this.#logIn = logIn;
   }
@@ -37,7 +45,7 @@ export class Logins {
    * Has a container log in at once, again and again while it runs, and once more at its end or that of the rehearsal, so
    * that however fast simulated time goes its credential is tried at both. Resolves after the first time.
    */
-  async begin(container: Container, login: Login): Promise<void> {
+  async begin(container: Container, login: GivenLogin): Promise<void> {
     this.containers += 1;
     const loop = this.#loop(container, login, await this.#once(container, login));
     this.#loops.add(loop);
@@ -52,7 +60,7 @@ export class Logins {
     await Promise.all(this.#loops);
   }
 
-  async #loop(container: Container, login: Login, closeFirst: () => Promise<void>): Promise<void> {
+  async #loop(container: Container, login: GivenLogin, closeFirst: () => Promise<void>): Promise<void> {
     let close = closeFirst;
     for (let isLast = false; !isLast; ) {
       const pause = new AbortController();
@@ -66,12 +74,13 @@ export class Logins {
     await close();
   }
 
-  async #once({ name }: Container, login: Login): Promise<() => Promise<void>> {
+  async #once({ name, address }: Container, login: GivenLogin): Promise<() => Promise<void>> {
     try {
-      const close = await this.#logIn(login);
+      const close = await this.#logIn(login, address);
       this.count.made += 1;
       return close;
     } catch (error) {
+      if (login.isMisread) return async () => {};
       this.count.failed += 1;
       this.failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
       return async () => {};

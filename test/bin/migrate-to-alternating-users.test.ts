@@ -128,7 +128,7 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     const { database, runDocumented } = parts;
     const containers = startContainers(() => database.user, database.logIn);
     const { promise: until, resolve: end } = Promise.withResolvers<void>();
-    const session = database.logIn(database.user, { until });
+    const session = database.logIn(database.user, { until: () => until });
     const first = await runDocumented();
     end();
     await session;

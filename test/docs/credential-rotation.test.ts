@@ -46,8 +46,14 @@ for (const engine of ['mysql', 'mariadb'] as const)
     await t.test('for an administrator who is to see the sessions', async () => {
       const rotation = await credentialRotation(address, { kind: 'dual-password' });
       assert.equal(await rotation.sessions(ROTATOR, 'client'), undefined);
-      await run(sql('sessions'));
+      const question = { usernames: ['client'], addresses: [] };
+      const blind = await rotation.logins(ROTATOR, question);
+      assert.equal(blind.from, undefined);
+      assert.ok(blind.grant?.split('; ').every((grant) => sql(`${engine}-sessions`).includes(grant)));
+      await run(sql(`${engine}-sessions`));
       assert.equal(await rotation.sessions(ROTATOR, 'client'), 0);
+      const seeing = await rotation.logins(ROTATOR, question);
+      assert.ok(seeing.from !== undefined && seeing.grant === undefined);
     });
 
     await t.test('for alternating users, either of whom has the rights of the role', async () => {
@@ -96,6 +102,11 @@ async function testPostgres(
   const users = ['client', 'client_clone'] as const;
   const migration = { current, users, rotator: ROTATOR.username };
   assert.equal((await migrateToAlternatingUsers(address, ROTATOR, migration)).outcome, 'migrated');
+  const question = { usernames: [...users], addresses: [] };
+  const blind = await single.logins(ROTATOR, question);
+  assert.equal(blind.from, undefined);
+  await run(sql('postgresql-sessions'));
+  assert.deepEqual((await single.logins(ROTATOR, question)).from, []);
   for (const username of ['client_clone', 'client']) {
     current = await rotated(address, { kind: 'alternating-users', users }, current, ROTATOR);
     assert.equal(current.username, username);

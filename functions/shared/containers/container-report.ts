@@ -148,7 +148,8 @@ export function containerProblems<Read>(
   ];
 }
 
-function limited(problems: Problem[]): Problem[] {
+/** Of many problems of a kind, the first, and how many more there are. */
+export function limited(problems: Problem[]): Problem[] {
   if (problems.length <= MAXIMUM_PROBLEMS) return problems;
   const [first] = problems;
   const left = problems.length - MAXIMUM_PROBLEMS;

@@ -43,7 +43,7 @@ export async function describeServices(ecs: ECSClient, addresses: ServiceAddress
       ?.find(({ serviceName, status }) => serviceName === name && status === 'ACTIVE');
     if (service === undefined) {
       throw new Error(
-        `The cluster ${clusterArn} has no active service ${name}, though the configuration names it. Nothing was changed. Correct the one or the other.`,
+        `The cluster ${clusterArn} has no active service ${name}, though the configuration names it. Correct the one or the other.`,
       );
     }
     return service;

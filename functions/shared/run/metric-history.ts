@@ -1,4 +1,5 @@
 import { CloudWatchClient, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
+import { namingErrors } from './naming-errors.ts';
 import { METRIC_NAMESPACE } from './report.ts';
 import { REQUEST_LIMITS } from './request-limits.ts';
 
@@ -16,7 +17,7 @@ export interface HourlyValue {
   value: number;
 }
 
-const cloudWatch = new CloudWatchClient({ requestHandler: REQUEST_LIMITS });
+const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
 
 /**
  * What metrics told of a time: of each metric the hours with a value, in no order.

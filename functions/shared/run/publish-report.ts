@@ -1,6 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { namingErrors } from './naming-errors.ts';
 import { publishMetrics } from './publish-metrics.ts';
 import {
   DURATION_METRIC,
@@ -14,20 +15,23 @@ import {
 /** The log of every function: JSON lines, the function's name as service. */
 export const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'upkeep' });
 
-const eventBridge = new EventBridgeClient({});
+const eventBridge = namingErrors(new EventBridgeClient({ maxAttempts: 6 }));
 
 /**
- * Tells the world of a run: one log line, its metrics (embedded metric format), and an event on the default bus.
+ * Tells of a run in the function's log: one line, and its metrics (embedded metric format). Neither can fail.
  * @param extraMetrics counts that are no figures of the report, by metric name.
- * @throws Error if the event could not be put on the bus.
  */
-export async function publishReport(
-  report: RunReport,
-  extraMetrics: Record<string, number> = {},
-): Promise<void> {
+export function tellReport(report: RunReport, extraMetrics: Record<string, number> = {}): void {
   logger.info('Run report', { report });
   const { deployment, job } = report;
   publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS);
+}
+
+/**
+ * Tells of a run by an event on the default bus.
+ * @throws Error if the bus did not take it.
+ */
+export async function sendReport(report: RunReport): Promise<void> {
   const { Entries: entries } = await eventBridge.send(
     new PutEventsCommand({
       Entries: [
@@ -40,6 +44,22 @@ export async function publishReport(
     throw new Error(
       `EventBridge refused the report of ${report.runId}: ${refused.ErrorCode} ${refused.ErrorMessage}`,
     );
+}
+
+/**
+ * Tells of a run, each part once, for a function that Lambda would otherwise repeat as a whole: what the bus does not take is
+ * in the log and the metrics nonetheless, and the log says that it did not.
+ */
+export async function publishReport(
+  report: RunReport,
+  extraMetrics: Record<string, number> = {},
+): Promise<void> {
+  tellReport(report, extraMetrics);
+  try {
+    await sendReport(report);
+  } catch (error) {
+    logger.error("The report's event could not be put on the default bus.", error as Error);
+  }
 }
 
 function metricsOf(report: RunReport, extraMetrics: Record<string, number>): Record<string, number> {

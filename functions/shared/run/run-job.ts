@@ -1,8 +1,8 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
 import type { RunEvent } from '../../start-run/contract.ts';
-import { logger, publishReport } from './publish-report.ts';
-import type { RunReport } from './report.ts';
+import { logger, sendReport, tellReport } from './publish-report.ts';
+import type { Problem, RunReport } from './report.ts';
 import { parseOrThrow } from './settings.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
@@ -18,6 +18,7 @@ const runEvent = v.object({
   runsToWaitFor: v.exactOptional(
     v.array(v.object({ job: v.string(), runId: v.string(), durableExecutionArn: v.string() })),
   ),
+  nobodyGetsAlarmsOf: v.exactOptional(v.string()),
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<RunEvent>;
 
@@ -36,14 +37,27 @@ export async function runJob(
   const startedAt = await context.step('start', async () => new Date().toISOString());
   const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
   const result = isTooLate ? tooLate(run, startedAt) : await resultOf(run, () => procedure(run, context));
-  return context.step('report', async () => {
+  const report = await context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
     const report: RunReport = { job, deployment, runId, scheduledFor, startedAt, endedAt, ...result };
     if (run.outsideWindow) report.details = { ...result.details, outsideWindow: true };
-    await publishReport(report);
+    if (run.nobodyGetsAlarmsOf)
+      report.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
+    tellReport(report);
     return report;
   });
+  // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.
+  await context.step('report event', () => sendReport(report));
+  return report;
+}
+
+function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
+  return {
+    what: 'Nobody gets the alarms: no subscription of their topic is confirmed.',
+    where: `${deployment}, topic ${topicArn}`,
+    next: 'Have the addressees confirm the mail that SNS sent them (SNS console, "Request confirmation", sends it anew), then try the chain as docs/operations.md says.',
+  };
 }
 
 function tooLate({ job, deployment, endBy }: RunEvent, startedAt: string): RunResult {

@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
+import { namingErrors } from '../run/naming-errors.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import type { SeenCertificate } from './certificate.ts';
 import { type Answer, type Connection, connectTo } from './connection.ts';
@@ -66,7 +67,7 @@ const healthAnswer = v.pipe(
   v.transform(({ health }) => health),
 );
 
-const secretsManager = new SecretsManagerClient({});
+const secretsManager = namingErrors(new SecretsManagerClient({}));
 
 /** An API user's session with WebApp, whose token is held in memory only and never outlives {@link withWebApp}. */
 export interface WebApp {

@@ -14,6 +14,8 @@ import { UPGRADE_CHECK_CHECKS } from './upgrade-check-checks.ts';
 
 /** A deployment as configured, checked, with the defaults filled in. */
 export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
+  /** Its place in the configuration, for messages: `deployments[0]`. */
+  field: string;
   /** Of all deployments. */
   additionalDurableRegions: string[];
   notifications: NotificationsOutput;
@@ -65,6 +67,7 @@ export function checkDeployments(
     const notifications = deployment?.notifications ?? whole.notifications ?? {};
     deployments.push({
       ...deployment,
+      field: pathText(root),
       additionalDurableRegions: whole.additionalDurableRegions,
       notifications,
       certificateAuthority,
@@ -85,7 +88,10 @@ const CHECKS: Check[] = [
           ? []
           : [`is ${valueText(name)}, as is deployments[${first}].name; it must be a name of its own.`];
       const media = deployments.findIndex(
-        (other) => other?.mediaVolume?.create && mediaStackName(other.name) === stackName(name),
+        (other) =>
+          typeof other?.name === 'string' &&
+          other.mediaVolume?.create &&
+          mediaStackName(other.name) === stackName(name),
       );
       const taken =
         media < 0
@@ -166,9 +172,20 @@ const CHECKS: Check[] = [
     },
   },
   {
-    needs: ['network.endpoints', 'network.otherEndpointClients'],
-    find({ network: { endpoints, otherEndpointClients } }) {
-      if (endpoints === 'create' || otherEndpointClients.length === 0) return [];
+    needs: ['network.endpoints', 'network.otherEndpointClients', 'network.securityGroupIds'],
+    find({ network: { endpoints, otherEndpointClients, securityGroupIds } }) {
+      if (endpoints === 'create')
+        return otherEndpointClients.flatMap((id, index) =>
+          securityGroupIds.includes(id)
+            ? [
+                {
+                  field: ['network', 'otherEndpointClients', index],
+                  problem: `is ${valueText(id)}, which is one of securityGroupIds; it must be left out, for the functions are let in anyway.`,
+                },
+              ]
+            : [],
+        );
+      if (otherEndpointClients.length === 0) return [];
       return [
         {
           field: ['network', 'otherEndpointClients'],

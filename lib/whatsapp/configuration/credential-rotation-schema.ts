@@ -253,9 +253,16 @@ export const credentialRotationSchema = field(
       wholeNumber(
         2,
         360,
-        'How long a service may take to be steady: before the rotation, and after each change.',
+        'How long a service may take to be steady: before the rotation, and after each change. So long its new tasks may also take until they are seen to log in.',
       ),
       20,
+    ),
+    whenUnproven: v.optional(
+      field(
+        v.picklist(['keep', 'retire']),
+        '"keep" or "retire"',
+        "What becomes of the old credential where nobody can know whether a service's new tasks log in with the new one: `keep` it and be partial, or `retire` it. Left out: `keep` in the first rotation, and wherever logins were refused or tasks not seen that should have been; otherwise `retire`.",
+      ),
     ),
   }),
   'an object with "schedule", "secret", "strategy", "clusterName" and "services"',

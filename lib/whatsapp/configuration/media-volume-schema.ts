@@ -113,8 +113,9 @@ export const mediaVolumeSchema = field(
       existing: v.optional(existingVolumeSchema),
       directory: v.optional(
         pattern(
-          /^(\/[\w.-]+){1,4}$/,
-          'an absolute path of one to four levels',
+          // EFS's limits, and no level that is another one.
+          /^(?=.{1,100}$)(\/(?!\.{1,2}(\/|$))[\w.-]+){1,4}$/,
+          'an absolute path of one to four levels and at most 100 characters, without . and ..',
           "The directory of the file system that holds the media. On Meta's AWS template it is the default.",
         ),
         '/media',

@@ -6,6 +6,7 @@ import type {
   ListMetricsCommandInput,
   MetricDatum,
   PutMetricDataCommandInput,
+  SetAlarmStateCommandInput,
 } from '@aws-sdk/client-cloudwatch';
 import * as client from '@aws-sdk/client-cloudwatch';
 import { AwsError } from '../aws-error.ts';
@@ -100,6 +101,25 @@ export class CloudWatch implements Service, Metrics {
             )
             .map(described),
         }),
+      ),
+      SetAlarmState: operation(
+        (input: SetAlarmStateCommandInput, { account, region }) => [
+          {
+            action: 'cloudwatch:SetAlarmState',
+            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${input.AlarmName}`,
+          },
+        ],
+        (input, call) => {
+          const alarm = this.#alarms.find(
+            ({ resource }) =>
+              resource.name === input.AlarmName &&
+              resource.account === call.account &&
+              resource.region === call.region,
+          );
+          if (alarm === undefined)
+            throw new AwsError('ResourceNotFound', `There is no alarm ${input.AlarmName}.`);
+          this.#change(alarm, input.StateValue as AlarmState, input.StateReason ?? '');
+        },
       ),
       DescribeAlarmHistory: operation(
         anywhere('cloudwatch:DescribeAlarmHistory'),
@@ -208,7 +228,11 @@ export class CloudWatch implements Service, Metrics {
       .map((point) => point ?? 'missing')
       .slice(-5)
       .join(', ');
-    const reason = `${alarm.condition}; latest datapoints: [${shown}]`;
+    this.#change(alarm, state, `${alarm.condition}; latest datapoints: [${shown}]`);
+  }
+
+  #change(alarm: Alarm, state: AlarmState, reason: string): void {
+    if (state === alarm.state) return;
     const { name, arn } = alarm.resource;
     this.history.push({
       time: this.#aws.clock.now(),

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownAddress } from '../../databases/client-socket.ts';
 import { startInTerminal, type Terminal, withoutTerminals } from './terminal.ts';
 
 /**
@@ -43,6 +44,8 @@ export class Container {
     `${randomBytes(16).toString('hex')}-${String(randomBytes(4).readUInt32BE()).padStart(10, '0')}`;
   /** Whether ECS Exec's agent runs in it. A fault can stop it. */
   agentRunning = true;
+  /** From which it connects to others: on Linux its own one. */
+  address = ownAddress();
   /** Fulfilled when it has stopped, however that came. */
   readonly stopped: Promise<void>;
   readonly #folder: string;

@@ -108,16 +108,19 @@ export class Ecs implements Service {
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
         (input: DescribeTaskDefinitionCommandInput, call) => {
-          const found = [...this.#managed].find(([arn]) => taskDefinitionArn(arn) === input.taskDefinition);
-          if (found === undefined || !isIn(found[0], call))
-            throw client('Unable to describe task definition.');
-          const [arn, { options }] = found;
+          const isOf = (arn: string) => taskDefinitionArn(arn) === input.taskDefinition && isIn(arn, call);
+          const [, managed] = [...this.#managed].find(([arn]) => isOf(arn)) ?? [];
+          const task = this.tasks.find(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
+          const family = managed?.options.service ?? task?.service;
+          if (family === undefined) throw client('Unable to describe task definition.');
+          const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
           return {
             taskDefinition: {
-              taskDefinitionArn: taskDefinitionArn(arn),
-              family: options.service,
+              taskDefinitionArn: input.taskDefinition,
+              family,
               revision: 1,
-              containerDefinitions: [{ name: options.service, secrets: options.secrets ?? [] }],
+              status: definitionStatus,
+              containerDefinitions: [{ name: family, environment, secrets: secrets ?? task?.secrets ?? [] }],
             },
           };
         },
@@ -291,6 +294,7 @@ export class Ecs implements Service {
     if ((service.options.controller ?? 'ECS') !== 'ECS') {
       throw invalid('Cannot force a new deployment on services with a CODE_DEPLOY or EXTERNAL controller.');
     }
+    if (service.options.definitionStatus === 'INACTIVE') throw client('TaskDefinition is inactive');
     if (forceNewDeployment) service.deploy();
     const [described] = this.#describeServices({ cluster, services: [name ?? ''] }, call).services;
     return { service: described };

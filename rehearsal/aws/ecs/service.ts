@@ -33,6 +33,14 @@ export interface ManagedServiceOptions extends ServiceOptions {
   controller?: 'ECS' | 'CODE_DEPLOY' | 'EXTERNAL';
   /** The `secrets` of its container. @default none */
   secrets?: { name: string; valueFrom: string }[];
+  /** The `environment` of its container. @default none */
+  environment?: { name: string; value: string }[];
+  /** Of its task definition. @default 'ACTIVE' */
+  definitionStatus?: 'ACTIVE' | 'INACTIVE';
+  /** One task on each instance, as many as are desired here. @default 'REPLICA' */
+  schedulingStrategy?: 'REPLICA' | 'DAEMON';
+  /** Behind one its deployments have no `rolloutState`. @default none */
+  classicLoadBalancer?: string;
   /** The container instance of its tasks. @default Fargate */
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
@@ -333,6 +341,7 @@ export function describeDeployment(serviceArn: string, deployment: ServiceDeploy
 export function describeManaged(service: ManagedService, arn: string, tasks: EcsTask[]) {
   const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
     service.options;
+  const { classicLoadBalancer } = service.options;
   const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
   const inState = (of: EcsTask[], status: string) =>
     of.filter(({ lastStatus }) => lastStatus === status).length;
@@ -340,7 +349,12 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
     desiredCount,
     runningCount: inState(alive, 'RUNNING'),
     pendingCount: inState(alive, 'PENDING'),
-    schedulingStrategy: 'REPLICA' as const,
+    schedulingStrategy: service.options.schedulingStrategy ?? ('REPLICA' as const),
+    ...(classicLoadBalancer !== undefined && {
+      loadBalancers: [
+        { loadBalancerName: classicLoadBalancer, containerName: service.options.service, containerPort: 80 },
+      ],
+    }),
     deploymentController: { type: controller ?? ('ECS' as const) },
     taskDefinition: taskDefinitionArn(arn),
     deploymentConfiguration: {
@@ -365,11 +379,12 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
         failedTasks: deployment.failedTasks,
         createdAt: new Date(deployment.created),
         updatedAt: new Date(deployment.updated),
-        // Only rolling updates have it.
-        ...((strategy ?? 'ROLLING') === 'ROLLING' && {
-          rolloutState: deployment.state,
-          rolloutStateReason: deployment.reason,
-        }),
+        // Only rolling updates have it, and not behind a Classic Load Balancer.
+        ...((strategy ?? 'ROLLING') === 'ROLLING' &&
+          classicLoadBalancer === undefined && {
+            rolloutState: deployment.state,
+            rolloutStateReason: deployment.reason,
+          }),
       };
     }),
   };

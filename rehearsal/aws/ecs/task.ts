@@ -3,7 +3,7 @@ import type { Container as ListedContainer, Task as ListedTask } from '@aws-sdk/
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import type { Place } from '../place.ts';
-import { clusterArn, lastPart } from './arns.ts';
+import { clusterArn, lastPart, serviceArn, taskDefinitionArn } from './arns.ts';
 
 export interface ServiceOptions extends Place {
   /** Its name; made by its first service. */
@@ -16,6 +16,10 @@ export interface TaskOptions extends ServiceOptions {
   containers: Container[];
   /** The container instance that it runs on. @default Fargate */
   host?: DockerHost;
+  /** Of a task that belongs to no service, as RunTask starts it: the service's name is its family. @default false */
+  isAlone?: boolean;
+  /** The `secrets` of the container of such a task. @default none */
+  secrets?: { name: string; valueFrom: string }[];
 }
 
 /** A task that runs, is about to, or is ending. */
@@ -25,6 +29,8 @@ export class EcsTask {
   readonly clusterArn: string;
   readonly service: string;
   readonly host: DockerHost | undefined;
+  readonly isAlone: boolean;
+  readonly secrets: { name: string; valueFrom: string }[];
   readonly containers: Container[];
   readonly createdAt: number;
   startedAt: number | undefined;
@@ -44,6 +50,8 @@ export class EcsTask {
     this.clusterArn = clusterArn(cluster, options);
     this.service = options.service;
     this.host = options.host;
+    this.isAlone = options.isAlone ?? false;
+    this.secrets = options.secrets ?? [];
     this.containers = [];
     this.createdAt = createdAt;
     this.lastStatus = 'PENDING';
@@ -53,6 +61,7 @@ export class EcsTask {
   /** Its containers run from now on. */
   run(containers: Container[], startedAt: number): void {
     this.containers.push(...containers);
+    for (const container of containers) container.address = this.containers[0]?.address;
     this.startedAt = startedAt;
     this.lastStatus = 'RUNNING';
     for (const container of containers) {
@@ -69,6 +78,11 @@ export class EcsTask {
         },
       });
     }
+  }
+
+  /** On Fargate, once its containers run: in a network of its own, where the system has addresses for that. */
+  get address(): string | undefined {
+    return this.host === undefined ? this.containers[0]?.address : undefined;
   }
 
   /** Docker's id, or what Fargate shows for it. */
@@ -98,7 +112,8 @@ export function describeTask(task: EcsTask): ListedTask {
   return {
     taskArn: task.arn,
     clusterArn: task.clusterArn,
-    group: `service:${task.service}`,
+    group: `${task.isAlone ? 'family' : 'service'}:${task.service}`,
+    taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service)),
     launchType: host ? 'EC2' : 'FARGATE',
     lastStatus: task.lastStatus,
     desiredStatus: task.desiredStatus,
@@ -107,6 +122,16 @@ export function describeTask(task: EcsTask): ListedTask {
     ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
     ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
     ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
+    ...(task.address !== undefined && {
+      attachments: [
+        {
+          id: task.id,
+          type: 'ElasticNetworkInterface',
+          status: 'ATTACHED',
+          details: [{ name: 'privateIPv4Address', value: task.address }],
+        },
+      ],
+    }),
     containers: task.containers.map((container) => describeContainer(task, container)),
   };
 }

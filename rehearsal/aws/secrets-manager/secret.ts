@@ -18,6 +18,8 @@ export interface Secret {
   /** What the rotation function proves its right with, while a rotation goes on. */
   rotationToken: string | undefined;
   rotatedAt: number | undefined;
+  /** In other regions. */
+  replicas: { region: string; status: 'InSync' | 'InProgress' | 'Failed' }[];
   changedAt: number;
 }
 
@@ -71,6 +73,9 @@ export function described(secret: Secret) {
     RotationEnabled: rotationFunctionArn !== undefined,
     ...(rotationFunctionArn !== undefined && { RotationLambdaARN: rotationFunctionArn }),
     ...(rotatedAt !== undefined && { LastRotatedDate: new Date(rotatedAt) }),
+    ...(secret.replicas.length > 0 && {
+      ReplicationStatus: secret.replicas.map(({ region, status }) => ({ Region: region, Status: status })),
+    }),
     LastChangedDate: new Date(changedAt),
     // Versions without a label are deprecated and not shown.
     VersionIdsToStages: Object.fromEntries(

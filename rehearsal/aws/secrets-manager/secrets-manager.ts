@@ -140,6 +140,11 @@ export class SecretsManager implements Service {
     return secret && labelled(secret, stage)?.value;
   }
 
+  /** Of a secret, in other regions. */
+  replicas(arn: string): Secret['replicas'] {
+    return this.#secrets.get(arn)?.replicas ?? [];
+  }
+
   /** Whether a secret's rotation has begun, and neither succeeded nor was given up. */
   isRotating(arn: string): boolean {
     return this.#rotating.has(arn);
@@ -360,6 +365,7 @@ export class SecretsManager implements Service {
       rotationFunctionArn: undefined,
       rotationToken: undefined,
       rotatedAt: undefined,
+      replicas: [],
       changedAt: this.#aws.clock.now(),
     };
     this.#secrets.set(arn, secret);

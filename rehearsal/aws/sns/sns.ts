@@ -51,6 +51,8 @@ export class Sns implements Service, Topics {
   readonly #aws: Cloud;
   readonly #topics: Resource[];
   readonly #subscriptions: Subscription[] = [];
+  /** Endpoints that have not confirmed: nothing is sent to them. */
+  readonly unconfirmed = new Set<string>();
 
   constructor(aws: Cloud) {
     this.#aws = aws;
@@ -156,7 +158,9 @@ export class Sns implements Service, Topics {
       topicArn: topic.arn,
       subject,
       message,
-      subscriptions: this.#of(topic.arn).map(({ protocol, endpoint }) => ({ protocol, endpoint })),
+      subscriptions: this.#of(topic.arn)
+        .filter(({ endpoint }) => !this.unconfirmed.has(endpoint))
+        .map(({ protocol, endpoint }) => ({ protocol, endpoint })),
     });
     return randomUUID();
   }
@@ -174,7 +178,7 @@ export class Sns implements Service, Topics {
 
   #listed(account: string, subscriptions: Subscription[]) {
     return subscriptions.map(({ topicArn, protocol, endpoint, arn }) => ({
-      SubscriptionArn: arn,
+      SubscriptionArn: this.unconfirmed.has(endpoint) ? 'PendingConfirmation' : arn,
       Owner: account,
       Protocol: protocol,
       Endpoint: endpoint,

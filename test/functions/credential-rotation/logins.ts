@@ -8,21 +8,21 @@ export interface Logins {
   made: number;
   failed: number;
   reasons: string[];
-  /** A container that has just started logs in from now on, until it stops. */
-  begin(container: Container, login: Login): void;
+  /** A container that has just started logs in from now on, until it stops. Resolves after the first time. */
+  begin(container: Container, login: Login): Promise<void>;
   /** Has every container that runs log in now, once. */
   round(): Promise<void>;
   /** Waits until no container logs in any more; they must have been stopped. */
   stop(): Promise<void>;
 }
 
-/** How long a login's connection is kept, and how long it is until the next one. Milliseconds. */
-const SESSION = 150;
-const PAUSE = 350;
+/** From one login to the next, and for how long each is kept: there is always one. Milliseconds. */
+const PAUSE = 500;
+const SESSION = 800;
 
 export function startLogins(database: TestDatabase): Logins {
   const loops: Promise<void>[] = [];
-  const attempts = new Map<Container, (until?: Promise<unknown>) => Promise<void>>();
+  const attempts = new Map<Container, () => Promise<void>>();
   const logins: Logins = {
     made: 0,
     failed: 0,
@@ -30,25 +30,35 @@ export function startLogins(database: TestDatabase): Logins {
     begin: (container, login) => {
       /** A container that stops breaks its connections off. */
       const atMost = (milliseconds: number) => Promise.race([delay(milliseconds), container.stopped]);
-      const attempt = async (until?: Promise<unknown>) => {
+      const attempt = async (until?: () => Promise<unknown>, opened?: () => void) => {
         try {
-          await database.logIn(login, { transport: 'plain', ...(until && { until }) });
+          await database.logIn(login, {
+            transport: 'plain',
+            from: container.address,
+            ...(until && { until }),
+            ...(opened && { opened }),
+          });
           logins.made += 1;
         } catch (error) {
+          opened?.();
           if (!container.running) return;
           logins.failed += 1;
           logins.reasons.push(`${container.name}: ${error instanceof Error ? error.message : error}`);
         }
       };
-      const loop = async () => {
+      const loop = async (opened: () => void) => {
+        const kept = new Set<Promise<void>>();
         while (container.running) {
-          await attempt(atMost(SESSION));
+          const session = attempt(() => atMost(SESSION), opened);
+          kept.add(session);
+          void session.then(() => kept.delete(session));
           await atMost(PAUSE);
         }
         attempts.delete(container);
+        await Promise.all(kept);
       };
       attempts.set(container, attempt);
-      loops.push(loop());
+      return new Promise((resolve) => loops.push(loop(resolve)));
     },
     round: async () => {
       await Promise.all([...attempts.values()].map((attempt) => attempt()));

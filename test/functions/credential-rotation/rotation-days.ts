@@ -44,6 +44,10 @@ export interface Days extends Deployment {
   database: TestDatabase;
   services: { web: ManagedService; master: ManagedService; core: ManagedService };
   logins: Logins;
+  /** Of every service: those that run. */
+  containers(): Container[];
+  /** What a container that starts takes for its credential, given what it was given. A test can change it. */
+  reading: { misread: (login: Login, service: string) => Login };
   /** The functions' way to the database. */
   wire: Wire;
   /** The credential in the secret. */
@@ -80,6 +84,7 @@ export async function rotationDays(
   const folder = mkdtempSync(join(tmpdir(), 'rotation-days-'));
   const containers: Container[] = [];
   const logins = startLogins(database);
+  const reading: Days['reading'] = { misread: (login) => login };
   const wire = await startWire(database);
   try {
     await deploy(
@@ -115,26 +120,36 @@ export async function rotationDays(
             desiredCount: 2,
             healthyAfterSeconds: 2,
             start: async () => {
-              const login = read();
+              const login = reading.misread(read(), name);
               const container = await Container.start({
                 name,
                 folder: join(folder, String(containers.length)),
                 isolation: 'rewritten',
               });
               containers.push(container);
-              logins.begin(container, login);
+              await logins.begin(container, login);
               return [container];
             },
             ...options,
             ...changed[name],
           });
+        const parameter = [{ name: 'LOGIN', valueFrom: PARAMETER }];
+        const secrets = [{ name: 'LOGIN', valueFrom: SECRET }];
         const services = {
           // Its percentages would take both away at once.
-          web: service('web', { minimumHealthyPercent: 0, maximumPercent: 100 }, fromParameter),
-          master: service('master', { minimumHealthyPercent: 50, maximumPercent: 100 }, fromParameter),
+          web: service(
+            'web',
+            { minimumHealthyPercent: 0, maximumPercent: 100, secrets: parameter },
+            fromParameter,
+          ),
+          master: service(
+            'master',
+            { minimumHealthyPercent: 50, maximumPercent: 100, secrets: parameter },
+            fromParameter,
+          ),
           core: service(
             'core',
-            { minimumHealthyPercent: 100, maximumPercent: 200, desiredCount: 1 },
+            { minimumHealthyPercent: 100, maximumPercent: 200, desiredCount: 1, secrets },
             current,
           ),
         };
@@ -155,6 +170,8 @@ export async function rotationDays(
             database,
             services,
             logins,
+            containers: () => containers.filter(({ running }) => running),
+            reading,
             wire,
             current,
             ringing,

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
+import { Container } from '../../../rehearsal/aws/containers/container.ts';
+import { ACCOUNT, HOUR, MINUTE, REGION } from '../../rehearsal/aws/deploy.ts';
 import { databaseFor, postgresDatabase } from '../rotate-secret/databases.ts';
-import { EXPORTER, rotationDays, SECRET } from './rotation-days.ts';
+import { DAY, EXPORTER, JOB, rotationDays, SECRET } from './rotation-days.ts';
+
+const PLACE = { account: ACCOUNT, region: REGION };
 
 test('services that cannot be rolled are found before anything is changed, and others are rolled as they allow', async (t) => {
   const database = await databaseFor(t, postgresDatabase, {
@@ -35,6 +43,123 @@ test('services that cannot be rolled are found before anything is changed, and o
           web: { secrets: [{ name: 'PASSWORD', valueFrom: `${SECRET}:password::${crypto.randomUUID()}` }] },
           master: { minimumHealthyPercent: 100, maximumPercent: 149 },
           core: { controller: 'CODE_DEPLOY' },
+        },
+      },
+    ),
+  );
+
+  await t.test(
+    'what would stop the roll halfway, or lock somebody out after it, is found before the rotation',
+    () =>
+      rotationDays(
+        database,
+        async ({ day, current, aws, clock, services: { web }, logins, ringing }) => {
+          const old = current();
+          await day(0);
+          web.options.environment = [{ name: 'DATABASE_URL', value: `postgres://wa:${old.password}@host/` }];
+          aws.ecs.manageService({
+            ...PLACE,
+            cluster: 'shop',
+            service: 'worker',
+            desiredCount: 1,
+            secrets: [{ name: 'PASSWORD', valueFrom: `${SECRET}:password::` }],
+            start: async () => [],
+          });
+          aws.secrets.replicas(SECRET).push({ region: 'eu-west-1', status: 'Failed' });
+          const mend = aws.onCall(({ caller, operation }) =>
+            caller.function?.name === JOB && /^Put(Parameter|SecretValue)$/.test(operation)
+              ? new AwsError('AccessDeniedException', 'A policy of the organization denies it.')
+              : undefined,
+          );
+          await clock.runUntil(clock.now() + 10 * MINUTE);
+          const report = await day(1);
+          mend();
+          assert.equal(report.outcome, 'failed');
+          assert.deepEqual(
+            report.problems.map(({ where, what }) => `${where}: ${what.slice(0, 40)}`),
+            [
+              'shop, service web: Its task definition holds the password i',
+              'shop, service master: Its task definition arn:aws:ecs:eu-centr',
+              'shop, service worker: The service worker is given the credenti',
+              'shop, region eu-west-1: The replica of arn:aws:secretsmanager:eu',
+              'shop: The parameter shop-WA_DB_PASSWORD could ',
+              'shop: The key data_src_name of the secret arn:',
+            ],
+          );
+          assert.ok(report.problems.every(({ what, next }) => !(what + next).includes(old.password)));
+          assert.deepEqual(current(), old);
+          assert.ok(!aws.calls.some(({ action }) => action === 'secretsmanager:RotateSecret'));
+          assert.deepEqual(logins.reasons, []);
+          assert.ok(ringing().includes('shop-credential-rotation-failed'));
+        },
+        { services: { master: { definitionStatus: 'INACTIVE' } } },
+      ),
+  );
+
+  await t.test('a daemon, a Classic Load Balancer, and what ECS refuses in the middle of the roll', () =>
+    rotationDays(
+      database,
+      async ({ day, current, accepts, aws, clock, services, ringing }) => {
+        const old = current();
+        await day(0);
+        const deny = aws.onCall(({ operation, input }) =>
+          operation === 'UpdateService' && String(input.service).includes('master')
+            ? new AwsError('AccessDeniedException', 'Somebody took the right away.')
+            : undefined,
+        );
+        const stopped = await day(1);
+        deny();
+        assert.equal(stopped.outcome, 'failed', JSON.stringify(stopped.problems));
+        const [{ what = '', where = '' } = {}] = stopped.problems;
+        assert.match(
+          what,
+          /stopped at the service master: AWS refused a call: .*took the right away.* Not touched: core.* both valid/,
+        );
+        assert.match(where, /service master/);
+        assert.equal(stopped.figures.rotations, 1);
+        assert.equal(stopped.figures.tasksReplaced, 2);
+        assert.equal(services.web.fewestRunning, 1);
+        assert.ok((await accepts(old)) && (await accepts(current())));
+        await clock.runUntil(clock.now() + HOUR);
+        assert.ok(ringing().includes('shop-credential-rotation-stopped-master'));
+
+        // A task that somebody has started by hand still has the old one, and a replica comes late.
+        const container = await Container.start({
+          name: 'export',
+          folder: mkdtempSync(join(tmpdir(), 'alone-')),
+        });
+        t.after(() => container.remove());
+        const secrets = [{ name: 'PASSWORD', valueFrom: `${SECRET}:password::` }];
+        const alone = {
+          ...PLACE,
+          cluster: 'shop',
+          service: 'export',
+          containers: [container],
+          isAlone: true,
+        };
+        const task = aws.ecs.addTask({ ...alone, secrets });
+        Object.assign(task, { createdAt: clock.now() - DAY });
+        aws.secrets.replicas(SECRET).push({ region: 'eu-west-1', status: 'InProgress' });
+        const kept = await day(2);
+        assert.equal(kept.outcome, 'partial', JSON.stringify(kept.problems));
+        assert.match(
+          kept.problems[0]?.what ?? '',
+          new RegExp(
+            `task ${task.id}, which belongs to no service, .* replica in eu-west-1 does not have the new one`,
+          ),
+        );
+        assert.ok(await accepts(old));
+        await container.kill();
+        aws.secrets.replicas(SECRET).length = 0;
+        const finished = await day(3);
+        assert.equal(finished.outcome, 'succeeded', JSON.stringify(finished.problems));
+        assert.ok(!(await accepts(old)));
+        assert.deepEqual(aws.denials, []);
+      },
+      {
+        services: {
+          web: { schedulingStrategy: 'DAEMON', minimumHealthyPercent: 0, maximumPercent: 100 },
+          master: { classicLoadBalancer: 'shop' },
         },
       },
     ),

@@ -18,6 +18,7 @@ import { cleanupScript } from '../../../functions/log-cleanup/cleanup-script.ts'
 import {
   brokenRotation,
   bytesFreed,
+  heldOpen,
   lowestFreePercent,
   readMeasurements,
 } from '../../../functions/log-cleanup/measurements.ts';
@@ -29,7 +30,8 @@ const rotation = { maximumBytes: MEGABYTE, keptFiles: 3 };
 const tools = mkdtempSync(join(tmpdir(), 'busybox-'));
 const busybox = findBusybox();
 if (busybox)
-  for (const applet of ['ash', 'sh', 'ls', 'df', 'rm', 'test']) symlinkSync(busybox, join(tools, applet));
+  for (const applet of ['ash', 'sh', 'ls', 'df', 'rm', 'test', 'stat', 'sleep'])
+    symlinkSync(busybox, join(tools, applet));
 after(() => rmSync(tools, { recursive: true }));
 
 const SHELLS = [
@@ -50,12 +52,16 @@ for (const {
     let logs: string;
     const marker = randomBytes(16).toString('hex');
 
-    function run(cleanup: string, folders = { logs: [logs], archive: `${logs}/archive`, rotation }) {
+    function run(
+      cleanup: string,
+      folders = { logs: [logs], archive: `${logs}/archive`, rotation },
+      environment: Record<string, string> = {},
+    ) {
       const script = join(folder, "clean 'up.sh");
       writeFileSync(script, `#!/bin/sh\n${cleanup}\n`);
       chmodSync(script, 0o755);
       const ran = spawnSync(program, [...options, '-c', cleanupScript(script, folders)], {
-        env: { PATH, UPKEEP_MARKER: marker },
+        env: { PATH, UPKEEP_MARKER: marker, ...environment },
         stdio: ['ignore', 'pipe', 'pipe'],
         encoding: 'utf8',
       });
@@ -88,8 +94,52 @@ for (const {
       assert.deepEqual(measured.before.archive, { files: 7, bytes: 430 });
       assert.deepEqual(measured.after.archive, { files: 5, bytes: 230 });
       assert.equal(bytesFreed({ before: measured.before, after: measured.after }), 200);
-      const free = lowestFreePercent(measured.after);
+      const free = lowestFreePercent(measured.before, measured.after);
       assert.ok(free !== undefined && free >= 0 && free <= 100, `${free} %`);
+    });
+
+    test('measures the same whatever the environment makes of ls, stat and df', () => {
+      const plain = run('exit 0');
+      const odd = run('exit 0', undefined, {
+        TIME_STYLE: 'full-iso',
+        BLOCK_SIZE: '1G',
+        LS_BLOCK_SIZE: '1M',
+        QUOTING_STYLE: 'c',
+        POSIXLY_CORRECT: '1',
+        LC_ALL: 'tr_TR.UTF-8',
+        IFS: '0123456789',
+        ENV: '/nowhere',
+        BASH_ENV: '/nowhere',
+      });
+      for (const each of [plain, odd]) assert.ok(each.measured.before && each.measured.after, each.stderr);
+      const files = ({ measured: { after } }: typeof plain) => [
+        after?.live,
+        after?.archive,
+        after?.oversized,
+      ];
+      assert.deepEqual(files(odd), files(plain));
+      assert.ok(plain.measured.after?.fileSystems.every(({ used, available }) => used > 0 && available > 0));
+    });
+
+    test('goes on without a measurement that does not end', (context) => {
+      if (name.startsWith('busybox')) return context.skip('busybox finds its own ls before any other');
+      const slow = join(folder, 'slow');
+      mkdirSync(slow);
+      writeFileSync(join(slow, 'ls'), '#!/bin/sh\nexec sleep 3\n');
+      chmodSync(join(slow, 'ls'), 0o755);
+      const script = cleanupScript('/bin/true', { logs: [logs], archive: `${logs}/archive`, rotation });
+      const quicker = script.replaceAll(/^sleep 60 &$/gm, 'sleep 0.3 &');
+      assert.notEqual(quicker, script);
+      const path = `${slow}:${PATH}`;
+      const { status, stdout } = spawnSync(program, [...options, '-c', `${quicker}`], {
+        env: { PATH: path, UPKEEP_MARKER: marker },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        encoding: 'utf8',
+        timeout: 20_000,
+      });
+      assert.equal(status, 0);
+      const measured = readMeasurements(stdout, marker);
+      assert.deepEqual(measured, {}, 'not to its end');
     });
 
     test('names logs that are far over their limit, and archives of more files than are kept', () => {
@@ -129,8 +179,44 @@ for (const {
     });
   });
 
+test('space is what is least free, before or after, inodes too', () => {
+  const at = (when: string, available: number, freeInodes: number) =>
+    `x ${when} blocks 4096 1000 ${available} ${available} 500 ${freeInodes} fs1\nx ${when} live 1 2\nx ${when} archive 0 0\nx ${when} measured`;
+  const of = (text: string) => {
+    const { before, after } = readMeasurements(text, 'x');
+    assert.ok(before && after);
+    return lowestFreePercent(before, after);
+  };
+  assert.equal(of(`${at('before', 40, 400)}\n${at('after', 900, 400)}`), 4);
+  assert.equal(of(`${at('before', 900, 400)}\n${at('after', 900, 10)}`), 2);
+  const { after } = readMeasurements(
+    'x after space 300 100 /var log\nx after archive 0 0\nx after measured',
+    'x',
+  );
+  assert.ok(after);
+  assert.equal(lowestFreePercent(after), 25, 'where only df can tell');
+});
+
+test('files that are deleted and still open are told: the logs shrank, the file system did not', () => {
+  const at = (when: string, free: number, bytes: number) =>
+    `x ${when} blocks 1048576 1000 ${free} ${free} 0 0 fs1\nx ${when} live 1 ${bytes * 1_048_576}\nx ${when} archive 0 0\nx ${when} measured`;
+  const of = (text: string) => {
+    const { before, after } = readMeasurements(text, 'x');
+    assert.ok(before && after);
+    return heldOpen({ before, after });
+  };
+  assert.equal(of(`${at('before', 100, 300)}\n${at('after', 300, 100)}`), undefined);
+  assert.match(
+    of(`${at('before', 100, 300)}\n${at('after', 110, 100)}`) ?? '',
+    /shrank by 200 MB.*10 MB less in use/,
+  );
+});
+
 test('a container that died between the measurements has but the first', () => {
-  const measured = readMeasurements('x before live 1 2\nx before archive 0 0\nx after live 1 2', 'x');
+  const measured = readMeasurements(
+    'x before live 1 2\nx before archive 0 0\nx before measured\nx after live 1 2',
+    'x',
+  );
   assert.deepEqual(Object.keys(measured), ['before']);
 });
 

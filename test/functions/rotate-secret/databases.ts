@@ -8,6 +8,7 @@ import type { Strategy } from '../../../functions/shared/database/contract/rotat
 import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
 import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres/migration.ts';
 import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
+import { socketFrom } from '../../../rehearsal/databases/client-socket.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
@@ -40,8 +41,12 @@ export interface LogInOptions {
    * @default 'tls'
    */
   transport?: 'tls' | 'plain';
-  /** Until it settles the connection is kept. @default it is closed at once */
-  until?: Promise<unknown>;
+  /** Called once the connection is open: until that settles it is kept. @default it is closed at once */
+  until?: () => Promise<unknown>;
+  /** Called once it is open. */
+  opened?: () => void;
+  /** From which address. @default any */
+  from?: string | undefined;
 }
 
 export interface Counts {
@@ -97,6 +102,7 @@ export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   await query(
     "GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO rotator@'%'",
   );
+  await letSeeLogins(query, ['accounts', 'events_errors_summary_by_account_by_error']);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
   await query('CREATE ROLE wa_rights');
@@ -122,6 +128,7 @@ export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase>
   await query(`CREATE USER rotator@'%' ${native}`, [nativePasswordHash(rotator.password)]);
   await query("GRANT CREATE USER ON *.* TO rotator@'%'");
   await query("GRANT SELECT ON mysql.global_priv TO rotator@'%'");
+  await letSeeLogins(query, []);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
   await query('CREATE ROLE wa_rights');
@@ -139,12 +146,22 @@ export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase>
   return database;
 }
 
+/** As the documentation asks for proofs. */
+async function letSeeLogins(query: TestDatabase['query'], tables: string[]): Promise<void> {
+  await query("GRANT PROCESS ON *.* TO rotator@'%'");
+  for (const table of tables) await query(`GRANT SELECT ON performance_schema.${table} TO rotator@'%'`);
+}
+
 function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strategy): TestDatabase {
   const { host, port, certificateAuthority, logs, stop } = server;
-  const connect = (login: Login, transport: LogInOptions['transport'] = 'tls') =>
+  const connect = (login: Login, transport: LogInOptions['transport'] = 'tls', from?: string) =>
     createConnection({
       host,
-      port,
+      stream: () => {
+        const socket = socketFrom(from);
+        socket.connect(port, '127.0.0.1');
+        return socket;
+      },
       user: login.username,
       password: login.password,
       // The driver makes room for so many at once, and by default for thousands.
@@ -159,10 +176,11 @@ function ofMysqlFamily(server: DatabaseServer, engine: Engine, strategy: Strateg
     strategy,
     user: { username: USER, password: anyPassword() },
     rotator: { username: ROTATOR, password: anyPassword() },
-    logIn: async (login, { transport, until } = {}) => {
-      const connection = await connect(login, transport);
+    logIn: async (login, { transport, until, opened, from } = {}) => {
+      const connection = await connect(login, transport, from);
       await connection.query('SELECT COUNT(*) FROM waweb.messages');
-      await until;
+      opened?.();
+      await until?.();
       await connection.end();
     },
     query: async (statement, values = []) => {
@@ -210,11 +228,12 @@ export async function postgresDatabase(
     database: server.database,
     certificateAuthority: tls.authority,
   };
-  const connect = async (login: Login, transport: LogInOptions['transport'] = 'tls') => {
+  const connect = async (login: Login, transport: LogInOptions['transport'] = 'tls', from?: string) => {
     const { host, port, database } = address;
     const client = new pg.Client({
       host,
       port,
+      stream: () => socketFrom(from),
       database,
       user: login.username,
       password: login.password,
@@ -231,6 +250,7 @@ export async function postgresDatabase(
   const rotator = { username: ROTATOR, password: anyPassword() };
   const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
   await query(`CREATE ROLE rotator LOGIN CREATEROLE PASSWORD ${verifier(rotator)}`);
+  await query('GRANT pg_read_all_stats TO rotator');
   await query(`CREATE ROLE wa LOGIN PASSWORD ${verifier(user)}`);
   await query('CREATE SCHEMA wa AUTHORIZATION wa');
   if (strategy.kind === 'alternating-users') {
@@ -245,10 +265,11 @@ export async function postgresDatabase(
     strategy,
     user,
     rotator,
-    logIn: async (login, { transport, until } = {}) => {
-      const client = await connect(login, transport);
+    logIn: async (login, { transport, until, opened, from } = {}) => {
+      const client = await connect(login, transport, from);
       await client.query('SELECT 1');
-      await until;
+      opened?.();
+      await until?.();
       await client.end();
     },
     query,

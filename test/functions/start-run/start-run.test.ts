@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
+import { CloudWatchClient, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import { clientsOf } from '../../../rehearsal/clients.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
+import configuration from '../../../rehearsal/upkeep.config.ts';
 import { createWorld, type World } from '../../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
 
@@ -186,4 +190,94 @@ test('an event for another job or deployment, or of another form, is refused wit
   ];
   for (const [event, message] of wrong) assert.match((await startRun(event)).errorMessage ?? '', message);
   assert.deepEqual(world.aws.lambda.durable.list(), []);
+});
+
+test('a report whose event the bus refuses is in the log and the metrics once, and rings', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  const { aws, clock } = world;
+  const off = aws.onCall(({ service, operation, caller }) =>
+    service === 'events' && operation === 'PutEvents' && /message-gc|report-lost/.test(JSON.stringify(caller))
+      ? new AwsError('InternalException', 'not now')
+      : undefined,
+  );
+  t.after(off);
+  assert.equal((await startRun(MESSAGE_GC)).outcome, 'started');
+  await clock.runUntil(IN_THE_WINDOW + 25 * 60_000);
+  const total = (name: string) =>
+    aws.cloudWatch.total('Upkeep', name, { deployment: 'latam', job: 'message-gc' });
+  assert.deepEqual(
+    ['RunsSucceeded', 'Calls', 'RunsLost', 'RunsFailed'].map((name) => total(name)),
+    [1, 1, 1, 1],
+  );
+  const told = aws.logs.filter(({ text }) => text.includes('"Run report"') && text.includes('message-gc'));
+  assert.equal(told.length, 2, 'its own, and that of its event that is lost');
+  assert.ok(
+    aws.cloudWatch.history.some(({ alarm, to }) => alarm === 'latam-message-gc-lost' && to === 'ALARM'),
+  );
+});
+
+test('a run that is throttled says which call of which service it was', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  t.after(
+    world.aws.onCall(({ service, operation }) =>
+      service === 'secretsmanager' && operation === 'GetSecretValue'
+        ? new AwsError('ThrottlingException', 'Rate exceeded')
+        : undefined,
+    ),
+  );
+  await startRun(MESSAGE_GC);
+  await world.clock.runUntil(IN_THE_WINDOW + 100 * 60_000);
+  const report = reportsOf(world.aws).find(({ outcome }) => outcome === 'failed');
+  assert.match(
+    report?.problems[0]?.what ?? '',
+    /SecretsManager throttled GetSecretValue, each time that it was tried \(ThrottlingException: Rate exceeded\)/,
+  );
+});
+
+test('while nobody has confirmed a subscription of the alarms, each report says so', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  const { aws, clock } = world;
+  const [, ...others] = aws.sns.messages;
+  assert.deepEqual(others, []);
+  const emails =
+    configuration.deployments.find(({ name }) => name === 'latam')?.notifications?.emails ??
+    configuration.notifications?.emails ??
+    [];
+  for (const email of emails) aws.sns.unconfirmed.add(email);
+  await startRun(MESSAGE_GC);
+  await clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
+  assert.match(reportsOf(aws)[0]?.problems[0]?.what ?? '', /Nobody gets the alarms: no subscription/);
+  assert.equal(reportsOf(aws)[0]?.outcome, 'succeeded');
+  aws.sns.unconfirmed.clear();
+  await startRun(MESSAGE_GC);
+  await clock.runUntil(IN_THE_WINDOW + 28 * 60_000);
+  assert.deepEqual(reportsOf(aws)[1]?.problems, []);
+});
+
+test('the documented command tries the way of an alarm to its addressees', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  const operations = readFileSync('docs/operations.md', 'utf8');
+  const [, name = '', reason = ''] =
+    /aws cloudwatch set-alarm-state --alarm-name (\S+) \\\n {2}--state-value ALARM --state-reason '([^']+)'/.exec(
+      operations,
+    ) ?? [];
+  assert.ok(name, 'the command');
+  const { aws, clock } = world;
+  const credentials = aws.credentialsFor({
+    arn: 'arn:aws:sts::111111111111:assumed-role/operator/somebody',
+    policy: {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'cloudwatch:SetAlarmState', Resource: '*' }],
+    },
+  });
+  const cloudWatch = new CloudWatchClient({ region: 'us-east-1', endpoint: aws.endpoint, credentials });
+  const AlarmName = name.replace('DEPLOYMENT', 'latam');
+  await cloudWatch.send(new SetAlarmStateCommand({ AlarmName, StateValue: 'ALARM', StateReason: reason }));
+  cloudWatch.destroy();
+  const [message] = aws.sns.messages;
+  assert.match(message?.subject ?? '', /ALARM: "latam-message-gc-failed"/);
+  assert.ok((message?.subscriptions.length ?? 0) > 0);
+  // CloudWatch looks again, and finds nothing.
+  await clock.runUntil(IN_THE_WINDOW + 10 * 60_000);
+  assert.equal(aws.cloudWatch.history.at(-1)?.to, 'OK');
 });

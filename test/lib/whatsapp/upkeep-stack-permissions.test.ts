@@ -156,6 +156,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep',
       'allow ssm:GetParametersByPath on arn:aws:ssm:us-east-1:111111111111:parameter/upkeep/latam/runs',
       'allow ssm:DeleteParameters, ssm:PutParameter on arn:aws:ssm:us-east-1:111111111111:parameter/upkeep/latam/runs/*',
+      'allow sns:ListSubscriptionsByTopic on latam-upkeep-alarms',
       'allow lambda:InvokeFunction on latam-message-gc:live',
       'allow lambda:GetDurableExecution on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow lambda:InvokeFunction on latam-log-cleanup:live',

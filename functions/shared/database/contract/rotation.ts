@@ -64,6 +64,45 @@ export interface UndoRequest {
   abandoned: Login;
 }
 
+/** Which logins are asked for. */
+export interface LoginQuestion {
+  /** Of the database's users. */
+  usernames: readonly string[];
+  /** Of an earlier look: what came before it does not count. @default everything that the server still knows */
+  since?: LoginMark;
+  /** Whether sessions that are older than that, and still there, count too. @default false */
+  olderSessions?: boolean;
+  /** Of clients: the look ends when a login of each was seen. */
+  addresses: readonly string[];
+  /** Seconds for which to look on until then, since connections may be short. @default 0 */
+  patience?: number;
+}
+
+/** A moment in the life of a server, to be kept between two looks. */
+export interface LoginMark {
+  /** In the server's own measure: the highest number of a connection, or the time on its clock. */
+  at: string;
+  /** How many logins of a user it had seen from an address, by `address user`; only where it counts them. */
+  logins: Record<string, number>;
+  /** How many it had refused an address, whatever user was named; only where it counts them. */
+  refusedFrom: Record<string, number>;
+  /** How many it had refused anybody; only where it counts them. */
+  refused?: number;
+}
+
+/** What a server shows of logins. */
+export interface SeenLogins {
+  mark: LoginMark;
+  /** Who logged in from where. Absent: the administrator may not see it. */
+  from?: { address: string; username: string }[];
+  /** How many logins were refused an address. Absent: the server does not tell, or not this administrator. */
+  refusedFrom?: Record<string, number>;
+  /** How many logins were refused anybody. Absent: the server does not count them, or was restarted. */
+  refused?: number;
+  /** The statement that would let the administrator see more. */
+  grant?: string;
+}
+
 /** A strategy on an engine. Each method connects by itself, repeats safely, and never drops a password in use. */
 export interface CredentialRotation {
   /** The user name of the credential that follows the current one. */
@@ -99,6 +138,8 @@ export interface CredentialRotation {
    * @param patience seconds for which to look on while there is none, since connections may be short. @default 0
    */
   sessions(admin: Login, username: string, patience?: number): Promise<number | undefined>;
+  /** Who has logged in from where, and who was refused. What the administrator may not see is left out, and said. */
+  logins(admin: Login, question: LoginQuestion): Promise<SeenLogins>;
   /** What may have logins refused though old and new credential are both valid, in sentences for people. */
   warnings(admin: Login, current: Login): Promise<string[]>;
   /** Refused logins since the server's start, of anybody; `undefined` where the server does not count them. */

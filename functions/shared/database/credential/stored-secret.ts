@@ -61,7 +61,7 @@ export async function currentSecret(client: SecretsManagerClient, arn: string): 
 export async function stagesOf(
   client: SecretsManagerClient,
   arn: string,
-): Promise<{ of: (versionId: string) => string[] | undefined; with: (stage: Stage) => string | undefined }> {
+): Promise<{ of: (versionId: string) => string[] | undefined; with: (stage: string) => string | undefined }> {
   const { VersionIdsToStages: versions = {} } = await client.send(
     new DescribeSecretCommand({ SecretId: arn }),
   );

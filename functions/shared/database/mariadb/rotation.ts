@@ -8,6 +8,7 @@ import {
   readAccounts,
 } from '../mysql-and-mariadb/accounts.ts';
 import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
+import { rowsIfReadable, sumByAddress } from '../mysql-and-mariadb/logins.ts';
 import { nativePasswordHash } from '../mysql-and-mariadb/password-hash.ts';
 import { mysqlFamilyRotation } from '../mysql-and-mariadb/rotation.ts';
 import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
@@ -23,6 +24,27 @@ export function mariadbRotation(address: DatabaseAddress, strategy: Strategy): C
 
 const MARIADB: MysqlDialect = {
   refusedLoginsStatus: 'Access_denied_errors',
+
+  /** Only where performance_schema is on, as it is not by default. Logins that are refused are not among them. */
+  loginCounts: async (session, rotator, usernames) => {
+    const [setting] = await session.query('SELECT @@performance_schema AS isOn');
+    if (Number(setting?.isOn) !== 1) return { grants: [] };
+    const rows = await rowsIfReadable(
+      session,
+      `SELECT USER AS username, HOST AS host, TOTAL_CONNECTIONS AS count FROM performance_schema.accounts
+        WHERE USER IN (?) AND HOST IS NOT NULL`,
+      [usernames],
+    );
+    if (rows === undefined) return { grants: [`GRANT SELECT ON performance_schema.accounts TO ${rotator}`] };
+    const logins = await sumByAddress(
+      rows.map(({ username, host, count }) => ({
+        host: String(host),
+        rest: String(username),
+        count: Number(count),
+      })),
+    );
+    return { logins, grants: [] };
+  },
 
   accounts: async (session, admin, usernames) => {
     const rows = await readAccounts(session, admin, usernames, {

@@ -6,6 +6,8 @@ import type { MysqlSession } from './session.ts';
 export interface MysqlDialect {
   /** The global status that counts refused logins. */
   refusedLoginsStatus: string;
+  /** What the server counts of logins by user and address. */
+  loginCounts(session: MysqlSession, rotator: string, usernames: readonly string[]): Promise<LoginCounts>;
   /** All accounts of the users. */
   accounts(session: MysqlSession, admin: Login, usernames: readonly string[]): Promise<Account[]>;
   /** Makes a second password valid beside the current one, which becomes valid again where it was not. */
@@ -43,4 +45,14 @@ export interface Change {
 /** Whether an account logs in with a password. */
 export function hasPassword({ hashes }: Account, { password }: Login): boolean {
   return hashes.some((hash) => isHashOf(password, hash) === true);
+}
+
+/** What a server counts of logins by address; each part is absent where it does not, or not for this administrator. */
+export interface LoginCounts {
+  /** By `address user`. */
+  logins?: Record<string, number>;
+  /** By address. */
+  refusedFrom?: Record<string, number>;
+  /** Statements that would let the administrator see what is absent. */
+  grants: string[];
 }

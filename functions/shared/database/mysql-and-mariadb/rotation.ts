@@ -3,6 +3,7 @@ import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
 import { alternatingUsersOn } from './alternating-users.ts';
 import type { MysqlDialect } from './dialect.ts';
 import { dualPasswordOn } from './dual-password.ts';
+import { mysqlLogins } from './logins.ts';
 import { mysqlSessions, mysqlStatus, proveMysqlLogin, withMysql } from './session.ts';
 
 /**
@@ -22,6 +23,8 @@ export function mysqlFamilyRotation(
     test: (login) => proveMysqlLogin(address, login),
     sessions: (admin, username, patience) =>
       withMysql(address, admin, (session) => mysqlSessions(session, username, patience)),
+    logins: (admin, question) =>
+      withMysql(address, admin, (session) => mysqlLogins(session, dialect, admin.username, question)),
     refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
     warnings: async (admin, { username }) => {
       const { warnings } = dialect;

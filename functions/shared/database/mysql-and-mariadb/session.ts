@@ -90,7 +90,7 @@ export async function proveMysqlLogin(address: DatabaseAddress, login: Login): P
 }
 
 /**
- * Sessions of a user besides this one; `undefined` where there may be some that the session's user does not see: without
+ * Sessions of a user besides this one, not those that are only logging in; `undefined` where there may be some that the session's user does not see: without
  * a privilege it sees its own account's alone.
  */
 export async function mysqlSessions(
@@ -100,16 +100,22 @@ export async function mysqlSessions(
 ): Promise<number | undefined> {
   const count = async () => {
     const [row] = await session.query(
-      'SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID()',
+      `SELECT COUNT(*) AS count FROM information_schema.PROCESSLIST
+        WHERE USER = ? AND ID <> CONNECTION_ID() AND COMMAND NOT IN ('Connect', 'Killed')`,
       [username],
     );
     return Number(row?.count);
   };
   const sessions = await count();
   if (sessions > 0) return sessions;
+  return (await maySeeAllSessions(session)) ? countPatiently(count, patience) : undefined;
+}
+
+/** Without a privilege a session sees those of its own account alone. */
+export async function maySeeAllSessions(session: MysqlSession): Promise<boolean> {
   const grants = await session.query('SHOW GRANTS');
   const all = grants.flatMap((row) => Object.values(row)).join('\n');
-  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all) ? countPatiently(count, patience) : undefined;
+  return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all);
 }
 
 /** Where a user's sessions come from. */

@@ -3,6 +3,7 @@ import { RotationRefused } from '../contract/errors.ts';
 import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
 import { accountName, alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
 import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
+import { rowsIfReadable, sumByAddress } from '../mysql-and-mariadb/logins.ts';
 import { isHashOf } from '../mysql-and-mariadb/password-hash.ts';
 import { mysqlFamilyRotation } from '../mysql-and-mariadb/rotation.ts';
 import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
@@ -49,9 +50,58 @@ async function readMysqlAccounts(
   });
 }
 
+/**
+ * The errors with which a login ends that is refused: wrong or no password, no right to the database, password expired,
+ * account locked, blocked after failed logins, too many connections of the user.
+ */
+const REFUSALS = [1044, 1045, 1698, 1862, 3118, 3955, 1203, 1226];
+
 const MYSQL: Omit<MysqlDialect, 'accounts'> = {
   // There is no count of refused logins alone: this one also has connections that broke off before the login.
   refusedLoginsStatus: 'Aborted_connects',
+
+  loginCounts: async (session, rotator, usernames) => {
+    // Those that have ended, before the refused ones: one that is only logging in is not taken for a login.
+    const connections = await rowsIfReadable(
+      session,
+      `SELECT USER AS username, HOST AS host, TOTAL_CONNECTIONS - CURRENT_CONNECTIONS AS count FROM performance_schema.accounts
+        WHERE USER IN (?) AND HOST IS NOT NULL`,
+      [usernames],
+    );
+    const refused = await rowsIfReadable(
+      session,
+      `SELECT USER AS username, HOST AS host, SUM(SUM_ERROR_RAISED) AS count
+        FROM performance_schema.events_errors_summary_by_account_by_error
+        WHERE HOST IS NOT NULL AND USER IS NOT NULL AND ERROR_NUMBER IN (${REFUSALS.join(', ')})
+        GROUP BY USER, HOST HAVING count > 0`,
+    );
+    const grants = [
+      ...(connections ? [] : [`GRANT SELECT ON performance_schema.accounts TO ${rotator}`]),
+      ...(refused
+        ? []
+        : [`GRANT SELECT ON performance_schema.events_errors_summary_by_account_by_error TO ${rotator}`]),
+    ];
+    if (refused === undefined) return { grants };
+    const refusals = refused.map(({ username, host, count }) => ({
+      host: String(host),
+      rest: String(username),
+      count: Number(count),
+    }));
+    const refusedFrom = await sumByAddress(refusals.map(({ host, count }) => ({ host, count })));
+    if (connections === undefined) return { refusedFrom, grants };
+    // The server counts connections that it refuses among those of the account. Open ones are seen as sessions.
+    const logins = await sumByAddress([
+      ...connections.map(({ username, host, count }) => ({
+        host: String(host),
+        rest: String(username),
+        count: Number(count),
+      })),
+      ...refusals
+        .filter(({ rest }) => usernames.includes(rest))
+        .map(({ count, ...refusal }) => ({ ...refusal, count: -count })),
+    ]);
+    return { logins, refusedFrom, grants };
+  },
 
   addPassword: async (session, { current, next, ...change }) => {
     await restore(session, change, current);

@@ -5,6 +5,7 @@ import type { CredentialRotation, Strategy, StrategyMethods } from '../contract/
 import { countPatiently } from '../rotation/count-patiently.ts';
 import { whyImpossible } from '../rotation/strategies.ts';
 import { alternating } from './alternating-users.ts';
+import { postgresLogins } from './logins.ts';
 import { countSessions } from './roles.ts';
 import { withPostgres } from './session.ts';
 import { singlePassword } from './single-password.ts';
@@ -36,6 +37,8 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
         countPatiently(() => countSessions(session, username), patience),
       ),
 
+    logins: (admin, question) =>
+      withPostgres(address, admin, (session) => postgresLogins(session, admin.username, question)),
     refusedLogins: async () => undefined,
     warnings: async () => [],
   };

@@ -1,4 +1,5 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { namingErrors } from '../../run/naming-errors.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { DatabaseUnreachable } from '../contract/errors.ts';
 import type { ExactCount, LargestTable, TableSearch, TableSize } from '../contract/sizes.ts';
@@ -27,7 +28,7 @@ export interface MeasuredSet {
   idleConnections?: Answer<number>;
 }
 
-const secretsManager = new SecretsManagerClient({});
+const secretsManager = namingErrors(new SecretsManagerClient({}));
 
 /**
  * Asks a set's server for the sizes of its tables. What cannot be told does not keep the rest from being told.

@@ -511,4 +511,22 @@ export const MISTAKES: [string, string, unknown, string][] = [
     value,
     `deployments[0].jobs.messageGc.markRead is ${Array.isArray(value) ? '[]' : inspect(value)}; it must be an object, {} for the defaults.`,
   ]),
+  [
+    'a directory of the media volume that leads out of itself',
+    'deployments.1.mediaVolume.directory',
+    '/media/..',
+    'deployments[1].mediaVolume.directory is "/media/.."; it must be an absolute path of one to four levels and at most 100 characters, without . and ...',
+  ],
+  [
+    'a client of the endpoints that is let in anyway',
+    'deployments.1.network.otherEndpointClients',
+    ['sg-0a1b2c3d4e5f60002'],
+    'deployments[1].network.otherEndpointClients[0] is "sg-0a1b2c3d4e5f60002", which is one of securityGroupIds; it must be left out, for the functions are let in anyway.',
+  ],
+  [
+    'a field whose name is no word',
+    'deployments.0.window.to the end',
+    '05:00',
+    'deployments[0].window["to the end"] is not a known field. Allowed here: from, to, wholeDay.',
+  ],
 ];

@@ -1,0 +1,150 @@
+import type { SeenLogins } from '../shared/database/contract/rotation.ts';
+
+/** Whether the new tasks of a service log in with the new credential. */
+export interface Proof {
+  answer: 'proven' | 'disproven' | 'unknown';
+  /** New tasks that run. */
+  tasks: number;
+  /** Those of them that the server has seen log in as the new credential's user. */
+  seen: number;
+  /** What was seen and what not, in a sentence for people. */
+  evidence: string;
+  /** What to do about it, where it is not proven. */
+  next: string;
+  /** Nothing speaks for a mistake, but that it is not known. */
+  isHarmless: boolean;
+  /** Logins that were refused since the delivery, of anybody or of these tasks. */
+  refused: number;
+  /** A later look may find another answer. */
+  mayChange: boolean;
+}
+
+/** What is known of a service's tasks and of the logins that the database has seen. */
+export interface Seen {
+  /** New tasks that run; `addresses`: that no other task has. */
+  tasks: { id: string; addresses: string[] }[];
+  /** What the database shows since the delivery; or why it could not be asked. */
+  logins: { kind: 'done'; value: SeenLogins } | { kind: 'failed'; message: string };
+  /** The new credential's user. */
+  username: string;
+  /** Old and new tasks log in as the same user, with two passwords: only ECS tells which one a task was given. */
+  sameUser: boolean;
+  /** The task definition takes the credential from the secret, or from a copy that is written in the delivery. */
+  isGiven: boolean;
+  /** Of the tasks that were replaced, or are to be: how many there were, and how many the database had seen log in. */
+  before: { tasks: number; seen: number };
+}
+
+/** Judges the evidence. Absence alone is none where a task may simply not have tried. */
+export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before }: Seen): Proof {
+  const count = tasks.length;
+  const base = { tasks: count, seen: 0, isHarmless: false, refused: 0, mayChange: false, next: '' };
+  if (count === 0)
+    return {
+      ...base,
+      answer: 'proven',
+      isHarmless: true,
+      evidence: 'No new task runs, so that none can be wrong.',
+    };
+  if (logins.kind === 'failed')
+    return {
+      ...base,
+      answer: 'unknown',
+      mayChange: true,
+      evidence: `The database could not be asked who logs in: ${logins.message}`,
+      next: 'Mend this; the next run looks again.',
+    };
+  const { from, refusedFrom, refused = 0, grant } = logins.value;
+  const ids = (some: Seen['tasks']) =>
+    some.map(({ id, addresses }) => `${id} (${addresses.join(', ')})`).join(', ');
+  const refusedTasks = tasks.filter(({ addresses }) => addresses.some((address) => refusedFrom?.[address]));
+  if (refusedTasks.length > 0) {
+    const times = refusedTasks
+      .flatMap(({ addresses }) => addresses.map((address) => refusedFrom?.[address] ?? 0))
+      .reduce((sum, each) => sum + each, 0);
+    return {
+      ...base,
+      answer: 'disproven',
+      refused: times,
+      evidence: `The database refused ${times} logins of its new tasks ${ids(refusedTasks)}.`,
+      next: WRONG_SOURCE,
+    };
+  }
+  if (from === undefined)
+    return {
+      ...base,
+      answer: 'unknown',
+      refused,
+      isHarmless: refused === 0,
+      evidence: `The administrator may not see who logs in from where.${refusedText(refused)}`,
+      next: `An administrator lets it see that${grant === undefined ? '' : `: ${grant}`}.`,
+    };
+  const seenAs = (name: (username: string) => boolean) =>
+    tasks.filter(({ addresses }) =>
+      from.some((login) => addresses.includes(login.address) && name(login.username)),
+    );
+  const others = seenAs((name) => name !== username);
+  if (others.length > 0)
+    return {
+      ...base,
+      answer: 'disproven',
+      refused,
+      evidence: `Its new tasks ${ids(others)} log in as the old user, not as ${username}.`,
+      next: WRONG_SOURCE,
+    };
+  if (tasks.some(({ addresses }) => addresses.length === 0))
+    return {
+      ...base,
+      answer: 'unknown',
+      refused,
+      isHarmless: refused === 0,
+      evidence: `Its tasks share the addresses of their hosts, so that the database does not tell whose sessions it has.${refusedText(refused)}`,
+      next: 'Give the tasks the network mode awsvpc, or say whenUnproven: "retire" once you have seen in their log that they log in.',
+    };
+  const seen = seenAs((name) => name === username).length;
+  const found = { ...base, seen, refused };
+  // Tasks that never log in are among the new ones as they were among the old.
+  const silent = before.tasks - before.seen;
+  const isProven =
+    seen === count || (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent);
+  if (seen > 0 && (isProven || (before.tasks === 0 && refused === 0))) {
+    const evidence = `The database has seen ${seen} of its ${count} new tasks log in as ${username}, each from its own address.`;
+    if (!sameUser || isGiven) return { ...found, answer: 'proven', isHarmless: true, evidence };
+    return {
+      ...found,
+      answer: 'unknown',
+      isHarmless: refused === 0,
+      evidence: `${evidence} Both passwords are of this user, and its task definition does not say which one a container is given.${refusedText(refused)}`,
+      next: 'Let the task definition name the secret, or the copy, in "secrets". Or say whenUnproven: "retire" once you have seen that the containers read the place that the configuration names.',
+    };
+  }
+  const absent = `The database has seen ${seen} of its ${count} new tasks log in as ${username}`;
+  const wanted = Math.max(0, count - silent);
+  const mayBeRefused = logins.value.refused === undefined ? refusedFrom === undefined : refused > 0;
+  if (before.seen > 0 && seen < wanted && mayBeRefused)
+    return {
+      ...found,
+      answer: 'disproven',
+      mayChange: true,
+      evidence: `${absent}; before the roll ${before.seen} of ${before.tasks} did.${refusedText(refused)}`,
+      next: WRONG_SOURCE,
+    };
+  const wasSeen = before.seen > 0 || before.tasks === 0;
+  return {
+    ...found,
+    answer: 'unknown',
+    mayChange: wasSeen && seen < wanted,
+    isHarmless: refused === 0 && (!wasSeen || seen >= wanted),
+    evidence: `${absent}${before.tasks > 0 ? `; before the roll ${before.seen} of ${before.tasks} did` : ''}.${refusedText(refused)}`,
+    next: wasSeen
+      ? 'See in the log of the containers whether they log in.'
+      : 'Something between them and the database, such as a pooler, may have hidden their addresses. See in the log of the containers whether they log in, then say whenUnproven: "retire".',
+  };
+}
+
+const WRONG_SOURCE =
+  'See where its containers read user name and password, and whether that is what the configuration names, to the last character. The next run goes on from there.';
+
+function refusedText(refused: number): string {
+  return refused > 0 ? ` The database refused ${refused} logins meanwhile, it does not tell whose.` : '';
+}

@@ -1,0 +1,117 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import type { ECSClient, Task } from '@aws-sdk/client-ecs';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { isOlder, livingTasks, type ServiceAddress } from '../shared/containers/services.ts';
+import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
+import type { LoginMark } from '../shared/database/contract/rotation.ts';
+import type { CredentialRotationSettings } from './contract.ts';
+import { askForLogins } from './database.ts';
+import { judgeLogins, type Proof } from './judge-logins.ts';
+import { lookUntil } from './look-until.ts';
+
+/** What the database showed before the first service was rolled. */
+export interface LoginsBefore {
+  /** Absent: the database could not be asked. */
+  mark?: LoginMark;
+  /** By service: its tasks that are to be replaced, and how many of them had logged in. */
+  services: Record<string, { tasks: number; seen: number }>;
+}
+
+/** What a proof needs. */
+export interface ProofRequest {
+  settings: CredentialRotationSettings;
+  ecs: ECSClient;
+  secretsManager: SecretsManagerClient;
+  /** Tasks made since have the new credential. Epoch milliseconds. */
+  deliveredAt: number;
+  /** Epoch milliseconds. */
+  endBy: number;
+}
+
+/** Looks, before anything is rolled, which tasks the database has seen log in. */
+export function loginsBefore(
+  context: DurableContext,
+  { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
+  services: ServiceAddress[],
+): Promise<LoginsBefore> {
+  return context.step('look for logins before the roll', async () => {
+    const addresses = new Map<string, string[][]>();
+    for (const service of services) {
+      const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
+      addresses.set(service.name, old.map(ownAddressesOf));
+    }
+    const asked = await askForLogins(settings, secretsManager, {
+      addresses: [...addresses.values()].flat(2),
+      patience: PATIENCE,
+    });
+    const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
+    const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
+    return {
+      ...(mark && { mark }),
+      services: Object.fromEntries(
+        [...addresses].map(([service, tasks]) => [
+          service,
+          { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
+        ]),
+      ),
+    };
+  });
+}
+
+/**
+ * Looks whether the new tasks of a service log in with the new credential, again and again until that is clear or as long
+ * as a service may take to be steady.
+ * @param name of the durable operation
+ */
+export function proveLogins(
+  context: DurableContext,
+  name: string,
+  request: ProofRequest,
+  subject: ProofSubject,
+): Promise<Proof> {
+  return lookUntil(context, name, () => look(request, subject), {
+    good: ({ mayChange }) => !mayChange,
+    timeoutSeconds: request.settings.steadyTimeoutSeconds,
+    endBy: request.endBy,
+    evermoreRarely: true,
+  });
+}
+
+interface ProofSubject {
+  service: ServiceAddress;
+  isGiven: boolean;
+  before: LoginsBefore;
+}
+
+async function look(
+  { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
+  { service, isGiven, before }: ProofSubject,
+): Promise<Proof> {
+  const old = before.services[service.name] ?? { tasks: 0, seen: 0 };
+  const tasks = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const asked = await askForLogins(settings, secretsManager, {
+    addresses: tasks.flatMap(ownAddressesOf),
+    patience: PATIENCE,
+    ...(before.mark && { since: before.mark }),
+    // Those of tasks that an earlier run has made.
+    olderSessions: old.tasks === 0,
+  });
+  return judgeLogins({
+    tasks: tasks.map((task) => ({ id: taskIdOf(task.taskArn ?? ''), addresses: ownAddressesOf(task) })),
+    logins: asked.kind === 'done' ? { kind: 'done', value: asked.value.seen } : asked,
+    username: asked.kind === 'done' ? asked.value.username : '',
+    sameUser: settings.strategy.kind === 'dual-password',
+    isGiven,
+    before: old,
+  });
+}
+
+/** In each look, for sessions that are short. Seconds. */
+const PATIENCE = 1;
+async function runningTasks(ecs: ECSClient, service: ServiceAddress): Promise<Task[]> {
+  const tasks = await livingTasks(ecs, service);
+  return tasks.filter(
+    ({ lastStatus, desiredStatus }) => lastStatus === 'RUNNING' && desiredStatus === 'RUNNING',
+  );
+}

@@ -1,0 +1,25 @@
+import type { CredentialRotationSettings } from './contract.ts';
+import type { Proof } from './judge-logins.ts';
+import type { RolledResult } from './roll-service.ts';
+
+/**
+ * Whether no further service is touched after a proof: where tasks do not log in, and where logins are refused and nobody
+ * knows whose. With one password alone old tasks are refused too, and only the roll ends that.
+ */
+export function stopsRoll({ strategy, whenUnproven }: CredentialRotationSettings, proof: Proof): boolean {
+  if (proof.answer !== 'unknown') return proof.answer === 'disproven';
+  return proof.refused > 0 && whenUnproven !== 'retire' && strategy.kind !== 'single-password';
+}
+
+/** The services of which nobody knows whether their new tasks log in, and because of which the old credential stays. */
+export function keptBecauseOf(
+  { whenUnproven }: CredentialRotationSettings,
+  services: readonly RolledResult[],
+  isFirst: boolean,
+): { service: string; proof: Proof }[] {
+  return services.flatMap(({ service, proof }) => {
+    if (proof?.answer !== 'unknown') return [];
+    const keeps = whenUnproven === undefined ? isFirst || !proof.isHarmless : whenUnproven === 'keep';
+    return keeps ? [{ service, proof }] : [];
+  });
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judgeLogins, type Seen } from '../../../functions/credential-rotation/judge-logins.ts';
+import type { SeenLogins } from '../../../functions/shared/database/contract/rotation.ts';
+
+const TASKS: Seen['tasks'] = [
+  { id: 'task-1', addresses: ['10.0.0.1'] },
+  { id: 'task-2', addresses: ['10.0.0.2'] },
+];
+const BOTH = { tasks: 2, seen: 2 };
+const mark = { at: '1', logins: {}, refusedFrom: {} };
+const from = (...logins: string[]): NonNullable<SeenLogins['from']> =>
+  logins.map((login) => {
+    const [address = '', username = 'wa'] = login.split(' ');
+    return { address, username };
+  });
+
+/** What differs from two new tasks, after two old ones that had logged in, on a server that counts no refused logins. */
+type Case = [what: string, logins: Partial<SeenLogins> | Error, rest: Partial<Seen>, expected: Expected];
+interface Expected {
+  answer: 'proven' | 'disproven' | 'unknown';
+  isHarmless?: boolean;
+  mayChange?: boolean;
+  says?: RegExp;
+}
+
+const CASES: Case[] = [
+  ['every task was seen', { from: from('10.0.0.1', '10.0.0.2') }, {}, { answer: 'proven' }],
+  [
+    'no task runs',
+    { from: [] },
+    { tasks: [], before: { tasks: 0, seen: 0 } },
+    { answer: 'proven', says: /No new task runs/ },
+  ],
+  [
+    'as many as before: one of them never logs in',
+    { from: from('10.0.0.2') },
+    { before: { tasks: 2, seen: 1 } },
+    { answer: 'proven' },
+  ],
+  [
+    'fewer than before, and the server counts no refused logins',
+    { from: from('10.0.0.2') },
+    { before: BOTH },
+    { answer: 'disproven', mayChange: true, says: /seen 1 of its 2 .* before the roll 2 of 2 did/ },
+  ],
+  [
+    'fewer than before, and nobody was refused: they may not have tried',
+    { from: [], refused: 0 },
+    { before: BOTH },
+    { answer: 'unknown', isHarmless: false, mayChange: true },
+  ],
+  [
+    'fewer than before, and logins were refused',
+    { from: [], refused: 3 },
+    { before: BOTH },
+    { answer: 'disproven', says: /refused 3 logins meanwhile/ },
+  ],
+  [
+    'the first of two, and both had logged in before',
+    { from: [] },
+    { tasks: TASKS.slice(0, 1), before: BOTH },
+    { answer: 'disproven' },
+  ],
+  [
+    'the first of two, of which one had never logged in',
+    { from: [] },
+    { tasks: TASKS.slice(0, 1), before: { tasks: 2, seen: 1 } },
+    { answer: 'unknown', isHarmless: true, mayChange: false },
+  ],
+  [
+    'a task was refused, though it logs in too',
+    { from: from('10.0.0.1', '10.0.0.2'), refusedFrom: { '10.0.0.2': 4 }, refused: 4 },
+    {},
+    {
+      answer: 'disproven',
+      mayChange: false,
+      says: /refused 4 logins of its new tasks task-2 \(10\.0\.0\.2\)/,
+    },
+  ],
+  [
+    'somebody else was refused',
+    { from: from('10.0.0.1', '10.0.0.2'), refusedFrom: { '10.9.9.9': 4 }, refused: 4 },
+    {},
+    { answer: 'proven' },
+  ],
+  [
+    'a task logs in as the old user',
+    { from: from('10.0.0.1', '10.0.0.2 wa_clone') },
+    {},
+    { answer: 'disproven', says: /task-2 .* log in as the old user, not as wa/ },
+  ],
+  [
+    'one user with two passwords, and ECS gives the new one',
+    { from: from('10.0.0.1', '10.0.0.2') },
+    { sameUser: true },
+    { answer: 'proven' },
+  ],
+  [
+    'one user with two passwords, and nobody knows from where',
+    { from: from('10.0.0.1', '10.0.0.2') },
+    { sameUser: true, isGiven: false },
+    { answer: 'unknown', isHarmless: true, mayChange: false, says: /does not say which one/ },
+  ],
+  [
+    'the administrator may not see it',
+    { grant: 'GRANT PROCESS ON *.* TO rotator' },
+    {},
+    { answer: 'unknown', isHarmless: true, mayChange: false, says: /GRANT PROCESS/ },
+  ],
+  [
+    'the administrator may not see it, and logins are refused',
+    { refused: 2 },
+    {},
+    { answer: 'unknown', isHarmless: false },
+  ],
+  [
+    'tasks share the addresses of their hosts',
+    { from: from('10.0.0.1') },
+    { tasks: [{ id: 'task-1', addresses: [] }] },
+    { answer: 'unknown', says: /awsvpc/ },
+  ],
+  [
+    'a pooler hides addresses, of the old tasks too',
+    { from: from('10.5.5.5') },
+    { before: { tasks: 2, seen: 0 } },
+    { answer: 'unknown', isHarmless: true, mayChange: false, says: /pooler/ },
+  ],
+  [
+    'an earlier run has rolled it, and one of its tasks logs in',
+    { from: from('10.0.0.1') },
+    { before: { tasks: 0, seen: 0 } },
+    { answer: 'proven' },
+  ],
+  [
+    'an earlier run has rolled it, and none of its tasks logs in',
+    { from: [] },
+    { before: { tasks: 0, seen: 0 } },
+    { answer: 'unknown', isHarmless: false, mayChange: true },
+  ],
+  [
+    'the database could not be asked',
+    new Error('The network is away.'),
+    {},
+    { answer: 'unknown', isHarmless: false, mayChange: true, says: /network is away/ },
+  ],
+];
+
+test('evidence is judged: proven, disproven, or not to be known', async (t) => {
+  for (const [what, logins, rest, { answer, says, ...expected }] of CASES)
+    await t.test(`${what}: ${answer}`, () => {
+      const proof = judgeLogins({
+        tasks: TASKS,
+        logins:
+          logins instanceof Error
+            ? { kind: 'failed', message: logins.message }
+            : { kind: 'done', value: { mark, ...logins } },
+        username: 'wa',
+        sameUser: false,
+        isGiven: true,
+        before: BOTH,
+        ...rest,
+      });
+      assert.equal(proof.answer, answer);
+      for (const [name, value] of Object.entries(expected))
+        assert.equal(proof[name as keyof typeof expected], value, name);
+      if (says) assert.match(`${proof.evidence} ${proof.next}`, says);
+      if (answer !== 'proven') assert.notEqual(proof.next, '');
+    });
+});
