@@ -1,8 +1,8 @@
 /**
  * Output through the data channel against a plain websocket: 100 MB in messages of 1,024 bytes, as the agent sends
  * them. The plain one sends each message back; the channel checks digest and order, acknowledges, and keeps head and
- * tail. Both use the same websocket (undici) and the same peer, a process of its own, so the ratio is the channel's
- * own cost. (A real agent gives 0.88 MB/s at best: this is about our side only.)
+ * tail. The plain one is undici's websocket, which echoes
+ * faster than ws, the one that the channel uses; the peer is the same, a process of its own. (A real agent gives 0.88 MB/s at best: this is about our side only.)
  *
  *     node bench/session-channel.ts [megabytes]
  */

@@ -197,7 +197,12 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     });
     const sessions = this.arn('ssm', 'session', 'ecs-execute-command-*');
     this.job.function.allow('OpenSessions', ['ssmmessages:OpenDataChannel'], [sessions]);
-    this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions]);
+    // Only those into the cluster's containers. Of people's own shells there they remain open: nothing that a policy can
+    // name tells theirs from the function's. That a session of ECS Exec has the tag is taken from Session Manager's
+    // guide (session tags) and ECS' form of a target; without it, what is lost is the reconnection.
+    this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions], {
+      StringLike: { 'ssm:resourceTag/aws:ssmmessages:target-id': `ecs:${clusterName}_*` },
+    });
     this.acknowledge(sessions, "A session's id is made when it begins; these are the ones of ECS Exec.");
     if (encryptionKeyArn)
       this.job.function.allow('EncryptSessions', ['kms:GenerateDataKey'], [encryptionKeyArn]);

@@ -24,11 +24,17 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
   key.addToResourcePolicy(
     new PolicyStatement({
       sid: 'RulesReachTheQueues',
-      // Without a condition: EventBridge's request to KMS carries neither source account nor source ARN
-      // (EventBridge user guide, troubleshooting). Which rule may send is said by each queue's own policy.
+      // Of the source nothing: EventBridge's request to KMS carries neither source account nor source ARN
+      // (EventBridge user guide, troubleshooting). Which rule may send is said by each queue's own policy; SQS names the
+      // queue to KMS (SQS developer guide, key management).
       principals: [new ServicePrincipal('events.amazonaws.com')],
       actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
       resources: ['*'],
+      conditions: {
+        ArnLike: {
+          'kms:EncryptionContext:aws:sqs:arn': `arn:${partition}:sqs:${region}:${account}:${deployment}-*`,
+        },
+      },
     }),
   );
   key.addToResourcePolicy(
@@ -44,6 +50,26 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
       },
     }),
   );
+}
+
+/** Of a key of Secrets Manager's: only through that service, and only for that secret. */
+export function ofSecret(scope: Construct, secretArn: string): Record<string, Record<string, string>> {
+  return keyUse(scope, 'secretsmanager', 'SecretARN', secretArn);
+}
+
+/** Of a key: only through a service, and only for what that names in its requests to KMS. */
+export function keyUse(
+  scope: Construct,
+  service: string,
+  context: string,
+  arn: string,
+): Record<string, Record<string, string>> {
+  return {
+    StringEquals: {
+      'kms:ViaService': `${service}.${Stack.of(scope).region}.amazonaws.com`,
+      [`kms:EncryptionContext:${context}`]: arn,
+    },
+  };
 }
 
 /** A queue that takes TLS only, encrypted with the key, or by SQS itself where there is none. */

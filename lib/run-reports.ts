@@ -1,5 +1,5 @@
 import { Stack } from 'aws-cdk-lib';
-import { REPORT_EVENT_SOURCE } from '../functions/shared/run/report.ts';
+import { REPORT_EVENT_SOURCE, REPORT_EVENT_TYPE } from '../functions/shared/run/report.ts';
 import type { UpkeepFunction } from './upkeep-function.ts';
 
 /** Lets a function put run reports, and nothing else, on the account's default bus. */
@@ -9,6 +9,6 @@ export function letPublishReports(upkeepFunction: UpkeepFunction): void {
     'PublishRunReports',
     ['events:PutEvents'],
     [`arn:${partition}:events:${region}:${account}:event-bus/default`],
-    { StringEquals: { 'events:source': REPORT_EVENT_SOURCE } },
+    { StringEquals: { 'events:source': REPORT_EVENT_SOURCE, 'events:detail-type': REPORT_EVENT_TYPE } },
   );
 }

@@ -5,7 +5,7 @@ import type { Aws } from './aws/server.ts';
 import type { Resource } from './aws/template/resource.ts';
 import { keepCertificate } from './certificates.ts';
 import { settingsOf } from './deployed-functions.ts';
-import { RELAY_PATH } from './upkeep.config.ts';
+import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
 
 /** A webhook that knows nothing of the bus, and the relay's URL before it. */
@@ -24,7 +24,11 @@ export async function startRelayed(
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webhook.port}`;
   secrets.push(RELAY_PATH);
-  // Whoever calls the URL: the function's policy lets everybody, by the URL only.
+  // Whoever calls the URL, who signs nothing: the function's policy must let everybody, by the URL only. Then the URL invokes.
+  const asks = [
+    { action: 'lambda:InvokeFunctionUrl', conditions: { 'lambda:FunctionUrlAuthType': 'NONE' } },
+    { action: 'lambda:InvokeFunction', conditions: { 'lambda:InvokedViaFunctionUrl': 'true' } },
+  ];
   const lambda = new LambdaClient({
     endpoint: aws.endpoint,
     region: relayFunction.region,
@@ -37,6 +41,9 @@ export async function startRelayed(
     }),
   });
   const relay = await serveFunctionUrl(async (event) => {
+    const access = { principal: { kind: 'anonymous' as const }, resource: relayFunction.arn };
+    if (asks.some((ask) => aws.access.check({ ...access, ...ask }) !== undefined))
+      return { statusCode: 403, body: '{"Message":"Forbidden"}' };
     const { Payload: payload, FunctionError: failed } = await lambda.send(
       new InvokeCommand({ FunctionName: relayFunction.name, Payload: JSON.stringify(event) }),
     );
@@ -47,17 +54,22 @@ export async function startRelayed(
   return { webhook, relay };
 }
 
-/** The webhook's role: what the README tells its owner to allow. */
+/**
+ * The webhook's role. One that the configuration names among the senders has no policy of its own; another has what the
+ * README tells its owner to allow.
+ */
 export function webhookOf(aws: Aws, deployment: string) {
   const bus = aws.deployed
     .ofType('AWS::Events::EventBus')
     .find(({ name }) => name === `${deployment}-callbacks`);
   if (!bus) throw new Error(`The templates have no callbacks bus for ${deployment}.`);
+  const configured = configuration.deployments.find(({ name }) => name === deployment);
+  const [sender] = configured?.callbacks?.senders ?? [];
   const credentials = aws.credentialsFor({
-    arn: `arn:aws:sts::${bus.account}:assumed-role/webhook/${deployment}`,
+    arn: sender ?? `arn:aws:sts::${bus.account}:assumed-role/webhook/${deployment}`,
     policy: {
       Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: bus.arn }],
+      Statement: sender ? [] : [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: bus.arn }],
     },
   });
   return { bus: bus.name, region: bus.region, credentials };

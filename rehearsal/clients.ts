@@ -10,7 +10,11 @@ export interface Scale {
   unread: number;
   /** Media of the cluster, each a file. A quarter is in use. @default none */
   media?: number;
-  /** How many containers the clients have. @default none, and no log clean-up */
+  /**
+   * How many containers the clients have. In a night in which something goes wrong they have some only where that is said
+   * of the fault.
+   * @default none, and no log clean-up
+   */
   containers?: 'few' | 'all';
   /**
    * Whether containers log in to their databases, and the passwords are rotated. Needs containers. In a night in which

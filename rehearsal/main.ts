@@ -1,5 +1,4 @@
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
@@ -48,12 +47,11 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
-  const cdkOut = resolve('cdk.out');
   say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
-  const [postgres, found] = await Promise.all([
+  const [postgres, found, cdkOut] = await Promise.all([
     startClientDatabases(),
     startClientMysql(),
-    synthesize(cdkOut),
+    synthesize(),
   ]);
   const mysql = typeof found === 'string' ? undefined : found;
   if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
@@ -63,6 +61,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
   } finally {
+    rmSync(cdkOut, { recursive: true });
     await Promise.all([postgres.stop(), mysql?.stop()]);
   }
 }

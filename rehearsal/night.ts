@@ -52,11 +52,19 @@ export interface NightOptions
   onEnd?: (world: World) => void;
 }
 
+/** Of a night in which something goes wrong: with what that is about. So the command and the tests expect the same. */
+function scaleOf({ containers, rotation = false, ...others }: Scale, fault: Fault | undefined): Scale {
+  return {
+    ...others,
+    ...(containers && (!fault || fault.containers) && { containers }),
+    rotation: rotation && (!fault || fault.rotation === true),
+  };
+}
+
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
   const { cdkOut, change, postgres, mysql, jobs, fault, only, onEvent = () => {} } = options;
-  const { rotation = false, ...others } = options.scale ?? FULL_SCALE;
-  const scale = { ...others, rotation: rotation && (!fault || fault.rotation === true) };
+  const scale = scaleOf(options.scale ?? FULL_SCALE, fault);
   const hooks: Hooks = {};
   const start = fault ? (fault.starts ?? FAULTY_NIGHT_STARTS) : GOOD_NIGHT_STARTS;
   const clients = Object.entries(clientsOf(scale, start, mysql))

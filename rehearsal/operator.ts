@@ -20,7 +20,12 @@ export async function stopRuns(aws: Aws, functionName: string): Promise<void> {
 }
 
 /** Starts a run by hand, as docs/operations.md says. */
-export async function startRun(aws: Aws, deployment: string, job: string): Promise<void> {
+export async function startRun(
+  aws: Aws,
+  deployment: string,
+  job: string,
+  options?: Record<string, unknown>,
+): Promise<void> {
   const [startRun] = aws.deployed
     .ofType('AWS::Lambda::Function')
     .filter(({ name }) => name === `${deployment}-start-run`);
@@ -34,7 +39,7 @@ export async function startRun(aws: Aws, deployment: string, job: string): Promi
   });
   const lambda = new LambdaClient({ region: startRun.region, endpoint: aws.endpoint, credentials });
   await lambda.send(
-    new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify({ job, deployment }) }),
+    new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify({ job, deployment, options }) }),
   );
   lambda.destroy();
 }

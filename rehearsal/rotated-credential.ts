@@ -19,6 +19,8 @@ export interface RotatedCredential {
   accepts(login: Login): Promise<boolean>;
   /** Writes it, or another login, to every copy, as somebody would by hand. */
   writeCopies(login: Login): void;
+  /** From now on its parameters are of the advanced tier, as the client's own stack may have them. */
+  useAdvancedTier(): void;
 }
 
 const DAY = 24 * 3600 * 1000;
@@ -43,6 +45,7 @@ export function keepCredential(
     const value = aws.secrets.value(secretArn, stage);
     return value === undefined ? undefined : JSON.parse(value);
   };
+  let tier: 'Standard' | 'Advanced' = 'Standard';
   const read = (role: ClientRole): Login => {
     for (const copy of copies) {
       if (copy.kind === 'parameter' && role !== 'exporter')
@@ -56,6 +59,11 @@ export function keepCredential(
     return login() ?? user;
   };
   const credential: RotatedCredential = {
+    useAdvancedTier() {
+      tier = 'Advanced';
+      const current = login('AWSCURRENT');
+      if (current) credential.writeCopies(current);
+    },
     login,
     givenTo(role) {
       const given = read(role);
@@ -75,7 +83,7 @@ export function keepCredential(
       for (const copy of copies) {
         const content = contentOf(copy, written);
         if (copy.kind === 'secret') aws.secrets.put(copy.secretArn, JSON.stringify({ [copy.key]: content }));
-        else aws.ssm.write(copy.name, content, { ...where, ...(copy.keyId && { keyId: copy.keyId }) });
+        else aws.ssm.write(copy.name, content, { ...where, tier, ...(copy.keyId && { keyId: copy.keyId }) });
         // That of a parameter belongs to the stack that made it, which is in no template here.
         if (copy.kind === 'parameter' && copy.keyId) aws.access.addKey(copy.keyId);
       }

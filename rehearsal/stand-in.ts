@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { clientsOf } from './clients.ts';
@@ -13,8 +11,7 @@ const SCALE = { rows: 20_000, unread: 0, media: 200 };
 
 const { values } = parseArgs({ options: { port: { type: 'string' } } });
 
-const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
-await synthesize(cdkOut);
+const cdkOut = await synthesize();
 const postgres = await startClientDatabases();
 const found = await startClientMysql();
 const mysql = typeof found === 'string' ? undefined : found;

@@ -5,6 +5,7 @@ import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
+import { securityDocument } from './docs/permissions-table.ts';
 
 // Nothing is bundled: only what the templates say counts here.
 const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
@@ -51,4 +52,9 @@ test('docs/security.md gives a reason for every action of every role', () => {
     for (const action of documents.flatMap(({ Statement }) => Statement.flatMap(({ Action }) => Action)))
       assert.ok(security.includes(`\`${action}\``), action);
   }
+});
+
+test('docs/security.md has the table of permissions that the templates give (npm run docs writes it)', () => {
+  const security = readFileSync('docs/security.md', 'utf8');
+  assert.equal(security, securityDocument(security));
 });

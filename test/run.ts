@@ -1,44 +1,107 @@
 /**
- * What `npm test` runs: formatter and linter, type check, then every test file or those named as arguments.
- * Ends with a line `N passed, N failed`.
+ * What `npm test` runs: formatter and linter, type check, then every test file. Ends with a line `N passed, N failed`.
+ *
+ *   npm test                              everything
+ *   npm test -- test/lib test/a.test.ts   the files named, and those in the folders named
+ *   npm test -- --changed                 those affected by what is not committed, the nearest first, for less than two minutes
+ *   npm test -- --changed=main            likewise, by what differs from a commit or branch
  */
-import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import PQueue from 'p-queue';
+import { affectedBy, filesOf, importGraph } from './house/import-graph.ts';
 
-const files = process.argv.slice(2);
+const args = process.argv.slice(2);
+const changedSince = args.flatMap((arg) => /^--changed(?:=(.+))?$/.exec(arg)?.slice(1, 2) ?? [])[0] ?? 'HEAD';
+const isChanged = args.some((arg) => arg.startsWith('--changed'));
+const named = args.filter((arg) => !arg.startsWith('--'));
+
+/** With `--changed` no file is begun later than this; those nearest to the change were begun first. Milliseconds. */
+const CHANGED_LIMIT = 90_000;
+/** Their files take longest, so they come first: then no core waits for the other at the end. */
+const LONGEST = ['test/rehearsal/', 'test/functions/credential-rotation/', 'test/functions/rotate-secret/'];
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const begun = Date.now();
+
 const checks: [string, string[]][] = [
   ['biome', ['ci', '--error-on-warnings']],
   ['tsc', ['--noEmit']],
 ];
-const counts = { passed: 0, failed: 0, skipped: 0 };
-
-for (const [command, args] of files.length > 0 ? [] : checks) {
-  process.stdout.write(`> ${[command, ...args].join(' ')}\n`);
-  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+for (const [command, words] of named.length > 0 ? [] : checks) {
+  console.log(`> ${[command, ...words].join(' ')}`);
+  const { status } = spawnSync(command, words, { stdio: 'inherit' });
   counts[status === 0 ? 'passed' : 'failed'] += 1;
 }
 
-const tests = run({
-  files: files.length > 0 ? files : globSync('test/**/*.test.ts').sort(),
-  // A file for each core: most of them wait for servers and clocks half of their time.
-  concurrency: availableParallelism(),
-});
-const count = (kind: keyof typeof counts, data: { details: { type?: string | undefined } }) => {
-  if (data.details.type !== 'suite') counts[kind] += 1;
-};
-tests.on('test:pass', (data) =>
-  count(data.skip === undefined || data.skip === false ? 'passed' : 'skipped', data),
+const files = isChanged
+  ? affectedFiles(changedSince)
+  : named.length > 0
+    ? named.flatMap(filesIn)
+    : allFiles();
+const left: string[] = [];
+const took: [file: string, milliseconds: number][] = [];
+// A file for each core: most of them wait for servers and clocks half of their time.
+const queue = new PQueue({ concurrency: availableParallelism() });
+await queue.addAll(
+  files.map((file) => async () => {
+    if (isChanged && Date.now() - begun > CHANGED_LIMIT) left.push(file);
+    else await runFile(file);
+  }),
 );
-tests.on('test:fail', (data) => count('failed', data));
-tests.compose(spec).pipe(process.stdout);
-tests.on('end', () => {
-  process.exitCode = counts.failed === 0 ? 0 : 1;
-  // After the reporter's own last lines.
-  process.on('exit', () => {
-    const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
-    process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
-  });
-});
+
+for (const [file, milliseconds] of took.sort(([, a], [, b]) => b - a).slice(0, 5))
+  console.log(`${Math.round(milliseconds / 1000)} s  ${file}`);
+if (left.length > 0)
+  console.log(
+    `Two minutes are nearly over, so these, which the change may affect too, were not run: ${left.join(', ')}`,
+  );
+const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+process.exitCode = counts.failed === 0 ? 0 : 1;
+
+async function runFile(file: string): Promise<void> {
+  const start = Date.now();
+  const tests = run({ files: [file] });
+  const count = (kind: keyof typeof counts, { details }: { details: { type?: string | undefined } }) => {
+    if (details.type !== 'suite') counts[kind] += 1;
+  };
+  tests.on('test:pass', (data) =>
+    count(data.skip === undefined || data.skip === false ? 'passed' : 'skipped', data),
+  );
+  tests.on('test:fail', (data) => count('failed', data));
+  // Without the figures that the reporter adds for each file.
+  const report = (await text(tests.compose(spec))).replace(
+    /^.*ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm,
+    '',
+  );
+  took.push([file, Date.now() - start]);
+  process.stdout.write(`\n${file}\n${report}`);
+}
+
+function allFiles(): string[] {
+  const isLong = (file: string) => LONGEST.some((folder) => file.startsWith(folder));
+  const all = globSync('test/**/*.test.ts').sort();
+  return [...all.filter(isLong), ...all.filter((file) => !isLong(file))];
+}
+
+function filesIn(path: string): string[] {
+  return statSync(path).isDirectory() ? globSync(`${path}/**/*.test.ts`).sort() : [path];
+}
+
+/** The test files that need what changed, the nearest first. */
+function affectedFiles(since: string): string[] {
+  const known = new Set(filesOf());
+  const differs = execFileSync('git', ['diff', '--name-only', since], { encoding: 'utf8' });
+  const added = execFileSync('git', ['ls-files', '--others', '--exclude-standard'], { encoding: 'utf8' });
+  const changed = `${differs}${added}`.split('\n').filter((file) => known.has(file));
+  const steps = affectedBy(changed, importGraph());
+  const affected = [...steps.keys()].filter((file) => basename(file).endsWith('.test.ts'));
+  console.log(`${changed.length} files differ from ${since}; ${affected.length} test files need them.`);
+  return affected.sort((a, b) => (steps.get(a) ?? 0) - (steps.get(b) ?? 0));
+}

@@ -18,6 +18,9 @@ type RollWay =
   | { kind: 'task-by-task' }
   | { kind: 'refused'; reason: string; next: string };
 
+/** Of a service that can be rolled. */
+export type RollablePlan = Exclude<RollPlan, { kind: 'refused' }>;
+
 /** How each service is rolled: decided from its own settings, before anything is changed. */
 export async function planRoll(
   ecs: ECSClient,

@@ -11,15 +11,19 @@ export function stopsRoll({ strategy, whenUnproven }: CredentialRotationSettings
   return proof.refused > 0 && whenUnproven !== 'retire' && strategy.kind !== 'single-password';
 }
 
-/** The services of which nobody knows whether their new tasks log in, and because of which the old credential stays. */
+/**
+ * The services of which nobody knows whether their new tasks log in, and because of which the old credential stays. With
+ * one password alone there is none to keep: those only of which something speaks for a mistake.
+ */
 export function keptBecauseOf(
-  { whenUnproven }: CredentialRotationSettings,
+  { whenUnproven, strategy }: CredentialRotationSettings,
   services: readonly RolledResult[],
   isFirst: boolean,
 ): { service: string; proof: Proof }[] {
   return services.flatMap(({ service, proof }) => {
     if (proof?.answer !== 'unknown') return [];
-    const keeps = whenUnproven === undefined ? isFirst || !proof.isHarmless : whenUnproven === 'keep';
+    const isCareful = isFirst && strategy.kind !== 'single-password';
+    const keeps = whenUnproven === undefined ? isCareful || !proof.isHarmless : whenUnproven === 'keep';
     return keeps ? [{ service, proof }] : [];
   });
 }

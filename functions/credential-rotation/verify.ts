@@ -45,13 +45,11 @@ export async function verify(
     }
   }
   if (services.every(({ proof }) => proof?.answer === 'proven')) return verification;
-  // With one password alone there is no old one to keep.
-  if (settings.strategy.kind !== 'single-password')
-    for (const kept of keptBecauseOf(settings, services, isFirst)) {
-      verification.problems.push(unprovenProblem(settings, kept));
-      verification.good = false;
-    }
-  if (settings.strategy.kind === 'dual-password') return verification;
+  for (const kept of keptBecauseOf(settings, services, isFirst)) {
+    verification.problems.push(unprovenProblem(settings, kept));
+    verification.good = false;
+  }
+  if (settings.strategy.kind === 'dual-password' || verification.problems.length > 0) return verification;
   const seen = await seeSessions(context, settings, secretsManager);
   if (seen.kind === 'failed') return verification;
   verification.sessions = seen.value;

@@ -4,7 +4,7 @@ import {
   type LambdaClient,
   ResourceNotFoundException,
 } from '@aws-sdk/client-lambda';
-import type { OtherRun } from '../start-run/contract.ts';
+import type { OtherRun } from '../shared/run/run-event.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 /** `ended`: something was waited for, so that what was found before may no longer hold. */

@@ -11,9 +11,9 @@ import {
 import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName } from '../shared/run/report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import {
   type DatabaseSet,
   type DatabaseSizeOptions,

@@ -20,9 +20,9 @@ import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-c
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import { cleanupScript } from './cleanup-script.ts';
 import type { LogCleanupSettings, LogRole } from './contract.ts';
 import { brokenRotation, bytesFreed, heldOpen, lowestFreePercent, readMeasurements } from './measurements.ts';

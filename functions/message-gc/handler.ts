@@ -2,12 +2,12 @@ import { type DurableContext, withDurableExecution } from '@aws/durable-executio
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential/settings.ts';
 import type { Problem } from '../shared/run/report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { collectGarbage } from '../shared/whatsapp/collect-garbage.ts';
 import { gcResult } from '../shared/whatsapp/gc-result.ts';
 import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import type { MessageGcSettings } from './contract.ts';
 import { type MarkedRead, markMessagesRead } from './mark-messages-read.ts';
 import { messageRows, withMessageRows } from './message-rows.ts';

@@ -4,8 +4,8 @@ import { type Answer, measureSet } from '../shared/database/sizes/measure-set.ts
 import { type HourlyMetric, hourlyHistory } from '../shared/run/metric-history.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName, type Problem } from '../shared/run/report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import { type MessageSet, ROW_FIGURES, SET_DIMENSION } from './contract.ts';
 import { type EarlierRun, type Growth, judgeGrowth, type RowRange } from './judge-growth.ts';
 

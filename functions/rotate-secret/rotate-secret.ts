@@ -140,7 +140,7 @@ async function setSecret(
   });
 }
 
-/** Logs in with the new credential. One call. */
+/** Logs in with the new credential. One call; two where the current user is looked at too, to compare what both may do. */
 async function testSecret(
   { settings, secretsManager }: RotateSecretParts,
   { SecretId, ClientRequestToken }: RotationEvent,
@@ -151,7 +151,8 @@ async function testSecret(
     (await findSecret(secretsManager, SecretId, { versionId: ClientRequestToken })) ??
     (await currentSecret(secretsManager, SecretId));
   checkBelongs(tested.secret, SecretId, settings.database);
-  await rotation.test(tested.secret);
+  // Before its label is moved the current one is the other user's, with alternating users.
+  await rotation.test(tested.secret, async () => (await currentSecret(secretsManager, SecretId)).secret);
   return 'tested';
 }
 

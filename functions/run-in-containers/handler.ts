@@ -15,9 +15,9 @@ import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import type { RunInContainersSettings } from './contract.ts';
 
 const settingsSchema = v.object({

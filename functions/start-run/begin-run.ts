@@ -7,7 +7,8 @@ import {
   LambdaServiceException,
   ResourceNotFoundException,
 } from '@aws-sdk/client-lambda';
-import type { JobTarget, OtherRun, RunEvent } from './contract.ts';
+import type { OtherRun, RunEvent } from '../shared/run/run-event.ts';
+import type { JobTarget } from './contract.ts';
 import type { LedgerEntry, LedgerPage, RunLedger } from './run-ledger.ts';
 
 /** What became of a run that asked to begin. */

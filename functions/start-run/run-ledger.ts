@@ -6,7 +6,7 @@ import {
   type SSMClient,
 } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
-import type { RunEvent } from './contract.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 
 /** A run that was let begin. */
 export interface LedgerEntry {

@@ -2,9 +2,9 @@ import { type DurableContext, withDurableExecution } from '@aws/durable-executio
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential/settings.ts';
 import type { Problem } from '../shared/run/report.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
-import type { RunEvent } from '../start-run/contract.ts';
 import { ANSWER_FIGURE, type UpgradeCheckOptions, type UpgradeCheckSettings } from './contract.ts';
 import { answerOf, type Finding } from './criteria.ts';
 import { type Look, look } from './look.ts';

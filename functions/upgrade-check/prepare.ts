@@ -1,5 +1,5 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import type { RunEvent } from '../start-run/contract.ts';
+import type { RunEvent } from '../shared/run/run-event.ts';
 import { type CleaningRun, findRun, runningRun, startRun } from './cleaning-runs.ts';
 import type { CleaningSettings, UpgradeCheckSettings } from './contract.ts';
 import { answerOf } from './criteria.ts';

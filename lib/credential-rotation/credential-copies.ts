@@ -1,6 +1,7 @@
 import { type Duration, Stack } from 'aws-cdk-lib';
 import type { CredentialCopy } from '../../functions/shared/database/credential/copies.ts';
 import type { SecretField } from '../../functions/shared/database/credential/secret.ts';
+import { keyUse, ofSecret } from '../encryption.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
 /** A copy, with what a function must be allowed for it. */
@@ -53,21 +54,18 @@ export function letWriteCopies(writer: UpkeepFunction, copies: readonly RotatedC
   for (const [index, copy] of copies.entries()) {
     const { arn, read, write, encrypt, context } = accessTo(writer, copy);
     writer.allow(`WriteCopy${index}`, [read, write], [arn]);
-    if (copy.keyArn) writer.allow(`EncryptCopy${index}`, ['kms:Decrypt', encrypt], [copy.keyArn], context);
+    if (copy.keyArn) writer.allow(`EncryptCopy${index}`, ['kms:Decrypt', ...encrypt], [copy.keyArn], context);
   }
 }
 
 function accessTo(scope: UpkeepFunction, copy: RotatedCopy) {
-  const contextOf = (key: string, arn: string) => ({
-    StringEquals: { [`kms:EncryptionContext:${key}`]: arn },
-  });
   if (copy.kind === 'secret')
     return {
       arn: copy.secretArn,
       read: 'secretsmanager:GetSecretValue',
       write: 'secretsmanager:PutSecretValue',
-      encrypt: 'kms:GenerateDataKey',
-      context: contextOf('SecretARN', copy.secretArn),
+      encrypt: ['kms:GenerateDataKey'],
+      context: ofSecret(scope, copy.secretArn),
     };
   const { partition, region, account } = Stack.of(scope);
   const arn = `arn:${partition}:ssm:${region}:${account}:parameter/${copy.name.replace(/^\//, '')}`;
@@ -75,7 +73,8 @@ function accessTo(scope: UpkeepFunction, copy: RotatedCopy) {
     arn,
     read: 'ssm:GetParameter',
     write: 'ssm:PutParameter',
-    encrypt: 'kms:Encrypt',
-    context: contextOf('PARAMETER_ARN', arn),
+    // Systems Manager encrypts a parameter of the standard tier itself, one of the advanced tier with a data key.
+    encrypt: ['kms:Encrypt', 'kms:GenerateDataKey'],
+    context: keyUse(scope, 'ssm', 'PARAMETER_ARN', arn),
   };
 }

@@ -1,5 +1,6 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { ofSecret } from '../encryption.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
@@ -19,9 +20,12 @@ export function letRotateSecret(
     [secretArn],
   );
   if (secretKeyArn)
-    rotateSecret.allow('EncryptSecret', ['kms:Decrypt', 'kms:GenerateDataKey'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
+    rotateSecret.allow(
+      'EncryptSecret',
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      [secretKeyArn],
+      ofSecret(rotateSecret, secretArn),
+    );
   letReadAdministrator(rotateSecret, props);
   rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
@@ -31,18 +35,20 @@ export function letRotateSecret(
 export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: CredentialRotationProps): void {
   const { secretArn, secretKeyArn, clusterName, services, copies = [], waitsFor = [], upkeep } = props;
   job.allow(
-    'StartRotation',
-    ['DescribeSecret', 'GetSecretValue', 'RotateSecret', 'UpdateSecretVersionStage'].map(
+    'ReadRotation',
+    ['DescribeSecret', 'GetSecretValue', 'UpdateSecretVersionStage'].map(
       (action) => `secretsmanager:${action}`,
     ),
     [secretArn],
   );
+  // Neither by another function nor by other rules. A request that says nothing of them carries no key, or the secret's own.
+  job.allow('StartRotation', ['secretsmanager:RotateSecret'], [secretArn], {
+    ArnEqualsIfExists: { 'secretsmanager:RotationLambdaARN': rotateSecretArn },
+    BoolIfExists: { 'secretsmanager:ModifyRotationRules': 'false' },
+  });
   // Secrets Manager wants it of whoever starts a rotation.
   job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
-  if (secretKeyArn)
-    job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
+  if (secretKeyArn) job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
   letReadAdministrator(job, props);
   letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
@@ -57,13 +63,19 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
     ArnEquals: { 'ecs:cluster': clusters.map((name) => ecsArn(job, 'cluster', name)) },
   };
   const tasks = clusters.map((name) => ecsArn(job, 'task', `${name}/*`));
+  const serviceArns = places.map((name) => ecsArn(job, 'service', name));
+  // UpdateService carries keys for the task definition and for ECS Exec, but no page says whether they have the service's
+  // own values where a request names neither, as ours: a condition on them could stop every roll, so there is none, and
+  // the role could give the named services another revision, or switch ECS Exec on.
   job.allow(
     'RollServices',
     ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],
-    places.map((name) => ecsArn(job, 'service', name)),
+    serviceArns,
   );
   const deployments = places.map((name) => ecsArn(job, 'service-deployment', `${name}/*`));
-  job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], deployments);
+  // Of both: the reference has the service among the action's required resource types, and so has ECS's guide
+  // (viewing service history).
+  job.allow('FollowDeployments', ['ecs:DescribeServiceDeployments'], [...serviceArns, ...deployments]);
   job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
   job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], tasks, inCluster);
   job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
@@ -103,9 +115,12 @@ function letReadAdministrator(
   if (!adminSecretArn) return;
   upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
   if (adminSecretKeyArn)
-    upkeepFunction.allow('DecryptAdministrator', ['kms:Decrypt'], [adminSecretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': adminSecretArn },
-    });
+    upkeepFunction.allow(
+      'DecryptAdministrator',
+      ['kms:Decrypt'],
+      [adminSecretKeyArn],
+      ofSecret(upkeepFunction, adminSecretArn),
+    );
 }
 
 function acknowledge(job: UpkeepFunction, resource: string, reason: string): void {

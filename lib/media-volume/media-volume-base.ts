@@ -10,7 +10,7 @@ import { mountStatement } from './file-system-policy.ts';
 
 /** NFS. */
 export const NFS_PORT = 2049;
-/** Where the WhatsApp client keeps its media. */
+/** Where the client keeps its media. */
 const MEDIA_PATH = '/usr/local/wamedia';
 /** The name of the volume in a task definition. */
 const VOLUME_NAME = 'media';

@@ -116,7 +116,7 @@ export interface ExistingFileSystem {
 }
 
 /**
- * The volume that the containers of a WhatsApp client share for media: an EFS file system, encrypted, backed up, kept
+ * The volume that an application's containers share for media: an EFS file system, encrypted, backed up, kept
  * when the stack is deleted, and shut to all but the named roles and the given security groups.
  */
 export class MediaVolume extends MediaVolumeBase {

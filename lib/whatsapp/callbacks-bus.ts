@@ -1,7 +1,13 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import { type Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import { EventBus, Rule } from 'aws-cdk-lib/aws-events';
-import { AccountPrincipal, ArnPrincipal, type IPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { CfnEventBus, EventBus, Rule } from 'aws-cdk-lib/aws-events';
+import {
+  AccountPrincipal,
+  ArnPrincipal,
+  type IPrincipal,
+  PolicyStatement,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -23,8 +29,8 @@ export interface CallbacksBusProps {
    */
   readonly keepUnreadMessages?: boolean;
   /**
-   * Who may put events on the bus by the bus's policy: role ARNs and account numbers. Roles of the bus's own
-   * account may do so by a policy of their own as well.
+   * Who may put events on the bus by the bus's policy: role ARNs, and numbers of other accounts, which then decide
+   * themselves. Roles of the bus's own account may do so by a policy of their own as well.
    * @default nobody
    */
   readonly senders?: string[];
@@ -64,8 +70,9 @@ export class CallbacksBus extends Construct {
     this.bus = new EventBus(this, 'Bus', {
       eventBusName: `${deployment}-callbacks`,
       description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
-      ...(encryptionKey && { kmsKey: encryptionKey, deadLetterQueue: this.undelivered.queue }),
+      ...(encryptionKey && { deadLetterQueue: this.undelivered.queue }),
     });
+    if (encryptionKey) this.encryptBus(encryptionKey);
     if (senders.length > 0)
       this.bus.addToResourcePolicy(
         new PolicyStatement({
@@ -153,6 +160,39 @@ export class CallbacksBus extends Construct {
         },
       ],
     });
+  }
+
+  /**
+   * As EventBridge's guide has it for a bus with a key. What CDK adds where it is given the key has the source among its
+   * conditions for all three actions, and DescribeKey carries none of them.
+   */
+  private encryptBus(key: IKey): void {
+    const bus = this.bus.node.defaultChild;
+    if (bus instanceof CfnEventBus) bus.kmsKeyIdentifier = key.keyArn;
+    const principals = [new ServicePrincipal('events.amazonaws.com')];
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'BusDescribesKey',
+        principals,
+        actions: ['kms:DescribeKey'],
+        resources: ['*'],
+      }),
+    );
+    // By its name: the bus itself waits for the key.
+    const busArn = Stack.of(this).formatArn({
+      service: 'events',
+      resource: 'event-bus',
+      resourceName: `${this.props.deployment}-callbacks`,
+    });
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'BusEncrypts',
+        principals,
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'kms:EncryptionContext:aws:events:event-bus:arn': busArn } },
+      }),
+    );
   }
 
   private createQueue(

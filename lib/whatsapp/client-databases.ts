@@ -1,5 +1,6 @@
 import { type Duration, Validations } from 'aws-cdk-lib';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
+import { ofSecret } from '../encryption.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
 /** The client's databases whose names are known; before each it puts its prefix. */
@@ -52,9 +53,12 @@ export function letReadSizes(upkeepFunction: UpkeepFunction, sets: readonly Clie
     upkeepFunction.allow(`ReadDatabaseUser${index}`, ['secretsmanager:GetSecretValue'], [secretArn]);
     const secretKeyArn = keys.get(secretArn);
     if (secretKeyArn)
-      upkeepFunction.allow(`DecryptDatabaseUser${index}`, ['kms:Decrypt'], [secretKeyArn], {
-        StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-      });
+      upkeepFunction.allow(
+        `DecryptDatabaseUser${index}`,
+        ['kms:Decrypt'],
+        [secretKeyArn],
+        ofSecret(upkeepFunction, secretArn),
+      );
   }
   upkeepFunction.allow('ReadPastMetrics', ['cloudwatch:GetMetricData'], ['*']);
   Validations.of(upkeepFunction.role).acknowledge({

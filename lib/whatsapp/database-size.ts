@@ -22,6 +22,7 @@ import {
   letReadCopies,
   type RotatedCredential,
 } from '../credential-rotation/credential-copies.ts';
+import { ofSecret } from '../encryption.ts';
 import { entryFile } from '../entry-file.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
@@ -210,9 +211,7 @@ export class DatabaseSize extends Construct {
     const { function: job } = this.job;
     job.allow('ReadCredential', ['secretsmanager:GetSecretValue'], [secretArn]);
     if (secretKeyArn)
-      job.allow('DecryptCredential', ['kms:Decrypt'], [secretKeyArn], {
-        StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-      });
+      job.allow('DecryptCredential', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
     letReadCopies(job, copies);
   }
 

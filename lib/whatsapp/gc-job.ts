@@ -8,6 +8,7 @@ import {
   type GcSettings,
   type WebAppSettings,
 } from '../../functions/shared/whatsapp/settings.ts';
+import { ofSecret } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
@@ -102,7 +103,10 @@ export function letLogIn(
 ): void {
   upkeepFunction.allow('ReadApiUser', ['secretsmanager:GetSecretValue'], [secretArn]);
   if (secretKeyArn)
-    upkeepFunction.allow('DecryptApiUser', ['kms:Decrypt'], [secretKeyArn], {
-      StringEquals: { 'kms:EncryptionContext:SecretARN': secretArn },
-    });
+    upkeepFunction.allow(
+      'DecryptApiUser',
+      ['kms:Decrypt'],
+      [secretKeyArn],
+      ofSecret(upkeepFunction, secretArn),
+    );
 }

@@ -93,8 +93,6 @@ export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
         'apac-database-size-partial',
         'apac-database-size-password-copies',
         'apac-credential-rotation-partial',
-        // Of two nights one had a success.
-        'apac-credential-rotation-missed',
       ],
     },
     lasts: 36 * HOUR,

@@ -34,6 +34,8 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
+  /** Those that ring besides where the tables are large, as they are in the nights of `npm start`. @default none */
+  alarmsOfLargeTables?: string[];
 }
 
 /** Of what the runs get over by themselves. */

@@ -29,7 +29,11 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     strike(_target, { aws }) {
       aws.scheduler.fault('emea-message-gc', { kind: 'disabled' });
     },
-    expected: { outcomes: { 'message-gc': [] }, alarms: ['emea-message-gc-missed'] },
+    expected: {
+      outcomes: { 'message-gc': [] },
+      alarms: ['emea-message-gc-missed'],
+      alarmsOfLargeTables: ['emea-database-size-wa1-large'],
+    },
     lasts: 36 * HOUR,
   },
   'weekly-schedule-never-fires': {

@@ -51,6 +51,10 @@ export const WEB_APP_FAULTS: Record<string, Fault> = {
     async strike({ webAppUrl, webApp }) {
       webApp.useCertificate(await createCertificate(new URL(webAppUrl).hostname));
     },
-    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['emea-message-gc-failed'] },
+    expected: {
+      outcomes: { 'message-gc': ['failed'] },
+      alarms: ['emea-message-gc-failed'],
+      alarmsOfLargeTables: ['emea-database-size-wa1-large'],
+    },
   },
 };

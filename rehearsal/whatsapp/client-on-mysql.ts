@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
-import { socketFrom } from '../databases/client-socket.ts';
+import { socketFrom } from '../aws/containers/client-socket.ts';
 import type { DatabaseServer } from '../databases/mysql-family.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import { CLIENT_DATABASES } from './message-store.ts';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
-import { socketFrom } from '../databases/client-socket.ts';
+import { socketFrom } from '../aws/containers/client-socket.ts';
 import type { Postgres } from '../databases/postgres.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import type { MessageStore } from './message-store.ts';

@@ -1,3 +1,4 @@
+// In one file though long: each test goes on from the two volumes that are set up once.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

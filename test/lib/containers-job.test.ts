@@ -75,6 +75,9 @@ describe('a job in containers', () => {
       found.EndLostSessions?.Resource,
       'arn:aws:ssm:eu-west-1:111111111111:session/ecs-execute-command-*',
     );
+    assert.deepEqual(found.EndLostSessions?.Condition, {
+      StringLike: { 'ssm:resourceTag/aws:ssmmessages:target-id': 'ecs:shop_*' },
+    });
     assert.ok(!('RunDocuments' in found));
     assert.ok(!('EncryptSessions' in found));
   });

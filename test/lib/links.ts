@@ -96,15 +96,20 @@ function busKeyLinks(resources: Resources, keyId: string | undefined, busName: s
   const used = keyStatements(resources, keyId).some(
     (statement) =>
       statement.Principal?.Service === 'events.amazonaws.com' &&
-      ['kms:Decrypt', 'kms:GenerateDataKey', 'kms:DescribeKey'].every((action) =>
-        statement.Action.includes(action),
-      ) &&
+      ['kms:Decrypt', 'kms:GenerateDataKey'].every((action) => statement.Action.includes(action)) &&
       textOf(
         statement.Condition?.StringEquals?.['kms:EncryptionContext:aws:events:event-bus:arn'],
         resources,
       ).endsWith(`:event-bus/${busName}`),
   );
-  return used ? [] : [`bus ${busName} may not use its key`];
+  // A request that describes a key carries no context and no source.
+  const described = keyStatements(resources, keyId).some(
+    (statement) =>
+      statement.Principal?.Service === 'events.amazonaws.com' &&
+      statement.Action.includes('kms:DescribeKey') &&
+      statement.Condition === undefined,
+  );
+  return used && described ? [] : [`bus ${busName} may not use its key`];
 }
 
 /** From EventBridge to a queue. */
@@ -124,10 +129,16 @@ function queueLinks(resources: Resources, queueId: string, sourceId: string): st
       queue.Properties.KmsMasterKeyId,
       'events.amazonaws.com',
       `${sourceId}, to ${name},`,
-      {
-        // EventBridge names no source to KMS.
-        unconditional: true,
-      },
+      // EventBridge names no source to KMS; SQS names the queue.
+      ({ Condition: condition }) =>
+        condition === undefined ||
+        (Object.keys(condition).join() === 'ArnLike' &&
+          String(name).startsWith(
+            textOf(condition.ArnLike?.['kms:EncryptionContext:aws:sqs:arn'], resources).replace(
+              /^.*:|\*$/g,
+              '',
+            ),
+          )),
     ),
   ];
 }
@@ -218,7 +229,7 @@ function keyLinks(
   key: unknown,
   service: string,
   who: string,
-  { unconditional = false } = {},
+  holds: (statement: Statement) => boolean = () => true,
 ): string[] {
   const keyId = referenced(key);
   if (keyId === undefined) return key === undefined ? [] : [`${who} has a key that is not in the template`];
@@ -227,7 +238,7 @@ function keyLinks(
       statement.Principal?.Service === service &&
       statement.Action.includes('kms:Decrypt') &&
       statement.Action.some((action) => /^kms:GenerateDataKey\*?$/.test(action)) &&
-      (!unconditional || statement.Condition === undefined),
+      holds(statement),
   );
   return used ? [] : [`${who} may not use the key`];
 }

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { startClientDatabases, startClientMysql } from '../../rehearsal/client-databases.ts';
 import type { Scale } from '../../rehearsal/clients.ts';
 import type { DatabaseServer } from '../../rehearsal/databases/mysql-family.ts';
@@ -20,8 +18,7 @@ export interface Stage {
 
 /** Synthesizes once and starts one PostgreSQL for a file of tests. */
 export async function buildStage(): Promise<Stage> {
-  const cdkOut = mkdtempSync(join(tmpdir(), 'cdk.out-'));
-  const [postgres] = await Promise.all([startClientDatabases(), synthesize(cdkOut)]);
+  const [postgres, cdkOut] = await Promise.all([startClientDatabases(), synthesize()]);
   let mysql: ReturnType<typeof startClientMysql> | undefined;
   return {
     cdkOut,

@@ -90,7 +90,10 @@ export async function runInEachContainer<Read>(
 }
 
 /** How many containers of each role are worked in at once: a share of the whole, and less than all of them. */
-export function concurrencyByRole(containers: FoundContainer[], concurrency: number): Map<string, number> {
+export function concurrencyByRole(
+  containers: Pick<FoundContainer, 'role'>[],
+  concurrency: number,
+): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const { role } of containers) sizes.set(role, (sizes.get(role) ?? 0) + 1);
   const shares = new Map([...sizes.keys()].map((role) => [role, 1]));

@@ -1,3 +1,4 @@
+// In one file though long: a command is started, followed, stopped and forgotten by the same conversation, and its types say it together.
 import { randomBytes } from 'node:crypto';
 import { type Answer, ATTENDANCE_TIMING, Attendance, type AttendanceTiming } from './attendance.ts';
 import type { Target } from './container-state.ts';

@@ -163,24 +163,28 @@ function checkContent(buffer: Buffer, frame: Frame): void {
 }
 
 function trimmedType(buffer: Buffer): string {
-  return buffer
-    .toString('utf8', Offset.messageType, Offset.schemaVersion)
-    .replace(/^\0+|\0+$/g, '')
-    .replace(/^ +| +$/g, '');
+  let [start, end] = [Offset.messageType as number, Offset.schemaVersion as number];
+  // Readers trim NULs first, then spaces, on both sides.
+  for (const padding of [0, SPACE]) {
+    while (start < end && buffer[start] === padding) start += 1;
+    while (end > start && buffer[end - 1] === padding) end -= 1;
+  }
+  return buffer.toString('utf8', start, end);
 }
 
 /** The wire has the second half of a UUID before the first. */
 function writeMessageId(bytes: Buffer, messageId: string): void {
-  const hex = messageId.replaceAll('-', '');
-  if (!/^[0-9a-f]{32}$/i.test(hex)) throw new FrameError(`«${messageId}» is no UUID.`);
-  bytes.write(hex.slice(16) + hex.slice(0, 16), Offset.messageId, 'hex');
+  if (!UUID.test(messageId)) throw new FrameError(`«${messageId}» is no UUID.`);
+  const half = messageId.length === 36 ? 18 : 16;
+  const [first, second] = [messageId.slice(0, half), messageId.slice(half)];
+  bytes.write(second.replaceAll('-', '') + first.replaceAll('-', ''), Offset.messageId, 'hex');
 }
 
+const UUID = /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})$/i;
+
 function readMessageId(buffer: Buffer): string {
-  const hex =
-    buffer.toString('hex', Offset.messageId + 8, Offset.digest) +
-    buffer.toString('hex', Offset.messageId, Offset.messageId + 8);
-  return [8, 12, 16, 20, 32].map((end, i, ends) => hex.slice(ends[i - 1] ?? 0, end)).join('-');
+  const hex = buffer.toString('hex', Offset.messageId, Offset.digest);
+  return `${hex.slice(16, 24)}-${hex.slice(24, 28)}-${hex.slice(28, 32)}-${hex.slice(0, 4)}-${hex.slice(4, 16)}`;
 }
 
 function sha256(payload: Uint8Array): Buffer {

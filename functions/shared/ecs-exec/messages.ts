@@ -257,8 +257,12 @@ export function readEncryptionChallenge(payload: Uint8Array): Buffer {
   return Buffer.from(typeof challenge === 'string' ? challenge : '', 'base64');
 }
 
+/** Needs no escaping: what acknowledgements, one for each message, are made of. */
+const PLAIN = /^[\w-]*$/;
+
 /** JSON as Go's encoding/json writes it, which escapes five characters that JSON.stringify leaves alone. */
 function goJson(value: unknown): string {
+  if (typeof value === 'string' && PLAIN.test(value)) return `"${value}"`;
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -1,8 +1,8 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
-import type { RunEvent } from '../../start-run/contract.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
 import type { Problem, RunReport } from './report.ts';
+import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */

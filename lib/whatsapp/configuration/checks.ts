@@ -1,3 +1,4 @@
+// In one file though long: a table of checks, each of a few lines.
 import { sameContainers } from '../../checks/containers.ts';
 import type { Finding } from '../../checks/mistakes.ts';
 import { type FieldPath, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';
@@ -79,6 +80,21 @@ export function checkDeployments(
 }
 
 const CHECKS: Check[] = [
+  {
+    needs: ['account', 'callbacks.senders'],
+    find: ({ account, callbacks }) =>
+      (callbacks?.senders ?? []).flatMap((sender, index) =>
+        sender === account
+          ? [
+              {
+                field: ['callbacks', 'senders', index],
+                problem:
+                  "is the bus's own account, which a policy lets nobody in by: name the webhook's role, or attach the policy that the stack prints to it.",
+              },
+            ]
+          : [],
+      ),
+  },
   {
     needs: ['name'],
     find({ name }, { deployments }, index) {

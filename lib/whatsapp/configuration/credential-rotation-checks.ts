@@ -1,3 +1,4 @@
+// In one file though long: a table of checks, each of a few lines.
 import { ENGINES } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import { whyAmbiguous } from '../../../functions/shared/database/credential/copy-template.ts';

@@ -250,12 +250,12 @@ const deploymentSchema = v.strictObject({
             v.array(
               pattern(
                 /^(\d{12}|arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+)$/,
-                'the ARN of a role, or an account number',
+                'the ARN of a role, or the number of another account',
                 'A sender.',
               ),
             ),
-            'a list of role ARNs and account numbers',
-            "Who may put callbacks on the bus, by the bus's policy: the role of your webhook. A role named here must exist. Another way, in the bus's own account, is the policy that the stack prints, attached to the role.",
+            'a list of role ARNs and numbers of other accounts',
+            "Who may put callbacks on the bus, by the bus's policy: the role of your webhook. A role named here must exist. Another account decides by policies of its own who of it may. Another way, in the bus's own account, is the policy that the stack prints, attached to the role.",
           ),
           [],
         ),

@@ -207,20 +207,16 @@ export class AccessControl {
   ): string | undefined {
     if (keyId === undefined) return undefined;
     const key = this.#key(keyId, place);
-    if (key === undefined) {
-      // The policy of an AWS-managed key (alias/aws/…) admits identities of its account, but no service.
-      if (principal.kind === 'identity') return undefined;
-      const refused = `Service: ${principalName(principal)} is not authorized to perform: ${actions[0]} on resource: ${keyId} because AWS-managed keys admit no service`;
-      this.record({ principal, action: actions[0] ?? '', resource: keyId }, refused);
-      return refused;
-    }
     for (const action of actions) {
       const refused = this.check({
         principal,
         action,
-        resource: key.arn,
+        ...(key === undefined
+          ? { resource: managedKeyArn(keyId, place), resourcePolicies: [managedKeyPolicy(keyId, place)] }
+          : { resource: key.arn }),
         needsResourcePolicy: true,
-        conditions,
+        // A service asks KMS in the name of who asked it.
+        conditions: { ...(principal.kind === 'identity' && { 'aws:ViaAWSService': 'true' }), ...conditions },
         ...(functionName !== undefined && { function: functionName }),
       });
       if (refused !== undefined) return refused;
@@ -272,4 +268,29 @@ export class AccessControl {
 
 function accountOf(principal: Principal): string {
   return principal.kind === 'identity' ? principal.account : '';
+}
+
+/** Of a key that AWS makes for a service in an account; its id is not known here. */
+function managedKeyArn(alias: string, { account, region }: Place): string {
+  return alias.startsWith('arn:') ? alias : `arn:aws:kms:${region}:${account}:${alias}`;
+}
+
+/** As such a key has it: everybody of the account, through the service; so no service in its own name. */
+function managedKeyPolicy(alias: string, { account, region }: Place): PolicyDocument {
+  const service = alias.replace(/^.*alias\/aws\//, '');
+  return {
+    Version: '2012-10-17',
+    Statement: {
+      Effect: 'Allow',
+      Principal: { AWS: '*' },
+      Action: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+      Resource: '*',
+      Condition: {
+        StringEquals: {
+          'kms:CallerAccount': account,
+          'kms:ViaService': `${service}.${region}.amazonaws.com`,
+        },
+      },
+    },
+  };
 }

@@ -1,3 +1,4 @@
+// In one file though long: the operations of CloudWatch, each with what it asks.
 import type {
   DescribeAlarmHistoryCommandInput,
   DescribeAlarmsCommandInput,

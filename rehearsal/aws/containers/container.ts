@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownAddress } from '../../databases/client-socket.ts';
+import { ownAddress } from './client-socket.ts';
 import { startInTerminal, type Terminal, withoutTerminals } from './terminal.ts';
 
 /**

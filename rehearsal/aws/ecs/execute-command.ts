@@ -2,7 +2,7 @@ import type { ExecuteCommandCommandInput } from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { invalid } from './errors.ts';
-import { containerArn, type EcsTask } from './task.ts';
+import { containerArn, type EcsTask, sessionTarget } from './task.ts';
 
 /** Starts a command in a container of a task, as a session of Session Manager. */
 export function executeCommand(
@@ -40,6 +40,6 @@ export function executeCommand(
     containerArn: containerArn(task, container),
     containerName: container.name,
     interactive: true,
-    session: sessions.openSession({ container, command }),
+    session: sessions.openSession({ container, command, target: sessionTarget(task, container) }),
   };
 }

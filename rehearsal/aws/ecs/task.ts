@@ -165,3 +165,8 @@ export function instanceArn(cluster: string, { instanceId }: DockerHost): string
 export function containerArn(task: EcsTask, container: Container): string {
   return `${task.arn.replace(':task/', ':container/')}/${container.runtimeId}`;
 }
+
+/** As Session Manager names a container: by the cluster's name, the task's id and the runtime's. */
+export function sessionTarget(task: EcsTask, container: Container): string {
+  return `ecs:${lastPart(task.clusterArn)}_${lastPart(task.arn)}_${task.runtimeId(container)}`;
+}

@@ -58,6 +58,8 @@ export class EventBridge implements Service, DefaultBus {
   readonly client = client;
   /** Every event that a bus took. */
   readonly taken: { busArn: string; event: BusEvent }[] = [];
+  /** ARNs of targets that take nothing, as long as EventBridge tries. */
+  readonly unreachable = new Set<string>();
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #rules: Rule[];
@@ -77,6 +79,7 @@ export class EventBridge implements Service, DefaultBus {
         Statement: { Effect: 'Allow', ...statement },
       });
     }
+    for (const bus of this.#buses) this.#checkKey(bus, ['kms:DescribeKey']);
     this.operations = {
       PutEvents: operation(
         ({ Entries: entries = [] }: PutEventsCommandInput, call) =>
@@ -241,18 +244,24 @@ export class EventBridge implements Service, DefaultBus {
   /** Whether the key of the bus lets EventBridge use it. */
   #mayEncrypt(arn: string): boolean {
     const bus = this.#buses.find((other) => other.arn === arn);
-    if (bus === undefined) return true;
+    return (
+      bus === undefined ||
+      // EventBridge's requests to KMS carry neither source ARN nor source account.
+      this.#checkKey(bus, ['kms:Decrypt', 'kms:GenerateDataKey'], {
+        'kms:EncryptionContext:aws:events:event-bus:arn': arn,
+      })
+    );
+  }
+
+  #checkKey(bus: Resource, actions: string[], conditions: Record<string, string> = {}): boolean {
     const refused = this.#aws.access.checkKey(
       bus.properties.text('KmsKeyIdentifier', undefined),
       { kind: 'service', service: 'events.amazonaws.com' },
-      ['kms:Decrypt', 'kms:GenerateDataKey'],
-      // EventBridge's requests to KMS carry neither source ARN nor source account.
-      {
-        'kms:EncryptionContext:aws:events:event-bus:arn': arn,
-      },
+      actions,
+      conditions,
       bus,
     );
-    if (refused !== undefined) this.#aws.drop('events.amazonaws.com', arn, refused);
+    if (refused !== undefined) this.#aws.drop('events.amazonaws.com', bus.arn, refused);
     return refused === undefined;
   }
 
@@ -260,14 +269,17 @@ export class EventBridge implements Service, DefaultBus {
     const principal = { kind: 'service', service: 'events.amazonaws.com' } as const;
     const conditions = { 'aws:SourceArn': rule.arn, 'aws:SourceAccount': rule.resource.account };
     const body = JSON.stringify(event);
-    const refused = target.arn.startsWith('arn:aws:sqs:')
-      ? this.#aws.sqs.deliver(principal, target.arn, body, {}, conditions)
-      : (this.#aws.access.check({
-          principal,
-          action: 'lambda:InvokeFunction',
-          resource: target.arn,
-          conditions,
-        }) ?? this.#aws.lambda.enqueue(target.arn, body));
+    const isUnreachable = this.unreachable.has(target.arn);
+    const refused = isUnreachable
+      ? 'The target did not answer'
+      : target.arn.startsWith('arn:aws:sqs:')
+        ? this.#aws.sqs.deliver(principal, target.arn, body, {}, conditions)
+        : (this.#aws.access.check({
+            principal,
+            action: 'lambda:InvokeFunction',
+            resource: target.arn,
+            conditions,
+          }) ?? this.#aws.lambda.enqueue(target.arn, body));
     this.#count(rule, 'Invocations');
     if (refused === undefined) return;
     this.#count(rule, 'FailedInvocations');
@@ -281,7 +293,10 @@ export class EventBridge implements Service, DefaultBus {
             {
               RULE_ARN: { DataType: 'String', StringValue: rule.arn },
               TARGET_ARN: { DataType: 'String', StringValue: target.arn },
-              ERROR_CODE: { DataType: 'String', StringValue: 'NO_PERMISSIONS' },
+              ERROR_CODE: {
+                DataType: 'String',
+                StringValue: isUnreachable ? 'RETRY_ATTEMPTS_EXHAUSTED' : 'NO_PERMISSIONS',
+              },
               ERROR_MESSAGE: { DataType: 'String', StringValue: refused },
             },
             conditions,

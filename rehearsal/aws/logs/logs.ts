@@ -50,7 +50,16 @@ export class Logs implements LogGroups {
       ['logs:PutLogEvents', `${arn}:log-stream:${stream}`],
     ];
     for (const [action, resource] of asks) {
-      const refused = this.#aws.access.check({ principal: role, action, resource, function: functionName });
+      // These that Lambda makes outside of the function carry the function's ARN too (Lambda developer guide, source ARN).
+      const refused = this.#aws.access.check({
+        principal: role,
+        action,
+        resource,
+        function: functionName,
+        conditions: {
+          'lambda:SourceFunctionArn': `arn:aws:lambda:${group.region}:${group.account}:function:${functionName}`,
+        },
+      });
       if (refused !== undefined) {
         this.#aws.drop(functionName, group.name, refused);
         return false;

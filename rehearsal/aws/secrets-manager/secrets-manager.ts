@@ -9,17 +9,9 @@ import type {
 } from '@aws-sdk/client-secrets-manager';
 import * as client from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../aws-error.ts';
-import {
-  type Ask,
-  anywhere,
-  type Call,
-  type Cloud,
-  type Operations,
-  operation,
-  required,
-  type Service,
-} from '../cloud.ts';
+import { anywhere, type Call, type Cloud, type Operations, operation, type Service } from '../cloud.ts';
 import type { Place } from '../place.ts';
+import { secretAsks } from './asks.ts';
 import {
   described,
   generate,
@@ -70,42 +62,20 @@ export class SecretsManager implements Service {
     for (const { properties } of aws.deployed.ofType('AWS::SecretsManager::ResourcePolicy')) {
       aws.access.attach(properties.text('SecretId'), properties.policy('ResourcePolicy'));
     }
-    const onSecret =
-      (action: string) =>
-      (input: { SecretId: string | undefined; VersionStage?: string | undefined }, call: Call): Ask[] => {
-        const arn = this.secretArn(required(input.SecretId), call);
-        return [
-          {
-            action: `secretsmanager:${action}`,
-            resource: arn,
-            conditions: {
-              'secretsmanager:SecretId': arn,
-              'secretsmanager:VersionStage': input.VersionStage ?? 'AWSCURRENT',
-            },
-          },
-        ];
-      };
+    const asks = secretAsks((id, call) => this.secretArn(id, call));
     this.operations = {
-      GetSecretValue: operation(onSecret('GetSecretValue'), (input: GetSecretValueCommandInput, call) =>
-        this.#get(input, call),
-      ),
-      DescribeSecret: operation(
-        onSecret('DescribeSecret'),
-        ({ SecretId }: DescribeSecretCommandInput, call) => {
-          const secret = this.#find(SecretId ?? '', call);
-          return described(secret);
-        },
-      ),
-      PutSecretValue: operation(onSecret('PutSecretValue'), (input: PutSecretValueCommandInput, call) =>
+      GetSecretValue: operation(asks.GetSecretValue, (input, call) => this.#get(input, call)),
+      DescribeSecret: operation(asks.DescribeSecret, ({ SecretId }: DescribeSecretCommandInput, call) => {
+        const secret = this.#find(SecretId ?? '', call);
+        return described(secret);
+      }),
+      PutSecretValue: operation(asks.PutSecretValue, (input: PutSecretValueCommandInput, call) =>
         this.#put(input, call),
       ),
-      UpdateSecretVersionStage: operation(
-        onSecret('UpdateSecretVersionStage'),
-        (input: UpdateSecretVersionStageCommandInput, call) => this.#updateStage(input, call),
+      UpdateSecretVersionStage: operation(asks.UpdateSecretVersionStage, (input, call) =>
+        this.#updateStage(input, call),
       ),
-      RotateSecret: operation(onSecret('RotateSecret'), (input: RotateSecretCommandInput, call) =>
-        this.#startRotation(input, call),
-      ),
+      RotateSecret: operation(asks.RotateSecret, (input, call) => this.#startRotation(input, call)),
       ListSecrets: operation(
         anywhere('secretsmanager:ListSecrets'),
         (_input: object, { account, region }) => ({

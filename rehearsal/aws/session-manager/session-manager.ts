@@ -17,44 +17,7 @@ import {
 } from '../access/signature.ts';
 import type { Container } from '../containers/container.ts';
 import { AGENT_TIMING, type AgentEncryption, AgentSession, type AgentTiming } from './agent.ts';
-
-/** A message between the agent and the client, for faults to judge. */
-export interface LinkMessage {
-  sessionId: string;
-  to: 'client' | 'agent';
-  messageType: string;
-  payloadType: number;
-  sequenceNumber: number;
-  /** How many went this way before it in this session. */
-  index: number;
-}
-
-/** What becomes of a message: it passes, or it is late by so many milliseconds, or worse. `cut` breaks the websocket. */
-export type LinkFault = 'pass' | 'lose' | 'double' | 'damage' | 'cut' | { late: number };
-
-/** What goes wrong, as long as it stands here. */
-export interface SessionFaults {
-  link?: (message: LinkMessage) => LinkFault;
-  /** ResumeSession finds no session. */
-  neverResume?: boolean;
-}
-
-export interface SessionManagerOptions {
-  /** @default as the agent's, {@link AGENT_TIMING} */
-  timing?: Partial<AgentTiming>;
-  /** Sessions that a container can have at once. @default 2, as ECS sets it */
-  sessionsPerContainer?: number;
-  /** Milliseconds without input or output after which a session is ended. @default 20 minutes */
-  idleTimeout?: number;
-  /**
-   * Whether a data channel opens that nobody signed, as it does until AWS enforces signatures.
-   *
-   * @default refused, where there is an account to judge by; allowed otherwise
-   */
-  unsignedOpenings?: 'allowed' | 'refused';
-  /** The URLs that ExecuteCommand gives bear their own signature, for so many seconds. @default they bear none */
-  presignedFor?: number;
-}
+import type { LinkFault, SessionFaults, SessionManagerOptions } from './options.ts';
 
 /** By what openings are judged: signatures by the callers' secret keys, and what their policies allow. */
 export interface OpeningJudge {
@@ -72,6 +35,8 @@ export interface OpenSession {
   container: Container;
   /** As given to ExecuteCommand. */
   command: string;
+  /** What is connected to: `ecs:CLUSTER_TASK_RUNTIME`. */
+  target?: string;
   /** For a cluster whose sessions are encrypted by KMS. */
   encryption?: AgentEncryption;
 }
@@ -91,6 +56,8 @@ export class SessionManager {
   faults: SessionFaults = {};
   readonly #options: SessionManagerOptions;
   readonly #sessions = new Map<string, Session>();
+  /** By session. */
+  readonly #targets = new Map<string, string>();
   readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   readonly #server: Server = createServer((_, response) => response.writeHead(404).end());
   #port = 0;
@@ -120,7 +87,7 @@ export class SessionManager {
   }
 
   /** Starts the command, whether or not a client ever connects. */
-  openSession({ container, command, encryption }: OpenSession): SessionAccess {
+  openSession({ container, command, target, encryption }: OpenSession): SessionAccess {
     const sessionId = `ecs-execute-command-${randomBytes(9).toString('hex').slice(1)}`;
     const limit = this.#options.sessionsPerContainer ?? 2;
     const atOnce = [...this.#sessions.values()].filter(
@@ -133,6 +100,7 @@ export class SessionManager {
       idleTimeout: this.#options.idleTimeout ?? IDLE_TIMEOUT,
     });
     this.#sessions.set(sessionId, session);
+    if (target !== undefined) this.#targets.set(sessionId, target);
     // How AWS words this is not published.
     if (atOnce.length >= limit) session.end(`Session limit reached: ${limit} in a container`);
     else {
@@ -151,6 +119,11 @@ export class SessionManager {
     if (session === undefined || !session.isOpen || this.faults.neverResume) return undefined;
     session.token = newToken();
     return this.#access(session);
+  }
+
+  /** What a session is connected to; undefined for one that never was. */
+  targetOf(sessionId: string): string | undefined {
+    return this.#targets.get(sessionId);
   }
 
   /** @returns whether there was such a session */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, required } from '../cloud.ts';
+import type { Principal } from '../policy/policy.ts';
 import { seededRandom } from '../seeded-random.ts';
 import type { Resource } from '../template/resource.ts';
 
@@ -245,4 +246,18 @@ export function onQueue(operation: string) {
   return ({ QueueUrl }: { QueueUrl: string | undefined }, { region }: Call): Ask[] => [
     { action: `sqs:${operation}`, resource: queueArn(required(QueueUrl), region) },
   ];
+}
+
+/**
+ * Of a request to KMS: in a caller's name it is SQS's; a service's own carries neither that nor a source ARN (EventBridge's
+ * developer guide, encrypted queues).
+ */
+export function keyConditions(
+  { arn, resource }: Pick<Queue, 'arn' | 'resource'>,
+  { kind }: Principal,
+): Record<string, string | undefined> {
+  return {
+    'kms:ViaService': kind === 'service' ? undefined : `sqs.${resource.region}.amazonaws.com`,
+    'kms:EncryptionContext:aws:sqs:arn': arn,
+  };
 }

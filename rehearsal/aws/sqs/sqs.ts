@@ -17,6 +17,7 @@ import type {
 import * as client from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import {
+  anywhere,
   type Call,
   type Cloud,
   type Operations,
@@ -33,6 +34,7 @@ import {
   byReceipt,
   expire,
   inFlight,
+  keyConditions,
   type Message,
   md5,
   numbersOf,
@@ -75,10 +77,8 @@ export class Sqs implements Service, Queues {
     }
     this.operations = {
       ListQueues: operation(
-        (_input: ListQueuesCommandInput, { account, region }) => [
-          { action: 'sqs:ListQueues', resource: `arn:aws:sqs:${region}:${account}:*` },
-        ],
-        ({ QueueNamePrefix = '' }, { account, region }) => ({
+        anywhere('sqs:ListQueues'),
+        ({ QueueNamePrefix = '' }: ListQueuesCommandInput, { account, region }) => ({
           QueueUrls: [...this.#queues.values()]
             .filter(
               ({ resource, name }) =>
@@ -168,15 +168,13 @@ export class Sqs implements Service, Queues {
   ): string | undefined {
     const queue = this.#queues.get(arn);
     if (queue === undefined) return `there is no queue ${arn} in the templates`;
-    // A service's request to KMS carries no source ARN (EventBridge's developer guide, encrypted queues).
-    const via = principal.kind === 'service' ? undefined : `sqs.${queue.resource.region}.amazonaws.com`;
     const refused =
       this.#aws.access.check({ principal, action: 'sqs:SendMessage', resource: arn, conditions }) ??
       this.#aws.access.checkKey(
         queue.keyId,
         principal,
         ['kms:GenerateDataKey', 'kms:Decrypt'],
-        { 'kms:ViaService': via },
+        keyConditions(queue, principal),
         queue.resource,
       );
     if (refused !== undefined) return refused;
@@ -207,7 +205,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:Decrypt'],
-      { 'kms:ViaService': `sqs.${call.region}.amazonaws.com` },
+      keyConditions(queue, call.caller.principal),
       call,
       call.caller.function?.name,
     );
@@ -374,7 +372,7 @@ export class Sqs implements Service, Queues {
       queue.keyId,
       call.caller.principal,
       ['kms:GenerateDataKey', 'kms:Decrypt'],
-      { 'kms:ViaService': `sqs.${call.region}.amazonaws.com` },
+      keyConditions(queue, call.caller.principal),
       call,
       call.caller.function?.name,
     );

@@ -14,6 +14,8 @@ export interface Parameter {
   value: string;
   /** Of a SecureString. */
   keyId: string | undefined;
+  /** One of the advanced tier never goes back to the standard one. */
+  tier: 'Standard' | 'Advanced';
   version: number;
   /** Epoch milliseconds on the rehearsal's clock. */
   modified: number;
@@ -65,11 +67,16 @@ export class ParameterStore {
   }
 
   /** Writes a parameter, as somebody else does. */
-  put(name: string, value: string, { keyId, ...where }: Place & { keyId?: string }): void {
+  put(
+    name: string,
+    value: string,
+    { keyId, tier = 'Standard', ...where }: Place & { keyId?: string; tier?: Parameter['tier'] },
+  ): void {
     this.#write(parameterArn(name, where), {
       type: keyId === undefined ? 'String' : 'SecureString',
       value,
       keyId,
+      tier,
     });
   }
 
@@ -133,16 +140,22 @@ export class ParameterStore {
     const type = input.Type ?? before?.type;
     if (type === undefined) throw new AwsError('ValidationException', 'A parameter type is required.');
     const bytes = Buffer.byteLength(value);
-    const limit =
-      input.Tier === 'Intelligent-Tiering' || input.Tier === 'Advanced' ? ADVANCED_BYTES : STANDARD_BYTES;
+    const isAdvanced =
+      before?.tier === 'Advanced' ||
+      input.Tier === 'Advanced' ||
+      (input.Tier === 'Intelligent-Tiering' && bytes > STANDARD_BYTES);
+    const tier = isAdvanced ? 'Advanced' : 'Standard';
+    const limit = isAdvanced ? ADVANCED_BYTES : STANDARD_BYTES;
     if (bytes > limit)
       throw new AwsError('ValidationException', `The value has ${bytes} bytes, more than ${limit}.`);
     const keyId = type === 'SecureString' ? (input.KeyId ?? DEFAULT_PARAMETER_KEY) : undefined;
-    if (keyId !== undefined) this.#checkKey(keyId, 'kms:Encrypt', arn, call);
-    return { Version: this.#write(arn, { type, value, keyId }).version, Tier: 'Standard' };
+    // One of the advanced tier is encrypted with a data key (Systems Manager user guide, SecureString parameters).
+    if (keyId !== undefined)
+      this.#checkKey(keyId, isAdvanced ? 'kms:GenerateDataKey' : 'kms:Encrypt', arn, call);
+    return { Version: this.#write(arn, { type, value, keyId, tier }).version, Tier: tier };
   }
 
-  #write(arn: string, parameter: Pick<Parameter, 'type' | 'value' | 'keyId'>): Parameter {
+  #write(arn: string, parameter: Pick<Parameter, 'type' | 'value' | 'keyId' | 'tier'>): Parameter {
     const written = {
       ...parameter,
       version: (this.#parameters.get(arn)?.version ?? 0) + 1,

@@ -32,7 +32,7 @@ export class Ssm implements Service {
       ...this.#runCommand.operations,
       ...this.#parameters.operations,
       TerminateSession: operation(
-        onSession('TerminateSession'),
+        onSession('TerminateSession', sessions),
         ({ SessionId: id = '' }: TerminateSessionCommandInput) => {
           if (!sessions.terminateSession(id))
             throw new AwsError('DoesNotExistException', 'Session does not exist.');
@@ -40,7 +40,7 @@ export class Ssm implements Service {
         },
       ),
       ResumeSession: operation(
-        onSession('ResumeSession'),
+        onSession('ResumeSession', sessions),
         ({ SessionId: id = '' }: ResumeSessionCommandInput) => {
           const access = sessions.resumeSession(id);
           if (access === undefined)
@@ -69,7 +69,7 @@ export class Ssm implements Service {
   }
 
   /** Writes a parameter, as somebody else does. */
-  write(name: string, value: string, where: Place & { keyId?: string }): void {
+  write(name: string, value: string, where: Place & { keyId?: string; tier?: Parameter['tier'] }): void {
     this.#parameters.put(name, value, where);
   }
 
@@ -84,8 +84,15 @@ export class Ssm implements Service {
   }
 }
 
-function onSession(action: string) {
+function onSession(action: string, sessions: SessionManager) {
   return ({ SessionId }: { SessionId: string | undefined }, { account, region }: Call): Ask[] => [
-    { action: `ssm:${action}`, resource: `arn:aws:ssm:${region}:${account}:session/${required(SessionId)}` },
+    {
+      action: `ssm:${action}`,
+      resource: `arn:aws:ssm:${region}:${account}:session/${required(SessionId)}`,
+      conditions: {
+        'ssm:resourceTag/aws:ssmmessages:session-id': SessionId,
+        'ssm:resourceTag/aws:ssmmessages:target-id': sessions.targetOf(required(SessionId)),
+      },
+    },
   ];
 }

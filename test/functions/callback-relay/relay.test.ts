@@ -1,3 +1,4 @@
+// In one file though long: all of it is played with one relay, one webhook and one bus.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -76,6 +76,8 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
     const database = await databaseFor(t, start, strategy);
     if (database === undefined) return;
     const props = { steadyTimeout: Duration.minutes(2) };
+    // By another user sessions tell the same on each engine: what comes of it is played on PostgreSQL.
+    const wrong = label !== 'PostgreSQL' && strategy.kind === 'alternating-users' ? WRONG.slice(-1) : WRONG;
     await rotationDays(
       database,
       async (days) => {
@@ -128,7 +130,7 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
           );
         });
 
-        for (const { what, misread, stopsAt, untouched } of WRONG)
+        for (const { what, misread, stopsAt, untouched } of wrong)
           await t.test(`${what}: the roll stops there, and nobody loses a password that works`, async () => {
             const old = current();
             const started = new Map<string, number>();

@@ -8,7 +8,7 @@ import type { Strategy } from '../../../functions/shared/database/contract/rotat
 import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
 import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres/migration.ts';
 import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
-import { socketFrom } from '../../../rehearsal/databases/client-socket.ts';
+import { socketFrom } from '../../../rehearsal/aws/containers/client-socket.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';

@@ -10,8 +10,9 @@ import {
 } from '@aws-sdk/client-lambda';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { Duration } from 'aws-cdk-lib';
+import type { RunEvent } from '../../../functions/shared/run/run-event.ts';
 import { type Beginning, beginRun } from '../../../functions/start-run/begin-run.ts';
-import type { JobTarget, RunEvent } from '../../../functions/start-run/contract.ts';
+import type { JobTarget } from '../../../functions/start-run/contract.ts';
 import { type LedgerPage, RunLedger } from '../../../functions/start-run/run-ledger.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { UpkeepJob } from '../../../lib/upkeep-job.ts';

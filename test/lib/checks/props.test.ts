@@ -1,3 +1,4 @@
+// In one file though long: a table of mistakes for each construct.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -58,7 +58,7 @@ describe('CredentialRotation', () => {
       Object.keys(resources)
         .filter((id) => /^Rotation.*FunctionRole\w{8}$|^RotationRotateSecretRole/.test(id))
         .flatMap((id) => roleStatements(resources, id))
-        .filter(({ Sid }) => /Copy|Services|Tasks|Rotat/.test(Sid ?? ''))
+        .filter(({ Sid }) => /Copy|Services|Deployments|Tasks|Rotat/.test(Sid ?? ''))
         .map(({ Sid, Resource }) => [Sid, textOf(Resource, resources)]),
     );
     const ecs = `arn:aws:ecs:eu-central-1:${ACCOUNT}`;
@@ -68,7 +68,12 @@ describe('CredentialRotation', () => {
     );
     assert.equal(statements.ReplaceTasks, `${ecs}:task/shop/*`);
     assert.equal(statements.WriteCopy0, `arn:aws:ssm:eu-central-1:${ACCOUNT}:parameter/shop-WA_DB_PASSWORD`);
+    assert.equal(statements.ReadRotation, SECRET);
     assert.equal(statements.StartRotation, SECRET);
+    assert.deepEqual(statements.FollowDeployments?.split(', ').slice(0, 4), [
+      ...['web', 'master', 'core'].map((name) => `${ecs}:service/shop/${name}`),
+      `${ecs}:service-deployment/shop/web/*`,
+    ]);
     assert.equal(statements.RotateSecret, SECRET);
   });
 

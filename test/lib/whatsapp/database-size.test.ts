@@ -172,7 +172,12 @@ describe('database-size of a client', () => {
           'DecryptDatabaseUser0',
           'kms:Decrypt',
           KEY,
-          JSON.stringify({ StringEquals: { 'kms:EncryptionContext:SecretARN': SECRET } }),
+          JSON.stringify({
+            StringEquals: {
+              'kms:ViaService': 'secretsmanager.eu-central-1.amazonaws.com',
+              'kms:EncryptionContext:SecretARN': SECRET,
+            },
+          }),
         ],
         ['ReadPastMetrics', 'cloudwatch:GetMetricData', '*'],
       ],
@@ -213,7 +218,10 @@ describe('database-size of a client', () => {
     });
     const resources = resourcesOf(stack);
     const parameters = 'arn:aws:ssm:eu-central-1:111111111111:parameter';
-    const context = (key: string, arn: string) => `kms:EncryptionContext:${key} is ${arn}`;
+    const context = (service: string, key: string, arn: string) => [
+      `kms:ViaService is ${service}.eu-central-1.amazonaws.com`,
+      `kms:EncryptionContext:${key} is ${arn}`,
+    ];
     assert.deepEqual(
       statementsOf(stack)
         .filter(({ Sid }) => /Credential|Copy/.test(Sid ?? ''))
@@ -227,11 +235,21 @@ describe('database-size of a client', () => {
         ]),
       [
         ['ReadCredential', 'secretsmanager:GetSecretValue', CREDENTIAL.secretArn],
-        ['DecryptCredential', 'kms:Decrypt', KEY, context('SecretARN', CREDENTIAL.secretArn)],
+        [
+          'DecryptCredential',
+          'kms:Decrypt',
+          KEY,
+          ...context('secretsmanager', 'SecretARN', CREDENTIAL.secretArn),
+        ],
         ['ReadCopy0', 'ssm:GetParameter', `${parameters}/meta-WA_DB_PASSWORD`],
-        ['DecryptCopy0', 'kms:Decrypt', KEY, context('PARAMETER_ARN', `${parameters}/meta-WA_DB_PASSWORD`)],
+        [
+          'DecryptCopy0',
+          'kms:Decrypt',
+          KEY,
+          ...context('ssm', 'PARAMETER_ARN', `${parameters}/meta-WA_DB_PASSWORD`),
+        ],
         ['ReadCopy1', 'secretsmanager:GetSecretValue', EXPORTER],
-        ['DecryptCopy1', 'kms:Decrypt', KEY, context('SecretARN', EXPORTER)],
+        ['DecryptCopy1', 'kms:Decrypt', KEY, ...context('secretsmanager', 'SecretARN', EXPORTER)],
         ['ReadCopy2', 'ssm:GetParameter', `${parameters}/plain`],
       ],
     );

@@ -93,7 +93,12 @@ describe('message-gc of a client whose databases are configured', () => {
         'DecryptDatabaseUser0',
         'kms:Decrypt',
         KEY,
-        JSON.stringify({ StringEquals: { 'kms:EncryptionContext:SecretARN': SECRET } }),
+        JSON.stringify({
+          StringEquals: {
+            'kms:ViaService': 'secretsmanager.eu-central-1.amazonaws.com',
+            'kms:EncryptionContext:SecretARN': SECRET,
+          },
+        }),
       ],
       ['ReadPastMetrics', 'cloudwatch:GetMetricData', '*'],
     ]);

@@ -103,6 +103,12 @@ export interface SeenLogins {
   grant?: string;
 }
 
+/** A login into the database that containers name. */
+export interface TestedLogin extends Login {
+  /** As in a secret. @default that of the address */
+  dbname?: string;
+}
+
 /** A strategy on an engine. Each method connects by itself, repeats safely, and never drops a password in use. */
 export interface CredentialRotation {
   /** The user name of the credential that follows the current one. */
@@ -114,10 +120,11 @@ export interface CredentialRotation {
    */
   set(request: SetRequest): Promise<SetOutcome>;
   /**
-   * Proves that a credential is of use: logs in with it and makes one request.
+   * Proves that a credential is of use: logs in with it as containers do, and makes one request.
+   * @param model reads the login in use. Called for alternating users: the other one must be able to do the same.
    * @throws LoginRefused, DatabaseUnreachable, RotationRefused
    */
-  test(login: Login): Promise<void>;
+  test(login: TestedLogin, model?: () => Promise<TestedLogin>): Promise<void>;
   /** Whether a credential other than the current one is still valid, left by this rotation or another. */
   retained(admin: Login, current: Login): Promise<boolean>;
   /**

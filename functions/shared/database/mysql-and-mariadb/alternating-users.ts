@@ -9,6 +9,7 @@ import {
   unretired,
 } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
+import { quoted } from './account-view.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
 import { type MysqlSession, mysqlSessions, seeSessions, withMysqlLock } from './session.ts';
@@ -29,7 +30,7 @@ export function alternatingUsersOn(
     const used = accounts.filter(({ username }) => username === one);
     const proven = used.every((account) => !account.locked && hasPassword(account, current));
     if (used.length === 0 || !proven) throw currentRefused(current);
-    return { other, others: accounts.filter(({ username }) => username === other) };
+    return { other, used, others: accounts.filter(({ username }) => username === other) };
   };
 
   return {
@@ -40,8 +41,8 @@ export function alternatingUsersOn(
       return withMysqlLock(address, admin, lockName, async (session) => {
         const current = await read();
         if (current === undefined) return 'was-finished';
-        const { others } = await accountsOf(session, admin, current);
-        return openOther(session, dialect, others, { admin, current, pending, previous });
+        const { used, others } = await accountsOf(session, admin, current);
+        return openOther(session, dialect, { used, others }, { admin, current, pending, previous });
       });
     },
 
@@ -103,14 +104,18 @@ async function lockUnused(
 async function openOther(
   session: MysqlSession,
   dialect: MysqlDialect,
-  accounts: readonly Account[],
+  { used, others: accounts }: { used: readonly Account[]; others: readonly Account[] },
   { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
 ): Promise<SetOutcome> {
   const { username, password } = pending;
-  if (accounts.length === 0) {
+  // From a host that only the one has, containers could not log in as the other.
+  const missing = used.filter(({ host }) => !accounts.some((account) => account.host === host));
+  if (missing.length > 0) {
+    const hosts = missing.map(({ host }) => host).join(' and ');
     throw new RotationRefused(
-      `There is no user ${username} to alternate with ${current.username}. Create it on the same hosts, locked ` +
-        `(CREATE USER … ACCOUNT LOCK), and give it the rights of ${current.username}, best by a role that both have as their default role.`,
+      `There is no user ${username} on ${hosts} to alternate with ${current.username}. An administrator makes it, and gives it the rights of ${current.username} there: ` +
+        `${missing.map(({ host }) => `CREATE USER ${quoted(username)}@${quoted(host)} IDENTIFIED BY 'anything, it is replaced' ACCOUNT LOCK`).join('; ')}. ` +
+        'bin/migrate-to-alternating-users.ts does all of it.',
     );
   }
   const open = accounts.filter(({ locked }) => !locked);

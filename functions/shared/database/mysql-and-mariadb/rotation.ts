@@ -4,7 +4,8 @@ import { alternatingUsersOn } from './alternating-users.ts';
 import type { MysqlDialect } from './dialect.ts';
 import { dualPasswordOn } from './dual-password.ts';
 import { mysqlLogins } from './logins.ts';
-import { mysqlSessions, mysqlStatus, proveMysqlLogin, withMysql } from './session.ts';
+import { proveUse } from './prove-use.ts';
+import { mysqlSessions, mysqlStatus, withMysql } from './session.ts';
 
 /**
  * Rotation on MySQL and MariaDB. The state of an account is read from the server and compared with the passwords of
@@ -20,7 +21,8 @@ export function mysqlFamilyRotation(
     ...(strategy.kind === 'alternating-users'
       ? alternatingUsersOn(address, strategy, dialect)
       : dualPasswordOn(address, dialect)),
-    test: (login) => proveMysqlLogin(address, login),
+    test: async (login, model) =>
+      proveUse(address, login, strategy.kind === 'alternating-users' ? await model?.() : undefined),
     sessions: (admin, username, patience) =>
       withMysql(address, admin, (session) => mysqlSessions(session, username, patience)),
     logins: (admin, question) =>

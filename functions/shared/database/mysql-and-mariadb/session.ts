@@ -84,11 +84,6 @@ export async function withMysqlLock<T>(
   });
 }
 
-/** Logs in and makes one request. */
-export async function proveMysqlLogin(address: DatabaseAddress, login: Login): Promise<void> {
-  await withMysql(address, login, (session) => session.query('SELECT 1'));
-}
-
 /**
  * Sessions of a user besides this one, not those that are only logging in; `undefined` where there may be some that the session's user does not see: without
  * a privilege it sees its own account's alone.

@@ -21,16 +21,20 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
     ...methodsOf(address, strategy),
 
     test: (login) =>
-      withPostgres(address, login, async (session) => {
-        const [row] = await session.query('SELECT current_user AS role');
-        if (owner !== undefined && row?.role !== owner) {
-          throw new RotationRefused(
-            `${login.username} acts as ${row?.role} and not as ${owner}, so what it makes would be closed to the other user. ` +
-              `GRANT ${pg.escapeIdentifier(owner)} TO ${pg.escapeIdentifier(login.username)}; ` +
-              `ALTER ROLE ${pg.escapeIdentifier(login.username)} SET role = ${pg.escapeLiteral(owner)}`,
-          );
-        }
-      }),
+      withPostgres(
+        login.dbname ? { ...address, database: login.dbname } : address,
+        login,
+        async (session) => {
+          const [row] = await session.query('SELECT current_user AS role');
+          if (owner !== undefined && row?.role !== owner) {
+            throw new RotationRefused(
+              `${login.username} acts as ${row?.role} and not as ${owner}, so what it makes would be closed to the other user. ` +
+                `GRANT ${pg.escapeIdentifier(owner)} TO ${pg.escapeIdentifier(login.username)}; ` +
+                `ALTER ROLE ${pg.escapeIdentifier(login.username)} SET role = ${pg.escapeLiteral(owner)}`,
+            );
+          }
+        },
+      ),
 
     sessions: (admin, username, patience = 0) =>
       withPostgres(address, admin, (session) =>

@@ -24,7 +24,7 @@ import {
 } from '../../cloud.ts';
 import { textOf } from '../../wire/values.ts';
 import { functionArn } from '../arn.ts';
-import { described, type Execution, type ExecutionStatus, isFinal, PAGE, page } from './execution.ts';
+import { described, type Execution, type ExecutionStatus, isFinal, page } from './execution.ts';
 import { type DurableRunner, Executions } from './executions.ts';
 import { eventError, eventResult } from './history.ts';
 import { checkUpdates, invalid } from './limits.ts';
@@ -54,7 +54,7 @@ export class DurableExecutions extends Executions {
         (input: GetDurableExecutionStateCommandInput) => {
           const execution = this.find(input.DurableExecutionArn);
           this.checkToken(execution, input.CheckpointToken);
-          const size = Math.min(input.MaxItems || PAGE, PAGE);
+          const size = Math.min(input.MaxItems || this.page, this.page);
           return page([...execution.operations.values()], Number(input.Marker ?? 0), size);
         },
       ),

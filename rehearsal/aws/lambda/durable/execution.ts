@@ -106,12 +106,6 @@ export function canonical(json: string): string {
   return JSON.stringify(sorted(JSON.parse(json)));
 }
 
-/**
- * Operations in one answer with an execution's state. Lambda fills an answer up to its size limit; small pages here, so
- * that a rehearsal goes through them.
- */
-export const PAGE = 10;
-
 /** A page of an execution's state. */
 export function page(operations: Operation[], from: number, size: number) {
   const next = from + size;

@@ -10,7 +10,6 @@ import {
   type ExecutionStatus,
   isPending,
   outcomeOf,
-  PAGE,
   page,
   parseAnswer,
 } from './execution.ts';
@@ -35,6 +34,11 @@ export interface DurableRunner extends Runner {
 
 /** The executions of durable functions, from their start to their end. */
 export class Executions {
+  /**
+   * Operations in one answer with an execution's state. Lambda fills an answer up to its size limit; few here, so that a
+   * rehearsal goes through several.
+   */
+  page = 10;
   protected readonly aws: Cloud;
   protected readonly lambda: DurableRunner;
   protected readonly executions = new Map<string, Execution>();
@@ -148,7 +152,7 @@ export class Executions {
     const requestId = randomUUID();
     const updated = [...execution.changed];
     execution.changed.clear();
-    const { Operations, NextMarker } = page([...execution.operations.values()], 0, PAGE);
+    const { Operations, NextMarker } = page([...execution.operations.values()], 0, this.page);
     const event = {
       DurableExecutionArn: execution.arn,
       CheckpointToken: this.newToken(execution),

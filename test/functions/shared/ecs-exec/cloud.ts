@@ -6,10 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clients, ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
 import { Container, type ContainerOptions } from '../../../../rehearsal/aws/containers/container.ts';
-import {
-  SessionManager,
-  type SessionManagerOptions,
-} from '../../../../rehearsal/aws/session-manager/session-manager.ts';
+import type { SessionManagerOptions } from '../../../../rehearsal/aws/session-manager/options.ts';
+import { SessionManager } from '../../../../rehearsal/aws/session-manager/session-manager.ts';
 
 /** One call that arrived. */
 export interface Call {

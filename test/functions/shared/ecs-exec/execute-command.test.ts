@@ -1,3 +1,4 @@
+// In one file though long: all of it is played with one stand-in and its containers.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -10,7 +11,7 @@ import {
   stopCommand,
 } from '../../../../functions/shared/ecs-exec/execute-command.ts';
 import { outputText } from '../../../../functions/shared/ecs-exec/output.ts';
-import type { LinkFault, LinkMessage } from '../../../../rehearsal/aws/session-manager/session-manager.ts';
+import type { LinkFault, LinkMessage } from '../../../../rehearsal/aws/session-manager/options.ts';
 import { Cloud } from './cloud.ts';
 
 /** Milliseconds, so that losses are noticed soon. */

@@ -1,3 +1,4 @@
+// In one file though long: each behaviour is tried in every shell that the first lines find.
 import assert from 'node:assert/strict';
 import {
   chmodSync,

@@ -1,3 +1,4 @@
+// In one file though long: a table, a row a mistake.
 import { inspect } from 'node:util';
 import sample from '../../../../upkeep.config.ts';
 
@@ -295,7 +296,7 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a sender that is a service',
     'deployments.0.callbacks.senders',
     ['lambda.amazonaws.com'],
-    'deployments[0].callbacks.senders[0] is "lambda.amazonaws.com"; it must be the ARN of a role, or an account number.',
+    'deployments[0].callbacks.senders[0] is "lambda.amazonaws.com"; it must be the ARN of a role, or the number of another account.',
   ],
   [
     'a log retention that CloudWatch does not know',
@@ -451,10 +452,16 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].network.securityGroupIds[1] is "sg-0a1b2c3d4e5f60001", as deployments[0].network.securityGroupIds[0] is; each must be named once.',
   ],
   [
+    "the bus's own account as a sender",
+    'deployments.0.callbacks.senders',
+    ['222222222222', '111111111111'],
+    "deployments[0].callbacks.senders[1] is the bus's own account, which a policy lets nobody in by: name the webhook's role, or attach the policy that the stack prints to it.",
+  ],
+  [
     'a sender twice',
     'deployments.0.callbacks.senders',
-    ['111111111111', '111111111111'],
-    'deployments[0].callbacks.senders[1] is "111111111111", as deployments[0].callbacks.senders[0] is; each must be named once.',
+    ['222222222222', '222222222222'],
+    'deployments[0].callbacks.senders[1] is "222222222222", as deployments[0].callbacks.senders[0] is; each must be named once.',
   ],
   [
     'a hash of the relay twice, which it does not repeat',

@@ -22,7 +22,7 @@ import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts
 import { isPresigned, openingHeaders } from '../../../../functions/shared/ecs-exec/signing.ts';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
-import type { SessionManagerOptions } from '../../../../rehearsal/aws/session-manager/session-manager.ts';
+import type { SessionManagerOptions } from '../../../../rehearsal/aws/session-manager/options.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../deploy.ts';
 
 interface Work extends Deployment {

@@ -1,3 +1,4 @@
+// In one file though long: all of it is played with one bundled job.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as realTime } from 'node:timers/promises';

