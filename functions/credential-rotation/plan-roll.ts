@@ -10,9 +10,6 @@ export type RollPlan = {
   isGiven: boolean;
 } & RollWay;
 
-/** One by which they can be. */
-export type RollablePlan = Exclude<RollPlan, { kind: 'refused' }>;
-
 type RollWay =
   | { kind: 'forced'; strategy: string }
   | { kind: 'task-by-task' }
