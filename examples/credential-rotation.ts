@@ -9,6 +9,7 @@
  */
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { CredentialRotation, Upkeep } from '../lib/index.ts';
 
 export function credentialRotation(app: App): Stack {
@@ -22,8 +23,16 @@ export function credentialRotation(app: App): Stack {
   });
   new CredentialRotation(stack, 'DatabasePassword', {
     upkeep,
-    secretArn: `arn:aws:secretsmanager:eu-central-1:${account}:secret:shop/database-a1B2c3`,
-    adminSecretArn: `arn:aws:secretsmanager:eu-central-1:${account}:secret:rds!cluster-0a1b2c3d-d4E5f6`,
+    secret: Secret.fromSecretCompleteArn(
+      stack,
+      'Secret',
+      `arn:aws:secretsmanager:eu-central-1:${account}:secret:shop/database-a1B2c3`,
+    ),
+    administrator: Secret.fromSecretCompleteArn(
+      stack,
+      'Administrator',
+      `arn:aws:secretsmanager:eu-central-1:${account}:secret:rds!cluster-0a1b2c3d-d4E5f6`,
+    ),
     database: {
       engine: 'aurora-postgresql',
       host: 'database.shop.internal',
@@ -31,7 +40,7 @@ export function credentialRotation(app: App): Stack {
       certificateAuthority: 'rds',
     },
     strategy: { kind: 'alternating-users', users: ['shop_a', 'shop_b'], owner: 'shop' },
-    clusterName: 'shop',
+    cluster: 'shop',
     // The ones that customers would miss the least go first: the roll stops at one that does not come up.
     services: [{ name: 'worker' }, { name: 'checkout' }, { name: 'storefront' }],
     network: {

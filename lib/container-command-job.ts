@@ -16,11 +16,17 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly description?: string;
   /**
    * By role, a name of your own: lower case, digits, hyphens. Containers of one role can stand in for each other, so
-   * the command runs in at most half of them at once (in one, where there are fewer than four).
+   * the command runs in at most half of them at once (in one, where there are fewer than four), and so of each service.
    */
   readonly roles: Record<string, ContainerServices>;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
+  /**
+   * Whether a script ends at the first of its commands that fails, so that the run tells of it (`set -e`, and `pipefail` where the
+   * container's `sh` has it). Without, only the last command's status counts.
+   * @default true
+   */
+  readonly stopAtFirstFailure?: boolean;
 }
 
 const PROPS = v.looseObject({
@@ -36,7 +42,18 @@ function isCommand(value: unknown): boolean {
   if (Array.isArray(value))
     return value.every((part) => typeof part === 'string') && value[0] !== undefined && value[0] !== '';
   if (typeof value !== 'object' || value === null || !('script' in value)) return false;
-  return typeof value.script === 'string' && value.script.trim() !== '';
+  if (typeof value.script !== 'string') return false;
+  // Comments alone do nothing, and do it well.
+  return value.script.split('\n').some((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+}
+
+/** A `sh` without pipefail ends at the attempt: that is made in one of its own. */
+const STOP_AT_FIRST_FAILURE = '(set -o pipefail) 2>/dev/null && set -o pipefail\nset -e\n';
+
+function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobProps): Command {
+  return Array.isArray(command) || !stopAtFirstFailure
+    ? command
+    : { script: `${STOP_AT_FIRST_FAILURE}${'script' in command ? command.script : ''}` };
 }
 
 /**
@@ -53,8 +70,9 @@ export class ContainerCommandJob extends Construct {
     super(scope, id);
     passesPropsOn(this);
     checkProps(this, PROPS, props);
-    const { job, command } = props;
-    const shown = Array.isArray(command) ? command.join(' ') : command.script;
+    const { job, command: given } = props;
+    const command = commandOf(props);
+    const shown = Array.isArray(given) ? given.join(' ') : given.script;
     const containers = new ContainersJob(
       this,
       'Containers',

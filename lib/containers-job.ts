@@ -1,7 +1,10 @@
+// In one file though long: a job in containers, its checks and its permissions, each beside what it is for.
 import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
+import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
+import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
@@ -25,6 +28,7 @@ import {
 import { entryFile } from './entry-file.ts';
 import type { DailySchedule, WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
+import { createAlarm } from './upkeep-alarm.ts';
 import { asTemplateText } from './upkeep-function.ts';
 import { type JobReference, UpkeepJob } from './upkeep-job.ts';
 
@@ -95,6 +99,8 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly settings?: Record<string, unknown>;
 }
 
+/** Fewer may be a deployment that was going on just then. */
+const NOT_READY_NIGHTS = 3;
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_TIMEOUT = Duration.minutes(30);
 const DEFAULT_TIME_LIMIT = Duration.hours(2);
@@ -155,11 +161,36 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
       ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
     });
+    if (schedule && !('weekday' in schedule)) this.createNotReadyAlarm(kind, upkeep);
     this.letFindContainers(clusterArn, clusterName);
     if (reach.by === 'ecs-exec') {
       const containers = [...new Set(kind.roles.map(({ container }) => container))];
       this.letExecute(clusterArn, clusterName, containers, reach.encryptionKeyArn);
     } else this.letRunCommands(clusterArn, clusterName, reach.instanceTag);
+  }
+
+  /** Each run leaves out what starts or stops just then. What never comes up is left out each night. */
+  private createNotReadyAlarm({ job }: { readonly job: string }, { deployment, topic }: Upkeep): void {
+    createAlarm(
+      this,
+      'NotReady',
+      {
+        alarmName: `${deployment}-${job}-not-ready`,
+        meaning: `On ${NOT_READY_NIGHTS} nights on end ${job} of ${deployment} left out tasks that were starting or stopping: some may never come up.`,
+        whatToDo: [
+          `Read the run's report: the log /aws/lambda/${deployment}-${job}, message "Run report", newest first. Its problems name the tasks that were left out, and what ECS says of them.`,
+          "Look at the service's events in ECS for why its tasks do not come up: no room, an image that cannot be pulled, a health check.",
+        ],
+        topic,
+      },
+      {
+        metric: this.job.metric('TasksNotReady', { statistic: 'Maximum', period: Duration.days(1) }),
+        threshold: 1,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        evaluationPeriods: NOT_READY_NIGHTS,
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
   }
 
   private checkLength(settings: ContainersSettings): void {
@@ -336,6 +367,17 @@ function findings(
         ? []
         : [{ field: ['roles'], problem: `have one of the name "${name}"; ${ROLE_NAME_RULE}.` }],
     ),
+    ...roles.flatMap(({ name }, index) => {
+      const same = roles.slice(0, index).find((other) => pascalCased(other.name) === pascalCased(name));
+      if (!same || same.name === name) return [];
+      const figure = `containersFailed${pascalCased(name)}`;
+      return [
+        {
+          field: ['roles'],
+          problem: `have "${same.name}" and "${name}", which make one figure (${figure}), so that one would hide the other; name one otherwise.`,
+        },
+      ];
+    }),
     ...(roles.length > concurrency
       ? [
           {

@@ -1,4 +1,4 @@
-import { Duration, Lazy, Stack, TimeZone, Validations } from 'aws-cdk-lib';
+import { Duration, Lazy, RemovalPolicy, Stack, TimeZone, Validations } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -144,7 +144,11 @@ export class StartRun extends Construct {
       topic,
       encryptionKey,
     });
-    this.scheduleGroup = new ScheduleGroup(this, 'Schedules', { scheduleGroupName: `${deployment}-upkeep` });
+    this.scheduleGroup = new ScheduleGroup(this, 'Schedules', {
+      scheduleGroupName: `${deployment}-upkeep`,
+      // Retained, as the construct would have it, its name would be in the way of the next deploy.
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     this.schedulerRole = this.createSchedulerRole();
   }
 

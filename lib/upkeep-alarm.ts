@@ -50,6 +50,33 @@ export function alarmOnAny(
   });
 }
 
+/** A run that crashes gives up by itself after three in a row, and says so; more are of one that cannot even do that. */
+const CRASHES = 5;
+/** Of the timeout: what takes so long is about to be cut, or was. */
+const NEAR_TIMEOUT = 0.97;
+
+/** Rings when invocations of a durable function fail again and again, or when one takes all the time that it may. */
+export function alarmOnCrashes(
+  scope: Construct,
+  id: string,
+  props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration },
+): Alarm {
+  const { errors, duration, timeout } = props;
+  const period = Duration.minutes(5);
+  return createAlarm(scope, id, props, {
+    metric: new MathExpression({
+      expression: `IF(errors >= ${CRASHES} || duration >= ${Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT)}, 1, 0)`,
+      usingMetrics: { errors: errors.with({ period }), duration: duration.with({ period }) },
+      period,
+      label: 'invocations that end by force',
+    }),
+    threshold: 1,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    evaluationPeriods: 1,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  });
+}
+
 /** Of one job: each run counts in all of them, as one or as nothing. */
 export interface RunMetrics {
   readonly successes: Metric;

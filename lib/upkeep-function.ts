@@ -191,7 +191,11 @@ export class UpkeepFunction extends Construct implements IConnectable {
       role.addToPolicy(
         new PolicyStatement({
           sid: 'KeepDurableState',
-          actions: ['lambda:CheckpointDurableExecution', 'lambda:GetDurableExecutionState'],
+          actions: [
+            'lambda:CheckpointDurableExecution',
+            'lambda:GetDurableExecutionHistory',
+            'lambda:GetDurableExecutionState',
+          ],
           resources: [ownVersions],
         }),
       );

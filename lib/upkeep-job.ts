@@ -23,6 +23,7 @@ import {
 import type { Upkeep } from './upkeep.ts';
 import {
   alarmOnAny,
+  alarmOnCrashes,
   alarmOnMissing,
   alarmOnMissingWeekly,
   type DailySuccess,
@@ -37,6 +38,8 @@ import { UpkeepFunction } from './upkeep-function.ts';
 const LOST_METRIC = 'RunsLost';
 /** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
 const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
+/** Lambda's longest. */
+const INVOCATION = Duration.minutes(15);
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
 const GRACE = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
@@ -124,6 +127,8 @@ export class UpkeepJob extends Construct {
   /** Of a job that has a schedule. */
   readonly missedAlarm: Alarm | undefined;
   readonly lostAlarm: Alarm;
+  /** Of the invocations, which a run has many of. */
+  readonly crashingAlarm: Alarm;
 
   private readonly upkeep: Upkeep;
 
@@ -172,7 +177,7 @@ export class UpkeepJob extends Construct {
       entry: props.entry,
       ...(props.importsToLeaveOut && { importsToLeaveOut: props.importsToLeaveOut }),
       settings: props.settings,
-      timeout: Duration.minutes(15),
+      timeout: INVOCATION,
       memorySize: props.memorySize ?? 512,
       durable: { executionTimeout: longest, retention: HISTORY },
       deadLetterQueue: this.deadLetters.queue,
@@ -199,6 +204,8 @@ export class UpkeepJob extends Construct {
     });
     upkeep.reportLostRun.watch(this.function.functionArn);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
+    // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
+    this.schedule?.node.addDependency(this.alias);
 
     const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
     const againBy = `${again}: ${commandToStart(deployment, job)}`;
@@ -222,6 +229,19 @@ export class UpkeepJob extends Construct {
       whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
       topic,
       metric: this.metricRunsLost(),
+    });
+    this.crashingAlarm = alarmOnCrashes(this, 'Crashing', {
+      alarmName: `${functionName}-crashing`,
+      meaning: `Invocations of ${functionName} end by force, at their timeout or again and again: Lambda repeats each until the run's own time is over.`,
+      whatToDo: [
+        `Look in the log /aws/lambda/${functionName} for how they end: memory, time, an error at the start.`,
+        `Stop the run in the Lambda console (function ${functionName}, "Durable executions"): until it ends, jobs that conflict with it are skipped.`,
+        againBy,
+      ],
+      topic,
+      errors: this.function.function.metricErrors({ statistic: 'Sum' }),
+      duration: this.function.function.metricDuration({ statistic: 'Maximum' }),
+      timeout: INVOCATION,
     });
     this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
   }

@@ -25,7 +25,9 @@ test('docs/operations.md explains every alarm', () => {
         lambda.DurableConfig ? lambda.FunctionName.slice(deployment.length + 1) : [],
     );
     // Those that each job has.
-    const ofJob = new RegExp(`^${deployment}-(${jobs.join('|')})-(dead-letters|failed|lost|missed|partial)$`);
+    const ofJob = new RegExp(
+      `^${deployment}-(${jobs.join('|')})-(crashing|dead-letters|failed|lost|missed|partial)$`,
+    );
     for (const alarm of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
       const name = String(alarm.Properties.AlarmName)
         .replace(ofJob, 'DEPLOYMENT-JOB-$2')

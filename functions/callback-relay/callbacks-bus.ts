@@ -26,7 +26,7 @@ export interface Putting {
 }
 
 /** The callbacks bus. */
-export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySettings): {
+export function callbacksBus({ bus, busTimeoutMilliseconds, deployment }: CallbackRelaySettings): {
   /** Begins to put a callback on the bus, verbatim. */
   put(detail: string): Putting;
   /**
@@ -39,7 +39,14 @@ export function callbacksBus({ bus, busTimeoutMilliseconds }: CallbackRelaySetti
   let pausedUntil = Number.NEGATIVE_INFINITY;
 
   async function send(detail: string, abortSignal: AbortSignal): Promise<OnBus> {
-    const entry = { EventBusName: bus, Source: CALLBACK_SOURCE, DetailType: CALLBACK_TYPE, Detail: detail };
+    const entry = {
+      EventBusName: bus,
+      Source: CALLBACK_SOURCE,
+      DetailType: CALLBACK_TYPE,
+      // So that no other deployment's callback is ever taken for its own.
+      Resources: [deployment],
+      Detail: detail,
+    };
     try {
       for (let attempt = 1; ; attempt++) {
         const { Entries: [answer] = [] } = await events.send(new PutEventsCommand({ Entries: [entry] }), {

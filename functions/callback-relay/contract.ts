@@ -26,8 +26,12 @@ export const CALLBACK_SOURCE = 'whatsapp';
 /** `detail-type` of the events that carry callbacks. */
 export const CALLBACK_TYPE = 'WhatsApp Callback';
 
+/** Each event names its deployment. */
+const LONGEST_DEPLOYMENT_NAME = 24;
+
 /** EventBridge's limit on the entries of a request together, in bytes (January 2026; before, a quarter of it), less the rest. */
-export const MAXIMUM_DETAIL_BYTES = 1024 * 1024 - CALLBACK_SOURCE.length - CALLBACK_TYPE.length;
+export const MAXIMUM_DETAIL_BYTES =
+  1024 * 1024 - CALLBACK_SOURCE.length - CALLBACK_TYPE.length - LONGEST_DEPLOYMENT_NAME;
 
 /** `job` in the dimensions of the relay's metrics. */
 export const RELAY_JOB = 'callback-relay';

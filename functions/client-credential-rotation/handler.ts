@@ -17,7 +17,7 @@ const settingsSchema = v.object({
  * of WhatsApp's servers, not of the database: that as many nodes are back as before.
  */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, (run) => {
+  runJob(event, context, (run, context) => {
     const settings = readSettings(settingsSchema);
     return rotateCredential(run, context, settings, {
       parts: "nodes of WebApp's /v1/health",

@@ -11,5 +11,5 @@ const settingsSchema = v.object(
 
 /** Rotates a database credential, for an application that is known only by its ECS services. */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, (run) => rotateCredential(run, context, readSettings(settingsSchema))),
+  runJob(event, context, (run, context) => rotateCredential(run, context, readSettings(settingsSchema))),
 );

@@ -17,6 +17,8 @@ export interface Proof {
   refused: number;
   /** A later look may find another answer. */
   mayChange: boolean;
+  /** The database has answered. */
+  isRead: boolean;
 }
 
 /** What is known of a service's tasks and of the logins that the database has seen. */
@@ -38,7 +40,15 @@ export interface Seen {
 /** Judges the evidence. Absence alone is none where a task may simply not have tried. */
 export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before }: Seen): Proof {
   const count = tasks.length;
-  const base = { tasks: count, seen: 0, isHarmless: false, refused: 0, mayChange: false, next: '' };
+  const base = {
+    tasks: count,
+    seen: 0,
+    isHarmless: false,
+    refused: 0,
+    mayChange: false,
+    isRead: true,
+    next: '',
+  };
   if (count === 0)
     return {
       ...base,
@@ -51,6 +61,7 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
       ...base,
       answer: 'unknown',
       mayChange: true,
+      isRead: false,
       evidence: `The database could not be asked who logs in: ${logins.message}`,
       next: 'Mend this; the next run looks again.',
     };

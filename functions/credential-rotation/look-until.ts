@@ -17,7 +17,8 @@ export async function lookUntil<Seen>(
     endBy,
     evermoreRarely = false,
   }: {
-    good: (seen: Seen) => boolean;
+    /** `waited`: seconds since the first look. */
+    good: (seen: Seen, waited: number) => boolean;
     /** From the first look on. */
     timeoutSeconds: number;
     /** Epoch milliseconds. */
@@ -37,7 +38,8 @@ export async function lookUntil<Seen>(
       initialState: { kind: 'not-yet' },
       waitStrategy: (state) =>
         state.kind === 'looked' &&
-        (good(state.seen) || state.at >= Math.min(state.since + timeoutSeconds * 1000, endBy))
+        (good(state.seen, (state.at - state.since) / 1000) ||
+          state.at >= Math.min(state.since + timeoutSeconds * 1000, endBy))
           ? { shouldContinue: false }
           : { shouldContinue: true, delay: { seconds: pauseAfter(evermoreRarely, state) } },
     },

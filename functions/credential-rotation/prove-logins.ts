@@ -71,7 +71,7 @@ export function proveLogins(
   subject: ProofSubject,
 ): Promise<Proof> {
   return lookUntil(context, name, () => look(request, subject), {
-    good: ({ mayChange }) => !mayChange,
+    good: ({ mayChange, isRead }, waited) => !mayChange || (!isRead && waited >= UNREAD_SECONDS),
     timeoutSeconds: request.settings.steadyTimeoutSeconds,
     endBy: request.endBy,
     evermoreRarely: true,
@@ -107,6 +107,8 @@ async function look(
   });
 }
 
+/** So long it is tried to ask a database that does not answer. */
+const UNREAD_SECONDS = 60;
 /** In each look, for sessions that are short. Seconds. */
 const PATIENCE = 1;
 async function runningTasks(ecs: ECSClient, service: ServiceAddress): Promise<Task[]> {

@@ -5,6 +5,7 @@ import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
+import { haveTimeFor } from '../shared/run/time-left.ts';
 import { collectGarbage } from '../shared/whatsapp/collect-garbage.ts';
 import { gcResult } from '../shared/whatsapp/gc-result.ts';
 import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
@@ -40,6 +41,9 @@ const settingsSchema = v.object({
  */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, messageGc));
 
+/** Far more than servers take to tell what they know of rows. */
+const ROWS_SECONDS = 120;
+
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
   const endBy = Date.parse(run.endBy);
@@ -49,6 +53,7 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
     return { outcome: 'failed', figures: markedFigures(marked), problems: markedProblems(settings, marked) };
 
   const { sets } = settings;
+  if (marked && sets) await haveTimeFor(context, 'rows before', ROWS_SECONDS);
   const before = sets && (await context.step('rows before', () => messageRows(sets)));
   const collected = await collectGarbage('message', settings, endBy, context);
   const after = sets && (await context.step('rows after', () => messageRows(sets)));
@@ -94,12 +99,19 @@ function markedFigures(marked: MarkedRead): Record<string, number> {
     messagesNotMarked,
     messagesGivenUp,
     messagesUnreadable,
+    ...(marked.interruptions > 0 && { markingInterruptions: marked.interruptions }),
   };
 }
 
 function markedProblems({ deployment, markRead }: MessageGcSettings, marked: MarkedRead): Problem[] {
   const where = `${deployment}, queue ${markRead?.queueUrl}`;
   const problems: Problem[] = [];
+  if (marked.interruptions > 0)
+    problems.push({
+      what: `${marked.interruptions} tries to mark messages read were ended by force. What they marked is marked, and in none of the figures.`,
+      where,
+      next: 'Nothing: what they had received came back to the queue 15 minutes later, and was marked then or is by the next run.',
+    });
   if (marked.error)
     problems.push({
       what: `Not every message could be marked read: ${marked.error}`,

@@ -1,6 +1,8 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import PQueue from 'p-queue';
 import * as v from 'valibot';
+import { atMostOnce } from '../shared/run/at-most-once.ts';
+import { haveTimeFor, leftOfInvocation } from '../shared/run/time-left.ts';
 import {
   deleteCallbacks,
   hideCallbacks,
@@ -14,8 +16,23 @@ import type { MessageGcSettings } from './contract.ts';
 /** Older messages cannot be marked read (Meta's documentation of "mark as read"). */
 const MARKABLE_DAYS = 30;
 
-/** How much of Lambda's fifteen minutes one step may use; the rest is for giving back what it did not get to. */
+/** How much of Lambda's fifteen minutes one step may use at most. */
 const STEP_BUDGET_MS = 10 * 60 * 1000;
+
+/** Of an invocation, for giving back what a step received and did not get to, and for recording what it did. */
+const RESERVE_SECONDS = 90;
+
+/** With less than this left besides, a step waits for the next invocation. */
+const WORTH_A_STEP_SECONDS = 60;
+
+/** So much of a step is for receiving; what is received has to be worked on. */
+const RECEIVING_SHARE = 0.5;
+
+/** Of what throws, after which all that was received is given back. */
+const TRIES = 5;
+
+/** Tries that were ended by force: after so many the rest is left to the next run. */
+const MOST_INTERRUPTIONS = 3;
 
 /** Longer than a step takes, so that nothing received in it comes back while it works. */
 const WORKING_VISIBILITY_SECONDS = 15 * 60;
@@ -92,6 +109,8 @@ export interface MarkedRead {
   error?: string;
   /** The error needs a person, so that nothing else can be done with WebApp either. */
   fatal: boolean;
+  /** Tries that were ended by force: what they marked is in none of the figures. */
+  interruptions: number;
 }
 
 type StepResult = MarkedRead & { more: boolean; now: number };
@@ -104,9 +123,22 @@ export async function markMessagesRead(
 ): Promise<MarkedRead> {
   const total: MarkedRead = { ...NOTHING_MARKED };
   for (let number = 1; ; number++) {
-    const { more, now, ...step } = await context.step(`mark messages read ${number}`, () =>
-      markChunk(settings, until),
-    );
+    const name = `mark messages read ${number}`;
+    await haveTimeFor(context, name, RESERVE_SECONDS + WORTH_A_STEP_SECONDS);
+    const budget = () => Math.min(STEP_BUDGET_MS, leftOfInvocation(context, RESERVE_SECONDS));
+    const tried = await atMostOnce(context, name, () => markChunk(settings, until, budget()), TRIES);
+    if (tried.kind === 'interrupted') {
+      total.interruptions += 1;
+      // What it had received is hidden: to go on now would find the queue empty, and leave it there.
+      const { now } = await context.step(`time after ${name}`, async () => ({ now: Date.now() }));
+      if (total.interruptions >= MOST_INTERRUPTIONS || now + WORKING_VISIBILITY_SECONDS * 1000 >= until) {
+        total.error = 'the function was ended in the middle of it, and what it had received comes back later';
+        return total;
+      }
+      await context.wait(`until what ${name} received is back`, { seconds: WORKING_VISIBILITY_SECONDS });
+      continue;
+    }
+    const { more, now, ...step } = tried.value;
     total.messagesMarkedRead += step.messagesMarkedRead;
     total.messagesDropped += step.messagesDropped;
     total.messagesTooYoung += step.messagesTooYoung;
@@ -129,14 +161,38 @@ const NOTHING_MARKED: MarkedRead = {
   messagesUnreadable: 0,
   atInFlightLimit: false,
   fatal: false,
+  interruptions: 0,
 };
 
 async function markChunk(
   { webApp: webAppSettings, markRead }: Parameters<typeof markMessagesRead>[0],
   until: number,
+  /** Milliseconds that it may take. */
+  budget: number,
 ): Promise<StepResult> {
-  const stopAt = Math.min(Date.now() + STEP_BUDGET_MS, until);
-  const { unread, young, youngMessages, unreadable, drained } = await drain(markRead);
+  const now = Date.now();
+  const stopAt = Math.min(now + budget, until);
+  const received: string[] = [];
+  try {
+    return await markReceived({ webApp: webAppSettings, markRead }, { now, stopAt }, received);
+  } catch (error) {
+    // As far as SQS takes it; what it does not take comes back by itself, later.
+    const all = received.map((receiptHandle) => ({ receiptHandle, seconds: 0 }));
+    await hideCallbacks(markRead.queueUrl, all).catch(() => {});
+    throw error;
+  }
+}
+
+async function markReceived(
+  { webApp: webAppSettings, markRead }: Pick<Parameters<typeof markMessagesRead>[0], 'webApp' | 'markRead'>,
+  { now, stopAt }: { now: number; stopAt: number },
+  received: string[],
+): Promise<StepResult> {
+  const { unread, young, youngMessages, unreadable, drained } = await drain(
+    markRead,
+    now + (stopAt - now) * RECEIVING_SHARE,
+    received,
+  );
   await hideCallbacks(markRead.queueUrl, young);
   const result: StepResult = {
     ...NOTHING_MARKED,
@@ -253,17 +309,23 @@ async function markConversation(
 }
 
 /** Receives all that the queue gives, as far as memory allows, and sorts it by what is to be done. */
-async function drain({ queueUrl, olderThanSeconds }: NonNullable<MessageGcSettings['markRead']>) {
+async function drain(
+  { queueUrl, olderThanSeconds }: NonNullable<MessageGcSettings['markRead']>,
+  receiveUntil: number,
+  /** Each receipt handle is added, so that whoever fails later can give it back. */
+  receipts: string[],
+) {
   const unread: UnreadMessage[] = [];
   const young: { receiptHandle: string; seconds: number }[] = [];
   let youngMessages = 0;
   let unreadable = 0;
   let drained = false;
   const receive = async () => {
-    while (!drained && unread.length < MOST_HELD) {
+    while (!drained && unread.length < MOST_HELD && Date.now() < receiveUntil) {
       const received = await receiveCallbacks(queueUrl, WORKING_VISIBILITY_SECONDS);
       if (received.length === 0) drained = true;
       for (const { callback, receiptHandle } of received) {
+        receipts.push(receiptHandle);
         const { messages, wrong } = messagesOf(callback);
         unreadable += wrong;
         if (messages.length === 0) continue;

@@ -14,6 +14,9 @@ export type MessageRows = Answer<TableSize>[];
 
 const TABLE = 'messages';
 
+/** Each question has a limit of its own; these are some. */
+const LONGEST_QUESTION_SECONDS = 120;
+
 /** Of metrics by the hour CloudWatch keeps more than a year; two months of runs without effect are many. */
 const HISTORY_DAYS = 60;
 const DAY_MS = 24 * 3600 * 1000;
@@ -23,21 +26,31 @@ const DAY_MS = 24 * 3600 * 1000;
  * in the next run.
  */
 export async function messageRows(sets: readonly MessageSet[]): Promise<MessageRows> {
-  return Promise.all(
-    sets.map(async ({ database, secretArn, databases }): Promise<Answer<TableSize>> => {
-      try {
-        const measured = await measureSet({
-          database,
-          secretArn,
-          tables: [{ table: TABLE, databases }],
-        });
-        if (measured.kind === 'not-told') return measured;
-        return measured.value.tables[0] ?? { kind: 'not-told', error: 'It was not looked for.' };
-      } catch (error) {
-        return notTold(error);
-      }
-    }),
-  );
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Answer<TableSize>>((resolve) => {
+    const error = `The database did not tell it within ${LONGEST_QUESTION_SECONDS} seconds.`;
+    timer = setTimeout(() => resolve({ kind: 'not-told', error }), LONGEST_QUESTION_SECONDS * 1000);
+  });
+  // What hangs in spite of all limits must not hold up garbage collection: only figures are lost.
+  const rows = await Promise.all(rowsOfEach(sets).map((asked) => Promise.race([asked, late])));
+  clearTimeout(timer);
+  return rows;
+}
+
+function rowsOfEach(sets: readonly MessageSet[]): Promise<Answer<TableSize>>[] {
+  return sets.map(async ({ database, secretArn, databases }): Promise<Answer<TableSize>> => {
+    try {
+      const measured = await measureSet({
+        database,
+        secretArn,
+        tables: [{ table: TABLE, databases }],
+      });
+      if (measured.kind === 'not-told') return measured;
+      return measured.value.tables[0] ?? { kind: 'not-told', error: 'It was not looked for.' };
+    } catch (error) {
+      return notTold(error);
+    }
+  });
 }
 
 /** The run's result with what is known of the rows; a failure where garbage collection has no effect. */

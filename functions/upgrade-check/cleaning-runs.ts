@@ -30,28 +30,32 @@ const lambda = namingErrors(
   }),
 );
 
-/** The runs of the cleaning job that ended within a time, or go on, the newest first. */
+/**
+ * The runs of the cleaning job that ended within a time, or go on, the newest first; none that is older than the last success,
+ * which would not make the answer better. All pages are read and sorted here: in which order Lambda lists, its reference has
+ * said in one way and in the other.
+ */
 export async function recentRuns(
   { functionArn }: CleaningSettings,
   { from }: { from: number },
 ): Promise<CleaningRun[]> {
-  const runs: CleaningRun[] = [];
+  const listed: { arn: string; runId: string; startedAt: number }[] = [];
   const pages = paginateListDurableExecutionsByFunction(
     { client: lambda },
-    {
-      // Without a qualifier: of every version.
-      FunctionName: functionArn,
-      StartedAfter: new Date(from - LONGEST_RUN_MS),
-      ReverseOrder: true,
-    },
+    // Without a qualifier: of every version.
+    { FunctionName: functionArn, StartedAfter: new Date(from - LONGEST_RUN_MS) },
   );
   for await (const { DurableExecutions: executions = [] } of pages)
-    for (const { DurableExecutionArn: arn, DurableExecutionName: runId = '' } of executions) {
-      const run = arn === undefined ? undefined : await runOf(arn, runId);
-      if (run?.kind === 'running' || (run && run.endedAt >= from)) runs.push(run);
-      // What is older does not make the answer better.
-      if (run?.kind === 'ended' && run.outcome === 'succeeded') return runs;
-    }
+    for (const { DurableExecutionArn: arn, DurableExecutionName: runId = '', StartTimestamp } of executions)
+      if (arn) listed.push({ arn, runId, startedAt: StartTimestamp?.getTime() ?? 0 });
+  listed.sort((one, other) => other.startedAt - one.startedAt);
+
+  const runs: CleaningRun[] = [];
+  for (const { arn, runId } of listed) {
+    const run = await runOf(arn, runId);
+    if (run.kind === 'running' || run.endedAt >= from) runs.push(run);
+    if (run.kind === 'ended' && run.outcome === 'succeeded') break;
+  }
   return runs;
 }
 
@@ -69,8 +73,8 @@ export async function findRun(
   return undefined;
 }
 
-/** A run that goes on now. */
-export async function runningRun({ functionArn }: CleaningSettings): Promise<string | undefined> {
+/** A job's run that goes on now. */
+export async function runningRun({ functionArn }: { functionArn: string }): Promise<string | undefined> {
   const pages = paginateListDurableExecutionsByFunction(
     { client: lambda },
     { FunctionName: functionArn, Statuses: ['RUNNING'] },

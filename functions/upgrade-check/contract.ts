@@ -8,6 +8,8 @@ export interface UpgradeCheckSettings {
   maximumRows: number;
   /** @default whether it ran is unknown */
   cleaning?: CleaningSettings;
+  /** None of them may go on. */
+  otherJobs: { job: string; functionArn: string }[];
   /** What has to be steady. @default whether it is, is unknown */
   services?: { clusterArn: string; names: string[] };
   /** Of a server that is not among them the free space is unknown. */

@@ -11,6 +11,8 @@ export type Finding = {
   /** One sentence. */
   what: string;
   where: string;
+  /** Who told what was seen. */
+  source: string;
 } & (
   | { answer: 'yes' }
   | {
@@ -45,9 +47,10 @@ export function rangeOf({
 }: Pick<RowsKnown, 'measured' | 'count'>): { atLeast: number; atMost: number } | undefined {
   if (count?.kind === 'told' && count.value.kind === 'counted')
     return { atLeast: count.value.rows, atMost: count.value.rows };
-  return measured.kind === 'told' && measured.value.rows.kind === 'estimate'
-    ? measured.value.rows
-    : undefined;
+  if (measured.kind === 'not-told' || measured.value.rows.kind === 'unknown') return undefined;
+  const { atLeast, atMost, filesHold = 0 } = measured.value.rows;
+  // The number may be wrong without a sign: only what the files can hold is sure.
+  return { atLeast, atMost: Math.max(atMost, filesHold) };
 }
 
 /** Whether an estimate says enough; if not, a count would. */
@@ -64,6 +67,10 @@ export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): F
   const about = {
     criterion: `rows of ${table.table}`,
     where: `${deployment}, set ${set.name} on ${set.database.host}`,
+    source:
+      count?.kind === 'told' && count.value.kind === 'counted'
+        ? 'a count of the rows'
+        : "the server's own estimate",
   };
   const cleans = cleaning?.tables.includes(table.table) ?? false;
   const range = rangeOf(known);
@@ -104,7 +111,7 @@ export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): F
   return {
     ...about,
     answer: 'unknown',
-    what: `${table.table} has between ${number(range.atLeast)} and ${number(range.atMost)} rows by the server's estimate, which is too vague; ${limit}.${uncounted}`,
+    what: `${table.table} has between ${number(range.atLeast)} and ${range.atMost === Number.MAX_SAFE_INTEGER ? 'any number of' : number(range.atMost)} rows by the server's estimate, which is too vague${measured.value.rows.kind === 'estimate' && measured.value.rows.filesHold ? ' (a large delete that was rolled back would not show in it)' : ''}; ${limit}.${uncounted}`,
     next: `Ask again with exactCount${cleans ? `, or have ${cleaning?.job} run` : ''}.`,
     cleaningHelps: cleans,
   };
@@ -132,7 +139,11 @@ export function cleaningFinding(
   { deployment, cleaning }: UpgradeCheckSettings,
   now: number,
 ): Finding {
-  const about = { criterion: 'last garbage collection', where: deployment };
+  const about = {
+    criterion: 'last garbage collection',
+    where: deployment,
+    source: "Lambda's list of runs, and their reports",
+  };
   if (!cleaning || !runs)
     return {
       ...about,
@@ -150,15 +161,27 @@ export function cleaningFinding(
       next: 'Mend this, then ask again.',
       cleaningHelps: false,
     };
-  const good = runs.value.find(isGood);
-  if (good) {
-    const hours = (now - good.endedAt) / HOUR_MS;
+  const ended = runs.value
+    .filter((run) => run.kind === 'ended')
+    .filter(({ outcome }) => outcome !== 'skipped')
+    .toSorted((a, b) => b.endedAt - a.endedAt);
+  const ago = ({ endedAt }: { endedAt: number }) => `${((now - endedAt) / HOUR_MS).toFixed(1)} hours ago`;
+  const good = ended.find(({ outcome }) => outcome === 'succeeded');
+  const [last] = ended;
+  if (good && last === good)
     return {
       ...about,
       answer: 'yes',
-      what: `${good.runId} succeeded ${hours.toFixed(1)} hours ago; ${maximumAgeHours} may have passed.`,
+      what: `The last run, ${good.runId}, succeeded ${ago(good)}; ${maximumAgeHours} hours may have passed.`,
     };
-  }
+  if (good && last)
+    return {
+      ...about,
+      answer: 'no',
+      what: `The last run of ${job}, ${last.runId}, ended as ${last.outcome} ${ago(last)}, though ${good.runId} had succeeded ${ago(good)}.`,
+      next: `Read the report of ${last.runId} for what went wrong since, and have ${job} run again (ask again with prepare).`,
+      cleaningHelps: true,
+    };
   const [latest] = runs.value;
   const told = latest
     ? ` The latest run, ${latest.runId}, ${latest.kind === 'running' ? 'still goes on' : `ended as ${latest.outcome}`}.`
@@ -174,12 +197,47 @@ export function cleaningFinding(
 
 const HOUR_MS = 3600 * 1000;
 
-function isGood(run: CleaningRun): run is CleaningRun & { kind: 'ended' } {
-  return run.kind === 'ended' && run.outcome === 'succeeded';
+/**
+ * Whether no other run of the deployment goes on.
+ * @param running by job: the run that goes on, or null.
+ */
+export function quietFinding(
+  running: Answer<{ job: string; runId: string | null }[]>,
+  { deployment, otherJobs, cleaning }: UpgradeCheckSettings,
+): Finding {
+  const about = { criterion: 'other runs', where: deployment, source: "Lambda's list of runs that go on" };
+  if (running.kind === 'not-told')
+    return {
+      ...about,
+      answer: 'unknown',
+      what: `Whether another run goes on is unknown: ${running.error}`,
+      next: 'Mend this, then ask again.',
+      cleaningHelps: false,
+    };
+  const going = running.value.flatMap(({ runId }) => runId ?? []);
+  if (going.length > 0)
+    return {
+      ...about,
+      answer: 'no',
+      what: `${going.join(' and ')} ${going.length > 1 ? 'go' : 'goes'} on: an upgrade would cut ${going.length > 1 ? 'them' : 'it'} off.`,
+      next: 'Wait until the end, then ask again.',
+      // Preparing waits for the end of such a run.
+      cleaningHelps: cleaning !== undefined,
+    };
+  return {
+    ...about,
+    answer: 'yes',
+    what:
+      otherJobs.length > 0
+        ? `No run of ${otherJobs.map(({ job }) => job).join(', ')} goes on.`
+        : 'The deployment has no other job.',
+  };
 }
 
 /** What ECS tells of a service. */
-export type ServiceState = { kind: 'steady' } | { kind: 'unsteady' | 'not-told'; reason: string };
+export type ServiceState =
+  | { kind: 'steady'; name: string; tasks: number }
+  | { kind: 'unsteady' | 'not-told'; reason: string };
 
 /**
  * Whether all services are steady.
@@ -189,7 +247,7 @@ export function servicesFinding(
   states: Answer<ServiceState[]> | undefined,
   { deployment, services }: UpgradeCheckSettings,
 ): Finding {
-  const about = { criterion: 'services', where: deployment };
+  const about = { criterion: 'services', where: deployment, source: 'ECS' };
   const unknown = (reason: string, next: string): Finding => ({
     ...about,
     answer: 'unknown',
@@ -207,6 +265,7 @@ export function servicesFinding(
     return { ...unknown(states.error, 'Mend this, then ask again.'), where } satisfies Finding;
   const reasons = (kind: 'unsteady' | 'not-told') =>
     states.value.flatMap((state) => (state.kind === kind ? [state.reason] : []));
+  if (states.value.length === 0) return unknown('none is configured.', 'Name the services, and deploy.');
   const unsteady = reasons('unsteady');
   if (unsteady.length > 0)
     return {
@@ -227,7 +286,7 @@ export function servicesFinding(
     ...about,
     where,
     answer: 'yes',
-    what: `Each of ${services.names.join(', ')} has one deployment, which is complete, and runs all its tasks.`,
+    what: `Each service has one deployment, which is complete, and runs all its tasks: ${states.value.flatMap((state) => (state.kind === 'steady' ? [`${state.name} ${state.tasks}`] : [])).join(', ')}.`,
   };
 }
 
@@ -245,7 +304,11 @@ export function spaceFinding(
   { host, largest, spaces }: SpaceKnown,
   { deployment }: UpgradeCheckSettings,
 ): Finding {
-  const about = { criterion: 'free space', where: `${deployment}, ${host}` };
+  const about = {
+    criterion: 'free space',
+    where: `${deployment}, ${host}`,
+    source: "the server's sizes, and CloudWatch's metrics of it",
+  };
   const unknown = (reason: string, next: string): Finding => ({
     ...about,
     answer: 'unknown',
@@ -267,25 +330,28 @@ export function spaceFinding(
     if (!table || asked.value.bytes > table.bytes) table = asked.value;
   }
   if (!table) return unknown('there is no table.', mend);
-  const size = `The largest table, ${table.table} in ${table.database}, takes ${gigabytes(table.bytes)} with its indexes`;
+  const size = `The largest table, ${table.table} in ${table.database}, takes ${readable(table.bytes)} with its indexes`;
   const told: string[] = [];
-  for (const { name, metric, copies, freeBytes } of spaces.value) {
+  for (const { name, metric, copies, freeBytes, freeAt } of spaces.value) {
     if (freeBytes === undefined)
       return unknown(
         `CloudWatch has no ${metric} of the last hours.`,
         'Check the identifier in upgradeCheck.storage and the engine in databases.',
       );
-    const needed = table.bytes * copies;
+    const needed = Math.max(table.bytes * copies, LEAST_FREE_BYTES);
     if (freeBytes < needed)
       return {
         ...about,
         answer: 'no',
-        what: `${size}; a copy needs ${gigabytes(needed)} on ${name}, which has ${gigabytes(freeBytes)} free.`,
+        what: `${size}; a copy needs ${readable(needed)} on ${name}, which has ${readable(freeBytes)} free${freeAt ? ` (${freeAt})` : ''}.`,
         next: 'Give the database more storage (on Aurora a larger instance, for its own disk), or make the table smaller and have its space given back.',
         cleaningHelps: false,
       };
-    told.push(`${gigabytes(needed)} are needed on ${name}, and ${gigabytes(freeBytes)} free`);
+    told.push(
+      `${readable(needed)} are needed on ${name}, and ${readable(freeBytes)} free${freeAt ? ` (${freeAt})` : ''}`,
+    );
   }
+  if (told.length === 0) return unknown('no place is known that it would need.', mend);
   return { ...about, answer: 'yes', what: `${size}: ${told.join('; ')}.` };
 }
 
@@ -295,6 +361,12 @@ function number(value: number): string {
   return NUMBER.format(value);
 }
 
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+/** An upgrade writes more than the copy of a table, however small that is. Ours: no source names a number. */
+const LEAST_FREE_BYTES = 1e9;
+
+/** In the largest unit of which there is one at the least. */
+function readable(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(2)} ${units[power]}`;
 }

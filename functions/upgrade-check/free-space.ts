@@ -1,4 +1,4 @@
-import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import { CloudWatchClient, GetMetricDataCommand, type MetricDataResult } from '@aws-sdk/client-cloudwatch';
 import type { Engine } from '../shared/database/contract/engine.ts';
 import type { Answer } from '../shared/database/sizes/measure-set.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
@@ -14,6 +14,8 @@ export interface Space {
   copies: number;
   /** Undefined: CloudWatch has no number of the last hours. */
   freeBytes: number | undefined;
+  /** Of when that is. ISO 8601. */
+  freeAt?: string;
 }
 
 /** The latest value counts that is no older. */
@@ -52,7 +54,7 @@ export async function freeSpaceOf(engine: Engine, identifier: string): Promise<A
         name,
         metric,
         copies,
-        freeBytes: results.find(({ Id }) => Id === `m${index}`)?.Values?.[0],
+        ...latestOf(results.find(({ Id }) => Id === `m${index}`)),
       })),
     };
   } catch (error) {
@@ -60,7 +62,16 @@ export async function freeSpaceOf(engine: Engine, identifier: string): Promise<A
   }
 }
 
-interface Place extends Omit<Space, 'freeBytes'> {
+/** A number that is none is not known. */
+function latestOf({
+  Values: [value] = [],
+  Timestamps: [time] = [],
+}: MetricDataResult = {}): Pick<Space, 'freeBytes' | 'freeAt'> {
+  if (value === undefined || !Number.isFinite(value) || value < 0) return { freeBytes: undefined };
+  return { freeBytes: value, ...(time && { freeAt: time.toISOString() }) };
+}
+
+interface Place extends Omit<Space, 'freeBytes' | 'freeAt'> {
   dimensions: Record<string, string>;
 }
 

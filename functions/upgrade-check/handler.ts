@@ -31,6 +31,7 @@ const settingsSchema = v.object({
       maximumAgeHours: v.number(),
     }),
   ),
+  otherJobs: v.array(v.object({ job: v.string(), functionArn: v.string() })),
   services: v.exactOptional(v.object({ clusterArn: v.string(), names: v.array(v.string()) })),
   storage: v.array(v.object({ host: v.string(), identifier: v.string() })),
 }) satisfies v.GenericSchema<UpgradeCheckSettings>;
@@ -94,11 +95,13 @@ function resultOf({ deployment }: UpgradeCheckSettings, seen: Look, prepared?: P
     problems: [...stopped, ...seen.findings.flatMap(problemOf)],
     details: {
       answer,
-      criteria: seen.findings.map(({ criterion, answer, what, where }) => ({
+      criteria: seen.findings.map(({ criterion, answer, what, where, source }) => ({
         criterion,
         answer,
         what,
         where,
+        source,
+        seenAt: seen.at,
       })),
       ...(prepared && { runs: prepared.runs }),
     },

@@ -6,12 +6,13 @@ import { type Answer, countTable, largestTable, measureSet } from '../shared/dat
 import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
-import { recentRuns } from './cleaning-runs.ts';
+import { recentRuns, runningRun } from './cleaning-runs.ts';
 import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';
 import {
   cleaningFinding,
   type Finding,
   isVague,
+  quietFinding,
   type RowsKnown,
   rangeOf,
   rowsFinding,
@@ -23,6 +24,8 @@ import { freeSpaceOf } from './free-space.ts';
 
 /** What a look at everything found. */
 export interface Look {
+  /** ISO 8601. */
+  at: string;
   findings: Finding[];
   /** The rows that a table has at the most, by its figure: of several sets, of the one that may have most. */
   rowsAtMost: Record<string, number>;
@@ -65,15 +68,24 @@ export async function look(
         : undefined;
     spaces.push(spaceFinding({ host, largest: tables, spaces: free }, settings));
   }
+  const running = await ask(context, 'runs that go on', () => runsThatGoOn(settings.otherJobs));
   return {
+    at: new Date(now).toISOString(),
     findings: [
       ...rows.map((known) => rowsFinding(known, settings)),
       cleaningFinding(runs, settings, now),
+      quietFinding(running, settings),
       servicesFinding(states, settings),
       ...spaces,
     ],
     rowsAtMost: rowsAtMostOf(rows),
   };
+}
+
+async function runsThatGoOn(
+  jobs: UpgradeCheckSettings['otherJobs'],
+): Promise<{ job: string; runId: string | null }[]> {
+  return Promise.all(jobs.map(async (job) => ({ job: job.job, runId: (await runningRun(job)) ?? null })));
 }
 
 async function rowsOf(
@@ -126,8 +138,14 @@ async function statesOf({
 function stateOf(service: Service): ServiceState {
   const reason = whyUnsteady(service);
   if (reason) return { kind: 'unsteady', reason };
+  const { serviceName: name = '', desiredCount: tasks = 0 } = service;
+  if (tasks === 0)
+    return {
+      kind: 'not-told',
+      reason: `${name} is scaled to nothing (it wants 0 tasks), so that nothing shows whether it works.`,
+    };
   return service.deployments?.length === 1 && service.deployments[0]?.rolloutState === 'COMPLETED'
-    ? { kind: 'steady' }
+    ? { kind: 'steady', name, tasks }
     : { kind: 'not-told', reason: `ECS does not tell whether ${service.serviceName}'s deployment is over.` };
 }
 

@@ -62,10 +62,7 @@ export async function prepare(
         'Preparing was asked for outside the downtime window, where nothing is begun.',
       );
     if (withoutProgress >= RUNS_WITHOUT_PROGRESS)
-      return stopped(
-        prepared,
-        `${RUNS_WITHOUT_PROGRESS} runs of ${cleaning.job} in a row changed nothing: what is left may be unread or not delivered.`,
-      );
+      return stopped(prepared, withoutEffect(cleaning.job, prepared.runs.slice(-RUNS_WITHOUT_PROGRESS)));
     const number = prepared.runs.length + 1;
     const attempt = await runOnce(cleaning, settings.deployment, number, endBy, context);
     if (attempt.kind === 'stopped') return stopped(prepared, attempt.reason);
@@ -78,6 +75,14 @@ export async function prepare(
     withoutProgress = progress ? 0 : withoutProgress + 1;
     fewest = Math.min(fewest, rows);
   }
+}
+
+function withoutEffect(job: string, runs: Prepared['runs']): string {
+  const bad = runs.filter(({ outcome }) => outcome !== 'succeeded');
+  const many = `${runs.length} runs of ${job} in a row changed nothing`;
+  if (bad.length === 0) return `${many}: what is left may be unread or not delivered.`;
+  const ends = bad.map(({ runId, outcome }) => `${runId} ended as ${outcome}`).join(', ');
+  return `${many}, of which ${bad.length === runs.length ? 'every one' : 'one'} went wrong: ${ends}. Their reports say why.`;
 }
 
 function stopped(prepared: Prepared, reason: string): Prepared {

@@ -1,8 +1,12 @@
 import type { Duration } from 'aws-cdk-lib';
+import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
+import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { RolledService, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
+import type { ClusterReference } from '../ecs-services.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
@@ -10,25 +14,28 @@ import type { RotatedCopy } from './credential-copies.ts';
 
 /** A service whose containers read the credential at their start. */
 export interface RotatedService extends Omit<RolledService, 'clusterArn'> {
-  /** Name of its ECS cluster. @default `clusterName` of all */
+  /** Name of its ECS cluster. @default `cluster` */
   readonly clusterName?: string | undefined;
 }
 
 export interface CredentialRotationProps {
   readonly upkeep: Upkeep;
-  /** The full ARN of the secret that is rotated: JSON, as AWS documents it for databases. */
-  readonly secretArn: string;
-  /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
-  readonly secretKeyArn?: string;
-  readonly database: DatabaseAddress;
+  /**
+   * The secret that is rotated: JSON, as AWS documents it for databases. Of whichever stack; one that is not of this app by
+   * its full ARN (`Secret.fromSecretCompleteArn`), with its key if that is not the account's own for Secrets Manager
+   * (`Secret.fromSecretAttributes`).
+   */
+  readonly secret: ISecret;
+  /**
+   * The server: a database of RDS itself, whose security groups then let the functions in; or where it listens.
+   */
+  readonly database: DatabaseAddress | IDatabaseInstance | IDatabaseCluster;
   readonly strategy: Strategy;
   /**
-   * The full ARN of the secret of a user that may change passwords.
+   * The secret of a user that may change passwords.
    * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
    */
-  readonly adminSecretArn?: string;
-  /** The KMS key of the administrator's secret. @default the account's own key */
-  readonly adminSecretKeyArn?: string;
+  readonly administrator?: ISecret;
   /** @default 32 characters that databases, shells and URLs all take */
   readonly password?: PasswordRules;
   /**
@@ -36,10 +43,13 @@ export interface CredentialRotationProps {
    * @default false: such a strategy is refused
    */
   readonly acceptFailedLogins?: boolean;
-  /** Name of the ECS cluster of those services that name none. */
-  readonly clusterName: string;
-  /** Whose containers read the credential at their start, in the order in which their tasks are replaced. */
-  readonly services: RotatedService[];
+  /** The ECS cluster of those services that are given by name and name none, or its name. */
+  readonly cluster?: ClusterReference;
+  /**
+   * Whose containers read the credential at their start, in the order in which their tasks are replaced: the services
+   * themselves, of whichever stack, or their names.
+   */
+  readonly services: (IBaseService | RotatedService)[];
   /** Where else the credential is kept. @default in the secret alone */
   readonly copies?: RotatedCopy[];
   /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */

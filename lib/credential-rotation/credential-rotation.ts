@@ -15,15 +15,18 @@ import {
   SERVICE_DIMENSION,
 } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
-import { ENGINES } from '../../functions/shared/database/contract/engine.ts';
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
-import { whyImpossible } from '../../functions/shared/database/rotation/strategies.ts';
-import { refuse as refuseProps } from '../checks/props.ts';
+import { pathText } from '../checks/mistakes.ts';
+import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
+<<<<<<< HEAD
 import { rdsRootProblems } from '../rds-roots.ts';
+=======
+import { networkFindings, resolvedNetwork } from '../function-network.ts';
+>>>>>>> main
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
@@ -31,7 +34,18 @@ import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
-import { maximumServiceNameLength, stoppedAlarmName } from './stopped-alarm-name.ts';
+import {
+  DEFAULT_ROTATE_AFTER,
+  DEFAULT_ROTATION_TIMEOUT,
+  DEFAULT_STEADY_TIMEOUT,
+  isDatabase,
+  ROTATED,
+  ROTATION_PROPS,
+  type Rotated,
+  rotatedOf,
+  rotationFindings,
+} from './rotated.ts';
+import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 const JOB = 'credential-rotation';
 /** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
@@ -41,9 +55,6 @@ const STEP_TIMEOUT = Duration.seconds(90);
  * window, and the credential was made some time after the beginning.
  */
 const UNRETIRED_HOURS = 20;
-/** A secret's full ARN, which ends with a hyphen and six characters: no other part of policies matches the service's own. */
-const FULL_SECRET_ARN = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/;
-
 /**
  * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
  * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
@@ -61,18 +72,29 @@ export class CredentialRotation extends Construct {
   readonly stoppedAlarms: Alarm[];
 
   private readonly props: CredentialRotationProps;
+  private readonly rotated: Rotated;
 
   constructor(scope: Construct, id: string, props: CredentialRotationProps) {
     super(scope, id);
     this.props = props;
-    const rotateAfter = props.rotateAfter ?? Duration.days(30);
+    passesPropsOn(this);
+    checkProps(this, ROTATION_PROPS, props);
+    this.rotated = rotatedOf(props);
+    const { secretArn, secretKeyArn, adminSecretArn, database, clusterName, services } = this.rotated;
+    checkProps(this, ROTATED, this.rotated, () => rotationFindings(props, this.rotated));
+    const { upkeep, strategy, application } = props;
+    const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
-    this.refuse(rotateAfter, maximumAge);
-    const { upkeep, network, database, strategy, secretArn, adminSecretArn, services, application } = props;
+    refuse(this, ...ambiguousCopies(props));
+    refuse(
+      this,
+      ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
+    );
+    const network = resolvedNetwork(this, props.network);
     const { copies = [], waitsFor = [] } = props;
     this.credential = {
       secretArn,
-      ...(props.secretKeyArn && { secretKeyArn: props.secretKeyArn }),
+      ...(secretKeyArn && { secretKeyArn }),
       copies,
       timeLimit: props.timeLimit,
     };
@@ -110,20 +132,20 @@ export class CredentialRotation extends Construct {
       deployment,
       ...credential,
       rotateAfterDays: rotateAfter.toDays(),
-      rotationTimeoutSeconds: (props.rotationTimeout ?? Duration.minutes(15)).toSeconds(),
+      rotationTimeoutSeconds: (props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT).toSeconds(),
       copies: copySettings(elsewhere),
-      clusterArn: ecsArn(this, 'cluster', props.clusterName),
-      services: services.map(({ clusterName, ...service }) => ({
+      clusterArn: ecsArn(this, 'cluster', clusterName || (services[0]?.clusterName ?? '')),
+      services: services.map(({ clusterName: own, ...service }) => ({
         ...service,
-        ...(clusterName && { clusterArn: ecsArn(this, 'cluster', clusterName) }),
+        ...(own && { clusterArn: ecsArn(this, 'cluster', own) }),
       })),
-      steadyTimeoutSeconds: (props.steadyTimeout ?? Duration.minutes(20)).toSeconds(),
+      steadyTimeoutSeconds: (props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT).toSeconds(),
       ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
-      refuseProps(
+      refuse(
         this,
         `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
       );
@@ -139,8 +161,11 @@ export class CredentialRotation extends Construct {
       waitsFor,
       network,
     });
-    letRotateSecret(this.rotateSecret, this.job.function.functionArn, props);
-    letRun(this.job.function, this.rotateSecret.functionArn, props);
+    letRotateSecret(this.rotateSecret, this.job.function.functionArn, this.rotated, props);
+    letRun(this.job.function, this.rotateSecret.functionArn, this.rotated, props);
+    if (isDatabase(props.database))
+      for (const client of [this.rotateSecret, this.job.function])
+        client.connections.allowToDefaultPort(props.database, 'Rotation of a database credential');
     this.createRotation();
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
@@ -193,10 +218,11 @@ export class CredentialRotation extends Construct {
         treatMissingData: TreatMissingData.IGNORE,
       },
     );
-    this.stoppedAlarms = services.map(({ name }) =>
+    this.stoppedAlarms = services.map(({ name }, index) =>
       createAlarm(
         this,
-        `Stopped-${name}`,
+        // A token names no construct.
+        `Stopped-${Token.isUnresolved(name) ? index : name}`,
         {
           alarmName: stoppedAlarmName(deployment, name),
           meaning: `The roll of ${deployment}'s new database password stopped at the service ${name}: not all of its tasks have it, or its new tasks do not log in with it. The services after it were not touched.`,
@@ -246,6 +272,7 @@ export class CredentialRotation extends Construct {
     return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
   }
 
+<<<<<<< HEAD
   private refuse(rotateAfter: Duration, maximumAge: Duration): void {
     const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
     const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
@@ -289,9 +316,11 @@ export class CredentialRotation extends Construct {
       );
   }
 
+=======
+>>>>>>> main
   /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
   private createRotation(): void {
-    const { secretArn } = this.props;
+    const { secretArn } = this.rotated;
     const permission = new CfnPermission(this, 'LetSecretsManagerRotate', {
       principal: 'secretsmanager.amazonaws.com',
       action: 'lambda:InvokeFunction',
@@ -307,4 +336,11 @@ export class CredentialRotation extends Construct {
     // Secrets Manager calls testSecret when this is made.
     rotation.node.addDependency(permission, this.rotateSecret);
   }
+}
+
+function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps): string[] {
+  return copies.flatMap((copy) => {
+    const ambiguous = whyAmbiguous(copy, password);
+    return ambiguous === undefined ? [] : [`${placeOf(copy)}: ${ambiguous}`];
+  });
 }

@@ -4,14 +4,16 @@ import { ofSecret } from '../encryption.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
+import type { Rotated } from './rotated.ts';
 
 /** What rotate-secret may do. */
 export function letRotateSecret(
   rotateSecret: UpkeepFunction,
   jobArn: string,
-  props: CredentialRotationProps,
+  rotated: Rotated,
+  { upkeep }: CredentialRotationProps,
 ): void {
-  const { secretArn, secretKeyArn, upkeep } = props;
+  const { secretArn, secretKeyArn } = rotated;
   rotateSecret.allow(
     'RotateSecret',
     ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(
@@ -26,14 +28,19 @@ export function letRotateSecret(
       [secretKeyArn],
       ofSecret(rotateSecret, secretArn),
     );
-  letReadAdministrator(rotateSecret, props);
+  letReadAdministrator(rotateSecret, rotated);
   rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
 }
 
 /** What the job may do. */
-export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: CredentialRotationProps): void {
-  const { secretArn, secretKeyArn, clusterName, services, copies = [], waitsFor = [], upkeep } = props;
+export function letRun(
+  job: UpkeepFunction,
+  rotateSecretArn: string,
+  rotated: Rotated,
+  { copies = [], waitsFor = [], upkeep }: CredentialRotationProps,
+): void {
+  const { secretArn, secretKeyArn, clusterName, services } = rotated;
   job.allow(
     'ReadRotation',
     ['DescribeSecret', 'GetSecretValue', 'UpdateSecretVersionStage'].map(
@@ -49,7 +56,7 @@ export function letRun(job: UpkeepFunction, rotateSecretArn: string, props: Cred
   // Secrets Manager wants it of whoever starts a rotation.
   job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
   if (secretKeyArn) job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
-  letReadAdministrator(job, props);
+  letReadAdministrator(job, rotated);
   letWriteCopies(job, ownFields(secretArn, copies)[0]);
   if (waitsFor.length > 0)
     letFollowRuns(
@@ -110,7 +117,7 @@ export function ecsArn(scope: Construct, resource: string, name: string): string
 
 function letReadAdministrator(
   upkeepFunction: UpkeepFunction,
-  { adminSecretArn, adminSecretKeyArn }: CredentialRotationProps,
+  { adminSecretArn, adminSecretKeyArn }: Rotated,
 ): void {
   if (!adminSecretArn) return;
   upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);

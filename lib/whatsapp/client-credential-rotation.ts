@@ -1,7 +1,8 @@
 import { Construct } from 'constructs';
 import type { ClientCredentialRotationSettings } from '../../functions/client-credential-rotation/contract.ts';
+import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
-import { refuse } from '../checks/props.ts';
+import { passesPropsOn, refuse } from '../checks/props.ts';
 import type { RotatedCopy } from '../credential-rotation/credential-copies.ts';
 import { CredentialRotation } from '../credential-rotation/credential-rotation.ts';
 import type {
@@ -40,7 +41,8 @@ export interface MetaTemplate {
 }
 
 export interface ClientCredentialRotationProps
-  extends Omit<CredentialRotationProps, 'services' | 'application'> {
+  extends Omit<CredentialRotationProps, 'services' | 'application' | 'database'> {
+  readonly database: DatabaseAddress;
   readonly webApp: WebAppSettings;
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly webAppSecretKeyArn?: string;
@@ -57,6 +59,7 @@ export class ClientCredentialRotation extends Construct {
 
   constructor(scope: Construct, id: string, props: ClientCredentialRotationProps) {
     super(scope, id);
+    passesPropsOn(this);
     const { webApp, webAppSecretKeyArn, services, order = ROLLED_ROLES, ...others } = props;
     const { metaTemplate, copies = [], ...general } = others;
     const leftOut = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
@@ -86,7 +89,7 @@ function rolledServices(services: ClientServices, role: RolledRole): RotatedServ
 /** As version 3.0.3 of Meta's template names them. */
 function copiesOf(
   { stackName, encryptionKeyArn, monitoring }: MetaTemplate,
-  { database: { host, port } }: Pick<CredentialRotationProps, 'database'>,
+  { database: { host, port } }: Pick<ClientCredentialRotationProps, 'database'>,
 ): RotatedCopy[] {
   return [
     {

@@ -1,5 +1,7 @@
 import { Duration, type Stack, Validations } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { ClientDatabases } from './client-databases.ts';
@@ -91,4 +93,18 @@ export function networkOf(stack: Stack, { network }: Deployment): Required<Funct
       SecurityGroup.fromSecurityGroupId(stack, id, id, { mutable: false }),
     ),
   };
+}
+
+/** A secret that is named, with its key if it has one of its own. */
+export function secretOf(
+  stack: Stack,
+  id: string,
+  { secretArn, encryptionKeyArn }: { secretArn: string; encryptionKeyArn?: string | undefined },
+): ISecret {
+  return Secret.fromSecretAttributes(stack, `CredentialRotation-${id}`, {
+    secretCompleteArn: secretArn,
+    ...(encryptionKeyArn && {
+      encryptionKey: Key.fromKeyArn(stack, `CredentialRotation-${id}Key`, encryptionKeyArn),
+    }),
+  });
 }

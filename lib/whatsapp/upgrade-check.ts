@@ -32,6 +32,8 @@ export interface UpgradeCheckProps {
    * @default none, so that the answer is never yes
    */
   readonly messageGc?: UpkeepJob | undefined;
+  /** Jobs that an upgrade would cut off: none of them may go on. @default none besides `messageGc` */
+  readonly otherJobs?: readonly UpkeepJob[];
   /** How long ago it may have succeeded. @default 24 hours */
   readonly maximumGcAge?: Duration;
   /** What has to be steady. @default none, so that the answer is never yes */
@@ -51,11 +53,13 @@ export class UpgradeCheck extends Construct {
     super(scope, id);
     const { upkeep, sets, network, messageGc, services, storage = [] } = props;
     const { maximumGcAge = Duration.hours(24) } = props;
+    const otherJobs = [...new Set([...(messageGc ? [messageGc] : []), ...(props.otherJobs ?? [])])];
     const settings = {
       deployment: upkeep.deployment,
       sets: sets.map(checkedSetOf),
       maximumRows: LARGE_ROWS,
       storage: [...storage],
+      otherJobs: otherJobs.map(({ job, function: { functionArn } }) => ({ job, functionArn })),
       ...(services && {
         services: { clusterArn: this.arn('cluster', services.clusterName), names: [...services.names] },
       }),
@@ -93,6 +97,12 @@ export class UpgradeCheck extends Construct {
         ['ecs:DescribeServices'],
         services.names.map((name) => this.arn('service', `${services.clusterName}/${name}`)),
       );
+    if (otherJobs.length > 0)
+      this.job.function.allow(
+        'FindRuns',
+        ['lambda:ListDurableExecutionsByFunction'],
+        otherJobs.map(({ function: { functionArn } }) => functionArn),
+      );
     if (messageGc) this.letPrepare(messageGc, upkeep);
   }
 
@@ -105,7 +115,6 @@ export class UpgradeCheck extends Construct {
   private letPrepare({ function: { functionArn } }: UpkeepJob, { startRun }: Upkeep): void {
     const { function: job } = this.job;
     const executions = `${functionArn}:*`;
-    job.allow('FindGcRuns', ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
     job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
     job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
     Validations.of(job.role).acknowledge({

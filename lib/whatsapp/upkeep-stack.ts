@@ -26,6 +26,7 @@ import {
   dailySchedule,
   keepsParameter,
   networkOf,
+  secretOf,
   webAppProps,
 } from './deployment-props.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
@@ -263,15 +264,13 @@ export class UpkeepStack extends Stack {
     return new ClientCredentialRotation(this, 'CredentialRotation', {
       upkeep: this.upkeep,
       ...webAppProps(deployment),
-      secretArn: secret.secretArn,
-      ...(secret.encryptionKeyArn && { secretKeyArn: secret.encryptionKeyArn }),
-      ...(administrator && { adminSecretArn: administrator.secretArn }),
-      ...(administrator?.encryptionKeyArn && { adminSecretKeyArn: administrator.encryptionKeyArn }),
+      secret: secretOf(this, 'Secret', secret),
+      ...(administrator && { administrator: secretOf(this, 'Administrator', administrator) }),
       database: { engine, host, port, certificateAuthority },
       strategy: rotationStrategy(settings.strategy),
       acceptFailedLogins: settings.acceptFailedLogins,
       password: passwordRules(settings.password),
-      clusterName: settings.clusterName,
+      cluster: settings.clusterName,
       services: settings.services,
       order: settings.order,
       ...(metaTemplate && { metaTemplate }),
@@ -315,6 +314,9 @@ export class UpkeepStack extends Stack {
       sets: clientDatabases(databases),
       network,
       messageGc: this.messageGc?.job,
+      otherJobs: [this.mediaGc, this.logCleanup, this.credentialRotation?.rotation].flatMap(
+        (part) => part?.job ?? [],
+      ),
       maximumGcAge: Duration.hours(settings.maximumGcAgeHours),
       services: settings.services ?? clientServices(jobs),
       storage: settings.storage.map(({ host = onlyHost, identifier }) => ({ host, identifier })),

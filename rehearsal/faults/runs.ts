@@ -22,6 +22,53 @@ export const RUNS_FAULTS: Record<string, Fault> = {
     },
     expected: GOOD,
   },
+  'run-poisoned': {
+    description:
+      'The function dies each time that it looks into the queue: the run gives up by itself, with the cause',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onCall(({ service, caller }) => {
+        if (service !== 'sqs' || caller.function?.name !== 'latam-message-gc') return undefined;
+        aws.killFunction('latam-message-gc');
+        return 'drop';
+      });
+    },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
+  },
+  'function-does-not-start': {
+    description:
+      'Each invocation of the job crashes before its code can do anything: Lambda repeats it all night',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      aws.onInvoke(({ functionName }) =>
+        functionName === 'latam-message-gc'
+          ? new Error('Runtime exited with error: signal: killed')
+          : undefined,
+      );
+    },
+    // Lambda ends the execution hours later, by its timeout.
+    expected: {
+      outcomes: { 'message-gc': ['failed'] },
+      alarms: [
+        'latam-message-gc-crashing',
+        'latam-message-gc-failed',
+        'latam-message-gc-lost',
+        'latam-message-gc-dead-letters',
+      ],
+    },
+  },
+  'marking-cut': {
+    description:
+      'The function is killed while it marks messages read: what it had received comes back, and is marked',
+    deployment: 'latam',
+    strike(_target, { aws }, hooks) {
+      hooks.onRequest = once(
+        ({ path }: { path: string }) => path.startsWith('/v1/messages/'),
+        () => aws.killFunction('latam-message-gc'),
+      );
+    },
+    expected: GOOD,
+  },
   'run-stopped': {
     description: 'Somebody stops the run before it can report',
     deployment: 'latam',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { Duration, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
@@ -141,6 +142,16 @@ describe('a job in containers', () => {
       /concurrency is 1/,
     ],
     [
+      'two roles that make one figure',
+      {
+        roles: {
+          'web-1': { services: ['a'], container: 'a' },
+          'web-1-': { services: ['b'], container: 'b' },
+        },
+      },
+      /"web-1" and "web-1-", which make one figure \(containersFailedWeb1\)/,
+    ],
+    [
       'a command that no environment holds',
       { command: ['echo', 'x'.repeat(5_000)] },
       /fit into a function's environment/,
@@ -155,6 +166,27 @@ describe('a job in containers', () => {
     it(`refuses ${name}`, () => {
       assert.throws(() => commandStack(props), message);
     });
+
+  it('ends a script at its first failure, in whatever sh the container has, unless it is told not to', () => {
+    const script = 'false\necho went on';
+    const statusOf = (props: Partial<ContainerCommandJobProps>) => {
+      const settings = settingsOf(resourcesOf(commandStack({ command: { script }, ...props })), 'shop-prune');
+      return ['sh', 'bash'].map((shell) => spawnSync(shell, ['-c', settings.command.script]).status);
+    };
+    assert.deepEqual(statusOf({}), [1, 1]);
+    assert.deepEqual(statusOf({ stopAtFirstFailure: false }), [0, 0]);
+    assert.deepEqual(statusOf({ command: { script: 'exit 3 | cat\n:' } })[1], 3);
+    assert.deepEqual(statusOf({ command: { script: ': well' } }), [0, 0]);
+  });
+
+  it('rings when tasks were not ready on three nights on end, where it runs each night', () => {
+    const names = (schedule: NonNullable<ContainerCommandJobProps['schedule']>) =>
+      ofType(resourcesOf(commandStack({ schedule })), 'AWS::CloudWatch::Alarm').map(
+        ([, { Properties: alarm }]) => alarm.AlarmName,
+      );
+    assert.ok(names({ at: '03:00' }).includes('shop-prune-not-ready'));
+    assert.ok(!names({ at: '03:00', weekday: 'sunday' }).includes('shop-prune-not-ready'));
+  });
 });
 
 describe('the log clean-up', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -216,13 +216,18 @@ test('by Run Command does the same on container instances, and tells their fault
   play({
     reach: runCommand,
     hosts: { count: 3, tag },
-    // Every file system has less than all of it free.
-    nearlyFullPercent: 100,
+    nearlyFullPercent: 15,
     faultOf: (role, number) => {
       if (role !== 'webapp') return undefined;
       return number === 0 ? 'script-fails' : number === 2 ? 'script-hangs' : undefined;
     },
     prepare({ aws, tasks }) {
+      // Says that 100 of 1,000 blocks are left.
+      for (const { container } of tasks.containers) {
+        const stat = container.path('/usr/local/bin/stat');
+        writeFileSync(stat, '#!/bin/sh\necho 4096 1000 100 100 0 0 nearly-full\n');
+        chmodSync(stat, 0o755);
+      }
       const second = aws.ssm.instances.get(tasks.hosts[1]?.instanceId ?? '');
       assert.ok(second);
       second.fault = 'disk-full';

@@ -57,7 +57,8 @@ const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
 export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
 
 /**
- * Runs the command in every container, a few at a time, and never in all of a role at once (unless there is but one).
+ * Runs the command in every container, a few at a time, and never in all of a role or of a service at once (unless there is
+ * but one).
  * Those in which it failed are tried once more at the end. A command that takes long is waited for without paying for
  * a function.
  */
@@ -113,6 +114,19 @@ export function concurrencyByRole(
   }
 }
 
+/** How many containers of each service may be busy at once, whatever its role allows: half of them, or one. */
+function limitsByService(containers: FoundContainer[]): Map<string, number> {
+  const services = Map.groupBy(containers, ({ service }) => service);
+  return new Map(
+    [...services].map(([service, { length }]) => [service, Math.max(1, Math.floor(length / 2))]),
+  );
+}
+
+interface Places {
+  byRole: Map<string, number>;
+  byService: Map<string, number>;
+}
+
 interface Try<Read> extends EachContainerOptions<Read> {
   /** 1 or 2. */
   attempt: number;
@@ -124,7 +138,10 @@ async function runOnce<Read>(
   options: Try<Read>,
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
-  const places = concurrencyByRole(containers, options.concurrency);
+  const places: Places = {
+    byRole: concurrencyByRole(containers, options.concurrency),
+    byService: limitsByService(containers),
+  };
   const ran = new Map<string, Ran<Read>>();
   const mixed = mixedByRole(containers);
   for (let start = 0; start < mixed.length; start += PART) {
@@ -163,7 +180,7 @@ type Watch<Read> =
 async function runPart<Read>(
   name: string,
   part: FoundContainer[],
-  places: Map<string, number>,
+  places: Places,
   options: Try<Read>,
   context: DurableContext,
 ): Promise<Watch<Read>[]> {
@@ -192,7 +209,7 @@ async function runPart<Read>(
 async function lookAtAll<Read>(
   part: FoundContainer[],
   before: Watch<Read>[],
-  places: Map<string, number>,
+  places: Places,
   options: Try<Read>,
   /** Until Lambda ends this invocation. */
   secondsLeft: number,
@@ -201,8 +218,15 @@ async function lookAtAll<Read>(
   const until =
     Date.now() + Math.min(PATIENCE_SECONDS, Math.max(LEAST_PATIENCE_SECONDS, secondsLeft - 60)) * 1000;
   const mayStart = secondsLeft >= INVOCATION_RESERVE_SECONDS;
+  const busy = new Map<string, number>();
+  const serviceOf = (index: number) => part[index]?.service ?? '';
+  const count = (index: number, change: 1 | -1) =>
+    busy.set(serviceOf(index), (busy.get(serviceOf(index)) ?? 0) + change);
+  for (const [index, { stage }] of watches.entries()) if (stage === 'running') count(index, 1);
+  const hasRoom = (index: number) =>
+    (busy.get(serviceOf(index)) ?? 0) < (places.byService.get(serviceOf(index)) ?? 1);
   await Promise.all(
-    [...places].map(async ([role, count]) => {
+    [...places.byRole].map(async ([role, placesOfRole]) => {
       const ofRole = [...part.keys()].filter((index) => part[index]?.role === role);
       const inStage = (stage: Watch<Read>['stage']) =>
         ofRole.filter((index) => watches[index]?.stage === stage);
@@ -212,18 +236,22 @@ async function lookAtAll<Read>(
       const lookAt = async (index: number) => {
         const [container, watch] = [part[index], watches[index]];
         if (container === undefined || watch === undefined) return;
+        if (watch.stage !== 'running') count(index, 1);
         const after = await lookSafely(container, watch, options, until);
+        if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
         throttled ||= after.stage === 'waiting';
       };
       await Promise.all(
-        Array.from({ length: Math.max(count, running.length) }, async (_, place) => {
+        Array.from({ length: Math.max(placesOfRole, running.length) }, async (_, place) => {
           const own = running[place];
           if (own !== undefined) await lookAt(own);
           // A command that goes on keeps its place.
-          if (place >= count || (own !== undefined && watches[own]?.stage === 'running')) return;
+          if (place >= placesOfRole || (own !== undefined && watches[own]?.stage === 'running')) return;
           while (waiting.length > 0 && mayStart && !throttled && (Date.now() < until || isOver(options))) {
-            const next = waiting.shift();
+            // Of a service that is as busy as it may be, whoever ends one begins the next.
+            const turn = waiting.findIndex(hasRoom);
+            const [next] = turn === -1 ? [] : waiting.splice(turn, 1);
             if (next === undefined) return;
             await lookAt(next);
             if (watches[next]?.stage === 'running') return;

@@ -1,8 +1,10 @@
+import type { ConnectionLimits } from './connection.ts';
 import { type DatabaseAddress, ENGINES, type Engine, type EngineFamily } from './contract/engine.ts';
 import { RotationRefused } from './contract/errors.ts';
 import type { CredentialRotation, Strategy } from './contract/rotation.ts';
 import type { SizeReader } from './contract/sizes.ts';
 import { whyImpossible } from './rotation/strategies.ts';
+import { SIZE_LIMITS } from './sizes/questions.ts';
 
 /**
  * The rotation of a strategy on a database's engine. The engine's driver is loaded only here, so that a bundle may leave
@@ -30,14 +32,17 @@ export async function credentialRotation(
  * Tells how large the tables of a database server are, by what the server knows of them itself: no row is read, no
  * lock is waited for, and the login needs no right to read a row. The engine's driver is loaded only here.
  */
-export async function sizeReader(address: DatabaseAddress): Promise<SizeReader> {
+export async function sizeReader(
+  address: DatabaseAddress,
+  limits: ConnectionLimits = SIZE_LIMITS,
+): Promise<SizeReader> {
   switch (ENGINES[address.engine]) {
     case 'mysql':
-      return (await import('./mysql/sizes.ts')).mysqlSizes(address);
+      return (await import('./mysql/sizes.ts')).mysqlSizes(address, limits);
     case 'mariadb':
-      return (await import('./mariadb/sizes.ts')).mariadbSizes(address);
+      return (await import('./mariadb/sizes.ts')).mariadbSizes(address, limits);
     case 'postgres':
-      return (await import('./postgres/sizes.ts')).postgresSizes(address);
+      return (await import('./postgres/sizes.ts')).postgresSizes(address, limits);
   }
 }
 

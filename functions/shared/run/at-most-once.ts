@@ -1,18 +1,27 @@
 import { type DurableContext, StepSemantics } from '@aws/durable-execution-sdk-js';
 
+const LONGEST_PAUSE_SECONDS = 60;
+
 /** `interrupted`: the function was ended in the middle of it, so whether it had its effect is unknown. */
 export type AtMostOnce<T> = { kind: 'done'; value: T } | { kind: 'interrupted' };
 
-/** A step for what must not happen twice: a replay that finds it begun and not ended does not do it again. */
+/**
+ * A step for what must not happen twice: a replay that finds it begun and not ended does not do it again.
+ * @param tries of what throws, some seconds apart, where it is known not to have had its effect then.
+ */
 export async function atMostOnce<T>(
   context: DurableContext,
   name: string,
   action: () => Promise<T>,
+  tries = 1,
 ): Promise<AtMostOnce<T>> {
   try {
     const value = await context.step(name, action, {
       semantics: StepSemantics.AtMostOncePerRetry,
-      retryStrategy: () => ({ shouldRetry: false }),
+      retryStrategy: ({ name }, attempt) => ({
+        shouldRetry: name !== 'StepInterruptedError' && attempt < tries,
+        delay: { seconds: Math.min(2 ** attempt, LONGEST_PAUSE_SECONDS) },
+      }),
     });
     return { kind: 'done', value };
   } catch (error) {

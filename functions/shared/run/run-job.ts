@@ -1,5 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
+import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
 import type { Problem, RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
@@ -25,7 +26,9 @@ const runEvent = v.object({
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
  * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
- * does nothing, whatever started it.
+ * does nothing, whatever started it. A run whose invocations end by force three times in a row without getting further gives up.
+ *
+ * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  */
 export async function runJob(
   event: unknown,
@@ -34,9 +37,18 @@ export async function runJob(
 ): Promise<RunReport> {
   context.configureLogger({ customLogger: logger });
   const run = parseOrThrow(runEvent, event, 'The event of this run');
-  const startedAt = await context.step('start', async () => new Date().toISOString());
+  let isFirst = false;
+  const startedAt = await context.step('start', async () => {
+    isFirst = true;
+    return new Date().toISOString();
+  });
+  const failed = isFirst ? undefined : await failedInvocations(context.executionContext.durableExecutionArn);
   const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
-  const result = isTooLate ? tooLate(run, startedAt) : await resultOf(run, () => procedure(run, context));
+  // In a context of its own, so that what a run that is given up had begun does not stand before its report.
+  const result = await context.runInChildContext('run', async (child) => {
+    if (failed && failed.count >= MOST_FAILED_INVOCATIONS) return givenUp(run, failed);
+    return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
+  });
   const report = await context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
@@ -57,6 +69,26 @@ function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
     what: 'Nobody gets the alarms: no subscription of their topic is confirmed.',
     where: `${deployment}, topic ${topicArn}`,
     next: 'Have the addressees confirm the mail that SNS sent them (SNS console, "Request confirmation", sends it anew), then try the chain as docs/operations.md says.',
+  };
+}
+
+/**
+ * Lambda repeats an invocation that crashes or times out until the execution's own timeout, hours later, in which the run would
+ * keep others from theirs.
+ */
+const MOST_FAILED_INVOCATIONS = 3;
+
+function givenUp({ job, deployment, runId }: RunEvent, { count, error }: FailedInvocations): RunResult {
+  return {
+    outcome: 'failed',
+    figures: { failedInvocations: count },
+    problems: [
+      {
+        what: `The run gave up: ${count} invocations in a row were ended without getting further, the last one by ${error}.`,
+        where: `${deployment}, ${runId}`,
+        next: `What it did before stands. Look in the log /aws/lambda/${deployment}-${job} and in the run's history for the step in which it ends (memory? time?), mend the cause, then start ${job} by hand or leave it to its next run.`,
+      },
+    ],
   };
 }
 

@@ -10,6 +10,8 @@ import { namingErrors } from '../run/naming-errors.ts';
 /** SQS's limit on the messages of one request. */
 const BATCH_SIZE = 10;
 
+const BATCHES_AT_ONCE = 10;
+
 /** Of messages in flight in a standard queue. With long polling nothing says that it was reached: receives come back empty. */
 const IN_FLIGHT_LIMIT = 120_000;
 
@@ -23,6 +25,8 @@ export interface QueuedCallback {
   receiptHandle: string;
   /** The client's payload, or `undefined` if the message is not an event of the bus. */
   callback: unknown;
+  /** The event's `resources`, by which a webhook may name the deployment that the callback is of. */
+  deployments: string[];
 }
 
 /** One receive: at most ten callbacks; none means that the queue has none to give at present. */
@@ -40,19 +44,20 @@ export async function receiveCallbacks(
   );
   return messages.map(({ Body: body = '', ReceiptHandle: receiptHandle = '' }) => ({
     receiptHandle,
-    callback: detailOf(body),
+    ...eventOf(body),
   }));
 }
 
 /** Deletes what was received. A callback that could not be deleted comes again, which every reader here bears. */
 export async function deleteCallbacks(queueUrl: string, receiptHandles: string[]): Promise<void> {
-  for (const batch of batches(receiptHandles))
-    await sqs.send(
+  await eachBatch(receiptHandles, (batch) =>
+    sqs.send(
       new DeleteMessageBatchCommand({
         QueueUrl: queueUrl,
         Entries: batch.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle })),
       }),
-    );
+    ),
+  );
 }
 
 /** Hides what was received for another while, counted from now; 0 gives it back at once. */
@@ -60,8 +65,8 @@ export async function hideCallbacks(
   queueUrl: string,
   callbacks: { receiptHandle: string; seconds: number }[],
 ): Promise<void> {
-  for (const batch of batches(callbacks))
-    await sqs.send(
+  await eachBatch(callbacks, (batch) =>
+    sqs.send(
       new ChangeMessageVisibilityBatchCommand({
         QueueUrl: queueUrl,
         Entries: batch.map(({ receiptHandle, seconds }, index) => ({
@@ -70,7 +75,8 @@ export async function hideCallbacks(
           VisibilityTimeout: seconds,
         })),
       }),
-    );
+    ),
+  );
 }
 
 /** Whether SQS gives nothing more because too many messages are in flight. */
@@ -84,14 +90,25 @@ export async function isAtInFlightLimit(queueUrl: string): Promise<boolean> {
   return Number(attributes?.ApproximateNumberOfMessagesNotVisible ?? 0) >= IN_FLIGHT_LIMIT;
 }
 
-function* batches<T>(items: T[]): Generator<T[]> {
-  for (let start = 0; start < items.length; start += BATCH_SIZE) yield items.slice(start, start + BATCH_SIZE);
+/** Several batches at once, so that tens of thousands of messages are dealt with in seconds. */
+async function eachBatch<T>(items: readonly T[], send: (batch: T[]) => Promise<unknown>): Promise<void> {
+  const starts = Array.from(
+    { length: Math.ceil(items.length / BATCH_SIZE) },
+    (_, index) => index * BATCH_SIZE,
+  );
+  const work = async () => {
+    for (let start = starts.shift(); start !== undefined; start = starts.shift())
+      await send(items.slice(start, start + BATCH_SIZE));
+  };
+  await Promise.all(Array.from({ length: BATCHES_AT_ONCE }, work));
 }
 
-function detailOf(body: string): unknown {
+function eventOf(body: string): Pick<QueuedCallback, 'callback' | 'deployments'> {
   try {
-    return (JSON.parse(body) as { detail?: unknown }).detail;
+    const { detail, resources } = JSON.parse(body) as { detail?: unknown; resources?: unknown };
+    const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
+    return { callback: detail, deployments: named };
   } catch {
-    return undefined;
+    return { callback: undefined, deployments: [] };
   }
 }

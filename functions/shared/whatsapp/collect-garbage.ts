@@ -4,10 +4,11 @@ import type { Problem } from '../run/report.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
 import { type CertificateLife, lifeOf } from './certificate.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
+import { type Arrived, type Heard, hear, NOTHING_HEARD, someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
 import type { GcSettings } from './settings.ts';
-import { withWebApp } from './web-app.ts';
+import { type GcAnswer, withWebApp } from './web-app.ts';
 
 /** How long a notification stays hidden once it was looked at: until the next look has deleted it. */
 const NOTIFICATION_HIDDEN_SECONDS = 300;
@@ -25,7 +26,16 @@ const LONGEST_PAUSE_SECONDS = 15 * 60;
 /** What became of one request for garbage collection. */
 export type GcCall =
   /** `gone`: nodes whose task went away before they notified. */
-  | { kind: 'answered'; heard: GcNotification[]; missing: string[]; gone: string[] }
+  | {
+      kind: 'answered';
+      heard: GcNotification[];
+      missing: string[];
+      gone: string[];
+      /** What came meanwhile and was not of this request. */
+      setAside?: readonly string[];
+      /** Nodes of which differing notifications came, which cannot be told apart. */
+      doubtful?: readonly string[];
+    }
   | { kind: 'not-started'; reason: string }
   /** Whether WebApp got the request is not known, for the function was ended while it asked. */
   | { kind: 'interrupted'; heard: GcNotification[] }
@@ -41,7 +51,13 @@ export interface CollectedGarbage {
 }
 
 type Asked =
-  | { kind: 'processing'; nodes: string[]; at: number; certificate?: CertificateLife }
+  | {
+      kind: 'processing';
+      nodes: string[];
+      refused: GcAnswer['refused'];
+      at: number;
+      certificate?: CertificateLife;
+    }
   | { kind: 'not-started' | 'refused'; reason: string; at: number }
   | { kind: 'interrupted'; at: number };
 
@@ -56,20 +72,23 @@ export async function collectGarbage(
   const collected: CollectedGarbage = { calls: [], ignored: 0, problems: [] };
   let unreadable = 0;
   let notStarted = 0;
+  const late: string[] = [];
 
   for (let number = 1; number <= maximumCalls; number++) {
-    unreadable += await context.step(`discard stale notifications ${number}`, async () => {
-      const stale = await look(settings.notificationsQueueUrl);
-      await deleteCallbacks(settings.notificationsQueueUrl, stale.receiptHandles);
-      return stale.unreadable;
+    const stale = await context.step(`discard stale notifications ${number}`, async () => {
+      const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
+      await deleteCallbacks(settings.notificationsQueueUrl, receiptHandles);
+      return { unreadable, failed: failuresOf(arrived, settings.deployment) };
     });
+    unreadable += stale.unreadable;
+    if (number === 1) late.push(...stale.failed);
     const asked = await ask(kind, settings, number, endBy, context);
     if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
     const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
     const call = callOf(asked, answers);
     collected.calls.push(call);
-    collected.ignored += answers.ignored;
+    collected.ignored += answers.setAside.length;
     unreadable += answers.unreadable;
 
     // Twice as long after each call in a row that did not start, so that a restart does not use up the calls.
@@ -84,6 +103,12 @@ export async function collectGarbage(
   }
 
   const where = `${settings.deployment}, queue ${settings.notificationsQueueUrl}`;
+  if (late.length > 0)
+    collected.problems.push({
+      what: `Before this run asked, notifications waited that were of no request of it, and tell of a failure: ${someOf(late)}.`,
+      where,
+      next: 'An earlier run had ended when they came, so that its report may say better of it than it was. See whether it took a notification of another deployment for its own: name the deployment in the events (Resources).',
+    });
   if (unreadable > 0)
     collected.problems.push({
       what: `${unreadable} notifications in the queue are not of the form that the client sends.`,
@@ -96,9 +121,11 @@ export async function collectGarbage(
 /** Whether every node that was asked is done without errors. */
 export function isComplete(call: GcCall | undefined): boolean {
   if (call?.kind !== 'answered' && call?.kind !== 'interrupted') return false;
+  // All of nothing is nothing.
+  if (call.heard.length === 0) return false;
   const allHeard =
     call.kind === 'answered'
-      ? call.missing.length + call.gone.length === 0
+      ? call.missing.length + call.gone.length + (call.doubtful ?? []).length === 0
       : call.heard.some(({ node }) => node === SINGLE_INSTANCE);
   return allHeard && call.heard.every(({ status }) => status === 'complete');
 }
@@ -129,11 +156,14 @@ async function requestGc(kind: GcKind, settings: GcSettings, endBy: number): Pro
       at: now,
     };
   try {
-    return await withWebApp(settings.webApp, async (webApp) => {
-      const nodes = await webApp.collectGarbage(kind);
+    return await withWebApp(settings.webApp, async (webApp): Promise<Asked> => {
+      const { began, refused } = await webApp.collectGarbage(kind);
       const at = Date.now();
+      if (began.length === 0) return { kind: 'not-started', reason: reasonOfNone(refused), at };
+      // Media are the leader's work alone: one notification comes, whatever the answer names.
+      const nodes = kind === 'media' ? [SINGLE_INSTANCE] : began;
       const certificate = lifeOf(settings.webApp.certificateAuthority, webApp.certificate(), at);
-      return { kind: 'processing', nodes, at, ...(certificate && { certificate }) };
+      return { kind: 'processing', nodes, refused, at, ...(certificate && { certificate }) };
     });
   } catch (error) {
     if (needsAPerson(error)) return { kind: 'refused', reason: (error as Error).message, at: Date.now() };
@@ -143,11 +173,30 @@ async function requestGc(kind: GcKind, settings: GcSettings, endBy: number): Pro
   }
 }
 
-interface Answers {
-  heard: Record<string, GcNotification>;
+function reasonOfNone(refused: GcAnswer['refused']): string {
+  if (refused.length === 0) return 'WebApp answered that it began on no node.';
+  return `WebApp answered ${refused.map(({ node, reason }) => `"${reason}" for ${node}`).join(', ')}.`;
+}
+
+/** What tells of a failure, unless it says that it is another deployment's. */
+function failuresOf(arrived: readonly Arrived[], deployment: string): string[] {
+  const { heard } = hear(
+    { kind: 'message', deployment, nodes: undefined },
+    NOTHING_HEARD,
+    arrived.map(asMessages),
+  );
+  return Object.values(heard).flatMap(({ node, status, errors }) =>
+    status === 'failed' ? [`${node}: ${errors.join('; ') || 'failed'}`] : [],
+  );
+}
+
+function asMessages({ notification, deployments }: Arrived): Arrived {
+  return { notification: { ...notification, kind: 'message' }, deployments };
+}
+
+interface Answers extends Heard {
   pending: string[];
   gone: string[];
-  ignored: number;
   unreadable: number;
   /** Looked at, and deleted by the next look, so that a look which was not recorded loses nothing. */
   receiptHandles: string[];
@@ -164,10 +213,10 @@ async function waitForCallbacks(
   context: DurableContext,
 ): Promise<Answers> {
   const initialState: Answers = {
-    heard: {},
+    ...NOTHING_HEARD,
+    heard: asked.kind === 'processing' ? refusalsOf(kind, asked.refused) : {},
     pending: asked.kind === 'processing' ? asked.nodes : [],
     gone: [],
-    ignored: 0,
     unreadable: 0,
     receiptHandles: [],
     lookedAt: asked.at,
@@ -196,6 +245,16 @@ async function waitForCallbacks(
   return answers;
 }
 
+/** Nodes that answered at once that they do not collect. */
+function refusalsOf(kind: GcKind, refused: GcAnswer['refused']): Record<string, GcNotification> {
+  return Object.fromEntries(
+    refused.map(({ node, reason }) => [
+      node,
+      { kind, node, status: 'failed' as const, errors: [`WebApp answered "${reason}"`] },
+    ]),
+  );
+}
+
 async function lookForCallbacks(
   kind: GcKind,
   settings: GcSettings,
@@ -203,17 +262,13 @@ async function lookForCallbacks(
   before: Answers,
 ): Promise<Answers> {
   await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
-  const { notifications, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
-  const heard = { ...before.heard };
-  let { pending, gone, ignored, nodesCheckedAt } = before;
-  for (const notification of notifications) {
-    // Media are the leader's work alone, whatever it calls itself.
-    const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
-    const expected =
-      notification.kind === kind && (asked.kind !== 'processing' || asked.nodes.includes(node));
-    if (expected) heard[node] = { ...notification, node };
-    else ignored += 1;
-  }
+  const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
+  let { pending, gone, nodesCheckedAt } = before;
+  const { heard, setAside, doubtful } = hear(
+    { kind, deployment: settings.deployment, nodes: asked.kind === 'processing' ? asked.nodes : undefined },
+    before,
+    arrived,
+  );
   pending = pending.filter((node) => !heard[node]);
 
   const now = Date.now();
@@ -227,9 +282,10 @@ async function lookForCallbacks(
   }
   return {
     heard,
+    setAside,
+    doubtful,
     pending,
     gone,
-    ignored,
     unreadable: before.unreadable + unreadable,
     receiptHandles,
     lookedAt: now,
@@ -247,16 +303,16 @@ async function presentNodes(settings: GcSettings): Promise<string[] | undefined>
 }
 
 async function look(queueUrl: string) {
-  const notifications: GcNotification[] = [];
+  const arrived: Arrived[] = [];
   const receiptHandles: string[] = [];
   const unreadable = new Set<string>();
   for (;;) {
     const received = await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
-    if (received.length === 0) return { notifications, receiptHandles, unreadable: unreadable.size };
-    for (const { callback, receiptHandle } of received) {
+    if (received.length === 0) return { arrived, receiptHandles, unreadable: unreadable.size };
+    for (const { callback, deployments, receiptHandle } of received) {
       const parsed = parseGcNotifications(callback);
       if (!parsed) continue;
-      notifications.push(...parsed);
+      arrived.push(...parsed.map((notification) => ({ notification, deployments })));
       receiptHandles.push(receiptHandle);
     }
     const unread = received.filter(({ receiptHandle }) => !receiptHandles.includes(receiptHandle));
@@ -269,10 +325,10 @@ async function look(queueUrl: string) {
   }
 }
 
-function callOf(asked: Asked, { heard, pending, gone }: Answers): GcCall {
+function callOf(asked: Asked, { heard, pending, gone, setAside, doubtful }: Answers): GcCall {
   switch (asked.kind) {
     case 'processing':
-      return { kind: 'answered', heard: Object.values(heard), missing: pending, gone };
+      return { kind: 'answered', heard: Object.values(heard), missing: pending, gone, setAside, doubtful };
     case 'interrupted':
       return { kind: 'interrupted', heard: Object.values(heard) };
     default:

@@ -2,6 +2,7 @@ import type { Problem } from '../run/report.ts';
 import type { RunResult } from '../run/run-job.ts';
 import type { CertificateLife } from './certificate.ts';
 import { type CollectedGarbage, type GcCall, isComplete } from './collect-garbage.ts';
+import { someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
 import { CERTIFICATE_FIGURE, CERTIFICATE_WARNING_DAYS, type GcSettings } from './settings.ts';
@@ -68,6 +69,10 @@ function outcomeOf(lastCall: GcCall | undefined, deleted: number): RunResult['ou
   return someNodeDone || deleted > 0 ? 'partial' : 'failed';
 }
 
+function cameInstead(setAside: readonly string[] = []): string {
+  return setAside.length > 0 ? ` What came and was not taken: ${someOf(setAside)}.` : '';
+}
+
 interface Node {
   node: string;
   deleted: number;
@@ -80,7 +85,7 @@ function deletedPerNode(calls: GcCall[]): Node[] {
     if (call.kind !== 'answered' && call.kind !== 'interrupted') continue;
     for (const { node, deleted, status } of call.heard) {
       const before = nodes.get(node)?.deleted ?? 0;
-      nodes.set(node, { node, deleted: before + deleted, status });
+      nodes.set(node, { node, deleted: before + (deleted ?? 0), status });
     }
     if (call.kind !== 'answered') continue;
     for (const [status, names] of Object.entries({ missing: call.missing, gone: call.gone }))
@@ -131,12 +136,19 @@ function problemsOf(
             next: `${LOOK_FIRST[kind]}With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
           })),
         ...call.missing.map((node) => ({
-          what: `No callback came within ${gc.callbackTimeoutSeconds} seconds, or before the window ended.`,
+          what: `No callback of this request came within ${gc.callbackTimeoutSeconds} seconds, or before the window ended.${cameInstead(call.setAside)}`,
           where: where(node),
-          next: "Check that the business's webhook answers 200 and puts what it receives on the callbacks bus.",
+          next: call.setAside?.length
+            ? "Look at these first: what was asked for may be among them, in a form that was not expected, or another deployment's callbacks come here. Then check that the webhook answers 200 and puts all that it receives on the bus."
+            : "Check that the business's webhook answers 200 and puts what it receives on the callbacks bus.",
+        })),
+        ...(call.doubtful ?? []).map((node) => ({
+          what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for they bear no name.',
+          where: where(node),
+          next: 'Have the webhook name the deployment in each event (Resources: [DEPLOYMENT]), and put on this bus the callbacks of this deployment only. What the last one told is reported.',
         })),
         ...call.gone.map((node) => ({
-          what: 'The node went away before its callback came, and the calls or the window ended before it was asked anew.',
+          what: `The node went away before its callback came, and the calls or the window ended before it was asked anew.${cameInstead(call.setAside)}`,
           where: where(node),
           next: 'The next scheduled run asks its successor. See in ECS why the task was replaced.',
         })),

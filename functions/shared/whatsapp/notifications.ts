@@ -6,11 +6,12 @@ export type GcKind = 'message' | 'media';
 
 /** What one node said of a garbage collection. */
 export interface GcNotification {
-  kind: GcKind;
+  /** `unsaid`: it has no count, whose name alone tells the kinds apart. */
+  kind: GcKind | 'unsaid';
   node: string;
   status: 'complete' | 'failed';
-  /** Messages or items. */
-  deleted: number;
+  /** Messages or items. Undefined: it has no count. */
+  deleted?: number;
   /** What the node gives as reasons of its failure. */
   errors: string[];
 }
@@ -52,15 +53,12 @@ export function parseGcNotifications(callback: unknown): GcNotification[] | unde
 
 /** The count's name tells the kind: media's success is shown under the key `message` in Meta's documentation. */
 function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotification {
-  const kind =
-    value.messages_deleted !== undefined || (value.items_deleted === undefined && key !== 'media')
-      ? 'message'
-      : 'media';
+  const deleted = value.messages_deleted ?? value.items_deleted;
   return {
-    kind,
+    kind: kindOf(key, value),
     node: value.node,
     status: value.errors.length > 0 ? 'failed' : value.status,
-    deleted: value.messages_deleted ?? value.items_deleted ?? 0,
+    ...(deleted !== undefined && { deleted }),
     errors: [
       ...new Set(
         value.errors.map(({ code, details }) =>
@@ -69,4 +67,10 @@ function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotific
       ),
     ].slice(0, SHOWN_ERRORS),
   };
+}
+
+function kindOf(key: string, value: v.InferOutput<typeof gc>): GcNotification['kind'] {
+  if (value.messages_deleted !== undefined) return 'message';
+  if (value.items_deleted !== undefined || key === 'media') return 'media';
+  return 'unsaid';
 }

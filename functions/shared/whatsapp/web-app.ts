@@ -36,8 +36,25 @@ const errorEnvelope = v.object({
 
 const loginAnswer = v.object({ users: v.tuple([v.object({ token: v.string() })]) });
 
-const processing = v.object({ status: v.string() });
-const began = v.object({ gc: v.union([processing, v.record(v.string(), processing)]) });
+const gcStatus = v.object({
+  status: v.string(),
+  errors: v.optional(
+    v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
+    [],
+  ),
+});
+/** By node. */
+const began = v.object({
+  gc: v.union([
+    v.pipe(
+      gcStatus,
+      v.transform(
+        (answer): Record<string, v.InferOutput<typeof gcStatus>> => ({ [SINGLE_INSTANCE]: answer }),
+      ),
+    ),
+    v.record(v.string(), gcStatus),
+  ]),
+});
 const gcAnswers = {
   message: v.pipe(
     v.object({ services: v.object({ message: began }) }),
@@ -69,14 +86,20 @@ const healthAnswer = v.pipe(
 
 const secretsManager = namingErrors(new SecretsManagerClient({}));
 
+/** What WebApp answers to a request for garbage collection. */
+export interface GcAnswer {
+  began: string[];
+  refused: { node: string; reason: string }[];
+}
+
 /** An API user's session with WebApp, whose token is held in memory only and never outlives {@link withWebApp}. */
 export interface WebApp {
   /**
-   * Asks for garbage collection.
-   * @returns the nodes that began, each of which will notify: one unnamed ({@link SINGLE_INSTANCE}), or, of messages,
-   * those of Multiconnect.
+   * Asks for garbage collection. `began`: the nodes that began, each of which will notify: one unnamed
+   * ({@link SINGLE_INSTANCE}), or, of messages, those of Multiconnect. `refused`: those that answered anything else than
+   * "processing", and what. Both may be empty.
    */
-  collectGarbage(kind: GcKind): Promise<string[]>;
+  collectGarbage(kind: GcKind): Promise<GcAnswer>;
   /** Marks an inbound message as read, and with it the earlier ones of its conversation. */
   markRead(messageId: string): Promise<void>;
   /** The nodes that are there now: `host:container` each with Multiconnect. */
@@ -122,10 +145,26 @@ class Session implements WebApp {
     this.#connection = connection;
   }
 
-  async collectGarbage(kind: GcKind): Promise<string[]> {
+  async collectGarbage(kind: GcKind): Promise<GcAnswer> {
     const path = `/v1/services/${kind}/gc`;
     const gc = this.#parse(gcAnswers[kind], await this.#authorized('PUT', path), path);
-    return 'status' in gc && typeof gc.status === 'string' ? [SINGLE_INSTANCE] : Object.keys(gc);
+    const nodes = Object.entries(gc);
+    return {
+      began: nodes.flatMap(([node, { status }]) => (status === 'processing' ? [node] : [])),
+      refused: nodes.flatMap(([node, { status, errors }]) =>
+        status === 'processing'
+          ? []
+          : [
+              {
+                node,
+                reason: [
+                  status,
+                  ...errors.map(({ code, details }) => [code, details].filter(Boolean).join(' ')),
+                ].join(': '),
+              },
+            ],
+      ),
+    };
   }
 
   async markRead(messageId: string): Promise<void> {

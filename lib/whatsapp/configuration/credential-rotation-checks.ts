@@ -1,14 +1,16 @@
-// In one file though long: a table of checks, each of a few lines.
-import { ENGINES } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import { whyAmbiguous } from '../../../functions/shared/database/credential/copy-template.ts';
 import {
   type PasswordRules,
   randomPassword,
 } from '../../../functions/shared/database/credential/password.ts';
-import { whyImpossible } from '../../../functions/shared/database/rotation/strategies.ts';
 import type { Finding } from '../../checks/mistakes.ts';
 import { pathText, valueText } from '../../checks/mistakes.ts';
+import {
+  strategyFindings as planFindings,
+  rolledServiceFindings,
+  rotatedSecretProblems,
+} from '../../checks/rotation.ts';
 import { maximumServiceNameLength } from '../../credential-rotation/stopped-alarm-name.ts';
 import { minutesFromTo } from '../../local-time.ts';
 import { ROLLED_ROLES } from '../rolled-roles.ts';
@@ -62,15 +64,7 @@ export const CREDENTIAL_ROTATION_CHECKS: Check[] = [
   {
     needs: ['jobs.credentialRotation.secret'],
     find: ofRotation(({ secret }) =>
-      secret.secretArn.includes(':secret:rds!')
-        ? [
-            {
-              field: ['secret', 'secretArn'],
-              problem:
-                'names a secret that RDS itself rotates; it must be one of your own, of a database user of the client, and that of RDS can be the administrator.',
-            },
-          ]
-        : [],
+      rotatedSecretProblems(secret.secretArn).map((problem) => ({ field: ['secret', 'secretArn'], problem })),
     ),
   },
   {
@@ -218,45 +212,16 @@ function strategyFindings(
   const [server] = rotatedServers(databases, host);
   if (!server) return [];
   const { engine } = server;
-  const { kind, users, owner, user } = strategy;
-  const isPostgres = ENGINES[engine] === 'postgres';
-  const misplaced = [
-    users && kind !== 'alternating-users' && 'users',
-    owner && (kind !== 'alternating-users' || !isPostgres) && 'owner',
-    user && kind !== 'single-password' && 'user',
-  ].flatMap((name) => name || []);
-  const isNobody = kind === 'single-password' && !user;
-  const impossible = isNobody && isPostgres ? undefined : whyImpossible(engine, rotationStrategy(strategy));
-  const isOwnPassword = kind === 'dual-password' && ENGINES[engine] === 'mysql';
+  const { kind } = strategy;
   const templates = [...copies.parameters, ...copies.secrets].map(({ template = '' }) => template);
   return [
-    ...misplaced.map((name) => ({
-      field: ['strategy', name],
-      problem: `is not of ${kind} on ${engine}; it must be left out.`,
-    })),
-    ...(impossible
-      ? [{ field: ['strategy', 'kind'], problem: `is "${kind}", which cannot be: ${impossible}` }]
-      : []),
-    ...(isNobody
-      ? [{ field: ['strategy', 'user'], problem: 'is missing; it must be the user of the secret.' }]
-      : []),
-    ...(kind === 'single-password' && !acceptFailedLogins && !impossible
-      ? [
-          {
-            field: ['strategy', 'kind'],
-            problem:
-              'is "single-password", with which logins fail from the rotation until each container is replaced; it must be "alternating-users", or come with acceptFailedLogins: true.',
-          },
-        ]
-      : []),
-    ...(acceptFailedLogins && kind !== 'single-password'
-      ? [
-          {
-            field: ['acceptFailedLogins'],
-            problem: `has no effect with ${kind}, which has none; it must be left out.`,
-          },
-        ]
-      : []),
+    ...planFindings({
+      engine,
+      strategy: rotationStrategy(strategy),
+      given: strategy,
+      acceptFailedLogins,
+      hasAdministrator: administrator !== undefined,
+    }),
     ...(kind === 'alternating-users' && metaTemplate
       ? [
           {
@@ -277,14 +242,6 @@ function strategyFindings(
           },
         ]
       : []),
-    ...(administrator || isOwnPassword || impossible
-      ? []
-      : [
-          {
-            field: ['administrator'],
-            problem: `is missing; it must be the secret of a user that changes passwords, for ${kind} on ${engine}.`,
-          },
-        ]),
   ];
 }
 
@@ -366,29 +323,8 @@ function serviceFindings(
     ...others.map(({ name }, index) => ({ field: ['services', 'others', index, 'name'], name })),
   ];
   const missing = ROLLED_ROLES.filter((role) => services[role] && !order.includes(role));
-  const longest = maximumServiceNameLength(deployment.name);
   return [
-    ...named.flatMap(({ field, name }) =>
-      name.length > longest
-        ? [
-            {
-              field,
-              problem: `has ${name.length} characters; it must have no more than ${longest}, for its alarm is named after the deployment and the service.`,
-            },
-          ]
-        : [],
-    ),
-    ...named.flatMap(({ field, name }, index) => {
-      const first = named.findIndex((other) => other.name === name);
-      if (first === index) return [];
-      const { field: firstField = [] } = named[first] ?? {};
-      return [
-        {
-          field,
-          problem: `is ${valueText(name)}, as is ${pathText(firstField)}; each service must be named once.`,
-        },
-      ];
-    }),
+    ...rolledServiceFindings(named, maximumServiceNameLength(deployment.name)),
     ...(missing.length > 0 || new Set(order).size < order.length
       ? [
           {

@@ -334,7 +334,9 @@ function scheduleOf(resource: Resource, now: number): Schedule {
   const { properties, arn, name } = resource;
   const target = properties
     .child('Target')
-    ?.only('Arn', 'RoleArn', 'Input', 'RetryPolicy', 'DeadLetterConfig');
+    ?.only('Arn', 'RoleArn', 'Input', 'RetryPolicy', 'DeadLetterConfig', 'SqsParameters');
+  // Of FIFO queues only.
+  target?.child('SqsParameters')?.only();
   if (target === undefined) throw new UnknownTemplate(`${properties.where} has no Target`);
   const to = target.text('Arn');
   if (!/^arn:aws:(lambda:[^:]*:\d+:function:|sqs:)/.test(to)) {

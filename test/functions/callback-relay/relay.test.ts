@@ -76,7 +76,13 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     assert.equal(await post(url, MESSAGE), 200);
     assert.equal(webhook.requests[0]?.body.toString(), MESSAGE);
     assert.deepEqual(bus.entries, [
-      { EventBusName: BUS, Source: 'whatsapp', DetailType: 'WhatsApp Callback', Detail: MESSAGE },
+      {
+        EventBusName: BUS,
+        Source: 'whatsapp',
+        DetailType: 'WhatsApp Callback',
+        Resources: ['latam'],
+        Detail: MESSAGE,
+      },
     ]);
     const [metrics] = metricsOf(output);
     assert.deepEqual(
@@ -322,7 +328,7 @@ describe('the relay, between a client and a webhook over HTTP', () => {
     });
 
     it('puts on the bus what just fits', async () => {
-      const room = 1024 * 1024 - 'whatsapp'.length - 'WhatsApp Callback'.length;
+      const room = 1024 * 1024 - 'whatsapp'.length - 'WhatsApp Callback'.length - 24;
       const fits = `{"t":"${'x'.repeat(room - '{"t":""}'.length)}"}`;
       assert.equal(await post(url, fits), 200);
       assert.equal(bus.entries[0]?.Detail, fits);

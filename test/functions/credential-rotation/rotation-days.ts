@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { CredentialRotationOptions } from '../../../functions/credential-rotation/contract.ts';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
@@ -311,11 +312,11 @@ export function define(
   const key = new Key(stack, 'Key', { alias: 'alias/client', enableKeyRotation: true });
   return new CredentialRotation(stack, 'Rotation', {
     upkeep,
-    secretArn: SECRET,
-    adminSecretArn: ADMINISTRATOR,
+    secret: Secret.fromSecretCompleteArn(stack, 'Secret', SECRET),
+    administrator: Secret.fromSecretCompleteArn(stack, 'Administrator', ADMINISTRATOR),
     database: database.address,
     strategy: database.strategy,
-    clusterName: 'shop',
+    cluster: 'shop',
     services: [{ name: 'web' }, { name: 'master' }, { name: 'core', oneAtATime: true }],
     copies: [
       {

@@ -281,7 +281,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
             JSON.stringify({ data_src_name: `wa:${password}@(database.internal:5432)/` }),
           );
         let dropped = '';
-        aws.onCall(({ service }) => (service === dropped ? 'drop' : undefined));
+        aws.onCall(({ service, caller }) =>
+          service === dropped && caller.function?.name === 'shop-database-size' ? 'drop' : undefined,
+        );
         const parameter = /parameter shop-WA_DB_PASSWORD/;
         const line = /key data_src_name of the secret .*exporter/;
 

@@ -56,6 +56,31 @@ test('asks once for each sender, for the newest message that is old enough', asy
   assert.equal(markRequests.length, 4);
 });
 
+test('what a try that was ended by force had received is marked by the next one, and the queue is empty after it', async () => {
+  let unreadLeft: number | undefined;
+  let queued: number | undefined;
+  const [run] = await night(async ({ webApp, store }, { clock, aws }, hooks) => {
+    const now = clock.now();
+    await webApp.deliverInbound(
+      inboundMessages({ count: 300, conversations: 150, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
+    );
+    let marks = 0;
+    hooks.onRequest = ({ path }) => {
+      if (path.startsWith('/v1/messages/') && ++marks === 60) aws.killFunction('latam-message-gc');
+    };
+    clock.at(now + 11 * HOUR, async () => {
+      unreadLeft = (await store?.count())?.unread;
+      queued = aws.sqs.bodies('latam-unread-messages').length;
+    });
+  }, succeeded);
+  assert.equal(unreadLeft, 0);
+  assert.equal(queued, 0);
+  assert.equal(run?.figures.markingInterruptions, 1);
+  // What the cut try marked is in none of the figures, and it is said.
+  assert.match(run?.problems[0]?.what ?? '', /^1 tries to mark messages read were ended by force/);
+  assert.ok((run?.figures.messagesMarkedRead ?? 0) >= 100);
+});
+
 test('a callback with several messages stays until each of them is dealt with', async () => {
   const [first, second] = await night(
     async ({ webApp, store }, { clock }) => {

@@ -11,7 +11,7 @@ import { serverCertificate, type TlsCertificate } from '../../../rehearsal/datab
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { type MessageStore, openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
-import { startWebApp } from '../../../rehearsal/whatsapp/web-app.ts';
+import { startWebApp, type WebApp } from '../../../rehearsal/whatsapp/web-app.ts';
 import { startWebhook } from '../../../rehearsal/whatsapp/webhook.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
@@ -29,6 +29,7 @@ const SIZE_USER = { username: 'size', password: crypto.randomUUID() };
 interface Client {
   deployment: Deployment;
   store: MessageStore;
+  webApp: WebApp;
   /** Whether garbage collection says that it is complete, and deletes nothing. */
   doesNothing: boolean;
   /** Likewise, and says that it deleted so many, in each call. */
@@ -110,7 +111,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
   ): Promise<void> {
     const { aws, clock } = deployment;
     const webhook = await startWebhook({ bus: 'shop-callbacks', ...deployment.client() });
-    const client: Client = {
+    const client: Omit<Client, 'webApp'> = {
       deployment,
       store,
       doesNothing: false,
@@ -143,7 +144,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       aws.secrets.put(SIZE_SECRET, JSON.stringify({ ...SIZE_USER, engine: 'postgres', host: DATABASE }));
       aws.hosts[`${WEBAPP}:443`] = `127.0.0.1:${webApp.port}`;
       aws.hosts[`${DATABASE}:${PORT}`] = `127.0.0.1:${server.port}`;
-      await work(client);
+      await work(Object.assign(client, { webApp }));
       assert.doesNotMatch(
         JSON.stringify([aws.logs, reportsOf(aws), aws.lambda.durable.list()]),
         new RegExp(`${SIZE_USER.password}|${USER.password}`),
@@ -237,6 +238,27 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       }
       const [, , third] = reportsOf(client.deployment.aws);
       assert.match(JSON.stringify(third?.details), /"growth":\{"kind":"outpaced"/);
+    }));
+
+  it('are of no garbage collection that began on no node: that is asked again, and is no success', () =>
+    play(async (client) => {
+      await arrive(client, 1_000);
+      client.webApp.faults.answers = [{}, { status: 'failed' }];
+      const good = await client.night();
+      assert.deepEqual([good.outcome, good.figures.calls], ['succeeded', 3]);
+      assert.equal(good.figures.messagesDeleted, 1_000);
+      client.webApp.faults.answers = Array.from({ length: 9 }, () => ({
+        status: 'failed',
+        errors: [{ code: 1014 }],
+      }));
+      const bad = await client.night();
+      assert.deepEqual([bad.outcome, bad.problems.length], ['failed', 1]);
+      assert.match(
+        bad.problems[0]?.what ?? '',
+        /did not start: WebApp answered "failed: 1014" for single instance/,
+      );
+      // Nobody was waited for.
+      assert.ok(Date.parse(bad.endedAt) - Date.parse(bad.startedAt) < 10 * 60_000);
     }));
 
   it('stay unknown where the database does not answer, and GC is done all the same', () =>

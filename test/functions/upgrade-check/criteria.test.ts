@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { CleaningRun } from '../../../functions/upgrade-check/cleaning-runs.ts';
 import type { UpgradeCheckSettings } from '../../../functions/upgrade-check/contract.ts';
 import {
   answerOf,
+  cleaningFinding,
   type Finding,
+  rowsFinding,
   type SpaceKnown,
   spaceFinding,
   type Verdict,
@@ -13,11 +16,12 @@ const SETTINGS: UpgradeCheckSettings = {
   deployment: 'shop',
   sets: [],
   maximumRows: 2_000_000,
+  otherJobs: [],
   storage: [],
 };
 
 function finding(answer: Verdict): Finding {
-  const about = { criterion: 'weather', what: 'It rains.', where: 'shop' };
+  const about = { criterion: 'weather', what: 'It rains.', where: 'shop', source: 'the sky' };
   return answer === 'yes' ? { ...about, answer } : { ...about, answer, next: 'Wait.', cleaningHelps: false };
 }
 
@@ -79,4 +83,99 @@ describe('the free space of an Aurora MySQL cluster', () => {
     assert.equal(found.answer, 'unknown');
     assert.match(found.what, /is unknown: somebody holds a lock\.$/);
   });
+});
+
+describe('the last garbage collection', () => {
+  const NOW = Date.parse('2027-01-10T03:00:00Z');
+  const settings: UpgradeCheckSettings = {
+    ...SETTINGS,
+    cleaning: { job: 'message-gc', functionArn: '', startRunArn: '', tables: [], maximumAgeHours: 24 },
+  };
+  const ended = (hoursAgo: number, outcome: string) => ({
+    kind: 'ended' as const,
+    runId: `run-${hoursAgo}`,
+    outcome,
+    endedAt: NOW - hoursAgo * 3_600_000,
+  });
+  const judge = (...runs: CleaningRun[]) => cleaningFinding({ kind: 'told', value: runs }, settings, NOW);
+
+  it('is no where the last run did not succeed, though one before it had', () => {
+    for (const outcome of ['failed', 'partial', 'TIMED_OUT']) {
+      const { answer, what } = judge(ended(1, outcome), ended(5, 'succeeded'));
+      assert.equal(answer, 'no');
+      assert.match(what, new RegExp(`run-1, ended as ${outcome} 1.0 hours ago, though run-5 had succeeded`));
+    }
+  });
+
+  it('is that which ended last, in whatever order they are told; one that was skipped is none', () => {
+    assert.equal(judge(ended(5, 'succeeded'), ended(1, 'failed')).answer, 'no');
+    assert.equal(judge(ended(5, 'failed'), ended(1, 'succeeded')).answer, 'yes');
+    assert.equal(judge(ended(1, 'skipped'), ended(5, 'succeeded')).answer, 'yes');
+    assert.equal(judge(ended(1, 'skipped')).answer, 'no');
+  });
+});
+
+it('a small table needs room all the same, and numbers are told in units that show them', () => {
+  const place = { copies: 2, metric: 'FreeStorageSpace', name: "the instance's volume" };
+  const judge = (freeBytes: number) =>
+    spaceFinding(
+      {
+        host: 'database.internal',
+        largest: [
+          { kind: 'told', value: { kind: 'known', database: 'waweb', table: 'small', bytes: 16_384 } },
+        ],
+        spaces: { kind: 'told', value: [{ ...place, freeBytes }] },
+      },
+      SETTINGS,
+    );
+  const full = judge(0);
+  assert.equal(full.answer, 'no');
+  assert.match(full.what, /takes 16\.38 kB .* needs 1\.00 GB .* has 0 bytes free/);
+  assert.equal(judge(4_000_000).answer, 'no');
+  assert.equal(judge(2e9).answer, 'yes');
+});
+
+it('rows are few enough only if the files could not hold more, unless they are counted', () => {
+  const database = {
+    engine: 'mysql' as const,
+    host: 'database.internal',
+    port: 3306,
+    certificateAuthority: 'rds',
+  };
+  const table = { table: 'messages', databases: ['wa1_messageStore'], figure: 'messageRows' };
+  const judge = (filesHold: number | undefined, counted?: number) =>
+    rowsFinding(
+      {
+        set: { name: 'wa1', database, secretArn: 'arn', databases: [], tables: [table] },
+        table,
+        measured: {
+          kind: 'told',
+          value: {
+            database: 'wa1_messageStore',
+            rows: {
+              kind: 'estimate',
+              rows: 504_236,
+              atLeast: 168_000,
+              atMost: 1_513_000,
+              ...(filesHold && { filesHold }),
+            },
+            bytes: { kind: 'unknown', reason: '' },
+          },
+        },
+        count:
+          counted === undefined ? undefined : { kind: 'told', value: { kind: 'counted', rows: counted } },
+      },
+      SETTINGS,
+    );
+  assert.equal(judge(undefined).answer, 'yes');
+  assert.equal(judge(1_900_000).answer, 'yes');
+  const vague = judge(7_000_000);
+  assert.equal(vague.answer, 'unknown');
+  assert.match(
+    vague.what,
+    /between 168,000 and 7,000,000 rows .* too vague \(a large delete that was rolled back/,
+  );
+  assert.match(judge(Number.MAX_SAFE_INTEGER).what, /between 168,000 and any number of rows/);
+  assert.equal(judge(7_000_000, 504_236).answer, 'yes');
+  assert.equal(judge(7_000_000, 2_500_000).answer, 'no');
 });

@@ -221,7 +221,7 @@ function define(
       conflictsWith: [other],
     });
   const messageGc = garbageCollection('message-gc', 'media-gc');
-  garbageCollection('media-gc', 'message-gc');
+  const mediaGc = garbageCollection('media-gc', 'message-gc');
   new UpgradeCheck(stack, 'UpgradeCheck', {
     upkeep,
     sets: [
@@ -233,6 +233,7 @@ function define(
     ],
     network: networkIn(stack),
     messageGc,
+    otherJobs: [mediaGc],
     services: { clusterName: 'shop', names: ['web'] },
     storage: [{ host: HOST, identifier: 'shop-db' }],
     ...props({ messageGc }),
@@ -249,6 +250,7 @@ export const ALL_YES: Record<string, Finding['answer']> = {
   'rows of messages': 'yes',
   'rows of media': 'yes',
   'last garbage collection': 'yes',
+  'other runs': 'yes',
   services: 'yes',
   'free space': 'yes',
 };

@@ -342,6 +342,11 @@ describe('a command in containers', () => {
     ['an empty command', { command: [] }, `command is []; ${command}`],
     ['an empty program', { command: [''] }, `command is [""]; ${command}`],
     ['an empty script', { command: { script: ' \n' } }, `command is {"script":" \\n"}; ${command}`],
+    [
+      'a script of comments alone',
+      { command: { script: '# soon\n\n  # /srv/prune' } },
+      `command is {"script":"# soon\\n\\n # /srv/prune"}; ${command}`,
+    ],
     ['no role', { roles: {} }, 'roles are missing; at least one role must be given.'],
     ['no roles', { roles: undefined }, 'roles is missing; it must be an object with a name for each role.'],
     [

@@ -2,16 +2,36 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Duration, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
+import {
+  Cluster,
+  ContainerImage,
+  FargateService,
+  FargateTaskDefinition,
+  type ICluster,
+} from 'aws-cdk-lib/aws-ecs';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import {
+  Credentials,
+  DatabaseInstance,
+  DatabaseInstanceEngine,
+  type IDatabaseInstance,
+  MysqlEngineVersion,
+} from 'aws-cdk-lib/aws-rds';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DatabaseAddress } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
+import { PropsError } from '../../../lib/checks/props.ts';
 import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
 import { entryFile } from '../../../lib/entry-file.ts';
-import type { Upkeep } from '../../../lib/upkeep.ts';
-import { UpkeepJob } from '../../../lib/upkeep-job.ts';
+import { CredentialRotation, Upkeep, UpkeepJob } from '../../../lib/index.ts';
 import { define } from '../../functions/credential-rotation/rotation-days.ts';
 import { brokenLinks, roleStatements } from '../links.ts';
 import { appWithoutBundles, resourcesOf, textOf } from '../template.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
+type Anything = any;
 
 const ACCOUNT = '111111111111';
 const SECRET = `arn:aws:secretsmanager:eu-central-1:${ACCOUNT}:secret:shop/database-a1B2c3`;
@@ -27,11 +47,12 @@ function rotated(
   {
     address = MYSQL,
     strategy = { kind: 'dual-password' },
-  }: { address?: DatabaseAddress; strategy?: Strategy } = {},
+    secret = (scope) => Secret.fromSecretCompleteArn(scope, 'Rotated', SECRET),
+  }: { address?: DatabaseAddress; strategy?: Strategy; secret?: (scope: Stack) => ISecret } = {},
 ) {
   const app = appWithoutBundles();
   const stack = new Stack(app, 'Rotation', { env: { account: ACCOUNT, region: 'eu-central-1' } });
-  const rotation = define(stack, { address, strategy }, { secretArn: SECRET, ...change });
+  const rotation = define(stack, { address, strategy }, { secret: secret(stack), ...change });
   return { app, stack, rotation };
 }
 
@@ -92,11 +113,13 @@ describe('CredentialRotation', () => {
 
   it('may ask for the runs of the jobs that it waits for, and of no others', () => {
     const { stack } = rotated({ waitsFor: ['reindex'] });
+    const upkeep = stack.node.findChild('Upkeep');
+    assert.ok(upkeep instanceof Upkeep);
     new UpkeepJob(stack, 'Reindex', {
-      upkeep: stack.node.findChild('Upkeep') as Upkeep,
+      upkeep,
       job: 'reindex',
-      description: 'Rebuilds the index',
-      entry: entryFile('credential-rotation'),
+      description: 'Another job',
+      entry: entryFile('run-in-containers'),
       settings: {},
       timeLimit: Duration.hours(1),
     });
@@ -123,22 +146,139 @@ describe('CredentialRotation', () => {
   it('refuses at synthesis what could not work, with the reason', () => {
     const postgres: DatabaseAddress = { ...MYSQL, engine: 'postgres' };
     const single: Strategy = { kind: 'single-password', user: 'wa' };
-    const refusals: [RegExp, Partial<CredentialRotationProps>, Parameters<typeof rotated>[1]?][] = [
-      [/PostgreSQL keeps one password/, {}, { address: postgres }],
+    const partial = (arn: string) => (scope: Stack) => Secret.fromSecretPartialArn(scope, 'Rotated', arn);
+    const complete = (arn: string) => (scope: Stack) => Secret.fromSecretCompleteArn(scope, 'Rotated', arn);
+    const arn = 'arn:aws:ecs:eu-central-1:111111111111:service/shop/web';
+    const alternating = (users: [string, string]): Strategy => ({ kind: 'alternating-users', users });
+    const refusals: [RegExp, Anything, Parameters<typeof rotated>[1]?][] = [
+      [
+        /strategy\.kind is "dual-password", which cannot be: PostgreSQL keeps one password/,
+        {},
+        { address: postgres },
+      ],
       [/logins fail from the rotation until/, {}, { address: postgres, strategy: single }],
       [/use dual-password, which has no failed logins/, {}, { strategy: single }],
-      [/RDS itself rotates/, { secretArn: SECRET.replace('shop/database', 'rds!db') }],
-      [/is not the full ARN of a secret/, { secretArn: SECRET.slice(0, -7) }],
-      [/A service is named twice: web, web/, { services: [{ name: 'web' }, { name: 'web' }] }],
       [
-        /service x+ has 255 characters; .* it may have \d+\. Shorten it/,
+        /strategy\.kind is "blue-green"; it must be "dual-password", "alternating-users" or "single-password"/,
+        { strategy: { kind: 'blue-green' } },
+      ],
+      [/Both users are wa: two names are needed/, {}, { strategy: alternating(['wa', 'wa']) }],
+      [
+        /has 33 characters, and aurora-mysql takes 32 at most/,
+        {},
+        { strategy: alternating(['w'.repeat(33), 'wa']) },
+      ],
+      [
+        /database\.engine is "postgresql"; it must be one of mysql, aurora-mysql, mariadb, postgres, aurora-postgresql/,
+        { database: { ...MYSQL, engine: 'postgresql' } },
+      ],
+      [
+        /database\.host is "10\.0\.0\.7"; it must be a host name/,
+        { database: { ...MYSQL, host: '10.0.0.7' } },
+      ],
+      [/database\.port is 0; it must be a whole number/, { database: { ...MYSQL, port: 0 } }],
+      [
+        /administrator is missing; it must be the secret of a user that changes passwords, for alternating-users/,
+        { administrator: undefined },
+        { strategy: alternating(['a', 'b']) },
+      ],
+      [
+        /secret names a secret that RDS itself rotates/,
+        {},
+        { secret: complete(SECRET.replace('shop/database', 'rds!db')) },
+      ],
+      [/secret is told by its name or a part of its ARN/, {}, { secret: partial(SECRET.slice(0, -7)) }],
+      [/secret is "arn"; it must be a secret, such as Secret\.fromSecretCompleteArn/, { secret: 'arn' }],
+      [/services is \[\]; it must be a list of 1 to 50 ECS services/, { services: [] }],
+      [
+        /services\[1\]\.name is "web", as is services\[0\]\.name; each service must be named once/,
+        { services: [{ name: 'web' }, { name: 'web' }] },
+      ],
+      [
+        /services\[0\]\.name is "arn:.*"; it must be the name of an ECS service/,
+        { services: [{ name: arn }] },
+      ],
+      [
+        /services\[0\]\.name has 255 characters; it must have no more than \d+/,
         { services: [{ name: 'x'.repeat(255) }] },
       ],
+      [/cluster is missing/, { cluster: undefined }],
       [/the settings take \d+ bytes/, {}, { address: { ...MYSQL, certificateAuthority: 'x'.repeat(4000) } }],
-      [/rings at an age of 30 days/, { rotateAfter: Duration.days(30), maximumAge: Duration.days(30) }],
+      [
+        /maximumAge is 30 days; it must be more than the 30 days of rotateAfter/,
+        { rotateAfter: Duration.days(30), maximumAge: Duration.days(30) },
+      ],
+      [
+        /steadyTimeout is 3 hours; it must be less than the 3 hours of timeLimit/,
+        { steadyTimeout: Duration.hours(3) },
+      ],
+      [/password leaves nothing to draw from/, { password: { alphabet: 'a' } }],
+      [/schedule\.at is "25:99"/, { schedule: { at: '25:99' } }],
     ];
     for (const [reason, change, database] of refusals)
-      assert.throws(() => rotated(change, database), reason, String(reason));
+      assert.throws(
+        () => rotated(change, database),
+        (error) => {
+          assert.ok(error instanceof PropsError, String(error));
+          assert.match(error.message, /^Rotation\/Rotation/);
+          assert.match(error.message, reason);
+          return true;
+        },
+      );
     rotated({ acceptFailedLogins: true }, { address: postgres, strategy: single });
+  });
+
+  it('takes the things themselves, of another stack too, and the database lets its functions in', () => {
+    const app = appWithoutBundles();
+    const env = { account: ACCOUNT, region: 'eu-central-1' };
+    const shop = new Stack(app, 'Shop', { env });
+    // Only under exactOptionalPropertyTypes are the CDK's own types at odds here.
+    const vpc: IVpc = new Vpc(shop, 'Vpc', { availabilityZones: ['eu-central-1a', 'eu-central-1b'] }) as IVpc;
+    const key = new Key(shop, 'Key');
+    const database = new DatabaseInstance(shop, 'Database', {
+      engine: DatabaseInstanceEngine.mysql({ version: MysqlEngineVersion.VER_8_0_40 }),
+      vpc,
+      credentials: Credentials.fromGeneratedSecret('shop', { encryptionKey: key }),
+    });
+    const cluster = new Cluster(shop, 'Cluster', { vpc });
+    const taskDefinition = new FargateTaskDefinition(shop, 'Task');
+    taskDefinition.addContainer('web', { image: ContainerImage.fromRegistry('shop') });
+    const service = new FargateService(shop, 'Web', { cluster: cluster as ICluster, taskDefinition });
+    const upkeepStack = new Stack(app, 'Upkeep', { env });
+    const upkeep = new Upkeep(upkeepStack, 'Upkeep', {
+      deployment: 'shop',
+      timeZone: 'Europe/Berlin',
+      window: { from: '01:00', to: '05:00' },
+    });
+    assert.ok(database.secret);
+    new CredentialRotation(upkeepStack, 'Rotation', {
+      upkeep,
+      secret: database.secret,
+      database: database as IDatabaseInstance,
+      strategy: { kind: 'dual-password' },
+      services: [service],
+      network: { vpc },
+      schedule: { at: '01:30' },
+      timeLimit: Duration.hours(2),
+    });
+    app.synth();
+    assert.deepEqual(
+      [upkeepStack.dependencies, shop.dependencies],
+      [[shop], []],
+      'the upkeep refers to the shop, and nothing the other way round',
+    );
+    const template = Template.fromStack(upkeepStack);
+    template.resourceCountIs('AWS::EC2::SecurityGroupIngress', 1);
+    template.hasResourceProperties('AWS::EC2::SecurityGroupIngress', {
+      FromPort: { 'Fn::ImportValue': Match.stringLikeRegexp('DatabaseEndpoint|Port') },
+    });
+    const resources = resourcesOf(upkeepStack);
+    const allowed = JSON.stringify(
+      Object.keys(resources)
+        .filter((id) => /FunctionRole\w{8}$/.test(id))
+        .map((id) => roleStatements(resources, id)),
+    );
+    for (const name of ['Secret', 'Key', 'ClusterEB', 'Web'])
+      assert.match(allowed, new RegExp(`Fn::ImportValue[^}]*${name}`), name);
   });
 });

@@ -103,9 +103,10 @@ describe("the rotation of a client's database password", () => {
         secretArn: 'arn:aws:secretsmanager:ap-south-1:333333333333:secret:whatsapp-apac-ms-Secret-y7Z8a9',
         key: 'data_src_name',
         template: '{username}:{password}@(database.apac.internal:3306)/',
+        encoding: 'raw',
       },
     ]);
-    assert.deepEqual(keysOf(apac, ROLES), [`kms:Decrypt, kms:Encrypt on ${keyId}`]);
+    assert.deepEqual(keysOf(apac, ROLES), [`kms:Decrypt, kms:Encrypt, kms:GenerateDataKey on ${keyId}`]);
   });
 
   it('may use keys only where a secret or a copy has one of its own', () => {
@@ -131,7 +132,7 @@ describe("the rotation of a client's database password", () => {
     assert.deepEqual(named(/^CredentialRotationJob/), [
       `kms:Decrypt on ${key('rotated')}`,
       `kms:Decrypt on ${key('admin')}`,
-      `kms:Decrypt, kms:Encrypt on ${key('parameter')}`,
+      `kms:Decrypt, kms:Encrypt, kms:GenerateDataKey on ${key('parameter')}`,
       `kms:Decrypt, kms:GenerateDataKey on ${key('copy')}`,
     ]);
   });

@@ -75,6 +75,12 @@ describe('upgrade-check of a client', () => {
       deployment: 'shop',
       maximumRows: 2_000_000,
       storage: [{ host: 'database.internal', identifier: 'whatsapp' }],
+      otherJobs: [
+        {
+          job: 'message-gc',
+          functionArn: 'arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc',
+        },
+      ],
       services: {
         clusterArn: 'arn:aws:ecs:eu-central-1:111111111111:cluster/whatsapp',
         names: ['webapp', 'coreapp'],
@@ -109,7 +115,7 @@ describe('upgrade-check of a client', () => {
         .map(({ AlarmName: name }) => String(name))
         .filter((name) => name.includes('upgrade-check'))
         .sort(),
-      ['dead-letters', 'failed', 'lost', 'partial'].map((kind) => `shop-upgrade-check-${kind}`),
+      ['crashing', 'dead-letters', 'failed', 'lost', 'partial'].map((kind) => `shop-upgrade-check-${kind}`),
     );
     for (const { AlarmName: name, AlarmDescription: description } of alarms)
       if (name.includes('upgrade-check'))

@@ -13,8 +13,8 @@ export interface SizeReader {
    */
   count(login: Login, search: TableSearch, timeLimitMs: number): Promise<ExactCount>;
   /**
-   * The largest table of the databases, whatever it is called. Where the server hides a database from who has no right on
-   * it (MySQL, MariaDB), that one is left out.
+   * The largest table of the databases, whatever it is called, by the files. Unknown where the server hides a database or the
+   * files from the login.
    * @throws as {@link table}
    */
   largestTable(login: Login, databases: readonly string[]): Promise<LargestTable>;
@@ -28,7 +28,7 @@ export interface SizeReader {
 /** Where to look for a table. Names are compared as the engine compares them. */
 export interface TableSearch {
   table: string;
-  /** The first one that has the table counts. */
+  /** Where several of them have the table, the largest counts. */
   databases: readonly string[];
 }
 
@@ -36,6 +36,8 @@ export interface TableSearch {
 export interface TableSize {
   /** The database that has it, as the server spells it. */
   database: string;
+  /** Others that have a table of the name, which is smaller: `database`, or `database.schema`. */
+  others?: string[];
   rows: RowEstimate;
   bytes: TableBytes;
 }
@@ -43,7 +45,17 @@ export interface TableSize {
 /** A table's rows as far as the server knows them without counting. */
 export type RowEstimate =
   /** The truth lies between `atLeast` and `atMost`. */
-  | { kind: 'estimate'; rows: number; atLeast: number; atMost: number }
+  | {
+      kind: 'estimate';
+      rows: number;
+      atLeast: number;
+      atMost: number;
+      /**
+       * What the files can hold at the most, where the number itself may be wrong beyond `atMost` without a sign (MySQL, MariaDB: a
+       * large delete that was rolled back, or is open). Undefined: that cannot be, or is within `atMost`.
+       */
+      filesHold?: number;
+    }
   /** The server has no number, or one that cannot be right. */
   | { kind: 'unknown'; reason: string };
 

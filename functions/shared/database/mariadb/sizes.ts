@@ -1,11 +1,12 @@
+import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import type { SizeReader } from '../contract/sizes.ts';
-import { innodbSizes } from '../mysql-and-mariadb/sizes.ts';
+import { type InnodbDialect, innodbSizes, OLD_NAMES } from '../mysql-and-mariadb/sizes.ts';
 import { QUESTION_LIMIT_MS } from '../sizes/questions.ts';
 
 /** Sizes on MariaDB 10.1 and later. */
-export function mariadbSizes(address: DatabaseAddress): SizeReader {
-  return innodbSizes(address, {
+export function mariadbSizes(address: DatabaseAddress, limits: ConnectionLimits): SizeReader {
+  const dialect: InnodbDialect = {
     name: 'MariaDB',
     ask: async (session) => {
       await session.query(`SET SESSION max_statement_time = ${QUESTION_LIMIT_MS / 1000}`);
@@ -17,5 +18,7 @@ export function mariadbSizes(address: DatabaseAddress): SizeReader {
     tooSlow: ['1969'],
     // Its performance schema is off by default.
     idleFromThreads: false,
-  });
+    files: OLD_NAMES,
+  };
+  return innodbSizes(address, dialect, limits);
 }

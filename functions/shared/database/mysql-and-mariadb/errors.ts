@@ -108,10 +108,9 @@ function unreachable(address: DatabaseAddress, code: string, error: unknown): Da
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const { code, errno, fromServer } = codesOf(error);
-  const verb = verbOf(statement);
   if (!fromServer) return unreachable(address, code, error);
   return new StatementRefused(
-    `${address.host}:${address.port} (${address.engine}) refused ${verb}: ${code} (${errno}). ${adviceFor(code)}`,
+    `${address.host}:${address.port} (${address.engine}) refused ${verbOf(statement)}: ${code} (${errno}). ${adviceFor(code)}`,
     code,
   );
 }

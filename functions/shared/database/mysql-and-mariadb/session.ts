@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
-import { isIP } from 'node:net';
+import { connect as connectSocket, isIP } from 'node:net';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
+import {
+  answered,
+  CONNECTION_LIMITS,
+  type ConnectionLimits,
+  ended,
+  KEEP_ALIVE_DELAY_MS,
+  LOCK_TIMEOUT_SECONDS,
+  trustedCertificates,
+} from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { RotationBusy, RotationRefused } from '../contract/errors.ts';
+import { DatabaseUnreachable, RotationBusy, RotationRefused, verbOf } from '../contract/errors.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
 import type { SeenSessions } from '../rotation/refusals.ts';
 import { connectError, statementError } from './errors.ts';
@@ -12,9 +20,14 @@ import { connectError, statementError } from './errors.ts';
 export interface MysqlSession {
   /**
    * @param statement with `?` for each value, which the driver quotes.
+   * @param answerMs how long the answer may take. @default the session's own limit
    * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
    */
-  query(statement: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  query(
+    statement: string,
+    values?: readonly unknown[],
+    answerMs?: number,
+  ): Promise<Record<string, unknown>[]>;
   /**
    * Logs in as somebody else on the same connection. What the session held, such as locks, is free then.
    * @returns whether the server accepts that
@@ -30,28 +43,39 @@ export async function withMysql<T>(
   address: DatabaseAddress,
   login: Login,
   work: (session: MysqlSession) => Promise<T>,
+  limits: ConnectionLimits = CONNECTION_LIMITS,
 ): Promise<T> {
-  const connection = await connect(address, login);
-  const query = async (statement: string, values: readonly unknown[] = []) => {
+  const connection = await connect(address, login, limits);
+  let isSilent = false;
+  const cut = () => connection.destroy();
+  const giveUp = () => {
+    isSilent = true;
+    cut();
+  };
+  const waitFor = <T>(asked: Promise<T>, what: string, limitMs: number) =>
+    answered(asked, address, { what, limitMs, giveUp });
+  const query: MysqlSession['query'] = async (statement, values = [], answerMs = limits.answerMs) => {
     try {
-      const [rows] = await connection.query(statement, [...values]);
+      const [rows] = await waitFor(connection.query(statement, [...values]), verbOf(statement), answerMs);
       return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
     } catch (error) {
-      throw statementError(error, address, statement);
+      throw error instanceof DatabaseUnreachable ? error : statementError(error, address, statement);
     }
   };
   try {
     await query(OWN_MODE);
     return await work({
       query,
-      logInAs: ({ username: user, password }) =>
-        connection.changeUser({ user, password }).then(
+      logInAs: async ({ username: user, password }) => {
+        const changed = connection.changeUser({ user, password }).then(
           () => true,
           () => false,
-        ),
+        );
+        return waitFor(changed, 'the login', limits.answerMs);
+      },
     });
   } finally {
-    await connection.end().catch(() => connection.destroy());
+    if (!isSilent) await ended(connection.end(), cut);
   }
 }
 
@@ -139,7 +163,11 @@ export async function mysqlStatus(
   });
 }
 
-async function connect(address: DatabaseAddress, login: Login): Promise<Connection> {
+async function connect(
+  address: DatabaseAddress,
+  login: Login,
+  { connectMs }: ConnectionLimits,
+): Promise<Connection> {
   const { host, port, database } = address;
   if (isIP(host) !== 0) {
     throw new RotationRefused(
@@ -147,8 +175,17 @@ async function connect(address: DatabaseAddress, login: Login): Promise<Connecti
     );
   }
   const ca = await trustedCertificates(address.certificateAuthority);
+  // Our own, so that it can be cut while the server is silent: the driver gives nothing to do that with before the login.
+  const socket = connectSocket({
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+  });
   try {
-    const connection = await createConnection({
+    const connecting = createConnection({
+      stream: socket,
       host,
       port,
       user: login.username,
@@ -156,12 +193,19 @@ async function connect(address: DatabaseAddress, login: Login): Promise<Connecti
       ...(database === undefined ? {} : { database }),
       // Without verifyIdentity any certificate of the authority would do, whatever name it is for.
       ssl: { ca: ca as string, verifyIdentity: true, minVersion: 'TLSv1.2' },
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: connectMs,
+    });
+    // The driver's own limit ends with the first byte from the server.
+    const connection = await answered(connecting, address, {
+      what: 'the login',
+      limitMs: connectMs,
+      giveUp: () => socket.destroy(),
     });
     // A connection that breaks while nobody waits for it is found by the next statement.
     connection.on('error', () => {});
     return connection;
   } catch (error) {
-    throw connectError(error, address, login);
+    socket.destroy();
+    throw error instanceof DatabaseUnreachable ? error : connectError(error, address, login);
   }
 }

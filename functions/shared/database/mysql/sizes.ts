@@ -1,11 +1,12 @@
+import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import type { SizeReader } from '../contract/sizes.ts';
-import { innodbSizes, isRefusal } from '../mysql-and-mariadb/sizes.ts';
+import { type InnodbDialect, innodbSizes, isRefusal } from '../mysql-and-mariadb/sizes.ts';
 import { QUESTION_LIMIT_MS } from '../sizes/questions.ts';
 
 /** Sizes on MySQL 5.7 and later, and Aurora MySQL. */
-export function mysqlSizes(address: DatabaseAddress): SizeReader {
-  return innodbSizes(address, {
+export function mysqlSizes(address: DatabaseAddress, limits: ConnectionLimits): SizeReader {
+  const dialect: InnodbDialect = {
     name: 'MySQL',
     ask: async (session) => {
       await session.query(`SET SESSION max_execution_time = ${QUESTION_LIMIT_MS}`);
@@ -21,5 +22,7 @@ export function mysqlSizes(address: DatabaseAddress): SizeReader {
     // A count without a condition is ended as if it had been killed.
     tooSlow: ['ER_QUERY_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
     idleFromThreads: true,
-  });
+    files: { tablespaces: 'INNODB_TABLESPACES', tables: 'INNODB_TABLES' },
+  };
+  return innodbSizes(address, dialect, limits);
 }

@@ -25,7 +25,7 @@ export async function countSessions(session: PostgresSession, username: string):
 /** Where a user's sessions come from. To who may not see it, the server shows no addresses. */
 export async function seeSessions(session: PostgresSession, username: string): Promise<SeenSessions[]> {
   const rows = await session.query(
-    `SELECT count(*) AS count, state = 'idle' AS idle, client_addr::text AS address, application_name AS program
+    `SELECT count(*) AS count, state = 'idle' AS idle, host(client_addr) AS address, application_name AS program
        FROM pg_stat_activity WHERE usename::text = $1 AND pid <> pg_backend_pid() GROUP BY 2, 3, 4 ORDER BY 1 DESC`,
     [username],
   );

@@ -1,15 +1,32 @@
 import { createHash } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import pg from 'pg';
-import { CONNECT_TIMEOUT_MS, LOCK_TIMEOUT_SECONDS, trustedCertificates } from '../connection.ts';
+import {
+  answered,
+  CONNECTION_LIMITS,
+  type ConnectionLimits,
+  ended,
+  KEEP_ALIVE_DELAY_MS,
+  LOCK_TIMEOUT_SECONDS,
+  trustedCertificates,
+} from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { LoginRefused, RotationBusy, StatementRefused } from '../contract/errors.ts';
+import {
+  DatabaseUnreachable,
+  LoginRefused,
+  RotationBusy,
+  StatementRefused,
+  verbOf,
+} from '../contract/errors.ts';
 import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
 
 /** A connection to PostgreSQL whose errors never quote a statement. */
 export interface PostgresSession {
-  /** @throws {@link StatementRefused}, {@link DatabaseUnreachable} */
-  query(statement: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /**
+   * @param answerMs how long the answer may take. @default the session's own limit
+   * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
+   */
+  query(statement: string, values?: unknown[], answerMs?: number): Promise<Record<string, unknown>[]>;
   /** How the server had the password proven; `undefined` if it took it in the clear. */
   exchange: PasswordExchange | undefined;
 }
@@ -25,6 +42,7 @@ export async function withPostgres<T>(
   address: DatabaseAddress,
   login: Login,
   work: (session: PostgresSession) => Promise<T>,
+  limits: ConnectionLimits = CONNECTION_LIMITS,
 ): Promise<T> {
   const { host, port, database = 'postgres', certificateAuthority } = address;
   const client = new pg.Client({
@@ -35,7 +53,9 @@ export async function withPostgres<T>(
     password: login.password,
     // Checks the name too; a server without TLS is an error.
     ssl: { ca: await trustedCertificates(certificateAuthority), minVersion: 'TLSv1.2' },
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: limits.connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     application_name: 'credential rotation',
   });
   let exchange: PasswordExchange | undefined;
@@ -48,25 +68,39 @@ export async function withPostgres<T>(
   });
   // A connection that breaks while nobody waits for it is found by the next query.
   client.on('error', () => {});
+  let isSilent = false;
+  const cut = () => streamOf(client)?.destroy();
+  const giveUp = () => {
+    isSilent = true;
+    cut();
+  };
+  const waitFor = <T>(asked: Promise<T>, what: string, limitMs: number) =>
+    answered(asked, address, { what, limitMs, giveUp });
   try {
-    await client.connect();
+    await waitFor(client.connect(), 'the login', limits.connectMs);
   } catch (error) {
-    await client.end().catch(() => {});
-    throw connectError(error, address, login);
+    if (!isSilent) await ended(client.end(), cut);
+    throw error instanceof DatabaseUnreachable ? error : connectError(error, address, login);
   }
-  const query = async (statement: string, values?: unknown[]) => {
+  const query = async (statement: string, values?: unknown[], answerMs = limits.answerMs) => {
     try {
-      return (await client.query(statement, values)).rows;
+      return (await waitFor(client.query(statement, values), verbOf(statement), answerMs)).rows;
     } catch (error) {
-      throw statementError(error, address, statement);
+      throw error instanceof DatabaseUnreachable ? error : statementError(error, address, statement);
     }
   };
   try {
     await query(OWN_PATH);
     return await work({ query, exchange });
   } finally {
-    await client.end().catch(() => {});
+    if (!isSilent) await ended(client.end(), cut);
   }
+}
+
+/** The driver has no other way to end a connection whose server is silent. */
+function streamOf(client: pg.Client): { destroy(): unknown } | undefined {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(): unknown } } };
+  return connection?.stream;
 }
 
 /**

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { MissingPrivilege, missingPrivilege, StatementRefused, TableNotFound } from '../contract/errors.ts';
 import type {
@@ -10,35 +11,66 @@ import type {
   TableSearch,
   TableSize,
 } from '../contract/sizes.ts';
-import { estimate, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
+import { countOf, estimate, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './errors.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
 
 /** Sizes on PostgreSQL 12 and later, and Aurora PostgreSQL. */
-export function postgresSizes(address: DatabaseAddress): SizeReader {
-  /** Does the work in the first of the databases that has the table. */
+export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits): SizeReader {
+  const connected = <T>(
+    to: DatabaseAddress,
+    login: Login,
+    work: (session: PostgresSession) => Promise<T>,
+  ): Promise<T> =>
+    withPostgres(
+      to,
+      login,
+      async (session) => {
+        await session.query(
+          `SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${QUESTION_LIMIT_MS}; SET application_name = 'database size'`,
+        );
+        return work(session);
+      },
+      limits,
+    );
+
+  const existing = (login: Login, names: readonly string[]) =>
+    connected(address, login, (session) => matchingDatabases(session, address, names));
+
+  /** Does the work with the largest table of the name, in whichever of the databases and schemas it is. */
   const inTable = async <T>(
     login: Login,
     search: TableSearch,
-    work: (session: PostgresSession, table: Table, database: string) => Promise<T>,
+    work: (session: PostgresSession, table: Table, database: string, others: string[]) => Promise<T>,
   ): Promise<T> => {
-    const databases = await databasesToSearch(address, login, search);
-    for (const database of databases) {
-      const done = await connected({ ...address, database }, login, async (session) => {
-        const table = await findTable(session, address, search.table, database);
-        return table && { result: await work(session, table, database) };
+    const databases = await databasesToSearch(address, login, search, existing);
+    const found: { table: Table; database: string }[] = [];
+    const other: string[] = [];
+    for (const database of databases)
+      await connected({ ...address, database }, login, async (session) => {
+        const { tables, views } = await findTables(session, search.table);
+        found.push(...tables.map((table) => ({ table, database })));
+        other.push(...views.map((view) => `${view} of ${database}`));
       });
-      if (done) return done.result;
+    const [largest, ...smaller] = found.sort((a, b) => b.table.totalBytes - a.table.totalBytes);
+    if (!largest) {
+      throw tableNotFound(
+        address,
+        { table: search.table, databases },
+        other.length > 0 ? `, but ${other.join(' and ')}, of which no size is told` : '',
+      );
     }
-    throw tableNotFound(address, { table: search.table, databases });
+    const others = smaller.map(({ table, database }) => `${database}.${table.schema}`);
+    const { table, database } = largest;
+    return connected({ ...address, database }, login, (session) => work(session, table, database, others));
   };
   return {
     table: (login, search) => inTable(login, search, sizeOf),
     count: (login, search, limitMs) =>
-      inTable(login, search, (session, table) => count(session, login, table, limitMs)),
+      inTable(login, search, (session, table) => count(session, login, table, limitMs, limits.answerMs)),
     largestTable: async (login, databases) => {
       let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${databases.join(', ')}` };
-      for (const { name, mayConnect } of await existingDatabases(address, login, databases)) {
+      for (const { name, mayConnect } of await existing(login, databases)) {
         if (!mayConnect) throw mayNotConnect(login, [name]);
         const found = await connected({ ...address, database: name }, login, (session) =>
           largestTable(session, name),
@@ -79,37 +111,23 @@ const MOST_ROWS_PER_PAGE = 291;
 /** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
 const LOCK_TIMEOUT_MS = 100;
 
-function connected<T>(
-  address: DatabaseAddress,
-  login: Login,
-  work: (session: PostgresSession) => Promise<T>,
-): Promise<T> {
-  return withPostgres(address, login, async (session) => {
-    await session.query(
-      `SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${QUESTION_LIMIT_MS}; SET application_name = 'database size'`,
-    );
-    return work(session);
-  });
-}
-
 /** @throws TableNotFound, MissingPrivilege */
 async function databasesToSearch(
   address: DatabaseAddress,
   login: Login,
   search: TableSearch,
+  existing: (login: Login, names: readonly string[]) => Promise<{ name: string; mayConnect: boolean }[]>,
 ): Promise<string[]> {
-  const found = await existingDatabases(address, login, search.databases);
+  const found = await existing(login, search.databases);
   if (found.length === 0) throw tableNotFound(address, search, ': there are no such databases');
-  const open = found.filter(({ mayConnect }) => mayConnect);
-  if (open.length > 0) return open.map(({ name }) => name);
-  throw mayNotConnect(
-    login,
-    found.map(({ name }) => name),
-  );
-}
-
-function existingDatabases(address: DatabaseAddress, login: Login, names: readonly string[]) {
-  return connected(address, login, (session) => matchingDatabases(session, address, names));
+  const closed = found.filter(({ mayConnect }) => !mayConnect);
+  // A larger table of the name may be in one of these.
+  if (closed.length > 0)
+    throw mayNotConnect(
+      login,
+      closed.map(({ name }) => name),
+    );
+  return found.map(({ name }) => name);
 }
 
 function mayNotConnect({ username }: Login, databases: readonly string[]): MissingPrivilege {
@@ -120,8 +138,9 @@ function mayNotConnect({ username }: Login, databases: readonly string[]): Missi
 }
 
 /**
- * The databases of these names, in their order. A name that was not quoted when the database was made is in lower
- * case there, so a name is first looked for as it is, and then without heed of case, as long as only one matches.
+ * The databases of these names, in their order. A name that was not quoted when the database was made is in lower case there,
+ * so one that is not found as it is is looked for in lower case; but not where that is somebody else's, who does not own
+ * those of the exact names.
  */
 async function matchingDatabases(
   session: PostgresSession,
@@ -129,27 +148,46 @@ async function matchingDatabases(
   names: readonly string[],
 ): Promise<{ name: string; mayConnect: boolean }[]> {
   const rows = await session.query(
-    "SELECT datname AS name, has_database_privilege(oid, 'CONNECT') AS may_connect FROM pg_database WHERE datallowconn AND lower(datname) = ANY($1)",
+    "SELECT datname AS name, datdba AS owner, has_database_privilege(oid, 'CONNECT') AS may_connect FROM pg_database WHERE datallowconn AND lower(datname) = ANY($1)",
     [names.map((name) => name.toLowerCase())],
   );
-  const all = rows.map((row) => ({ name: String(row.name), mayConnect: row.may_connect === true }));
+  const all = rows.map((row) => ({
+    name: String(row.name),
+    owner: String(row.owner),
+    mayConnect: row.may_connect === true,
+  }));
+  const owners = new Set(all.filter(({ name }) => names.includes(name)).map(({ owner }) => owner));
   return names.flatMap((wanted) => {
-    const exact = all.filter(({ name }) => name === wanted);
+    const exact = all.find(({ name }) => name === wanted);
+    if (exact) return [exact];
     const similar = all.filter(({ name }) => name.toLowerCase() === wanted.toLowerCase());
-    if (exact.length === 0 && similar.length > 1) {
+    const folded = similar.find(({ name }) => name === wanted.toLowerCase());
+    const isOurs = folded && similar.length === 1 && (owners.size === 0 || owners.has(folded.owner));
+    if (isOurs) return [folded];
+    if (similar.length > 0) {
       throw new TableNotFound(
-        `${host}:${port} has no database ${wanted}, and ${similar.map(({ name }) => name).join(' and ')} differ from it in case only. ` +
+        `${host}:${port} has no database ${wanted}, and ${similar.map(({ name }) => name).join(' and ')} differ${similar.length > 1 ? '' : 's'} from it in case only, which may be another deployment's. ` +
           'Spell it in the configuration as the server does.',
       );
     }
-    return exact.length > 0 ? exact : similar;
+    return [];
   });
 }
 
+/** A table, with those that inherit from it and its partitions. */
 interface Table {
-  oid: string;
   schema: string;
   name: string;
+  parts: Part[];
+  /** Whether parts of it lie on another server. */
+  isElsewhere: boolean;
+  /** To compare tables of one name. */
+  totalBytes: number;
+}
+
+/** One table of the catalog that holds rows. */
+interface Part {
+  oid: string;
   /** Rows as of the last vacuum, ANALYZE or building of an index; -1 if there was none. */
   tuples: number;
   /** Pages as of then. */
@@ -165,38 +203,66 @@ interface Table {
   indexBytes: number;
 }
 
-/** By the catalog alone, in which the table's own locks do not count. */
-async function findTable(
+/** What a view, or a table of another server, is called. */
+const NOT_TABLES: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table' };
+
+/** By the catalog alone, in which the table's own locks do not count. In all schemas: the empty one may be what an upgrade left. */
+async function findTables(
   session: PostgresSession,
-  address: DatabaseAddress,
   name: string,
-  database: string,
-): Promise<Table | undefined> {
+): Promise<{ tables: Table[]; views: string[] }> {
   const rows = await session.query(
-    `SELECT c.oid, n.nspname AS schema, c.relname AS name, c.reltuples AS tuples, c.relpages AS pages,
+    `WITH RECURSIVE named AS (
+       SELECT c.oid, c.oid AS root, n.nspname AS schema, c.relkind AS root_kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+         AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp%'
+     ), tree AS (
+       SELECT * FROM named UNION SELECT i.inhrelid, t.root, t.schema, t.root_kind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+     )
+     SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples AS tuples, c.relpages AS pages,
        pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
        coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
          pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
-       (c.relpages + coalesce(t.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
+       (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
        (SELECT coalesce(sum(x.relpages), 0) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)
          * current_setting('block_size')::bigint AS index_bytes
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
-     WHERE c.relkind = 'r' AND c.relname = $1 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp%'`,
+     FROM tree t JOIN pg_class c ON c.oid = t.oid LEFT JOIN pg_class o ON o.oid = c.reltoastrelid
+     ORDER BY t.root`,
     [name],
   );
-  const row = rows.find(({ schema }) => schema === 'public') ?? rows[0];
-  if (!row) return undefined;
-  if (rows.length > 1 && row.schema !== 'public') {
-    throw tableNotFound(
-      address,
-      { table: name, databases: [database] },
-      `'s schema public, and several elsewhere: ${rows.map(({ schema }) => schema).join(', ')}`,
-    );
+  const tables: Table[] = [];
+  const views: string[] = [];
+  for (const [, members = []] of Map.groupBy(rows, ({ root }) => root)) {
+    const [{ schema, root_kind: kind } = {}] = members;
+    const notTable = NOT_TABLES[String(kind)];
+    if (notTable) {
+      views.push(`${notTable} in schema ${schema}`);
+      continue;
+    }
+    const parts = members.filter((row) => row.kind === 'r').map(partOf);
+    tables.push({
+      schema: String(schema),
+      name,
+      parts,
+      isElsewhere: members.some((row) => row.kind === 'f'),
+      totalBytes: await totalBytesOf(session, parts),
+    });
   }
+  return { tables, views };
+}
+
+async function totalBytesOf(session: PostgresSession, parts: readonly Part[]): Promise<number> {
+  let total = 0;
+  for (const part of parts) {
+    const files = await filesOf(session, part);
+    total += files ? files.tableBytes + files.indexBytes : part.tableBytes + part.indexBytes;
+  }
+  return total;
+}
+
+function partOf(row: Record<string, unknown>): Part {
   return {
     oid: String(row.oid),
-    schema: String(row.schema),
-    name: String(row.name),
     tuples: Number(row.tuples),
     pages: Number(row.pages),
     live: Number(row.live),
@@ -207,27 +273,81 @@ async function findTable(
   };
 }
 
-async function sizeOf(session: PostgresSession, table: Table, database: string): Promise<TableSize> {
-  const files = await filesOf(session, table);
+async function sizeOf(
+  session: PostgresSession,
+  table: Table,
+  database: string,
+  others: string[],
+): Promise<TableSize> {
+  if (table.isElsewhere) {
+    const elsewhere = {
+      kind: 'unknown' as const,
+      reason: 'parts of it are foreign tables, on another server',
+    };
+    return { database, rows: elsewhere, bytes: elsewhere };
+  }
+  const sizes = [];
+  for (const part of table.parts) sizes.push(await sizeOfPart(session, part));
+  return {
+    database,
+    ...(others.length > 0 && { others }),
+    rows: sumOfRows(sizes.map(({ rows }) => rows)),
+    bytes: sumOfBytes(sizes.map(({ bytes }) => bytes)),
+  };
+}
+
+function sumOfRows(parts: readonly RowEstimate[]): RowEstimate {
+  const sum = { kind: 'estimate' as const, rows: 0, atLeast: 0, atMost: 0 };
+  for (const part of parts) {
+    if (part.kind === 'unknown') return part;
+    sum.rows += part.rows;
+    sum.atLeast += part.atLeast;
+    sum.atMost += part.atMost;
+  }
+  return sum;
+}
+
+function sumOfBytes(parts: readonly TableBytes[]): TableBytes {
+  const sum = { kind: 'known' as const, table: 0, indexes: 0 };
+  for (const part of parts) {
+    if (part.kind === 'unknown') return part;
+    sum.table += part.table;
+    sum.indexes += part.indexes;
+  }
+  const isOfFiles = parts.every((part) => part.kind === 'known' && part.from === 'files');
+  return { ...sum, from: isOfFiles ? 'files' : 'statistics' };
+}
+
+async function sizeOfPart(
+  session: PostgresSession,
+  part: Part,
+): Promise<{ rows: RowEstimate; bytes: TableBytes }> {
+  const files = await filesOf(session, part);
   const bytes: TableBytes = files
     ? { kind: 'known', table: files.tableBytes, indexes: files.indexBytes, from: 'files' }
-    : table.pages > 0
-      ? { kind: 'known', table: table.tableBytes, indexes: table.indexBytes, from: 'statistics' }
+    : part.pages > 0
+      ? { kind: 'known', table: part.tableBytes, indexes: part.indexBytes, from: 'statistics' }
       : {
           kind: 'unknown',
           reason: 'somebody holds a lock by which nobody may look, and nothing is known from before',
         };
-  return { database, rows: rowsOf(table, files?.pages), bytes };
+  return { rows: rowsOf(part, files?.pages), bytes };
 }
 
 /** Undefined: the database has no table. */
 async function largestTable(session: PostgresSession, database: string): Promise<LargestTable | undefined> {
   try {
-    const [row] = await session.query(
-      `SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp%'
-       ORDER BY bytes DESC NULLS LAST LIMIT 1`,
+    const rows = await session.query(
+      `WITH RECURSIVE tree AS (
+         SELECT c.oid, c.oid AS root FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p', 'm') AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+           AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp%'
+         UNION SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+       )
+       SELECT (SELECT relname FROM pg_class WHERE oid = t.root) AS name, sum(coalesce(pg_total_relation_size(t.oid), 0)) AS bytes
+       FROM tree t GROUP BY t.root ORDER BY bytes DESC LIMIT 1`,
     );
+    const [row] = rows;
     return row && { kind: 'known', database, table: String(row.name), bytes: Number(row.bytes) };
   } catch (error) {
     if (!isRefusal(error, LOCK_NOT_AVAILABLE)) throw error;
@@ -241,7 +361,7 @@ async function largestTable(session: PostgresSession, database: string): Promise
 /** Undefined while somebody holds the table's strongest lock: the functions take a lock themselves. */
 async function filesOf(
   session: PostgresSession,
-  { oid }: Table,
+  { oid }: Part,
 ): Promise<{ pages: number; tableBytes: number; indexBytes: number } | undefined> {
   try {
     // By its id it needs no right on the table or the schema.
@@ -264,10 +384,19 @@ async function filesOf(
 }
 
 function rowsOf(
-  { tuples, pages: pagesThen, live, inserted, counted }: Table,
+  { tuples, pages: pagesThen, live, inserted, counted }: Part,
   pages: number | undefined,
 ): RowEstimate {
-  if (counted) return estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
+  if (counted) {
+    const known = estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
+    // The files have grown, as the counters do not know: rows were loaded while they were off (track_counts), or updated.
+    const byPages = tuples >= 0 && pagesThen > 0 ? (tuples / pagesThen) * (pages ?? pagesThen) : 0;
+    const emptyThen = pagesThen === 0 && (pages ?? 0) > 0 ? (pages ?? 0) * MOST_ROWS_PER_PAGE : 0;
+    const grown = Math.max(byPages, inserted === 0 || live === 0 ? emptyThen : 0) * COUNTERS_FACTOR;
+    if (known.kind === 'estimate' && grown > known.atMost * COUNTERS_FACTOR)
+      return { ...known, atMost: Math.ceil(grown) };
+    return known;
+  }
   // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
   const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1);
@@ -294,17 +423,35 @@ async function count(
   login: Login,
   { schema, name }: Table,
   limitMs: number,
+  answerMs: number,
 ): Promise<ExactCount> {
   const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
+  const user = pg.escapeIdentifier(login.username);
   try {
-    await session.query(`SET statement_timeout = ${Math.max(1, Math.round(limitMs))}`);
-    const [row] = await session.query(`SELECT count(*) AS count FROM ${table}`);
-    return { kind: 'counted', rows: Number(row?.count) };
+    // Else policies might hide rows, and the count would be of what they show.
+    await session.query(
+      `SET statement_timeout = ${Math.max(1, Math.round(limitMs))}; SET row_security = off`,
+    );
+    const [row] = await session.query(
+      `SELECT count(*) AS count FROM ${table}`,
+      undefined,
+      limitMs + answerMs,
+    );
+    return { kind: 'counted', rows: countOf(row) };
   } catch (error) {
     if (isRefusal(error, QUERY_CANCELED)) return { kind: 'too-slow' };
     if (isRefusal(error, LOCK_NOT_AVAILABLE)) return { kind: 'locked' };
     if (!isRefusal(error, INSUFFICIENT_PRIVILEGE)) throw error;
-    const user = pg.escapeIdentifier(login.username);
+    const [policies] = await session.query(
+      "SELECT bool_or(row_security_active(c.oid)) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND has_any_column_privilege(c.oid, 'SELECT')",
+      [schema, name],
+    );
+    if (policies?.active === true)
+      throw missingPrivilege(
+        login.username,
+        `count the rows of ${table}, of which policies (row-level security) show it a part only,`,
+        `ALTER ROLE ${user} BYPASSRLS`,
+      );
     throw missingPrivilege(
       login.username,
       `count the rows of ${table}`,

@@ -32,10 +32,17 @@ class Containers implements Reach {
   readonly #behaviour: (container: FoundContainer, look: number, id: string) => Seen;
 
   readonly #milliseconds: number;
+  readonly #groupOf: (container: FoundContainer) => string;
 
-  constructor(behaviour: (container: FoundContainer, look: number, id: string) => Seen, milliseconds = 20) {
+  /** @param groupOf of which it is noted how many are busy at once. @default the role */
+  constructor(
+    behaviour: (container: FoundContainer, look: number, id: string) => Seen,
+    milliseconds = 20,
+    groupOf: (container: FoundContainer) => string = ({ role }) => role,
+  ) {
     this.#behaviour = behaviour;
     this.#milliseconds = milliseconds;
+    this.#groupOf = groupOf;
   }
 
   async start(container: FoundContainer, { id }: Order, stay: Stay): Promise<Seen> {
@@ -49,7 +56,8 @@ class Containers implements Reach {
   }
 
   async #look(container: FoundContainer, id: string, stay: Stay): Promise<Seen> {
-    const { role, runtimeId } = container;
+    const { runtimeId } = container;
+    const role = this.#groupOf(container);
     const busy = (this.busy.get(role) ?? 0) + 1;
     this.busy.set(role, busy);
     this.mostBusy.set(role, Math.max(busy, this.mostBusy.get(role) ?? 0));
@@ -126,6 +134,28 @@ describe('runInEachContainer', () => {
       assert.ok((reach.mostBusy.get(role) ?? 0) <= most, `${reach.mostBusy.get(role)} of ${role}`);
     assert.ok(operations <= 2, `${operations} operations`);
   });
+
+  for (const counts of [
+    { large: 8, small: 2 },
+    { a: 1, b: 1, c: 1 },
+    { a: 30, b: 3, c: 1 },
+  ])
+    test(`is never busy in all containers of a service of ${JSON.stringify(counts)} in one role`, async () => {
+      const reach = new Containers(
+        () => DONE,
+        20,
+        ({ service }) => service,
+      );
+      const role = found(counts).map((container) => ({ ...container, role: 'web' }));
+      const { ran } = await run(role, reach);
+      assert.deepEqual(
+        ran.map(({ container }) => container.runtimeId),
+        role.map(({ runtimeId }) => runtimeId),
+      );
+      assert.ok(ran.every(({ ended }) => ended.outcome === 'exited'));
+      for (const [service, count] of Object.entries(counts))
+        assert.ok((reach.mostBusy.get(service) ?? 0) <= Math.max(1, Math.floor(count / 2)), service);
+    });
 
   test('handles 5,000 containers in few operations, each far under the limits of a step', async () => {
     const reach = new Containers(() => ({ ...DONE, output: '✓'.repeat(500) }), 0);

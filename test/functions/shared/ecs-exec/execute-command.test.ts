@@ -1,4 +1,4 @@
-// In one file though long: all of it is played with one stand-in and its containers.
+// In one file though long: whatever ends or disturbs one command of one client.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';

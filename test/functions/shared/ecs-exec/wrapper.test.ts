@@ -1,4 +1,4 @@
-// In one file though long: each behaviour is tried in every shell that the first lines find.
+// In one file though long: each behaviour is tried in every shell that is found below.
 import assert from 'node:assert/strict';
 import {
   chmodSync,

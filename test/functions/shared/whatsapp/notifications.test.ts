@@ -21,8 +21,9 @@ test("tells the kinds apart by the count's name, for Meta shows media's success 
     { message: { gc: { items_deleted: 5, status: 'complete' } } },
     { media: { gc: { items_deleted: 5, status: 'complete' } } },
     { media: { gc: { status: 'failed' } } },
+    { message: { gc: { status: 'complete' } } },
   ].map((service) => parseGcNotifications({ services: [service] })?.[0]?.kind);
-  assert.deepEqual(kinds, ['message', 'media', 'media', 'media']);
+  assert.deepEqual(kinds, ['message', 'media', 'media', 'media', 'unsaid']);
 });
 
 test('a failure is read with its reasons, and errors mean failure whatever the status says', () => {

@@ -103,7 +103,7 @@ const ON_MYSQL: [string, Change, string, string][] = [
       rotation.secret.secretArn = OTHER_SECRET.replace('another', 'rds!cluster-1');
     },
     'secret.secretArn',
-    'names a secret that RDS itself rotates; it must be one of your own, of a database user of the client, and that of RDS can be the administrator.',
+    'names a secret that RDS itself rotates; it must be one of your own, of a database user of the application, and that of RDS can be the administrator.',
   ],
   [
     'a secret of another region',

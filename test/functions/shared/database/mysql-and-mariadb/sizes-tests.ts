@@ -80,15 +80,9 @@ export function testInnodbSizes(engine: InnodbServer): void {
       assert.ok(bytes.kind === 'known' && bytes.from === 'statistics' && bytes.table > ROWS);
     });
 
-    await t.test('the largest of all tables with its indexes, of the databases that it may see', async () => {
-      await server.run('CREATE TABLE small (id bigint PRIMARY KEY)');
-      const largest = await underLock(server, () => sizes.largestTable(login, ['wa1_nowhere', DATABASE]));
-      assert.ok(largest.kind === 'known' && largest.table === 'messages' && largest.bytes > ROWS);
-      assert.equal(largest.database, DATABASE);
-      await rejectsWithGrant(
-        sizes.largestTable(login, ['wa1_nowhere']),
-        'GRANT REFERENCES ON `wa1\\_nowhere`.* TO size',
-      );
+    await t.test('not the largest of all tables, without a right to see what files take', async () => {
+      const largest = await sizes.largestTable(login, [DATABASE]);
+      assert.ok(largest.kind === 'unknown' && largest.reason.includes('GRANT PROCESS ON *.* TO size'));
     });
 
     await t.test('without waiting behind a change of the table that waits itself', async () => {
@@ -105,13 +99,24 @@ export function testInnodbSizes(engine: InnodbServer): void {
       await changer.end();
     });
 
-    await t.test('as unknown, where its statistics are not kept up to date', async () => {
-      await server.run('ALTER TABLE messages STATS_AUTO_RECALC = 0');
-      assertUnknown((await sizeWithoutReading(server)).rows, /STATS_AUTO_RECALC is off/);
-    });
+    await t.test(
+      'as unknown, rows and bytes, where its statistics are not kept, or of few pages',
+      async () => {
+        for (const [option, usual, reason] of [
+          ['STATS_AUTO_RECALC = 0', 'STATS_AUTO_RECALC = DEFAULT', /STATS_AUTO_RECALC is off/],
+          ['STATS_PERSISTENT = 0', 'STATS_PERSISTENT = DEFAULT', /STATS_PERSISTENT is off/],
+          ['STATS_SAMPLE_PAGES = 2', 'STATS_SAMPLE_PAGES = DEFAULT', /of 2 pages only/],
+        ] as const) {
+          await server.run(`ALTER TABLE messages ${option}`);
+          const { rows, bytes } = await sizeWithoutReading(server);
+          assertUnknown(rows, reason);
+          assert.ok(bytes.kind === 'unknown' && reason.test(bytes.reason));
+          await server.run(`ALTER TABLE messages ${usual}`);
+        }
+      },
+    );
 
     await t.test('within its error or as unknown, just after all rows were deleted', async () => {
-      await server.run('ALTER TABLE messages STATS_AUTO_RECALC = 1');
       await server.run('DELETE FROM messages');
       const { rows } = await sizeWithoutReading(server);
       if (rows.kind === 'unknown') assert.match(rows.reason, /nearly all rows were deleted just now/);
@@ -125,25 +130,47 @@ export function testInnodbSizes(engine: InnodbServer): void {
       assert.deepEqual(bytes, { kind: 'known', table: 16_384, indexes: 16_384, from: 'statistics' });
     });
 
-    await t.test('in the first of the databases that has it, of the very name', async () => {
-      await server.run('CREATE DATABASE `wa1_contactStore`');
-      await server.run('CREATE DATABASE `wa10contactStore`');
-      await server.run('CREATE TABLE `wa10contactStore`.media (id int PRIMARY KEY)');
-      await server.run("GRANT REFERENCES ON `wa1\\_contactStore`.* TO size@'%'");
-      const search = { table: 'media', databases: ['wa1_contactStore', 'wa1_nowhere', DATABASE] };
-      assert.equal((await sizes.table(login, search)).database, DATABASE);
-      await assert.rejects(
-        sizes.table(login, { table: 'media', databases: ['wa1_contactStore', 'wa1_nowhere'] }),
-        (error) => {
-          assert.ok(error instanceof TableNotFound);
-          assert.match(
-            error.message,
-            /no table media in wa1_contactStore, and does not show size wa1_nowhere/,
-          );
-          return true;
-        },
-      );
-    });
+    await t.test(
+      'the largest of its name, of the databases that it may see; another is unknown by name',
+      async () => {
+        await server.run('CREATE DATABASE `wa1_contactStore`');
+        await server.run('CREATE DATABASE `wa10contactStore`');
+        await server.run('CREATE TABLE `wa10contactStore`.media (id int PRIMARY KEY)');
+        await server.run("GRANT REFERENCES ON `wa1\\_contactStore`.* TO size@'%'");
+        const search = (...databases: string[]) => ({ table: 'media', databases });
+        assert.equal((await sizes.table(login, search('wa1_contactStore', DATABASE))).database, DATABASE);
+        const hidden = await sizes.table(login, search('wa1_nowhere', DATABASE));
+        assertUnknown(
+          hidden.rows,
+          /does not show size wa1_nowhere, where a larger table .*GRANT REFERENCES ON `wa1\\_nowhere`/,
+        );
+        await rejectsWithGrant(
+          sizes.count(login, search('wa1_nowhere', DATABASE), 1000),
+          'GRANT REFERENCES ON `wa1\\_nowhere`.* TO size',
+        );
+        await server.run('CREATE TABLE `wa1_contactStore`.media LIKE media');
+        await server.run(`INSERT INTO \`wa1_contactStore\`.media ${engine.numbers('n, n', 20_000)}`);
+        await server.run('ANALYZE TABLE `wa1_contactStore`.media');
+        const { database, others, rows } = await sizes.table(login, search(DATABASE, 'wa1_contactStore'));
+        assert.deepEqual([database, others], ['wa1_contactStore', [DATABASE]]);
+        assertWithin(rows, 20_000);
+        await assert.rejects(
+          sizes.table(login, { table: 'nothing', databases: ['wa1_contactStore', 'wa1_nowhere'] }),
+          (error) => {
+            assert.ok(error instanceof TableNotFound);
+            assert.match(
+              error.message,
+              /no table nothing in wa1_contactStore, and does not show size wa1_nowhere/,
+            );
+            return true;
+          },
+        );
+        // Where it has a right, what is not shown is not there.
+        await server.run("GRANT REFERENCES ON `wa1\\_no%`.* TO size@'%'");
+        assertWithin((await sizes.table(login, search('wa1_nowhere', 'wa1_contactStore'))).rows, 20_000);
+        await server.run("REVOKE REFERENCES ON `wa1\\_no%`.* FROM size@'%'");
+      },
+    );
 
     await t.test('only of databases that it may see, or the error names the grant', async () => {
       for (const [database, escaped] of [
@@ -171,6 +198,55 @@ export function testInnodbSizes(engine: InnodbServer): void {
       assert.equal(await sizes.idleConnections(login, [DATABASE], 3600), 0);
       assert.equal(await sizes.idleConnections(login, ['wa1_contactStore'], 0), 0);
       await idle.end();
+    });
+
+    await t.test('by its files, with a right to see them, whatever the statistics say', async () => {
+      await server.run("GRANT PROCESS ON *.* TO size@'%'");
+      const small = await sizes.table(login, { table: 'media', databases: ['wa1_contactStore'] });
+      assert.ok(
+        small.bytes.kind === 'known' && small.bytes.from === 'files' && small.bytes.table > 20_000 * 10,
+      );
+      // A table that the server does not look at again, with a full-text index, which has files of its own.
+      await server.run(
+        'CREATE TABLE texts (id bigint PRIMARY KEY, body varchar(3000), word varchar(20), FULLTEXT (word)) STATS_AUTO_RECALC = 0',
+      );
+      await server.run(
+        `INSERT INTO texts ${engine.numbers("n, repeat('m', 500), concat('word', n)", 20_000)}`,
+      );
+      const texts = await sizes.table(login, { table: 'texts', databases: [DATABASE] });
+      assert.ok(texts.bytes.kind === 'known' && texts.bytes.table + texts.bytes.indexes > 20_000 * 500);
+      assertUnknown(texts.rows, /STATS_AUTO_RECALC is off/);
+      const largest = await sizes.largestTable(login, [DATABASE, 'wa1_contactStore']);
+      assert.equal(largest.kind, 'known');
+      // Also a table that is not shown.
+      await server.run('CREATE DATABASE `wa1_hidden`');
+      await server.run('CREATE TABLE `wa1_hidden`.secret (id bigint PRIMARY KEY, body longtext)');
+      await server.run(`INSERT INTO \`wa1_hidden\`.secret ${engine.numbers("n, repeat('m', 4000)", 500)}`);
+      const hidden = await sizes.largestTable(login, ['wa1_hidden', 'wa1_contactStore']);
+      assert.ok(hidden.kind === 'known' && hidden.table === 'secret' && hidden.bytes > 500 * 4000);
+      await server.run('DROP TABLE texts');
+    });
+
+    await t.test('with what the files can hold, where a large delete was rolled back', async () => {
+      const rows = 200_000;
+      await server.run('CREATE TABLE purged (id bigint PRIMARY KEY, body varchar(200) NOT NULL)');
+      await server.run(`INSERT INTO purged ${engine.numbers("n, repeat('m', 100)", rows)}`);
+      await server.run('ANALYZE TABLE purged');
+      const search = { table: 'purged', databases: [DATABASE] };
+      const told = async () => {
+        const { rows } = await sizes.table(login, search);
+        assert.equal(rows.kind, 'estimate');
+        return rows.kind === 'estimate' ? rows : assert.fail();
+      };
+      await server.run('START TRANSACTION');
+      await server.run(`DELETE FROM purged WHERE id > ${rows / 10}`);
+      assert.ok(((await told()).filesHold ?? 0) >= rows, 'while the transaction is open');
+      await server.run('ROLLBACK');
+      const after = await told();
+      assert.ok(Math.max(after.atMost, after.filesHold ?? 0) >= rows, JSON.stringify(after));
+      assert.ok((after.filesHold ?? 0) < 20 * rows, JSON.stringify(after));
+      await server.run("REVOKE PROCESS ON *.* FROM size@'%'");
+      assert.equal((await told()).filesHold, Number.MAX_SAFE_INTEGER);
     });
 
     await t.test('unless the configured engine is another one', async () => {

@@ -72,6 +72,58 @@ test('PostgreSQL tells the size of a table', async (t) => {
     },
   );
 
+  await t.test('with all that inherits from it, and of a table in parts', async () => {
+    await server.run('CREATE TABLE parent (id bigint)');
+    await server.run('CREATE TABLE child () INHERITS (parent)');
+    await server.run('INSERT INTO child SELECT generate_series(1, 30000)');
+    await server.run('CREATE TABLE parted (id bigint) PARTITION BY RANGE (id)');
+    for (const [part, from, to] of [
+      ['a', 0, 20_000],
+      ['b', 20_000, 40_000],
+    ])
+      await server.run(
+        `CREATE TABLE parted_${part} PARTITION OF parted FOR VALUES FROM (${from}) TO (${to})`,
+      );
+    await server.run('INSERT INTO parted SELECT generate_series(0, 39999)');
+    await server.run('ANALYZE');
+    for (const [table, rows] of [
+      ['parent', 30_000],
+      ['parted', 40_000],
+    ] as const) {
+      const size = await sizes.table(server.login, { table, databases: [DATABASE] });
+      assertWithin(size.rows, rows);
+      assert.ok(size.rows.kind === 'estimate' && size.rows.rows > 0);
+      assert.ok(size.bytes.kind === 'known' && size.bytes.table > rows * 20);
+    }
+  });
+
+  await t.test('the largest of its name, whichever schema that is in; a view is called a view', async () => {
+    await server.run('CREATE SCHEMA client');
+    await server.run('CREATE TABLE client.queue AS SELECT generate_series(1, 50000) AS id');
+    await server.run('CREATE TABLE public.queue (id bigint)');
+    await server.run('ANALYZE client.queue');
+    const { rows, others } = await sizes.table(server.login, { table: 'queue', databases: [DATABASE] });
+    assertWithin(rows, 50_000);
+    assert.deepEqual(others, [`${DATABASE}.public`]);
+    await server.run('CREATE VIEW shown AS SELECT 1');
+    await assert.rejects(
+      sizes.table(server.login, { table: 'shown', databases: [DATABASE] }),
+      /has no table shown in wa1_messageStore, but a view in schema public of wa1_messageStore/,
+    );
+  });
+
+  await t.test('as a range, where rows came while the counters were off', async () => {
+    await server.run('CREATE TABLE loaded (id bigint)');
+    await server.run('INSERT INTO loaded SELECT generate_series(1, 10000)');
+    await server.run('ANALYZE loaded');
+    const search = { table: 'loaded', databases: [DATABASE] };
+    assertWithin((await sizes.table(server.login, search)).rows, 10_000);
+    await server.run('SET track_counts = off');
+    await server.run('INSERT INTO loaded SELECT generate_series(1, 300000)');
+    await server.run('SET track_counts = on');
+    assertWithin((await sizes.table(server.login, search)).rows, 310_000);
+  });
+
   await t.test('of an empty table', async () => {
     await server.run('CREATE TABLE media (id bigint PRIMARY KEY)');
     const { rows, bytes } = await sizes.table(server.login, { table: 'media', databases: [DATABASE] });
@@ -102,6 +154,27 @@ test('PostgreSQL counts rows', async (t) => {
   await t.test('not while another session holds its strongest lock', async () => {
     const count = await underLock(server, () => sizes.count(server.login, MESSAGES, 60_000));
     assert.deepEqual(count, { kind: 'locked' });
+  });
+
+  await t.test('only if no policy hides some of them, or the error says so', async () => {
+    await server.run('ALTER TABLE messages ENABLE ROW LEVEL SECURITY');
+    await assert.rejects(
+      sizes.count(server.login, MESSAGES, 60_000),
+      (error) =>
+        error instanceof MissingPrivilege &&
+        /policies \(row-level security\) show it a part only/.test(error.message) &&
+        error.message.includes('ALTER ROLE "size" BYPASSRLS'),
+    );
+    await server.run('ALTER TABLE messages DISABLE ROW LEVEL SECURITY');
+  });
+
+  await t.test('not in a database of another owner that is called alike in lower case', async () => {
+    await server.run('CREATE ROLE neighbour');
+    await server.run('CREATE DATABASE wa2_contactstore OWNER neighbour');
+    await assert.rejects(
+      sizes.largestTable(server.login, [DATABASE, 'wa2_contactStore']),
+      /wa2_contactstore differs from it in case only, which may be another deployment's/,
+    );
   });
 
   await t.test('in the database of the very name, whatever else begins like it', async () => {

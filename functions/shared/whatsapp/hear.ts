@@ -1,0 +1,75 @@
+import { SINGLE_INSTANCE } from './nodes.ts';
+import type { GcKind, GcNotification } from './notifications.ts';
+
+/** A notification, as it came by the bus. */
+export interface Arrived {
+  notification: GcNotification;
+  /** What the webhook named as the deployment, in the event's `resources`. Empty: it named none. */
+  deployments: readonly string[];
+}
+
+/** What was heard of one request. */
+export interface Heard {
+  /** By node. */
+  heard: Record<string, GcNotification>;
+  /** What came and was not taken: what it was, and why. */
+  setAside: readonly string[];
+  /** Nodes of which differing notifications came, without anything that says which of them is this request's. */
+  doubtful: readonly string[];
+}
+
+export const NOTHING_HEARD: Heard = { heard: {}, setAside: [], doubtful: [] };
+
+/** So many are described; what was set aside is counted elsewhere. */
+const MOST_DESCRIBED = 5;
+
+/**
+ * Takes what belongs to a request, and sets the rest aside with its reason.
+ * @param nodes those that were asked; `undefined` where that is not known.
+ */
+export function hear(
+  { kind, deployment, nodes }: { kind: GcKind; deployment: string; nodes: readonly string[] | undefined },
+  before: Heard,
+  arrived: readonly Arrived[],
+): Heard {
+  const heard = { ...before.heard };
+  const setAside = [...before.setAside];
+  const doubtful = [...before.doubtful];
+  for (const { notification, deployments } of arrived) {
+    // Media are the leader's work alone, whatever it calls itself.
+    const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
+    const reason = reasonToSetAside({ kind, deployment, nodes }, { notification, deployments }, node);
+    if (reason) {
+      setAside.push(`${describe(notification)} (${reason})`);
+      continue;
+    }
+    const other = heard[node];
+    // The client may send one twice, and the queue may.
+    if (other && JSON.stringify(other) !== JSON.stringify({ ...notification, node })) doubtful.push(node);
+    heard[node] = { ...notification, node };
+  }
+  return { heard, setAside, doubtful: [...new Set(doubtful)] };
+}
+
+function reasonToSetAside(
+  { kind, deployment, nodes }: { kind: GcKind; deployment: string; nodes: readonly string[] | undefined },
+  { notification, deployments }: Arrived,
+  node: string,
+): string | undefined {
+  if (deployments.length > 0 && !deployments.includes(deployment))
+    return `its event names ${deployments.join(', ')}`;
+  if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
+  if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
+  return undefined;
+}
+
+function describe({ kind, node, status, deleted }: GcNotification): string {
+  const of = kind === 'unsaid' ? 'garbage collection' : `${kind} garbage collection`;
+  return `${of} of ${node}: ${status}${deleted === undefined ? ', without a count' : `, ${deleted} deleted`}`;
+}
+
+/** A few of what was set aside, for a sentence. */
+export function someOf(setAside: readonly string[]): string {
+  const more = setAside.length - MOST_DESCRIBED;
+  return `${setAside.slice(0, MOST_DESCRIBED).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+}

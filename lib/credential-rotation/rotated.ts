@@ -1,0 +1,181 @@
+import { Duration } from 'aws-cdk-lib';
+import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
+import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import * as v from 'valibot';
+import type { DatabaseAddress, Engine } from '../../functions/shared/database/contract/engine.ts';
+import { randomPassword } from '../../functions/shared/database/credential/password.ts';
+import { clusterName, engine, field, hostName, port, serviceName } from '../checks/fields.ts';
+import type { Finding } from '../checks/mistakes.ts';
+import { duration, lessThanTimeLimit } from '../checks/props.ts';
+import { rolledServiceFindings, rotatedSecretProblems, strategyFindings } from '../checks/rotation.ts';
+import { clusterFindings, clusterNameOf, clusterReference } from '../ecs-services.ts';
+import type { CredentialRotationProps, RotatedService } from './credential-rotation-props.ts';
+import { maximumServiceNameLength } from './stopped-alarm-name.ts';
+
+/** What the properties of a rotation mean, by names and ARNs: tokens of the CDK, where these are known later. */
+export interface Rotated {
+  readonly secretArn: string;
+  readonly secretKeyArn: string | undefined;
+  readonly adminSecretArn: string | undefined;
+  readonly adminSecretKeyArn: string | undefined;
+  readonly database: DatabaseAddress;
+  readonly clusterName: string;
+  readonly services: RotatedService[];
+}
+
+export const DEFAULT_ROTATE_AFTER = Duration.days(30);
+export const DEFAULT_ROTATION_TIMEOUT = Duration.minutes(15);
+export const DEFAULT_STEADY_TIMEOUT = Duration.minutes(20);
+
+export function rotatedOf(props: CredentialRotationProps): Rotated {
+  const { secret, administrator, database, cluster, services } = props;
+  const themselves = services.flatMap((service) => (isService(service) ? service : []));
+  return {
+    secretArn: secret.secretFullArn ?? '',
+    secretKeyArn: secret.encryptionKey?.keyArn,
+    adminSecretArn: administrator && (administrator.secretFullArn ?? ''),
+    adminSecretKeyArn: administrator?.encryptionKey?.keyArn,
+    database: addressOf(database),
+    clusterName: clusterNameOf(cluster, themselves),
+    services: services.map((service) =>
+      isService(service) ? { name: service.serviceName, clusterName: service.cluster.clusterName } : service,
+    ),
+  };
+}
+
+/** Where a database of the CDK listens; that of RDS is proven by the authorities of RDS. */
+function addressOf(database: DatabaseAddress | IDatabaseInstance | IDatabaseCluster): DatabaseAddress {
+  if (!isDatabase(database)) return database;
+  const endpoint = 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
+  return {
+    // Another kind than these is refused by the check.
+    engine: database.engine?.engineType as Engine,
+    host: endpoint.hostname,
+    port: endpoint.port,
+    certificateAuthority: 'rds',
+  };
+}
+
+/** Whether it is a database of the CDK, whose network is known. */
+export function isDatabase(
+  database: DatabaseAddress | IDatabaseInstance | IDatabaseCluster,
+): database is IDatabaseInstance | IDatabaseCluster {
+  return typeof database === 'object' && database !== null && 'connections' in database;
+}
+
+function isService(service: IBaseService | RotatedService): service is IBaseService {
+  return typeof service === 'object' && service !== null && 'serviceName' in service;
+}
+
+const secretField = (description: string) =>
+  field(
+    v.custom<ISecret>((value) => typeof value === 'object' && value !== null && 'secretArn' in value),
+    'a secret, such as Secret.fromSecretCompleteArn(…)',
+    description,
+  );
+
+/** Of the properties as they were given. */
+export const ROTATION_PROPS = v.looseObject({
+  secret: secretField('The secret that is rotated.'),
+  administrator: v.optional(secretField('That of who changes passwords.')),
+  cluster: v.optional(clusterReference('The cluster.')),
+  database: field(
+    v.looseObject({}),
+    'an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself',
+    'The database.',
+  ),
+  services: field(
+    v.pipe(v.array(v.looseObject({})), v.minLength(1), v.maxLength(50)),
+    'a list of 1 to 50 ECS services, or of { name }',
+    'The services.',
+  ),
+  strategy: field(
+    v.looseObject({
+      kind: field(
+        v.picklist(['dual-password', 'alternating-users', 'single-password']),
+        '"dual-password", "alternating-users" or "single-password"',
+        'The strategy.',
+      ),
+    }),
+    'an object with "kind"',
+    'The strategy.',
+  ),
+  rotateAfter: v.optional(duration(Duration.days(1), Duration.days(365), 86_400)),
+  maximumAge: v.optional(duration(Duration.days(2), Duration.days(400), 86_400)),
+  rotationTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  steadyTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+});
+
+/** Of what they mean. */
+export const ROTATED = v.looseObject({
+  database: v.looseObject({
+    engine: engine("The server's kind."),
+    host: hostName("The server's name."),
+    port: port("The server's port."),
+    certificateAuthority: field(
+      v.pipe(v.string(), v.nonEmpty()),
+      '"rds" or PEM',
+      'What signed its certificate.',
+    ),
+  }),
+  services: v.array(
+    v.looseObject({
+      name: serviceName('A service.'),
+      clusterName: v.optional(clusterName('Its cluster.')),
+    }),
+  ),
+});
+
+/** What no single property can say. */
+export function rotationFindings(props: CredentialRotationProps, rotated: Rotated): Finding[] {
+  const { upkeep, secret, administrator, cluster, services, strategy, password = {}, timeLimit } = props;
+  const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
+  const { maximumAge } = props;
+  const partial = [
+    ...(secret.secretFullArn ? [] : ['secret']),
+    ...(administrator && !administrator.secretFullArn ? ['administrator'] : []),
+  ];
+  return [
+    ...partial.map((name) => ({
+      field: [name],
+      problem:
+        'is told by its name or a part of its ARN, and a policy names it by the whole one; it must be the secret itself, or one by its full ARN, with the six characters at the end (Secret.fromSecretCompleteArn).',
+    })),
+    ...rotatedSecretProblems(rotated.secretArn).map((problem) => ({ field: ['secret'], problem })),
+    ...strategyFindings({
+      engine: rotated.database.engine,
+      strategy,
+      acceptFailedLogins: props.acceptFailedLogins ?? false,
+      hasAdministrator: administrator !== undefined,
+    }),
+    ...passwordFindings(password),
+    ...(services.every((service) => isService(service) || service.clusterName)
+      ? []
+      : clusterFindings(cluster, [])),
+    ...rolledServiceFindings(
+      rotated.services.map(({ name }, index) => ({ field: ['services', index, 'name'], name })),
+      maximumServiceNameLength(upkeep.deployment),
+    ),
+    ...(maximumAge && maximumAge.toDays() <= rotateAfter.toDays()
+      ? [
+          {
+            field: ['maximumAge'],
+            problem: `is ${maximumAge.toHumanString()}; it must be more than the ${rotateAfter.toHumanString()} of rotateAfter.`,
+          },
+        ]
+      : []),
+    ...lessThanTimeLimit('rotationTimeout', props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT, timeLimit),
+    ...lessThanTimeLimit('steadyTimeout', props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT, timeLimit),
+  ];
+}
+
+function passwordFindings(password: NonNullable<CredentialRotationProps['password']>): Finding[] {
+  try {
+    randomPassword(password);
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [{ field: ['password'], problem: `leaves nothing to draw from: ${reason}` }];
+  }
+}

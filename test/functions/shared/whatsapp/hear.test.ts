@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isComplete } from '../../../../functions/shared/whatsapp/collect-garbage.ts';
+import { type Arrived, hear, NOTHING_HEARD } from '../../../../functions/shared/whatsapp/hear.ts';
+import { SINGLE_INSTANCE } from '../../../../functions/shared/whatsapp/nodes.ts';
+import { parseGcNotifications } from '../../../../functions/shared/whatsapp/notifications.ts';
+
+/** A callback, as the webhook put it on the bus. */
+function arrived(callback: object, ...deployments: string[]): Arrived[] {
+  return (parseGcNotifications(callback) ?? []).map((notification) => ({ notification, deployments }));
+}
+
+const media = (gc: object, key = 'message') => ({ services: [{ [key]: { gc } }] });
+const request = { kind: 'media' as const, deployment: 'shop', nodes: [SINGLE_INSTANCE] };
+
+describe('of the callbacks that came, a request', () => {
+  for (const { what, callback } of [
+    { what: 'that names a node', callback: media({ items_deleted: 5, status: 'complete', node: 'core:1' }) },
+    { what: 'without a count', callback: media({ status: 'complete' }) },
+    { what: 'under the key media', callback: media({ status: 'complete' }, 'media') },
+  ])
+    it(`for media takes one ${what}`, () => {
+      const { heard, setAside } = hear(request, NOTHING_HEARD, arrived(callback));
+      assert.equal(heard[SINGLE_INSTANCE]?.status, 'complete');
+      assert.deepEqual(setAside, []);
+    });
+
+  it('sets aside those of another deployment, of the other kind and of a node that was not asked, and says why', () => {
+    const { heard, setAside } = hear(
+      { kind: 'message', deployment: 'shop', nodes: ['core:1'] },
+      NOTHING_HEARD,
+      [
+        ...arrived(media({ messages_deleted: 1, status: 'complete', node: 'core:1' }), 'bakery'),
+        ...arrived(media({ items_deleted: 2, status: 'complete', node: 'core:1' })),
+        ...arrived(media({ messages_deleted: 3, status: 'failed', node: 'core:2' }), 'shop'),
+        ...arrived(media({ messages_deleted: 4, status: 'complete', node: 'core:1' }), 'shop'),
+      ],
+    );
+    assert.equal(heard['core:1']?.deleted, 4);
+    assert.deepEqual(setAside, [
+      'message garbage collection of core:1: complete, 1 deleted (its event names bakery)',
+      'media garbage collection of core:1: complete, 2 deleted (it is of media GC)',
+      'message garbage collection of core:2: failed, 3 deleted (of core:1 was asked)',
+    ]);
+  });
+
+  it('takes one that came twice, and doubts two that differ: they are no success', () => {
+    const one = arrived(media({ items_deleted: 5, status: 'complete' }));
+    const other = arrived(media({ items_deleted: 9, status: 'complete' }));
+    const twice = hear(request, NOTHING_HEARD, [...one, ...one]);
+    assert.deepEqual(twice.doubtful, []);
+    const both = hear(request, twice, other);
+    assert.deepEqual(both.doubtful, [SINGLE_INSTANCE]);
+    const call = { kind: 'answered' as const, missing: [], gone: [], heard: Object.values(both.heard) };
+    assert.equal(isComplete(call), true);
+    assert.equal(isComplete({ ...call, doubtful: both.doubtful }), false);
+  });
+
+  it('is not complete when nothing was heard of nobody', () =>
+    assert.equal(isComplete({ kind: 'answered', heard: [], missing: [], gone: [] }), false));
+});
+
+it('a count that is no count is not of the known form', () => {
+  for (const items_deleted of [-5, 1.5, 'five', null])
+    assert.equal(parseGcNotifications(media({ items_deleted, status: 'complete' })), undefined);
+});
