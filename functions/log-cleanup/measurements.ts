@@ -34,16 +34,18 @@ export interface Measurements {
 export function readMeasurements(output: string, marker: string): Partial<Measurements> {
   const found: Partial<Measurements> = {};
   const complete = new Set<string>();
+  const torn = new Set<string>();
   for (const line of output.split('\n')) {
     const [first, when, kind, ...words] = line.trimEnd().split(' ');
     if (first !== marker || (when !== 'before' && when !== 'after')) continue;
     found[when] ??= emptyMeasurement();
-    read(found[when], kind, words);
+    // A count that is none is not taken for one: then nothing is said of that time.
+    if (!read(found[when], kind, words)) torn.add(when);
     // Without it, what came may be that of a measurement that was given up.
     if (kind === 'measured') complete.add(when);
   }
-  if (!complete.has('before')) delete found.before;
-  if (!complete.has('after')) delete found.after;
+  if (!complete.has('before') || torn.has('before')) delete found.before;
+  if (!complete.has('after') || torn.has('after')) delete found.after;
   return found;
 }
 
@@ -57,38 +59,60 @@ function emptyMeasurement(): Measurement {
   };
 }
 
-function read(measurement: Measurement, kind: string | undefined, [first, ...rest]: string[]): void {
-  const number = Number(first);
+/** @returns whether the line says what such a line says. */
+function read(measurement: Measurement, kind: string | undefined, [first, ...rest]: string[]): boolean {
   const text = rest.join(' ');
+  const count = countOf(first);
   switch (kind) {
     case 'live':
-    case 'archive':
-      measurement[kind] = { files: number, bytes: Number(text) };
-      break;
+    case 'archive': {
+      const bytes = countOf(text);
+      if (count === undefined || bytes === undefined) return false;
+      measurement[kind] = { files: count, bytes };
+      return true;
+    }
     case 'oversized':
-      measurement.oversized.push({ path: text, bytes: number });
-      break;
+      if (count === undefined) return false;
+      measurement.oversized.push({ path: text, bytes: count });
+      return true;
     case 'archived': {
+      if (count === undefined) return false;
       const known = measurement.archived.find(({ log }) => log === text);
-      if (known) known.files += number;
-      else measurement.archived.push({ log: text, files: number });
-      break;
+      if (known) known.files += count;
+      else measurement.archived.push({ log: text, files: count });
+      return true;
     }
     case 'space': {
       const [available, ...mount] = rest;
-      note(measurement, { id: mount.join(' '), used: number * 1024, available: Number(available) * 1024 });
-      break;
+      const free = countOf(available);
+      // A file system of which df knows no numbers is not one that logs fill.
+      if (count !== undefined && free !== undefined)
+        note(measurement, { id: mount.join(' '), used: count * 1024, available: free * 1024 });
+      return true;
     }
     case 'blocks': {
-      const [total = 0, free = 0, available = 0, inodes = 0, freeInodes = 0] = rest.map(Number);
+      const [total, free, available, inodes = 0, freeInodes = 0] = rest.slice(0, 5).map(countOf);
+      if (count === undefined || total === undefined || free === undefined || available === undefined)
+        return true;
+      if (free > total || freeInodes > inodes) return true;
       note(measurement, {
         id: rest.slice(5).join(' '),
-        used: (total - free) * number,
-        available: available * number,
+        used: (total - free) * count,
+        available: available * count,
         ...(inodes > 0 && { inodes: { used: inodes - freeInodes, available: freeInodes } }),
       });
+      return true;
     }
+    default:
+      return true;
   }
+}
+
+/** Counts of bytes, blocks and files have fewer digits. */
+const COUNT = /^\d{1,15}$/;
+
+function countOf(text: string | undefined): number | undefined {
+  return text !== undefined && COUNT.test(text) ? Number(text) : undefined;
 }
 
 function note({ fileSystems }: Measurement, fileSystem: FileSystem): void {
