@@ -22,11 +22,8 @@ import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { pathText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
-<<<<<<< HEAD
-import { rdsRootProblems } from '../rds-roots.ts';
-=======
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
->>>>>>> main
+import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
@@ -85,7 +82,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, strategy, application } = props;
     const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
-    refuse(this, ...ambiguousCopies(props));
+    refuse(this, ...ambiguousCopies(props), ...missingRoots(props, Stack.of(this).region));
     refuse(
       this,
       ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
@@ -272,52 +269,6 @@ export class CredentialRotation extends Construct {
     return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
   }
 
-<<<<<<< HEAD
-  private refuse(rotateAfter: Duration, maximumAge: Duration): void {
-    const { upkeep, secretArn, adminSecretArn, database, strategy, services } = this.props;
-    const { acceptFailedLogins = false, copies = [], password = {} } = this.props;
-    const refuse = (reason: string) => {
-      refuseProps(this, reason);
-    };
-    const impossible = whyImpossible(database.engine, strategy);
-    if (impossible !== undefined) refuse(impossible);
-    const { region } = Stack.of(this);
-    if (database.certificateAuthority === 'rds' && !Token.isUnresolved(region))
-      for (const problem of rdsRootProblems(region)) refuse(`database.certificateAuthority ${problem}`);
-    for (const copy of copies) {
-      const ambiguous = whyAmbiguous(copy, password);
-      if (ambiguous !== undefined) refuse(`${placeOf(copy)}: ${ambiguous}`);
-    }
-    if (strategy.kind === 'single-password' && !acceptFailedLogins)
-      refuse(
-        `With ${strategy.kind} logins fail from the rotation until each container is replaced. Use alternating-users, or say acceptFailedLogins: true.`,
-      );
-    if (secretArn.includes(':secret:rds!'))
-      refuse(`RDS itself rotates ${secretArn}. Give the application a user and a secret of its own.`);
-    for (const arn of [secretArn, ...(adminSecretArn ? [adminSecretArn] : [])])
-      if (!FULL_SECRET_ARN.test(arn))
-        refuse(`${arn} is not the full ARN of a secret, which ends with a hyphen and six characters.`);
-    const ownPassword = strategy.kind === 'dual-password' && ENGINES[database.engine] === 'mysql';
-    if (adminSecretArn === undefined && !ownPassword)
-      refuse(
-        `${strategy.kind} on ${database.engine} needs adminSecretArn, the secret of who changes passwords.`,
-      );
-    const names = services.map(({ name }) => name);
-    if (new Set(names).size < names.length) refuse(`A service is named twice: ${names.join(', ')}.`);
-    const longest = maximumServiceNameLength(upkeep.deployment);
-    for (const name of names)
-      if (name.length > longest)
-        refuse(
-          `The name of the service ${name} has ${name.length} characters; for the alarm named after it to fit into CloudWatch's limit it may have ${longest}. Shorten it, or the deployment's.`,
-        );
-    if (maximumAge.toDays() <= rotateAfter.toDays())
-      refuse(
-        `The alarm rings at an age of ${maximumAge.toDays()} days, though the credential is rotated at ${rotateAfter.toDays()} only.`,
-      );
-  }
-
-=======
->>>>>>> main
   /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
   private createRotation(): void {
     const { secretArn } = this.rotated;
@@ -343,4 +294,9 @@ function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps
     const ambiguous = whyAmbiguous(copy, password);
     return ambiguous === undefined ? [] : [`${placeOf(copy)}: ${ambiguous}`];
   });
+}
+
+function missingRoots({ database }: CredentialRotationProps, region: string): string[] {
+  if (database.certificateAuthority !== 'rds' || Token.isUnresolved(region)) return [];
+  return rdsRootProblems(region).map((problem) => `database.certificateAuthority ${problem}`);
 }
