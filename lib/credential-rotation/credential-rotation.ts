@@ -82,7 +82,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, strategy, application } = props;
     const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
-    refuse(this, ...ambiguousCopies(props), ...missingRoots(props, Stack.of(this).region));
+    refuse(this, ...ambiguousCopies(props), ...missingRoots(this.rotated, Stack.of(this).region));
     refuse(
       this,
       ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
@@ -296,7 +296,7 @@ function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps
   });
 }
 
-function missingRoots({ database }: CredentialRotationProps, region: string): string[] {
+function missingRoots({ database }: Rotated, region: string): string[] {
   if (database.certificateAuthority !== 'rds' || Token.isUnresolved(region)) return [];
   return rdsRootProblems(region).map((problem) => `database.certificateAuthority ${problem}`);
 }
