@@ -34,6 +34,8 @@ const START_SECONDS = 60;
 const APPEARS_WITHIN_MS = 15 * 60_000;
 /** How long the ledger knows a run after its end: longer than a start may be repeated. */
 const REMEMBERED_MS = 26 * 3600_000;
+/** Of all entries as JSON, in characters: with its writer, a page is still a standard parameter (4 KB). */
+const MOST_CHARACTERS = 3900;
 /** Each time that the next page is taken, somebody else has got on. */
 const MOST_TRIES = 100;
 
@@ -67,7 +69,8 @@ export async function beginRun(event: RunEvent, options: BeginRunOptions): Promi
       until: new Date(now + target.longestSeconds * 1000).toISOString(),
       event: { ...event, ...(looked.runsToWaitFor.length > 0 && { runsToWaitFor: looked.runsToWaitFor }) },
     };
-    if (await ledger.write(page, [...looked.entries, entry], claim)) return finish(entry, options);
+    if (await ledger.write(page, fitting([...looked.entries, entry], now), claim))
+      return finish(entry, options);
   }
   throw new Error(
     `The ledger of runs was changed by others each of ${MOST_TRIES} times, so ${event.runId} was not begun. Start it again.`,
@@ -194,6 +197,21 @@ function begun(
 /** Kept for a while, so that a second delivery of its start is known as one. */
 function ended({ job, runId, claim, at, until }: LedgerEntry, now: number): LedgerEntry {
   return { job, runId, claim, at, until: new Date(Math.min(now, Date.parse(until))).toISOString() };
+}
+
+/**
+ * Without the runs that ended longest ago where a page could not hold all: on a day of many starts by hand. A start of one of
+ * these that is repeated all the same finds its name taken at Lambda.
+ */
+function fitting(entries: LedgerEntry[], now: number): LedgerEntry[] {
+  const kept = [...entries];
+  while (JSON.stringify(kept).length > MOST_CHARACTERS) {
+    const ended = kept.filter(({ until }) => Date.parse(until) <= now);
+    const [first] = ended.sort((a, b) => Date.parse(a.until) - Date.parse(b.until));
+    if (!first) break;
+    kept.splice(kept.indexOf(first), 1);
+  }
+  return kept;
 }
 
 async function isRunning(lambda: LambdaClient, arn: string, age: number): Promise<boolean> {

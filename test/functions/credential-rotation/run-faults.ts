@@ -8,32 +8,43 @@ const WORKED_WITH = ['ecs', 'secretsmanager', 'ssm'];
 /** After so long without a call a function that is refused every one has given up. Real milliseconds. */
 const QUIET = 40;
 
+/** A run gives up at one more in a row without getting further. */
+const KILLS_IN_A_ROW = 2;
+
 /**
- * Kills the function's processes once at each point: after an operation, when its end is on record; in the middle of a kind of
+ * Kills the function's processes once at each point, or not at all where the run would give up, so that another run may be needed: after an operation, when its end is on record; in the middle of a kind of
  * call, when AWS has heard it and the answer is on its way.
  */
 export function killAt(
   days: Days,
   where: 'after every operation' | 'in the middle of any kind of call',
   points: readonly string[],
+  killedAt = new Set<string>(),
 ): { killedAt: Set<string>; stopKilling: () => void } {
   const { aws } = days;
-  const killedAt = new Set<string>();
+  let inARow = 0;
   const kill = (point: string) => {
-    if (killedAt.has(point) || !points.includes(point)) return;
+    if (killedAt.has(point) || !points.includes(point) || inARow === KILLS_IN_A_ROW) return;
     killedAt.add(point);
+    inARow += 1;
     soon(days, () => {
       aws.killFunction(JOB);
     });
   };
-  const stopKilling =
-    where === 'after every operation'
-      ? // Where the kill before it came late, another operation finds out what became of the interrupted one.
-        onOperationEnd(days, (name) => kill(name.replace(/ after the interruption$/, '')))
-      : aws.onCall(({ caller, service, operation }) => {
-          if (caller.function?.name === JOB && service !== 'lambda') kill(operation);
-          return undefined;
-        });
+  const isAtEnds = where === 'after every operation';
+  const stopAtEnds = onOperationEnd(days, (name) => {
+    inARow = 0;
+    // Where the kill before it came late, another operation finds out what became of the interrupted one.
+    if (isAtEnds) kill(name.replace(/ after the interruption$/, ''));
+  });
+  const stopAtCalls = aws.onCall(({ caller, service, operation }) => {
+    if (!isAtEnds && caller.function?.name === JOB && service !== 'lambda') kill(operation);
+    return undefined;
+  });
+  const stopKilling = () => {
+    stopAtEnds();
+    stopAtCalls();
+  };
   return { killedAt, stopKilling };
 }
 

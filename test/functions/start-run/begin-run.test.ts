@@ -56,6 +56,17 @@ describe('a run that asks to begin', () => {
           }
     }));
 
+  it('begins though more runs have begun that day than a page of the ledger can hold', () =>
+    shop(async (starts) => {
+      const play = starts('many');
+      for (let number = 0; number < 60; number++) {
+        const asked = play.ask('database-size', `occasion-${number}`);
+        await play.run();
+        assert.equal(kindOf(await asked.outcome), 'begun', String(number));
+        await play.endAll();
+      }
+    }));
+
   it('is not held up by one that died at any moment of its start, nor begun twice', () =>
     shop(async (starts) => {
       for (const seed of ['one', FRESH_SEED])
