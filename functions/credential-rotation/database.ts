@@ -112,6 +112,34 @@ export function undoAbandoned(
   );
 }
 
+/**
+ * Why the steps of a rotation do not succeed: does the ones that concern the database again, which repeat safely. What the
+ * server says is in the log of another function only, and the report is where it is looked for.
+ */
+export function explainRotation(
+  context: DurableContext,
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  version: string,
+): Promise<Tried<string>> {
+  return context.step('find out what stops the rotation', () =>
+    attempt(settings, client, async ({ rotation, admin, current }) => {
+      const pending = await findSecret(client, settings.secretArn, { versionId: version });
+      if (pending === undefined) return 'Its version got no value: createSecret, the first step, fails.';
+      if (pending.versionId === current.versionId) return 'It has ended since.';
+      await rotation.set({
+        admin,
+        pending: pending.secret,
+        current: async () => current.secret,
+        previous: async () =>
+          (await findSecret(client, settings.secretArn, { stage: 'AWSPREVIOUS' }))?.secret,
+      });
+      await rotation.test(pending.secret);
+      return 'The database takes the new credential by now: what failed before has passed, or it is finishSecret, the last step.';
+    }),
+  );
+}
+
 interface Tools {
   rotation: CredentialRotation;
   admin: Login;
@@ -158,7 +186,11 @@ async function inspect(
   try {
     await rotation.test(current.secret);
   } catch (error) {
-    if (!(error instanceof LoginRefused && (await isOverwritten(settings, client, current)))) throw error;
+    if (!(error instanceof LoginRefused)) throw error;
+    const isKnown =
+      (await isOverwritten(settings, client, current)) ||
+      (await heal(settings, client, { rotation, current }));
+    if (!isKnown) throw error;
   }
   const retained = await rotation.retained(admin, current.secret);
   const refused = await rotation.refusedLogins(admin);
@@ -175,6 +207,31 @@ async function isOverwritten(
   if (strategy.kind !== 'single-password') return false;
   const pending = await findSecret(client, secretArn, { stage: 'AWSPENDING' });
   return pending !== undefined && pending.versionId !== current.versionId;
+}
+
+/**
+ * Another function's rotation of one user, given up after its second step, has left the pending password as the only one
+ * that is valid. Where a user may have two, the current one is made valid again beside it: every container has that.
+ */
+async function heal(
+  settings: CredentialSettings,
+  client: SecretsManagerClient,
+  { rotation, current }: Pick<Tools, 'rotation' | 'current'>,
+): Promise<boolean> {
+  if (settings.strategy.kind !== 'dual-password') return false;
+  const pending = await findSecret(client, settings.secretArn, { stage: 'AWSPENDING' });
+  if (pending === undefined || pending.versionId === current.versionId) return false;
+  try {
+    await rotation.test(pending.secret);
+  } catch (error) {
+    if (error instanceof LoginRefused) return false;
+    throw error;
+  }
+  const admin = (await administratorOf(settings, client, current.secret)) ?? pending.secret;
+  const known = async () => current.secret;
+  await rotation.set({ admin, pending: pending.secret, current: known, previous: async () => undefined });
+  await rotation.test(current.secret);
+  return true;
 }
 
 async function refusedLogins({ rotation, admin }: Tools): Promise<number | null> {

@@ -9,7 +9,8 @@ import {
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
-import { undoAbandoned } from './database.ts';
+
+import { explainRotation, undoAbandoned } from './database.ts';
 import { isFirstRotation } from './first-rotation.ts';
 
 /** The secret, without its value. */
@@ -116,8 +117,10 @@ export async function rotate(
       return undefined;
     case 'gone':
       return `Somebody took the label AWSPENDING from the version ${version} while it was rotated.`;
-    case 'pending':
-      return `The four steps of the rotation (version ${version}) did not succeed within ${rotationTimeoutSeconds} seconds.`;
+    case 'pending': {
+      const why = await explainRotation(context, settings, client, version);
+      return `The four steps of the rotation (version ${version}) did not succeed within ${rotationTimeoutSeconds} seconds. ${why.kind === 'done' ? why.value : why.message}`;
+    }
   }
 }
 

@@ -23,6 +23,7 @@ import { pathText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
+import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
@@ -81,7 +82,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, strategy, application } = props;
     const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
-    refuse(this, ...ambiguousCopies(props));
+    refuse(this, ...ambiguousCopies(props), ...missingRoots(this.rotated, Stack.of(this).region));
     refuse(
       this,
       ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
@@ -293,4 +294,9 @@ function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps
     const ambiguous = whyAmbiguous(copy, password);
     return ambiguous === undefined ? [] : [`${placeOf(copy)}: ${ambiguous}`];
   });
+}
+
+function missingRoots({ database }: Rotated, region: string): string[] {
+  if (database.certificateAuthority !== 'rds' || Token.isUnresolved(region)) return [];
+  return rdsRootProblems(region).map((problem) => `database.certificateAuthority ${problem}`);
 }

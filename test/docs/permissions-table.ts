@@ -34,6 +34,7 @@ const REASONS: Record<string, string> = {
   FindDelivery: 'whether a run is waiting for the rotation',
   FindGcRuns: 'when message-gc last succeeded, and whether one goes on',
   FindHosts: 'where a task runs',
+  FindRuns: 'whether a job goes on, during which no yes is said',
   FollowDeployments: 'follows the deployment of new tasks',
   FollowOtherRuns: 'no restart in the middle of the work of others',
   FollowRunsOf:

@@ -3,6 +3,7 @@ import { sameContainers } from '../../checks/containers.ts';
 import type { Finding } from '../../checks/mistakes.ts';
 import { type FieldPath, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';
 import { regionProblems } from '../../durable-regions.ts';
+import { rdsRootProblems } from '../../rds-roots.ts';
 import { setNameOf } from '../client-databases.ts';
 import { mediaStackName, stackName } from '../stack-names.ts';
 import { readCertificates } from './certificate.ts';
@@ -260,6 +261,17 @@ const CHECKS: Check[] = [
           ...elsewhere([...field, 'encryptionKeyArn'], user?.encryptionKeyArn, { region }),
         ];
       });
+    },
+  },
+  {
+    needs: ['region', 'databases'],
+    find({ region, databases = [] }) {
+      return databases.flatMap(({ certificateAuthority }, index) =>
+        (certificateAuthority === 'rds' ? rdsRootProblems(region) : []).map((problem) => ({
+          field: ['databases', index, 'certificateAuthority'],
+          problem,
+        })),
+      );
     },
   },
   {

@@ -12,7 +12,7 @@ import { alternatingUsers } from '../rotation/strategies.ts';
 import { quoted } from './account-view.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
-import { type MysqlSession, mysqlSessions, withMysqlLock } from './session.ts';
+import { type MysqlSession, mysqlSessions, seeSessions, withMysqlLock } from './session.ts';
 
 /**
  * Two users by turns. The one not in use is locked: that is how a retired credential is told from one that
@@ -94,7 +94,9 @@ async function lockUnused(
   isStillSo: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   const sessions = await mysqlSessions(session, change.username, patience);
-  if (sessions) throw stillConnected(change.username, sessions);
+  if (sessions) {
+    throw stillConnected(change.username, sessions, await seeSessions(session, change.username));
+  }
   if (!(await isStillSo())) throw rotatedMeanwhile(change.username);
   await dialect.lock(session, change);
 }

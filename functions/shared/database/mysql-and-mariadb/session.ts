@@ -13,6 +13,7 @@ import {
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { DatabaseUnreachable, RotationBusy, RotationRefused, verbOf } from '../contract/errors.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
+import type { SeenSessions } from '../rotation/refusals.ts';
 import { connectError, statementError } from './errors.ts';
 
 /** A connection to MySQL or MariaDB whose errors never quote a statement. */
@@ -134,6 +135,20 @@ export async function maySeeAllSessions(session: MysqlSession): Promise<boolean>
   const grants = await session.query('SHOW GRANTS');
   const all = grants.flatMap((row) => Object.values(row)).join('\n');
   return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all);
+}
+
+/** Where a user's sessions come from. */
+export async function seeSessions(session: MysqlSession, username: string): Promise<SeenSessions[]> {
+  const rows = await session.query(
+    `SELECT COUNT(*) AS count, COMMAND = 'Sleep' AS idle, SUBSTRING_INDEX(HOST, ':', 1) AS address
+       FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID() GROUP BY 2, 3 ORDER BY 1 DESC`,
+    [username],
+  );
+  return rows.map(({ count, idle, address }) => ({
+    count: Number(count),
+    idle: Number(idle) === 1,
+    place: String(address),
+  }));
 }
 
 /** A count of the server's global status, which everybody may read. */

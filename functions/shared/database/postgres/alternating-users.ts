@@ -10,7 +10,7 @@ import {
   unretired,
 } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
-import { alterRole, canLogIn, countSessions } from './roles.ts';
+import { alterRole, canLogIn, countSessions, seeSessions } from './roles.ts';
 import { type PostgresSession, postgresAccepts, withPostgres, withPostgresLock } from './session.ts';
 import { passwordClause } from './stored-password.ts';
 
@@ -52,7 +52,7 @@ export function alternating(
             throw unfinished(username);
           }
           const sessions = await countPatiently(() => countSessions(session, other), patience);
-          if (sessions > 0) throw stillConnected(other, sessions);
+          if (sessions > 0) throw stillConnected(other, sessions, await seeSessions(session, other));
           if (!(await postgresAccepts(address, current))) throw currentRefused(current);
           const now = await read();
           if (now.current.username !== current.username || now.pending?.password !== pending?.password) {
@@ -71,7 +71,7 @@ export function alternating(
         // Before our own login with it.
         const sessions = await countSessions(session, other);
         if (!(await postgresAccepts(address, abandoned))) return 'nothing-to-undo';
-        if (sessions > 0) throw stillConnected(other, sessions);
+        if (sessions > 0) throw stillConnected(other, sessions, await seeSessions(session, other));
         await alterRole(session, admin, other, 'NOLOGIN');
         return 'undone';
       });

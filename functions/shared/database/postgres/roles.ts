@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Login } from '../contract/engine.ts';
 import { missingPrivilege, StatementRefused } from '../contract/errors.ts';
+import type { SeenSessions } from '../rotation/refusals.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
 import type { PostgresSession } from './session.ts';
 
@@ -19,6 +20,20 @@ export async function countSessions(session: PostgresSession, username: string):
     [username],
   );
   return Number(row?.count);
+}
+
+/** Where a user's sessions come from. To who may not see it, the server shows no addresses. */
+export async function seeSessions(session: PostgresSession, username: string): Promise<SeenSessions[]> {
+  const rows = await session.query(
+    `SELECT count(*) AS count, state = 'idle' AS idle, host(client_addr) AS address, application_name AS program
+       FROM pg_stat_activity WHERE usename::text = $1 AND pid <> pg_backend_pid() GROUP BY 2, 3, 4 ORDER BY 1 DESC`,
+    [username],
+  );
+  return rows.map(({ count, idle, address, program }) => ({
+    count: Number(count),
+    idle: idle === true,
+    place: `${address ?? 'an address that is not shown (GRANT pg_read_all_stats)'}${program ? ` as ${program}` : ''}`,
+  }));
 }
 
 export async function alterRole(

@@ -8,11 +8,30 @@ export function unretired(username: string, what: string): OldPasswordInUse {
   );
 }
 
-export function stillConnected(username: string, sessions: number): OldPasswordInUse {
+/** @param from where they come from and what they do, as far as the administrator may see it */
+export function stillConnected(
+  username: string,
+  sessions: number,
+  from: readonly SeenSessions[],
+): OldPasswordInUse {
+  const isIdle = from.length > 0 && from.every(({ idle }) => idle);
+  const told = from
+    .map(({ count, idle, place }) => `${count} ${idle ? 'idle ' : ''}from ${place}`)
+    .join(', ');
   return new OldPasswordInUse(
-    `The database has ${sessions} sessions of ${username}: something uses the old credential, be it a task of the services or not. Nothing was retired. ` +
-      'See in the database where they come from (SHOW PROCESSLIST, pg_stat_activity), and restart that with the new one.',
+    `The database has ${sessions} sessions of ${username}${told ? ` (${told})` : ''}: something uses the old credential, be it a task of the services or not. Nothing was retired. ` +
+      (isIdle
+        ? 'All are idle: a pooler may keep them, which closes them after a time of its own (pgbouncer: server_idle_timeout, 600 seconds by default). Wait for that, or let it reconnect.'
+        : 'See in the database where they come from (SHOW PROCESSLIST, pg_stat_activity), and restart that with the new one.'),
   );
+}
+
+/** Sessions that are alike. */
+export interface SeenSessions {
+  count: number;
+  idle: boolean;
+  /** An address, with the name of the program if it tells one. */
+  place: string;
 }
 
 export function unfinished(username: string): RotationUnfinished {

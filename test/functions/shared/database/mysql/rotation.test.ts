@@ -283,6 +283,7 @@ test('MySQL', async (t) => {
   });
 
   await t.test('counts sessions where it may, and refused logins', async () => {
+    await query("REVOKE PROCESS ON *.* FROM rotator@'%'");
     assert.equal(await rotation.sessions(rotator, 'administrator'), undefined);
     await query("GRANT PROCESS ON *.* TO rotator@'%'");
     assert.equal(await rotation.sessions(rotator, 'administrator'), 1);
