@@ -393,7 +393,8 @@ function rowsOf(
     const byPages = tuples >= 0 && pagesThen > 0 ? (tuples / pagesThen) * (pages ?? pagesThen) : 0;
     const emptyThen = pagesThen === 0 && (pages ?? 0) > 0 ? (pages ?? 0) * MOST_ROWS_PER_PAGE : 0;
     const grown = Math.max(byPages, inserted === 0 || live === 0 ? emptyThen : 0) * COUNTERS_FACTOR;
-    if (known.kind === 'estimate' && grown > known.atMost * COUNTERS_FACTOR)
+    const haveGrown = (pages ?? pagesThen) > pagesThen * COUNTERS_FACTOR;
+    if (known.kind === 'estimate' && haveGrown && grown > known.atMost * COUNTERS_FACTOR)
       return { ...known, atMost: Math.ceil(grown) };
     return known;
   }
