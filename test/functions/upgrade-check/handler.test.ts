@@ -1,3 +1,4 @@
+// In one file though long: all of it is asked of one deployment on one database.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { GetDurableExecutionCommand, LambdaClient } from '@aws-sdk/client-lambda';

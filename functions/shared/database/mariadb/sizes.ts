@@ -1,7 +1,8 @@
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import type { SizeReader } from '../contract/sizes.ts';
-import { type InnodbDialect, innodbSizes, OLD_NAMES } from '../mysql-and-mariadb/sizes.ts';
+import { type InnodbDialect, OLD_NAMES } from '../mysql-and-mariadb/innodb-server.ts';
+import { innodbSizes } from '../mysql-and-mariadb/sizes.ts';
 import { QUESTION_LIMIT_MS } from '../sizes/questions.ts';
 
 /** Sizes on MariaDB 10.1 and later. */

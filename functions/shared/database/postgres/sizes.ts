@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { MissingPrivilege, missingPrivilege, StatementRefused, TableNotFound } from '../contract/errors.ts';
+import { missingPrivilege } from '../contract/errors.ts';
 import type {
   ExactCount,
   LargestTable,
@@ -13,7 +13,9 @@ import type {
 } from '../contract/sizes.ts';
 import { countOf, estimate, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './errors.ts';
+import { databasesToSearch, matchingDatabases, mayNotConnect } from './matching-databases.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
+import { filesOf, findTables, isRefusal, type Part, type Table } from './tables.ts';
 
 /** Sizes on PostgreSQL 12 and later, and Aurora PostgreSQL. */
 export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits): SizeReader {
@@ -111,168 +113,6 @@ const MOST_ROWS_PER_PAGE = 291;
 /** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
 const LOCK_TIMEOUT_MS = 100;
 
-/** @throws TableNotFound, MissingPrivilege */
-async function databasesToSearch(
-  address: DatabaseAddress,
-  login: Login,
-  search: TableSearch,
-  existing: (login: Login, names: readonly string[]) => Promise<{ name: string; mayConnect: boolean }[]>,
-): Promise<string[]> {
-  const found = await existing(login, search.databases);
-  if (found.length === 0) throw tableNotFound(address, search, ': there are no such databases');
-  const closed = found.filter(({ mayConnect }) => !mayConnect);
-  // A larger table of the name may be in one of these.
-  if (closed.length > 0)
-    throw mayNotConnect(
-      login,
-      closed.map(({ name }) => name),
-    );
-  return found.map(({ name }) => name);
-}
-
-function mayNotConnect({ username }: Login, databases: readonly string[]): MissingPrivilege {
-  return new MissingPrivilege(
-    `The database user ${username} may not connect to ${databases.join(', ')}. ` +
-      `An administrator grants it: ${databases.map((name) => `GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(name)} TO ${pg.escapeIdentifier(username)}`).join('; ')}`,
-  );
-}
-
-/**
- * The databases of these names, in their order. A name that was not quoted when the database was made is in lower case there,
- * so one that is not found as it is is looked for in lower case; but not where that is somebody else's, who does not own
- * those of the exact names.
- */
-async function matchingDatabases(
-  session: PostgresSession,
-  { host, port }: DatabaseAddress,
-  names: readonly string[],
-): Promise<{ name: string; mayConnect: boolean }[]> {
-  const rows = await session.query(
-    "SELECT datname AS name, datdba AS owner, has_database_privilege(oid, 'CONNECT') AS may_connect FROM pg_database WHERE datallowconn AND lower(datname) = ANY($1)",
-    [names.map((name) => name.toLowerCase())],
-  );
-  const all = rows.map((row) => ({
-    name: String(row.name),
-    owner: String(row.owner),
-    mayConnect: row.may_connect === true,
-  }));
-  const owners = new Set(all.filter(({ name }) => names.includes(name)).map(({ owner }) => owner));
-  return names.flatMap((wanted) => {
-    const exact = all.find(({ name }) => name === wanted);
-    if (exact) return [exact];
-    const similar = all.filter(({ name }) => name.toLowerCase() === wanted.toLowerCase());
-    const folded = similar.find(({ name }) => name === wanted.toLowerCase());
-    const isOurs = folded && similar.length === 1 && (owners.size === 0 || owners.has(folded.owner));
-    if (isOurs) return [folded];
-    if (similar.length > 0) {
-      throw new TableNotFound(
-        `${host}:${port} has no database ${wanted}, and ${similar.map(({ name }) => name).join(' and ')} differ${similar.length > 1 ? '' : 's'} from it in case only, which may be another deployment's. ` +
-          'Spell it in the configuration as the server does.',
-      );
-    }
-    return [];
-  });
-}
-
-/** A table, with those that inherit from it and its partitions. */
-interface Table {
-  schema: string;
-  name: string;
-  parts: Part[];
-  /** Whether parts of it lie on another server. */
-  isElsewhere: boolean;
-  /** To compare tables of one name. */
-  totalBytes: number;
-}
-
-/** One table of the catalog that holds rows. */
-interface Part {
-  oid: string;
-  /** Rows as of the last vacuum, ANALYZE or building of an index; -1 if there was none. */
-  tuples: number;
-  /** Pages as of then. */
-  pages: number;
-  /** Live rows: as of the last vacuum or ANALYZE, and what was inserted and deleted since; or since a reset. */
-  live: number;
-  /** Rows inserted, from the beginning or since a reset. */
-  inserted: number;
-  /** Whether a vacuum or ANALYZE has set the counters right since they were reset. */
-  counted: boolean;
-  /** Bytes as of the last vacuum or ANALYZE. */
-  tableBytes: number;
-  indexBytes: number;
-}
-
-/** What a view, or a table of another server, is called. */
-const NOT_TABLES: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table' };
-
-/** By the catalog alone, in which the table's own locks do not count. In all schemas: the empty one may be what an upgrade left. */
-async function findTables(
-  session: PostgresSession,
-  name: string,
-): Promise<{ tables: Table[]; views: string[] }> {
-  const rows = await session.query(
-    `WITH RECURSIVE named AS (
-       SELECT c.oid, c.oid AS root, n.nspname AS schema, c.relkind AS root_kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-         AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp%'
-     ), tree AS (
-       SELECT * FROM named UNION SELECT i.inhrelid, t.root, t.schema, t.root_kind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
-     )
-     SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples AS tuples, c.relpages AS pages,
-       pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
-       coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
-         pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
-       (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
-       (SELECT coalesce(sum(x.relpages), 0) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)
-         * current_setting('block_size')::bigint AS index_bytes
-     FROM tree t JOIN pg_class c ON c.oid = t.oid LEFT JOIN pg_class o ON o.oid = c.reltoastrelid
-     ORDER BY t.root`,
-    [name],
-  );
-  const tables: Table[] = [];
-  const views: string[] = [];
-  for (const [, members = []] of Map.groupBy(rows, ({ root }) => root)) {
-    const [{ schema, root_kind: kind } = {}] = members;
-    const notTable = NOT_TABLES[String(kind)];
-    if (notTable) {
-      views.push(`${notTable} in schema ${schema}`);
-      continue;
-    }
-    const parts = members.filter((row) => row.kind === 'r').map(partOf);
-    tables.push({
-      schema: String(schema),
-      name,
-      parts,
-      isElsewhere: members.some((row) => row.kind === 'f'),
-      totalBytes: await totalBytesOf(session, parts),
-    });
-  }
-  return { tables, views };
-}
-
-async function totalBytesOf(session: PostgresSession, parts: readonly Part[]): Promise<number> {
-  let total = 0;
-  for (const part of parts) {
-    const files = await filesOf(session, part);
-    total += files ? files.tableBytes + files.indexBytes : part.tableBytes + part.indexBytes;
-  }
-  return total;
-}
-
-function partOf(row: Record<string, unknown>): Part {
-  return {
-    oid: String(row.oid),
-    tuples: Number(row.tuples),
-    pages: Number(row.pages),
-    live: Number(row.live),
-    inserted: Number(row.inserted),
-    counted: row.counted === true,
-    tableBytes: Number(row.table_bytes),
-    indexBytes: Number(row.index_bytes),
-  };
-}
-
 async function sizeOf(
   session: PostgresSession,
   table: Table,
@@ -355,31 +195,6 @@ async function largestTable(session: PostgresSession, database: string): Promise
       kind: 'unknown',
       reason: `somebody holds a lock on a table of ${database} by which nobody may look`,
     };
-  }
-}
-
-/** Undefined while somebody holds the table's strongest lock: the functions take a lock themselves. */
-async function filesOf(
-  session: PostgresSession,
-  { oid }: Part,
-): Promise<{ pages: number; tableBytes: number; indexBytes: number } | undefined> {
-  try {
-    // By its id it needs no right on the table or the schema.
-    const [row] = await session.query(
-      `SELECT pg_relation_size($1::oid) / current_setting('block_size')::bigint AS pages,
-         pg_table_size($1::oid) AS table_bytes, pg_indexes_size($1::oid) AS index_bytes`,
-      [oid],
-    );
-    // All null: dropped in the meantime.
-    if (row?.pages === null || row === undefined) return undefined;
-    return {
-      pages: Number(row.pages),
-      tableBytes: Number(row.table_bytes),
-      indexBytes: Number(row.index_bytes),
-    };
-  } catch (error) {
-    if (isRefusal(error, LOCK_NOT_AVAILABLE)) return undefined;
-    throw error;
   }
 }
 
@@ -481,8 +296,4 @@ async function idleConnections(
     );
   }
   return rows.filter(({ idle }) => idle === true).length;
-}
-
-function isRefusal(error: unknown, code: string): boolean {
-  return error instanceof StatementRefused && error.code === code;
 }
