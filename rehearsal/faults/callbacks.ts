@@ -79,6 +79,6 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
       await webhook.goDown();
       clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webhook.comeBack());
     },
-    expected: GOOD,
+    expected: { ...GOOD, alarms: ['emea-callback-relay-webhook-fails'] },
   },
 };
