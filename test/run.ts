@@ -13,6 +13,7 @@ import { basename } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { inspect } from 'node:util';
 import PQueue from 'p-queue';
 import { affectedBy, filesOf, importGraph } from './house/import-graph.ts';
 
@@ -46,6 +47,8 @@ const files = isChanged
     : allFiles();
 const left: string[] = [];
 const took: [file: string, milliseconds: number][] = [];
+/** What is said once more at the very end, where whoever reads only that will see it. */
+const failures: string[] = [];
 // A file for each core: most of them wait for servers and clocks half of their time.
 const queue = new PQueue({ concurrency: availableParallelism() });
 await queue.addAll(
@@ -61,6 +64,7 @@ if (left.length > 0)
   console.log(
     `Two minutes are nearly over, so these, which the change may affect too, were not run: ${left.join(', ')}`,
   );
+for (const failure of failures) console.log(`\n${failure}`);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exitCode = counts.failed === 0 ? 0 : 1;
@@ -74,7 +78,12 @@ async function runFile(file: string): Promise<void> {
   tests.on('test:pass', (data) =>
     count(data.skip === undefined || data.skip === false ? 'passed' : 'skipped', data),
   );
-  tests.on('test:fail', (data) => count('failed', data));
+  tests.on('test:fail', (data) => {
+    count('failed', data);
+    const { cause = data.details.error } = data.details.error;
+    // A string says only that a test within has failed.
+    if (typeof cause !== 'string') failures.push(`✖ ${file}: ${data.name}\n${inspect(cause)}`);
+  });
   // Without the figures that the reporter adds for each file.
   const report = (await text(tests.compose(spec))).replace(
     /^.*ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm,
