@@ -225,12 +225,12 @@ describe('a command in the containers of a service', () => {
     const on = (seen: RegExp, act: () => void) => ({ seen, act });
     const acts = [
       on(/[$#] $/, () => terminal.write('echo size $(stty size)\r')),
-      on(/size 30 90\r\n.*[$#] $/s, () => {
+      on(/size 30 90\r+\n.*[$#] $/s, () => {
         terminal.resize(101, 41);
         terminal.write('sleep 0.3; echo size $(stty size)\r');
       }),
-      on(/size 41 101\r\n.*[$#] $/s, () => terminal.write('echo wa""its; sleep 300\r')),
-      on(/waits\r\n/, () => terminal.write('\x03')),
+      on(/size 41 101\r+\n.*[$#] $/s, () => terminal.write('echo wa""its; sleep 300\r')),
+      on(/waits\r+\n/, () => terminal.write('\x03')),
       on(/\^C.*[$#] $/s, () => terminal.write('exit 3\r')),
     ];
     const ended = new Promise<number>((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
