@@ -199,6 +199,23 @@ test("the new password follows the configuration's rules, and everything else is
   });
 });
 
+test('a late setSecret of a version that has lost its label is told so, and changes nothing', async () => {
+  const { versions, step } = situation({});
+  await step('createSecret');
+  versions.abandonRotation();
+  secretsManager.calls.length = 0;
+  assert.match((await rejected(step('setSecret'), RotationRefused)).message, /no longer.*AWSPENDING/);
+  assert.deepEqual(secretsManager.calls, ['GetSecretValue', 'GetSecretValue']);
+});
+
+test('a late setSecret of the version that has become the current one does nothing', async () => {
+  const { versions, step } = situation({});
+  await step('createSecret');
+  await step('finishSecret');
+  versions.abandonRotation();
+  assert.equal(await step('setSecret'), 'was-finished');
+});
+
 test('of several finishSecret at once, each finds the version to be the current one', async () => {
   for (let round = 0; round < 10; round += 1) {
     const { versions, token, step } = situation({ settings: {} });

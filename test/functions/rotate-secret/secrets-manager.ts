@@ -61,7 +61,14 @@ export class SecretVersions {
     const id = VersionId ?? this.labels.get(VersionStage ?? 'AWSCURRENT');
     const value = id === undefined ? undefined : this.values.get(id);
     const labelled = VersionStage === undefined || this.labels.get(VersionStage) === id;
-    if (id === undefined || value === undefined || !labelled) {
+    // In Secrets Manager's own words.
+    if (value !== undefined && !labelled) {
+      throw new AwsError(
+        'InvalidRequestException',
+        'You provided a VersionStage that is not associated to the provided VersionId.',
+      );
+    }
+    if (id === undefined || value === undefined) {
       throw new AwsError(
         'ResourceNotFoundException',
         "Secrets Manager can't find the specified secret value.",

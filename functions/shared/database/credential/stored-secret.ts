@@ -1,6 +1,7 @@
 import {
   DescribeSecretCommand,
   GetSecretValueCommand,
+  InvalidRequestException,
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
@@ -20,7 +21,8 @@ export interface StoredSecret {
 
 /**
  * Reads a version: one call.
- * @returns `undefined` if there is no such version, or it has no value yet, as at the beginning of a rotation.
+ * @returns `undefined` if there is no such version, it has no value yet, as at the beginning of a rotation, or it does not
+ * bear the stage that is asked for beside its id.
  * @throws SecretInvalid, and what the SDK throws.
  */
 export async function findSecret(
@@ -43,6 +45,9 @@ export async function findSecret(
     };
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
+    // So says Secrets Manager of a version that is there and has lost the label, as in a step that comes late.
+    const isOfBoth = version.stage !== undefined && version.versionId !== undefined;
+    if (isOfBoth && error instanceof InvalidRequestException) return undefined;
     throw error;
   }
 }
