@@ -13,11 +13,15 @@ import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
  * one, `DISCARD OLD PASSWORD` drops that.
  */
 export function mysqlRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
-  return mysqlFamilyRotation(address, strategy, {
+  return mysqlFamilyRotation(address, strategy, mysqlDialect(strategy.kind === 'dual-password'));
+}
+
+/** @param withSecondary whether an account's second password is looked at, which needs a privilege of its own */
+export function mysqlDialect(withSecondary: boolean): MysqlDialect {
+  return {
     ...MYSQL,
-    accounts: (session, admin, usernames) =>
-      readMysqlAccounts(session, admin, usernames, strategy.kind === 'dual-password'),
-  });
+    accounts: (session, admin, usernames) => readMysqlAccounts(session, admin, usernames, withSecondary),
+  };
 }
 
 async function readMysqlAccounts(
@@ -127,6 +131,12 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
 
   lock: (session, change) =>
     alterAccounts(session, { ...described(change), option: '', suffix: 'ACCOUNT LOCK' }),
+
+  identifiedBy: (plugin = 'caching_sha2_password', password) => ({
+    clause: `IDENTIFIED WITH ${plugin} BY '${password}'`,
+    shown: `IDENTIFIED WITH ${plugin} BY 'anything, it is replaced'`,
+  }),
+  setDefaultRoles: (account, roles) => `SET DEFAULT ROLE ${roles.join(', ')} TO ${account}`,
 
   /**
    * ALTER USER empties the server's cache of what caching_sha2_password proved, for both passwords; a login with TLS
