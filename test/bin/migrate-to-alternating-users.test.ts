@@ -124,7 +124,9 @@ describe('bin/migrate-to-alternating-users.ts', () => {
     await parts.database.query(`${grant}`);
     // A placeholder is nobody's but a superuser's.
     const setting = await parts.runDocumented();
-    await parts.database.query(/GRANT SET ON PARAMETER "app\.tenant" TO .*$/m.exec(setting.stderr)?.[0] ?? '');
+    await parts.database.query(
+      /GRANT SET ON PARAMETER "app\.tenant" TO .*$/m.exec(setting.stderr)?.[0] ?? '',
+    );
   });
 
   it('tries it without leaving anything behind, and prints the statements', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
+import { RotationRefused } from '../../../functions/shared/database/contract/errors.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import { MARIADB } from '../../../functions/shared/database/mariadb/rotation.ts';
 import { mysqlDialect } from '../../../functions/shared/database/mysql/rotation.ts';
@@ -11,6 +12,7 @@ import {
 import { migrateToAlternatingUsers } from '../../../functions/shared/database/postgres/migration.ts';
 import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
 import { openBothUsers } from '../../../functions/shared/database/postgres/undo-migration.ts';
+import { rejected } from '../shared/database/helpers.ts';
 import { startContainers } from './containers.ts';
 import {
   anyPassword,
@@ -84,8 +86,7 @@ for (const [engine, start] of [
         user = { ...old, password: anyPassword() };
         await theirs.setPassword(database, user);
         // The one of these tests' hosts of which theirs does not know.
-        if (engine === 'mariadb')
-          await query("ALTER USER wa@'10.0.0.%' IDENTIFIED BY ?", [user.password]);
+        if (engine === 'mariadb') await query("ALTER USER wa@'10.0.0.%' IDENTIFIED BY ?", [user.password]);
         versions.put({ SecretString: JSON.stringify({ ...old, ...user }) });
         await database.logIn(user);
         await assert.rejects(database.logIn(old));
@@ -112,10 +113,18 @@ for (const [engine, start] of [
       const { versions, runSteps, retire } = await rotationBench(t, { ...database, user: clone, strategy });
       const containers = startContainers(() => versions.read('AWSCURRENT'), database.logIn);
       const before = startContainers(() => user, database.logIn);
+      t.after(() => Promise.all([containers.stop(), before.stop()]));
       const dialect = engine === 'mysql' ? mysqlDialect(false) : MARIADB;
-      const { outcome } = isPostgres
-        ? await migrateToAlternatingUsers(address, administrator, { current: clone, users, rotator: 'rotator' })
-        : await makeSecondUser(address, administrator, dialect, { current: clone, users });
+      const migrate = () =>
+        isPostgres
+          ? migrateToAlternatingUsers(address, administrator, { current: clone, users, rotator: 'rotator' })
+          : makeSecondUser(address, administrator, dialect, { current: clone, users });
+      if (engine === 'mariadb') {
+        // Of which theirs has made no second one.
+        const { message } = await rejected(migrate(), RotationRefused);
+        await query(/DROP USER \S+/.exec(message)?.[0].replace(/\.$/, '') ?? '');
+      }
+      const { outcome } = await migrate();
       assert.match(outcome, /^(was-)?migrated$/);
       await before.stop();
       assert.deepEqual(before.logins.reasons, []);

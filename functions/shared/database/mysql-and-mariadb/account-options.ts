@@ -16,7 +16,8 @@ export interface AccountOptions {
   defaultRoles: string[];
 }
 
-const METHOD = `(?:${STRING}|${NAME}|\\w+)(?: (?:AS|USING) (?:0x[0-9A-Fa-f]+|${STRING}))?`;
+/** The hash of the own account is not shown. */
+const METHOD = `(?:${STRING}|${NAME}|\\w+)(?: (?:AS|USING) (?:0x[0-9A-Fa-f]+|<secret>|${STRING}))?`;
 const IDENTIFIED = `(?: IDENTIFIED (?:BY PASSWORD ${STRING}|(?:WITH|VIA) ${METHOD}(?:(?: OR| AND IDENTIFIED WITH) ${METHOD})*))?`;
 const DEFAULT_ROLE = `(?: DEFAULT ROLE ((?:${NAME}|[@,])+))?`;
 const REQUIRE = `(?: REQUIRE ((?:${STRING}|[^'])+?))?`;

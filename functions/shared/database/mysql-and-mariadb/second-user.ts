@@ -123,7 +123,7 @@ function refuseMoreHosts({ one, other }: Work, used: readonly Account[], others:
   if (more.length === 0) return;
   throw new RotationRefused(
     `${other} has an account on ${more.map(({ host }) => host).join(' and ')}, and ${one} has none there. Nothing was changed. ` +
-      `Where nobody needs it: DROP USER ${more.map(({ host }) => accountOn(other, host)).join(', ')}. Else make one of ${one} there. Then run this again.`,
+      `Where nobody needs it: DROP USER ${more.map(({ host }) => accountOn(other, host)).join(', ')}. Else let the secret's user be ${other} first (one more rotation by whatever has made both), so that ${one} gets what it lacks. Then run this again.`,
   );
 }
 

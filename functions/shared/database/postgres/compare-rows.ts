@@ -4,7 +4,7 @@ import { QUERY_CANCELED } from './errors.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
 
 /** Tables under row level security of which two logins do not see the same rows, and those that could not be counted. */
-export interface ComparedRows {
+interface ComparedRows {
   different: string[];
   uncounted: string[];
 }

@@ -74,5 +74,8 @@ test('how an account is held is read whatever stands in its texts', () => {
     defaultRoles: [],
   };
   assert.deepEqual(optionsIn("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*AB' ACCOUNT LOCK"), plain);
+  // As an account is told its own.
+  const own = "CREATE USER `a`@`%` IDENTIFIED WITH 'sha256_password' AS <secret> REQUIRE NONE";
+  assert.deepEqual(optionsIn(own), { ...plain, plugin: 'sha256_password' });
   assert.equal(optionsIn('CREATE USER something else'), undefined);
 });
