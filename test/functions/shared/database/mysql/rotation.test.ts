@@ -1,3 +1,4 @@
+// In one file though long: one server, which takes seconds to start, is asked all of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
