@@ -152,7 +152,7 @@ function eachInItsTransaction(query: PostgresSession['query']): PostgresSession[
       return rows;
     } catch (error) {
       // A statement of which no answer came has no session any more.
-      if (error instanceof StatementRefused) await query('ROLLBACK');
+      if (!(error instanceof DatabaseUnreachable)) await query('ROLLBACK');
       throw error;
     }
   };

@@ -5,6 +5,7 @@ import {
   StatementRefused,
 } from '../../../../../functions/shared/database/contract/errors.ts';
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
+import { withPostgres } from '../../../../../functions/shared/database/postgres/session.ts';
 import { credentialRotation, sizeReader } from '../../../../../functions/shared/database/registry.ts';
 import { PackagesUnavailable } from '../../../../../rehearsal/databases/debian-packages.ts';
 import { postgresDatabase } from '../../../rotate-secret/databases.ts';
@@ -39,6 +40,15 @@ test('behind a pooler nothing is changed, and nothing of our sessions is left in
           assert.match((await rejected(idle, StatementRefused)).message, /pooler in statement mode/);
         } else {
           assert.equal(await idle, 0);
+          // What is refused leaves no transaction open.
+          await rejected(
+            withPostgres(pooler.address, rotator, async ({ query }) => {
+              await rejected(query('SELECT 1 / 0'), StatementRefused);
+              assert.deepEqual(await query('SHOW search_path'), [{ search_path: 'pg_catalog, pg_temp' }]);
+              throw new RotationRefused('as a caller does');
+            }),
+            RotationRefused,
+          );
           const [path, limit] = await as(
             pooler.address,
             rotator,
