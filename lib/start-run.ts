@@ -1,4 +1,4 @@
-import { Duration, Lazy, RemovalPolicy, Stack, TimeZone, Validations } from 'aws-cdk-lib';
+import { Duration, Lazy, RemovalPolicy, Stack, TimeZone } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -14,6 +14,7 @@ import {
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
+import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
@@ -163,7 +164,7 @@ export class StartRun extends Construct {
     this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
     const executions = `${functionArn}:*`;
     this.function.allow(`FollowRunsOf${sid}`, ['lambda:GetDurableExecution'], [executions]);
-    Validations.of(this.function.role).acknowledge({
+    acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
       reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
     });
@@ -175,7 +176,7 @@ export class StartRun extends Construct {
     const ledger = `arn:${partition}:ssm:${region}:${account}:parameter${path}`;
     this.function.allow('ReadLedger', ['ssm:GetParametersByPath'], [ledger]);
     this.function.allow('WriteLedger', ['ssm:DeleteParameters', 'ssm:PutParameter'], [`${ledger}/*`]);
-    Validations.of(this.function.role).acknowledge({
+    acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, `${ledger}/*`)}]`,
       reason: 'Each change of the ledger is a parameter of its own, with the next number as its name.',
     });

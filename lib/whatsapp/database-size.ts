@@ -1,4 +1,4 @@
-import { Duration, Validations } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -16,6 +16,7 @@ import {
 } from '../../functions/database-size/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { acceptFinding } from '../accept-finding.ts';
 import { refuse } from '../checks/props.ts';
 import {
   copySettings,
@@ -200,7 +201,7 @@ export class DatabaseSize extends Construct {
 
   private letReadLastBackup(): void {
     this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
-    Validations.of(this.job.function.role).acknowledge({
+    acceptFinding(this.job.function.role, {
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:
         'The Service Authorization Reference has no resource types for backup:DescribeProtectedResource: an ARN there would allow nothing.',

@@ -1,4 +1,4 @@
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
@@ -9,6 +9,7 @@ import {
   type ServerStorage,
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
+import { acceptFinding } from '../accept-finding.ts';
 import { refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import type { FunctionNetwork } from '../function-network.ts';
@@ -117,7 +118,7 @@ export class UpgradeCheck extends Construct {
     const executions = `${functionArn}:*`;
     job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
     job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
-    Validations.of(job.role).acknowledge({
+    acceptFinding(job.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
       reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
     });
