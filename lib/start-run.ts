@@ -13,8 +13,11 @@ import {
 } from 'aws-cdk-lib/aws-scheduler';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
 import { acceptFinding } from './accept-finding.ts';
+import { deploymentName, downtimeWindow, timeZone } from './checks/fields.ts';
+import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
@@ -62,6 +65,12 @@ export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPa
   readonly logRetention?: RetentionDays | undefined;
 }
 
+const PROPS = v.looseObject({
+  deployment: deploymentName('The deployment.'),
+  timeZone: timeZone('Of the window.'),
+  window: downtimeWindow('The downtime window.'),
+});
+
 /** What an operator types to start a run by hand, as Markdown. */
 export function commandToStart(deployment: string, job: string): string {
   const payload = JSON.stringify({ job, deployment });
@@ -88,6 +97,7 @@ export class StartRun extends Construct {
 
   constructor(scope: Construct, id: string, props: StartRunProps) {
     super(scope, id);
+    checkProps(this, PROPS, props);
     this.props = props;
     const { deployment, timeZone, window, topic, encryptionKey, logRetention } = props;
     const functionName = `${deployment}-start-run`;
