@@ -81,6 +81,9 @@ export function letCollectGarbage(
 ): void {
   letLogIn(upkeepFunction, webApp, webAppSecretKeyArn);
   callbacks.letReceive(upkeepFunction, 'ReceiveGcNotifications', callbacks.gcNotifications);
+  const { functionArn } = upkeepFunction;
+  upkeepFunction.allow('FindEarlierRuns', ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
+  upkeepFunction.allow('ReadEarlierRuns', ['lambda:GetDurableExecution'], [`${functionArn}:*`]);
 }
 
 /** Rings before WebApp's certificate is trusted no longer. */
