@@ -94,7 +94,7 @@ async function openOther(
   const open = await canLogIn(session, username);
   if (open === undefined) {
     throw new RotationRefused(
-      `There is no user ${username} to alternate with ${current.username}. Make it by bin/migrate-to-alternating-users.ts, ` +
+      `There is no user ${username} to alternate with ${current.username}. Make it by npx wa-upkeep migrate-to-alternating-users, ` +
         `or create it with NOLOGIN, as a member of the owner's role that acts as that role.`,
     );
   }
