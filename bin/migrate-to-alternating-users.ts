@@ -36,7 +36,7 @@ one keeps all that it owns, its password and its sessions. On PostgreSQL the sec
 it is given the same hosts, rights, roles and terms. It is done only when a session of the second one has been found to be
 the same as one of the first. Repeats safely.
 
-  npx node bin/migrate-to-alternating-users.ts --host NAME --secret ARN --administrator ARN [...]
+  npx wa-upkeep migrate-to-alternating-users --host NAME --secret ARN --administrator ARN [...]
 
   --host NAME           the database's host, as in its certificate
   --secret ARN          the secret that is to be rotated: its user is the one that there is

@@ -26,11 +26,11 @@ const ADMINISTRATOR = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:r
 /** What operators are told to type: for the migration, and back. */
 const [DOCUMENTED = '', DOCUMENTED_UNDO = ''] = [
   ...readFileSync(join(REPOSITORY, 'docs/credential-rotation.md'), 'utf8').matchAll(
-    /^```sh\n(npx node bin\/migrate-to-alternating-users\.ts [\s\S]*?)^```$/gm,
+    /^```sh\n(npx wa-upkeep migrate-to-alternating-users [\s\S]*?)^```$/gm,
   ),
 ].map(([, command = '']) => command);
 
-describe('bin/migrate-to-alternating-users.ts', () => {
+describe('wa-upkeep migrate-to-alternating-users', () => {
   let parts: Awaited<ReturnType<typeof start>>;
   before(async () => {
     parts = await start();
@@ -210,7 +210,7 @@ for (const [engine, startDatabase] of [
   ['mysql', mysqlDatabase],
   ['mariadb', mariadbDatabase],
 ] as const)
-  it(`bin/migrate-to-alternating-users.ts makes a second user on ${engine}, and opens both again`, async (t) => {
+  it(`wa-upkeep migrate-to-alternating-users makes a second user on ${engine}, and opens both again`, async (t) => {
     const database = await databaseFor(t, startDatabase, { kind: 'dual-password' });
     if (database === undefined) return;
     const { query } = database;
@@ -294,6 +294,7 @@ async function runsOn(database: TestDatabase, administrator: Login) {
   const documented = (text: string, more: string[]) => {
     const command = text
       .replace(/ \\\n\s*--rotator rotator/, (argument) => (isPostgres ? argument : ''))
+      .replace('npx wa-upkeep', `${process.execPath} bin/wa-upkeep.ts`)
       .replace('database.example.internal', host)
       .replace(/arn:\S+(TO-BE-ROTATED|ROTATED)/, SECRET)
       .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR);

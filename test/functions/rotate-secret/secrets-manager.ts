@@ -40,6 +40,8 @@ class AwsError extends Error {
 export class SecretVersions {
   readonly values = new Map<string, string>();
   readonly labels = new Map<string, string>();
+  /** As others play Secrets Manager: without a refusal of another value. */
+  isOthers = false;
 
   /** Begins a rotation: a version with a label and without a value. */
   beginRotation(): string {
@@ -87,7 +89,7 @@ export class SecretVersions {
       throw new AwsError('InvalidParameterException', 'The rotation token is wrong.');
     }
     const existing = this.values.get(ClientRequestToken);
-    if (existing !== undefined && existing !== SecretString) {
+    if (existing !== undefined && existing !== SecretString && !this.isOthers) {
       throw new AwsError('ResourceExistsException', 'The version has another value already.');
     }
     this.values.set(ClientRequestToken, SecretString);

@@ -115,7 +115,7 @@ async function openOther(
     throw new RotationRefused(
       `There is no user ${username} on ${hosts} to alternate with ${current.username}. An administrator makes it, and gives it the rights of ${current.username} there: ` +
         `${missing.map(({ host }) => `CREATE USER ${quoted(username)}@${quoted(host)} IDENTIFIED BY 'anything, it is replaced' ACCOUNT LOCK`).join('; ')}. ` +
-        'bin/migrate-to-alternating-users.ts does it, with its rights.',
+        'npx wa-upkeep migrate-to-alternating-users does it, with its rights.',
     );
   }
   const open = accounts.filter(({ locked }) => !locked);

@@ -51,7 +51,7 @@ export async function proveUse(
     if (!(await mayMake(session, wanted.statement))) {
       throw new RotationRefused(
         `${username} cannot do what ${model.username} can, so that containers would log in and fail: ${wanted.statement}. ` +
-          `Give it the rights of ${model.username}, best by the owner's role: bin/migrate-to-alternating-users.ts`,
+          `Give it the rights of ${model.username}, best by the owner's role: npx wa-upkeep migrate-to-alternating-users`,
       );
     }
   });

@@ -257,7 +257,7 @@ for (const [engine, start, dialect] of [
       await rotation.sessions(admin, second);
       await rotation.logins(admin, { usernames: [second], addresses: [] });
       await rotation.refusedLogins(admin);
-      await rotation.warnings(admin, current);
+      await rotation.preflight(admin, current);
       assert.equal((await migrate({ current, acceptLoginNames: true })).outcome, 'was-migrated');
       assert.equal(await trapped(), 0);
       assert.deepEqual((await query('SHOW GRANTS FOR mallory'))[0], first);
