@@ -3,7 +3,8 @@ import { type RoleSetting, readRoleSettings } from './role-settings.ts';
 import type { PostgresSession } from './session.ts';
 
 /** The comment on a second user that has not been compared with the first one yet. */
-export const UNFINISHED = 'Made by npx wa-upkeep migrate-to-alternating-users, which has not ended: run it again.';
+export const UNFINISHED =
+  'Made by npx wa-upkeep migrate-to-alternating-users, which has not ended: run it again.';
 
 /** A role, with what belongs to it alone. */
 export interface Role {
