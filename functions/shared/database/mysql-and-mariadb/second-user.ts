@@ -44,9 +44,12 @@ export async function makeSecondUser(
     if (statements.length === 0) return { outcome: 'was-migrated', statements: [], notes };
     const told = { statements: statements.map(({ shown }) => shown), notes };
     if (migration.dryRun) return { outcome: 'would-migrate', ...told };
-    const makes = others.length === 0;
+    const made: string[] = [];
     try {
-      for (const statement of statements) await run(work, statement);
+      for (const statement of statements) {
+        await run(work, statement);
+        if (statement.makes !== undefined) made.push(statement.makes);
+      }
       const now = await accountsOf(work, current);
       const missing = await statementsFor(work, now.used, now.others);
       if (missing.length > 0) {
@@ -56,7 +59,7 @@ export async function makeSecondUser(
       }
       if (now.others.every(({ locked }) => locked)) await tryOut(address, work, current, now.others);
     } catch (error) {
-      if (makes) await takeAway(work, used);
+      if (made.length > 0) await session.query(`DROP USER ${made.join(', ')}`);
       throw error;
     }
     return { outcome: 'migrated', ...told };
@@ -104,6 +107,8 @@ interface Statement {
   text: string;
   /** Without a password. */
   shown: string;
+  /** The account that there is after it. */
+  makes?: string;
 }
 
 async function accountsOf(
@@ -198,9 +203,8 @@ function accountStatements(
     ]
       .filter(Boolean)
       .join(' ');
-    return [
-      { text: `CREATE USER ${name} ${clause} ${terms}`, shown: `CREATE USER ${name} ${shown} ${terms}` },
-    ];
+    const text = (identified: string) => `CREATE USER ${name} ${identified} ${terms}`;
+    return [{ text: text(clause), shown: text(shown), makes: name }];
   }
   const statements = [termsToMatch(has.options, options), passwordTermsToMatch(has.options, options)]
     .filter(Boolean)
@@ -268,7 +272,7 @@ async function run({ session, admin }: Work, { text, shown }: Statement): Promis
   } catch (error) {
     if (!(error instanceof StatementRefused)) throw error;
     throw new RotationRefused(
-      `${admin.username} may not say, or the server does not take: ${shown} (${error.code}). Where the user was new, it was taken away again. ` +
+      `${admin.username} may not say, or the server does not take: ${shown} (${error.code}). An account that was made is taken away again; one that there was keeps what it was given. ` +
         'The administrator needs CREATE USER, and each right of the user WITH GRANT OPTION, each role WITH ADMIN OPTION.',
     );
   }
@@ -289,10 +293,6 @@ async function tryOut(
   } finally {
     await dialect.lock(session, change);
   }
-}
-
-async function takeAway({ session, other }: Work, used: readonly Account[]): Promise<void> {
-  await session.query(`DROP USER IF EXISTS ${used.map(({ host }) => accountOn(other, host)).join(', ')}`);
 }
 
 function accountOn(username: string, host: string): string {
