@@ -15,6 +15,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { ofQueue } from './encryption.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
@@ -271,6 +272,7 @@ export class StartRun extends Construct {
           sid: 'EncryptForDeadLetterQueue',
           actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
           resources: [encryptionKey.keyArn],
+          conditions: ofQueue(this, this.scheduleDeadLetters.queue.queueArn),
         }),
       );
     return role;

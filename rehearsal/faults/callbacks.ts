@@ -1,6 +1,6 @@
 import { AwsError } from '../aws/aws-error.ts';
 import { MALFORMED_NOTIFICATIONS } from '../whatsapp/webhook.ts';
-import { type Fault, GOOD, isGcRequest, once } from './fault.ts';
+import { type Fault, GOOD, isGcRequest, MINUTE, once } from './fault.ts';
 
 /** What goes wrong of the callbacks and their ways. */
 export const CALLBACKS_FAULTS: Record<string, Fault> = {
@@ -75,9 +75,13 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
   'webhook-down-behind-relay': {
     description: 'The webhook behind the relay is down, and back some minutes later: the client sends again',
     deployment: 'emea',
-    async strike({ webhook }, { clock }) {
+    async strike({ webhook }, { clock }, hooks) {
       await webhook.goDown();
-      clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webhook.comeBack());
+      // From the first callback on, which comes later the more rows there are: long enough for the alarm.
+      hooks.onCollection = once(
+        ({ outcome }) => outcome !== 'running',
+        () => clock.at(clock.now() + 20 * MINUTE, () => webhook.comeBack()),
+      );
     },
     expected: { ...GOOD, alarms: ['emea-callback-relay-webhook-fails'] },
   },
