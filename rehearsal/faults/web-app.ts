@@ -39,10 +39,12 @@ export const WEB_APP_FAULTS: Record<string, Fault> = {
     expected: { ...GOOD, alarms: ['emea-message-gc-certificate'] },
   },
   'coreapp-unreachable': {
-    description: 'WebApp cannot reach CoreApp at first: error 1014',
+    description:
+      'WebApp cannot reach CoreApp at first (error 1014), and what stands before it answers in its place, with HTML',
     deployment: 'latam',
     strike({ webApp }) {
-      webApp.faults.unreachableCoreApp = 2;
+      webApp.faults.unreachableCoreApp = 1;
+      webApp.faults.strayAnswers = ['<html><body>Welcome to nginx!</body></html>'];
     },
     expected: GOOD,
   },

@@ -28,7 +28,9 @@ export async function createCertificate(
   { validTo, renews, issuer }: CertificateOptions = {},
 ): Promise<Certificate> {
   const aside = VALID_DAYS_BEFORE_AND_AFTER * 24 * 60 * 60 * 1000;
-  const made = await generate([{ name: 'commonName', value: hostName }], {
+  // Whose name is its signer's is taken for signed by itself.
+  const commonName = issuer ? `Signed for ${hostName}` : hostName;
+  const made = await generate([{ name: 'commonName', value: commonName }], {
     ...(renews && {
       keyPair: {
         privateKey: renews.key,
