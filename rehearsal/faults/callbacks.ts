@@ -21,12 +21,14 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
     expected: GOOD,
   },
   'callback-of-unknown-node': {
-    description: 'Callbacks come of a node that was never asked, too',
+    description:
+      'Callbacks come of a node that was never asked, too, and one that is larger than the bus takes',
     deployment: 'emea',
-    strike({ webApp }) {
+    async strike({ webApp }) {
       webApp.faults.callback = 'also-unknown-node';
+      await webApp.sendCallback({ messages: [{ id: 'large', text: { body: 'x'.repeat(1_200_000) } }] });
     },
-    expected: GOOD,
+    expected: { ...GOOD, alarms: ['emea-callback-relay-too-large-for-bus'] },
   },
   'callback-failed-then-success': {
     description: 'The first GC ends with errors, the next one does not',
