@@ -257,7 +257,15 @@ describe('a command that cannot be started', () => {
         cloud.container.agentRunning = false;
       },
       errors.AgentNotRunningError,
-      /STOPPED in container web/,
+      /STOPPED in container web.*restart policy has started the container anew.*replace the task/,
+    ],
+    [
+      'the agent is in another container, as with pidMode task',
+      (cloud) => {
+        cloud.agentIsElsewhere = true;
+      },
+      errors.NoAgentInContainerError,
+      /^(?!.*replace the task).*runs in container proxy of the task only, not in container web/,
     ],
     [
       'exec is not enabled',
@@ -289,6 +297,7 @@ describe('a command that cannot be started', () => {
       const failing = executeCommand({ ...base(cloud), command: ['true'] });
       await assert.rejects(failing, (thrown) => thrown instanceof error && message.test(thrown.message));
       assert.equal(cloud.gateway.openSessions(cloud.container), 0);
+      if (error !== errors.TargetNotConnectedError) assert.equal(cloud.count('ExecuteCommand'), 1);
     });
   }
 
