@@ -216,8 +216,7 @@ function rowsOf(
   // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
   // Nor are they complete where they know of fewer rows than the catalog does: they were lost in between.
-  const complete =
-    pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
+  const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
   if (complete) return { kind: 'estimate', rows: live, atLeast: Math.floor(live / COUNTERS_FACTOR), atMost };
   if (pages === undefined && tuples < 0) {
     return {
