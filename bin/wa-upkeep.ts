@@ -16,6 +16,15 @@ for (const command of [
   execCommand(),
 ])
   program.addCommand(command);
+program.command(
+  'migrate-to-alternating-users',
+  'give the one user that an application has on PostgreSQL a second one to alternate with',
+  { executableFile: 'migrate-to-alternating-users' },
+);
 for (const command of [program, ...program.commands])
-  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT_CODES.good : EXIT_CODES.usage));
+  command.exitOverride(({ exitCode, code }) => {
+    // A command that is a program of its own has ended: its exit code is no complaint of the parser.
+    const isParsers = code !== 'commander.executeSubCommandAsync' && exitCode !== 0;
+    process.exit(isParsers ? EXIT_CODES.usage : exitCode);
+  });
 await program.parseAsync();

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -7,6 +7,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
+import { acceptFinding } from './accept-finding.ts';
 import { field, pattern } from './checks/fields.ts';
 import { checkProps, duration } from './checks/props.ts';
 import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
@@ -174,7 +175,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
       inlinePolicies: props.network ? { NetworkInterfaces: networkInterfacesPolicy(this.functionArn) } : {},
     });
     if (props.network)
-      Validations.of(role).acknowledge({
+      acceptFinding(role, {
         id: 'AwsSolutions-IAM5[Resource::*]',
         reason:
           "Lambda checks these on every resource before it makes the function's network interfaces, which do not exist yet. The statement beside it denies them to the function's own code.",
@@ -199,7 +200,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
           resources: [ownVersions],
         }),
       );
-      Validations.of(role).acknowledge({
+      acceptFinding(role, {
         id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, ownVersions)}]`,
         reason:
           "A run keeps its state under the function's version that it began with, one more after each deploy.",
