@@ -1,10 +1,10 @@
 import {
   DescribeSecretCommand,
-  GetSecretValueCommand,
   InvalidRequestException,
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import { readSecretValue } from '../../run/secret-value.ts';
 import { SecretInvalid } from '../contract/errors.ts';
 import { type DatabaseSecret, parseSecret } from './secret.ts';
 
@@ -22,7 +22,7 @@ export interface StoredSecret {
 /**
  * Reads a version: one call.
  * @returns `undefined` if there is no such version, or it has no value yet, as at the beginning of a rotation.
- * @throws SecretInvalid, and what the SDK throws.
+ * @throws SecretInvalid, SecretArnIncomplete, and what the SDK throws.
  */
 export async function findSecret(
   client: SecretsManagerClient,
@@ -30,18 +30,7 @@ export async function findSecret(
   version: { stage?: Stage; versionId?: string },
 ): Promise<StoredSecret | undefined> {
   try {
-    const answer = await client.send(
-      new GetSecretValueCommand({
-        SecretId: arn,
-        ...(version.stage === undefined ? {} : { VersionStage: version.stage }),
-        ...(version.versionId === undefined ? {} : { VersionId: version.versionId }),
-      }),
-    );
-    return {
-      versionId: answer.VersionId ?? '',
-      secret: parseSecret(answer.SecretString, arn),
-      createdAt: answer.CreatedDate?.getTime(),
-    };
+    return await readVersion(client, arn, version);
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
     // So others play Secrets Manager where the version has lost the label that was asked for. It means more besides, which asking
@@ -54,12 +43,34 @@ export async function findSecret(
 
 /**
  * Reads the version in use: one call.
- * @throws SecretInvalid, and what the SDK throws.
+ * @throws SecretInvalid, SecretArnIncomplete, and what the SDK throws.
  */
 export async function currentSecret(client: SecretsManagerClient, arn: string): Promise<StoredSecret> {
-  const found = await findSecret(client, arn, { stage: 'AWSCURRENT' });
-  if (found !== undefined) return found;
-  throw new SecretInvalid(`The secret ${arn} does not exist or has no value. Write the credential into it.`);
+  try {
+    return await readVersion(client, arn, { stage: 'AWSCURRENT' });
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    throw new SecretInvalid(
+      `The secret ${arn} does not exist or has no value. Write the credential into it. Secrets Manager says: ${error.message}`,
+    );
+  }
+}
+
+async function readVersion(
+  client: SecretsManagerClient,
+  arn: string,
+  version: { stage?: Stage; versionId?: string },
+): Promise<StoredSecret> {
+  const answer = await readSecretValue(client, {
+    SecretId: arn,
+    ...(version.stage === undefined ? {} : { VersionStage: version.stage }),
+    ...(version.versionId === undefined ? {} : { VersionId: version.versionId }),
+  });
+  return {
+    versionId: answer.VersionId ?? '',
+    secret: parseSecret(answer.SecretString, arn),
+    createdAt: answer.CreatedDate?.getTime(),
+  };
 }
 
 /** Which version bears which labels: one call. */
