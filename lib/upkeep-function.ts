@@ -2,7 +2,7 @@ import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, type CfnFunction, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -46,7 +46,7 @@ export interface UpkeepFunctionProps {
   /** @default not in a VPC */
   readonly network?: FunctionNetwork;
   /**
-   * Encrypts the function's log and environment.
+   * Encrypts the function's log and environment, and of a durable function what is on record of its executions.
    * @default keys that AWS owns
    */
   readonly encryptionKey?: IKey;
@@ -91,12 +91,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
     const settings = Stack.of(this).toJsonString(props.settings);
     this.node.addValidation({ validate: () => this.tooManySettings(settings) });
     this.functionArn = functionArn(this, props.functionName);
-    this.logGroup = new LogGroup(this, 'Log', {
-      logGroupName: `/aws/lambda/${props.functionName}`,
-      retention: props.logRetention ?? RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
-      ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
-    });
+    this.logGroup = functionLog(this, props);
     this.role = this.createRole(props);
     // Lambda reads the environment in the role's name.
     if (props.encryptionKey) this.allowDecrypt(props.encryptionKey);
@@ -131,6 +126,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
+    if (props.durable && props.encryptionKey) this.encryptHistory(props.durable, props.encryptionKey);
   }
 
   /** Its security groups, of a function in a VPC. */
@@ -208,6 +204,18 @@ export class UpkeepFunction extends Construct implements IConnectable {
     return role;
   }
 
+  /** The construct has no property for it yet. */
+  private encryptHistory(
+    { executionTimeout, retention }: NonNullable<UpkeepFunctionProps['durable']>,
+    key: IKey,
+  ): void {
+    (this.function.node.defaultChild as CfnFunction).durableConfig = {
+      executionTimeout: executionTimeout.toSeconds(),
+      retentionPeriodInDays: retention.toDays(),
+      kmsKeyArn: key.keyArn,
+    };
+  }
+
   private deadLetters({ durable, deadLetterQueue }: UpkeepFunctionProps) {
     if (!deadLetterQueue) return {};
     const key = deadLetterQueue.encryptionMasterKey;
@@ -226,6 +234,23 @@ export class UpkeepFunction extends Construct implements IConnectable {
       maxEventAge: ASYNCHRONOUS_EVENT_AGE,
     };
   }
+}
+
+/** The log group of a function, which may be there without it. It goes with the stack. */
+export function functionLog(
+  scope: Construct,
+  {
+    functionName,
+    logRetention,
+    encryptionKey,
+  }: Pick<UpkeepFunctionProps, 'functionName' | 'logRetention' | 'encryptionKey'>,
+): LogGroup {
+  return new LogGroup(scope, 'Log', {
+    logGroupName: `/aws/lambda/${functionName}`,
+    retention: logRetention ?? RetentionDays.THREE_MONTHS,
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(encryptionKey && { encryptionKey }),
+  });
 }
 
 /** The ARN of a function of this account and region, by its name. */
