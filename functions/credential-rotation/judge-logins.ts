@@ -37,6 +37,9 @@ export interface Seen {
   before: { tasks: number; seen: number };
 }
 
+/** More of a kind nobody reads, and a run's history holds each look. */
+const MOST_NAMED = 20;
+
 /** Judges the evidence. Absence alone is none where a task may simply not have tried. */
 export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before }: Seen): Proof {
   const count = tasks.length;
@@ -67,7 +70,10 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
     };
   const { from, refusedFrom, refused = 0, grant } = logins.value;
   const ids = (some: Seen['tasks']) =>
-    some.map(({ id, addresses }) => `${id} (${addresses.join(', ')})`).join(', ');
+    some
+      .slice(0, MOST_NAMED)
+      .map(({ id, addresses }) => `${id} (${addresses.join(', ')})`)
+      .join(', ') + (some.length > MOST_NAMED ? ` and ${some.length - MOST_NAMED} more` : '');
   const refusedTasks = tasks.filter(({ addresses }) => addresses.some((address) => refusedFrom?.[address]));
   if (refusedTasks.length > 0) {
     const times = refusedTasks
