@@ -1,3 +1,4 @@
+// In one file though long: what a job is made of, and its alarms, whose texts name each part.
 import { statSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';

@@ -7,7 +7,7 @@ import { runInEachContainer } from '../../functions/shared/containers/run-in-eac
 import { insideInvocations } from '../../functions/shared/run/time-left.ts';
 
 /** What one run leaves on record. */
-export interface RunSize {
+interface RunSize {
   /** As Lambda meters them: each retry and each look for a condition is one. */
   operations: number;
   /** Bytes of the largest result of one. */
@@ -140,7 +140,7 @@ function reachOf(time: VirtualTime, seconds: number): Reach {
 }
 
 /** Plays the work of a job in containers, from finding them to the last one's end, by its own code. */
-export async function containersRunSize(
+async function containersRunSize(
   containers: number,
   { commandSeconds, limitSeconds }: { commandSeconds: number; limitSeconds: number },
 ): Promise<RunSize> {

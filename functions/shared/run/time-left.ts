@@ -19,12 +19,12 @@ const WORTH_A_STEP_SHARE = 1 / 6;
 const TRIES = 3;
 
 /** Nothing was begun, for this invocation has too little time left: the next one has. */
-export class TooLittleTimeLeft extends Error {
+class TooLittleTimeLeft extends Error {
   override readonly name = 'TooLittleTimeLeft';
 }
 
 /** It was left where it was, before Lambda would have ended it: what it did of its work is not known. */
-export class OutOfTime extends Error {
+class OutOfTime extends Error {
   override readonly name = 'OutOfTime';
 }
 
