@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { buffer } from 'node:stream/consumers';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   type Clients,
   type CommandResult,
@@ -21,6 +22,7 @@ interface Options {
   all?: true;
   json?: true;
   interactive?: true;
+  stdin?: true;
   region?: string;
   concurrency: number;
   timeout?: number;
@@ -49,10 +51,13 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
     .option('--container <name>', 'as in the task definition; needed where ECS Exec reaches more than one')
     .option('--all', 'in every task of the service, each line with the task and container before it')
     .option('--json', 'one line of JSON for each container, when it has ended there')
-    .option(
-      '--interactive',
-      'a terminal in one container, as `aws ecs execute-command` gives it; no exit code',
+    .addOption(
+      new Option(
+        '--interactive',
+        'a terminal in one container, as `aws ecs execute-command` gives it; no exit code',
+      ).conflicts(['all', 'json', 'stdin', 'timeout']),
     )
+    .option('--stdin', 'gives the command what is on our standard input, all of it before it starts')
     .option('--concurrency <number>', 'with --all: containers at once', wholeNumber, 10)
     .option('--timeout <seconds>', 'the command is stopped then', wholeNumber)
     .option('--region <name>', 'default: that of the environment')
@@ -73,6 +78,11 @@ not started, or how it ended is not known. Messages go to standard error.`,
     });
 }
 
+type Given = Partial<Surroundings> & { signal: AbortSignal };
+
+/** By which a person or a system ends us: the command is stopped first, and a terminal is given back as it was. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 interface Request {
   cluster: string;
   service: string;
@@ -80,60 +90,74 @@ interface Request {
   options: Options;
 }
 
-async function run(
-  { cluster, service, command, options }: Request,
-  given: Partial<Surroundings>,
-): Promise<number> {
-  const { out = process.stdout, err = process.stderr } = given;
-  const clients = (given.clients ?? clientsIn)(options.region);
-  const { container, all, json, concurrency, timeout } = options;
-  const where = { cluster, service, ...(container !== undefined && { container }) };
-  if (options.interactive) {
-    const [first] = await runningContainers(clients.ecs, where);
-    if (first === undefined) throw new Error(nothingRuns(where));
-    const line = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
-    await interactiveSession({
-      cluster,
-      ...first,
-      command: line,
-      clients,
-      input: process.stdin,
-      output: process.stdout,
-    });
-    return 0;
-  }
+async function run(request: Request, given: Partial<Surroundings>): Promise<number> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error('Interrupted: the command was stopped.'));
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  for (const name of SIGNALS) process.once(name, interrupt);
+  const surroundings = { ...given, signal: given.signal ?? interrupted.signal };
+  try {
+    return await (request.options.interactive ? inTerminal : inContainers)(request, surroundings);
+  } finally {
+    for (const name of SIGNALS) process.off(name, interrupt);
+  }
+}
+
+async function inTerminal(
+  { cluster, service, command, options }: Request,
+  { clients: clientsOf = clientsIn, signal }: Given,
+): Promise<number> {
+  const clients = clientsOf(options.region);
+  const where = {
+    cluster,
+    service,
+    ...(options.container !== undefined && { container: options.container }),
+  };
+  const [first] = await runningContainers(clients.ecs, where);
+  if (first === undefined) throw new Error(nothingRuns(where));
+  await interactiveSession({
+    cluster,
+    ...first,
+    command: command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' '),
+    clients,
+    input: process.stdin,
+    output: process.stdout,
+    signal,
+  });
+  return 0;
+}
+
+async function inContainers(
+  { cluster, service, command, options }: Request,
+  { out = process.stdout, err = process.stderr, clients: clientsOf = clientsIn, signal }: Given,
+): Promise<number> {
+  const { container, all, json, stdin, concurrency, timeout } = options;
+  const where = { cluster, service, ...(container !== undefined && { container }) };
   const codes: number[] = [];
   const lines = new Map<string, string>();
-  try {
-    for await (const event of execInAll({
-      ...where,
-      clients,
-      command,
-      concurrency,
-      signal: given.signal ?? interrupted.signal,
-      ...(!all && { limit: 1 }),
-      ...(timeout !== undefined && { deadline: new Date(Date.now() + timeout * 1_000) }),
-    })) {
-      if (event.event === 'output') {
-        if (json) continue;
-        if (!all) out.write(event.text);
-        else for (const line of wholeLines(event, lines)) out.write(line);
-        continue;
-      }
-      codes.push(codeOf(event));
-      if (json) out.write(`${JSON.stringify(asJson(event))}\n`);
-      else {
-        const rest = lines.get(nameOf(event));
-        if (rest) out.write(`${nameOf(event)}  ${rest}\n`);
-        const words = wordsOf(event);
-        if (words !== undefined) err.write(`${nameOf(event)}  ${words}\n`);
-      }
+  for await (const event of execInAll({
+    ...where,
+    clients: clientsOf(options.region),
+    command,
+    concurrency,
+    signal,
+    ...(stdin && { stdin: await buffer(process.stdin) }),
+    ...(!all && { limit: 1 }),
+    ...(timeout !== undefined && { deadline: new Date(Date.now() + timeout * 1_000) }),
+  })) {
+    if (event.event === 'output') {
+      if (json) continue;
+      if (!all) out.write(event.text);
+      else for (const line of wholeLines(event, lines)) out.write(line);
+      continue;
     }
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    codes.push(codeOf(event));
+    if (json) out.write(`${JSON.stringify(asJson(event))}\n`);
+    else {
+      const rest = lines.get(nameOf(event));
+      if (rest) out.write(`${nameOf(event)}  ${rest}\n`);
+      const words = wordsOf(event);
+      if (words !== undefined) err.write(`${nameOf(event)}  ${words}\n`);
+    }
   }
   if (codes.length === 0) throw new Error(nothingRuns(where));
   return Math.max(...codes);

@@ -23,7 +23,7 @@ const HELP = `Gives the one user that an application has on PostgreSQL a second 
 one acts as the first, who keeps all that it owns, its password and its sessions. It is done only when a session of the
 second one has been found to be the same as one of the first. Repeats safely.
 
-  npx node bin/migrate-to-alternating-users.ts --host NAME --secret ARN --administrator ARN [...]
+  npx wa-upkeep migrate-to-alternating-users --host NAME --secret ARN --administrator ARN [...]
 
   --host NAME           the database's host, as in its certificate
   --secret ARN          the secret that is to be rotated: its user is the one that there is

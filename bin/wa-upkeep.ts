@@ -6,4 +6,9 @@ import { execCommand } from './exec.ts';
 await new Command('wa-upkeep')
   .description('Looks after what runs on Amazon ECS.')
   .addCommand(execCommand())
+  .command(
+    'migrate-to-alternating-users',
+    'give the one user that an application has on PostgreSQL a second one to alternate with',
+    { executableFile: 'migrate-to-alternating-users' },
+  )
   .parseAsync();

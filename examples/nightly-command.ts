@@ -25,6 +25,7 @@ export function nightlyCommand(app: App): Stack {
     roles: { web: { services: ['storefront', 'checkout'], container: 'app' } },
     command: ['/srv/prune-sessions', '--older-than', '30 days'],
     timeout: Duration.minutes(20),
+    keepOutput: true,
     schedule: { at: '03:15', flexibleWindow: Duration.minutes(15) },
   });
   return stack;

@@ -27,6 +27,13 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * @default true
    */
   readonly stopAtFirstFailure?: boolean;
+  /**
+   * Whether the run's report has the last 500 characters of the output of each container, also where the command ended
+   * well. Reports are logged and sent to the topic's readers: nothing secret may be in it.
+   *
+   * @default false: of a command that failed only
+   */
+  readonly keepOutput?: boolean;
 }
 
 const PROPS = v.looseObject({
@@ -82,7 +89,10 @@ export class ContainerCommandJob extends Construct {
         functionName: 'run-in-containers',
         roles: Object.entries(props.roles).map(([name, services]) => ({ name, ...services })),
         commandOf: () => command,
-        settings: { command } satisfies Pick<RunInContainersSettings, 'command'>,
+        settings: { command, ...(props.keepOutput && { keepOutput: true }) } satisfies Pick<
+          RunInContainersSettings,
+          'command' | 'keepOutput'
+        >,
       },
       props,
     );

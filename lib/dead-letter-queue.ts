@@ -1,9 +1,10 @@
-import { Duration, Validations } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
 import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
 
@@ -62,7 +63,7 @@ export function letterQueue(
     encryptionKey,
     retentionPeriod: Duration.days(14),
   });
-  Validations.of(queue).acknowledge({
+  acceptFinding(queue, {
     id: 'AwsSolutions-SQS3',
     reason: 'It is a dead-letter queue itself, of functions, rules, schedules or another queue.',
   });

@@ -248,11 +248,11 @@ function isWithin({ first, count }: WeeklyHours, metric: string): string {
 
 /** Of a new alarm, until it has seen as much as it looks back for. */
 function waitAtFirst(alarm: Alarm, hours: number): void {
-  // The construct has no property for it yet.
-  (alarm.node.defaultChild as CfnAlarm).warmUpConfiguration = {
-    warmUpPeriodDurationInMinutes: hours * 60,
-    onlyStartEvaluatingAfterWarmUpPeriodEnds: true,
-  };
+  // The construct has no property for it yet, nor had an older CDK's own resource.
+  (alarm.node.defaultChild as CfnAlarm).addPropertyOverride('WarmUpConfiguration', {
+    WarmUpPeriodDurationInMinutes: hours * 60,
+    OnlyStartEvaluatingAfterWarmUpPeriodEnds: true,
+  });
 }
 
 export function createAlarm(

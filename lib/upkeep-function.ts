@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -7,6 +7,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
+import { acceptFinding } from './accept-finding.ts';
 import { field, pattern } from './checks/fields.ts';
 import { checkProps, duration } from './checks/props.ts';
 import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
@@ -126,7 +127,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
-    if (props.durable && props.encryptionKey) this.encryptHistory(props.durable, props.encryptionKey);
+    // The construct has no property for it yet.
+    if (props.durable && props.encryptionKey)
+      (this.function.node.defaultChild as CfnFunction).addPropertyOverride(
+        'DurableConfig.KMSKeyArn',
+        props.encryptionKey.keyArn,
+      );
   }
 
   /** Its security groups, of a function in a VPC. */
@@ -170,7 +176,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
       inlinePolicies: props.network ? { NetworkInterfaces: networkInterfacesPolicy(this.functionArn) } : {},
     });
     if (props.network)
-      Validations.of(role).acknowledge({
+      acceptFinding(role, {
         id: 'AwsSolutions-IAM5[Resource::*]',
         reason:
           "Lambda checks these on every resource before it makes the function's network interfaces, which do not exist yet. The statement beside it denies them to the function's own code.",
@@ -195,25 +201,13 @@ export class UpkeepFunction extends Construct implements IConnectable {
           resources: [ownVersions],
         }),
       );
-      Validations.of(role).acknowledge({
+      acceptFinding(role, {
         id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, ownVersions)}]`,
         reason:
           "A run keeps its state under the function's version that it began with, one more after each deploy.",
       });
     }
     return role;
-  }
-
-  /** The construct has no property for it yet. */
-  private encryptHistory(
-    { executionTimeout, retention }: NonNullable<UpkeepFunctionProps['durable']>,
-    key: IKey,
-  ): void {
-    (this.function.node.defaultChild as CfnFunction).durableConfig = {
-      executionTimeout: executionTimeout.toSeconds(),
-      retentionPeriodInDays: retention.toDays(),
-      kmsKeyArn: key.keyArn,
-    };
   }
 
   private deadLetters({ durable, deadLetterQueue }: UpkeepFunctionProps) {

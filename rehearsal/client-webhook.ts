@@ -72,5 +72,5 @@ export function webhookOf(aws: Aws, deployment: string) {
       Statement: sender ? [] : [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: bus.arn }],
     },
   });
-  return { bus: bus.name, region: bus.region, credentials };
+  return { bus: bus.name, deployment, region: bus.region, credentials };
 }

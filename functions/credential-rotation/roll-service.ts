@@ -89,6 +89,11 @@ async function replaceAndProve(
   before: Look,
 ): Promise<Replaced> {
   if (before.old > 0) {
+    // An earlier run has made some and stopped: the others are not to go before those are seen to be right.
+    if (before.hasNew) {
+      const proof = await request.prove(context, plan, `the new ones of ${plan.service.name} log in`);
+      if (request.stopsAt(proof)) return { proof, reason: proof.evidence };
+    }
     const end =
       plan.kind === 'forced'
         ? await forceDeployment(context, plan, request, before.primary)
@@ -119,6 +124,10 @@ async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress
     old: old.length,
     /** The first of them. */
     ...(taskArn !== undefined && { task: taskArn }),
+    hasNew: tasks.some(
+      (task) =>
+        !isOlder(task, deliveredAt) && task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING',
+    ),
     primary: service?.deployments?.[0]?.id ?? '',
     at: Date.now(),
   };

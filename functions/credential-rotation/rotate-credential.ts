@@ -16,6 +16,7 @@ import type { CredentialRotationOptions, CredentialRotationSettings } from './co
 import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
+import { labelTold } from './first-rotation.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { waitForTheRest } from './left-behind.ts';
 import type { RollablePlan } from './plan-roll.ts';
@@ -28,6 +29,7 @@ import {
   retirementProblem,
   rollProblem,
   rotationProblem,
+  secondPasswordProblem,
   strayCopyProblem,
   unsteadyProblem,
 } from './problems.ts';
@@ -58,6 +60,8 @@ export const credentialRotationEntries = {
     }),
   ),
   steadyTimeoutSeconds: v.number(),
+  replicas: v.exactOptional(v.array(v.object({ host: v.string(), port: v.exactOptional(v.number()) }))),
+  retirementPatienceSeconds: v.number(),
   whenUnproven: v.exactOptional(v.picklist(['keep', 'retire'])),
 };
 
@@ -111,6 +115,12 @@ export async function rotateCredential(
   const stray = unfinished ? [] : copies.filter(({ written }) => written);
   problems.push(...stray.map((copy) => strayCopyProblem(deployment, copy)));
   if (!isToAct(found, settings, options)) {
+    if (found.isRetainedByOthers && !secret.isTold) {
+      problems.push(secondPasswordProblem(settings));
+      await context.step('note that the second password was told', () =>
+        labelTold(secretsManager, settings.secretArn),
+      );
+    }
     for (const { name } of settings.services) findings.rollsStopped[name] = 0;
     return end();
   }
@@ -148,7 +158,7 @@ interface Beginning {
 async function carryOut(
   context: DurableContext,
   settings: CredentialRotationSettings,
-  { found: { secret, database, unfinished }, plans, endBy, told }: Beginning,
+  { found: { secret, database, unfinished, isRetainedByOthers }, plans, endBy, told }: Beginning,
   findings: Findings,
 ): Promise<void> {
   const { deployment, steadyTimeoutSeconds } = settings;
@@ -156,6 +166,16 @@ async function carryOut(
   const { problems, stopwatch } = findings;
   const retained = database.kind === 'done' && database.value.retained;
 
+  if (isRetainedByOthers) {
+    const discarded = await retireOldCredential(context, settings, secretsManager, endBy);
+    if (discarded.kind === 'failed') {
+      problems.push(retirementProblem(deployment, discarded));
+      return;
+    }
+    findings.database.warnings.push(
+      'The second password that somebody had given the user was discarded, for a rotation was due.',
+    );
+  }
   // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
   if (!unfinished || secret.pendingVersion !== undefined) {
     const why = await rotate(context, settings, secretsManager, secret.pendingVersion);
@@ -209,7 +229,7 @@ async function carryOut(
     problems.push(leftBehindProblem(settings, left));
     return;
   }
-  const retired = await retireOldCredential(context, settings, secretsManager);
+  const retired = await retireOldCredential(context, settings, secretsManager, endBy);
   await measure(context, stopwatch, 'retire');
   if (retired.kind === 'done') findings.retired = true;
   else problems.push(retirementProblem(deployment, retired));

@@ -36,7 +36,7 @@ const NEAR = 0.9;
 /** What two estimates of an unchanged table may differ by: 2 % was measured. A count does not err. */
 const ESTIMATE_NOISE = 0.02;
 
-/** A fall by more than a fifth is a large garbage collection, a restore or another database: the pace before says nothing. */
+/** A value that is by more than a fifth below, or above, all before it is another level: a first large garbage collection, a restore. */
 const LARGE_CHANGE = 0.2;
 
 /** By how much a rise must exceed all earlier ones, of the same length, to be news. */
@@ -48,13 +48,16 @@ const HALF_AS_MANY = 0.5;
 /** A week, after which its habits can be told from growth. */
 const WEEK_DAYS = 7;
 
+/** Peaks are compared over so many days, in which garbage collection that is not nightly has its turn. */
+const PEAK_DAYS = 14;
+
 /**
  * In how many days a table will have so many rows.
  *
- * The pace is the highest of what these show, so that the forecast is the early end of what is likely: the slope over the weeks
- * since the last large change (Theil and Sen's, by its upper quartile); the weeks' own difference, weekday by weekday;
- * and, before a week is over, a rise that was never seen before. Each counts only if it exceeds the noise: that of the values'
- * sources, and their scatter.
+ * The pace is the highest of what these show, each only as far as it exceeds the noise of the values' sources and their scatter:
+ * the slope of the weeks since the last change of level (Theil and Sen's, between days that are a week apart or more); what the
+ * last days have more than the same weekdays a week before, and a rise of two days, if either is more than was ever seen; an even
+ * rise while no week is known. It leads on from the highest that a habit of these weeks reaches, not from where it happens to be.
  *
  * @param daysAhead an alarm is to ring so many days before. Within a tenth of the limit no more are told.
  */
@@ -62,16 +65,27 @@ export function forecast(limit: number, now: Point, history: readonly Point[], d
   const usable = history.filter(({ at, rows }) => Number.isFinite(rows) && rows >= 0 && at < now.at);
   const points = alike([...usable, now], now.at);
   if (now.rows >= limit) return { kind: 'made', days: 0, perDay: 0 };
-  const capped = (days: number) => Math.min(days, now.rows >= NEAR * limit ? daysAhead : NOT_IN_SIGHT_DAYS);
+  const recent = sinceChangeOfLevel(points);
+  const isNear = Math.max(now.rows, ...ofLast(PEAK_DAYS, recent).map(({ rows }) => rows)) >= NEAR * limit;
+  const capped = (days: number) => Math.min(days, isNear ? daysAhead : NOT_IN_SIGHT_DAYS);
   if (points.length < LEAST_DAYS) {
-    if (now.rows >= NEAR * limit) return { kind: 'made', days: daysAhead, perDay: 0 };
+    if (isNear) return { kind: 'made', days: daysAhead, perDay: 0 };
     const first = usable.reduce((oldest, { at }) => Math.min(oldest, at), now.at);
     return { kind: 'too-few-days', days: points.length, sinceDays: (now.at - first) / DAY_MS };
   }
-  const perDay = Math.max(0, longPace(points), weeklyPace(points), newsPace(points), youngPace(points));
   const last = points.at(-1) ?? now;
-  const level = Math.max(now.rows, last.rows) + noiseOf(last);
-  const days = perDay > 0 ? (limit - level) / perDay : NOT_IN_SIGHT_DAYS;
+  // What is new has no habits yet: it leads on from where it is.
+  const ways = [
+    { perDay: longPace(recent), level: (perDay: number) => peakOf(recent, perDay) },
+    ...[weeklyPace(recent), newsPace(points, recent), youngPace(recent)].map((perDay) => ({
+      perDay,
+      level: () => last.rows + noiseOf(last),
+    })),
+  ].filter(({ perDay }) => perDay > 0);
+  const [soonest = { days: NOT_IN_SIGHT_DAYS, perDay: 0 }] = ways
+    .map(({ perDay, level }) => ({ perDay, days: (limit - Math.max(now.rows, level(perDay))) / perDay }))
+    .sort((a, b) => a.days - b.days);
+  const { days, perDay } = soonest;
   return { kind: 'made', days: capped(Math.max(0, days)), perDay };
 }
 
@@ -98,19 +112,41 @@ function noiseOf({ rows, margin }: Point): number {
   return Math.min(margin ?? Number.POSITIVE_INFINITY, ESTIMATE_NOISE * rows);
 }
 
-/** What came since the last large change of level: a fall, or a rise that was one day's alone. */
-function sinceLargeChange(points: readonly Point[]): Point[] {
+/** What came since the last change of level: a fall below all before, or a rise above it that was one day's alone. */
+function sinceChangeOfLevel(points: readonly Point[]): Point[] {
   let from = 0;
+  let [lowest, highest] = [rowsAt(points, 0), rowsAt(points, 0)];
   for (let index = 1; index < points.length; index++) {
-    const [before, here, next] = [rowsAt(points, index - 1), rowsAt(points, index), points[index + 1]?.rows];
-    const change = here - before;
-    if (change < 0 && -change > LARGE_CHANGE * before) from = index;
-    const paceBefore = index >= 2 ? before - rowsAt(points, index - 2) : 0;
-    const ofOneDay =
-      next !== undefined && Math.abs(next - here) < change / 4 && Math.abs(paceBefore) < change / 4;
-    if (change > LARGE_CHANGE * before && ofOneDay) from = index;
+    const here = rowsAt(points, index);
+    const fell = here < (1 - LARGE_CHANGE) * lowest;
+    const isNew = fell || (here > (1 + LARGE_CHANGE) * highest && isOfOneDay(points, from, index));
+    if (isNew) from = index;
+    [lowest, highest] = isNew ? [here, here] : [Math.min(lowest, here), Math.max(highest, here)];
   }
   return points.slice(from);
+}
+
+/** Whether a rise is by far the largest since a day, and did not go on. */
+function isOfOneDay(points: readonly Point[], from: number, index: number): boolean {
+  const rises = points.slice(from + 1).map(({ rows }, other) => rows - rowsAt(points, from + other));
+  const rise = rises[index - from - 1] ?? 0;
+  const others = rises.filter((_, other) => other !== index - from - 1);
+  return index + 1 < points.length && others.every((other) => other < rise / 2);
+}
+
+/** The highest that the habits of the last weeks reach today, at a pace. */
+function peakOf(points: readonly Point[], perDay: number): number {
+  const today = points.at(-1)?.at ?? 0;
+  return Math.max(
+    ...ofLast(PEAK_DAYS, points).map(
+      (point) => point.rows + noiseOf(point) + (perDay * (today - point.at)) / DAY_MS,
+    ),
+  );
+}
+
+function ofLast(days: number, points: readonly Point[]): Point[] {
+  const today = points.at(-1)?.at ?? 0;
+  return points.filter(({ at }) => today - at < days * DAY_MS - ALIKE_MS);
 }
 
 function rowsAt(points: readonly Point[], index: number): number {
@@ -126,46 +162,100 @@ interface Line {
   scatter: number;
 }
 
-/** Theil and Sen's line: the median of the slopes between any two points. A fifth of wrong values does not move it. */
-function lineOf(points: readonly Point[]): Line {
-  const slopes = points
-    .flatMap((a, index) => points.slice(index + 1).map((b) => (b.rows - a.rows) / ((b.at - a.at) / DAY_MS)))
-    .sort((a, b) => a - b);
-  const median = quantileSorted(slopes, 0.5);
+/**
+ * Theil and Sen's line: the median of the slopes between any two points that are so many days apart. A fifth of wrong values
+ * does not move it.
+ */
+function lineOf(points: readonly Point[], leastDays: number): Line {
   const first = points[0]?.at ?? 0;
+  const spanDays = spanOf(points);
+  const slopes = points
+    .flatMap((a, index) =>
+      points
+        .slice(index + 1)
+        .filter(({ at }) => at - a.at >= leastDays * DAY_MS - ALIKE_MS)
+        .map((b) => (b.rows - a.rows) / ((b.at - a.at) / DAY_MS)),
+    )
+    .sort((a, b) => a - b);
+  if (slopes.length === 0) return { median: 0, upper: 0, spanDays, scatter: 0 };
+  const median = quantileSorted(slopes, 0.5);
   const residuals = points.map(({ at, rows }) => rows - (median * (at - first)) / DAY_MS);
   return {
     median,
     upper: quantileSorted(slopes, 0.75),
-    spanDays: ((points.at(-1)?.at ?? first) - first) / DAY_MS,
+    spanDays,
     scatter: medianAbsoluteDeviation(residuals),
   };
 }
 
-/** The pace over the weeks since the last large change. */
-function longPace(points: readonly Point[]): number {
-  const recent = sinceLargeChange(points);
+/** The pace over the weeks since the last change of level, if the last weeks rose too. */
+function longPace(recent: readonly Point[]): number {
   if (recent.length < LEAST_DAYS) return 0;
-  const { median, upper, spanDays, scatter } = lineOf(recent);
+  const { median, spanDays, scatter } = lineOf(recent, WEEK_DAYS);
   if (spanDays < WEEK_DAYS) return 0;
+  const ofWeekdays = weekdaySlopes(recent);
+  // Until two weeks are known, days that are a week apart are few, and those of other weekdays mislead.
+  const perDay =
+    spanDays < PEAK_DAYS && ofWeekdays.length >= LEAST_DAYS
+      ? Math.min(median, quantileSorted(ofWeekdays, 0.5))
+      : median;
   const noise = Math.max(...recent.map(noiseOf), 2 * scatter);
-  return median * spanDays > noise ? upper : 0;
+  return perDay * spanDays > noise && peaksRise(recent, perDay) ? perDay : 0;
 }
 
-/** The pace by what each of the last days has more than the same weekday a week before. */
-function weeklyPace(points: readonly Point[]): number {
-  const recent = sinceLargeChange(points);
-  const differences = recent.slice(-LEAST_DAYS).flatMap((point) => {
+/** Of days that are whole weeks apart, in ascending order. */
+function weekdaySlopes(points: readonly Point[]): number[] {
+  return points
+    .flatMap((a, index) =>
+      points.slice(index + 1).flatMap((b) => {
+        const days = (b.at - a.at) / DAY_MS;
+        const weeks = Math.round(days / WEEK_DAYS);
+        const isWhole = weeks >= 1 && Math.abs(days - weeks * WEEK_DAYS) * DAY_MS <= ALIKE_MS;
+        return isWhole ? [(b.rows - a.rows) / days] : [];
+      }),
+    )
+    .sort((a, b) => a - b);
+}
+
+/** Whether what was reached in the last two weeks is above what was before, by a quarter of what a pace says. */
+function peaksRise(recent: readonly Point[], perDay: number): boolean {
+  const last = ofLast(PEAK_DAYS, recent);
+  const earlier = recent.slice(0, recent.length - last.length);
+  if (spanOf(recent) < PEAK_DAYS + WEEK_DAYS || earlier.length === 0) return true;
+  const highest = (points: readonly Point[]) => Math.max(...points.map(({ rows }) => rows));
+  return highest(last) - highest(earlier) > (perDay * PEAK_DAYS) / 4;
+}
+
+function spanOf(points: readonly Point[]): number {
+  const first = points[0]?.at ?? 0;
+  return ((points.at(-1)?.at ?? first) - first) / DAY_MS;
+}
+
+/** The pace by what each of the last days has more than the same weekday a week before, if it never was as much. */
+function weeklyPace(recent: readonly Point[]): number {
+  const rises = recent.flatMap((point) => {
     const before = recent.find(({ at }) => Math.abs(point.at - at - WEEK_DAYS * DAY_MS) <= ALIKE_MS);
-    return before ? [{ rise: point.rows - before.rows, noise: noiseOf(point) + noiseOf(before) }] : [];
+    return before
+      ? [
+          {
+            perDay: (point.rows - before.rows) / WEEK_DAYS,
+            noise: (noiseOf(point) + noiseOf(before)) / WEEK_DAYS,
+          },
+        ]
+      : [];
   });
-  if (differences.length < LEAST_DAYS || differences.some(({ rise, noise }) => rise <= noise)) return 0;
-  const rises = differences.map(({ rise }) => rise).sort((a, b) => a - b);
-  return quantileSorted(rises, 0.75) / WEEK_DAYS;
+  const last = rises.slice(-LEAST_DAYS);
+  if (last.length < LEAST_DAYS || last.some(({ perDay, noise }) => perDay <= noise)) return 0;
+  const paces = last.map(({ perDay }) => perDay).sort((a, b) => a - b);
+  const least = paces[0] ?? 0;
+  // What they belong to: all that rose before them without a pause. A habit has risen as much before that.
+  const begin = rises.findLastIndex(({ perDay, noise }) => perDay <= noise);
+  const isHabit = rises.slice(0, Math.max(0, begin)).some(({ perDay }) => perDay > least / NEWS);
+  return isHabit ? 0 : quantileSorted(paces, 0.75);
 }
 
 /** The pace of the last two steps, if they rise together by more than any two before, so that it is no habit. */
-function newsPace(points: readonly Point[]): number {
+function newsPace(points: readonly Point[], recent: readonly Point[]): number {
   const steps = stepsOf(points);
   const [before, last] = steps.slice(-2);
   if (!before || !last || before.perDay <= 0 || last.perDay <= 0) return 0;
@@ -182,15 +272,17 @@ function newsPace(points: readonly Point[]): number {
     0,
     ...earlier.slice(1).map(({ perDay: second }, index) => Math.min(second, earlier[index]?.perDay ?? 0)),
   );
-  return perDay > NEWS * highest ? perDay : 0;
+  const ofBefore = recent.slice(0, -2).map(({ rows }) => rows);
+  if (ofBefore.length === 0) return 0;
+  const range = Math.max(...ofBefore) - Math.min(...ofBefore);
+  return perDay > NEWS * highest && rise > range && level > Math.max(...ofBefore) ? perDay : 0;
 }
 
-/** The pace while less than a week is known since the last large change: of a rise that goes on evenly. */
-function youngPace(points: readonly Point[]): number {
-  const recent = sinceLargeChange(points);
-  const { median, upper, spanDays, scatter } =
-    recent.length >= 2 ? lineOf(recent) : { median: 0, upper: 0, spanDays: 0, scatter: 0 };
-  if (spanDays < LEAST_DAYS || spanDays >= WEEK_DAYS || recent.length < LEAST_DAYS + 1) return 0;
+/** The pace while less than a week is known since the last change of level: of a rise that goes on evenly. */
+function youngPace(recent: readonly Point[]): number {
+  if (recent.length < LEAST_DAYS + 2) return 0;
+  const { median, upper, spanDays, scatter } = lineOf(recent, 0);
+  if (spanDays < LEAST_DAYS - ALIKE_MS / DAY_MS || spanDays >= WEEK_DAYS) return 0;
   const paces = stepsOf(recent).map(({ perDay }) => perDay);
   const noise = Math.max(...recent.map(noiseOf), 2 * scatter);
   const even = Math.min(...paces) > 0 && Math.max(...paces) <= 2.5 * Math.min(...paces);

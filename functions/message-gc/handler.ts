@@ -46,7 +46,12 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
 
   const marked = await markRead(settings, endBy, context);
   if (marked?.fatal)
-    return { outcome: 'failed', figures: markedFigures(marked), problems: markedProblems(settings, marked) };
+    return {
+      outcome: 'failed',
+      figures: markedFigures(marked),
+      problems: markedProblems(settings, marked),
+      details: { calls: [] },
+    };
 
   const { sets } = settings;
   const before = sets && (await context.step('rows before', () => messageRows(sets)));

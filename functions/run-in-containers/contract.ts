@@ -4,4 +4,6 @@ import type { Command } from '../shared/ecs-exec/wrapper.ts';
 /** run-in-containers' environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface RunInContainersSettings extends ContainersSettings {
   command: Command;
+  /** The report has the end of the output of those too in which the command ended well. @default false */
+  keepOutput?: boolean;
 }

@@ -24,10 +24,11 @@ import type { RunInContainersSettings } from './contract.ts';
 const settingsSchema = v.object({
   ...containersSettings,
   roles: v.array(v.object(containerRole)),
+  keepOutput: v.exactOptional(v.boolean()),
   command: v.union([v.array(v.string()), v.object({ script: v.string() })]),
 }) satisfies v.GenericSchema<RunInContainersSettings>;
 
-/** Characters of a failed command's output that are told in the report. */
+/** Characters of a command's output that are told in the report. */
 const LAST_WORDS = 500;
 
 const ecs = namingErrors(
@@ -57,6 +58,9 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
     outcome: outcomeOf(discovery, ran),
     figures: { containersSucceeded: ran.filter(isDone).length, ...containerFigures(discovery, ran) },
     problems: containerProblems(settings.deployment, discovery, ran, (lastWords) => lastWords),
-    details: containerDetails(ran, containerDetail),
+    details: containerDetails(ran, (each) => ({
+      ...containerDetail(each),
+      ...(settings.keepOutput && 'read' in each.ended && { output: each.ended.read }),
+    })),
   };
 }

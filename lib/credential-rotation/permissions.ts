@@ -1,5 +1,6 @@
-import { Stack, Validations } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { acceptFinding } from '../accept-finding.ts';
 import { ofSecret } from '../encryption.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
@@ -131,7 +132,7 @@ function letReadAdministrator(
 }
 
 function acknowledge(job: UpkeepFunction, resource: string, reason: string): void {
-  Validations.of(job.role).acknowledge({
+  acceptFinding(job.role, {
     id: `AwsSolutions-IAM5[Resource::${asTemplateText(job, resource)}]`,
     reason,
   });

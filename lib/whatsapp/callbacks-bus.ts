@@ -12,11 +12,16 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
+import { deploymentName, field } from '../checks/fields.ts';
+import type { Finding } from '../checks/mistakes.ts';
+import { checkProps } from '../checks/props.ts';
 import { DeadLetterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
 import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
+import { callbackSender } from './configuration/fields.ts';
 
 export interface CallbacksBusProps {
   readonly deployment: string;
@@ -36,11 +41,19 @@ export interface CallbacksBusProps {
   readonly senders?: string[];
 }
 
+const PROPS = v.looseObject({
+  deployment: deploymentName('Begins the names of what is made.'),
+  senders: v.optional(
+    field(v.array(callbackSender()), 'a list of role ARNs and numbers of other accounts', 'Who may send.'),
+  ),
+});
+
 /**
  * The way of the WhatsApp client's callbacks: the business's webhook puts each payload, verbatim, as an event's
  * detail on this bus, and rules send what a job waits for to that job's queue.
  */
 export class CallbacksBus extends Construct {
+  readonly deployment: string;
   readonly bus: EventBus;
   /** The client's notifications of garbage collection, of messages and of media. */
   readonly gcNotifications: Queue;
@@ -55,7 +68,9 @@ export class CallbacksBus extends Construct {
 
   constructor(scope: Construct, id: string, props: CallbacksBusProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => this.findings(props));
     this.props = props;
+    this.deployment = props.deployment;
     const { deployment, topic, encryptionKey, senders = [] } = props;
     this.undelivered = new DeadLetterQueue(this, 'Undelivered', {
       queueName: `${deployment}-callbacks-dead-letters`,
@@ -192,6 +207,22 @@ export class CallbacksBus extends Construct {
         resources: ['*'],
         conditions: { StringEquals: { 'kms:EncryptionContext:aws:events:event-bus:arn': busArn } },
       }),
+    );
+  }
+
+  /** What no single property can say. */
+  private findings({ senders = [] }: CallbacksBusProps): Finding[] {
+    const { account } = Stack.of(this);
+    return senders.flatMap((sender, index) =>
+      sender === account
+        ? [
+            {
+              field: ['senders', index],
+              problem:
+                "is the bus's own account, which a policy lets nobody in by: name the webhook's role, or attach the policy that the stack prints to it.",
+            },
+          ]
+        : [],
     );
   }
 

@@ -312,6 +312,10 @@ export class UpkeepStack extends Stack {
       ...(maximumAgeDays && { maximumAge: Duration.days(maximumAgeDays) }),
       rotationTimeout: Duration.minutes(settings.rotationTimeoutMinutes),
       steadyTimeout: Duration.minutes(settings.steadyTimeoutMinutes),
+      retirementPatience: Duration.minutes(settings.retirementPatienceMinutes),
+      ...(settings.replicas && {
+        replicas: settings.replicas.map(({ host, port }) => ({ host, ...(port && { port }) })),
+      }),
       ...(settings.whenUnproven && { whenUnproven: settings.whenUnproven }),
     });
   }

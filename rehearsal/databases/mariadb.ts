@@ -14,6 +14,7 @@ export async function startMariadb(options?: StartOptions): Promise<DatabaseServ
 
 const MARIADB: Family = {
   engine: 'mariadb',
+  storage: ['--innodb-log-file-size=16M'],
   // What mariadb-install-db does, which cannot run a server that needs its own loader.
   initialize: async ({ command, share }, options) => {
     const data = options.find((option) => option.startsWith('--datadir='))?.slice('--datadir='.length);

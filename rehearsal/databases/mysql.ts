@@ -10,6 +10,7 @@ export async function startMysql(options?: StartOptions): Promise<DatabaseServer
 
 const MYSQL: Family = {
   engine: 'mysql',
+  storage: ['--innodb-redo-log-capacity=16M'],
   initialize: ({ command }, options) => runOnce([...command, ...options, '--initialize-insecure']),
   options: [
     '--mysqlx=OFF',

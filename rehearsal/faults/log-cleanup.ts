@@ -1,4 +1,5 @@
 import type { Aws } from '../aws/server.ts';
+import type { LinkFault, LinkMessage } from '../aws/session-manager/options.ts';
 import { type ClientFilesOptions, writeClientFiles } from '../whatsapp/client-files.ts';
 import type { ClientContainer } from '../whatsapp/client-tasks.ts';
 import { type Fault, GOOD } from './fault.ts';
@@ -47,8 +48,53 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     containers: true,
     strike(_target, { aws }) {
       let cuts = 0;
-      aws.sessions.faults.link = ({ to, index }) =>
-        to === 'client' && index === 3 && cuts++ < 3 ? 'cut' : 'pass';
+      addLinkFault(aws, ({ to, index }) => (to === 'client' && index === 3 && cuts++ < 3 ? 'cut' : 'pass'));
+    },
+    expected: GOOD,
+  },
+  'session-messages-lost': {
+    description: "Of the sessions' messages every tenth is lost, and every seventh comes twice",
+    deployment: 'emea',
+    containers: true,
+    strike(_target, { aws }) {
+      addLinkFault(aws, ({ index }) => (index % 10 === 9 ? 'lose' : index % 7 === 6 ? 'double' : 'pass'));
+    },
+    expected: GOOD,
+  },
+  'agent-connects-late': {
+    description: "ECS Exec's agent of one task is not connected at first, as after the task's start",
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }, { aws }) {
+      const late = containers?.containers.at(-1)?.task;
+      if (!late) return;
+      late.connected = false;
+      let calls = 0;
+      aws.onCall(({ operation, input }) => {
+        if (operation === 'ExecuteCommand' && input.task === late.arn) late.connected = ++calls > 3;
+        return undefined;
+      });
+    },
+    expected: GOOD,
+  },
+  'no-shell': {
+    description: 'One container has no shell, as distroless images have none',
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }) {
+      containers?.containers.find(({ role }) => role === 'coreapp')?.container.lacks.add('sh');
+    },
+    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['emea-log-cleanup-partial'] },
+  },
+  'run-folder-full': {
+    description: "No room is left in one container's /run: the run keeps its files elsewhere",
+    deployment: 'emea',
+    containers: true,
+    async strike({ containers }) {
+      const full = containers?.containers.findLast(({ role }) => role === 'coreapp')?.container;
+      // Without namespaces a container cannot mount anything.
+      if (full?.isolation !== 'namespaces') return;
+      await full.run('mount -t tmpfs -o size=64k tmpfs /run; head -c 99999 /dev/zero >/run/full');
     },
     expected: GOOD,
   },
@@ -63,6 +109,15 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
   },
 };
+
+/** Beside those that are there already. */
+function addLinkFault({ sessions }: Aws, fault: (message: LinkMessage) => LinkFault): void {
+  const before = sessions.faults.link;
+  sessions.faults.link = (message) => {
+    const judged = fault(message);
+    return judged === 'pass' ? (before?.(message) ?? 'pass') : judged;
+  };
+}
 
 function refill(
   { role, container }: ClientContainer,

@@ -25,6 +25,8 @@ export async function mysqlClient(
       },
       user: login.username,
       password: login.password,
+      // The driver makes room for so many at once, and by default for thousands.
+      maxPreparedStatements: 1,
       ssl: { ca: certificateAuthority, verifyIdentity: true },
     });
   /** What each statement counted, where it counted something. */

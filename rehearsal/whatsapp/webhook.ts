@@ -8,6 +8,8 @@ import type { Certificate } from './certificate.ts';
 export interface WebhookOptions {
   /** Name or ARN of the bus that gets each payload. */
   bus: string;
+  /** What each event names as the deployment, as the README has it. @default none, as of a webhook of one's own */
+  deployment?: string;
   region: string;
   /** @default AWS's own */
   endpoint?: string;
@@ -55,9 +57,9 @@ const LARGEST_BATCH = 10;
  * the bus took it. Any other answer makes the client send it again, so nothing is lost.
  */
 export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
-  const { bus, region, endpoint, credentials, relayed } = options;
+  const { bus, deployment, region, endpoint, credentials, relayed } = options;
   const events = new EventBridgeClient({ region, credentials, ...(endpoint && { endpoint }) });
-  const put = batched(LARGEST_BATCH, (details: string[]) => putEvents(events, bus, details));
+  const put = batched(LARGEST_BATCH, (details: string[]) => putEvents(events, { bus, deployment }, details));
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let payload = '';
@@ -102,7 +104,7 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
 /** Puts details on the bus. Returns for each what went wrong with it, if anything. */
 async function putEvents(
   events: EventBridgeClient,
-  bus: string,
+  { bus, deployment }: { bus: string; deployment: string | undefined },
   details: readonly string[],
 ): Promise<(Error | undefined)[]> {
   const { FailedEntryCount, Entries = [] } = await events.send(
@@ -111,6 +113,7 @@ async function putEvents(
         EventBusName: bus,
         Source: 'whatsapp',
         DetailType: 'WhatsApp Callback',
+        ...(deployment && { Resources: [deployment] }),
         Detail,
       })),
     }),

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
+import { spawn as startTerminal } from '@lydell/node-pty';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { AgentNotRunningError } from '../../functions/shared/ecs-exec/errors.ts';
+import { AgentNotRunningError, ContainerGoneError } from '../../functions/shared/ecs-exec/errors.ts';
 import {
   type ExecEvent,
   ecsExecClients,
@@ -65,18 +66,30 @@ describe('a command in the containers of a service', () => {
     return ecsExecClients({ endpoint, region, credentials });
   };
 
+  function environment(): Record<string, string> {
+    const { endpoint, region, credentials } = deployment.client();
+    return {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      AWS_SESSION_TOKEN: credentials.sessionToken,
+    };
+  }
+
   /** Runs the command line as a process of its own, against the stand-in. */
   async function cli(...words: string[]): Promise<{ status: number | null; out: string; err: string }> {
-    const { endpoint, region, credentials } = deployment.client();
+    return await cliWith('', ...words);
+  }
+
+  async function cliWith(
+    input: string,
+    ...words: string[]
+  ): Promise<{ status: number | null; out: string; err: string }> {
     const process = spawn(globalThis.process.execPath, ['bin/wa-upkeep.ts', ...words], {
-      env: {
-        AWS_ENDPOINT_URL: endpoint,
-        AWS_REGION: region,
-        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-        AWS_SESSION_TOKEN: credentials.sessionToken,
-      },
+      env: environment(),
     });
+    process.stdin.end(input);
     let [out, err] = ['', ''];
     process.stdout.on('data', (text) => {
       out += text;
@@ -120,6 +133,13 @@ describe('a command in the containers of a service', () => {
       assert.ok(tasks.includes(task.split('/').at(-1)));
       assert.deepEqual(rest, { container: 'web', outcome: 'exited', exitCode: 0, output: 'hi\n' });
     }
+  });
+
+  it('gives the command our standard input if asked, in all of them alike', async () => {
+    const { status, out } = await cliWith('a\\b\n', 'exec', 'shop', 'web', '--all', '--stdin', '--', 'cat');
+    assert.equal(status, 0);
+    const expected = tasks.map((task) => `${task}/web  a\\b`);
+    assert.deepEqual(out.trim().split('\n').sort(), expected.sort());
   });
 
   it('is stopped at its timeout, and says what it cannot do', async () => {
@@ -190,6 +210,74 @@ describe('a command in the containers of a service', () => {
     await interactiveSession({ cluster: 'shop', task, container: 'web', clients: clients(), input, output });
     assert.match(shown, /\r\ntyped 11 77\r\n/);
     assert.ok(existsSync(containers[0]?.path('/tmp/typed') ?? ''));
+  });
+
+  it('is a terminal that follows its size, passes Ctrl-C on, and is given back as it was', async () => {
+    const line = `"${process.execPath}" bin/wa-upkeep.ts exec shop web --interactive -- sh`;
+    const terminal = startTerminal('sh', ['-c', `${line}; echo status $?; stty -a`], {
+      cols: 90,
+      rows: 30,
+      cwd: process.cwd(),
+      env: { PATH: process.env.PATH ?? '', ...environment() },
+    });
+    let shown = '';
+    /** Types when something is shown, behind what was shown before. */
+    const on = (seen: RegExp, act: () => void) => ({ seen, act });
+    const acts = [
+      on(/[$#] $/, () => terminal.write('echo size $(stty size)\r')),
+      on(/size 30 90\r+\n.*[$#] $/s, () => {
+        terminal.resize(101, 41);
+        terminal.write('sleep 0.3; echo size $(stty size)\r');
+      }),
+      on(/size 41 101\r+\n.*[$#] $/s, () => terminal.write('echo wa""its; sleep 300\r')),
+      on(/waits\r+\n/, () => terminal.write('\x03')),
+      on(/\^C.*[$#] $/s, () => terminal.write('exit 3\r')),
+    ];
+    const ended = new Promise<number>((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
+    terminal.onData((text) => {
+      shown += text;
+      if (!acts[0]?.seen.test(shown)) return;
+      shown = '';
+      acts.shift()?.act();
+    });
+    await ended;
+    assert.deepEqual(acts, [], shown);
+    assert.match(shown, /status 0\r\n/);
+    assert.match(shown, /[^-]icanon/);
+    assert.match(shown, /[^-]echo /);
+  });
+
+  it('as a terminal ends when its container does, and when it is told to', async () => {
+    const doomed = await Container.start({ name: 'web', folder: join(folder, 'doomed') });
+    const { id: task } = deployment.aws.ecs.addTask({
+      account: ACCOUNT,
+      region: REGION,
+      cluster: 'shop',
+      service: 'doomed',
+      containers: [doomed],
+    });
+    const session = (signal?: AbortSignal) =>
+      interactiveSession({
+        cluster: 'shop',
+        task,
+        container: 'web',
+        clients: clients(),
+        input: new PassThrough(),
+        output: new PassThrough().resume(),
+        timing: { watchAfter: 100 },
+        ...(signal && { signal }),
+      });
+    const controller = new AbortController();
+    const told = session(controller.signal);
+    setTimeout(() => controller.abort(new Error('enough')), 200);
+    await assert.rejects(told, { message: 'enough' });
+    const orphaned = session();
+    setTimeout(() => void doomed.kill(), 200);
+    await assert.rejects(
+      orphaned,
+      (error) => error instanceof ContainerGoneError && error.code === 'CONTAINER_GONE',
+    );
+    await doomed.remove();
   });
 
   function service() {

@@ -16,11 +16,11 @@ const ADMINISTRATOR = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:r
 /** What operators are told to type: for the migration, and back. */
 const [DOCUMENTED = '', DOCUMENTED_UNDO = ''] = [
   ...readFileSync(join(REPOSITORY, 'docs/credential-rotation.md'), 'utf8').matchAll(
-    /^```sh\n(npx node bin\/migrate-to-alternating-users\.ts [\s\S]*?)^```$/gm,
+    /^```sh\n(npx wa-upkeep migrate-to-alternating-users [\s\S]*?)^```$/gm,
   ),
 ].map(([, command = '']) => command);
 
-describe('bin/migrate-to-alternating-users.ts', () => {
+describe('wa-upkeep migrate-to-alternating-users', () => {
   let parts: Awaited<ReturnType<typeof start>>;
   before(async () => {
     parts = await start();
@@ -225,6 +225,7 @@ async function start() {
   };
   const documented = (text: string, more: string[]) => {
     const command = text
+      .replace('npx wa-upkeep', `${process.execPath} bin/wa-upkeep.ts`)
       .replace('database.example.internal', host)
       .replace(/arn:\S+(TO-BE-ROTATED|ROTATED)/, SECRET)
       .replace(/arn:\S+ADMINISTRATOR/, ADMINISTRATOR);

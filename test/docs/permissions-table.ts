@@ -31,6 +31,7 @@ const REASONS: Record<string, string> = {
   EndLostSessions:
     "a lost session holds one of a container's two places. It reaches people's own shells in these containers too, and resuming hands out their stream",
   ExecuteInContainers: 'the command, in the named containers only',
+  FindEarlierRuns: 'which callbacks earlier runs still await, that a late one is not taken for an answer',
   FindDelivery: 'whether a run is waiting for the rotation',
   FindGcRuns: 'when message-gc last succeeded, and whether one goes on',
   FindHosts: 'where a task runs',
@@ -54,6 +55,8 @@ const REASONS: Record<string, string> = {
   ReadCopy: 'compares the copy with the credential. It keeps no value',
   ReadCredential: 'compares the copies with it. It keeps no value',
   ReadDatabaseUser: 'logs in to the databases, where its user may read no row: see docs/database-size.md',
+  ReadEarlierRuns:
+    "which callbacks earlier runs still await. A run's result is its report, which holds no secret",
   ReadGcRuns: "how message-gc's runs ended. A run's result is its report, which holds no secret",
   ReadLastBackup:
     "the age of the media volume's last backup. The action has no resource types: the role could ask when any resource of the account was last backed up",

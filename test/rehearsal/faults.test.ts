@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
+import type { Fault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
 import { buildStage, type Stage } from './stage.ts';
@@ -27,7 +28,37 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   );
 });
 
-for (const [name, fault] of Object.entries(FAULTS))
+/** Faults of one deployment that strike different containers: played in one night here, each in its own by its name. */
+const TOGETHER = [
+  'agent-stopped',
+  'websocket-cut',
+  'session-messages-lost',
+  'agent-connects-late',
+  'no-shell',
+  'run-folder-full',
+];
+
+/** One fault that does what all of them do, and of which must come what must come of each. */
+function together(faults: Fault[]): Fault {
+  const [first] = faults;
+  assert.ok(first);
+  return {
+    ...first,
+    description: faults.map(({ description }) => description).join('; '),
+    async strike(...given) {
+      for (const fault of faults) await fault.strike(...given);
+    },
+    expected: {
+      outcomes: Object.assign({}, ...faults.map(({ expected }) => expected.outcomes)),
+      alarms: [...new Set(faults.flatMap(({ expected }) => expected.alarms))],
+    },
+  };
+}
+
+const nights = Object.entries(FAULTS).filter(([name]) => !TOGETHER.includes(name));
+nights.push([TOGETHER.join(', '), together(TOGETHER.flatMap((name) => FAULTS[name] ?? []))]);
+
+for (const [name, fault] of nights)
   test(`${name}: ${fault.description}`, async (t) => {
     const mysql = fault.deployment === 'apac' ? await stage.startMysql() : undefined;
     if (typeof mysql === 'string') return t.skip(mysql);

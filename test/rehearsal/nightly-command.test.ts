@@ -56,7 +56,7 @@ async function play(
 }
 
 test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', () =>
-  play('printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]', (aws, containers) => {
+  play('echo pruned; printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]', (aws, containers) => {
     const [report] = reportsOf(aws);
     assert.equal(report?.outcome, 'partial');
     const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
@@ -65,7 +65,13 @@ test('the example runs its command in each container of a web service, with its 
       report.problems[0]?.where ?? '',
       /^shop, service checkout, task [0-9a-f]{32}, container app$/,
     );
-    assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It said nothing.');
+    assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It last said: pruned');
+    const { containers: details } = report.details as { containers: { exitCode: number; output: string }[] };
+    assert.deepEqual(
+      details.map(({ exitCode, output }) => [exitCode, output]),
+      [1, 0, 0].map((code) => [code, 'pruned\n']),
+      'keepOutput: of those too in which it ended well',
+    );
     for (const container of containers)
       assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
     assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'));

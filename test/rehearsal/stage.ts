@@ -16,9 +16,13 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Synthesizes once and starts one PostgreSQL for a file of tests. */
+/**
+ * Starts one PostgreSQL for a file of tests, and synthesizes once: a run of all tests has done so for all files, and names
+ * the folder.
+ */
 export async function buildStage(): Promise<Stage> {
-  const [postgres, cdkOut] = await Promise.all([startClientDatabases(), synthesize()]);
+  const { SYNTHESIZED: shared } = process.env;
+  const [postgres, cdkOut] = await Promise.all([startClientDatabases(), shared ?? synthesize()]);
   let mysql: ReturnType<typeof startClientMysql> | undefined;
   return {
     cdkOut,
@@ -32,7 +36,7 @@ export async function buildStage(): Promise<Stage> {
       await postgres.stop();
       const started = await mysql?.catch(() => undefined);
       if (started && typeof started !== 'string') await started.stop();
-      rmSync(cdkOut, { recursive: true });
+      if (shared === undefined) rmSync(cdkOut, { recursive: true });
     },
   };
 }

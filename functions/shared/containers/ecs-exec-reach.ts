@@ -1,12 +1,14 @@
-import { EcsExecError, ThrottledError } from '../ecs-exec/errors.ts';
+import type { CommandStatus } from '../ecs-exec/command-result.ts';
 import {
-  type CommandStatus,
-  commandStatus,
-  type RunOptions,
-  startCommand,
-  stopCommand,
-} from '../ecs-exec/execute-command.ts';
+  EcsExecError,
+  ExecNotEnabledError,
+  NoAgentInContainerError,
+  NoShellError,
+  ThrottledError,
+} from '../ecs-exec/errors.ts';
+import { commandStatus, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
 import type { Output } from '../ecs-exec/output.ts';
+import type { RunOptions } from '../ecs-exec/run-options.ts';
 import type { Clients } from '../ecs-exec/session.ts';
 import type { Command } from '../ecs-exec/wrapper.ts';
 import type { FoundContainer } from './discover-containers.ts';
@@ -39,10 +41,9 @@ export class EcsExecReach implements Reach {
       return seenOf(status);
     } catch (error) {
       if (!(error instanceof EcsExecError)) throw error;
-      return {
-        outcome: error instanceof ThrottledError ? 'not-now' : 'not-started',
-        detail: error.message,
-      };
+      const detail = error.message;
+      if (error instanceof ThrottledError) return { outcome: 'not-now', detail };
+      return { outcome: 'not-started', detail, ...(isFinal(error) && { isFinal: true }) };
     }
   }
 
@@ -69,6 +70,15 @@ export class EcsExecReach implements Reach {
       keep: { head: KEPT, tail: KEPT },
     };
   }
+}
+
+/** Of these nothing changes while the container runs. */
+function isFinal(error: EcsExecError): boolean {
+  return (
+    error instanceof NoAgentInContainerError ||
+    error instanceof NoShellError ||
+    error instanceof ExecNotEnabledError
+  );
 }
 
 /** The container's own `env` is not needed for it. */

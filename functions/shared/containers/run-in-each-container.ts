@@ -59,7 +59,7 @@ export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECOND
 
 /**
  * Runs the command in every container, a few at a time, and never in all of a role or of a service at once (unless there is
- * but one).
+ * but one). Nor in two containers of one task: those that share process ids (`pidMode: task`) have one session at once.
  * Those in which it failed are tried once more at the end. A command that takes long is waited for without paying for
  * a function.
  */
@@ -221,8 +221,10 @@ async function lookAtAll<Read>(
   const count = (index: number, change: 1 | -1) =>
     busy.set(serviceOf(index), (busy.get(serviceOf(index)) ?? 0) + change);
   for (const [index, { stage }] of watches.entries()) if (stage === 'running') count(index, 1);
+  const sessions = new Map<string, Promise<unknown>>();
   const hasRoom = (index: number) =>
     (busy.get(serviceOf(index)) ?? 0) < (places.byService.get(serviceOf(index)) ?? 1);
+  const taskIsFree = (index: number) => !sessions.has(part[index]?.taskArn ?? '');
   await Promise.all(
     [...places.byRole].map(async ([role, placesOfRole]) => {
       const ofRole = [...part.keys()].filter((index) => part[index]?.role === role);
@@ -235,7 +237,9 @@ async function lookAtAll<Read>(
         const [container, watch] = [part[index], watches[index]];
         if (container === undefined || watch === undefined) return;
         if (watch.stage !== 'running') count(index, 1);
-        const after = await lookSafely(container, watch, options, until);
+        const after = await oneAtATime(sessions, container.taskArn, () =>
+          lookSafely(container, watch, options, until),
+        );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
         throttled ||= after.stage === 'waiting';
@@ -248,7 +252,8 @@ async function lookAtAll<Read>(
           if (place >= placesOfRole || (own !== undefined && watches[own]?.stage === 'running')) return;
           while (waiting.length > 0 && !throttled && (Date.now() < until || isOver(options))) {
             // Of a service that is as busy as it may be, whoever ends one begins the next.
-            const turn = waiting.findIndex(hasRoom);
+            const free = waiting.findIndex((index) => hasRoom(index) && taskIsFree(index));
+            const turn = free === -1 ? waiting.findIndex(hasRoom) : free;
             const [next] = turn === -1 ? [] : waiting.splice(turn, 1);
             if (next === undefined) return;
             await lookAt(next);
@@ -259,6 +264,25 @@ async function lookAtAll<Read>(
     }),
   );
   return watches;
+}
+
+/** Does the work when what was begun before under that name is over. */
+async function oneAtATime<Result>(
+  going: Map<string, Promise<unknown>>,
+  name: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const before = going.get(name);
+  const own = (async () => {
+    await before;
+    return await work();
+  })();
+  going.set(name, own);
+  try {
+    return await own;
+  } finally {
+    if (going.get(name) === own) going.delete(name);
+  }
 }
 
 function isOver({ endBy }: Try<unknown>): boolean {
@@ -307,7 +331,9 @@ async function look<Read>(
   /** Epoch milliseconds: no look stays longer. */
   until: number,
 ): Promise<Watch<Read>> {
-  const { reach, endBy, readOutput } = options;
+  const { reach, endBy } = options;
+  // Copied, for a part of a text would keep all of it in memory.
+  const readOutput = (output: string) => structuredClone(options.readOutput(output, container));
   if (before.stage === 'done') return before;
   const now = Date.now();
   if (before.stage === 'waiting') {
@@ -340,13 +366,13 @@ async function look<Read>(
     case 'exited':
       return {
         stage: 'done',
-        ended: { outcome: 'exited', exitCode: seen.exitCode, read: readOutput(seen.output, container) },
+        ended: { outcome: 'exited', exitCode: seen.exitCode, read: readOutput(seen.output) },
         seconds,
       };
     case 'timed-out':
       return {
         stage: 'done',
-        ended: { outcome: 'timed-out', read: readOutput(seen.output, container) },
+        ended: { outcome: 'timed-out', read: readOutput(seen.output) },
         seconds,
       };
     default:
@@ -355,5 +381,6 @@ async function look<Read>(
 }
 
 function deservesAnotherTry(ended: EndedAndRead<unknown>): boolean {
+  if (ended.outcome === 'not-started') return ended.isFinal !== true;
   return ended.outcome !== 'gone' && !(ended.outcome === 'exited' && ended.exitCode === 0);
 }

@@ -109,9 +109,13 @@ export class Attendance {
     if (!this.#mayHaveStarted && this.#unopened !== undefined) throw this.#unopened;
   }
 
-  /** Takes leave of the run: its files are removed, or stay for a later question. */
-  async leave(how: 'forget' | 'leave'): Promise<void> {
-    const left = this.#leave(how).then(() => true);
+  /**
+   * Takes leave of the run: its files are removed, or stay for a later question.
+   *
+   * @param token of the input that was brought for it
+   */
+  async leave(how: 'forget' | 'leave', token?: string): Promise<void> {
+    const left = this.#leave(how, token).then(() => true);
     if (await withTimeout(left, LONGEST_LEAVE)) return;
     this.#interruption = withResolvers();
     this.#woken.resolve(true);
@@ -124,9 +128,10 @@ export class Attendance {
     this.#session = undefined;
   }
 
-  async #leave(how: 'forget' | 'leave'): Promise<void> {
-    if (how === 'forget') await this.ask('forget');
-    else if (this.#session !== undefined) await this.#askOver(this.#session, 'leave');
+  async #leave(how: 'forget' | 'leave', token: string | undefined): Promise<void> {
+    const question = token === undefined ? how : { end: how, token };
+    if (how === 'forget') await this.ask(question);
+    else if (this.#session !== undefined) await this.#askOver(this.#session, question);
     await this.#session?.finish();
     this.#session = undefined;
   }

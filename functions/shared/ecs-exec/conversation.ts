@@ -10,14 +10,27 @@ export type Question =
   | 'KILL'
   | 'forget'
   | 'leave'
-  | { start: string }
+  /** The same where input was brought, which may still lie there under that token. */
+  | { end: 'forget' | 'leave'; token: string }
+  /** `input`: the bytes of input that must have arrived. */
+  | { start: string; input?: number }
+  /** Input, of which so many bytes are there already. */
+  | { put: string; at: number; lines: string[] }
   | { more: number; count: number };
 
 /** What the wrapper says of a run. */
 export type RunState =
   /** The container knows no such run. */
-  | { run: 'absent' }
-  | { run: 'running' }
+  | {
+      run: 'absent';
+      /** The shell takes no more than one line of input with a question, and a short one. */
+      takesOneShortLine?: true;
+    }
+  | {
+      run: 'running';
+      /** The command itself is not there yet, and was not sent TERM. */
+      isEarly?: true;
+    }
   /** The process that keeps the status is gone, the command is not. */
   | { run: 'orphaned' }
   | { run: 'exited'; exitCode: number }
@@ -27,7 +40,9 @@ export type RunState =
   | { run: 'refused' }
   | { run: 'forgotten' }
   /** Bytes were asked for, and the container has no program to encode them. */
-  | { run: 'no-encoder' };
+  | { run: 'no-encoder' }
+  /** It was not started, for its input is not there as it should be. */
+  | { run: 'no-input' };
 
 /** An answer of the wrapper. */
 export type Reply = RunState & OutputPlaces;
@@ -165,7 +180,11 @@ const CR = Buffer.from('\r');
 
 function words(question: Question): string {
   if (typeof question === 'string') return question;
-  return 'start' in question ? `start ${question.start}` : `more ${question.more} ${question.count}`;
+  if ('end' in question) return `${question.end} ${question.token}`;
+  if ('start' in question) return `start ${question.start} ${question.input ?? ''}`;
+  if ('more' in question) return `more ${question.more} ${question.count}`;
+  const { put, at, lines } = question;
+  return `put ${put} ${at} ${lines.length} ${lines.join('\n')}`;
 }
 
 function readReply(said: string): Reply {
@@ -177,19 +196,21 @@ function readCount(word: string | undefined): number | undefined {
   return word !== undefined && /^\d+$/.test(word) ? Number(word) : undefined;
 }
 
-function readState([word = '', exitCode]: string[]): RunState {
+function readState([word = '', detail]: string[]): RunState {
   switch (word) {
     case 'exit':
-      return { run: 'exited', exitCode: Number(exitCode) };
+      return { run: 'exited', exitCode: Number(detail) };
     case 'running':
+      return { run: word, ...(detail === 'early' && { isEarly: true }) };
     case 'orphaned':
     case 'died':
     case 'refused':
     case 'forgotten':
     case 'no-encoder':
+    case 'no-input':
       return { run: word };
     default:
-      return { run: 'absent' };
+      return { run: 'absent', ...(detail === 'alone' && { takesOneShortLine: true }) };
   }
 }
 

@@ -311,7 +311,10 @@ export class DataChannel {
   }
 
   #sendInput(input: Uint8Array): void {
-    this.#stream.send(PayloadType.output, this.#cipher === undefined ? input : this.#cipher.encrypt(input));
+    for (let start = 0; start < input.length; start += LONGEST_INPUT) {
+      const piece = input.subarray(start, start + LONGEST_INPUT);
+      this.#stream.send(PayloadType.output, this.#cipher === undefined ? piece : this.#cipher.encrypt(piece));
+    }
   }
 
   /** The service's last word can overtake output that is still under way: that is waited for, shortly. */
@@ -362,6 +365,8 @@ const DEFAULT_SIZE: TerminalSize = { columns: 300, rows: 100 };
 const LONGEST_REFUSAL = 1_000;
 /** Milliseconds. The plugin's. */
 const PING_INTERVAL = 5 * 60_000;
+/** Bytes in a message: the plugin's. */
+const LONGEST_INPUT = 1_024;
 /** Messages kept for sending again: the plugin's. */
 const OUTGOING_CAPACITY = 10_000;
 /** Milliseconds without any message after which nothing is expected to be under way any more. */

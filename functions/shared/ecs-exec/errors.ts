@@ -47,6 +47,12 @@ export class AgentNotRunningError extends EcsExecError {
   override readonly code = 'AGENT_NOT_RUNNING';
 }
 
+/** The container of an interactive session has stopped, or its task has. */
+export class ContainerGoneError extends EcsExecError {
+  override name = 'ContainerGoneError';
+  override readonly code = 'CONTAINER_GONE';
+}
+
 /** The agent runs but is not connected to Session Manager: often so in a task's first seconds. */
 export class TargetNotConnectedError extends EcsExecError {
   override name = 'TargetNotConnectedError';

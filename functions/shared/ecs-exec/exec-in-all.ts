@@ -1,8 +1,10 @@
 import { DescribeTasksCommand, type ECSClient, ListTasksCommand, type Task } from '@aws-sdk/client-ecs';
+import type { CommandResult } from './command-result.ts';
 import { EcsExecError, InvalidCommandError } from './errors.ts';
-import { type CommandResult, type ExecuteOptions, executeCommand } from './execute-command.ts';
+import { execute } from './execute-command.ts';
+import { HandOver } from './hand-over.ts';
+import type { ExecuteOptions } from './run-options.ts';
 import { ecsExecClients } from './session.ts';
-import { withResolvers } from './timers.ts';
 
 /** A running container of a service. */
 export interface RunningContainer {
@@ -18,6 +20,8 @@ export interface ExecInAllOptions
     ExecuteOptions,
     'clients' | 'command' | 'deadline' | 'signal' | 'keep' | 'shell' | 'folders' | 'timing'
   > {
+  /** Standard input of the command in each of the containers. @default none */
+  stdin?: string | Uint8Array;
   cluster: string;
   service: string;
   /** @default the only container in which ECS Exec's agent runs */
@@ -93,35 +97,32 @@ export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<Exec
   const containers = (await runningContainers(clients.ecs, options)).slice(0, limit);
   const broken = new AbortController();
   const signal = AbortSignal.any([broken.signal, ...(options.signal ? [options.signal] : [])]);
-  const events: ExecEvent[] = [];
-  let news = withResolvers<void>();
-  const say = (event: ExecEvent) => {
-    events.push(event);
-    news.resolve();
-  };
+  const events = new HandOver<ExecEvent>();
   const waiting = [...containers];
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const where = next;
       try {
-        const result = await executeCommand({
-          ...commandOf(rest),
-          ...where,
-          cluster: options.cluster,
-          clients,
-          runId,
-          signal,
-          sink: (text) => say({ event: 'output', text, ...where }),
-        });
-        say({ event: 'ended', result, ...where });
+        const result = await execute<string>(
+          {
+            ...commandOf(rest),
+            ...where,
+            cluster: options.cluster,
+            clients,
+            runId,
+            signal,
+            sink: (text) => events.give({ event: 'output', text, ...where }),
+          },
+          { sinkPatience: Number.POSITIVE_INFINITY },
+        );
+        void events.give({ event: 'ended', result, ...where });
       } catch (error) {
         if (!(error instanceof EcsExecError)) throw error;
-        say({ event: 'failed', error, ...where });
+        void events.give({ event: 'failed', error, ...where });
       }
     }
   };
   let failure: { error: unknown } | undefined;
-  let isDone = false;
   const workers = Array.from({ length: Math.min(concurrency, containers.length) }, async () => {
     try {
       await work();
@@ -131,22 +132,13 @@ export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<Exec
       broken.abort(error);
     }
   });
-  const all = Promise.all(workers);
-  void all.then(() => {
-    isDone = true;
-    news.resolve();
-  });
+  const all = Promise.all(workers).then(() => events.end());
   try {
-    for (;;) {
-      for (let event = events.shift(); event !== undefined; event = events.shift()) yield event;
-      if (isDone && events.length === 0) break;
-      await news.promise;
-      news = withResolvers();
-      if (events.length === 0 && isDone) break;
-    }
+    yield* events;
     if (failure !== undefined) throw failure.error;
   } finally {
     broken.abort(new Error('The iteration was broken off.'));
+    events.end();
     await all;
   }
 }
@@ -158,6 +150,7 @@ function commandOf({
   shell,
   folders,
   timing,
+  stdin,
 }: Omit<ExecInAllOptions, 'cluster' | 'service'>) {
   return {
     command,
@@ -166,6 +159,7 @@ function commandOf({
     ...(shell && { shell }),
     ...(folders && { folders }),
     ...(timing && { timing }),
+    ...(stdin !== undefined && { stdin }),
   };
 }
 

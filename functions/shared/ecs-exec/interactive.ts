@@ -1,10 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Target } from './container-state.ts';
+import { ATTENDANCE_TIMING, type AttendanceTiming } from './attendance.ts';
+import { containerState, type Target } from './container-state.ts';
 import type { ChannelEnd } from './data-channel.ts';
-import { AccessDeniedError, SessionRefusedError, StartError } from './errors.ts';
+import { AccessDeniedError, ContainerGoneError, SessionRefusedError, StartError } from './errors.ts';
 import type { TerminalSize } from './messages.ts';
-import { type Clients, ecsExecClients, openChannel } from './session.ts';
-import { withResolvers } from './timers.ts';
+import { type Clients, ecsExecClients, type OpenedChannel, openChannel } from './session.ts';
+import { type Resolvers, withResolvers, withTimeout } from './timers.ts';
 
 /** A terminal's two ends, such as `process.stdin` and `process.stdout`. */
 export interface InteractiveOptions extends Target {
@@ -18,6 +19,7 @@ export interface InteractiveOptions extends Target {
   output: Writable & { columns?: number; rows?: number };
   /** Ends the session. */
   signal?: AbortSignal;
+  timing?: Partial<Pick<AttendanceTiming, 'watchAfter'>>;
 }
 
 /**
@@ -25,15 +27,17 @@ export interface InteractiveOptions extends Target {
  * no exit code: ECS Exec tells none. Fulfilled when the session has ended.
  *
  * @throws EcsExecError if the session cannot be opened: one class per cause
+ * @throws ContainerGoneError if the container stops meanwhile, which nobody announces
  * @throws the signal's reason, after the session was ended
  */
 export async function interactiveSession(options: InteractiveOptions): Promise<void> {
-  const { input, output, signal, command = 'sh', clients = ecsExecClients() } = options;
+  const { input, output, signal, command = 'sh', clients = ecsExecClients(), timing } = options;
   const { cluster, task, container } = options;
   signal?.throwIfAborted();
-  const ended = withResolvers<ChannelEnd>();
+  let ended = withResolvers<ChannelEnd>();
   const size = sizeOf(output);
-  const opened = await openChannel(clients, { cluster, task, container }, command, {
+  const target = { cluster, task, container };
+  const opened = await openChannel(clients, target, command, {
     ...(size && { size }),
     onOutput: (bytes) => output.write(bytes),
     onEnd: (end) => ended.resolve(end),
@@ -43,15 +47,20 @@ export async function interactiveSession(options: InteractiveOptions): Promise<v
     const size = sizeOf(output);
     if (size !== undefined) opened.channel.resize(size);
   };
-  const onAbort = () => void opened.terminate();
+  const onAbort = () => void opened.terminate().finally(() => opened.channel.close());
   if (input.isTTY) input.setRawMode?.(true);
   input.on('data', onInput);
   output.on('resize', onResize);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const end = await ended.promise;
-    signal?.throwIfAborted();
-    throwUnlessOrderly(end);
+    for (;;) {
+      const end = await endOf(opened, ended, clients, target, timing);
+      signal?.throwIfAborted();
+      ended = withResolvers();
+      if (end.cause === 'cut' && (await opened.resume())) continue;
+      throwUnlessOrderly(end);
+      return;
+    }
   } finally {
     input.off('data', onInput);
     input.pause();
@@ -59,6 +68,27 @@ export async function interactiveSession(options: InteractiveOptions): Promise<v
     signal?.removeEventListener('abort', onAbort);
     if (input.isTTY) input.setRawMode?.(false);
     opened.channel.close();
+  }
+}
+
+/** Waits for the session's end; while nothing comes, asks ECS now and then whether the container still is. */
+async function endOf(
+  { channel }: OpenedChannel,
+  ended: Resolvers<ChannelEnd>,
+  { ecs }: Clients,
+  target: Target,
+  { watchAfter = ATTENDANCE_TIMING.watchAfter }: InteractiveOptions['timing'] = {},
+): Promise<ChannelEnd> {
+  for (;;) {
+    const end = await withTimeout(ended.promise, watchAfter);
+    if (end !== undefined) return end;
+    if (channel.silentFor < watchAfter) continue;
+    // Not known now, if it fails: asked again.
+    const state = await containerState(ecs, target).catch(() => undefined);
+    if (state?.state === 'gone')
+      throw new ContainerGoneError(
+        `Container ${target.container} of task ${target.task} went away: ${state.reason}.`,
+      );
   }
 }
 

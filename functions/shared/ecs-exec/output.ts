@@ -1,3 +1,5 @@
+import { type Resolvers, withResolvers } from './timers.ts';
+
 /** What a command printed: all of it, or its beginning and end if that was too much to keep. */
 export interface Output<Content extends string | Uint8Array = string> {
   head: Content;
@@ -103,7 +105,7 @@ export type Sink<Content extends string | Uint8Array> = (content: Content) => vo
 
 /**
  * Feeds a sink in its own time, so that a slow one delays nothing else. What it falls behind by is kept up to a
- * limit and counted beyond it.
+ * limit and counted beyond it: whoever wants nothing lost waits for room.
  */
 export class SinkFeeder<Content extends string | Uint8Array> {
   /** Bytes that the sink never got. */
@@ -116,16 +118,13 @@ export class SinkFeeder<Content extends string | Uint8Array> {
   #backlog: Uint8Array[] = [];
   #backlogLength = 0;
   #feeding: Promise<void> | undefined;
+  #taken: Resolvers<void> | undefined;
 
   /**
    * @param convert makes a piece of output what the sink takes
-   * @param backlogLimit bytes; 8 MiB by default: nine seconds of the agent's best
+   * @param backlogLimit bytes; 1 MiB by default: a second of the agent's best
    */
-  constructor(
-    sink: Sink<Content>,
-    convert: (bytes: Uint8Array) => Content,
-    backlogLimit = 8 * 1_024 * 1_024,
-  ) {
+  constructor(sink: Sink<Content>, convert: (bytes: Uint8Array) => Content, backlogLimit = 1_048_576) {
     this.#sink = sink;
     this.#convert = convert;
     this.#backlogLimit = backlogLimit;
@@ -141,9 +140,27 @@ export class SinkFeeder<Content extends string | Uint8Array> {
     this.#feeding ??= this.#feed();
   }
 
+  /** So many bytes more can be kept; always, if the sink takes nothing any more. */
+  hasRoomFor(bytes: number): boolean {
+    return this.failure !== undefined || this.#backlogLength + bytes <= this.#backlogLimit;
+  }
+
+  /** Fulfilled when there is room for so many bytes. */
+  async room(bytes: number): Promise<void> {
+    while (!this.hasRoomFor(bytes)) {
+      this.#taken ??= withResolvers();
+      await this.#taken.promise;
+    }
+  }
+
   /** Fulfilled when the sink has had everything. */
   async finish(): Promise<void> {
     await this.#feeding;
+  }
+
+  #someTaken(): void {
+    this.#taken?.resolve();
+    this.#taken = undefined;
   }
 
   async #feed(): Promise<void> {
@@ -153,6 +170,7 @@ export class SinkFeeder<Content extends string | Uint8Array> {
       const piece = Buffer.concat(this.#backlog);
       this.#backlog = [];
       this.#backlogLength = 0;
+      this.#someTaken();
       try {
         const content = this.#convert(piece);
         if (content.length > 0) await this.#sink(content);
@@ -160,6 +178,8 @@ export class SinkFeeder<Content extends string | Uint8Array> {
         this.failure = error ?? new Error('The sink failed.');
         for (const { length } of this.#backlog) this.skippedBytes += length;
         this.#backlog = [];
+        this.#backlogLength = 0;
+        this.#someTaken();
       }
     }
     this.#feeding = undefined;

@@ -91,6 +91,62 @@ fi
 }`;
 
 /**
+ * For a run that is given input: `q` looks for the file that it was brought in, `ee_j`, `v` brings more of it
+ * (`put TOKEN PLACE COUNT LINE`, and the further lines), and `t` is true if all of it is there. A line that comes again, over
+ * another session, finds the file longer than it says, and is dropped; so are all behind one that is not as long as it
+ * says, so that what there is, is the input's beginning. `y` removes what has not been used. ksh93 can lose what is typed
+ * ahead, and takes 1,023 characters, so it says that it is to get lines alone.
+ */
+export const INPUT = `ee_j=
+q() {
+eval "set -- $ee_F"
+for ee_j; do
+ee_j=$ee_j/$ee_i.$ee_a.in
+[ -f "$ee_j" ] && [ -O "$ee_j" ] && [ ! -L "$ee_j" ] && return
+done
+ee_j=
+return 1
+}
+i() {
+eval "set -- $ee_F"
+for ee_j; do
+ee_j=$ee_j/$ee_i.$ee_a.in
+( umask 077; set -C; : >"$ee_j" ) && return
+done
+ee_j=
+return 1
+}
+v() {
+ee_c=\${ee_b#* }
+set -- "\${ee_b%% *}" "\${ee_c%% *}"
+ee_c=\${ee_c#* } ee_h=
+case $KSH_VERSION in
+*" 93"*) ee_z="absent alone" ;;
+*) [ "$1" = 0 ] && stty -echo 2>/dev/null ;;
+esac
+if q || { [ "$1" = 0 ] && i 2>/dev/null; }; then [ "$(z "$ee_j" 2>/dev/null)" = "$1" ] && ee_h=1; fi
+ee_r=$2
+while [ "$ee_r" -gt 0 ]; do
+ee_m=\${ee_c%%:*} ee_c=\${ee_c#*:}
+[ "$ee_m" = "\${#ee_c}" ] || ee_h=
+[ "$ee_h" ] && { printf %b "$ee_c" 2>/dev/null >>"$ee_j" || ee_h=; }
+ee_r=$((ee_r - 1))
+[ "$ee_r" = 0 ] || IFS= read -r ee_c || return
+done
+}
+t() {
+[ -z "$ee_b" ] || { q && [ "$(z "$ee_j")" = "$ee_b" ]; }
+}
+y() {
+[ "$ee_a" ] && q && { rm -f "$ee_j" || busybox rm -f "$ee_j"; }
+}`;
+
+/** For a run without. */
+export const NO_INPUT = `ee_j=
+t() { :; }
+y() { :; }`;
+
+/**
  * `s` starts the keeper, in a session of its own, so that neither it nor the command has a terminal; without
  * `setsid` in a process group of its own, where the terminal cannot stop it. A new shell, for one that has used the
  * terminal keeps it open, and with it the session.
@@ -99,7 +155,7 @@ fi
  */
 export function startFunction(keeper: string): string {
   return `s() {
-export ECS_EXEC_TOKEN="$ee_a"
+export ECS_EXEC_TOKEN="$ee_a" ECS_EXEC_INPUT="$ee_j"
 ee_u=$(umask)
 umask 077
 if command -v setsid >/dev/null; then ( exec setsid ${keeper} ) </dev/null >/dev/null 2>&1 &
@@ -115,14 +171,14 @@ umask "$ee_u"
 }
 
 /**
- * Takes the run's lock, runs the command and keeps its status. A folder counts if it also has room for some output,
+ * Takes the run's lock, runs the command and keeps its status. Input is opened and its file removed. A folder counts if it also has room for some output,
  * at first; `ee_b` is that room. ksh93 says 256 + N for the signal N, others 128 + N.
  */
 export const KEEPER = `trap "" HUP
 ee_i=$1 ee_F=$2 ee_u=$3 ee_w=$4
 shift 4
-ee_k=$ECS_EXEC_TOKEN
-unset ECS_EXEC_TOKEN
+ee_k=$ECS_EXEC_TOKEN ee_j=$ECS_EXEC_INPUT
+unset ECS_EXEC_TOKEN ECS_EXEC_INPUT
 m() {
 ee_m="$$ -"
 read -r ee_r </proc/$$/stat || return
@@ -174,6 +230,10 @@ while [ "\${#ee_b}" -lt 8192 ]; do ee_b=$ee_b$ee_b; done
 l || { ee_b=; l; } || exit
 [ "$ee_w" ] && f
 set +C
+if [ "$ee_j" ]; then
+exec <"$ee_j" || exit
+rm -f "$ee_j" || busybox rm -f "$ee_j"
+fi
 trap "ee_r=1" TERM
 (
 n running
@@ -189,18 +249,21 @@ if [ "$ee_r" = running ]; then n "exit $ee_c"; else n refused; fi`;
 
 /**
  * Answers questions, a line each: `NONCE QUESTION A B`. An answer is a line `NONCE:ENCODING PLACE`, what was asked for
- * of the output, and a line `NONCE:SIZE NEXT STATE`: the output's size, and the place behind what was sent; `-` where
- * the container cannot tell.
+ * of the output, and a line `NONCE:SIZE NEXT STATE`: the size of the output (of the input, to `put`), and the place behind what was sent; `-` where
+ * the container cannot tell. A command that is not there yet is not sent TERM, which would miss it: the state is then
+ * `running early`. A look at a command that has printed nothing new starts no process.
  */
 export const ANSWERS = `w() {
-ee_s=absent ee_y=- ee_o=
+ee_s=$ee_z ee_y=- ee_o=
 if [ -z "$ee_e" ]; then ee_s=no-encoder
 elif k; then
 ee_g=
 [ "$ee_s" = starting ] && ee_o=
 case $ee_s in
 starting|running)
-if a "$ee_q" "$ee_t"; then ee_s=running ee_g=1
+if a "$ee_q" "$ee_t"; then
+ee_g=1
+case $ee_s in starting) ee_g=early ee_s="running early" ;; esac
 elif k; then
 case $ee_s in
 starting) ee_s=refused ee_o= ;;
@@ -210,14 +273,18 @@ fi
 ;;
 esac
 case $ee_v$ee_g in
-TERM1|KILL1) kill "-$ee_v" "-$ee_q" || kill "-$ee_v" "$ee_q" ;;
+TERM1|KILL1|KILLearly) kill "-$ee_v" "-$ee_q" || kill "-$ee_v" "$ee_q" ;;
 esac
 [ "$ee_s" = exit ] && ee_s="exit $ee_c"
 [ -O "$ee_o" ] && [ ! -L "$ee_o" ] && [ -r "$ee_o" ] || ee_o=
-[ "$ee_o" ] && [ "$ee_v" != check ] && ee_y=$(z "$ee_o")
+if [ "$ee_o" ] && [ "$ee_v" != check ]; then
+ee_y=0
+[ -s "$ee_o" ] && ee_y=$(z "$ee_o")
 fi
+fi
+[ "$ee_v" = put ] && [ "$ee_j" ] && ee_y=$(z "$ee_j")
 ee_h=
-if [ "$ee_v" = more ] && [ "$ee_o" ]; then
+if [ "$ee_v" = more ] && [ "$ee_o" ] && [ "$ee_y" != "$ee_a" ]; then
 ee_h=1
 if [ "$ee_x" != "$ee_a" ]; then
 exec 3<"$ee_o"
@@ -244,12 +311,15 @@ fi
 printf "\\n%s:%s %s %s\\n" "$ee_n" "$ee_y" "\${ee_x:--}" "$ee_s"
 }
 printf "ecs-exec\\n"
-ee_x=
+ee_x= ee_z=absent
 while read -r ee_n ee_v ee_a ee_b; do
-[ "$ee_v" = start ] && [ "$ee_e" ] && { k || s "$@"; }
+case $ee_v in
+start) [ "$ee_e" ] && { k || if t 2>/dev/null; then s "$@"; else ee_z=no-input; fi; } ;;
+put) v ;;
+esac
 w 2>/dev/null
 case $ee_v in
-forget|leave) break ;;
+forget|leave) y 2>/dev/null; break ;;
 esac
 done
 `;

@@ -82,6 +82,8 @@ export async function openSession(
 /** A session whose terminal is the caller's own. */
 export interface OpenedChannel {
   channel: DataChannel;
+  /** Goes on over a new websocket, as {@link Session.resume}. */
+  resume(): Promise<boolean>;
   /** Ends the session with what runs in it. */
   terminate(): Promise<void>;
 }
@@ -102,7 +104,15 @@ export async function openChannel(
     const access = await startSession(clients, target, commandLine);
     if (access !== undefined) {
       const channel = new DataChannel({ ...channelOptions(clients, target, access), ...terminal });
-      return { channel, terminate: () => terminateSession(clients, access.sessionId) };
+      return {
+        channel,
+        resume: async () => {
+          const token = await resumeSession(clients, access.sessionId);
+          if (token !== undefined) channel.reconnect(token);
+          return token !== undefined;
+        },
+        terminate: () => terminateSession(clients, access.sessionId),
+      };
     }
   } catch (error) {
     ({ reason } = await openingFailure(clients, target, error));
@@ -143,14 +153,39 @@ function channelOptions(clients: Clients, target: Target, access: SessionAccess)
   };
 }
 
+/**
+ * A new token for a session, if Session Manager gives one: whether it does for ECS Exec is nowhere said.
+ */
+async function resumeSession({ ssm }: Clients, sessionId: string): Promise<string | undefined> {
+  try {
+    const { TokenValue: token } = await ssm.send(new ResumeSessionCommand({ SessionId: sessionId }));
+    return token || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where that is not possible, it ends by itself when it has been idle long enough. */
 async function terminateSession({ ssm }: Clients, sessionId: string): Promise<void> {
   await ssm.send(new TerminateSessionCommand({ SessionId: sessionId })).catch(() => {});
 }
 
+/** Every error sets the client's clock; of these alone is it the cause. */
 function isClockSkew(error: unknown): boolean {
-  return Boolean(Object(Object(error).$metadata).clockSkewCorrected);
+  const { name, $metadata } = Object(error);
+  return CLOCK_SKEW_ERRORS.includes(name) && Boolean(Object($metadata).clockSkewCorrected);
 }
+
+/** As the AWS SDK knows them (@smithy/core, service-error-classification). */
+const CLOCK_SKEW_ERRORS = [
+  'AccessDeniedException',
+  'AuthFailure',
+  'InvalidSignatureException',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+];
 
 /** How an asking ended. */
 export type Asking =
@@ -212,22 +247,16 @@ export class Session {
   }
 
   /**
-   * Goes on over a new websocket, if Session Manager lets us: whether it does for ECS Exec is nowhere said.
+   * Goes on over a new websocket, if Session Manager lets us.
    *
-   * @returns whether it may; the last question then still stands
+   * @returns whether it does; the last question then still stands
    */
   async resume(): Promise<boolean> {
-    try {
-      const { TokenValue: token } = await this.#clients.ssm.send(
-        new ResumeSessionCommand({ SessionId: this.id }),
-      );
-      if (!token) return false;
-      this.#end = withResolvers();
-      this.#channel.reconnect(token);
-      return true;
-    } catch {
-      return false;
-    }
+    const token = await resumeSession(this.#clients, this.id);
+    if (token === undefined) return false;
+    this.#end = withResolvers();
+    this.#channel.reconnect(token);
+    return true;
   }
 
   /** Waits for the session's orderly end, so that its place in the container is free again. */

@@ -3,8 +3,13 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Waits for the work, but no longer: undefined if the time is over first. No timer is left behind. */
+/**
+ * Waits for the work, but no longer: undefined if the time is over first. No timer is left behind.
+ *
+ * @param milliseconds may be infinite
+ */
 export async function withTimeout<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  if (milliseconds === Number.POSITIVE_INFINITY) return await work;
   const over = withResolvers<undefined>();
   const timer = setTimeout(() => over.resolve(undefined), milliseconds);
   try {

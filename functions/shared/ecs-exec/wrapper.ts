@@ -1,5 +1,5 @@
 import { InvalidCommandError } from './errors.ts';
-import { ANSWERS, BYTES, COMMON, KEEPER, READING, startFunction, TEXT } from './scripts.ts';
+import { ANSWERS, BYTES, COMMON, INPUT, KEEPER, NO_INPUT, READING, startFunction, TEXT } from './scripts.ts';
 
 /**
  * What is to run: a program and its arguments, which no shell touches, or a script for `sh`.
@@ -27,6 +27,8 @@ export interface WrapperOptions {
   folders?: string[] | undefined;
   /** Run ids that begin so are over when this run starts: what they left in the container is removed then. */
   supersedes?: string | undefined;
+  /** Input will be brought for the command. @default false: it has none */
+  takesInput?: boolean | undefined;
 }
 
 /**
@@ -46,10 +48,10 @@ export const DEFAULT_FOLDERS = ['/run', '/tmp', '/var/tmp', '/dev/shm'];
  *   and keeps its status. Hang-ups are ignored, so that the end of the session ends neither.
  *
  * Questions: `start TOKEN`, `state`, `check` (the same without the output's size, for which no process is needed), `more PLACE COUNT` (output, so many bytes at most), `TERM` and `KILL` (that signal
- * to the command's process group). `leave` ends the session; so does `forget`, which removes the files of a run that
+ * to the command's process group), `put TOKEN PLACE COUNT LINE` (input, of which more lines may follow). `leave` ends the session; so does `forget`, which removes the files of a run that
  * has ended. States: `absent`, `running`, `orphaned` (the keeper is gone, the command is not), `exit N`, `died` (both
  * are gone and left no status), `refused` (the container let no process be made for the command), `forgotten`,
- * `no-encoder`.
+ * `no-encoder`, `no-input`.
  *
  * @throws InvalidCommandError if the run id or the command cannot be said in a command line
  */
@@ -60,9 +62,10 @@ export function wrap({
   shell = ['sh'],
   folders = DEFAULT_FOLDERS,
   supersedes = '',
+  takesInput = false,
 }: WrapperOptions): string {
   for (const id of supersedes === '' ? [runId] : [runId, supersedes]) {
-    if (!RUN_ID.test(id)) {
+    if (typeof id !== 'string' || !RUN_ID.test(id)) {
       throw new InvalidCommandError(
         `«${id}» is no run id: letters, digits, «.», «_» and «-», at most 100, are one.`,
       );
@@ -77,6 +80,7 @@ ee_F=${quote(folders.map(quote).join(' '))}
 ${COMMON}
 ${READING}
 ${transport === 'bytes' ? BYTES : TEXT}
+${takesInput ? INPUT : NO_INPUT}
 ${start}${ANSWERS}`;
   const words = [...shell, '-c', script, 'ecs-exec', ...(command === undefined ? [] : commandWords(command))];
   const tooLong = words.find((word) => Buffer.byteLength(word) > LONGEST_ARGUMENT);
@@ -108,7 +112,13 @@ const RUN_ID = /^[A-Za-z0-9._-]{1,100}$/;
 const LONGEST_ARGUMENT = 131_071;
 
 function commandWords(command: Command): string[] {
-  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  const words = Array.isArray(command) ? command : ['sh', '-c', Object(command).script];
+  if (!words.every((word) => typeof word === 'string')) {
+    throw new InvalidCommandError(
+      "A command is an array of strings, the program and its arguments, or { script } for the container's sh" +
+        (typeof command === 'string' ? `: not one string, as «${command}».` : '.'),
+    );
+  }
   const [program = ''] = words;
   if (program === '') throw new InvalidCommandError('The command is empty.');
   // `exec`, which starts it, would take that for an option of its own.

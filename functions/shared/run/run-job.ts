@@ -7,6 +7,9 @@ import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
 
+export type { Problem, RunReport } from './report.ts';
+export type { RunEvent } from './run-event.ts';
+
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
 

@@ -1,9 +1,11 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { atMostOnce } from '../run/at-most-once.ts';
 import type { Problem } from '../run/report.ts';
+import { awaitedByEarlierRuns, isAwaited, type StillAwaited, stillAwaited } from './awaited-callbacks.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
 import { type CertificateLife, lifeOf } from './certificate.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
+import { doubtsOf, type GcCall, isComplete, saysComplete } from './gc-call.ts';
 import { type Arrived, type Heard, hear, NOTHING_HEARD, someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
@@ -23,26 +25,13 @@ const NODE_CHECK_SECONDS = 300;
 /** The longest pause while WebApp or CoreApp is away. */
 const LONGEST_PAUSE_SECONDS = 15 * 60;
 
-/** What became of one request for garbage collection. */
-export type GcCall =
-  /** `gone`: nodes whose task went away before they notified. */
-  | {
-      kind: 'answered';
-      heard: GcNotification[];
-      missing: string[];
-      gone: string[];
-      /** What came meanwhile and was not of this request. */
-      setAside?: readonly string[];
-      /** Nodes of which differing notifications came, which cannot be told apart. */
-      doubtful?: readonly string[];
-    }
-  | { kind: 'not-started'; reason: string }
-  /** Whether WebApp got the request is not known, for the function was ended while it asked. */
-  | { kind: 'interrupted'; heard: GcNotification[] }
-  | { kind: 'refused'; reason: string };
+/** After a callback was taken, those that the client had before have come: its longest pause between two tries is that (Meta's default). */
+const LATEST_CALLBACK_SECONDS = 15 * 60;
 
 export interface CollectedGarbage {
   calls: GcCall[];
+  /** What no callback has come of when the run ends, be it of this run's requests or of earlier ones'. */
+  awaited: StillAwaited;
   /** Callbacks that were of no node asked, or of the other kind of GC. */
   ignored: number;
   problems: Problem[];
@@ -69,7 +58,11 @@ export async function collectGarbage(
   context: DurableContext,
 ): Promise<CollectedGarbage> {
   const { maximumCalls, pauseSeconds, callbackTimeoutSeconds } = settings.gc;
-  const collected: CollectedGarbage = { calls: [], ignored: 0, problems: [] };
+  const { durableExecutionArn } = context.executionContext;
+  const awaited = await context.step('what earlier runs await', () =>
+    awaitedByEarlierRuns(durableExecutionArn),
+  );
+  const collected: CollectedGarbage = { calls: [], awaited, ignored: 0, problems: [] };
   let unreadable = 0;
   let notStarted = 0;
   const late: string[] = [];
@@ -78,27 +71,35 @@ export async function collectGarbage(
     const stale = await context.step(`discard stale notifications ${number}`, async () => {
       const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
       await deleteCallbacks(settings.notificationsQueueUrl, receiptHandles);
-      return { unreadable, failed: failuresOf(arrived, settings.deployment) };
+      return { unreadable, came: arrived.length, failed: failuresOf(arrived, settings.deployment) };
     });
     unreadable += stale.unreadable;
+    collected.ignored += stale.came;
     if (number === 1) late.push(...stale.failed);
     const asked = await ask(kind, settings, number, endBy, context);
     if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
     const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
-    const call = callOf(asked, answers);
+    const call = callOf(asked, answers, collected.awaited);
     collected.calls.push(call);
+    collected.awaited = stillAwaited(collected.awaited, call);
     collected.ignored += answers.setAside.length;
     unreadable += answers.unreadable;
 
     // Twice as long after each call in a row that did not start, so that a restart does not use up the calls.
     notStarted = call.kind === 'not-started' ? notStarted + 1 : 0;
-    const pause = Math.min(
-      pauseSeconds * 2 ** Math.max(0, notStarted - 1),
-      Math.max(pauseSeconds, LONGEST_PAUSE_SECONDS),
+    const doubts = doubtsOf(call);
+    const pause = Math.max(
+      Math.min(
+        pauseSeconds * 2 ** Math.max(0, notStarted - 1),
+        Math.max(pauseSeconds, LONGEST_PAUSE_SECONDS),
+      ),
+      doubts?.undated.length ? LATEST_CALLBACK_SECONDS : 0,
     );
     const another = number < maximumCalls && answers.lookedAt + pause * 1000 < endBy;
-    if (isComplete(call) || call.kind === 'refused' || !another) break;
+    // A webhook that names nobody names nobody in the next call either.
+    const isUnnamedAlone = doubts?.undated.length === 0 && saysComplete(call);
+    if (isComplete(call) || isUnnamedAlone || call.kind === 'refused' || !another) break;
     await context.wait(`pause after call ${number}`, { seconds: pause });
   }
 
@@ -116,18 +117,6 @@ export async function collectGarbage(
       next: 'They were left there and end in its dead-letter queue: look at them, and at what the webhook puts on the callbacks bus.',
     });
   return collected;
-}
-
-/** Whether every node that was asked is done without errors. */
-export function isComplete(call: GcCall | undefined): boolean {
-  if (call?.kind !== 'answered' && call?.kind !== 'interrupted') return false;
-  // All of nothing is nothing.
-  if (call.heard.length === 0) return false;
-  const allHeard =
-    call.kind === 'answered'
-      ? call.missing.length + call.gone.length + (call.doubtful ?? []).length === 0
-      : call.heard.some(({ node }) => node === SINGLE_INSTANCE);
-  return allHeard && call.heard.every(({ status }) => status === 'complete');
 }
 
 /** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */
@@ -264,7 +253,7 @@ async function lookForCallbacks(
   await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
   const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
   let { pending, gone, nodesCheckedAt } = before;
-  const { heard, setAside, doubtful } = hear(
+  const { heard, setAside, doubtful, unnamed } = hear(
     { kind, deployment: settings.deployment, nodes: asked.kind === 'processing' ? asked.nodes : undefined },
     before,
     arrived,
@@ -284,6 +273,7 @@ async function lookForCallbacks(
     heard,
     setAside,
     doubtful,
+    unnamed,
     pending,
     gone,
     unreadable: before.unreadable + unreadable,
@@ -325,12 +315,25 @@ async function look(queueUrl: string) {
   }
 }
 
-function callOf(asked: Asked, { heard, pending, gone, setAside, doubtful }: Answers): GcCall {
+function callOf(
+  asked: Asked,
+  { heard, pending, gone, setAside, doubtful, unnamed }: Answers,
+  awaited: StillAwaited,
+): GcCall {
+  const doubts = { unnamed, undated: Object.keys(heard).filter((node) => isAwaited(awaited, node)) };
   switch (asked.kind) {
     case 'processing':
-      return { kind: 'answered', heard: Object.values(heard), missing: pending, gone, setAside, doubtful };
+      return {
+        kind: 'answered',
+        heard: Object.values(heard),
+        missing: pending,
+        gone,
+        setAside,
+        doubtful,
+        doubts,
+      };
     case 'interrupted':
-      return { kind: 'interrupted', heard: Object.values(heard) };
+      return { kind: 'interrupted', heard: Object.values(heard), doubts };
     default:
       return { kind: asked.kind, reason: asked.reason };
   }

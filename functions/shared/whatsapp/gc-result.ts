@@ -1,7 +1,8 @@
 import type { Problem } from '../run/report.ts';
 import type { RunResult } from '../run/run-job.ts';
 import type { CertificateLife } from './certificate.ts';
-import { type CollectedGarbage, type GcCall, isComplete } from './collect-garbage.ts';
+import type { CollectedGarbage } from './collect-garbage.ts';
+import { type Doubts, type GcCall, isComplete } from './gc-call.ts';
 import { someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import type { GcKind } from './notifications.ts';
@@ -23,7 +24,7 @@ const LOOK_FIRST = {
 export function gcResult(
   kind: GcKind,
   settings: GcSettings,
-  { calls, ignored, problems, certificate }: CollectedGarbage,
+  { calls, awaited, ignored, problems, certificate }: CollectedGarbage,
 ): RunResult {
   const lastCall = calls.at(-1);
   const nodes = deletedPerNode(calls);
@@ -50,6 +51,8 @@ export function gcResult(
         ...('reason' in call && { reason: call.reason }),
       })),
       nodes: nodes.map(({ node, deleted, status }) => ({ node, [FIGURES[kind]]: deleted, status })),
+      // What the next run must not take for its own.
+      callbacksAwaited: awaited,
     },
   };
 }
@@ -119,6 +122,7 @@ function problemsOf(
         },
       ];
     case 'interrupted':
+      if (call.heard.length > 0) return doubtProblems(call.doubts, deployment, where);
       return [
         {
           what: 'The function was ended while it asked for GC, and no callback told the outcome.',
@@ -147,6 +151,7 @@ function problemsOf(
           where: where(node),
           next: 'Have the webhook name the deployment in each event (Resources: [DEPLOYMENT]), and put on this bus the callbacks of this deployment only. What the last one told is reported.',
         })),
+        ...doubtProblems(call.doubts, deployment, where),
         ...call.gone.map((node) => ({
           what: `The node went away before its callback came, and the calls or the window ended before it was asked anew.${cameInstead(call.setAside)}`,
           where: where(node),
@@ -154,4 +159,23 @@ function problemsOf(
         })),
       ];
   }
+}
+
+function doubtProblems(
+  { unnamed, undated }: Doubts = { unnamed: [], undated: [] },
+  deployment: string,
+  where: (node: string) => string,
+): Problem[] {
+  return [
+    ...unnamed.map((node) => ({
+      what: "A callback came that names nobody: whether it is this deployment's or another one's cannot be told apart, so that it is no success.",
+      where: where(node),
+      next: `Have the webhook name the deployment in each event that it puts on the bus: Resources: ['${deployment}'] (README, "The webhook"). What it told is reported.`,
+    })),
+    ...undated.map((node) => ({
+      what: 'A callback came while one of an earlier run was still out, or may have been: which of the two it is cannot be told apart, for they bear no date, so that it is no success.',
+      where: where(node),
+      next: 'The next run tells: what is older will have come by then. See in the reports of the runs before why their callbacks did not come (does the webhook answer 200?).',
+    })),
+  ];
 }

@@ -16,9 +16,11 @@ export interface Heard {
   setAside: readonly string[];
   /** Nodes of which differing notifications came, without anything that says which of them is this request's. */
   doubtful: readonly string[];
+  /** Nodes of which one came that nothing shows to be this deployment's: neither its event nor a node's name. */
+  unnamed: readonly string[];
 }
 
-export const NOTHING_HEARD: Heard = { heard: {}, setAside: [], doubtful: [] };
+export const NOTHING_HEARD: Heard = { heard: {}, setAside: [], doubtful: [], unnamed: [] };
 
 /** So many are described; what was set aside is counted elsewhere. */
 const MOST_DESCRIBED = 5;
@@ -35,6 +37,7 @@ export function hear(
   const heard = { ...before.heard };
   const setAside = [...before.setAside];
   const doubtful = [...before.doubtful];
+  const unnamed = [...before.unnamed];
   for (const { notification, deployments } of arrived) {
     // Media are the leader's work alone, whatever it calls itself.
     const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
@@ -47,8 +50,14 @@ export function hear(
     // The client may send one twice, and the queue may.
     if (other && JSON.stringify(other) !== JSON.stringify({ ...notification, node })) doubtful.push(node);
     heard[node] = { ...notification, node };
+    if (deployments.length === 0 && !isNameOfOne(node, nodes)) unnamed.push(node);
   }
-  return { heard, setAside, doubtful: [...new Set(doubtful)] };
+  return { heard, setAside, doubtful: [...new Set(doubtful)], unnamed: [...new Set(unnamed)] };
+}
+
+/** A node's name has its container's id, and no other deployment's node has that. */
+function isNameOfOne(node: string, nodes: readonly string[] | undefined): boolean {
+  return node !== SINGLE_INSTANCE && nodes?.includes(node) === true;
 }
 
 function reasonToSetAside(

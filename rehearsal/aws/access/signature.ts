@@ -99,11 +99,25 @@ function signatureOf(
   const { day, region, service, date, signedHeaders } = signed;
   const scope = `${day}/${region}/${service}/aws4_request`;
   const text = [ALGORITHM, date, scope, digest(canonicalRequest(request, signedHeaders))].join('\n');
-  const key = [day, region, service, 'aws4_request'].reduce<Buffer | string>(
-    (before, part) => hmac(before, part),
-    `AWS4${secretAccessKey}`,
-  );
-  return hmac(key, text);
+  return hmac(signingKey(secretAccessKey, day, region, service), text);
+}
+
+/** Callers sign with the same one for a day: deriving it was half of a signature's work. */
+const signingKeys = new Map<string, Buffer>();
+const MOST_KEYS = 1000;
+
+function signingKey(
+  secretAccessKey: string,
+  ...scope: [day: string, region: string, service: string]
+): Buffer {
+  const name = [secretAccessKey, ...scope].join('\n');
+  const known = signingKeys.get(name);
+  if (known !== undefined) return known;
+  let key: Buffer = Buffer.from(`AWS4${secretAccessKey}`);
+  for (const part of [...scope, 'aws4_request']) key = hmac(key, part);
+  if (signingKeys.size === MOST_KEYS) signingKeys.clear();
+  signingKeys.set(name, key);
+  return key;
 }
 
 function readSignature({ headers, url }: SignedRequest): Signature | undefined {

@@ -44,6 +44,8 @@ export class Container {
     `${randomBytes(16).toString('hex')}-${String(randomBytes(4).readUInt32BE()).padStart(10, '0')}`;
   /** Whether ECS Exec's agent runs in it. A fault can stop it. */
   agentRunning = true;
+  /** Programs that it does not have, though this machine does. A fault can add some. */
+  readonly lacks = new Set<string>();
   /** From which it connects to others: on Linux its own one. */
   address = ownAddress();
   /** Fulfilled when it has stopped, however that came. */
@@ -168,7 +170,7 @@ export class Container {
   }
 
   #findProgram(program: string): boolean {
-    if (program === '') return false;
+    if (program === '' || this.lacks.has(program)) return false;
     const folders = program.includes('/') ? [''] : SEARCH_PATH.split(':');
     return folders.some((folder) => {
       const path = `${folder}/${program}`.replace(/^\/+/, '/');

@@ -22,6 +22,7 @@ export function executeCommand(
     task.lastStatus !== 'RUNNING' ||
     !container.running ||
     !container.agentRunning ||
+    (task.agentIn ?? container) !== container ||
     !task.enableExecuteCommand
   ) {
     throw invalid(
@@ -40,6 +41,11 @@ export function executeCommand(
     containerArn: containerArn(task, container),
     containerName: container.name,
     interactive: true,
-    session: sessions.openSession({ container, command, target: sessionTarget(task, container) }),
+    session: sessions.openSession({
+      container,
+      command,
+      target: sessionTarget(task, container),
+      ...(task.agentIn && { atOnce: 1 }),
+    }),
   };
 }

@@ -40,6 +40,11 @@ export class EcsTask {
   stoppedReason: string | undefined;
   /** Whether it was started with ECS Exec. A fault can change it. */
   enableExecuteCommand = true;
+  /**
+   * With `pidMode: task`: the one container in which ECS Exec's agent runs, with one session at once. A fault can set
+   * it. Undefined where each container has its own agent.
+   */
+  agentIn: Container | undefined;
   /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
   connected = true;
   readonly #dockerIds = new Map<Container, string>();
@@ -146,14 +151,15 @@ function describeContainer(task: EcsTask, container: Container): ListedContainer
     // A container of a task that is only starting is not there yet.
     lastStatus: !container.running ? 'STOPPED' : lastStatus === 'RUNNING' ? 'RUNNING' : 'PENDING',
     ...(!container.running && { exitCode: 137 }),
-    ...(enableExecuteCommand && {
-      managedAgents: [
-        {
-          name: 'ExecuteCommandAgent' as const,
-          lastStatus: container.running && container.agentRunning ? 'RUNNING' : 'STOPPED',
-        },
-      ],
-    }),
+    ...(enableExecuteCommand &&
+      (task.agentIn ?? container) === container && {
+        managedAgents: [
+          {
+            name: 'ExecuteCommandAgent' as const,
+            lastStatus: container.running && container.agentRunning ? 'RUNNING' : 'STOPPED',
+          },
+        ],
+      }),
   };
 }
 

@@ -200,7 +200,7 @@ export class Environments {
         AWS_SECRET_ACCESS_KEY: fn.credentials.secretAccessKey,
         AWS_SESSION_TOKEN: fn.credentials.sessionToken,
         AWS_ENDPOINT_URL: endpoint,
-        NODE_COMPILE_CACHE: join(this.folder, 'compiled'),
+        NODE_COMPILE_CACHE: globalThis.process.env.NODE_COMPILE_CACHE ?? join(this.folder, 'compiled'),
         REHEARSAL_CLOCK: clock.file,
         ...(properties.has('VpcConfig') && { REHEARSAL_HOSTS: JSON.stringify(hosts) }),
       },

@@ -196,9 +196,13 @@ const CONDITION_KEYS = [
   'elasticfilesystem:accessedviamounttarget',
 ];
 
+/** Policies that are understood: a night asks each of them thousands of times. */
+const understood = new WeakSet<PolicyDocument>();
+
 /** The statements of a policy that say something of the access: of a resource's policy, to this principal. */
 function applying(policy: PolicyDocument, access: Access, principal?: Principal): Statement[] {
-  checkPolicy(policy, access.resource);
+  if (!understood.has(policy)) checkPolicy(policy, access.resource);
+  understood.add(policy);
   return statements(policy).filter(
     (statement) =>
       (principal === undefined || principalFits(statement, principal)) &&

@@ -37,6 +37,8 @@ export interface OpenSession {
   command: string;
   /** What is connected to: `ecs:CLUSTER_TASK_RUNTIME`. */
   target?: string;
+  /** Sessions that the container can have at once. @default as the service's options say */
+  atOnce?: number;
   /** For a cluster whose sessions are encrypted by KMS. */
   encryption?: AgentEncryption;
 }
@@ -87,9 +89,9 @@ export class SessionManager {
   }
 
   /** Starts the command, whether or not a client ever connects. */
-  openSession({ container, command, target, encryption }: OpenSession): SessionAccess {
+  openSession({ container, command, target, atOnce: most, encryption }: OpenSession): SessionAccess {
     const sessionId = `ecs-execute-command-${randomBytes(9).toString('hex').slice(1)}`;
-    const limit = this.#options.sessionsPerContainer ?? 2;
+    const limit = most ?? this.#options.sessionsPerContainer ?? 2;
     const atOnce = [...this.#sessions.values()].filter(
       (session) => session.container === container && session.isOpen,
     );

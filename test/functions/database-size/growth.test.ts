@@ -147,6 +147,44 @@ const SERIES: Series[] = [
     days: 57,
     warned: MOST,
   },
+  // Garbage collection that is not nightly.
+  {
+    what: 'garbage collection once a week, from 7.6 to 6 million',
+    rows: (d) => 6 * MILLION + 230_000 * ((d + 3) % 7),
+    days: 60,
+    warned: false,
+  },
+  {
+    what: 'garbage collection each fifth night, from 5.2 to 4 million, estimated',
+    rows: (d) => 4 * MILLION + 300_000 * (d % 5),
+    told: estimated(0.02, 21),
+    days: 60,
+    warned: false,
+  },
+  {
+    what: 'a weekly wave, and garbage collection each third night',
+    rows: (d) => 5 * MILLION + 400_000 * (d % 3) + 500_000 * wave(d),
+    days: 60,
+    warned: false,
+  },
+  {
+    what: 'garbage collection once a week upon 90,000 a day',
+    rows: (d) => 4 * MILLION + 90_000 * d + 250_000 * (d % 7),
+    days: 60,
+    warned: MOST,
+  },
+  {
+    what: 'garbage collection each tenth night upon 92,000 a day',
+    rows: (d) => 3.2 * MILLION + 92_000 * d + 300_000 * (d % 10),
+    days: 60,
+    warned: MOST,
+  },
+  {
+    what: 'slow growth with a weekly wave that takes it below nine million again',
+    rows: (d) => 8.24 * MILLION + 44_000 * d + 1.2 * MILLION * (wave(d) - 1),
+    days: 80,
+    warned: MOST,
+  },
   // Changes of pace.
   {
     what: 'flat, then 1.5 million a day',

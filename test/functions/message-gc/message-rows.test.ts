@@ -12,7 +12,7 @@ import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { type Certificate, createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { type MessageStore, openMessageStore } from '../../../rehearsal/whatsapp/message-store.ts';
 import { startWebApp, type WebApp } from '../../../rehearsal/whatsapp/web-app.ts';
-import { startWebhook } from '../../../rehearsal/whatsapp/webhook.ts';
+import { startWebhook, type Webhook } from '../../../rehearsal/whatsapp/webhook.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
@@ -30,6 +30,7 @@ interface Client {
   deployment: Deployment;
   store: MessageStore;
   webApp: WebApp;
+  webhook: Webhook;
   /** Whether garbage collection says that it is complete, and deletes nothing. */
   doesNothing: boolean;
   /** Likewise, and says that it deleted so many, in each call. */
@@ -70,7 +71,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       timeLimit: Duration.minutes(90),
       maximumCalls: 3,
       pause: Duration.minutes(1),
-      callbackTimeout: Duration.minutes(30),
+      callbackTimeout: Duration.minutes(16),
       sets: prefixes.map((prefix) => ({
         prefix,
         database: {
@@ -86,7 +87,11 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
 
   async function play(
     work: (client: Client) => Promise<void>,
-    { change, otherSet }: { change?: AwsOptions['change']; otherSet?: string } = {},
+    {
+      change,
+      otherSet,
+      unnamed,
+    }: { change?: AwsOptions['change']; otherSet?: string; unnamed?: boolean } = {},
   ): Promise<void> {
     prefixes += 1;
     const prefix = `night${prefixes}_`;
@@ -96,7 +101,7 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       await store.pool.query(`CREATE ROLE ${SIZE_USER.username} LOGIN PASSWORD '${SIZE_USER.password}'`);
       await deploy(
         (stack) => define(stack, [prefix, ...(otherSet ? [otherSet] : [])]),
-        (deployment) => withClient(deployment, store, work),
+        (deployment) => withClient(deployment, { store, unnamed: unnamed === true }, work),
         change && { change },
       );
     } finally {
@@ -106,14 +111,19 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
 
   async function withClient(
     deployment: Deployment,
-    store: MessageStore,
+    { store, unnamed }: { store: MessageStore; unnamed: boolean },
     work: (client: Client) => Promise<void>,
   ): Promise<void> {
     const { aws, clock } = deployment;
-    const webhook = await startWebhook({ bus: 'shop-callbacks', ...deployment.client() });
+    const webhook = await startWebhook({
+      bus: 'shop-callbacks',
+      ...(!unnamed && { deployment: 'shop' }),
+      ...deployment.client(),
+    });
     const client: Omit<Client, 'webApp'> = {
       deployment,
       store,
+      webhook,
       doesNothing: false,
       claims: 0,
       async night() {
@@ -259,6 +269,37 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       );
       // Nobody was waited for.
       assert.ok(Date.parse(bad.endedAt) - Date.parse(bad.startedAt) < 10 * 60_000);
+    }));
+
+  it("are of no success where a callback names no deployment: it may be another one's", () =>
+    play(
+      async (client) => {
+        await arrive(client, 1_000);
+        const { outcome, problems, figures } = await client.night();
+        assert.deepEqual([outcome, figures.calls, figures.messagesDeleted], ['partial', 1, 1_000]);
+        assert.equal(problems.length, 1);
+        assert.match(problems[0]?.what ?? '', /names nobody: .* cannot be told apart/);
+        assert.match(problems[0]?.next ?? '', /Resources: \['shop'\]/);
+      },
+      { unnamed: true },
+    ));
+
+  it("are of no success by yesterday's late callback, and of one by tonight's as soon as the two are told apart", () =>
+    play(async (client) => {
+      const { clock } = client.deployment;
+      const complete = { services: [{ message: { gc: { messages_deleted: 7, status: 'complete' } } }] };
+      client.webApp.faults.callback = 'never';
+      assert.equal((await client.night()).outcome, 'failed');
+
+      clock.at(START + DAY + 15 * HOUR + 10_000, () => client.webhook.put(complete));
+      const late = await client.night();
+      assert.equal(late.outcome, 'partial', JSON.stringify(late));
+      assert.match(late.problems[0]?.what ?? '', /No callback of this request came/);
+      assert.deepEqual(late.details?.callbacksAwaited, ['single instance']);
+
+      client.webApp.faults.callback = 'once';
+      const { outcome, figures, details } = await client.night();
+      assert.deepEqual([outcome, figures.calls, details?.callbacksAwaited], ['succeeded', 2, []]);
     }));
 
   it('stay unknown where the database does not answer, and GC is done all the same', () =>

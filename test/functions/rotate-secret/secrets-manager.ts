@@ -40,6 +40,8 @@ class AwsError extends Error {
 export class SecretVersions {
   readonly values = new Map<string, string>();
   readonly labels = new Map<string, string>();
+  /** As others play Secrets Manager: another error for a version without the label, and no refusal of another value. */
+  isOthers = false;
 
   /** Begins a rotation: a version with a label and without a value. */
   beginRotation(): string {
@@ -61,6 +63,8 @@ export class SecretVersions {
     const id = VersionId ?? this.labels.get(VersionStage ?? 'AWSCURRENT');
     const value = id === undefined ? undefined : this.values.get(id);
     const labelled = VersionStage === undefined || this.labels.get(VersionStage) === id;
+    if (this.isOthers && value !== undefined && !labelled)
+      throw new AwsError('InvalidRequestException', 'The version is not associated to the stage.');
     if (id === undefined || value === undefined || !labelled) {
       throw new AwsError(
         'ResourceNotFoundException',
@@ -80,7 +84,7 @@ export class SecretVersions {
       throw new AwsError('InvalidParameterException', 'The rotation token is wrong.');
     }
     const existing = this.values.get(ClientRequestToken);
-    if (existing !== undefined && existing !== SecretString) {
+    if (existing !== undefined && existing !== SecretString && !this.isOthers) {
       throw new AwsError('ResourceExistsException', 'The version has another value already.');
     }
     this.values.set(ClientRequestToken, SecretString);

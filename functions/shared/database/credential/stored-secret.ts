@@ -1,6 +1,7 @@
 import {
   DescribeSecretCommand,
   GetSecretValueCommand,
+  InvalidRequestException,
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
@@ -43,6 +44,10 @@ export async function findSecret(
     };
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
+    // So others play Secrets Manager where the version has lost the label that was asked for. It means more besides, which asking
+    // for another version of the secret tells.
+    const isOfLabel = version.versionId !== undefined && version.stage !== undefined;
+    if (isOfLabel && error instanceof InvalidRequestException) return undefined;
     throw error;
   }
 }

@@ -22,8 +22,11 @@ export interface MysqlDialect {
    * current one. @default nothing, where adding one touches nothing else
    */
   keepLoggingIn?(session: MysqlSession, current: Login, accounts: readonly Account[]): Promise<void>;
-  /** @default none */
-  warnings?(session: MysqlSession, accounts: readonly Account[]): Promise<string[]>;
+  /**
+   * What may go wrong with a rotation of these accounts, in sentences for people.
+   * @throws RotationRefused where the server would refuse it @default nothing
+   */
+  preflight?(session: MysqlSession, accounts: readonly Account[]): Promise<string[]>;
 }
 
 /** A user on a host. */

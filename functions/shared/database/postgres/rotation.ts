@@ -7,8 +7,9 @@ import { whyImpossible } from '../rotation/strategies.ts';
 import { alternating } from './alternating-users.ts';
 import { postgresLogins } from './logins.ts';
 import { countSessions } from './roles.ts';
-import { withPostgres } from './session.ts';
+import { pooled, withPostgres } from './session.ts';
 import { singlePassword } from './single-password.ts';
+import { warnOfMd5 } from './stored-password.ts';
 
 /**
  * Rotation on PostgreSQL and Aurora PostgreSQL. The server is sent SCRAM verifiers only: it logs statements that
@@ -44,7 +45,10 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
     logins: (admin, question) =>
       withPostgres(address, admin, (session) => postgresLogins(session, admin.username, question)),
     refusedLogins: async () => undefined,
-    warnings: async () => [],
+    preflight: async (admin, current) => {
+      if (await withPostgres(address, admin, async ({ isPooled }) => isPooled)) throw pooled(address);
+      return warnOfMd5(address, current, 'storeAs' in strategy ? strategy.storeAs : undefined);
+    },
   };
 }
 
@@ -53,7 +57,7 @@ function methodsOf(address: DatabaseAddress, strategy: Strategy): StrategyMethod
     case 'alternating-users':
       return alternating(address, strategy);
     case 'single-password':
-      return singlePassword(address, strategy.user);
+      return singlePassword(address, strategy);
     case 'dual-password':
       throw new RotationRefused(whyImpossible(address.engine, strategy));
   }

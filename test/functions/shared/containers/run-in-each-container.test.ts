@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { withDurableExecution } from '@aws/durable-execution-sdk-js';
 import { LocalDurableTestRunner } from '@aws/durable-execution-sdk-js-testing';
 import type { FoundContainer } from '../../../../functions/shared/containers/discover-containers.ts';
@@ -109,6 +111,13 @@ async function run(
   return { ran, operations: operations.length, largest: Math.max(...sizes) };
 }
 
+/** Bytes, of what is still in use. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
+
 describe('concurrencyByRole', () => {
   const cases: [Record<string, number>, number, Record<string, number>][] = [
     [{ webapp: 3, coreapp: 33, master: 2 }, 10, { webapp: 1, coreapp: 8, master: 1 }],
@@ -158,15 +167,33 @@ describe('runInEachContainer', () => {
         assert.ok((reach.mostBusy.get(service) ?? 0) <= Math.max(1, Math.floor(count / 2)), service);
     });
 
-  test('handles 5,000 containers in few operations, each far under the limits of a step', async () => {
-    const reach = new Containers(() => ({ ...DONE, output: '✓'.repeat(500) }), 0);
+  test('is never in two containers of one task at once, whose roles are two', async () => {
+    const reach = new Containers(
+      () => DONE,
+      20,
+      ({ taskArn }) => taskArn,
+    );
+    const tasks = found({ web: 6 });
+    const sidecars = tasks.map((each) => ({ ...each, role: 'proxy', runtimeId: `${each.runtimeId} proxy` }));
+    const { ran } = await run([...tasks, ...sidecars], reach);
+    assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 12);
+    assert.ok([...reach.mostBusy.values()].every((most) => most === 1));
+    assert.equal(reach.mostBusy.size, 6);
+  });
+
+  test('handles 5,000 containers in few operations, each far under the limits of a step, and in little memory', async () => {
+    const reach = new Containers(() => ({ ...DONE, output: '✓'.repeat(20_000) }), 0);
+    const before = heapUsed();
     const { ran, operations, largest } = await run(
       found({ webapp: 200, coreapp: 4_700, master: 100 }),
       reach,
       {
         concurrency: 100,
+        readOutput: (output) => output.slice(-500),
       },
     );
+    const megabytes = (heapUsed() - before) / 1e6;
+    assert.ok(megabytes < 50, `${megabytes} MB: the outputs are 200 MB, what is kept of them 5`);
     assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 5_000);
     assert.ok(operations <= 120, `${operations} operations; AWS allows 3,000`);
     assert.ok(largest < 131_072, `a result of ${largest} bytes; AWS allows 262,144`);
@@ -200,19 +227,20 @@ describe('runInEachContainer', () => {
       'webapp 2': { outcome: 'lost', detail: 'cut' },
       'webapp 3': { outcome: 'not-started', detail: 'no agent' },
       'webapp 4': { outcome: 'gone', detail: 'stopped' },
+      'webapp 5': { outcome: 'not-started', detail: 'no shell', isFinal: true },
     };
     const reach = new Containers(({ runtimeId }, look, id) =>
       look === 1 && id === 'run' ? (first[runtimeId] ?? DONE) : DONE,
     );
-    const { ran } = await run(found({ webapp: 5 }), reach);
+    const { ran } = await run(found({ webapp: 6 }), reach);
     assert.deepEqual(
       ran.map(({ ended, attempts }) => `${ended.outcome} ${attempts}`),
-      ['exited 1', 'exited 2', 'exited 2', 'exited 2', 'gone 1'],
+      ['exited 1', 'exited 2', 'exited 2', 'exited 2', 'gone 1', 'not-started 1'],
     );
     assert.deepEqual(
       reach.calls
         .filter((call) => call.startsWith('start'))
-        .slice(5)
+        .slice(6)
         .sort(),
       ['start webapp 1 run-2', 'start webapp 2 run', 'start webapp 3 run'],
     );

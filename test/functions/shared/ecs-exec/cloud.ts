@@ -33,6 +33,8 @@ export class Cloud {
   readonly calls: Call[] = [];
   onCall: (call: Call) => CallFault | undefined = () => undefined;
   execEnabled = true;
+  /** With `pidMode: task`: the agent runs in another container of the task. */
+  agentIsElsewhere = false;
   readonly clients: Clients;
   readonly gateway: SessionManager;
   readonly container: Container;
@@ -129,7 +131,8 @@ export class Cloud {
   }
 
   #executeCommand(command: string): Answer {
-    if (!this.container.running || !this.container.agentRunning || !this.execEnabled) {
+    const reachable = this.container.agentRunning && this.execEnabled && !this.agentIsElsewhere;
+    if (!this.container.running || !reachable) {
       return {
         error: 'InvalidParameterException',
         message:
@@ -167,10 +170,11 @@ export class Cloud {
           lastStatus: status,
           runtimeId: this.container.runtimeId,
           ...(this.container.running ? {} : { exitCode: 137, reason: 'OutOfMemoryError' }),
-          managedAgents: [
-            { name: 'ExecuteCommandAgent', lastStatus: this.container.agentRunning ? 'RUNNING' : 'STOPPED' },
-          ],
+          ...(!this.agentIsElsewhere && { managedAgents: [agent(this.container.agentRunning)] }),
         },
+        ...(this.agentIsElsewhere
+          ? [{ name: 'proxy', lastStatus: status, managedAgents: [agent(true)] }]
+          : []),
       ],
     };
   }
@@ -187,6 +191,10 @@ export class Cloud {
       throw new Error('InvalidCiphertextException');
     return found.key;
   }
+}
+
+function agent(isRunning: boolean) {
+  return { name: 'ExecuteCommandAgent', lastStatus: isRunning ? 'RUNNING' : 'STOPPED' };
 }
 
 type Answer = Record<string, unknown> | Exclude<CallFault, string>;

@@ -21,6 +21,7 @@ import {
   type RunState,
 } from '../../../../functions/shared/ecs-exec/conversation.ts';
 import { InvalidCommandError } from '../../../../functions/shared/ecs-exec/errors.ts';
+import { typedLines } from '../../../../functions/shared/ecs-exec/input.ts';
 import { quote, type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
 import { bestIsolation, Container } from '../../../../rehearsal/aws/containers/container.ts';
 import type { Terminal } from '../../../../rehearsal/aws/containers/terminal.ts';
@@ -124,6 +125,29 @@ for (const { name, shell, skip } of SHELLS) {
       await run.forget();
     });
 
+    it('brings input byte for byte, drops what comes twice, and starts nothing while some is missing', async () => {
+      const input = Buffer.from([
+        ...Array(256).keys(),
+        ...Buffer.from('  a\\n %s \\\\c $HOME\n\n'.repeat(99)),
+      ]);
+      const run = attend({ runId: 'input', command: ['cat'], transport: 'bytes', takesInput: true });
+      const put = 'f00d'.repeat(8);
+      const bring = async (at: number, to: number) =>
+        await run.reply({ put, at, lines: typedLines(input.subarray(at, to)) });
+      const first = await bring(0, 100);
+      assert.equal(first.size, 100);
+      assert.equal((await bring(0, 100)).size, 100);
+      assert.equal((await run.reply({ start: put, input: input.length })).run, 'no-input');
+      const most = 'takesOneShortLine' in first ? 160 : 2_000;
+      for (let at = 100; at < input.length; at += most)
+        assert.equal((await bring(at, at + most)).size, Math.min(at + most, input.length));
+      await run.reply({ start: put, input: input.length });
+      assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
+      assert.deepEqual(run.bytes, input);
+      await run.forget();
+      assert.deepEqual(filesOfRuns(container), []);
+    });
+
     it('gives output as the command wrote it: carriage returns, tabs, no line end', async () => {
       const run = attend({ runId: 'as-written', command: ['printf', 'a\\r\\nb\\rc\\n\\n\\td\\r\\r\\n'] });
       await run.toItsEnd();
@@ -217,7 +241,7 @@ for (const { name, shell, skip } of SHELLS) {
       await run.ask('leave');
       await run.closed;
       const later = attend({ runId: 'left' });
-      assert.deepEqual(await later.ask('state'), { run: 'running' });
+      assert.equal((await later.ask('state')).run, 'running');
       await container.run('touch /tmp/leave');
       assert.deepEqual(await later.toItsEnd(), { run: 'exited', exitCode: 8 });
       await container.run('rm /tmp/leave');
@@ -234,7 +258,7 @@ for (const { name, shell, skip } of SHELLS) {
     it('does not forget a run that goes on', async () => {
       const run = attend({ runId: 'busy', command: ['sleep', '0.3'] });
       await run.until('running');
-      assert.deepEqual(await run.ask('forget'), { run: 'running' });
+      assert.equal((await run.ask('forget')).run, 'running');
       const again = attend({ runId: 'busy' });
       await again.toItsEnd();
       await again.forget();
@@ -390,6 +414,11 @@ describe("the wrapper's command line", () => {
   for (const [what, options] of [
     ['a NUL', { runId: 'r', command: ['a\0b'] }],
     ['half a surrogate pair', { runId: 'r', command: ['\ud800'] }],
+    ['one string for a command', { runId: 'r', command: 'echo hi' }],
+    ['a number among the arguments', { runId: 'r', command: ['sleep', 1] }],
+    ['neither program nor script', { runId: 'r', command: {} }],
+    ['no command', { runId: 'r', command: null }],
+    ['no run id', { runId: undefined, command: ['true'] }],
     ['no program', { runId: 'r', command: [] }],
     ['an empty program', { runId: 'r', command: [''] }],
     ['an option for a program', { runId: 'r', command: ['-c', 'true'] }],
@@ -398,8 +427,7 @@ describe("the wrapper's command line", () => {
     ['more than Linux takes', { runId: 'r', command: ['x'.repeat(140_000)] }],
   ] as const) {
     it(`is refused with ${what}`, () => {
-      const { runId, command } = options;
-      assert.throws(() => wrap({ runId, command: [...command] }), InvalidCommandError);
+      assert.throws(() => wrap(options as unknown as WrapperOptions), InvalidCommandError);
     });
   }
 });

@@ -16,6 +16,7 @@ function resultOf(kind: GcKind, deleted: number, errors: string[]) {
   const heard = [{ kind, node: SINGLE_INSTANCE, deleted, status: 'failed' as const, errors }];
   return gcResult(kind, settings, {
     calls: [{ kind: 'answered', heard, missing: [], gone: [] }],
+    awaited: [],
     ignored: 0,
     problems: [],
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isComplete } from '../../../../functions/shared/whatsapp/collect-garbage.ts';
+import { isComplete } from '../../../../functions/shared/whatsapp/gc-call.ts';
 import { type Arrived, hear, NOTHING_HEARD } from '../../../../functions/shared/whatsapp/hear.ts';
 import { SINGLE_INSTANCE } from '../../../../functions/shared/whatsapp/nodes.ts';
 import { parseGcNotifications } from '../../../../functions/shared/whatsapp/notifications.ts';
@@ -54,6 +54,28 @@ describe('of the callbacks that came, a request', () => {
     const call = { kind: 'answered' as const, missing: [], gone: [], heard: Object.values(both.heard) };
     assert.equal(isComplete(call), true);
     assert.equal(isComplete({ ...call, doubtful: both.doubtful }), false);
+  });
+
+  it('tells those that nothing shows to be of this deployment: no name in the event, and none of a node', () => {
+    const complete = (node?: string) => media({ messages_deleted: 1, status: 'complete', node });
+    const unnamedOf = (nodes: string[] | undefined, ...arrivals: Arrived[]) =>
+      hear({ kind: 'message', deployment: 'shop', nodes }, NOTHING_HEARD, arrivals).unnamed;
+    assert.deepEqual(unnamedOf([SINGLE_INSTANCE], ...arrived(complete())), [SINGLE_INSTANCE]);
+    assert.deepEqual(unnamedOf([SINGLE_INSTANCE], ...arrived(complete(), 'shop')), []);
+    assert.deepEqual(unnamedOf(['core:1'], ...arrived(complete('core:1'))), []);
+    assert.deepEqual(unnamedOf(undefined, ...arrived(complete('core:1'))), ['core:1']);
+    const { heard, unnamed } = hear(
+      request,
+      NOTHING_HEARD,
+      arrived(media({ items_deleted: 5, status: 'complete' })),
+    );
+    assert.deepEqual(unnamed, [SINGLE_INSTANCE]);
+    const doubts = { unnamed, undated: [] };
+    assert.equal(
+      isComplete({ kind: 'answered', heard: Object.values(heard), missing: [], gone: [], doubts }),
+      false,
+    );
+    assert.equal(isComplete({ kind: 'interrupted', heard: Object.values(heard), doubts }), false);
   });
 
   it('is not complete when nothing was heard of nobody', () =>

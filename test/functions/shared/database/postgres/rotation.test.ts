@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
+  DatabaseReadOnly,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -157,6 +158,22 @@ test('PostgreSQL', async (t) => {
     assert.deepEqual(outcomes.sort(), ['set', 'was-set']);
   });
 
+  await t.test(
+    'a server that has become read-only is told as that, and the rotation goes on when it no longer is',
+    async () => {
+      await query('ALTER ROLE wa NOLOGIN');
+      const pending = secretOf({ username: 'wa', password: randomPassword() });
+      const request = { admin: rotator, current, pending, previous };
+      await query('ALTER ROLE rotator SET default_transaction_read_only = on');
+      assert.match(
+        (await rejected(rotation.set(request), DatabaseReadOnly)).message,
+        /read-only .*address of the writer/,
+      );
+      await query('ALTER ROLE rotator RESET default_transaction_read_only');
+      assert.equal(await rotation.set(request), 'set');
+    },
+  );
+
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const pending = secretOf({ username: 'wa', password: randomPassword() });
     await withPostgresLock(address, rotator, 'wa', async () => {
@@ -239,4 +256,15 @@ test('PostgreSQL keeps each password in the form that the one before has, with t
   await alternating.set({ admin: rotator, current, pending, previous });
   await alternating.test(pending);
   assert.equal(await storedForm('wa_clone'), 'md5');
+  assert.match((await single.preflight(rotator, current)).join(), /keeps the password of wa by md5/);
+
+  const configured = knowingCurrent(
+    await credentialRotation(address, { kind: 'single-password', user: 'wa', storeAs: 'scram-sha-256' }),
+  );
+  const modern = secretOf({ ...user, password: randomPassword() });
+  await configured.set({ admin: rotator, current, pending: modern, previous });
+  await configured.test(modern);
+  assert.equal(await storedForm('wa'), 'SCRAM-SHA-256$5000');
+  assert.deepEqual(await configured.preflight(rotator, modern), []);
+  assert.deepEqual(await single.preflight(rotator, modern), []);
 });
