@@ -72,6 +72,11 @@ export function ofSecret(scope: Construct, secretArn: string): Record<string, Re
   return keyUse(scope, 'secretsmanager', 'SecretARN', secretArn);
 }
 
+/** Of a queue's key: only through SQS, and only for that queue. */
+export function ofQueue(scope: Construct, queueArn: string): Record<string, Record<string, string>> {
+  return keyUse(scope, 'sqs', 'aws:sqs:arn', queueArn);
+}
+
 /** Of a key: only through a service, and only for what that names in its requests to KMS. */
 export function keyUse(
   scope: Construct,

@@ -10,6 +10,7 @@ import * as v from 'valibot';
 import { acceptFinding } from './accept-finding.ts';
 import { field, pattern } from './checks/fields.ts';
 import { checkProps, duration } from './checks/props.ts';
+import { ofQueue } from './encryption.ts';
 import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
 import { type FunctionNetwork, networkFindings, resolvedNetwork } from './function-network.ts';
 
@@ -155,7 +156,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
     );
   }
 
-  /** Lets the function read what a key encrypts. Saying it twice adds nothing. */
+  /**
+   * Lets the function read what a key encrypts: its own environment, which Lambda decrypts in the role's name, and queues.
+   * Saying it twice adds nothing. Not by `kms:ViaService` or a context: no page says which of them Lambda's request carries
+   * (what is seen in public are `LambdaFunctionName` and `aws:lambda:FunctionArn`), and a function that cannot read its
+   * environment does not start.
+   */
   allowDecrypt(key: IKey): void {
     this.allow('Decrypt', ['kms:Decrypt'], [key.keyArn]);
   }
@@ -215,7 +221,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
     const key = deadLetterQueue.encryptionMasterKey;
     if (key) {
       this.allowDecrypt(key);
-      this.allow('EncryptForDeadLetterQueue', ['kms:GenerateDataKey'], [key.keyArn]);
+      this.allow(
+        'EncryptForDeadLetterQueue',
+        ['kms:GenerateDataKey'],
+        [key.keyArn],
+        ofQueue(this, deadLetterQueue.queueArn),
+      );
     }
     // A durable execution that fails, times out or is stopped sends its event to the dead-letter queue only,
     // not to a destination (Lambda's developer guide, durable functions, best practices).

@@ -152,6 +152,11 @@ describe('a deployment’s stack', () => {
   it('makes exactly the endpoints that its jobs call, where it is asked to', () => {
     const services = ofType(emeaResources, 'AWS::EC2::VPCEndpoint').map(([, { Properties: endpoint }]) => {
       assert.equal(endpoint.PrivateDnsEnabled, true);
+      // With credentials of the account only: nothing is carried out of the VPC by somebody else's.
+      assert.deepEqual(
+        endpoint.PolicyDocument.Statement.map(({ Condition }: { Condition: unknown }) => Condition),
+        [{ StringEquals: { 'aws:PrincipalAccount': '222222222222' } }],
+      );
       return endpoint.ServiceName;
     });
     assert.deepEqual(

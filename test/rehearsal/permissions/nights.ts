@@ -212,8 +212,15 @@ const undelivered: Fault = {
     assert.ok(queue);
     aws.events.unreachable.add(queue.arn);
     for (const detail of MALFORMED_NOTIFICATIONS) await webhook.put(detail);
+    // What the bus cannot encrypt.
+    const key = aws.deployed.ofType('AWS::KMS::Key').find(({ stack }) => stack === 'upkeep-emea');
+    assert.ok(key);
+    const putBack = aws.access.withdraw(key.arn, 'BusEncrypts');
+    await webhook.put({ services: [{ media: { gc: { items_deleted: 1, status: 'complete' } } }] });
+    putBack();
   },
   expected: {
+    refusals: /^Service: events\.amazonaws\.com is not authorized to perform: kms:Decrypt /,
     outcomes: { 'message-gc': [], 'log-cleanup': [], 'database-size': [] },
     alarms: [
       'emea-callbacks-dead-letters',

@@ -9,9 +9,9 @@ import {
   unretired,
 } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
-import { quoted } from './account-view.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
+import { quoted } from './grants.ts';
 import { type MysqlSession, mysqlSessions, seeSessions, withMysqlLock } from './session.ts';
 
 /**
@@ -115,7 +115,7 @@ async function openOther(
     throw new RotationRefused(
       `There is no user ${username} on ${hosts} to alternate with ${current.username}. An administrator makes it, and gives it the rights of ${current.username} there: ` +
         `${missing.map(({ host }) => `CREATE USER ${quoted(username)}@${quoted(host)} IDENTIFIED BY 'anything, it is replaced' ACCOUNT LOCK`).join('; ')}. ` +
-        'docs/credential-rotation.md has the statements for its rights.',
+        'npx wa-upkeep migrate-to-alternating-users does it, with its rights.',
     );
   }
   const open = accounts.filter(({ locked }) => !locked);
