@@ -4,6 +4,9 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { deploymentName, emails } from './checks/fields.ts';
+import { checkProps } from './checks/props.ts';
 
 export interface AlarmTopicProps {
   /** The alarms whose names begin with it and a hyphen may publish. */
@@ -14,12 +17,19 @@ export interface AlarmTopicProps {
   readonly encryptionKey?: IKey;
 }
 
+const PROPS = v.looseObject({
+  deployment: deploymentName('Whose alarms may publish.'),
+  emails: v.optional(emails('Who is mailed.')),
+});
+
 /** The topic that a deployment's alarms go to: TLS only, and only those alarms may publish. */
 export class AlarmTopic extends Construct {
   readonly topic: Topic;
 
-  constructor(scope: Construct, id: string, { deployment, emails = [], encryptionKey }: AlarmTopicProps) {
+  constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id);
+    checkProps(this, PROPS, props);
+    const { deployment, emails = [], encryptionKey } = props;
     const { partition, region, account } = Stack.of(this);
     this.topic = new Topic(this, 'Topic', {
       topicName: `${deployment}-upkeep-alarms`,

@@ -1,4 +1,4 @@
-import { Duration, Token } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -12,6 +12,7 @@ import { CfnFunction, type FunctionUrl, FunctionUrlAuthType } from 'aws-cdk-lib/
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import {
   CALLBACK_SOURCE,
   type CallbackRelaySettings,
@@ -19,8 +20,11 @@ import {
   RELAY_METRICS,
 } from '../functions/callback-relay/contract.ts';
 import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
+import { deploymentName, wholeNumber } from './checks/fields.ts';
+import { checkProps, duration } from './checks/props.ts';
+import { secretPathHashes, webhookUrl } from './checks/relay.ts';
 import { entryFile } from './entry-file.ts';
-import type { FunctionNetwork } from './function-network.ts';
+import { type FunctionNetwork, networkFindings } from './function-network.ts';
 import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
@@ -92,7 +96,7 @@ export class CallbackRelay extends Construct {
 
   constructor(scope: Construct, id: string, props: CallbackRelayProps) {
     super(scope, id);
-    checkProps(this.node.path, props);
+    checkProps(this, PROPS, props, () => networkFindings(props.network));
     const { deployment, bus, topic, encryptionKey, logRetention, network, maximumConcurrency } = props;
     const webhookTimeout = props.webhookTimeout ?? Duration.seconds(20);
     const functionName = `${deployment}-${RELAY_JOB}`;
@@ -258,27 +262,12 @@ export class CallbackRelay extends Construct {
   }
 }
 
-function checkProps(where: string, props: CallbackRelayProps): void {
-  const { webhookUrl, secretPathHashes, maximumBytes = LARGEST_BODY } = props;
-  if (!Token.isUnresolved(webhookUrl)) {
-    const url = URL.parse(webhookUrl);
-    // Not with the address in it, which may hold a secret.
-    if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '' || url.hash !== '')
-      throw new Error(
-        `${where}: the webhook's URL must be https, with neither a user nor a fragment in it: messages travel on it.`,
-      );
-  }
-  if (secretPathHashes.length === 0)
-    throw new Error(
-      `${where}: no secret path is admitted. Make one: openssl rand -hex 32 | tee path.txt | tr -d '\\n' | sha256sum`,
-    );
-  for (const [index, hash] of secretPathHashes.entries())
-    if (!Token.isUnresolved(hash) && !/^[0-9a-f]{64}$/.test(hash))
-      throw new Error(
-        `${where}: secretPathHashes[${index}] is not a SHA-256 in hexadecimal (64 digits, lower case). Give the hash of the path, not the path.`,
-      );
-  if (!(maximumBytes >= 1 && maximumBytes <= LARGEST_BODY))
-    throw new Error(
-      `${where}: maximumBytes must be from 1 to ${LARGEST_BODY}, for Lambda takes no more than 6 MB with all around it.`,
-    );
-}
+const PROPS = v.looseObject({
+  deployment: deploymentName('Begins the names of what is made.'),
+  webhookUrl: webhookUrl('The webhook.'),
+  secretPathHashes: secretPathHashes('Of the paths that are admitted.'),
+  webhookTimeout: v.optional(duration(Duration.seconds(1), Duration.minutes(5))),
+  // Lambda takes no more than 6 MB with all around it.
+  maximumBytes: v.optional(wholeNumber(1, LARGEST_BODY, 'A larger body is refused.')),
+  maximumConcurrency: v.optional(wholeNumber(1, 1000, 'The most requests at once.')),
+});

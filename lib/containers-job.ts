@@ -1,5 +1,6 @@
 // In one file though long: a job in containers, its checks and its permissions, each beside what it is for.
-import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
+
+import { Duration, Stack, Token } from 'aws-cdk-lib';
 import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
@@ -12,6 +13,7 @@ import {
 } from '../functions/shared/containers/host-script.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { acceptFinding } from './accept-finding.ts';
 import { sameContainers } from './checks/containers.ts';
 import { containerName, field, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
@@ -290,7 +292,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
   }
 
   private acknowledge(resource: string, reason: string): void {
-    Validations.of(this.job.function.role).acknowledge({
+    acceptFinding(this.job.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
       reason,
     });

@@ -1,9 +1,8 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The handler of one of our own functions: TypeScript in the repository, JavaScript in the built package. */
+/** The handler of one of our own functions: TypeScript in the repository, an ES module in the built package. */
 export function entryFile(functionName: string): string {
-  return fileURLToPath(
-    new URL(`../functions/${functionName}/handler${extname(import.meta.url)}`, import.meta.url),
-  );
+  const extension = extname(import.meta.url) === '.ts' ? '.ts' : '.js';
+  return fileURLToPath(new URL(`../functions/${functionName}/handler${extension}`, import.meta.url));
 }

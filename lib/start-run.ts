@@ -1,4 +1,4 @@
-import { Duration, Lazy, RemovalPolicy, Stack, TimeZone, Validations } from 'aws-cdk-lib';
+import { Duration, Lazy, RemovalPolicy, Stack, TimeZone } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -13,8 +13,13 @@ import {
 } from 'aws-cdk-lib/aws-scheduler';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
+import { acceptFinding } from './accept-finding.ts';
+import { deploymentName, downtimeWindow, timeZone } from './checks/fields.ts';
+import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { ofQueue } from './encryption.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
@@ -61,6 +66,12 @@ export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPa
   readonly logRetention?: RetentionDays | undefined;
 }
 
+const PROPS = v.looseObject({
+  deployment: deploymentName('The deployment.'),
+  timeZone: timeZone('Of the window.'),
+  window: downtimeWindow('The downtime window.'),
+});
+
 /** What an operator types to start a run by hand, as Markdown. */
 export function commandToStart(deployment: string, job: string): string {
   const payload = JSON.stringify({ job, deployment });
@@ -87,6 +98,7 @@ export class StartRun extends Construct {
 
   constructor(scope: Construct, id: string, props: StartRunProps) {
     super(scope, id);
+    checkProps(this, PROPS, props);
     this.props = props;
     const { deployment, timeZone, window, topic, encryptionKey, logRetention } = props;
     const functionName = `${deployment}-start-run`;
@@ -163,7 +175,7 @@ export class StartRun extends Construct {
     this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
     const executions = `${functionArn}:*`;
     this.function.allow(`FollowRunsOf${sid}`, ['lambda:GetDurableExecution'], [executions]);
-    Validations.of(this.function.role).acknowledge({
+    acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
       reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
     });
@@ -175,7 +187,7 @@ export class StartRun extends Construct {
     const ledger = `arn:${partition}:ssm:${region}:${account}:parameter${path}`;
     this.function.allow('ReadLedger', ['ssm:GetParametersByPath'], [ledger]);
     this.function.allow('WriteLedger', ['ssm:DeleteParameters', 'ssm:PutParameter'], [`${ledger}/*`]);
-    Validations.of(this.function.role).acknowledge({
+    acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, `${ledger}/*`)}]`,
       reason: 'Each change of the ledger is a parameter of its own, with the next number as its name.',
     });
@@ -271,6 +283,7 @@ export class StartRun extends Construct {
           sid: 'EncryptForDeadLetterQueue',
           actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
           resources: [encryptionKey.keyArn],
+          conditions: ofQueue(this, this.scheduleDeadLetters.queue.queueArn),
         }),
       );
     return role;

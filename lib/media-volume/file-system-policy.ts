@@ -7,6 +7,8 @@ import {
   PolicyDocument,
   PolicyStatement,
 } from 'aws-cdk-lib/aws-iam';
+import type { IConstruct } from 'constructs';
+import { refuse } from '../checks/props.ts';
 
 /** What a client of a file system may do with it: mount, write, and act as root. */
 const CLIENT_ACTIONS = {
@@ -67,13 +69,14 @@ export function mountStatement(mount: {
 
 /**
  * Checks a role's ARN that is given as text.
- * @throws Error if it is not one. A wildcard in it would let in all that match.
+ * @throws PropsError if it is not one. A wildcard in it would let in all that match.
  */
-export function checkRoleArn(roleArn: string, where: string): void {
+export function checkRoleArn(roleArn: string, scope: IConstruct): void {
   if (Token.isUnresolved(roleArn)) return;
   if (/^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(roleArn)) return;
-  throw new Error(
-    `${where}: "${roleArn}" is not the ARN of a role. Give the task role whole, without a wildcard: arn:aws:iam::111111111111:role/NAME.`,
+  refuse(
+    scope,
+    `"${roleArn}" is not the ARN of a role. Give the task role whole, without a wildcard: arn:aws:iam::111111111111:role/NAME.`,
   );
 }
 

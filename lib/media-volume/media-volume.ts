@@ -20,6 +20,7 @@ import {
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { EFS_MOUNTTARGET_ORDERINSENSITIVE_LOGICAL_ID } from 'aws-cdk-lib/cx-api';
 import type { Construct, IDependable } from 'constructs';
+import { refuse } from '../checks/props.ts';
 import { checkRoleArn, onlyNamedRoles, roleArnWithoutReference } from './file-system-policy.ts';
 import { type MediaAccess, MediaVolumeBase, NFS_PORT } from './media-volume-base.ts';
 
@@ -157,7 +158,7 @@ export class MediaVolume extends MediaVolumeBase {
    * whatever theirs says.
    */
   admitRole(roleArn: string): void {
-    checkRoleArn(roleArn, this.node.path);
+    checkRoleArn(roleArn, this);
     this.admitted.add(roleArn);
   }
 
@@ -194,36 +195,39 @@ class ExistingMediaVolume extends MediaVolumeBase {
 function checkProps(self: Construct, props: MediaVolumeProps): void {
   const { subnets, roleArns = [], throughput = 'elastic', archiveAfter = 'never', replication } = props;
   const { infrequentAccessAfter = INFREQUENT_ACCESS_DAYS } = props;
-  const where = self.node.path;
-  for (const roleArn of roleArns) checkRoleArn(roleArn, where);
+  for (const roleArn of roleArns) checkRoleArn(roleArn, self);
   if (subnets.length === 0)
-    throw new Error(`${where}: the volume has no subnet. Give one in each zone where its tasks run.`);
+    refuse(self, `the volume has no subnet. Give one in each zone where its tasks run.`);
   const zones = new Map<string, ISubnet>();
   for (const subnet of subnets) {
     const zone = JSON.stringify(Stack.of(self).resolve(subnet.availabilityZone));
     const other = zones.get(zone);
     if (other)
-      throw new Error(
-        `${where}: the subnets ${other.node.id} and ${subnet.node.id} lie in one availability zone, ${zone}, where EFS has one mount target only. Give one of them: tasks in both reach it.`,
+      refuse(
+        self,
+        `the subnets ${other.node.id} and ${subnet.node.id} lie in one availability zone, ${zone}, where EFS has one mount target only. Give one of them: tasks in both reach it.`,
       );
     zones.set(zone, subnet);
   }
   if (archiveAfter !== 'never') {
     if (throughput !== 'elastic')
-      throw new Error(
-        `${where}: files move to archive only with elastic throughput. Leave out archiveAfter, or throughput.`,
+      refuse(
+        self,
+        `files move to archive only with elastic throughput. Leave out archiveAfter, or throughput.`,
       );
     if (infrequentAccessAfter === 'never' || infrequentAccessAfter >= archiveAfter)
-      throw new Error(
-        `${where}: files move to archive (${archiveAfter} days) only after infrequent access (${infrequentAccessAfter}). Give more days for archive.`,
+      refuse(
+        self,
+        `files move to archive (${archiveAfter} days) only after infrequent access (${infrequentAccessAfter}). Give more days for archive.`,
       );
   }
   if (typeof throughput === 'object' && !(throughput.provisionedMebibytesPerSecond >= 1))
-    throw new Error(`${where}: provisioned throughput must be at least 1 MiB a second.`);
+    refuse(self, `provisioned throughput must be at least 1 MiB a second.`);
   const { region } = Stack.of(self);
   if (replication && !Token.isUnresolved(region) && replication.region === region)
-    throw new Error(
-      `${where}: the replica would lie in ${region}, with the volume, and be lost with it. Name another region.`,
+    refuse(
+      self,
+      `the replica would lie in ${region}, with the volume, and be lost with it. Name another region.`,
     );
 }
 
@@ -287,8 +291,9 @@ function createAccessPoint(self: Construct, fileSystem: IFileSystem, access: Med
     levels.length > MAXIMUM_DIRECTORY_DEPTH ||
     levels.some((level) => level === '' || level === '.' || level === '..')
   )
-    throw new Error(
-      `${self.node.path}: the directory "${directory}" must be an absolute path of one to four levels and at most 100 characters, such as ${MEDIA_DIRECTORY}.`,
+    refuse(
+      self,
+      `the directory "${directory}" must be an absolute path of one to four levels and at most 100 characters, such as ${MEDIA_DIRECTORY}.`,
     );
   const { uid, gid, mode } = access.directoryOwner ?? {
     ...(owner ?? { uid: 0, gid: 0 }),

@@ -12,11 +12,16 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
+import { deploymentName, field } from '../checks/fields.ts';
+import type { Finding } from '../checks/mistakes.ts';
+import { checkProps } from '../checks/props.ts';
 import { DeadLetterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
 import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
+import { callbackSender } from './configuration/fields.ts';
 
 export interface CallbacksBusProps {
   readonly deployment: string;
@@ -36,11 +41,19 @@ export interface CallbacksBusProps {
   readonly senders?: string[];
 }
 
+const PROPS = v.looseObject({
+  deployment: deploymentName('Begins the names of what is made.'),
+  senders: v.optional(
+    field(v.array(callbackSender()), 'a list of role ARNs and numbers of other accounts', 'Who may send.'),
+  ),
+});
+
 /**
  * The way of the WhatsApp client's callbacks: the business's webhook puts each payload, verbatim, as an event's
  * detail on this bus, and rules send what a job waits for to that job's queue.
  */
 export class CallbacksBus extends Construct {
+  readonly deployment: string;
   readonly bus: EventBus;
   /** The client's notifications of garbage collection, of messages and of media. */
   readonly gcNotifications: Queue;
@@ -55,7 +68,9 @@ export class CallbacksBus extends Construct {
 
   constructor(scope: Construct, id: string, props: CallbacksBusProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => this.findings(props));
     this.props = props;
+    this.deployment = props.deployment;
     const { deployment, topic, encryptionKey, senders = [] } = props;
     this.undelivered = new DeadLetterQueue(this, 'Undelivered', {
       queueName: `${deployment}-callbacks-dead-letters`,
@@ -65,7 +80,8 @@ export class CallbacksBus extends Construct {
         "Most often a queue's or key's policy was changed by hand: deploy the stack again.",
       ],
       topic,
-      encryptionKey,
+      // Encrypted by SQS: with the deployment's key, a policy that shuts EventBridge out of that would shut it out of here as
+      // well, and what was lost would be told by nobody.
     });
     this.bus = new EventBus(this, 'Bus', {
       eventBusName: `${deployment}-callbacks`,
@@ -195,6 +211,22 @@ export class CallbacksBus extends Construct {
     );
   }
 
+  /** What no single property can say. */
+  private findings({ senders = [] }: CallbacksBusProps): Finding[] {
+    const { account } = Stack.of(this);
+    return senders.flatMap((sender, index) =>
+      sender === account
+        ? [
+            {
+              field: ['senders', index],
+              problem:
+                "is the bus's own account, which a policy lets nobody in by: name the webhook's role, or attach the policy that the stack prints to it.",
+            },
+          ]
+        : [],
+    );
+  }
+
   private createQueue(
     id: string,
     queue: {
@@ -223,7 +255,6 @@ export class CallbacksBus extends Construct {
     });
   }
 
-  /** A key that shuts EventBridge out shuts it out of the dead-letter queue too, where nothing then rings. */
   private createUndeliveredAlarm(rule: Rule): Alarm {
     const { deployment, topic } = this.props;
     const what = rule.node.id
@@ -235,7 +266,7 @@ export class CallbacksBus extends Construct {
       meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could not put into their queue: the run that waits for one will ask again, or a message stays unread.`,
       whatToDo: [
         `If the queue ${deployment}-callbacks-dead-letters holds them, their attributes ERROR_CODE and ERROR_MESSAGE give the cause.`,
-        "If it is empty, a key's policy shuts EventBridge out of that queue too: compare the policies of the deployment's key and queues with the template, or deploy the stack again.",
+        "Else that queue's own policy shuts EventBridge out: compare the policies of the queues with the template, or deploy the stack again.",
       ],
       topic,
       metric: new Metric({

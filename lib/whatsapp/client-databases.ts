@@ -1,5 +1,6 @@
-import { type Duration, Validations } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
+import { acceptFinding } from '../accept-finding.ts';
 import { ofSecret } from '../encryption.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
@@ -61,7 +62,7 @@ export function letReadSizes(upkeepFunction: UpkeepFunction, sets: readonly Clie
       );
   }
   upkeepFunction.allow('ReadPastMetrics', ['cloudwatch:GetMetricData'], ['*']);
-  Validations.of(upkeepFunction.role).acknowledge({
+  acceptFinding(upkeepFunction.role, {
     id: 'AwsSolutions-IAM5[Resource::*]',
     reason:
       'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData: an ARN there would allow nothing.',

@@ -1,4 +1,4 @@
-import { Duration, Validations } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -7,16 +7,19 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import {
   type DatabaseSet,
   type DatabaseSizeSettings,
   DIFFERING_COPIES_FIGURE,
+  LONGEST_COUNT_SECONDS,
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
-import { refuse } from '../checks/props.ts';
+import { acceptFinding } from '../accept-finding.ts';
+import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import {
   copySettings,
   letReadCopies,
@@ -24,7 +27,7 @@ import {
 } from '../credential-rotation/credential-copies.ts';
 import { ofSecret } from '../encryption.ts';
 import { entryFile } from '../entry-file.ts';
-import type { FunctionNetwork } from '../function-network.ts';
+import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
@@ -38,6 +41,7 @@ import {
   MESSAGE_DATABASE,
   setNameOf,
 } from './client-databases.ts';
+import { SETS, setNameFindings } from './prop-schemas.ts';
 
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
 export const LARGE_ROWS = 2_000_000;
@@ -76,6 +80,11 @@ export interface DatabaseSizeProps {
   readonly passwordCopies?: RotatedCredential | undefined;
 }
 
+const PROPS = v.looseObject({
+  sets: SETS,
+  exactCountTimeLimit: v.optional(duration(Duration.seconds(1), Duration.seconds(LONGEST_COUNT_SECONDS))),
+});
+
 /**
  * Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large; how old the last backup of
  * its media volume is; and whether the copies of its database password hold it.
@@ -92,13 +101,12 @@ export class DatabaseSize extends Construct {
 
   constructor(scope: Construct, id: string, props: DatabaseSizeProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, PROPS, props, () => [...setNameFindings(props.sets), ...networkFindings(props.network)]);
     const { upkeep, network, schedule, timeLimit, exactCountTimeLimit, mediaVolume } = props;
     const credential = props.passwordCopies?.copies.length ? props.passwordCopies : undefined;
     this.upkeep = upkeep;
     this.sets = props.sets.map(databaseSetOf);
-    const names = this.sets.map(({ name }) => name);
-    if (new Set(names).size < names.length)
-      refuse(this, `two sets of databases have one name (${names.join(', ')}): name them.`);
     if (mediaVolume && mediaVolume.deployment !== upkeep.deployment)
       refuse(
         this,
@@ -200,7 +208,7 @@ export class DatabaseSize extends Construct {
 
   private letReadLastBackup(): void {
     this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
-    Validations.of(this.job.function.role).acknowledge({
+    acceptFinding(this.job.function.role, {
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason:
         'The Service Authorization Reference has no resource types for backup:DescribeProtectedResource: an ARN there would allow nothing.',
@@ -329,13 +337,8 @@ const kindNames = { Large: 'large', SeveralCalls: 'several-calls', Growth: 'grow
 export function databaseSetOf(client: ClientDatabases): DatabaseSet {
   const { prefix, database, secretArn, idleTimeout, mediaDatabases = CLIENT_DATABASES } = client;
   const withPrefix = (names: readonly string[]) => names.map((name) => `${prefix}${name}`);
-  const name = setNameOf(client);
-  if (!/^[\w-]+$/.test(name))
-    throw new Error(
-      `The set of databases with the prefix "${prefix}" needs a name of letters, digits, hyphens and underscores.`,
-    );
   return {
-    name,
+    name: setNameOf(client),
     database,
     secretArn,
     databases: withPrefix([...new Set([...CLIENT_DATABASES, ...mediaDatabases])]),

@@ -1,7 +1,8 @@
-import { Duration, type Stack, Validations } from 'aws-cdk-lib';
+import { Duration, type Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { acceptFinding } from '../accept-finding.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { ClientDatabases } from './client-databases.ts';
@@ -83,7 +84,7 @@ export function networkOf(stack: Stack, { network }: Deployment): Required<Funct
     }),
     subnets: subnets.map(({ id, availabilityZone }) => {
       const subnet = Subnet.fromSubnetAttributes(stack, id, { subnetId: id, availabilityZone });
-      Validations.of(subnet).acknowledge({
+      acceptFinding(subnet, {
         id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
         reason: 'Nothing here needs the route table.',
       });

@@ -8,8 +8,10 @@ import {
   type GcSettings,
   type WebAppSettings,
 } from '../../functions/shared/whatsapp/settings.ts';
+import type { Finding } from '../checks/mistakes.ts';
+import { lessThanTimeLimit } from '../checks/props.ts';
 import { ofSecret } from '../encryption.ts';
-import type { FunctionNetwork } from '../function-network.ts';
+import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
@@ -36,6 +38,22 @@ export interface GcProps {
   readonly callbackTimeout: Duration;
 }
 
+/** What no single property of such a job can say. */
+export function gcFindings({ network, callbacks, upkeep, callbackTimeout, timeLimit }: GcProps): Finding[] {
+  return [
+    ...networkFindings(network),
+    ...(callbacks.deployment === upkeep.deployment
+      ? []
+      : [
+          {
+            field: ['callbacks'],
+            problem: `are of the deployment "${callbacks.deployment}", whose client this is not; they must be of "${upkeep.deployment}".`,
+          },
+        ]),
+    ...lessThanTimeLimit('callbackTimeout', callbackTimeout, timeLimit),
+  ];
+}
+
 export function gcSettings({
   upkeep,
   callbacks,
@@ -46,7 +64,7 @@ export function gcSettings({
 }: GcProps): GcSettings {
   return {
     deployment: upkeep.deployment,
-    webApp,
+    webApp: { ...webApp, url: webApp.url.replace(/\/$/, '') },
     notificationsQueueUrl: callbacks.gcNotifications.queueUrl,
     gc: {
       maximumCalls,

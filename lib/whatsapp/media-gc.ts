@@ -1,9 +1,12 @@
 import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import type { MediaGcSettings } from '../../functions/media-gc/contract.ts';
+import { checkProps, passesPropsOn } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import { alarmOnCertificate, type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { GC_PROPS } from './prop-schemas.ts';
 
 export type MediaGcProps = GcProps;
 
@@ -17,6 +20,8 @@ export class MediaGc extends Construct {
 
   constructor(scope: Construct, id: string, props: MediaGcProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, v.looseObject(GC_PROPS), props, () => gcFindings(props));
     const { upkeep, schedule, timeLimit, network } = props;
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,

@@ -1,7 +1,8 @@
-import { CfnOutput, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
+import { acceptFinding } from '../accept-finding.ts';
 import { type LifecycleDays, MediaVolume, type MediaVolumeProps } from '../media-volume/media-volume.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import type { Deployment } from './configuration/checks.ts';
@@ -69,7 +70,7 @@ export class MediaVolumeStack extends Stack {
       }),
       subnets: network.subnets.map(({ id: subnetId, availabilityZone }) => {
         const subnet = Subnet.fromSubnetAttributes(this, subnetId, { subnetId, availabilityZone });
-        Validations.of(subnet).acknowledge({
+        acceptFinding(subnet, {
           id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
           reason: 'Nothing here needs the route table.',
         });

@@ -1,15 +1,18 @@
-import type { Duration } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
-import { refuse } from '../checks/props.ts';
+import { field, wholeNumber } from '../checks/fields.ts';
+import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes, MESSAGE_DATABASE, setNameOf } from './client-databases.ts';
-import { alarmOnCertificate, type GcProps, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
+import { GC_PROPS, SETS, setNameFindings } from './prop-schemas.ts';
 
 /** What a queue's URL can take, of which the stack has only a short token: the longest region, and a name of 80 characters. */
 const QUEUE_URL_BYTES = 140;
@@ -33,6 +36,22 @@ export interface MessageGcProps extends GcProps {
   readonly sets?: ClientDatabases[];
 }
 
+const PROPS = v.looseObject({
+  ...GC_PROPS,
+  markRead: v.optional(
+    field(
+      v.looseObject({
+        olderThan: duration(Duration.hours(1), Duration.hours(312)),
+        requestsPerSecond: wholeNumber(1, 100, 'The most requests to WebApp in a second.'),
+        concurrency: wholeNumber(1, 50, 'The most requests to WebApp at once.'),
+      }),
+      'an object with "olderThan", "requestsPerSecond" and "concurrency"',
+      'Marks inbound messages read.',
+    ),
+  ),
+  sets: v.optional(SETS),
+});
+
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
   readonly job: UpkeepJob;
@@ -42,6 +61,11 @@ export class MessageGc extends Construct {
 
   constructor(scope: Construct, id: string, props: MessageGcProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, PROPS, { ...props, sets: props.sets?.length === 0 ? undefined : props.sets }, () => [
+      ...gcFindings(props),
+      ...setNameFindings(props.sets ?? []),
+    ]);
     const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [] } = props;
     const { unreadMessages } = callbacks;
     if (markRead && !unreadMessages)

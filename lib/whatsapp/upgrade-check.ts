@@ -1,6 +1,7 @@
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
 import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import {
@@ -9,14 +10,18 @@ import {
   type ServerStorage,
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
-import { refuse } from '../checks/props.ts';
+import { acceptFinding } from '../accept-finding.ts';
+import type { Finding } from '../checks/mistakes.ts';
+import { valueText } from '../checks/mistakes.ts';
+import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
-import type { FunctionNetwork } from '../function-network.ts';
+import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { asTemplateText, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes } from './client-databases.ts';
 import { databaseSetOf, LARGE_ROWS } from './database-size.ts';
+import { SETS, setNameFindings, UPGRADE_CHECK_PROPS } from './prop-schemas.ts';
 
 /** Longer than a downtime window can be, with which preparing ends; a mere check takes minutes. */
 const TIME_LIMIT = Duration.hours(24);
@@ -42,6 +47,27 @@ export interface UpgradeCheckProps {
   readonly storage?: readonly ServerStorage[];
 }
 
+const PROPS = v.looseObject({ sets: SETS, ...UPGRADE_CHECK_PROPS });
+
+/** What no single property can say. */
+function findings({ sets, network, storage = [] }: UpgradeCheckProps): Finding[] {
+  const hosts = sets.map(({ database }) => database.host);
+  return [
+    ...setNameFindings(sets),
+    ...networkFindings(network),
+    ...storage.flatMap(({ host }, index) =>
+      hosts.includes(host)
+        ? []
+        : [
+            {
+              field: ['storage', index, 'host'],
+              problem: `is ${valueText(host)}, which is no host of the sets; it must be one of ${[...new Set(hosts)].join(', ')}.`,
+            },
+          ],
+    ),
+  ];
+}
+
 /**
  * Says, when it is asked, whether a WhatsApp client may be upgraded now; asked to prepare, it has message garbage collected
  * until it may. It has no schedule. A check may be asked for at any time, preparing inside the downtime window.
@@ -51,6 +77,8 @@ export class UpgradeCheck extends Construct {
 
   constructor(scope: Construct, id: string, props: UpgradeCheckProps) {
     super(scope, id);
+    passesPropsOn(this);
+    checkProps(this, PROPS, props, () => findings(props));
     const { upkeep, sets, network, messageGc, services, storage = [] } = props;
     const { maximumGcAge = Duration.hours(24) } = props;
     const otherJobs = [...new Set([...(messageGc ? [messageGc] : []), ...(props.otherJobs ?? [])])];
@@ -117,7 +145,7 @@ export class UpgradeCheck extends Construct {
     const executions = `${functionArn}:*`;
     job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
     job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
-    Validations.of(job.role).acknowledge({
+    acceptFinding(job.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
       reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
     });

@@ -24,6 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   bench: ['lib', 'functions', 'rehearsal', 'test', 'upkeep.config.ts', 'examples'],
   test: ['lib', 'functions', 'rehearsal', 'bin', 'examples', 'bench', 'upkeep.config.ts'],
   'upkeep.config.ts': ['lib'],
+  'build.ts': [],
 };
 
 const isIn = (file: string, folder: string) => file === folder || file.startsWith(`${folder}/`);

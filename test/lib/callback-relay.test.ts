@@ -134,24 +134,28 @@ describe('the relay for callbacks', () => {
     {
       what: 'a webhook by plain http',
       change: { webhookUrl: 'http://webhook.example.com/very-secret' },
-      says: /^Relay\/Relay: the webhook's URL must be https(?!.*very-secret)/,
+      says: /^Relay\/Relay: webhookUrl is not what it must be: an https URL(?!.*very-secret)/,
     },
     {
       what: 'a password in the URL',
       change: { webhookUrl: 'https://user:very-secret@webhook.example.com/' },
-      says: /neither a user(?!.*very-secret)/,
+      says: /without a user or fragment in it\.(?!.*very-secret)/,
     },
-    { what: 'what is no URL', change: { webhookUrl: 'webhook' }, says: /must be https/ },
-    { what: 'no secret path', change: { secretPathHashes: [] }, says: /Make one: openssl rand -hex 32/ },
+    { what: 'what is no URL', change: { webhookUrl: 'webhook' }, says: /an https URL/ },
+    {
+      what: 'no secret path',
+      change: { secretPathHashes: [] },
+      says: /secretPathHashes is .* a list of one or two SHA-256/,
+    },
     {
       what: 'a path in place of its hash, which it does not repeat',
       change: { secretPathHashes: [HASH, 'my-secret-path'] },
-      says: /secretPathHashes\[1\] is not a SHA-256(?!.*my-secret-path).*not the path/,
+      says: /secretPathHashes\[1\] is not what it must be: the SHA-256 of the path(?!.*my-secret-path).*not the path/,
     },
     {
       what: 'a limit beyond that of Lambda',
       change: { maximumBytes: 6 * 1024 * 1024 },
-      says: /from 1 to 5242880/,
+      says: /maximumBytes is 6291456; it must be a whole number from 1 to 5242880\./,
     },
   ])
     it(`refuses ${what}`, () => {

@@ -1,5 +1,14 @@
+import { isIPv4 } from 'node:net';
 import * as v from 'valibot';
-import { field, keyArn, localTime, pattern, secretArn, wholeNumber } from '../../checks/fields.ts';
+import {
+  field,
+  isHostName,
+  keyArn,
+  localTime,
+  pattern,
+  secretArn,
+  wholeNumber,
+} from '../../checks/fields.ts';
 
 /** A job's times of each day. */
 export const scheduleEntries = {
@@ -57,4 +66,61 @@ export function subnetSchema(description: string) {
       'Its availability zone.',
     ),
   });
+}
+
+export function webAppUrl(description: string) {
+  return field(
+    v.pipe(v.string(), v.check(isWebAppUrl)),
+    'an https URL without a path, such as https://webapp.example.internal',
+    description,
+  );
+}
+
+/** Of a host that may be an address, and of a port that there is. */
+function isWebAppUrl(text: string): boolean {
+  const [, host = '', port = '443'] = /^https:\/\/([a-zA-Z0-9.-]+)(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
+  return (isHostName(host) || isIPv4(host)) && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
+/** Each has several alarms, and its settings in a function's environment. */
+export const MAXIMUM_SETS = 20;
+
+export function databasePrefix() {
+  return field(
+    v.pipe(v.string(), v.maxLength(40)),
+    'a text of at most 40 characters, "" for none',
+    '`WA_DB_NAME_PREFIX`, which stands before the name of each database.',
+  );
+}
+
+export function databaseSetName() {
+  return pattern(
+    /^[\w-]{1,40}$/,
+    'at most 40 letters, digits, hyphens and underscores',
+    'Names the metrics and alarms of these databases. Without it: the prefix without underscores and hyphens at its ends, or `default`.',
+  );
+}
+
+export function databaseNames() {
+  return field(
+    v.array(pattern(/^[\w-]{1,40}$/, 'the name of a database, without the prefix', 'A database.')),
+    'a list of names of databases, without the prefix',
+    "Where the table `media` is looked for, which is in no documentation. `[]`: it is not watched. Without it: in all of the client's databases whose names are known.",
+  );
+}
+
+export function serverIdentifier() {
+  return pattern(
+    /^[a-z](-?[a-z0-9]){0,62}$/,
+    'the identifier of a DB instance, or of a DB cluster of Aurora',
+    "The DB instance's identifier; of Aurora the DB cluster's.",
+  );
+}
+
+export function callbackSender() {
+  return pattern(
+    /^(\d{12}|arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+)$/,
+    'the ARN of a role, or the number of another account',
+    'A sender.',
+  );
 }

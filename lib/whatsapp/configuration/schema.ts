@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import * as v from 'valibot';
 import {
   deploymentName,
@@ -7,14 +6,23 @@ import {
   engine,
   field,
   hostName,
-  isHostName,
   pattern,
   port,
-  secretField,
   timeZone,
   wholeNumber,
 } from '../../checks/fields.ts';
-import { secretSchema, securityGroupId, subnetSchema } from './fields.ts';
+import { secretPathHashes, webhookUrl } from '../../checks/relay.ts';
+import {
+  callbackSender,
+  databaseNames,
+  databasePrefix,
+  databaseSetName,
+  MAXIMUM_SETS,
+  secretSchema,
+  securityGroupId,
+  subnetSchema,
+  webAppUrl,
+} from './fields.ts';
 import { jobsSchema } from './jobs-schema.ts';
 import { mediaVolumeSchema } from './media-volume-schema.ts';
 import { upgradeCheckSchema } from './upgrade-check-schema.ts';
@@ -84,7 +92,7 @@ const networkSchema = field(
       field(
         v.picklist(['existing', 'create']),
         '"existing" or "create"',
-        "How the functions reach AWS's own interfaces: `existing` ways (a NAT gateway, or endpoints that are there), or interface endpoints that the stack creates. Those take over the services' names in the whole VPC.",
+        "How the functions reach AWS's own interfaces: `existing` ways (a NAT gateway, or endpoints that are there), or interface endpoints that the stack creates. Those take over the services' names in the whole VPC, and let only requests pass that are signed with credentials of the deployment's account.",
       ),
       'existing',
     ),
@@ -103,11 +111,7 @@ const networkSchema = field(
 
 const webAppSchema = field(
   v.strictObject({
-    url: field(
-      v.pipe(v.string(), v.check(isWebAppUrl)),
-      'an https URL without a path, such as https://webapp.example.internal',
-      'Where WebApp answers. Never plain http: a password travels on it.',
-    ),
+    url: webAppUrl('Where WebApp answers. Never plain http: a password travels on it.'),
     certificateAuthority: field(
       v.pipe(v.string(), v.minLength(1)),
       'the path of a PEM file, relative to the configuration file or absolute',
@@ -125,18 +129,8 @@ const webAppSchema = field(
 );
 
 const databaseSetSchema = v.strictObject({
-  prefix: field(
-    v.pipe(v.string(), v.maxLength(40)),
-    'a text of at most 40 characters, "" for none',
-    '`WA_DB_NAME_PREFIX`, which stands before the name of each database.',
-  ),
-  name: v.optional(
-    pattern(
-      /^[\w-]{1,40}$/,
-      'at most 40 letters, digits, hyphens and underscores',
-      'Names the metrics and alarms of these databases. Without it: the prefix without underscores and hyphens at its ends, or `default`.',
-    ),
-  ),
+  prefix: databasePrefix(),
+  name: v.optional(databaseSetName()),
   engine: engine("The server's kind."),
   host: hostName("The server's name, which stands in its certificate."),
   port: port("The server's port."),
@@ -154,13 +148,7 @@ const databaseSetSchema = v.strictObject({
       'The user that logs in to the server to look at sizes. Needed by `databaseSize` and `upgradeCheck`; without it `messageGc` tells no rows of these databases.',
     ),
   ),
-  mediaDatabases: v.optional(
-    field(
-      v.array(pattern(/^[\w-]{1,40}$/, 'the name of a database, without the prefix', 'A database.')),
-      'a list of names of databases, without the prefix',
-      "Where the table `media` is looked for, which is in no documentation. `[]`: it is not watched. Without it: in all of the client's databases whose names are known.",
-    ),
-  ),
+  mediaDatabases: v.optional(databaseNames()),
   idleTimeoutSeconds: v.optional(
     wholeNumber(
       1,
@@ -170,29 +158,10 @@ const databaseSetSchema = v.strictObject({
   ),
 });
 
-/** Each has several alarms, and its settings in a function's environment. */
-const MAXIMUM_SETS = 20;
-
 const relaySchema = field(
   v.strictObject({
-    webhookUrl: secretField(
-      v.pipe(v.string(), v.check(isWebhookUrl)),
-      'an https URL without a user or fragment in it',
-      'Your webhook, which the relay passes each callback to.',
-    ),
-    secretPathHashes: secretField(
-      v.pipe(
-        v.array(
-          secretField(
-            v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-            'the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path',
-            'A hash.',
-          ),
-        ),
-        v.minLength(1),
-        v.maxLength(2),
-      ),
-      'a list of one or two SHA-256 in hexadecimal',
+    webhookUrl: webhookUrl('Your webhook, which the relay passes each callback to.'),
+    secretPathHashes: secretPathHashes(
       "The hash of the secret path at the end of the client's callback URL; two while one path replaces the other. `openssl rand -hex 32 | tee path.txt | tr -d '\\n' | sha256sum` makes a path and its hash.",
     ),
     certificateAuthority: v.optional(
@@ -247,13 +216,7 @@ const deploymentSchema = v.strictObject({
       v.strictObject({
         senders: v.optional(
           field(
-            v.array(
-              pattern(
-                /^(\d{12}|arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+)$/,
-                'the ARN of a role, or the number of another account',
-                'A sender.',
-              ),
-            ),
+            v.array(callbackSender()),
             'a list of role ARNs and numbers of other accounts',
             "Who may put callbacks on the bus, by the bus's policy: the role of your webhook. A role named here must exist. Another account decides by policies of its own who of it may. Another way, in the bus's own account, is the policy that the stack prints, attached to the role.",
           ),
@@ -316,17 +279,6 @@ export const configurationSchema = v.strictObject({
     'The deployments, each with a stack of its own: any mix of accounts and regions.',
   ),
 });
-
-/** Of a host that may be an address, and of a port that there is. */
-function isWebAppUrl(text: string): boolean {
-  const [, host = '', port = '443'] = /^https:\/\/([a-zA-Z0-9.-]+)(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
-  return (isHostName(host) || isIPv4(host)) && Number(port) >= 1 && Number(port) <= 65_535;
-}
-
-function isWebhookUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
-}
 
 export type ConfigurationOutput = v.InferOutput<typeof configurationSchema>;
 export type DeploymentOutput = ConfigurationOutput['deployments'][number];

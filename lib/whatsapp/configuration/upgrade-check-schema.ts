@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { clusterName, field, pattern, serviceNames, wholeNumber } from '../../checks/fields.ts';
+import { serverIdentifier } from './fields.ts';
 
 export const upgradeCheckSchema = field(
   v.strictObject({
@@ -28,11 +29,7 @@ export const upgradeCheckSchema = field(
                 'The server, as in `databases`. Left out: that of all of them, if it is one.',
               ),
             ),
-            identifier: pattern(
-              /^[a-z](-?[a-z0-9]){0,62}$/,
-              'the identifier of a DB instance, or of a DB cluster of Aurora',
-              "The DB instance's identifier; of Aurora the DB cluster's.",
-            ),
+            identifier: serverIdentifier(),
           }),
         ),
         'a list of { identifier }, with "host" where there are several servers',

@@ -160,6 +160,22 @@ test('a secret may be configured by its ARN without the random suffix', async ()
   await rejected(step('createSecret', `${ARN.slice(0, -7)}x-AbCdEf`), RotationRefused);
 });
 
+test('goes by what is there, not by how a Secrets Manager refuses: the first value counts, a late step finds all done', async () => {
+  const { versions, token, step } = situation({});
+  versions.isOthers = true;
+  assert.equal(await step('createSecret'), 'created');
+  const value = versions.values.get(token);
+  assert.equal(await step('createSecret'), 'was-created');
+  assert.equal(versions.values.get(token), value);
+  versions.updateStage({
+    VersionStage: 'AWSCURRENT',
+    MoveToVersionId: token,
+    RemoveFromVersionId: versions.labels.get('AWSCURRENT') ?? '',
+  });
+  versions.abandonRotation();
+  assert.equal(await step('setSecret'), 'was-finished');
+});
+
 test('takes the administrator from the field masterarn', async () => {
   const { step } = situation({
     admin: { username: 'admin', password: 'Admin-1' },
@@ -197,6 +213,15 @@ test("the new password follows the configuration's rules, and everything else is
     ...{ username: 'wa', engine: 'mysql', host: 'localhost' },
     ...{ dbname: 'waweb', own: ['field'] },
   });
+});
+
+test('a late setSecret of a version that has lost its label is told so, and changes nothing', async () => {
+  const { versions, step } = situation({});
+  await step('createSecret');
+  versions.abandonRotation();
+  secretsManager.calls.length = 0;
+  assert.match((await rejected(step('setSecret'), RotationRefused)).message, /no longer.*AWSPENDING/);
+  assert.deepEqual(secretsManager.calls, ['GetSecretValue', 'GetSecretValue']);
 });
 
 test('of several finishSecret at once, each finds the version to be the current one', async () => {

@@ -40,6 +40,8 @@ class AwsError extends Error {
 export class SecretVersions {
   readonly values = new Map<string, string>();
   readonly labels = new Map<string, string>();
+  /** As others play Secrets Manager: without a refusal of another value. */
+  isOthers = false;
 
   /** Begins a rotation: a version with a label and without a value. */
   beginRotation(): string {
@@ -61,7 +63,14 @@ export class SecretVersions {
     const id = VersionId ?? this.labels.get(VersionStage ?? 'AWSCURRENT');
     const value = id === undefined ? undefined : this.values.get(id);
     const labelled = VersionStage === undefined || this.labels.get(VersionStage) === id;
-    if (id === undefined || value === undefined || !labelled) {
+    // In Secrets Manager's own words.
+    if (value !== undefined && !labelled) {
+      throw new AwsError(
+        'InvalidRequestException',
+        'You provided a VersionStage that is not associated to the provided VersionId.',
+      );
+    }
+    if (id === undefined || value === undefined) {
       throw new AwsError(
         'ResourceNotFoundException',
         "Secrets Manager can't find the specified secret value.",
@@ -80,7 +89,7 @@ export class SecretVersions {
       throw new AwsError('InvalidParameterException', 'The rotation token is wrong.');
     }
     const existing = this.values.get(ClientRequestToken);
-    if (existing !== undefined && existing !== SecretString) {
+    if (existing !== undefined && existing !== SecretString && !this.isOthers) {
       throw new AwsError('ResourceExistsException', 'The version has another value already.');
     }
     this.values.set(ClientRequestToken, SecretString);

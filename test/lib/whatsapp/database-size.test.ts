@@ -291,9 +291,12 @@ describe('database-size of a client', () => {
   it('refuses sets that cannot be told apart, or named', () => {
     assert.throws(
       () => sized([databases(), databases({ prefix: 'wa1-' })]),
-      /two sets of databases have one name \(wa1, wa1\): name them/,
+      /sets\[1\]\.prefix names the set "wa1", as does sets\[0\]/,
     );
-    assert.throws(() => sized([databases({ prefix: 'wä_' })]), /prefix "wä_" needs a name/);
+    assert.throws(
+      () => sized([databases({ prefix: 'wä_' })]),
+      /sets\[0\]\.prefix is "wä", which cannot name metrics/,
+    );
     sized([databases(), databases({ prefix: 'wa1-', name: 'other' })]);
   });
 });

@@ -1,0 +1,246 @@
+/** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import semver from 'semver';
+import {
+  type AppOptions,
+  appWith,
+  initialize,
+  manifest,
+  type Packed,
+  packPackage,
+  REPOSITORY,
+  samplesOf,
+  succeed,
+} from './installed.ts';
+
+/** The last TypeScript that ts-node works with is one before 7: attw has one. */
+const TYPESCRIPT_5 = join(REPOSITORY, 'node_modules/@arethetypeswrong/core/node_modules/typescript');
+
+const [STACK, HANDLER] = samplesOf('README.md', 'ts').map(({ text }) => text);
+assert.ok(STACK && HANDLER, 'the README has a stack and a handler');
+
+/** A job with a handler of the app's own. */
+const JOB = `
+import { App, Duration, Stack } from 'aws-cdk-lib';
+import { Upkeep, UpkeepJob } from 'wa-upkeep';
+
+const stack = new Stack(new App({ outdir: 'cdk.out' }), 'Search');
+const upkeep = new Upkeep(stack, 'Upkeep', {
+  deployment: 'search',
+  timeZone: 'Europe/Paris',
+  window: { from: '01:00', to: '05:00' },
+});
+new UpkeepJob(stack, 'Reindex', {
+  upkeep,
+  job: 'reindex',
+  description: 'Rebuilds the search index',
+  entry: 'reindex.ts',
+  settings: { index: 'articles' },
+  schedule: { at: '03:00', flexibleWindow: Duration.minutes(10) },
+  timeLimit: Duration.minutes(90),
+});
+`;
+
+/** Each path of the package, and something of it. */
+const EVERY_PATH = `
+import { PropsError, Upkeep } from 'wa-upkeep';
+import { executeCommand, EcsExecError } from 'wa-upkeep/ecs-exec';
+import { AccessDeniedError } from 'wa-upkeep/ecs-exec/errors';
+import { type ApplicationHealth, rotateCredential } from 'wa-upkeep/rotate-credential';
+import { type Problem, type RunEvent, type RunReport, runJob } from 'wa-upkeep/run-job';
+import { readSettings } from 'wa-upkeep/settings';
+
+export const health: ApplicationHealth = { parts: 'workers', connected: async () => 3 };
+export const problem: Problem = { what: 'a', where: 'b', next: 'c' };
+export const of = (report: RunReport): string => report.runId;
+export const at = (event: RunEvent): string => event.scheduledFor;
+export const values = [PropsError, Upkeep, executeCommand, AccessDeniedError, EcsExecError, rotateCredential, runJob, readSettings];
+// @ts-expect-error Without types this would not be seen.
+export const wrong: Problem = { what: 'a' };
+`;
+
+describe('the package, as it is packed', () => {
+  let packed: Packed;
+  const apps: string[] = [];
+  before(() => {
+    packed = packPackage();
+  });
+  after(() => {
+    for (const app of apps) rmSync(app, { recursive: true });
+    packed.remove();
+  });
+  function app(options: AppOptions): string {
+    const made = appWith(packed, options);
+    apps.push(made);
+    return made;
+  }
+
+  describe('in an app as `cdk init` makes it: CommonJS, with the README’s stack', () => {
+    let shop: string;
+    before(() => {
+      shop = app({ layout: 'flat' });
+      initialize(shop);
+      writeFileSync(join(shop, 'lib/shop-stack.ts'), STACK);
+      writeFileSync(
+        join(shop, 'test/shop.test.ts'),
+        `import * as cdk from 'aws-cdk-lib/core';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as Shop from '../lib/shop-stack';
+
+test('the command has its schedule', () => {
+  const stack = new Shop.ShopStack(new cdk.App(), 'MyTestStack');
+  Template.fromStack(stack).hasResourceProperties('AWS::Scheduler::Schedule', {
+    ScheduleExpression: 'cron(15 3 * * ? *)',
+  });
+});
+
+test('a mistake is told by its class', () => {
+  const { Upkeep, PropsError } = require('wa-upkeep');
+  expect(() => new Upkeep(new cdk.Stack(), 'Upkeep', { deployment: 'Shop' })).toThrow(PropsError);
+});
+`,
+      );
+    });
+
+    it('passes the type check, with each path of the package', () => {
+      writeFileSync(join(shop, 'lib/paths.ts'), EVERY_PATH);
+      succeed('tsc', [], shop);
+    });
+
+    it('synthesizes by tsx and by ts-node, to the same', () => {
+      succeed('tsx', ['bin/shop.ts'], shop, { CDK_OUTDIR: 'cdk.out' });
+      const options = JSON.stringify({ module: 'node16', moduleResolution: 'node16' });
+      succeed('ts-node', ['-T', '-C', TYPESCRIPT_5, '-O', options, 'bin/shop.ts'], shop, {
+        CDK_OUTDIR: 'other.out',
+      });
+      const [one, other] = ['cdk.out', 'other.out'].map((folder) => bundlesOf(join(shop, folder)));
+      assert.equal(one?.length, 3);
+      assert.deepEqual(other, one);
+    });
+
+    it('passes its own tests, by jest with swc', () => {
+      succeed('jest', ['--ci', '--watchman=false'], shop);
+    });
+
+    for (const options of ['--module node16', '--module preserve --moduleResolution bundler'])
+      it(`has its types with ${options} too`, () => {
+        const others = '--noEmit --strict --target es2022 --types node --skipLibCheck --ignoreConfig';
+        succeed('tsc', [...options.split(' '), ...others.split(' '), 'lib/paths.ts'], shop);
+      });
+
+    it('is required as it is imported', () => {
+      const required = `
+        const { Upkeep } = require('wa-upkeep');
+        const { EcsExecError } = require('wa-upkeep/ecs-exec');
+        const { AccessDeniedError } = require('wa-upkeep/ecs-exec/errors');
+        if (!(AccessDeniedError.prototype instanceof EcsExecError)) throw new Error('two copies of the errors');
+        require('wa-upkeep/rotate-credential').rotateCredential.call;
+        require('wa-upkeep/run-job').runJob.call;
+        require('wa-upkeep/settings').readSettings.call;
+        import('wa-upkeep').then((imported) => { if (imported.Upkeep !== Upkeep) throw new Error('two copies'); });`;
+      succeed('node', ['-e', required], shop);
+    });
+  });
+
+  it('serves an app of ES modules whose node_modules are strict, run by Node itself', () => {
+    const search = app({
+      layout: 'strict',
+      // As the README says.
+      dependencies: ['@aws/durable-execution-sdk-js', 'valibot', '@types/node', '@types/aws-lambda'],
+    });
+    writeFileSync(join(search, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(search, 'app.ts'), JOB);
+    writeFileSync(join(search, 'reindex.ts'), HANDLER);
+    succeed('node', ['app.ts'], search);
+    const bundles = bundlesOf(join(search, 'cdk.out'));
+    assert.equal(bundles.length, 3);
+    for (const bundle of bundles) assert.match(bundle, /\bas handler\b/);
+    // The types that are not the CDK's, and what they themselves import, included: checking all of the CDK's takes a minute.
+    const options = '--noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck false';
+    succeed('tsc', [...options.split(' '), 'reindex.ts'], search);
+  });
+
+  it('works with the lowest of each peer that it names', () => {
+    const lowest = ['aws-cdk-lib', 'constructs', 'esbuild'].map((name) => {
+      const { version } = JSON.parse(
+        readFileSync(join(REPOSITORY, `node_modules/${name}-lowest/package.json`), 'utf8'),
+      );
+      const range = manifest.peerDependencies[name] ?? '';
+      assert.equal(semver.minVersion(range)?.version, version, `${name} ${range}`);
+      return [name, `${name}-lowest`];
+    });
+    const shop = app({ layout: 'strict', instead: Object.fromEntries(lowest) });
+    writeFileSync(join(shop, 'shop-stack.ts'), STACK);
+    writeFileSync(
+      join(shop, 'app.ts'),
+      "import { App } from 'aws-cdk-lib';\nimport { ShopStack } from './shop-stack.ts';\nnew ShopStack(new App({ outdir: 'cdk.out' }), 'Shop');\n",
+    );
+    writeFileSync(join(shop, 'package.json'), '{ "type": "module" }');
+    succeed('node', ['app.ts'], shop);
+    assert.equal(bundlesOf(join(shop, 'cdk.out')).length, 3);
+  });
+
+  it('has what its documentation names: commands, documents, examples, and the sources that its maps name', () => {
+    for (const path of ['bin/move-media', 'docs/operations.md', 'examples/nightly-command.ts', 'README.md'])
+      readFileSync(join(packed.folder, path));
+    for (const map of readdirSync(join(packed.folder, 'dist'), { recursive: true, encoding: 'utf8' })) {
+      if (!map.endsWith('.map')) continue;
+      const file = join(packed.folder, 'dist', map);
+      const { sources }: { sources: string[] } = JSON.parse(readFileSync(file, 'utf8'));
+      for (const source of sources)
+        if (!source.includes('node_modules')) readFileSync(join(file, '..', source));
+    }
+  });
+
+  it('has types that import nothing which is not installed with it', () => {
+    const { dependencies, peerDependencies } = manifest;
+    const installed = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+    const types = join(packed.folder, 'dist/cjs');
+    const foreign = readdirSync(types, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.d.ts'))
+      .flatMap((file) =>
+        [...readFileSync(join(types, file), 'utf8').matchAll(/(?:from |import\()['"]([^.'"][^'"]*)['"]/g)]
+          .map(([, name = '']) => name)
+          .filter(
+            (name) =>
+              !name.startsWith('node:') &&
+              !installed.some(
+                (own) => name === own || name.startsWith(`${own}/`) || own === `@types/${name}`,
+              ),
+          )
+          .map((name) => `${file}: ${name}`),
+      );
+    assert.deepEqual(foreign, []);
+  });
+
+  it('has nothing that publint and attw complain of', () => {
+    succeed('publint', [packed.tarball, '--strict'], REPOSITORY);
+    succeed('attw', [packed.tarball, '--no-emoji'], REPOSITORY);
+  });
+});
+
+it('asks for a Node with which each of its dependencies is content, as that says', () => {
+  const { packages } = JSON.parse(readFileSync(join(REPOSITORY, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: true; devOptional?: true; engines?: { node?: string } }>;
+  };
+  const own = packages['']?.engines?.node ?? '';
+  const wrong = Object.entries(packages)
+    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional)
+    .flatMap(([path, { engines }]) =>
+      engines?.node === undefined || semver.subset(own, engines.node, { includePrerelease: true })
+        ? []
+        : [`${path} wants ${engines.node}`],
+    );
+  assert.deepEqual(wrong, [], `engines: ${own}`);
+});
+
+/** The functions' bundles in a cloud assembly, sorted. */
+function bundlesOf(cdkOut: string): string[] {
+  return readdirSync(cdkOut)
+    .filter((name) => name.startsWith('asset.'))
+    .map((name) => readFileSync(join(cdkOut, name, 'index.mjs'), 'utf8'))
+    .sort();
+}
