@@ -59,6 +59,8 @@ describe('all of nothing is no success', () => {
       evidence: '',
       next: '',
       isHarmless: true,
+      isMissing: false,
+      isSilent: false,
       refused: 0,
       mayChange: false,
       isRead: true,

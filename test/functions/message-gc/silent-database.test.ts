@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, before, it, mock } from 'node:test';
-import { listen } from '../../../rehearsal/aws/listen.ts';
 
 /** Takes connections, and never says a word. */
 const sockets = new Set<Socket>();
@@ -9,7 +9,8 @@ const silent = createServer((socket) => sockets.add(socket.on('error', () => {})
 let messageRows: typeof import('../../../functions/message-gc/message-rows.ts').messageRows;
 
 before(async () => {
-  process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${await listen(silent, 0)}`;
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   process.env.AWS_REGION = 'eu-central-1';
   process.env.AWS_ACCESS_KEY_ID = process.env.AWS_SECRET_ACCESS_KEY = 'none';
   ({ messageRows } = await import('../../../functions/message-gc/message-rows.ts'));
