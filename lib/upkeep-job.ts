@@ -1,3 +1,4 @@
+// In one file though long: what a job is made of, and its alarms, whose texts name each part.
 import { statSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
@@ -5,7 +6,12 @@ import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
+import {
+  DURATION_METRIC,
+  LOST_METRIC,
+  METRIC_NAMESPACE,
+  OUTCOME_METRICS,
+} from '../functions/shared/run/report.ts';
 import { field, pattern } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, duration, scheduleProps } from './checks/props.ts';
@@ -26,6 +32,7 @@ import {
   alarmOnCrashes,
   alarmOnMissing,
   alarmOnMissingWeekly,
+  alarmOnOthers,
   type DailySuccess,
   hoursUntilMissed,
   MAXIMUM_WAIT_HOURS,
@@ -34,8 +41,6 @@ import {
 } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
-/** The metric by which report-lost-run counts a run that died. */
-const LOST_METRIC = 'RunsLost';
 /** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
 const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 /** Lambda's longest. */
@@ -163,12 +168,14 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: `${functionName}-dead-letters`,
-      meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped, and Lambda put its event here.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so.`,
       whatToDo: [
-        `Read the message: "runId" names the run. Look at ${history} for what ended it.`,
+        `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
+        'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',
         `${again}.`,
       ],
       topic,
+      toldElsewhere: this.metricRunsLost(),
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -209,12 +216,14 @@ export class UpkeepJob extends Construct {
 
     const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
     const againBy = `${again}: ${commandToStart(deployment, job)}`;
-    this.failedAlarm = alarmOnAny(this, 'Failed', {
+    this.failedAlarm = alarmOnOthers(this, 'Failed', {
       alarmName: `${functionName}-failed`,
       meaning: `A run of ${job} for ${deployment} failed.`,
       whatToDo: [report, againBy],
       topic,
-      metric: this.metricRunsFailed(),
+      all: this.metricRunsFailed(),
+      toldElsewhere: this.metricRunsLost(),
+      label: 'runs that failed with a report of their own',
     });
     this.partialAlarm = alarmOnAny(this, 'Partial', {
       alarmName: `${functionName}-partial`,
@@ -226,7 +235,11 @@ export class UpkeepJob extends Construct {
     this.lostAlarm = alarmOnAny(this, 'Lost', {
       alarmName: `${functionName}-lost`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
-      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
+      whatToDo: [
+        `Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`,
+        againBy,
+        `Its event lies in the queue ${functionName}-dead-letters: delete it there.`,
+      ],
       topic,
       metric: this.metricRunsLost(),
     });

@@ -11,7 +11,6 @@ import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts'
 import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
 import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
 import { credentialRotation } from '../../../functions/shared/database/registry.ts';
-import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 import {
   anyPassword,
   databaseFor,
@@ -70,23 +69,23 @@ for (const [name, start] of [
 
 test('the old user is closed only when no replica has sessions of it either', async (t) => {
   const strategy = { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa' } as const;
-  const tls = await serverCertificate();
-  const [database, replica] = await Promise.all([
-    postgresDatabase(strategy, { tls }),
-    postgresDatabase(strategy, { tls }),
-  ]);
+  const [database, replica] = await Promise.all([postgresDatabase(strategy), postgresDatabase(strategy)]);
   for (const each of [database, replica]) t.after(() => each.stop());
   const { rotator, user } = database;
   for (const { username, password } of [rotator, user])
     await replica.query(`ALTER ROLE ${username} PASSWORD '${scramVerifier(password)}'`);
   const { settings, secretsManager, runSteps, versions } = await rotationBench(t, database);
   await runSteps(versions.beginRotation());
-  const { port } = replica.address;
+  const { port, certificateAuthority } = replica.address;
   const retire = () =>
     retireOldCredential(
       context,
       {
         ...settings,
+        database: {
+          ...settings.database,
+          certificateAuthority: `${settings.database.certificateAuthority}\n${certificateAuthority}`,
+        },
         replicas: [{ host: 'localhost', port }],
         retirementPatienceSeconds: 60,
       } as unknown as CredentialRotationSettings,

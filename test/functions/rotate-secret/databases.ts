@@ -14,7 +14,7 @@ import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
 import { type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
-import { serverCertificate, type TlsCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 
 /** A real server with an application's user, and a rotator that has no more rights than the documentation asks for. */
 export interface TestDatabase {
@@ -213,12 +213,12 @@ export const POSTGRES_15 = ['/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin'].f
   existsSync(folder),
 );
 
-/** @param options as of `startPostgres`; `tls`: the certificate of another server too @default one of its own */
+/** @param options as of `startPostgres` */
 export async function postgresDatabase(
   strategy: Strategy,
-  options: Omit<PostgresOptions, 'tls'> & { tls?: TlsCertificate } = {},
+  options: Omit<PostgresOptions, 'tls'> = {},
 ): Promise<TestDatabase> {
-  const tls = options.tls ?? (await serverCertificate());
+  const tls = await serverCertificate();
   const settings = { log_statement: 'all', log_connections: 'on', ...options.settings };
   const server = await startPostgres({ ...options, tls, settings });
   const address: DatabaseAddress = {
