@@ -11,4 +11,7 @@ await new Command('wa-upkeep')
     'give the one user that an application has on PostgreSQL a second one to alternate with',
     { executableFile: 'migrate-to-alternating-users' },
   )
+  .command('rehearse', 'play the stacks of a CDK app on this machine', {
+    executableFile: '../rehearsal/rehearse',
+  })
   .parseAsync();
