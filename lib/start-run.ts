@@ -71,10 +71,15 @@ const PROPS = v.looseObject({
   window: downtimeWindow('The downtime window.'),
 });
 
-/** What an operator types to start a run by hand, as Markdown. */
-export function commandToStart(deployment: string, job: string): string {
+/** What an operator types to start a run by hand. */
+export function shellCommandToStart(deployment: string, job: string): string {
   const payload = JSON.stringify({ job, deployment });
-  return `\`aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout\``;
+  return `aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout`;
+}
+
+/** Likewise, as Markdown. */
+export function commandToStart(deployment: string, job: string): string {
+  return `\`${shellCommandToStart(deployment, job)}\``;
 }
 
 /**

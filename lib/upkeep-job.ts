@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { Duration } from 'aws-cdk-lib';
+import { CfnOutput, Duration } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
@@ -18,6 +18,7 @@ import {
   type DailySchedule,
   JOB_EVENT_AGE,
   LATEST_START,
+  shellCommandToStart,
   type WeeklySchedule,
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
@@ -244,6 +245,10 @@ export class UpkeepJob extends Construct {
       timeout: INVOCATION,
     });
     this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
+    new CfnOutput(this, 'StartCommand', {
+      value: shellCommandToStart(deployment, job),
+      description: `Starts ${job} by hand`,
+    });
   }
 
   /** A metric of this job's runs. @default the sum over five minutes */

@@ -1,4 +1,4 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { CfnOutput, Stack, Token } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -56,7 +56,10 @@ const PROPS = v.looseObject({
   emails: v.optional(emails('Who is mailed.')),
 });
 
-/** What the jobs of one deployment share: what starts them, what notices that one died, where their alarms go. */
+/**
+ * What the jobs of one deployment share: what starts them, what notices that one died, where their alarms go. Make one for each
+ * deployment, and give it to all of its jobs: only those that share one know of each other (`conflictsWith`, `waitsFor`).
+ */
 export class Upkeep extends Construct {
   readonly deployment: string;
   readonly topic: ITopic;
@@ -89,6 +92,10 @@ export class Upkeep extends Construct {
       window: { from, to },
     });
     this.reportLostRun = new ReportLostRun(this, 'ReportLostRun', shared);
+    new CfnOutput(this, 'AlarmTopicArn', {
+      value: this.topic.topicArn,
+      description: `Where the alarms of ${deployment} go`,
+    });
   }
   private findings({
     deployment,

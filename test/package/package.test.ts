@@ -110,6 +110,27 @@ test('a mistake is told by its class', () => {
       succeed('tsc', [], shop);
     });
 
+    it('compiles each sample of the documentation, as it stands', () => {
+      const documents = ['README.md', 'functions/shared/ecs-exec/README.md'].concat(
+        readdirSync(join(REPOSITORY, 'docs'))
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => `docs/${name}`),
+      );
+      const samples = documents.flatMap((file) =>
+        samplesOf(file, 'ts').map(({ line, text }) => ({
+          name: `${file.replaceAll('/', '-')}-${line}.mts`,
+          text,
+        })),
+      );
+      assert.ok(samples.length > 6);
+      mkdirSync(join(shop, 'samples'));
+      for (const { name, text } of samples) writeFileSync(join(shop, 'samples', name), text);
+      const others =
+        '--noEmit --strict --module nodenext --target es2022 --types node --skipLibCheck --ignoreConfig';
+      succeed('tsc', [...others.split(' '), ...samples.map(({ name }) => `samples/${name}`)], shop);
+      rmSync(join(shop, 'samples'), { recursive: true });
+    });
+
     it('synthesizes by tsx and by ts-node, to the same', () => {
       succeed('tsx', ['bin/shop.ts'], shop, { CDK_OUTDIR: 'cdk.out' });
       const options = JSON.stringify({ module: 'node16', moduleResolution: 'node16' });
