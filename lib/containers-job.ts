@@ -28,7 +28,7 @@ import {
   serviceReference,
 } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
-import type { DailySchedule, WeeklySchedule } from './start-run.ts';
+import type { DailySchedule, MonthlySchedule, WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { createAlarm } from './upkeep-alarm.ts';
 import { asTemplateText } from './upkeep-function.ts';
@@ -68,7 +68,7 @@ export interface ContainersJobProps {
    */
   readonly cluster?: ClusterReference;
   /** @default none: it runs when it is started by hand, and no alarm misses a run */
-  readonly schedule?: DailySchedule | WeeklySchedule;
+  readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, over all containers. @default two hours */
   readonly timeLimit?: Duration;
   /** How long the command may take in one container, before it is killed. @default 30 minutes */

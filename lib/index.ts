@@ -50,6 +50,7 @@ export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {
   type DailySchedule,
+  type MonthlySchedule,
   StartRun,
   type StartRunProps,
   type WeeklySchedule,
@@ -58,9 +59,12 @@ export { Upkeep, type UpkeepProps } from './upkeep.ts';
 export {
   alarmOnAny,
   alarmOnMissing,
+  alarmOnMissingMonthly,
   alarmOnMissingWeekly,
   type DailySuccess,
   hoursUntilMissed,
+  type MonthlyHours,
+  monthlyHours,
   type UpkeepAlarmProps,
   type WeeklyHours,
   weeklyHours,

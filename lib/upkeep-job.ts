@@ -18,6 +18,7 @@ import {
   type DailySchedule,
   JOB_EVENT_AGE,
   LATEST_START,
+  type MonthlySchedule,
   shellCommandToStart,
   type WeeklySchedule,
 } from './start-run.ts';
@@ -26,10 +27,12 @@ import {
   alarmOnAny,
   alarmOnCrashes,
   alarmOnMissing,
+  alarmOnMissingMonthly,
   alarmOnMissingWeekly,
   type DailySuccess,
   hoursUntilMissed,
   MAXIMUM_WAIT_HOURS,
+  monthlyHours,
   shownHour,
   weeklyHours,
 } from './upkeep-alarm.ts';
@@ -65,7 +68,7 @@ export interface UpkeepJobProps {
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
   /** @default none: it runs when it is started by hand, and no alarm misses a run */
-  readonly schedule?: DailySchedule | WeeklySchedule;
+  readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
@@ -115,7 +118,7 @@ const PROPS = v.looseObject({
   ),
 });
 
-/** A job: a durable function that runs daily, weekly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
+/** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
   readonly job: string;
   readonly function: UpkeepFunction;
@@ -306,7 +309,7 @@ export class UpkeepJob extends Construct {
 
   private createMissedAlarm(
     { upkeep, job, timeLimit }: UpkeepJobProps,
-    schedule: DailySchedule | WeeklySchedule,
+    schedule: DailySchedule | WeeklySchedule | MonthlySchedule,
     again: string,
   ): Alarm {
     const { deployment, topic } = upkeep;
@@ -318,12 +321,17 @@ export class UpkeepJob extends Construct {
     };
     const isWeekly = 'weekday' in schedule;
     const hours = isWeekly ? weeklyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
-    const when = hours
-      ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
-      : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
+    const months =
+      'dayOfMonth' in schedule ? monthlyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
+    const day = 'dayOfMonth' in schedule ? schedule.dayOfMonth : 0;
+    const when = months
+      ? `around day ${day} of the month, ${schedule.at} ${upkeep.startRun.timeZone}, when its monthly run is due`
+      : hours
+        ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
+        : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
     const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${hours || months ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
         `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
@@ -334,6 +342,7 @@ export class UpkeepJob extends Construct {
       successes: this.metricRunsSucceeded(),
       partials: this.metricRunsPartial(),
     };
+    if (months) return alarmOnMissingMonthly(this, 'Missed', { ...missed, hours: months });
     return hours
       ? alarmOnMissingWeekly(this, 'Missed', { ...missed, hours })
       : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
@@ -348,6 +357,7 @@ function isFile(path: string): boolean {
 function findings({ upkeep, job, schedule, timeLimit, outsideWindow = false }: UpkeepJobProps): Finding[] {
   const { startRun } = upkeep;
   const other = startRun.jobPath(job);
+  const isDaily = schedule && !('weekday' in schedule) && !('dayOfMonth' in schedule);
   const found: Finding[] = other
     ? [
         {
@@ -375,7 +385,15 @@ function findings({ upkeep, job, schedule, timeLimit, outsideWindow = false }: U
     ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone, at, weekday })).map(
       (problem) => ({ field: ['timeLimit'], problem }),
     ),
-    ...(weekday
+    ...('dayOfMonth' in schedule && weekday
+      ? [
+          {
+            field: ['schedule', 'weekday'],
+            problem: 'is of a weekly schedule; it must be left out with dayOfMonth.',
+          },
+        ]
+      : []),
+    ...(!isDaily
       ? []
       : waitProblems({ flexibleWindow: flexibleWindow ?? Duration.minutes(0), timeLimit })
     ).map((problem) => ({ field: ['timeLimit'], problem })),

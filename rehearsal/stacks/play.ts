@@ -184,7 +184,7 @@ function keepCredential(
   if (adminSecretArn) aws.secrets.put(adminSecretArn, value(administrator));
   aws.hosts[`${database.host}:${database.port}`] = `127.0.0.1:${port}`;
   notes.push(
-    `${database.host}:${database.port} is a ${database.engine} of the rehearsal's own, whose certificate the functions trust; ${secretArn} holds the password of ${user.username} there.`,
+    `${database.host}:${database.port} is a server of the rehearsal's own (${database.engine}), whose certificate the functions trust; ${secretArn} holds the password of ${user.username} there.`,
   );
 }
 
