@@ -172,7 +172,10 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
   }
 
   /** Each run leaves out what starts or stops just then. What never comes up is left out each night. */
-  private createNotReadyAlarm({ job }: { readonly job: string }, { deployment, topic }: Upkeep): void {
+  private createNotReadyAlarm(
+    { job }: { readonly job: string },
+    { deployment, warningTopic: topic }: Upkeep,
+  ): void {
     createAlarm(
       this,
       'NotReady',

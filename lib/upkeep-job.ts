@@ -224,7 +224,7 @@ export class UpkeepJob extends Construct {
       alarmName: `${functionName}-partial`,
       meaning: `A run of ${job} for ${deployment} did some of its work, and could not do the rest.`,
       whatToDo: [report, againBy],
-      topic,
+      topic: upkeep.warningTopic,
       metric: this.metricRunsPartial(),
     });
     this.lostAlarm = alarmOnAny(this, 'Lost', {

@@ -32,6 +32,12 @@ export interface UpkeepProps {
    * @default a topic of its own
    */
   readonly topic?: ITopic;
+  /**
+   * Where the alarms go that can wait for the morning: what was done by half, and what will matter in days. Its policy must let
+   * CloudWatch publish, as that of `topic`.
+   * @default where all others go
+   */
+  readonly warningTopic?: ITopic;
   /** Subscribed to the topic, if it is its own. @default none */
   readonly emails?: string[];
   /**
@@ -63,6 +69,8 @@ const PROPS = v.looseObject({
 export class Upkeep extends Construct {
   readonly deployment: string;
   readonly topic: ITopic;
+  /** Of what can wait for the morning. */
+  readonly warningTopic: ITopic;
   readonly encryptionKey: IKey | undefined;
   readonly logRetention: RetentionDays | undefined;
   readonly startRun: StartRun;
@@ -83,6 +91,7 @@ export class Upkeep extends Construct {
         ...(props.emails && { emails: props.emails }),
         ...(encryptionKey && { encryptionKey }),
       }).topic;
+    this.warningTopic = props.warningTopic ?? this.topic;
     const shared = { deployment, topic: this.topic, encryptionKey, logRetention };
     const { from, to } = window;
     this.startRun = new StartRun(this, 'StartRun', {

@@ -95,7 +95,7 @@ export class LogCleanup extends Construct {
     passesPropsOn(this);
     checkProps(this, PROPS, props);
     const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
-    const { deployment, topic } = upkeep;
+    const { deployment, warningTopic: topic } = upkeep;
     const containers = new ContainersJob<Omit<LogRole, 'services'> & NamedContainerServices>(
       this,
       'Containers',

@@ -228,6 +228,18 @@ describe('the alarm on a missing weekly success', () => {
   });
 });
 
+describe('alarms that can wait for the morning', () => {
+  it('go to a topic of their own where there is one', () => {
+    const { stack } = foreignStack({}, (scope) => ({ warningTopic: new Topic(scope, 'Mornings') }));
+    const mornings = stack.resolve((stack.node.findChild('Mornings') as Topic).topicArn);
+    const alarms = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
+    const waiting = alarms.flatMap(({ Properties: { AlarmName, AlarmActions } }) =>
+      JSON.stringify(AlarmActions) === JSON.stringify([mornings]) ? [AlarmName] : [],
+    );
+    assert.deepEqual(waiting, ['shop-reindex-partial']);
+  });
+});
+
 describe('a monthly job', () => {
   const success = {
     flexibleWindow: Duration.minutes(15),
