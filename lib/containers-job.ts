@@ -32,7 +32,8 @@ import type { DailySchedule, MonthlySchedule, WeeklySchedule } from './start-run
 import type { Upkeep } from './upkeep.ts';
 import { createAlarm } from './upkeep-alarm.ts';
 import { asTemplateText } from './upkeep-function.ts';
-import { type JobReference, UpkeepJob } from './upkeep-job.ts';
+import { UpkeepJob } from './upkeep-job.ts';
+import type { JobReference } from './upkeep-job-props.ts';
 
 /** How a job comes into containers. */
 export type ContainerReach =

@@ -20,7 +20,8 @@ import {
   type NamedContainerServices,
 } from '../containers-job.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import type { JobReference, UpkeepJob } from '../upkeep-job.ts';
+import type { UpkeepJob } from '../upkeep-job.ts';
+import type { JobReference } from '../upkeep-job-props.ts';
 
 /** A role of the client's containers. */
 export type ClientRole = 'webapp' | 'coreapp' | 'master';
