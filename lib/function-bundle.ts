@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
-import { type BuildOptions, type BuildResult, buildSync } from 'esbuild';
+import { type BuildOptions, buildSync, type Metafile, type OutputFile } from 'esbuild';
 import { PropsError } from './checks/props.ts';
 
 /** The name of the bundle's file, and with it the first half of the function's `handler`. */
@@ -48,9 +50,18 @@ export function bundledCode(
 }
 
 const bundles = new Map<string, Bundle>();
+let keptIn: string | undefined;
 
-/** esbuild's answer for an entry: the files, and the metafile that tells what went into them. */
-export type Bundle = BuildResult<{ write: false; metafile: true }>;
+/** What esbuild makes of an entry: the files, and the metafile that tells what went into them. */
+export interface Bundle {
+  outputFiles: Pick<OutputFile, 'path' | 'contents'>[];
+  metafile: Metafile;
+}
+
+/** Shares bundles with other processes by a folder: for tests, which run in many, and meanwhile no source changes. */
+export function keepBundlesIn(folder: string): void {
+  keptIn = folder;
+}
 
 /**
  * Runs esbuild, once per entry, imports left out, and process.
@@ -60,14 +71,30 @@ export function bundle(entry: string, leaveOut: readonly string[] = []): Bundle 
   const key = [entry, ...leaveOut].join('\n');
   const known = bundles.get(key);
   if (known) return known;
-  const built = buildSync({
+  const file = keptIn && join(keptIn, createHash('sha256').update(key).digest('hex'));
+  const made =
+    file && existsSync(file) ? (deserialize(readFileSync(file)) as Bundle) : build(entry, leaveOut);
+  bundles.set(key, made);
+  if (file && !existsSync(file)) keep(file, made);
+  return made;
+}
+
+function build(entry: string, leaveOut: readonly string[]): Bundle {
+  const { outputFiles, metafile } = buildSync({
     ...bundleOptions(entry),
     external: [...leaveOut],
     write: false,
     metafile: true,
   });
-  bundles.set(key, built);
-  return built;
+  return { outputFiles: outputFiles.map(({ path, contents }) => ({ path, contents })), metafile };
+}
+
+/** Never half a file for whoever reads meanwhile. */
+function keep(file: string, made: Bundle): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const part = `${file}.${process.pid}`;
+  writeFileSync(part, serialize(made));
+  renameSync(part, file);
 }
 
 function bundleOptions(entry: string): BuildOptions {

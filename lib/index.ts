@@ -36,6 +36,7 @@ export {
   InterfaceEndpoints,
   type InterfaceEndpointsProps,
 } from './interface-endpoints.ts';
+export { keepRecords } from './job-records.ts';
 export type { Weekday } from './local-time.ts';
 export {
   type ExistingFileSystem,

@@ -19,6 +19,7 @@ import { acceptFinding } from './accept-finding.ts';
 import { deploymentName, downtimeWindow, timeZone } from './checks/fields.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import { ofQueue } from './encryption.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
@@ -305,6 +306,7 @@ export class StartRun extends Construct {
           sid: 'EncryptForDeadLetterQueue',
           actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
           resources: [encryptionKey.keyArn],
+          conditions: ofQueue(this, this.scheduleDeadLetters.queue.queueArn),
         }),
       );
     return role;

@@ -50,10 +50,37 @@ export function alarmOnAny(
   });
 }
 
+/**
+ * Rings as soon as a metric counts more than another alarm's, which rings for those: one cause sends one message, and what has
+ * another cause is not kept back.
+ */
+export function alarmOnOthers(
+  scope: Construct,
+  id: string,
+  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric; label: string },
+): Alarm {
+  const period = Duration.minutes(5);
+  return createAlarm(scope, id, props, {
+    metric: new MathExpression({
+      expression: 'FILL(all, 0) - FILL(toldElsewhere, 0)',
+      usingMetrics: {
+        all: props.all.with({ period }),
+        toldElsewhere: props.toldElsewhere.with({ period }),
+      },
+      period,
+      label: props.label,
+    }),
+    threshold: 1,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    evaluationPeriods: 1,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  });
+}
+
 /** A run that crashes gives up by itself after three in a row, and says so; more are of one that cannot even do that. */
 const CRASHES = 5;
-/** Of the timeout: what takes so long is about to be cut, or was. */
-const NEAR_TIMEOUT = 0.97;
+/** Of the timeout: a run leaves its steps at 97 %, so what takes longer was cut, or nearly. */
+const NEAR_TIMEOUT = 0.99;
 
 /** Rings when invocations of a durable function fail again and again, or when one takes all the time that it may. */
 export function alarmOnCrashes(

@@ -3,7 +3,12 @@ import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwat
 import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
-import { DURATION_METRIC, METRIC_NAMESPACE, OUTCOME_METRICS } from '../functions/shared/run/report.ts';
+import {
+  DURATION_METRIC,
+  LOST_METRIC,
+  METRIC_NAMESPACE,
+  OUTCOME_METRICS,
+} from '../functions/shared/run/report.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { letPublishReports } from './run-reports.ts';
@@ -23,6 +28,7 @@ import {
   alarmOnMissing,
   alarmOnMissingMonthly,
   alarmOnMissingWeekly,
+  alarmOnOthers,
   hoursUntilMissed,
   monthlyHours,
   shownHour,
@@ -31,8 +37,6 @@ import {
 import { UpkeepFunction } from './upkeep-function.ts';
 import { type JobReference, jobFindings, UPKEEP_JOB_PROPS, type UpkeepJobProps } from './upkeep-job-props.ts';
 
-/** The metric by which report-lost-run counts a run that died. */
-const LOST_METRIC = 'RunsLost';
 /** Lambda's longest. */
 const INVOCATION = Duration.minutes(15);
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
@@ -89,12 +93,14 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: `${functionName}-dead-letters`,
-      meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped, and Lambda put its event here.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so.`,
       whatToDo: [
-        `Read the message: "runId" names the run. Look at ${history} for what ended it.`,
+        `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
+        'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',
         `${again}.`,
       ],
       topic,
+      toldElsewhere: this.metricRunsLost(),
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -135,12 +141,14 @@ export class UpkeepJob extends Construct {
 
     const report = `Read its report: the log /aws/lambda/${functionName}, message "Run report", newest first. Each problem there says what, where and what next.`;
     const againBy = `${again}: ${commandToStart(deployment, job)}`;
-    this.failedAlarm = alarmOnAny(this, 'Failed', {
+    this.failedAlarm = alarmOnOthers(this, 'Failed', {
       alarmName: `${functionName}-failed`,
       meaning: `A run of ${job} for ${deployment} failed.`,
       whatToDo: [report, againBy],
       topic,
-      metric: this.metricRunsFailed(),
+      all: this.metricRunsFailed(),
+      toldElsewhere: this.metricRunsLost(),
+      label: 'runs that failed with a report of their own',
     });
     this.partialAlarm = alarmOnAny(this, 'Partial', {
       alarmName: `${functionName}-partial`,
@@ -152,7 +160,11 @@ export class UpkeepJob extends Construct {
     this.lostAlarm = alarmOnAny(this, 'Lost', {
       alarmName: `${functionName}-lost`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
-      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
+      whatToDo: [
+        `Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`,
+        againBy,
+        `Its event lies in the queue ${functionName}-dead-letters: delete it there.`,
+      ],
       topic,
       metric: this.metricRunsLost(),
     });

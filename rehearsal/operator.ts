@@ -19,13 +19,8 @@ export async function stopRuns(aws: Aws, functionName: string): Promise<void> {
   lambda.destroy();
 }
 
-/** Starts a run by hand, as docs/operations.md says. */
-export async function startRun(
-  aws: Aws,
-  deployment: string,
-  job: string,
-  options?: Record<string, unknown>,
-): Promise<void> {
+/** Calls a deployment's start-run as somebody who may call nothing else; gives its answer, which may be an error's. */
+export async function callStartRun(aws: Aws, deployment: string, event: object): Promise<unknown> {
   const [startRun] = aws.deployed
     .ofType('AWS::Lambda::Function')
     .filter(({ name }) => name === `${deployment}-start-run`);
@@ -38,8 +33,19 @@ export async function startRun(
     },
   });
   const lambda = new LambdaClient({ region: startRun.region, endpoint: aws.endpoint, credentials });
-  await lambda.send(
-    new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify({ job, deployment, options }) }),
+  const { Payload: answer } = await lambda.send(
+    new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify(event) }),
   );
   lambda.destroy();
+  return JSON.parse(Buffer.from(answer ?? []).toString());
+}
+
+/** Starts a run by hand, as docs/operations.md says. */
+export async function startRun(
+  aws: Aws,
+  deployment: string,
+  job: string,
+  options?: Record<string, unknown>,
+): Promise<void> {
+  await callStartRun(aws, deployment, { job, deployment, options });
 }

@@ -51,9 +51,10 @@ const [LONG, SHORT] = [60_000, 10_000];
 // What the CDK itself finds in a template takes it seconds a file: the sample's `cdk synth` in test/bin/app.test.ts has that.
 process.env.CDK_VALIDATION = 'false';
 
-// Code that one process has compiled, those of functions among them, the others need not.
-const compiled = mkdtempSync(join(tmpdir(), 'compiled-'));
-process.env.NODE_COMPILE_CACHE = compiled;
+// What one process has compiled or bundled, the others, those of functions among them, need not.
+const scratch = mkdtempSync(join(tmpdir(), 'tests-'));
+process.env.NODE_COMPILE_CACHE = join(scratch, 'compiled');
+process.env.BUNDLES = join(scratch, 'bundles');
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const begun = Date.now();
@@ -95,7 +96,7 @@ await queue.addAll(
 
 mkdirSync(dirname(TIMES), { recursive: true });
 writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(took) }));
-for (const folder of [compiled, ...(cdkOut === undefined ? [] : [cdkOut])])
+for (const folder of [scratch, ...(cdkOut === undefined ? [] : [cdkOut])])
   rmSync(folder, { recursive: true });
 
 for (const [file, milliseconds] of took.sort(([, a], [, b]) => b - a).slice(0, 5))

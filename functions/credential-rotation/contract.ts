@@ -17,11 +17,25 @@ export interface CredentialRotationSettings extends CredentialSettings {
   /** How long a service may take to be steady: at the beginning, and after each change. */
   steadyTimeoutSeconds: number;
   /**
+   * Read replicas that sessions of the old user may be on: they are looked at too before it is closed, with alternating
+   * users. @default none
+   */
+  replicas?: ReadReplica[];
+  /** How long sessions of the old user are waited for before the retirement is left to the next run. */
+  retirementPatienceSeconds: number;
+  /**
    * What becomes of the old credential where nobody can know whether the new tasks of each service log in with the new one.
    * @default 'keep' in the first rotation, and wherever logins were refused or tasks not seen that should have been;
    * otherwise 'retire'
    */
   whenUnproven?: WhenUnproven;
+}
+
+/** Its certificate is checked as the database's is. */
+export interface ReadReplica {
+  host: string;
+  /** @default the database's */
+  port?: number;
 }
 
 /** `keep`: the run is partial, and both credentials stay valid. */

@@ -1,7 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Login } from '../shared/database/contract/engine.ts';
-import { LoginRefused } from '../shared/database/contract/errors.ts';
+import { LoginRefused, missingPrivilege, OldPasswordInUse } from '../shared/database/contract/errors.ts';
 import type { CredentialRotation, LoginQuestion, SeenLogins } from '../shared/database/contract/rotation.ts';
 import { checkBelongs, checkCopies } from '../shared/database/credential/secret.ts';
 import { administratorOf, type CredentialSettings } from '../shared/database/credential/settings.ts';
@@ -12,6 +12,7 @@ import {
   secretState,
 } from '../shared/database/credential/stored-secret.ts';
 import { credentialRotation } from '../shared/database/registry.ts';
+import type { CredentialRotationSettings } from './contract.ts';
 import { labelFinished } from './first-rotation.ts';
 
 /** How work on the database ended. Its value is kept in the run's history: never a credential. */
@@ -20,8 +21,10 @@ export type Tried<Value> =
   | { kind: 'failed'; error: string; message: string };
 
 /** Causes that may pass by themselves; sessions of tasks that have just ended are among them. */
-const PASSING = ['DatabaseUnreachable', 'RotationBusy', 'OldPasswordInUse'];
-const ATTEMPTS = 3;
+const PASSING = ['DatabaseUnreachable', 'DatabaseReadOnly', 'RotationBusy', 'OldPasswordInUse'];
+/** So long they are given to pass. Seconds. */
+const TRIED_FOR = 60;
+/** Between two attempts, at least. */
 const PAUSE_SECONDS = 30;
 /** In each attempt, for sessions that are short. Seconds. */
 const SESSIONS_PATIENCE = 5;
@@ -78,22 +81,23 @@ export function seeSessions(
   settings: CredentialSettings,
   client: SecretsManagerClient,
 ): Promise<Tried<number | null>> {
-  return tryDatabase(
-    context,
-    'look for sessions',
-    () => attempt(settings, client, sessions),
-    (tried) => tried.kind === 'done' && tried.value === 0,
-  );
+  return tryDatabase(context, 'look for sessions', () => attempt(settings, client, sessions), {
+    mayChange: (tried) => tried.kind === 'done' && tried.value === 0,
+  });
 }
 
-/** Makes the old credential invalid, unless something is still connected as its user. */
+/** Makes the old credential invalid, unless something stays connected as its user for as long as that is waited for. */
 export function retireOldCredential(
   context: DurableContext,
-  settings: CredentialSettings,
+  settings: CredentialRotationSettings,
   client: SecretsManagerClient,
+  endBy: number,
 ): Promise<Tried<'retired' | 'nothing-to-retire'>> {
-  return tryDatabase(context, 'retire the old password', () =>
-    attempt(settings, client, (tools) => retire(settings, client, tools)),
+  return tryDatabase(
+    context,
+    'retire the old password',
+    () => attempt(settings, client, (tools) => retire(settings, client, tools)),
+    { patienceSeconds: settings.retirementPatienceSeconds, endBy },
   );
 }
 
@@ -134,7 +138,7 @@ export function explainRotation(
         previous: async () =>
           (await findSecret(client, settings.secretArn, { stage: 'AWSPREVIOUS' }))?.secret,
       });
-      await rotation.test(pending.secret);
+      await rotation.test(pending.secret, async () => current.secret);
       return 'The database takes the new credential by now: what failed before has passed, or it is finishSecret, the last step.';
     }),
   );
@@ -150,13 +154,30 @@ async function tryDatabase<Value>(
   context: DurableContext,
   name: string,
   work: () => Promise<Tried<Value>>,
-  mayChange: (tried: Tried<Value>) => boolean = () => false,
+  {
+    mayChange = () => false,
+    patienceSeconds = TRIED_FOR,
+    endBy = Number.POSITIVE_INFINITY,
+  }: {
+    mayChange?: (tried: Tried<Value>) => boolean;
+    patienceSeconds?: number;
+    /** Epoch milliseconds. */
+    endBy?: number;
+  } = {},
 ): Promise<Tried<Value>> {
+  let waited = 0;
   for (let number = 1; ; number++) {
-    const tried = await context.step(`${name} ${number}`, work);
+    const { tried, at } = await context.step(`${name} ${number}`, async () => ({
+      tried: await work(),
+      at: Date.now(),
+    }));
     const mayPass = tried.kind === 'failed' && PASSING.includes(tried.error);
-    if ((!mayPass && !mayChange(tried)) || number === ATTEMPTS) return tried;
-    await context.wait(`before ${name} ${number + 1}`, { seconds: PAUSE_SECONDS });
+    // Half as long again as it has been waited for already.
+    const seconds = Math.min(Math.max(PAUSE_SECONDS, Math.round(waited / 2)), patienceSeconds - waited);
+    if (!mayPass && !mayChange(tried)) return tried;
+    if (seconds <= 0 || at + seconds * 1000 >= endBy) return tried;
+    await context.wait(`before ${name} ${number + 1}`, { seconds });
+    waited += seconds;
   }
 }
 
@@ -194,7 +215,7 @@ async function inspect(
   }
   const retained = await rotation.retained(admin, current.secret);
   const refused = await rotation.refusedLogins(admin);
-  const warnings = await rotation.warnings(admin, current.secret);
+  const warnings = await rotation.preflight(admin, current.secret);
   return { retained, ...(refused !== undefined && { refusedLogins: refused }), warnings };
 }
 
@@ -242,6 +263,28 @@ async function sessions({ rotation, admin, current }: Tools): Promise<number | n
   return (await rotation.sessions(admin, current.secret.username, SESSIONS_PATIENCE)) ?? null;
 }
 
+/** @throws OldPasswordInUse, MissingPrivilege where one has sessions of the old user, or nobody may see */
+async function lookAtReplicas(
+  { database, strategy, replicas = [] }: CredentialRotationSettings,
+  admin: Login,
+  username: string,
+): Promise<void> {
+  for (const { host, port = database.port } of replicas) {
+    const replica = await credentialRotation({ ...database, host, port }, strategy);
+    const sessions = await replica.sessions(admin, username, OLD_SESSIONS_PATIENCE);
+    if (sessions === undefined)
+      throw missingPrivilege(
+        admin.username,
+        `see whether the replica ${host}:${port} has sessions of ${username}`,
+        `GRANT PROCESS ON *.* TO ${admin.username}`,
+      );
+    if (sessions > 0)
+      throw new OldPasswordInUse(
+        `The replica ${host}:${port} has ${sessions} sessions of ${username}: something uses the old credential there. Nothing was retired. See on that server where they come from, and restart that with the new one.`,
+      );
+  }
+}
+
 async function undo(
   { secretArn }: CredentialSettings,
   client: SecretsManagerClient,
@@ -256,11 +299,14 @@ async function undo(
 }
 
 async function retire(
-  { secretArn }: CredentialSettings,
+  settings: CredentialRotationSettings,
   client: SecretsManagerClient,
   { rotation, admin, current }: Tools,
 ): ReturnType<CredentialRotation['retire']> {
+  const { secretArn } = settings;
   const { username } = current.secret;
+  const old = rotation.nextUsername(username);
+  if (old !== username) await lookAtReplicas(settings, admin, old);
   const read = () => secretState(client, secretArn);
   const outcome = await rotation.retire({ admin, username, read, patience: OLD_SESSIONS_PATIENCE });
   await labelFinished(client, secretArn);

@@ -7,7 +7,7 @@ import type { RunResult } from '../shared/run/run-job.ts';
 import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
 import type { Inspection } from './inspect.ts';
-import { isOfStrayCopy } from './problems.ts';
+import { isForALook } from './problems.ts';
 import type { RolledResult } from './roll-service.ts';
 import type { SecretInspection } from './rotate.ts';
 import type { Verification } from './verify.ts';
@@ -126,8 +126,7 @@ function outcomeOf({ retired, rotated, services, problems }: Findings): Outcome 
   if (problems.length === 0) return 'succeeded';
   if (services.some(({ outcome }) => outcome === 'failed')) return 'failed';
   const wentOn = rotated || services.length > 0;
-  // Copies that were put right need a person's look, but the credential is safe.
-  return wentOn || (retired && problems.every(isOfStrayCopy)) ? 'partial' : 'failed';
+  return wentOn || (retired && problems.every(isForALook)) ? 'partial' : 'failed';
 }
 
 /**

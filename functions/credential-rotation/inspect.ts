@@ -13,6 +13,8 @@ export interface Inspection {
   database: Tried<DatabaseState>;
   /** An earlier run, or a rotation by hand, has left something to finish. */
   unfinished: boolean;
+  /** Somebody has given the user a second password, which no rotation has left: it is theirs until a rotation is due. */
+  isRetainedByOthers: boolean;
 }
 
 /** Looks at the secret, after giving a rotation in flight its time, and at the database. */
@@ -25,10 +27,13 @@ export async function inspect(
   const first = await context.step('look at the secret', look);
   const secret = first.pendingVersion ? await waitForOthers(context, settings, secretsManager, first) : first;
   const database = await inspectDatabase(context, settings, secretsManager);
-  const retained = database.kind === 'done' && database.value.retained;
+  const found = database.kind === 'done' && database.value.retained;
+  const isRetainedByOthers = found && settings.strategy.kind === 'dual-password' && secret.isSettled;
+  const retained = found && !isRetainedByOthers;
   return {
     secret,
-    database,
+    database: database.kind === 'done' ? { kind: 'done', value: { ...database.value, retained } } : database,
+    isRetainedByOthers,
     unfinished: retained || (await hasUnrolledTasks(context, settings, ecs, secret)),
   };
 }

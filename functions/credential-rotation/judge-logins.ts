@@ -19,6 +19,10 @@ export interface Proof {
   mayChange: boolean;
   /** The database has answered. */
   isRead: boolean;
+  /** Tasks were not seen that should have been, by a server that does not tell who is refused. */
+  isMissing: boolean;
+  /** An earlier run has made these tasks, and none was seen, by such a server, though it shows those of other services. */
+  isSilent: boolean;
 }
 
 /** What is known of a service's tasks and of the logins that the database has seen. */
@@ -35,10 +39,29 @@ export interface Seen {
   isGiven: boolean;
   /** Of the tasks that were replaced, or are to be: how many there were, and how many the database had seen log in. */
   before: { tasks: number; seen: number };
+  /** Addresses that such tasks had: what comes from there may be of a task that has ended. @default none */
+  addressesBefore?: readonly string[];
+  /** Tasks that are to be replaced, of any service, were seen by their addresses: nothing hides those. @default false */
+  showsAddresses?: boolean;
 }
 
-/** Judges the evidence. Absence alone is none where a task may simply not have tried. */
-export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before }: Seen): Proof {
+/** More of a kind nobody reads, and a run's history holds each look. */
+const MOST_NAMED = 20;
+
+/**
+ * Judges the evidence. Only what was seen disproves: a task that was not may not have tried yet, or be slow.
+ */
+export function judgeLogins(known: Seen): Proof {
+  const {
+    tasks,
+    logins,
+    username,
+    sameUser,
+    isGiven,
+    before,
+    addressesBefore = [],
+    showsAddresses = false,
+  } = known;
   const count = tasks.length;
   const base = {
     tasks: count,
@@ -47,6 +70,8 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
     refused: 0,
     mayChange: false,
     isRead: true,
+    isMissing: false,
+    isSilent: false,
     next: '',
   };
   if (count === 0)
@@ -67,18 +92,23 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
     };
   const { from, refusedFrom, refused = 0, grant } = logins.value;
   const ids = (some: Seen['tasks']) =>
-    some.map(({ id, addresses }) => `${id} (${addresses.join(', ')})`).join(', ');
-  const refusedTasks = tasks.filter(({ addresses }) => addresses.some((address) => refusedFrom?.[address]));
+    some
+      .slice(0, MOST_NAMED)
+      .map(({ id, addresses }) => `${id} (${addresses.join(', ')})`)
+      .join(', ') + (some.length > MOST_NAMED ? ` and ${some.length - MOST_NAMED} more` : '');
+  const timesRefused = ({ addresses }: Seen['tasks'][number]) =>
+    addresses
+      .filter((address) => !addressesBefore.includes(address))
+      .reduce((sum, address) => sum + (refusedFrom?.[address] ?? 0), 0);
+  const refusedTasks = tasks.filter((task) => timesRefused(task) > 0);
   if (refusedTasks.length > 0) {
-    const times = refusedTasks
-      .flatMap(({ addresses }) => addresses.map((address) => refusedFrom?.[address] ?? 0))
-      .reduce((sum, each) => sum + each, 0);
+    const times = refusedTasks.reduce((sum, task) => sum + timesRefused(task), 0);
     return {
       ...base,
       answer: 'disproven',
       refused: times,
       evidence: `The database refused ${times} logins of its new tasks ${ids(refusedTasks)}.`,
-      next: WRONG_SOURCE,
+      next: capitalized(WRONG_SOURCE),
     };
   }
   if (from === undefined)
@@ -90,9 +120,13 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
       evidence: `The administrator may not see who logs in from where.${refusedText(refused)}`,
       next: `An administrator lets it see that${grant === undefined ? '' : `: ${grant}`}.`,
     };
+  /** A task before it at the same address can have logged in as the old user only. */
+  const mayBeOlder = (login: { address: string; username: string }) =>
+    addressesBefore.includes(login.address) && (sameUser || login.username !== username);
+  const logged = from.filter((login) => !mayBeOlder(login));
   const seenAs = (name: (username: string) => boolean) =>
     tasks.filter(({ addresses }) =>
-      from.some((login) => addresses.includes(login.address) && name(login.username)),
+      logged.some((login) => addresses.includes(login.address) && name(login.username)),
     );
   const others = seenAs((name) => name !== username);
   if (others.length > 0)
@@ -101,7 +135,7 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
       answer: 'disproven',
       refused,
       evidence: `Its new tasks ${ids(others)} log in as the old user, not as ${username}.`,
-      next: WRONG_SOURCE,
+      next: capitalized(WRONG_SOURCE),
     };
   if (tasks.some(({ addresses }) => addresses.length === 0))
     return {
@@ -131,31 +165,37 @@ export function judgeLogins({ tasks, logins, username, sameUser, isGiven, before
   }
   const absent = `The database has seen ${seen} of its ${count} new tasks log in as ${username}`;
   const wanted = Math.max(0, count - silent);
-  const mayBeRefused = logins.value.refused === undefined ? refusedFrom === undefined : refused > 0;
-  if (before.seen > 0 && seen < wanted && mayBeRefused)
+  if (before.seen > 0 && seen < wanted && refused > 0)
     return {
       ...found,
       answer: 'disproven',
       mayChange: true,
       evidence: `${absent}; before the roll ${before.seen} of ${before.tasks} did.${refusedText(refused)}`,
-      next: WRONG_SOURCE,
+      next: capitalized(WRONG_SOURCE),
     };
+  const countsRefused = logins.value.refused !== undefined || refusedFrom !== undefined;
   const wasSeen = before.seen > 0 || before.tasks === 0;
   return {
     ...found,
     answer: 'unknown',
     mayChange: wasSeen && seen < wanted,
+    isMissing: before.seen > 0 && seen < wanted && !countsRefused,
+    isSilent: before.tasks === 0 && seen === 0 && showsAddresses && !countsRefused,
     isHarmless: refused === 0 && (!wasSeen || seen >= wanted),
     evidence: `${absent}${before.tasks > 0 ? `; before the roll ${before.seen} of ${before.tasks} did` : ''}.${refusedText(refused)}`,
     next: wasSeen
-      ? 'See in the log of the containers whether they log in.'
+      ? `See in the log of the containers whether they log in. If they do not, ${WRONG_SOURCE}`
       : 'Something between them and the database, such as a pooler, may have hidden their addresses. See in the log of the containers whether they log in, then say whenUnproven: "retire".',
   };
 }
 
 const WRONG_SOURCE =
-  'See where its containers read user name and password, and whether that is what the configuration names, to the last character. The next run goes on from there.';
+  'see where its containers read user name and password, and whether that is what the configuration names, to the last character. Mend that and stop those tasks, so that others take their place. The next run goes on from there.';
 
 function refusedText(refused: number): string {
   return refused > 0 ? ` The database refused ${refused} logins meanwhile, it does not tell whose.` : '';
+}
+
+function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }

@@ -4,13 +4,14 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 const LOOK_SECONDS = 15;
 
 /**
- * Looks again and again, durably, until what is seen is good or the time for waiting is over.
+ * Looks again and again, durably, until what is seen is good or the time for waiting is over. Each look is given what the
+ * one before it saw.
  * @returns what was seen last; there is one look at least.
  */
 export async function lookUntil<Seen>(
   context: DurableContext,
   name: string,
-  look: () => Promise<Seen>,
+  look: (before?: Seen) => Promise<Seen>,
   {
     good,
     timeoutSeconds,
@@ -30,7 +31,7 @@ export async function lookUntil<Seen>(
   const end = await context.waitForCondition<Looked<Seen>>(
     name,
     async (before) => {
-      const seen = await look();
+      const seen = await look(before.kind === 'looked' ? before.seen : undefined);
       const at = Date.now();
       return { kind: 'looked', seen, at, since: before.kind === 'looked' ? before.since : at };
     },

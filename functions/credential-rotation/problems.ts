@@ -19,8 +19,21 @@ export function strayCopyProblem(deployment: string, { place, since }: Delivered
   };
 }
 
-export function isOfStrayCopy({ next }: Problem): boolean {
-  return next === STRAY_COPY_NEXT;
+const SECOND_PASSWORD_NEXT =
+  'Let whoever gave it discard it (MySQL: ALTER USER … DISCARD OLD PASSWORD; MariaDB: ALTER USER … with one method) when it is no longer needed. The next rotation discards it in any case. This is told once.';
+
+/** Somebody has retained a password by hand, and may need it. */
+export function secondPasswordProblem({ deployment, database }: CredentialRotationSettings): Problem {
+  return {
+    what: 'The user has a second valid password, which no rotation has left: somebody has given it. It was left as it is until a rotation is due.',
+    where: `${deployment}, database ${database.host}:${database.port}`,
+    next: SECOND_PASSWORD_NEXT,
+  };
+}
+
+/** Whether it asks for a person's look only, and the credential is safe. */
+export function isForALook({ next }: Problem): boolean {
+  return next === STRAY_COPY_NEXT || next === SECOND_PASSWORD_NEXT;
 }
 
 export function databaseProblem(

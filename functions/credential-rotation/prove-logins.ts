@@ -16,6 +16,8 @@ export interface LoginsBefore {
   mark?: LoginMark;
   /** By service: its tasks that are to be replaced, and how many of them had logged in. */
   services: Record<string, { tasks: number; seen: number }>;
+  /** Of the tasks that are to be replaced, in all services: new ones may be given them again. */
+  addresses: string[];
 }
 
 /** What a proof needs. */
@@ -49,6 +51,7 @@ export function loginsBefore(
     const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
     return {
       ...(mark && { mark }),
+      addresses: [...addresses.values()].flat(2),
       services: Object.fromEntries(
         [...addresses].map(([service, tasks]) => [
           service,
@@ -61,21 +64,22 @@ export function loginsBefore(
 
 /**
  * Looks whether the new tasks of a service log in with the new credential, again and again until that is clear or as long
- * as a service may take to be steady.
+ * as a service may take to be steady. Sessions come and go: what one look has seen counts in those after it.
  * @param name of the durable operation
  */
-export function proveLogins(
+export async function proveLogins(
   context: DurableContext,
   name: string,
   request: ProofRequest,
   subject: ProofSubject,
 ): Promise<Proof> {
-  return lookUntil(context, name, () => look(request, subject), {
-    good: ({ mayChange, isRead }, waited) => !mayChange || (!isRead && waited >= UNREAD_SECONDS),
+  const { proof } = await lookUntil<Look>(context, name, (last) => look(request, subject, last?.from), {
+    good: ({ proof: { mayChange, isRead } }, waited) => !mayChange || (!isRead && waited >= UNREAD_SECONDS),
     timeoutSeconds: request.settings.steadyTimeoutSeconds,
     endBy: request.endBy,
     evermoreRarely: true,
   });
+  return proof;
 }
 
 interface ProofSubject {
@@ -84,27 +88,51 @@ interface ProofSubject {
   before: LoginsBefore;
 }
 
+interface Look {
+  proof: Proof;
+  /** Who logged in from the addresses of new tasks, in this look and those before it. */
+  from: { address: string; username: string }[];
+}
+
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   { service, isGiven, before }: ProofSubject,
-): Promise<Proof> {
+  seenBefore: Look['from'] = [],
+): Promise<Look> {
   const old = before.services[service.name] ?? { tasks: 0, seen: 0 };
-  const tasks = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const running = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const tasks = running.map((task) => ({
+    id: taskIdOf(task.taskArn ?? ''),
+    addresses: ownAddressesOf(task),
+  }));
+  const addresses = tasks.flatMap((task) => task.addresses);
   const asked = await askForLogins(settings, secretsManager, {
-    addresses: tasks.flatMap(ownAddressesOf),
+    addresses,
     patience: PATIENCE,
     ...(before.mark && { since: before.mark }),
     // Those of tasks that an earlier run has made.
     olderSessions: old.tasks === 0,
   });
-  return judgeLogins({
-    tasks: tasks.map((task) => ({ id: taskIdOf(task.taskArn ?? ''), addresses: ownAddressesOf(task) })),
-    logins: asked.kind === 'done' ? { kind: 'done', value: asked.value.seen } : asked,
+  const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
+  const from = distinct([...seenBefore, ...seen].filter(({ address }) => addresses.includes(address)));
+  const proof = judgeLogins({
+    tasks,
+    logins:
+      asked.kind === 'done'
+        ? { kind: 'done', value: { ...asked.value.seen, ...(asked.value.seen.from && { from }) } }
+        : asked,
     username: asked.kind === 'done' ? asked.value.username : '',
     sameUser: settings.strategy.kind === 'dual-password',
     isGiven,
     before: old,
+    addressesBefore: before.addresses,
+    showsAddresses: Object.values(before.services).some((service) => service.seen > 0),
   });
+  return { proof, from };
+}
+
+function distinct(logins: Look['from']): Look['from'] {
+  return [...new Map(logins.map((login) => [`${login.address} ${login.username}`, login])).values()];
 }
 
 /** So long it is tried to ask a database that does not answer. */

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
@@ -15,6 +16,7 @@ import type { CredentialRotationOptions, CredentialRotationSettings } from './co
 import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
+import { labelTold } from './first-rotation.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { waitForTheRest } from './left-behind.ts';
 import type { RollablePlan } from './plan-roll.ts';
@@ -27,6 +29,7 @@ import {
   retirementProblem,
   rollProblem,
   rotationProblem,
+  secondPasswordProblem,
   strayCopyProblem,
   unsteadyProblem,
 } from './problems.ts';
@@ -57,6 +60,8 @@ export const credentialRotationEntries = {
     }),
   ),
   steadyTimeoutSeconds: v.number(),
+  replicas: v.exactOptional(v.array(v.object({ host: v.string(), port: v.exactOptional(v.number()) }))),
+  retirementPatienceSeconds: v.number(),
   whenUnproven: v.exactOptional(v.picklist(['keep', 'retire'])),
 };
 
@@ -71,10 +76,10 @@ const optionsSchema = v.strictObject({
 const SAME_DAY = 12 * HOUR;
 
 const clients = {
-  secretsManager: namingErrors(new SecretsManagerClient({})),
-  ssm: namingErrors(new SSMClient({})),
-  ecs: namingErrors(new ECSClient({})),
-  lambda: namingErrors(new LambdaClient({})),
+  secretsManager: namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS })),
+  ssm: namingErrors(new SSMClient({ requestHandler: REQUEST_LIMITS })),
+  ecs: namingErrors(new ECSClient({ requestHandler: REQUEST_LIMITS })),
+  lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
 /**
@@ -110,6 +115,12 @@ export async function rotateCredential(
   const stray = unfinished ? [] : copies.filter(({ written }) => written);
   problems.push(...stray.map((copy) => strayCopyProblem(deployment, copy)));
   if (!isToAct(found, settings, options)) {
+    if (found.isRetainedByOthers && !secret.isTold) {
+      problems.push(secondPasswordProblem(settings));
+      await context.step('note that the second password was told', () =>
+        labelTold(secretsManager, settings.secretArn),
+      );
+    }
     for (const { name } of settings.services) findings.rollsStopped[name] = 0;
     return end();
   }
@@ -147,7 +158,7 @@ interface Beginning {
 async function carryOut(
   context: DurableContext,
   settings: CredentialRotationSettings,
-  { found: { secret, database, unfinished }, plans, endBy, told }: Beginning,
+  { found: { secret, database, unfinished, isRetainedByOthers }, plans, endBy, told }: Beginning,
   findings: Findings,
 ): Promise<void> {
   const { deployment, steadyTimeoutSeconds } = settings;
@@ -155,6 +166,16 @@ async function carryOut(
   const { problems, stopwatch } = findings;
   const retained = database.kind === 'done' && database.value.retained;
 
+  if (isRetainedByOthers) {
+    const discarded = await retireOldCredential(context, settings, secretsManager, endBy);
+    if (discarded.kind === 'failed') {
+      problems.push(retirementProblem(deployment, discarded));
+      return;
+    }
+    findings.database.warnings.push(
+      'The second password that somebody had given the user was discarded, for a rotation was due.',
+    );
+  }
   // What was left unfinished is finished first; only a rotation that was abandoned must be repeated for that.
   if (!unfinished || secret.pendingVersion !== undefined) {
     const why = await rotate(context, settings, secretsManager, secret.pendingVersion);
@@ -208,7 +229,7 @@ async function carryOut(
     problems.push(leftBehindProblem(settings, left));
     return;
   }
-  const retired = await retireOldCredential(context, settings, secretsManager);
+  const retired = await retireOldCredential(context, settings, secretsManager, endBy);
   await measure(context, stopwatch, 'retire');
   if (retired.kind === 'done') findings.retired = true;
   else problems.push(retirementProblem(deployment, retired));

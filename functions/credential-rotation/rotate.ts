@@ -11,7 +11,7 @@ import { atMostOnce } from '../shared/run/at-most-once.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 import { explainRotation, undoAbandoned } from './database.ts';
-import { isFirstRotation } from './first-rotation.ts';
+import { isFirstRotation, isSettled, isTold } from './first-rotation.ts';
 
 /** The secret, without its value. */
 export interface SecretInspection {
@@ -24,6 +24,10 @@ export interface SecretInspection {
   changedAt: number;
   /** No rotation of it has ended yet. */
   isFirst: boolean;
+  /** No rotation can have left another password in the database than that of the current version. */
+  isSettled: boolean;
+  /** It was told in an earlier run that somebody has given the user a second password. */
+  isTold: boolean;
   /** Regions whose replica does not hold the same, with what Secrets Manager says of it. */
   staleReplicas: { region: string; status: string }[];
   lookedAt: number;
@@ -43,6 +47,8 @@ export async function inspectSecret(client: SecretsManagerClient, arn: string): 
     ...(pendingVersion !== undefined && pendingVersion !== currentVersion && { pendingVersion }),
     changedAt,
     isFirst: isFirstRotation(described.VersionIdsToStages),
+    isSettled: isSettled(described.VersionIdsToStages),
+    isTold: isTold(described.VersionIdsToStages),
     staleReplicas: (described.ReplicationStatus ?? []).flatMap(
       ({ Region: region = '', Status: status = '', StatusMessage: message }) =>
         status === 'InSync' ? [] : [{ region, status: message ? `${status}: ${message}` : status }],

@@ -3,12 +3,15 @@ import type { Proof } from './judge-logins.ts';
 import type { RolledResult } from './roll-service.ts';
 
 /**
- * Whether no further service is touched after a proof: where tasks do not log in, and where logins are refused and nobody
- * knows whose. With one password alone old tasks are refused too, and only the roll ends that.
+ * Whether no further service is touched after a proof: where tasks do not log in, where they are not seen to as those before
+ * them were, and where logins are refused and nobody knows whose. With one password alone old tasks are refused too, and only
+ * the roll ends that.
  */
 export function stopsRoll({ strategy, whenUnproven }: CredentialRotationSettings, proof: Proof): boolean {
   if (proof.answer !== 'unknown') return proof.answer === 'disproven';
-  return proof.refused > 0 && whenUnproven !== 'retire' && strategy.kind !== 'single-password';
+  if (proof.isMissing) return true;
+  if (whenUnproven === 'retire') return false;
+  return proof.isSilent || (proof.refused > 0 && strategy.kind !== 'single-password');
 }
 
 /**

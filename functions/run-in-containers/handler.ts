@@ -15,6 +15,7 @@ import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
@@ -30,7 +31,9 @@ const settingsSchema = v.object({
 /** Characters of a command's output that are told in the report. */
 const LAST_WORDS = 500;
 
-const ecs = namingErrors(new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 }));
+const ecs = namingErrors(
+  new ECSClient({ retryMode: 'adaptive', maxAttempts: 10, requestHandler: REQUEST_LIMITS }),
+);
 
 /** Runs a command in every container of the services, and says of each how it ended. */
 export const handler = withDurableExecution((event: unknown, context) =>

@@ -24,11 +24,12 @@ export function strategyFindings({
 }: RotationPlan): Finding[] {
   const { kind } = strategy;
   const isPostgres = ENGINES[engine] === 'postgres';
-  const { users, owner, user }: Record<string, unknown> = { ...given };
+  const { users, owner, user, storeAs }: Record<string, unknown> = { ...given };
   const misplaced = [
     users && kind !== 'alternating-users' && 'users',
     owner && (kind !== 'alternating-users' || !isPostgres) && 'owner',
     user && kind !== 'single-password' && 'user',
+    storeAs && !isPostgres && 'storeAs',
   ].flatMap((name) => name || []);
   const isNobody = kind === 'single-password' && !user;
   const impossible = isNobody && isPostgres ? undefined : whyImpossible(engine, strategy);
@@ -69,6 +70,17 @@ export function strategyFindings({
             problem: `is missing; it must be the secret of a user that changes passwords, for ${kind} on ${engine}.`,
           },
         ]),
+  ];
+}
+
+/** Only sessions of another user tell who still has the old credential. */
+export function replicaFindings(kind: Strategy['kind'], replicas: readonly unknown[] | undefined): Finding[] {
+  if (replicas === undefined || kind === 'alternating-users') return [];
+  return [
+    {
+      field: ['replicas'],
+      problem: `has no effect with ${kind}, where sessions do not tell which password was used; it must be left out.`,
+    },
   ];
 }
 

@@ -2,7 +2,11 @@ import type { Duration } from 'aws-cdk-lib';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { RolledService, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
+import type {
+  ReadReplica,
+  RolledService,
+  WhenUnproven,
+} from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
@@ -89,4 +93,14 @@ export interface CredentialRotationProps {
   readonly rotationTimeout?: Duration;
   /** How long a service may take to be steady after a change. @default 20 minutes */
   readonly steadyTimeout?: Duration;
+  /**
+   * Read replicas on which containers log in too: with `alternating-users` the old user is closed only when none has sessions
+   * of it. The functions must be able to reach them. @default none is looked at
+   */
+  readonly replicas?: ReadReplica[];
+  /**
+   * How long sessions of the old user are waited for before its retirement is left to the next run, with an alarm. A pooler
+   * keeps idle ones for a time of its own (pgbouncer: `server_idle_timeout`, 10 minutes by default). @default 15 minutes
+   */
+  readonly retirementPatience?: Duration;
 }

@@ -32,6 +32,7 @@ import { copySettings, ownFields, type RotatedCredential } from './credential-co
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
 import {
+  DEFAULT_RETIREMENT_PATIENCE,
   DEFAULT_ROTATE_AFTER,
   DEFAULT_ROTATION_TIMEOUT,
   DEFAULT_STEADY_TIMEOUT,
@@ -137,6 +138,8 @@ export class CredentialRotation extends Construct {
         ...(own && { clusterArn: ecsArn(this, 'cluster', own) }),
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT).toSeconds(),
+      retirementPatienceSeconds: (props.retirementPatience ?? DEFAULT_RETIREMENT_PATIENCE).toSeconds(),
+      ...(props.replicas && { replicas: props.replicas }),
       ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
     };
     const allSettings = { ...application?.settings, ...settings };

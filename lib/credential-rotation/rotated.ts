@@ -8,7 +8,12 @@ import { randomPassword } from '../../functions/shared/database/credential/passw
 import { clusterName, engine, field, hostName, port, serviceName } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { duration, lessThanTimeLimit } from '../checks/props.ts';
-import { rolledServiceFindings, rotatedSecretProblems, strategyFindings } from '../checks/rotation.ts';
+import {
+  replicaFindings,
+  rolledServiceFindings,
+  rotatedSecretProblems,
+  strategyFindings,
+} from '../checks/rotation.ts';
 import { clusterFindings, clusterNameOf, clusterReference } from '../ecs-services.ts';
 import type { CredentialRotationProps, RotatedService } from './credential-rotation-props.ts';
 import { maximumServiceNameLength } from './stopped-alarm-name.ts';
@@ -27,6 +32,8 @@ export interface Rotated {
 export const DEFAULT_ROTATE_AFTER = Duration.days(30);
 export const DEFAULT_ROTATION_TIMEOUT = Duration.minutes(15);
 export const DEFAULT_STEADY_TIMEOUT = Duration.minutes(20);
+/** Longer than pgbouncer's `server_idle_timeout` is by default. */
+export const DEFAULT_RETIREMENT_PATIENCE = Duration.minutes(15);
 
 export function rotatedOf(props: CredentialRotationProps): Rotated {
   const { secret, administrator, database, cluster, services } = props;
@@ -105,6 +112,16 @@ export const ROTATION_PROPS = v.looseObject({
   maximumAge: v.optional(duration(Duration.days(2), Duration.days(400), 86_400)),
   rotationTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
   steadyTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  replicas: v.optional(
+    field(
+      v.array(
+        v.looseObject({ host: hostName('Its name.'), port: v.optional(port("If it is not the server's.")) }),
+      ),
+      'a list of { host }',
+      'Read replicas.',
+    ),
+  ),
+  retirementPatience: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
 });
 
 /** Of what they mean. */
@@ -149,6 +166,7 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
       acceptFailedLogins: props.acceptFailedLogins ?? false,
       hasAdministrator: administrator !== undefined,
     }),
+    ...replicaFindings(strategy.kind, props.replicas),
     ...passwordFindings(password),
     ...(services.every((service) => isService(service) || service.clusterName)
       ? []
@@ -167,6 +185,11 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
       : []),
     ...lessThanTimeLimit('rotationTimeout', props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT, timeLimit),
     ...lessThanTimeLimit('steadyTimeout', props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT, timeLimit),
+    ...lessThanTimeLimit(
+      'retirementPatience',
+      props.retirementPatience ?? DEFAULT_RETIREMENT_PATIENCE,
+      timeLimit,
+    ),
   ];
 }
 

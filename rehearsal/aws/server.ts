@@ -18,7 +18,7 @@ import { Lambda } from './lambda/lambda.ts';
 import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
 import { LOGS_RESOURCES } from './logs/resources.ts';
-import { checkPolicy, type PolicyDocument } from './policy/policy.ts';
+import { type Access, checkPolicy, type PolicyDocument } from './policy/policy.ts';
 import { answer, clockOf, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -151,6 +151,10 @@ export class Aws implements Cloud, Desk {
 
   reaches(caller: Caller, signingName: string): boolean {
     return this.#endpoints.reach(caller, signingName);
+  }
+
+  vpcEndpoint(caller: Caller, signingName: string): Access['endpoint'] {
+    return this.#endpoints.by(caller, signingName);
   }
 
   runtime(request: Request, response: ServerResponse): void {

@@ -132,7 +132,10 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
   };
 }
 
-/** Gives the tasks to ECS. So many containers of the role as are to use the database go on doing so, whichever they are. */
+/**
+ * Gives the tasks to ECS. Whenever all have been replaced, as many containers of the role use the database as did before:
+ * who does is told by its number, for whether those before it have ended already depends on the deployment and the machine.
+ */
 async function manage(
   aws: Aws,
   place: ServiceOptions,
@@ -146,16 +149,11 @@ async function manage(
 ): Promise<ManagedService> {
   const { credential, logins, perRole, onReplaced } = database;
   const wanted = perRole[role] ?? 0;
-  const users = new Set<Container>();
-  const use = (container: Container, login: GivenLogin) => {
-    users.add(container);
-    void container.stopped.then(() => users.delete(container));
-    return logins.begin(container, login);
-  };
+  let replaced = 0;
   // The last one, which a roll may replace last, has the old password for the longest.
   const [first, ...others] = started;
   const inTurn = [...(first ? [first] : []), ...others.reverse()];
-  await Promise.all(inTurn.slice(0, wanted).map((container) => use(container, credential(role))));
+  await Promise.all(inTurn.slice(0, wanted).map((container) => logins.begin(container, credential(role))));
   return aws.ecs.manageService({
     ...place,
     ...settings,
@@ -165,7 +163,7 @@ async function manage(
       const login = credential(role);
       const container = await replace();
       onReplaced?.(role);
-      if (users.size < wanted) await use(container, login);
+      if (replaced++ % tasks < wanted) await logins.begin(container, login);
       return [container];
     },
   });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
-import { CLIENT, Client, fillWithMedia, Host, missing, rsync, STEPS } from './move-media-stage.ts';
+import { describe, it } from 'node:test';
+import { beginEach, type Client, type Host, missing, rsync, STEPS } from './move-media-stage.ts';
 
 const copies: readonly string[] = ['copy', 'last-copy', 'verify'];
 
@@ -10,16 +10,9 @@ describe('move-media, killed before each command that changes something,', { ski
   let host: Host;
   let client: Client;
 
-  before(async () => {
-    host = await Host.start(rsync.folder);
-    fillWithMedia(host.path(CLIENT));
-    host.keep('start');
-  });
-  after(() => host.stop());
-  beforeEach(() => {
-    host.restore('start');
-    client = new Client(host);
-    client.works();
+  beginEach((startedHost, startedClient) => {
+    host = startedHost;
+    client = startedClient;
   });
 
   for (const [index, step] of STEPS.slice(0, 6).entries())

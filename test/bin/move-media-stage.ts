@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { after, before, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PackagesUnavailable, unpackedPackages } from '../../rehearsal/databases/debian-packages.ts';
 
@@ -264,7 +265,7 @@ const DAY = 86_400;
 const LARGE = randomBytes(300_000);
 
 /** Files as a client leaves them: some used, some old, of several owners, with names that scripts stumble over. */
-export function fillWithMedia(media: string): void {
+function fillWithMedia(media: string): void {
   const now = Math.floor(Date.now() / 1000);
   const file = (path: string, content: string | Buffer, daysAgo: number, mode = 0o644) => {
     writeFileSync(join(media, path), content);
@@ -344,4 +345,21 @@ export class Client {
     }
     assert.equal(readFileSync(join(folder, 'outgoing/large.mp4')).equals(LARGE), true, `${when}: large.mp4`);
   }
+}
+
+/** For the tests of a suite: a host with media, as at the start before each, and a client that has begun to work. */
+export function beginEach(begin: (host: Host, client: Client) => void): void {
+  let host: Host;
+  before(async () => {
+    host = await Host.start(rsync.folder);
+    fillWithMedia(host.path(CLIENT));
+    host.keep('start');
+  });
+  after(() => host.stop());
+  beforeEach(() => {
+    host.restore('start');
+    const client = new Client(host);
+    client.works();
+    begin(host, client);
+  });
 }

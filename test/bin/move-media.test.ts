@@ -18,12 +18,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import {
+  beginEach,
   CLIENT,
-  Client,
-  fillWithMedia,
-  Host,
+  type Client,
+  type Host,
   missing,
   NEW,
   rsync,
@@ -55,16 +55,9 @@ describe('moving the media volume', { skip: missing }, () => {
   let host: Host;
   let client: Client;
 
-  before(async () => {
-    host = await Host.start(rsync.folder);
-    fillWithMedia(host.path(CLIENT));
-    host.keep('start');
-  });
-  after(() => host.stop());
-  beforeEach(() => {
-    host.restore('start');
-    client = new Client(host);
-    client.works();
+  beginEach((startedHost, startedClient) => {
+    host = startedHost;
+    client = startedClient;
   });
   it('copies while the client runs, verifies, switches, and keeps the old folder', () => {
     host.works('begin', 'copy');

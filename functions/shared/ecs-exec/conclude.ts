@@ -75,7 +75,11 @@ export async function stop<Content extends Any>(
   await run.readTo(last, Date.now());
   await run.takeLeave(files);
   run.options.signal?.throwIfAborted();
-  return { outcome: 'timed-out', stopped: isOver(last), ...(await run.printed()) };
+  return {
+    outcome: 'timed-out',
+    stopped: last.run !== 'lost' && !goesOn(last, run),
+    ...(await run.printed()),
+  };
 }
 
 async function stopped(run: Run<Any>, first: Answer): Promise<Answer> {
@@ -85,21 +89,24 @@ async function stopped(run: Run<Any>, first: Answer): Promise<Answer> {
     ['KILL', KILL_PATIENCE],
   ] as const) {
     if (signal === 'KILL') answer = await run.attendance.ask(signal);
-    for (const until = performance.now() + patience; goesOn(answer) && performance.now() < until; ) {
+    const until = performance.now() + patience;
+    while (goesOn(answer, run) && performance.now() < until) {
       await sleep(STOP_CHECK);
-      answer = await run.attendance.ask('state');
+      // One that comes to run only now has missed the signal.
+      answer = await run.attendance.ask(isYetToCome(answer) ? signal : 'state');
     }
-    if (!goesOn(answer)) break;
+    if (!goesOn(answer, run)) break;
   }
   return answer;
 }
 
-function goesOn({ run }: Answer): boolean {
-  return run === 'running' || run === 'orphaned';
+function goesOn(answer: Answer, { mayYetStart }: Run<Any>): boolean {
+  if (answer.run === 'absent') return mayYetStart;
+  return answer.run === 'running' || answer.run === 'orphaned';
 }
 
-function isOver(answer: Answer): boolean {
-  return answer.run !== 'lost' && !goesOn(answer);
+function isYetToCome(answer: Answer): boolean {
+  return answer.run === 'absent' || 'isEarly' in answer;
 }
 
 // Milliseconds.

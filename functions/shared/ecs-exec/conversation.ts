@@ -26,7 +26,11 @@ export type RunState =
       /** The shell takes no more than one line of input with a question, and a short one. */
       takesOneShortLine?: true;
     }
-  | { run: 'running' }
+  | {
+      run: 'running';
+      /** The command itself is not there yet, and was not sent TERM. */
+      isEarly?: true;
+    }
   /** The process that keeps the status is gone, the command is not. */
   | { run: 'orphaned' }
   | { run: 'exited'; exitCode: number }
@@ -197,6 +201,7 @@ function readState([word = '', detail]: string[]): RunState {
     case 'exit':
       return { run: 'exited', exitCode: Number(detail) };
     case 'running':
+      return { run: word, ...(detail === 'early' && { isEarly: true }) };
     case 'orphaned':
     case 'died':
     case 'refused':

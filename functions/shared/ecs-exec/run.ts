@@ -72,6 +72,11 @@ export class Run<Content extends Any> {
     return this.#next;
   }
 
+  /** It was asked to start so lately that it may yet do so. */
+  get mayYetStart(): boolean {
+    return performance.now() - this.attendance.askedToStartAt < START_SETTLES;
+  }
+
   /** There is output that was not read yet, and is wanted now. */
   get isBehind(): boolean {
     return this.#wantsMore() && (this.#size ?? 0) > this.#next;
@@ -285,6 +290,8 @@ function feederFor(options: AnyOptions): SinkFeeder<string> | SinkFeeder<Uint8Ar
 const SINK_PATIENCE = 10_000;
 /** Milliseconds between two askings to start a run that the container does not know yet. */
 const START_AGAIN = 2_000;
+/** Milliseconds from asking a run to start until it has taken its lock, or will not: longer than it waits for another's. */
+const START_SETTLES = 5_000;
 /** Milliseconds after which the container is asked whether it still is, while the input gives nothing. */
 const INPUT_PATIENCE = 60_000;
 /** Bytes of input with one question where the shell takes no more: 1,023 characters on a terminal, in ksh93. */

@@ -250,7 +250,8 @@ if [ "$ee_r" = running ]; then n "exit $ee_c"; else n refused; fi`;
 /**
  * Answers questions, a line each: `NONCE QUESTION A B`. An answer is a line `NONCE:ENCODING PLACE`, what was asked for
  * of the output, and a line `NONCE:SIZE NEXT STATE`: the size of the output (of the input, to `put`), and the place behind what was sent; `-` where
- * the container cannot tell. A look at a command that has printed nothing new starts no process.
+ * the container cannot tell. A command that is not there yet is not sent TERM, which would miss it: the state is then
+ * `running early`. A look at a command that has printed nothing new starts no process.
  */
 export const ANSWERS = `w() {
 ee_s=$ee_z ee_y=- ee_o=
@@ -260,7 +261,9 @@ ee_g=
 [ "$ee_s" = starting ] && ee_o=
 case $ee_s in
 starting|running)
-if a "$ee_q" "$ee_t"; then ee_s=running ee_g=1
+if a "$ee_q" "$ee_t"; then
+ee_g=1
+case $ee_s in starting) ee_g=early ee_s="running early" ;; esac
 elif k; then
 case $ee_s in
 starting) ee_s=refused ee_o= ;;
@@ -270,7 +273,7 @@ fi
 ;;
 esac
 case $ee_v$ee_g in
-TERM1|KILL1) kill "-$ee_v" "-$ee_q" || kill "-$ee_v" "$ee_q" ;;
+TERM1|KILL1|KILLearly) kill "-$ee_v" "-$ee_q" || kill "-$ee_v" "$ee_q" ;;
 esac
 [ "$ee_s" = exit ] && ee_s="exit $ee_c"
 [ -O "$ee_o" ] && [ ! -L "$ee_o" ] && [ -r "$ee_o" ] || ee_o=

@@ -170,9 +170,22 @@ async function terminateSession({ ssm }: Clients, sessionId: string): Promise<vo
   await ssm.send(new TerminateSessionCommand({ SessionId: sessionId })).catch(() => {});
 }
 
+/** Every error sets the client's clock; of these alone is it the cause. */
 function isClockSkew(error: unknown): boolean {
-  return Boolean(Object(Object(error).$metadata).clockSkewCorrected);
+  const { name, $metadata } = Object(error);
+  return CLOCK_SKEW_ERRORS.includes(name) && Boolean(Object($metadata).clockSkewCorrected);
 }
+
+/** As the AWS SDK knows them (@smithy/core, service-error-classification). */
+const CLOCK_SKEW_ERRORS = [
+  'AccessDeniedException',
+  'AuthFailure',
+  'InvalidSignatureException',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+];
 
 /** How an asking ended. */
 export type Asking =

@@ -8,6 +8,7 @@ import type { Finding } from '../../checks/mistakes.ts';
 import { pathText, valueText } from '../../checks/mistakes.ts';
 import {
   strategyFindings as planFindings,
+  replicaFindings,
   rolledServiceFindings,
   rotatedSecretProblems,
 } from '../../checks/rotation.ts';
@@ -68,6 +69,10 @@ export const CREDENTIAL_ROTATION_CHECKS: Check[] = [
     ),
   },
   {
+    needs: ['jobs.credentialRotation.strategy', 'jobs.credentialRotation.replicas'],
+    find: ofRotation(({ strategy, replicas }) => replicaFindings(strategy.kind, replicas)),
+  },
+  {
     needs: ['jobs.credentialRotation.password'],
     find: ofRotation(({ password }) => {
       try {
@@ -92,7 +97,7 @@ export const CREDENTIAL_ROTATION_CHECKS: Check[] = [
           ],
     ),
   },
-  ...(['rotationTimeoutMinutes', 'steadyTimeoutMinutes'] as const).map(
+  ...(['rotationTimeoutMinutes', 'steadyTimeoutMinutes', 'retirementPatienceMinutes'] as const).map(
     (name): Check => ({
       needs: ['jobs.credentialRotation.timeLimitMinutes', `jobs.credentialRotation.${name}`],
       find: ofRotation(({ [name]: minutes, timeLimitMinutes }) =>
@@ -150,10 +155,12 @@ export function rotationStrategy({
   users: [one, other] = [],
   owner,
   user = '',
+  storeAs,
 }: CredentialRotationOutput['strategy']): Strategy {
   if (kind === 'dual-password') return { kind };
-  if (kind === 'single-password') return { kind, user };
-  return { kind, ...(one && other && { users: [one, other] as const }), ...(owner && { owner }) };
+  const form = storeAs && { storeAs };
+  if (kind === 'single-password') return { kind, user, ...form };
+  return { kind, ...(one && other && { users: [one, other] as const }), ...(owner && { owner }), ...form };
 }
 
 /** What the passwords are made of, as the functions are told it. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { PASSWORD_FORMS } from '../../../functions/shared/database/contract/rotation.ts';
 import { COPY_ENCODINGS } from '../../../functions/shared/database/credential/copy-template.ts';
 import {
   clusterName,
@@ -6,6 +7,7 @@ import {
   hostName,
   keyArn,
   pattern,
+  port,
   serviceName,
   serviceNames,
   wholeNumber,
@@ -36,6 +38,13 @@ const strategySchema = field(
       ),
     ),
     user: v.optional(databaseUser('The one user of `single-password`.')),
+    storeAs: v.optional(
+      field(
+        v.picklist(PASSWORD_FORMS),
+        PASSWORD_FORMS.map((name) => `"${name}"`).join(' or '),
+        'On PostgreSQL the form in which the server is to keep new passwords: `scram-sha-256` once every client knows it. Left out: the form that the current one has, so that clients that know only md5 go on.',
+      ),
+    ),
   }),
   'an object with "kind"',
   'How the password is replaced while containers that read it at their start go on: see docs/credential-rotation.md.',
@@ -256,6 +265,32 @@ export const credentialRotationSchema = field(
         'How long a service may take to be steady: before the rotation, and after each change. So long its new tasks may also take until they are seen to log in.',
       ),
       20,
+    ),
+    replicas: v.optional(
+      field(
+        v.pipe(
+          v.array(
+            v.strictObject({
+              host: hostName(
+                "The replica's name, which stands in its certificate as the server's does in that.",
+              ),
+              port: v.optional(port("If it is not the server's.")),
+            }),
+          ),
+          v.minLength(1),
+          v.maxLength(15),
+        ),
+        'a list of 1 to 15 { host }',
+        'Read replicas on which containers log in too: with `alternating-users` the old user is closed only when none of them has sessions of it.',
+      ),
+    ),
+    retirementPatienceMinutes: v.optional(
+      wholeNumber(
+        1,
+        360,
+        'How long sessions of the old user are waited for before its retirement is left to the next run, with an alarm. A pooler keeps idle ones for a time of its own: pgbouncer (`server_idle_timeout`) for 10 minutes by default.',
+      ),
+      15,
     ),
     whenUnproven: v.optional(
       field(

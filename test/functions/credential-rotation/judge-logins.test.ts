@@ -21,6 +21,8 @@ interface Expected {
   answer: 'proven' | 'disproven' | 'unknown';
   isHarmless?: boolean;
   mayChange?: boolean;
+  isMissing?: boolean;
+  isSilent?: boolean;
   says?: RegExp;
 }
 
@@ -42,25 +44,31 @@ const CASES: Case[] = [
     'fewer than before, and the server counts no refused logins',
     { from: from('10.0.0.2') },
     { before: BOTH },
-    { answer: 'disproven', mayChange: true, says: /seen 1 of its 2 .* before the roll 2 of 2 did/ },
+    {
+      answer: 'unknown',
+      isHarmless: false,
+      mayChange: true,
+      isMissing: true,
+      says: /seen 1 of its 2 .* before the roll 2 of 2 did/,
+    },
   ],
   [
     'fewer than before, and nobody was refused: they may not have tried',
     { from: [], refused: 0 },
     { before: BOTH },
-    { answer: 'unknown', isHarmless: false, mayChange: true },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isMissing: false },
   ],
   [
     'fewer than before, and logins were refused',
     { from: [], refused: 3 },
     { before: BOTH },
-    { answer: 'disproven', says: /refused 3 logins meanwhile/ },
+    { answer: 'disproven', mayChange: true, says: /refused 3 logins meanwhile/ },
   ],
   [
     'the first of two, and both had logged in before',
     { from: [] },
     { tasks: TASKS.slice(0, 1), before: BOTH },
-    { answer: 'disproven' },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isMissing: true },
   ],
   [
     'the first of two, of which one had never logged in',
@@ -89,6 +97,24 @@ const CASES: Case[] = [
     { from: from('10.0.0.1', '10.0.0.2 wa_clone') },
     {},
     { answer: 'disproven', says: /task-2 .* log in as the old user, not as wa/ },
+  ],
+  [
+    'a task has the address of one that has ended, which logged in as the old user',
+    { from: from('10.0.0.1', '10.0.0.2', '10.0.0.2 wa_clone') },
+    { addressesBefore: ['10.0.0.2'] },
+    { answer: 'proven' },
+  ],
+  [
+    'a task has the address of one that has ended, which was refused',
+    { from: from('10.0.0.1', '10.0.0.2'), refusedFrom: { '10.0.0.2': 4 }, refused: 4 },
+    { addressesBefore: ['10.0.0.2'] },
+    { answer: 'proven' },
+  ],
+  [
+    'one user with two passwords, and a task has the address of one that has ended',
+    { from: from('10.0.0.1', '10.0.0.2'), refused: 0 },
+    { sameUser: true, addressesBefore: ['10.0.0.2'] },
+    { answer: 'unknown', isHarmless: false, mayChange: true },
   ],
   [
     'one user with two passwords, and ECS gives the new one',
@@ -136,7 +162,13 @@ const CASES: Case[] = [
     'an earlier run has rolled it, and none of its tasks logs in',
     { from: [] },
     { before: { tasks: 0, seen: 0 } },
-    { answer: 'unknown', isHarmless: false, mayChange: true },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isSilent: false },
+  ],
+  [
+    'an earlier run has rolled it, and none of its tasks logs in, where those of others are seen',
+    { from: [] },
+    { before: { tasks: 0, seen: 0 }, showsAddresses: true },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isSilent: true },
   ],
   [
     'the database could not be asked',

@@ -17,8 +17,8 @@ export interface Logins {
 }
 
 /** From one login to the next, and for how long each is kept: there is always one. Milliseconds. */
-const PAUSE = 500;
-const SESSION = 800;
+const PAUSE = 1000;
+const SESSION = 1300;
 
 export function startLogins(database: TestDatabase): Logins {
   const loops: Promise<void>[] = [];

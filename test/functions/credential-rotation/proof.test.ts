@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { Duration } from 'aws-cdk-lib';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
+import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
 import { HOUR, MINUTE } from '../../rehearsal/aws/deploy.ts';
 import {
+  anyPassword,
   databaseFor,
   mariadbDatabase,
   mysqlDatabase,
@@ -46,7 +48,7 @@ const asNobody = ({ password }: Login): Login => ({ username: 'nobody', password
 /** Wrong credentials that new containers take for theirs, and the services whose new tasks then cannot log in. */
 const WRONG: {
   what: string;
-  misread: (started: number, login: Login, service: string) => Login;
+  misread: (started: number, login: Login, service: string, old: Login) => Login;
   stopsAt: string;
   untouched: string[];
 }[] = [
@@ -71,17 +73,26 @@ const WRONG: {
   },
 ];
 
+/** Of two users it shows. */
+const OLD: (typeof WRONG)[number] = {
+  what: 'the old credential, for one service that reads it elsewhere',
+  misread: (_started, login, service, old) => (service === 'master' ? old : login),
+  stopsAt: 'master',
+  untouched: ['core'],
+};
+
 for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
   test(`${label}, ${strategy.kind}: the old password goes only when the new one is proven`, async (t) => {
     const database = await databaseFor(t, start, strategy);
     if (database === undefined) return;
     const props = { steadyTimeout: Duration.minutes(2) };
     // By another user sessions tell the same on each engine: what comes of it is played on PostgreSQL.
-    const wrong = label !== 'PostgreSQL' && strategy.kind === 'alternating-users' ? WRONG.slice(-1) : WRONG;
+    const wrong =
+      strategy.kind === 'dual-password' ? WRONG : label === 'PostgreSQL' ? [...WRONG, OLD] : [OLD];
     await rotationDays(
       database,
       async (days) => {
-        const { aws, run, current, reading, containers, services, ringing, logins } = days;
+        const { accepts, aws, run, current, reading, containers, services, ringing, logins } = days;
         await days.day(0);
 
         await t.test(
@@ -113,6 +124,25 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
           },
         );
 
+        const second = { ...current(), password: anyPassword() };
+        if (strategy.kind === 'dual-password')
+          await t.test(
+            'a second password that a person has given is told once, and left as it is',
+            async () => {
+              await giveSecondPassword(database, current(), second);
+              const told = await run();
+              assert.equal(told?.outcome, 'partial', JSON.stringify(told?.problems));
+              assert.match(
+                told.problems.map(({ what }) => what).join(),
+                /^The user has a second valid password/,
+              );
+              const next = await run();
+              assert.equal(next?.outcome, 'succeeded', JSON.stringify(next?.problems));
+              await expectWho(days, { old: second, oldLogsIn: true, newLogsIn: true });
+              logins.reasons.length = 0;
+            },
+          );
+
         await t.test('each service is proven before the next, and then the old one goes', async () => {
           const old = current();
           const report = await run({ rotate: true });
@@ -124,6 +154,7 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
           );
           assert.deepEqual(logins.reasons, []);
           await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+          assert.equal(await accepts(second), false);
           assert.ok(
             !ringing().some((alarm) => /-stopped-|-unretired|-failed/.test(alarm)),
             ringing().join(', '),
@@ -136,7 +167,7 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
             const started = new Map<string, number>();
             reading.misread = (login, service) => {
               started.set(service, (started.get(service) ?? 0) + 1);
-              return misread(started.get(service) ?? 0, login, service);
+              return misread(started.get(service) ?? 0, login, service, old);
             };
             const report = await run({ rotate: true });
             assert.equal(report?.outcome, 'failed', JSON.stringify(report?.problems));
@@ -145,13 +176,27 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
               problem?.what ?? '',
               new RegExp(`stopped at the service ${stopsAt}: .*Not touched: ${untouched.join(', ')}\\.`),
             );
-            assert.match(problem?.what ?? '', /database (refused \d+ logins|has seen \d of its)/);
+            assert.match(
+              problem?.what ?? '',
+              /database (refused \d+ logins|has seen \d of its)|log in as the old user/,
+            );
             assert.match(problem?.where ?? '', new RegExp(`service ${stopsAt}`));
             for (const service of untouched) assert.equal(started.get(service) ?? 0, 0, service);
             await expectWho(days, { old, oldLogsIn: true, newLogsIn: true });
             // The alarm looks at an hour.
             await days.clock.runUntil(days.clock.now() + HOUR);
             assert.ok(ringing().includes(`shop-credential-rotation-stopped-${stopsAt}`));
+
+            // Nobody has mended anything: the next run does not go on to the next service either.
+            if (label === 'PostgreSQL' && what.endsWith('for all')) {
+              const alive = containers().length;
+              const again = await run();
+              assert.equal(containers().length, alive);
+              assert.equal(started.get(stopsAt), 1, 'none of those that work was replaced');
+              assert.match(again?.problems[0]?.what ?? '', new RegExp(`stopped at the service ${stopsAt}:`));
+              for (const service of untouched) assert.equal(started.get(service) ?? 0, 0, service);
+              await expectWho(days, { old, oldLogsIn: true, newLogsIn: true });
+            }
 
             // Somebody mends what they read, and restarts what was wrong.
             reading.misread = (login) => login;
@@ -174,6 +219,96 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
       { props },
     );
   });
+
+test('PostgreSQL, single-password: with no old password to keep, a roll stops where nobody knows whether tasks log in', async (t) => {
+  const strategy = { kind: 'single-password', user: 'wa' } as const;
+  const database = await postgresDatabase(strategy);
+  t.after(() => database.stop());
+  await rotationDays(
+    database,
+    async (days) => {
+      const { run, current, reading, containers, clock, ringing } = days;
+      await days.day(0);
+      const answersOf = (report: Awaited<ReturnType<typeof run>>) => {
+        const { services = [] } = (report?.details ?? {}) as { services?: { proof: { answer: string } }[] };
+        return services.map(({ proof }) => proof.answer);
+      };
+
+      await t.test('right: each service is proven', async () => {
+        const old = current();
+        const report = await run({ rotate: true });
+        assert.equal(report?.outcome, 'succeeded', JSON.stringify(report?.problems));
+        assert.deepEqual(answersOf(report), ['proven', 'proven', 'proven']);
+        await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+      });
+
+      await t.test('cannot know: it goes on, for those that are not replaced cannot log in', async () => {
+        const old = current();
+        await database.query('REVOKE pg_read_all_stats FROM rotator');
+        const report = await run({ rotate: true });
+        await database.query('GRANT pg_read_all_stats TO rotator');
+        assert.equal(report?.outcome, 'succeeded', JSON.stringify(report?.problems));
+        assert.deepEqual(answersOf(report), ['unknown', 'unknown', 'unknown']);
+        await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+      });
+
+      await t.test('wrong for all: the services after the first are not touched', async () => {
+        const old = current();
+        let started = 0;
+        reading.misread = (login) => {
+          started += 1;
+          return withWhitespace(login);
+        };
+        const report = await run({ rotate: true });
+        assert.equal(report?.outcome, 'failed', JSON.stringify(report?.problems));
+        assert.match(
+          report.problems[0]?.what ?? '',
+          /stopped at the service web: .*Not touched: master, core/,
+        );
+        assert.equal(started, 1);
+        await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+        await clock.runUntil(clock.now() + HOUR);
+        assert.ok(ringing().includes('shop-credential-rotation-stopped-web'));
+
+        reading.misread = (login) => login;
+        await Promise.all(
+          containers()
+            .filter(({ name }) => name === 'web')
+            .map((container) => container.kill()),
+        );
+        await clock.runUntil(clock.now() + 10 * MINUTE);
+        const finished = await run();
+        assert.equal(finished?.outcome, 'succeeded', JSON.stringify(finished?.problems));
+        await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+      });
+    },
+    { props: { steadyTimeout: Duration.minutes(2), acceptFailedLogins: true } },
+  );
+});
+
+/** As somebody does by hand. */
+async function giveSecondPassword(
+  { address: { engine }, query, logIn }: TestDatabase,
+  current: Login,
+  second: Login,
+): Promise<void> {
+  const { username } = current;
+  for (const { host } of await query('SELECT Host AS host FROM mysql.user WHERE User = ?', [username])) {
+    if (engine === 'mysql')
+      await query('ALTER USER ?@? IDENTIFIED BY ? RETAIN CURRENT PASSWORD', [
+        username,
+        host,
+        second.password,
+      ]);
+    else
+      await query(
+        'ALTER USER ?@? IDENTIFIED VIA mysql_native_password USING ? OR mysql_native_password USING ?',
+        [username, host, nativePasswordHash(current.password), nativePasswordHash(second.password)],
+      );
+  }
+  // MySQL's cache of passwords is empty after that.
+  for (const login of [current, second]) await logIn(login);
+}
 
 /** Tries both credentials from the address of every container that runs. */
 async function expectWho(

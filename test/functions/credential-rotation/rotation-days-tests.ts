@@ -41,6 +41,8 @@ const CALLS = [
   'UpdateService',
   'PutEvents',
 ];
+/** The operation before which a run changes nothing. */
+const BEGINNING = 'start the rotation';
 const PLACE = { account: ACCOUNT, region: REGION };
 
 export interface RotationDaysOptions {
@@ -79,6 +81,8 @@ export function testRotationDays(
         const atDatabase = new Set<string>();
         /** Of the functions to the database, in a whole rotation. */
         let connections = 0;
+        /** Of them: those before the rotation is asked for. */
+        let connectionsBefore = 0;
 
         /** No run may leave anything else behind, once the next one could do its part. */
         const expectWhole = async (old: Login, after: string): Promise<'rotated' | 'unchanged'> => {
@@ -89,6 +93,13 @@ export function testRotationDays(
           expectCopies(days, next);
           await expectNoFailedLogin(after);
           return isRotated ? 'rotated' : 'unchanged';
+        };
+        /** Until the rotation is asked for a run changes nothing, so that one that finishes serves many that broke off. */
+        const expectUnchanged = async (old: Login, after: string) => {
+          assert.deepEqual(current(), old, `unchanged after ${after}`);
+          assert.ok(await accepts(old), after);
+          expectCopies(days, old);
+          await expectNoFailedLogin(after);
         };
         const expectNoFailedLogin = async (after: string) => {
           // In the gap some fail; at the end none may.
@@ -114,6 +125,7 @@ export function testRotationDays(
             if (calls > 0) operations.push(name);
             if (wire.asked > asked) atDatabase.add(operations.at(-1) ?? name);
             asked = wire.asked;
+            if (!operations.includes(BEGINNING)) connectionsBefore = asked - askedBefore;
             soon(days, () => logins.round());
           });
           const second = await days.day();
@@ -172,16 +184,22 @@ export function testRotationDays(
         await t.test(
           'a run that is stopped after any operation leaves what the next one finishes',
           async (t) => {
-            const outcomes: string[] = [];
-            const begun = operations.indexOf('start the rotation');
+            const begun = operations.indexOf(BEGINNING);
             const points = operations.filter(
               (operation, index) => plays === 'everything' || index === begun || atDatabase.has(operation),
             );
-            for (const operation of points) {
+            const isBefore = (operation: string) => operations.indexOf(operation) < begun;
+            const outcomes: string[] = [];
+            for (const [index, operation] of points.entries()) {
               const old = current();
               const stopped = stopAfter(days, operation);
               await days.run({ rotate: true });
               assert.ok(stopped(), `stopped after ${operation}`);
+              if (isBefore(operation) && isBefore(points[index + 1] ?? BEGINNING)) {
+                await expectUnchanged(old, operation);
+                outcomes.push('unchanged');
+                continue;
+              }
               expectFinished(await days.run(), operation);
               outcomes.push(await expectWhole(old, operation));
             }
@@ -191,7 +209,7 @@ export function testRotationDays(
             // Before the rotation is asked for nothing changes; from then on there is no way back.
             assert.deepEqual(
               outcomes,
-              points.map((point) => (operations.indexOf(point) < begun ? 'unchanged' : 'rotated')),
+              points.map((point) => (isBefore(point) ? 'unchanged' : 'rotated')),
             );
             assert.ok(new Set(outcomes).size === 2, 'both are among them');
           },
@@ -201,12 +219,17 @@ export function testRotationDays(
           await t.test(
             'a run that AWS refuses all after any operation leaves what the next one finishes',
             async (t) => {
-              for (const operation of operations) {
+              const begun = operations.indexOf(BEGINNING);
+              for (const [index, operation] of operations.entries()) {
                 const old = current();
                 const mend = refuseAfter(days, operation);
                 const report = await days.run({ rotate: true });
                 mend();
                 assert.ok(report, `a report after ${operation}`);
+                if (index < begun - 1) {
+                  await expectUnchanged(old, operation);
+                  continue;
+                }
                 expectFinished(await days.run(), operation);
                 await expectWhole(old, operation);
               }
@@ -227,6 +250,10 @@ export function testRotationDays(
               wire.refuses = () => false;
               assert.ok(report, after);
               assert.notEqual(report.outcome, 'succeeded', after);
+              if (number < connectionsBefore - 1) {
+                await expectUnchanged(old, after);
+                continue;
+              }
               expectFinished(await days.run(), after);
               await expectWhole(old, after);
             }

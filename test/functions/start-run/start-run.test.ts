@@ -5,6 +5,7 @@ import { CloudWatchClient, SetAlarmStateCommand } from '@aws-sdk/client-cloudwat
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import { clientsOf } from '../../../rehearsal/clients.ts';
+import { callStartRun } from '../../../rehearsal/operator.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import configuration from '../../../rehearsal/upkeep.config.ts';
 import { createWorld, type World } from '../../../rehearsal/world.ts';
@@ -29,23 +30,7 @@ async function begin(t: TestContext, start: number): Promise<void> {
 /** Calls start-run as a person would, and waits for its answer. */
 async function startRun(event: object): Promise<{ outcome?: string; runId?: string; errorMessage?: string }> {
   const { aws, clock } = world;
-  const [startRun] = aws.deployed
-    .ofType('AWS::Lambda::Function')
-    .filter(({ name }) => name === 'latam-start-run');
-  assert.ok(startRun);
-  const credentials = aws.credentialsFor({
-    arn: `arn:aws:sts::${startRun.account}:assumed-role/operator/somebody`,
-    policy: {
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: startRun.arn }],
-    },
-  });
-  const lambda = new LambdaClient({ region: startRun.region, endpoint: aws.endpoint, credentials });
-  const { Payload: payload } = await clock.hold(() =>
-    lambda.send(new InvokeCommand({ FunctionName: startRun.name, Payload: JSON.stringify(event) })),
-  );
-  lambda.destroy();
-  return JSON.parse(Buffer.from(payload ?? []).toString());
+  return (await clock.hold(() => callStartRun(aws, 'latam', event))) as { outcome?: string };
 }
 
 const MESSAGE_GC = { job: 'message-gc', deployment: 'latam' };

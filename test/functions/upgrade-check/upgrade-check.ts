@@ -11,13 +11,14 @@ import type { Finding } from '../../../functions/upgrade-check/criteria.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { UpkeepJob } from '../../../lib/upkeep-job.ts';
 import { UpgradeCheck, type UpgradeCheckProps } from '../../../lib/whatsapp/upgrade-check.ts';
-import { Container } from '../../../rehearsal/aws/containers/container.ts';
+import type { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import { startsIn } from '../../rehearsal/aws/ecs/service-containers.ts';
 import type { CollectGarbageSettings } from './collect-garbage.ts';
 
 export const HOST = 'database.internal';
@@ -121,15 +122,7 @@ export async function checkedDeployment(
           cluster: 'shop',
           service: 'web',
           desiredCount: 2,
-          start: async () => {
-            const container = await Container.start({
-              name: 'web',
-              folder: join(folder, String(containers.length)),
-              isolation: 'rewritten',
-            });
-            containers.push(container);
-            return [container];
-          },
+          start: startsIn(folder, containers),
           ...changed,
         });
         const lambda = new LambdaClient(client());

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
+import { keepBundlesIn } from '../../../lib/function-bundle.ts';
 import { type Clock, realClock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
 import type { PolicyDocument } from '../../../rehearsal/aws/policy/policy.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
@@ -24,6 +25,9 @@ export interface Deployment {
     maxAttempts: number;
   };
 }
+
+// A run of many files bundles each function once.
+if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 
 const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
 

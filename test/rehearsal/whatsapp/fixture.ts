@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -143,4 +144,19 @@ export function codeOf(reply: Reply): number | undefined {
 /** The payloads that a receiver got. */
 export function payloads(receiver: Receiver): unknown[] {
   return receiver.received.map(({ payload }) => payload);
+}
+
+interface Gc {
+  messages_deleted?: number;
+  items_deleted?: number;
+  node?: string;
+  status: string;
+}
+
+/** What a notification tells of a garbage collection. */
+export function gcOf(payload: unknown): Gc {
+  const { services } = payload as { services: [Record<string, { gc: Gc }>] };
+  const [service] = Object.values(services[0]);
+  assert.ok(service);
+  return service.gc;
 }

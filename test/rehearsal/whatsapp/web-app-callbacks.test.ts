@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
-import { night, payloads, START } from './fixture.ts';
+import { gcOf, night, payloads, START } from './fixture.ts';
 
 const GC = '/v1/services/message/gc';
 
@@ -132,17 +132,3 @@ test('collects unasked and says so', async () => {
   assert.equal(a.receiver.received.length, 1);
   assert.equal((await a.store.count()).messages, 0);
 });
-
-interface Gc {
-  messages_deleted?: number;
-  items_deleted?: number;
-  node?: string;
-  status: string;
-}
-
-function gcOf(payload: unknown): Gc {
-  const { services } = payload as { services: [Record<string, { gc: Gc }>] };
-  const [service] = Object.values(services[0]);
-  assert.ok(service);
-  return service.gc;
-}

@@ -7,7 +7,7 @@ import { type Postgres, startPostgres } from '../../../rehearsal/databases/postg
 import { createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import { writeMediaFolder } from '../../../rehearsal/whatsapp/media-folder.ts';
 import { inboundMessages, MEDIA_UNUSED_MS } from '../../../rehearsal/whatsapp/message-rows.ts';
-import { codeOf, HOST, night, payloads, START, USER } from './fixture.ts';
+import { codeOf, gcOf, HOST, night, payloads, START, USER } from './fixture.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const GC = '/v1/services/message/gc';
@@ -368,20 +368,6 @@ test('logs requests without what is secret in them', async () => {
   const log = JSON.stringify(a.webApp.requests);
   assert.ok(![token, USER.password, 'Falsch-17'].some((secret) => log.includes(secret)));
 });
-
-interface Gc {
-  messages_deleted?: number;
-  items_deleted?: number;
-  node?: string;
-  status: string;
-}
-
-function gcOf(payload: unknown): Gc {
-  const { services } = payload as { services: [Record<string, { gc: Gc }>] };
-  const [service] = Object.values(services[0]);
-  assert.ok(service);
-  return service.gc;
-}
 
 function messageOf(payload: unknown): { id: string } {
   return (payload as { messages: [{ id: string }] }).messages[0];

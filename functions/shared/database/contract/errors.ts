@@ -51,6 +51,21 @@ export class DatabaseUnreachable extends Error {
 }
 
 /**
+ * The server takes no changes: it is a replica, or was made one a moment ago. It may pass, where the address moves on to the
+ * new primary.
+ */
+export class DatabaseReadOnly extends Error {
+  override name = 'DatabaseReadOnly';
+}
+
+/** @param server where it listens @param reason its code */
+export function readOnly(server: string, reason: string): DatabaseReadOnly {
+  return new DatabaseReadOnly(
+    `${server} is read-only (${reason}): a replica, or a primary that was demoted. Configure the address of the writer, as the cluster's endpoint is; after a failover that address leads to the new one within a minute or two.`,
+  );
+}
+
+/**
  * The database refused a statement. Its own text is left out, and the driver's error is not kept as the cause:
  * both may quote the statement, and with it a password.
  */

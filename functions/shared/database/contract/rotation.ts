@@ -9,9 +9,22 @@ export type Strategy =
    * `users`: their names, on MySQL and MariaDB by default that in the secret and the same with `_clone` after it, as AWS's
    * own rotation functions name them. `owner`: on PostgreSQL, the role that both act as, by default the first user.
    */
-  | { kind: 'alternating-users'; users?: readonly [string, string]; owner?: string }
+  | {
+      kind: 'alternating-users';
+      users?: readonly [string, string];
+      owner?: string;
+      storeAs?: PasswordForm;
+    }
   /** PostgreSQL, a fixed user name: logins with the old password fail from the rotation until the restart. */
-  | { kind: 'single-password'; user: string };
+  | { kind: 'single-password'; user: string; storeAs?: PasswordForm };
+
+/**
+ * In which PostgreSQL may be told to keep new passwords, whatever the one before is kept in: a client that knows only md5
+ * cannot log in then. @default that of the current password
+ */
+export type PasswordForm = (typeof PASSWORD_FORMS)[number];
+
+export const PASSWORD_FORMS = ['scram-sha-256'] as const;
 
 /** What a rotation's second step did. */
 export type SetOutcome =
@@ -147,8 +160,11 @@ export interface CredentialRotation {
   sessions(admin: Login, username: string, patience?: number): Promise<number | undefined>;
   /** Who has logged in from where, and who was refused. What the administrator may not see is left out, and said. */
   logins(admin: Login, question: LoginQuestion): Promise<SeenLogins>;
-  /** What may have logins refused though old and new credential are both valid, in sentences for people. */
-  warnings(admin: Login, current: Login): Promise<string[]>;
+  /**
+   * What may have logins refused though old and new credential are both valid, in sentences for people.
+   * @throws RotationRefused, MissingPrivilege where a rotation would be refused after it has begun
+   */
+  preflight(admin: Login, current: Login): Promise<string[]>;
   /** Refused logins since the server's start, of anybody; `undefined` where the server does not count them. */
   refusedLogins(admin: Login): Promise<number | undefined>;
 }

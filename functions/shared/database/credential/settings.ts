@@ -2,7 +2,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { type DatabaseAddress, ENGINES, type Engine, type Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
-import type { Strategy } from '../contract/rotation.ts';
+import { PASSWORD_FORMS, type Strategy } from '../contract/rotation.ts';
 import { templateEntries } from './copies.ts';
 import { checkBelongs, type DatabaseSecret, type SecretField } from './secret.ts';
 import { currentSecret } from './stored-secret.ts';
@@ -41,8 +41,13 @@ export const credentialEntries = {
       kind: v.literal('alternating-users'),
       users: v.exactOptional(v.tuple([v.string(), v.string()])),
       owner: v.exactOptional(v.string()),
+      storeAs: v.exactOptional(v.picklist(PASSWORD_FORMS)),
     }),
-    v.object({ kind: v.literal('single-password'), user: v.string() }),
+    v.object({
+      kind: v.literal('single-password'),
+      user: v.string(),
+      storeAs: v.exactOptional(v.picklist(PASSWORD_FORMS)),
+    }),
   ]),
   adminSecretArn: v.exactOptional(v.string()),
   fields: v.exactOptional(v.array(v.object({ key: v.string(), ...templateEntries }))),

@@ -22,7 +22,7 @@ export function mariadbRotation(address: DatabaseAddress, strategy: Strategy): C
   return mysqlFamilyRotation(address, strategy, MARIADB);
 }
 
-const MARIADB: MysqlDialect = {
+export const MARIADB: MysqlDialect = {
   refusedLoginsStatus: 'Access_denied_errors',
 
   /** Only where performance_schema is on, as it is not by default. Logins that are refused are not among them. */
@@ -78,6 +78,18 @@ const MARIADB: MysqlDialect = {
   openWith: (session, { next, ...change }) =>
     alter(session, change, { ...identifiedBy(nativePasswordHash(next)), suffix: 'ACCOUNT UNLOCK' }),
   lock: (session, change) => alter(session, change, { option: '', suffix: 'ACCOUNT LOCK' }),
+
+  identifiedBy: (_, password) => ({
+    clause: `IDENTIFIED VIA ${NATIVE} USING '${nativePasswordHash(password)}'`,
+    shown: "IDENTIFIED BY 'anything, it is replaced'",
+  }),
+  setDefaultRoles: (account, [role]) => `SET DEFAULT ROLE ${role} FOR ${account}`,
+
+  preflight: async (session) => {
+    const plugin = await strictPlugin(session);
+    if (plugin !== undefined) throw takesNoHashes(plugin);
+    return [];
+  },
 };
 
 const NATIVE = 'mysql_native_password';
@@ -114,13 +126,23 @@ async function alter(
     await alterAccounts(session, { ...change, admin, username, hosts, grant });
   } catch (error) {
     if (!(error instanceof StatementRefused) || error.code !== 'ER_CANNOT_USER') throw error;
-    const [plugin] = await session.query(
-      "SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_STATUS = 'ACTIVE'",
-    );
-    if (plugin === undefined) throw error;
-    throw new RotationRefused(
-      `The server's plugin ${plugin.name} validates passwords and therefore takes no hashes, and a clear password would be written into the server's logs. ` +
-        'Set strict_password_validation to OFF (hashes are then taken unchecked), or remove the plugin.',
-    );
+    const plugin = await strictPlugin(session);
+    throw plugin === undefined ? error : takesNoHashes(plugin);
   }
+}
+
+/** The name of a plugin that has the server refuse hashes. */
+async function strictPlugin(session: MysqlSession): Promise<string | undefined> {
+  const [plugin] = await session.query(
+    `SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS
+      WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_STATUS = 'ACTIVE' AND @@GLOBAL.strict_password_validation`,
+  );
+  return plugin && String(plugin.name);
+}
+
+function takesNoHashes(plugin: string): RotationRefused {
+  return new RotationRefused(
+    `The server's plugin ${plugin} validates passwords and therefore takes no hashes, and a clear password would be written into the server's logs. ` +
+      'Set strict_password_validation to OFF (hashes are then taken unchecked), or remove the plugin.',
+  );
 }

@@ -3,6 +3,7 @@ import {
   ConnectionRefused,
   DatabaseUnreachable,
   LoginRefused,
+  readOnly,
   StatementRefused,
   verbOf,
 } from '../contract/errors.ts';
@@ -109,17 +110,22 @@ function unreachable(address: DatabaseAddress, code: string, error: unknown): Da
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const { code, errno, fromServer } = codesOf(error);
   if (!fromServer) return unreachable(address, code, error);
+  if (isReadOnly(error, code)) return readOnly(`${address.host}:${address.port} (${address.engine})`, code);
   return new StatementRefused(
     `${address.host}:${address.port} (${address.engine}) refused ${verbOf(statement)}: ${code} (${errno}). ${adviceFor(code)}`,
     code,
   );
 }
 
+/** The first of these codes is that of other options too, which the server's text names. */
+function isReadOnly(error: unknown, code: string): boolean {
+  if (code === 'ER_OPTION_PREVENTS_STATEMENT')
+    return error instanceof Error && /read[-_]only/i.test(error.message);
+  return code === 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION' || code === 'ER_READ_ONLY_MODE';
+}
+
 function adviceFor(code: string): string {
   switch (code) {
-    case 'ER_OPTION_PREVENTS_STATEMENT':
-    case 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION':
-      return 'It is read-only: configure the address of the writer.';
     case 'ER_NOT_VALID_PASSWORD':
       return "The new password does not satisfy the server's policy: change its length or alphabet in the configuration.";
     case 'ER_CREDENTIALS_CONTRADICT_TO_HISTORY':

@@ -28,11 +28,11 @@ export function mysqlFamilyRotation(
     logins: (admin, question) =>
       withMysql(address, admin, (session) => mysqlLogins(session, dialect, admin.username, question)),
     refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
-    warnings: async (admin, { username }) => {
-      const { warnings } = dialect;
-      if (warnings === undefined) return [];
+    preflight: async (admin, { username }) => {
+      const { preflight } = dialect;
+      if (preflight === undefined) return [];
       return withMysql(address, admin, async (session) =>
-        warnings(session, await dialect.accounts(session, admin, [username])),
+        preflight(session, await dialect.accounts(session, admin, [username])),
       );
     },
   };

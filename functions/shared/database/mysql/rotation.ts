@@ -13,11 +13,19 @@ import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
  * one, `DISCARD OLD PASSWORD` drops that.
  */
 export function mysqlRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
-  return mysqlFamilyRotation(address, strategy, {
+  return mysqlFamilyRotation(address, strategy, mysqlDialect(strategy.kind === 'dual-password'));
+}
+
+/** @param isDual whether an account's second password is looked at, which needs a privilege of its own */
+export function mysqlDialect(isDual: boolean): MysqlDialect {
+  return {
     ...MYSQL,
-    accounts: (session, admin, usernames) =>
-      readMysqlAccounts(session, admin, usernames, strategy.kind === 'dual-password'),
-  });
+    accounts: (session, admin, usernames) => readMysqlAccounts(session, admin, usernames, isDual),
+    preflight: async (session, accounts) => [
+      ...(isDual ? await whereHealingIsRefused(session, accounts) : []),
+      ...(await whoMayBeRefused(session, accounts)),
+    ],
+  };
 }
 
 async function readMysqlAccounts(
@@ -52,11 +60,14 @@ async function readMysqlAccounts(
 
 /**
  * The errors with which a login ends that is refused: wrong or no password, no right to the database, password expired,
- * account locked, blocked after failed logins, too many connections of the user.
+ * account locked, blocked after failed logins.
  */
-const REFUSALS = [1044, 1045, 1698, 1862, 3118, 3955, 1203, 1226];
+const REFUSALS = [1044, 1045, 1698, 1862, 3118, 3955];
 
-const MYSQL: Omit<MysqlDialect, 'accounts'> = {
+/** Those with which one ends whose password may be right: the user has as many connections as it may have. */
+const LIMITS = [1203, 1226];
+
+const MYSQL: Omit<MysqlDialect, 'accounts' | 'preflight'> = {
   // There is no count of refused logins alone: this one also has connections that broke off before the login.
   refusedLoginsStatus: 'Aborted_connects',
 
@@ -70,9 +81,10 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
     );
     const refused = await rowsIfReadable(
       session,
-      `SELECT USER AS username, HOST AS host, SUM(SUM_ERROR_RAISED) AS count
+      `SELECT USER AS username, HOST AS host, SUM(SUM_ERROR_RAISED) AS count,
+          SUM(IF(ERROR_NUMBER IN (${LIMITS.join(', ')}), 0, SUM_ERROR_RAISED)) AS refused
         FROM performance_schema.events_errors_summary_by_account_by_error
-        WHERE HOST IS NOT NULL AND USER IS NOT NULL AND ERROR_NUMBER IN (${REFUSALS.join(', ')})
+        WHERE HOST IS NOT NULL AND USER IS NOT NULL AND ERROR_NUMBER IN (${[...REFUSALS, ...LIMITS].join(', ')})
         GROUP BY USER, HOST HAVING count > 0`,
     );
     const grants = [
@@ -87,7 +99,11 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
       rest: String(username),
       count: Number(count),
     }));
-    const refusedFrom = await sumByAddress(refusals.map(({ host, count }) => ({ host, count })));
+    const refusedFrom = await sumByAddress(
+      refused
+        .map(({ host, refused }) => ({ host: String(host), count: Number(refused) }))
+        .filter(({ count }) => count > 0),
+    );
     if (connections === undefined) return { refusedFrom, grants };
     // The server counts connections that it refuses among those of the account. Open ones are seen as sessions.
     const logins = await sumByAddress([
@@ -128,6 +144,12 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
   lock: (session, change) =>
     alterAccounts(session, { ...described(change), option: '', suffix: 'ACCOUNT LOCK' }),
 
+  identifiedBy: (plugin = 'caching_sha2_password', password) => ({
+    clause: `IDENTIFIED WITH ${plugin} BY '${password}'`,
+    shown: `IDENTIFIED WITH ${plugin} BY 'anything, it is replaced'`,
+  }),
+  setDefaultRoles: (account, roles) => `SET DEFAULT ROLE ${roles.join(', ')} TO ${account}`,
+
   /**
    * ALTER USER empties the server's cache of what caching_sha2_password proved, for both passwords; a login with TLS
    * fills it again for the password it used. Until then clients that neither use TLS nor ask for the server's RSA key
@@ -136,20 +158,48 @@ const MYSQL: Omit<MysqlDialect, 'accounts'> = {
   keepLoggingIn: async (session, current, accounts) => {
     if (accounts.some((account) => isCached(account) && !account.locked)) await session.logInAs(current);
   },
-
-  warnings: async (session, accounts) => {
-    const hosts = accounts.filter(isCached).map(({ username, host }) => `${username}@${host}`);
-    // That of the only account is filled by our own logins.
-    if (hosts.length < 2) return [];
-    const [row] = await session.query('SELECT @@GLOBAL.require_secure_transport AS required');
-    if (Number(row?.required) === 1) return [];
-    return [
-      `A change of password empties the server's cache for ${hosts.join(', ')} (caching_sha2_password), and the rotation's own logins fill it only for the account of its own address. ` +
-        'Clients of the others that neither use TLS nor ask for the RSA key are refused until somebody logs in there with TLS, as after a restart of the server. ' +
-        'Let them use TLS or ask for the key (allowPublicKeyRetrieval, --get-server-public-key).',
-    ];
-  },
 };
+
+/** MySQL's password history refuses a password that was used before: the current one too, where it is to be made valid again. */
+async function whereHealingIsRefused(session: MysqlSession, accounts: readonly Account[]): Promise<string[]> {
+  const [server] =
+    (await rowsIfReadable(
+      session,
+      'SELECT @@GLOBAL.password_history AS entries, @@GLOBAL.password_reuse_interval AS days',
+    )) ?? [];
+  // Those of an account count before the server's; who may not read them knows the server's.
+  const own = await rowsIfReadable(
+    session,
+    `SELECT Host AS host, Password_reuse_history AS entries, Password_reuse_time AS days FROM mysql.user
+      WHERE User IN (?)`,
+    [accounts.map(({ username }) => username)],
+  );
+  const kept = accounts.filter(({ host }) => {
+    const account = own?.find((row) => row.host === host);
+    return [account?.entries ?? server?.entries, account?.days ?? server?.days].some(
+      (limit) => Number(limit) > 0,
+    );
+  });
+  if (kept.length === 0) return [];
+  const names = kept.map(({ username, host }) => `${accountName(username)}@'${host}'`).join(', ');
+  return [
+    `The server keeps a history of the passwords of ${names}: a rotation that is given up halfway could not be put right, for that makes the current password valid again (error 3638). ` +
+      `ALTER USER ${names} PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY.`,
+  ];
+}
+
+async function whoMayBeRefused(session: MysqlSession, accounts: readonly Account[]): Promise<string[]> {
+  const hosts = accounts.filter(isCached).map(({ username, host }) => `${username}@${host}`);
+  // That of the only account is filled by our own logins.
+  if (hosts.length < 2) return [];
+  const [row] = await session.query('SELECT @@GLOBAL.require_secure_transport AS required');
+  if (Number(row?.required) === 1) return [];
+  return [
+    `A change of password empties the server's cache for ${hosts.join(', ')} (caching_sha2_password), and the rotation's own logins fill it only for the account of its own address. ` +
+      'Clients of the others that neither use TLS nor ask for the RSA key are refused until somebody logs in there with TLS, as after a restart of the server. ' +
+      'Let them use TLS or ask for the key (allowPublicKeyRetrieval, --get-server-public-key).',
+  ];
+}
 
 function isCached({ hashes }: Account): boolean {
   return hashes.some((hash) => hash.startsWith('$A$'));

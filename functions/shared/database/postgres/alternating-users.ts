@@ -1,6 +1,6 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
-import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
+import type { PasswordForm, SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
 import {
   currentRefused,
@@ -20,7 +20,7 @@ import { passwordClause } from './stored-password.ts';
  */
 export function alternating(
   address: DatabaseAddress,
-  strategy: { users?: readonly [string, string]; owner?: string },
+  strategy: { users?: readonly [string, string]; owner?: string; storeAs?: PasswordForm },
 ): StrategyMethods {
   return {
     nextUsername: (current) => alternatingUsers(address.engine, strategy, current).other,
@@ -30,7 +30,7 @@ export function alternating(
       return withPostgresLock(address, admin, lockName, async (session) => {
         const current = await read();
         if (current === undefined) return 'was-finished';
-        return openOther(address, session, { admin, current, pending, previous });
+        return openOther(address, session, { admin, current, pending, previous, storeAs: strategy.storeAs });
       });
     },
 
@@ -82,7 +82,13 @@ export function alternating(
 async function openOther(
   address: DatabaseAddress,
   session: PostgresSession,
-  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
+  {
+    admin,
+    current,
+    pending,
+    previous,
+    storeAs,
+  }: Omit<SetRequest, 'current'> & { current: Login; storeAs: PasswordForm | undefined },
 ): Promise<SetOutcome> {
   const { username } = pending;
   const open = await canLogIn(session, username);
@@ -104,7 +110,7 @@ async function openOther(
     session,
     admin,
     username,
-    `LOGIN ${await passwordClause(address, session, pending, [current])}`,
+    `LOGIN ${await passwordClause(address, session, pending, [current], storeAs)}`,
   );
   return open ? 'healed' : 'set';
 }

@@ -4,6 +4,7 @@ import {
   ConnectionRefused,
   DatabaseUnreachable,
   LoginRefused,
+  readOnly,
   StatementRefused,
   verbOf,
 } from '../contract/errors.ts';
@@ -12,6 +13,7 @@ import {
 export const INSUFFICIENT_PRIVILEGE = '42501';
 export const LOCK_NOT_AVAILABLE = '55P03';
 export const QUERY_CANCELED = '57014';
+const READ_ONLY = '25006';
 
 /**
  * How a login can end at a server that was reached, by its SQLSTATE: PostgreSQL's Appendix A was gone through for those that
@@ -85,6 +87,8 @@ export function statementError(error: unknown, address: DatabaseAddress, stateme
   if (code === undefined) return unreachable(error, address);
   // Class 57: the server shut down or ended the session.
   if (code.startsWith('57P')) return unreachable(error, address);
+  if (code === READ_ONLY)
+    return readOnly(`${address.host}:${address.port} (${address.engine})`, `SQLSTATE ${code}`);
   const verb = verbOf(statement);
   return new StatementRefused(
     `${address.host}:${address.port} (${address.engine}) refused ${verb}: SQLSTATE ${code}. ` +
@@ -95,11 +99,12 @@ export function statementError(error: unknown, address: DatabaseAddress, stateme
 }
 
 const STATEMENT_ADVICE: Record<string, string> = {
-  '25006': 'It is read-only: configure the address of the writer.',
   // As PostgreSQL answers to two changes of a role at once.
   XX000: 'Something else changed the same role at that moment: try again.',
   '22023':
     'The server does not take the new password or a setting: see its log, and the password rules that it has.',
+  '08P01':
+    'What answers is a pooler in statement mode, or no PostgreSQL server of ours: configure the address of the server itself.',
   '57014': 'It took longer than the time that the server gives it (statement_timeout).',
 };
 

@@ -15,6 +15,7 @@ import {
   DatabaseUnreachable,
   LoginRefused,
   RotationBusy,
+  RotationRefused,
   StatementRefused,
   verbOf,
 } from '../contract/errors.ts';
@@ -27,8 +28,10 @@ export interface PostgresSession {
    * @throws {@link StatementRefused}, {@link DatabaseUnreachable}
    */
   query(statement: string, values?: unknown[], answerMs?: number): Promise<Record<string, unknown>[]>;
-  /** How the server had the password proven; `undefined` if it took it in the clear. */
+  /** How the server had the password proven; `undefined` if it took it in the clear, or a pooler asked in its place. */
   exchange: PasswordExchange | undefined;
+  /** A pooler stands before the server, which may give each transaction another of the server's sessions. */
+  isPooled: boolean;
 }
 
 /** How a server has a password proven, by the form in which it keeps it. */
@@ -90,8 +93,14 @@ export async function withPostgres<T>(
     }
   };
   try {
-    await query(OWN_PATH);
-    return await work({ query, exchange });
+    const { processID = null } = client as unknown as { processID?: number | null };
+    const [own] = await query(OWN_PATH, [processID]);
+    const isPooled = own?.pooled === true;
+    return await work(
+      isPooled
+        ? { query: eachInItsTransaction(query), exchange: undefined, isPooled }
+        : { query, exchange, isPooled },
+    );
   } finally {
     if (!isSilent) await ended(client.end(), cut);
   }
@@ -103,11 +112,58 @@ function streamOf(client: pg.Client): { destroy(): unknown } | undefined {
   return connection?.stream;
 }
 
+const SAFE_PATH = 'pg_catalog, pg_temp';
+
 /**
  * The first statement of each session, whatever path the role, the database or a pooler has by default: a function or an
- * operator is found in pg_catalog alone, never one that somebody has made with the same name (as in CVE-2018-1058).
+ * operator is found in pg_catalog alone, never one that somebody has made with the same name (as in CVE-2018-1058). It also
+ * tells whether the server's session is the one that the login was answered for: a pooler answers with a number of its own,
+ * and then nothing is set.
  */
-const OWN_PATH = 'SET search_path = pg_catalog, pg_temp';
+const OWN_PATH = `SELECT pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4 AS pooled,
+    pg_catalog.set_config('search_path', '${SAFE_PATH}', pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4)
+  FROM (SELECT pg_catalog.pg_backend_pid() AS pid) AS own`;
+
+/**
+ * Behind a pooler a setting of the session may stay with a server's session that others are given next, and the next
+ * statement come to one without it. So each statement is a transaction with the settings of its own.
+ */
+function eachInItsTransaction(query: PostgresSession['query']): PostgresSession['query'] {
+  const settings = [`SET LOCAL search_path = ${SAFE_PATH}`];
+  let isOpen = false;
+  return async (statement, values, answerMs) => {
+    if (/^SET /.test(statement)) {
+      settings.push(statement.replaceAll(/(^|;\s*)SET (?!LOCAL )/g, '$1SET LOCAL '));
+      return [];
+    }
+    const [verb] = /^(?:BEGIN|COMMIT|ROLLBACK)/.exec(statement) ?? [];
+    if (verb !== undefined) {
+      const rows = await query(statement, values, answerMs);
+      isOpen = verb === 'BEGIN';
+      if (isOpen) await query(settings.join('; '));
+      return rows;
+    }
+    if (isOpen) return query(statement, values, answerMs);
+    await query('BEGIN');
+    try {
+      await query(settings.join('; '));
+      const rows = await query(statement, values, answerMs);
+      await query('COMMIT');
+      return rows;
+    } catch (error) {
+      // A statement of which no answer came has no session any more.
+      if (!(error instanceof DatabaseUnreachable)) await query('ROLLBACK');
+      throw error;
+    }
+  };
+}
+
+/** Why nothing is changed through a pooler. */
+export function pooled({ host, port, engine }: DatabaseAddress): RotationRefused {
+  return new RotationRefused(
+    `At ${host}:${port} (${engine}) a pooler such as pgbouncer or RDS Proxy answers, not the server: a lock may not hold behind it, and two rotations could meet. Configure the address of the server itself; containers may go on by the pooler.`,
+  );
+}
 
 /** Whether the database accepts a login. */
 export async function postgresAccepts(address: DatabaseAddress, login: Login): Promise<boolean> {
@@ -124,7 +180,7 @@ export async function postgresAccepts(address: DatabaseAddress, login: Login): P
  * Does the work while holding the advisory lock of a credential, which ends with the connection. Two changes of
  * roles at once fail otherwise.
  *
- * @throws {@link RotationBusy}
+ * @throws {@link RotationBusy}; {@link RotationRefused} behind a pooler, which may give the lock to somebody else's session
  */
 export async function withPostgresLock<T>(
   address: DatabaseAddress,
@@ -133,6 +189,7 @@ export async function withPostgresLock<T>(
   work: (session: PostgresSession) => Promise<T>,
 ): Promise<T> {
   return withPostgres(address, admin, async (session) => {
+    if (session.isPooled) throw pooled(address);
     const key = createHash('sha256').update(`upkeep:${credential}`).digest().readBigInt64BE();
     try {
       await session.query(`SET lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);

@@ -1,12 +1,15 @@
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
-import type { StrategyMethods } from '../contract/rotation.ts';
+import type { PasswordForm, StrategyMethods } from '../contract/rotation.ts';
 import { alterRole, canLogIn } from './roles.ts';
 import { withPostgresLock } from './session.ts';
 import { passwordClause } from './stored-password.ts';
 
 /** One user with one password: what still has the old one cannot log in until it is restarted. */
-export function singlePassword(address: DatabaseAddress, user: string): StrategyMethods {
+export function singlePassword(
+  address: DatabaseAddress,
+  { user, storeAs }: { user: string; storeAs?: PasswordForm },
+): StrategyMethods {
   return {
     nextUsername: (current) => {
       if (current === user) return user;
@@ -27,7 +30,7 @@ export function singlePassword(address: DatabaseAddress, user: string): Strategy
           session,
           admin,
           user,
-          await passwordClause(address, session, pending, [before, pending]),
+          await passwordClause(address, session, pending, [before, pending], storeAs),
         );
         return 'set';
       }),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { LoginRefused } from '../contract/errors.ts';
+import type { PasswordForm } from '../contract/rotation.ts';
 import { scramVerifier } from './scram.ts';
 import { type PasswordExchange, type PostgresSession, withPostgres } from './session.ts';
 
@@ -10,6 +11,7 @@ import { type PasswordExchange, type PostgresSession, withPostgres } from './ses
  * for a client so old that it needs md5 could not log in with another. Never the password itself.
  *
  * @param known logins that may be valid now: the first that is tells. @default the server's own `password_encryption`
+ * @param storeAs the form that is configured. @default that of the logins given
  * @throws RotationRefused if the password cannot be brought into that form
  */
 export async function passwordClause(
@@ -17,11 +19,15 @@ export async function passwordClause(
   session: PostgresSession,
   login: Login,
   known: readonly Login[],
+  storeAs?: PasswordForm,
 ): Promise<string> {
   const [server] = await session.query(
     "SELECT current_setting('password_encryption') AS encryption, current_setting('scram_iterations', true) AS iterations",
   );
-  const exchange = (await exchangeOf(address, known)) ?? (server?.encryption === 'md5' ? 'md5' : 'scram');
+  const exchange =
+    storeAs === 'scram-sha-256'
+      ? 'scram'
+      : ((await exchangeOf(address, known)) ?? (server?.encryption === 'md5' ? 'md5' : 'scram'));
   const stored =
     exchange === 'md5'
       ? md5Hash(login)
@@ -42,6 +48,21 @@ async function exchangeOf(
     }
   }
   return undefined;
+}
+
+/**
+ * Tells that the current password is kept by md5, and so is the next one, as long as nothing else is configured.
+ * PostgreSQL's manual (release 18) announces that the form will go.
+ */
+export async function warnOfMd5(
+  address: DatabaseAddress,
+  current: Login,
+  storeAs: PasswordForm | undefined,
+): Promise<string[]> {
+  if (storeAs !== undefined || (await exchangeOf(address, [current])) !== 'md5') return [];
+  return [
+    `PostgreSQL keeps the password of ${current.username} by md5, and so it will the next one. The form is to be removed from PostgreSQL: once every client knows SCRAM (libpq 10 and later), configure storeAs: "scram-sha-256".`,
+  ];
 }
 
 /** As PostgreSQL's manual has it for pg_authid: the password with the user name after it. */

@@ -168,6 +168,34 @@ for (const by of ['ecs-exec', 'run-command'] as const) {
     }));
 }
 
+test('by ecs-exec, a container whose task has its agent in another one costs one call, and no further try', () =>
+  withContainer('ecs-exec', async ({ aws, reach, found, container, task }) => {
+    const proxy = await Container.start({ name: 'proxy', folder: `${container.path('/')}-proxy` });
+    try {
+      task.run([proxy], Date.now());
+      task.agentIn = proxy;
+      // Its client learns the simulated clock by its first call, too.
+      const inProxy = await reach.start(
+        { ...found, container: 'proxy' },
+        { ...order, command: ['true'] },
+        stay(5_000),
+      );
+      assert.equal(inProxy.outcome, 'exited');
+      let calls = 0;
+      aws.onCall(({ operation }) => {
+        if (operation === 'ExecuteCommand') calls += 1;
+        return undefined;
+      });
+      const seen = await reach.start(found, order, stay(500));
+      assert.equal(calls, 1);
+      assert.ok(seen.outcome === 'not-started' && seen.isFinal);
+      assert.match(seen.detail, /runs in container proxy of the task only.*pidMode "task"/);
+      assert.doesNotMatch(seen.detail, /replace the task/);
+    } finally {
+      await proxy.remove();
+    }
+  }));
+
 test('by ecs-exec, a command takes one ExecuteCommand, and removes what the run before it left', () =>
   withContainer('ecs-exec', async ({ aws, reach, found, container, lasting }) => {
     lasting(0);

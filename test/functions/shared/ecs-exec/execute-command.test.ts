@@ -1,6 +1,6 @@
 // In one file though long: whatever ends or disturbs one command of one client.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import * as errors from '../../../../functions/shared/ecs-exec/errors.ts';
 import {
@@ -124,7 +124,7 @@ describe('a command in a container', () => {
     const result = await executeCommand({
       ...base(cloud),
       command: { script: 'echo begun; touch /tmp/begun; sleep 300; touch /tmp/late' },
-      deadline: new Date(Date.now() + 400),
+      deadline: new Date(Date.now() + 1_000),
     });
     assert.equal(result.outcome, 'timed-out');
     assert.ok(result.outcome === 'timed-out' && result.stopped);
@@ -152,6 +152,38 @@ describe('a command in a container', () => {
       message: 'changed my mind',
     });
   });
+
+  for (const [when, slow, slowly] of [
+    // What keeps the status is a shell of its own.
+    ['before it has taken its lock', '/opt/sh', '[ -z "$ECS_EXEC_TOKEN" ] || sleep 0.4\nexec sh "$@"'],
+    // The input's file is removed between the lock and the command.
+    ['before the command is there', '/opt/bin/rm', 'sleep 0.4\nexec /bin/rm "$@"'],
+  ] as const)
+    it(`is stopped although told so ${when}`, async () => {
+      const environment = { PATH: '/opt/bin:/usr/bin:/bin' };
+      await using cloud = await Cloud.start({ container: { environment } });
+      writeFileSync(cloud.container.path(slow), `#!/bin/sh\n${slowly}\n`);
+      chmodSync(cloud.container.path(slow), 0o755);
+      const controller = new AbortController();
+      let questions = 0;
+      cloud.gateway.faults.link = ({ messageType, payloadType }) => {
+        // Whether it is there, its input, and to start it.
+        if (messageType === 'input_stream_data' && payloadType === 1 && ++questions === 3)
+          controller.abort(new Error('changed my mind'));
+        return 'pass';
+      };
+      const running = executeCommand({
+        ...base(cloud),
+        shell: [slow === '/opt/sh' ? slow : 'sh'],
+        command: ['sleep', '300'],
+        stdin: 'some',
+        signal: controller.signal,
+      });
+      await assert.rejects(running, { message: 'changed my mind' });
+      const script = 'sleep 0.6; ps -e -o args= | grep -c "^[s]leep 300$" || true';
+      assert.equal(await cloud.container.run(script), '0\n', 'nor does it come later');
+      assert.deepEqual(filesOfRuns(cloud), []);
+    });
 
   it('is reported gone when its container dies, which nobody announces', async () => {
     await using cloud = await Cloud.start();

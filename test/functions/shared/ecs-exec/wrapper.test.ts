@@ -241,7 +241,7 @@ for (const { name, shell, skip } of SHELLS) {
       await run.ask('leave');
       await run.closed;
       const later = attend({ runId: 'left' });
-      assert.deepEqual(await later.ask('state'), { run: 'running' });
+      assert.equal((await later.ask('state')).run, 'running');
       await container.run('touch /tmp/leave');
       assert.deepEqual(await later.toItsEnd(), { run: 'exited', exitCode: 8 });
       await container.run('rm /tmp/leave');
@@ -258,7 +258,7 @@ for (const { name, shell, skip } of SHELLS) {
     it('does not forget a run that goes on', async () => {
       const run = attend({ runId: 'busy', command: ['sleep', '0.3'] });
       await run.until('running');
-      assert.deepEqual(await run.ask('forget'), { run: 'running' });
+      assert.equal((await run.ask('forget')).run, 'running');
       const again = attend({ runId: 'busy' });
       await again.toItsEnd();
       await again.forget();

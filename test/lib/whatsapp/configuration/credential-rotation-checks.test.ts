@@ -148,6 +148,22 @@ const ON_MYSQL: [string, Change, string, string][] = [
     'is 120; it must be less than the 120 of timeLimitMinutes.',
   ],
   [
+    'more patience with old sessions than time for the run',
+    (rotation) => {
+      rotation.retirementPatienceMinutes = 120;
+    },
+    'retirementPatienceMinutes',
+    'is 120; it must be less than the 120 of timeLimitMinutes.',
+  ],
+  [
+    'replicas whose sessions tell nothing',
+    (rotation) => {
+      rotation.replicas = [{ host: 'replica.apac.internal' }];
+    },
+    'replicas',
+    'has no effect with dual-password, where sessions do not tell which password was used; it must be left out.',
+  ],
+  [
     'a password that nothing is left for',
     (rotation) => {
       rotation.password = { alphabet: 'abc', exclude: 'bc' };

@@ -13,9 +13,10 @@ import {
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import type { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../../rehearsal/aws/ecs/service.ts';
 import { ACCOUNT, type Deployment, deploy, MINUTE, REGION, START } from '../deploy.ts';
+import { startsIn } from './service-containers.ts';
 
 const PLACE = { cluster: 'shop', service: 'web' };
 
@@ -40,15 +41,7 @@ async function withService(options: Partial<ManagedServiceOptions>, work: (tools
           account: ACCOUNT,
           region: REGION,
           desiredCount: 3,
-          start: async () => {
-            const container = await Container.start({
-              name: 'web',
-              folder: join(folder, String(containers.length)),
-              isolation: 'rewritten',
-            });
-            containers.push(container);
-            return [container];
-          },
+          start: startsIn(folder, containers),
           ...options,
         });
         const ecs = new ECSClient(client());

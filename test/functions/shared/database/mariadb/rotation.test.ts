@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
+  DatabaseReadOnly,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -153,10 +154,31 @@ test('MariaDB', async (t) => {
     const error = await rejected(rotation.set(request), RotationRefused);
     assert.match(error.message, /simple_password_check/);
     await expectBoth(current);
+    // Before anything is begun too.
+    assert.equal(
+      (await rejected(rotation.preflight(rotator, current), RotationRefused)).message,
+      error.message,
+    );
     await query('SET GLOBAL strict_password_validation = OFF');
+    assert.deepEqual(await rotation.preflight(rotator, current), []);
     assert.equal(await rotation.set(request), 'set');
     await query("UNINSTALL SONAME 'simple_password_check'");
   });
+
+  await t.test(
+    'a server that has become read-only is told as that, and the rotation goes on when it no longer is',
+    async () => {
+      const current = await user();
+      const request = { admin: rotator, current, pending: next(current), previous };
+      await query('SET GLOBAL read_only = ON');
+      assert.match(
+        (await rejected(rotation.set(request), DatabaseReadOnly)).message,
+        /read-only .*address of the writer/,
+      );
+      await query('SET GLOBAL read_only = OFF');
+      assert.equal(await rotation.set(request), 'set');
+    },
+  );
 
   await t.test('counts refused logins of its own, and sessions', async () => {
     const before = (await rotation.refusedLogins(rotator)) ?? 0;
@@ -188,7 +210,7 @@ test('MariaDB', async (t) => {
         alternating.set({ admin: rotator, current, pending, previous }),
         RotationRefused,
       );
-      assert.match(error.message, /CREATE USER … ACCOUNT LOCK/);
+      assert.match(error.message, /CREATE USER .* ACCOUNT LOCK/);
     },
   );
 });

@@ -1,9 +1,11 @@
+// In one file though long: one server, which takes seconds to start, is asked all of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
+  DatabaseReadOnly,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -15,6 +17,7 @@ import {
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
 import { withMysqlLock } from '../../../../../functions/shared/database/mysql-and-mariadb/session.ts';
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
+import { socketFrom } from '../../../../../rehearsal/aws/containers/client-socket.ts';
 import { anyPassword, databaseFor, mysqlDatabase } from '../../../rotate-secret/databases.ts';
 import { grantIn, knowingCurrent, rejected, secretOf } from '../helpers.ts';
 import { keyless } from './keyless.ts';
@@ -263,18 +266,6 @@ test('MySQL', async (t) => {
     );
   });
 
-  await t.test('a read-only server is named as such', async () => {
-    const current = await user();
-    await query('SET GLOBAL super_read_only = ON');
-    const error = await rejected(
-      rotation.set({ admin: rotator, current, pending: next(current), previous }),
-      StatementRefused,
-    );
-    await query('SET GLOBAL super_read_only = OFF');
-    await query('SET GLOBAL read_only = OFF');
-    assert.match(error.message, /writer/);
-  });
-
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const current = await user();
     await withMysqlLock(address, rotator, current.username, async () => {
@@ -290,6 +281,33 @@ test('MySQL', async (t) => {
     const before = (await rotation.refusedLogins(rotator)) ?? 0;
     await assert.rejects(rotation.test({ username: 'wa', password: 'wrong' }), LoginRefused);
     assert.equal(await rotation.refusedLogins(rotator), before + 1);
+  });
+
+  await t.test('a limit of connections that is reached is no evidence against a password', async () => {
+    const { username, password } = await user();
+    await query("ALTER USER ?@'%' WITH MAX_USER_CONNECTIONS 1", [username]);
+    const from = process.platform === 'linux' ? '127.7.0.1' : undefined;
+    const logIn = (given: string) =>
+      createConnection({
+        host: address.host,
+        stream: () => {
+          const socket = socketFrom(from);
+          socket.connect(address.port, '127.0.0.1');
+          return socket;
+        },
+        user: username,
+        password: given,
+        ssl: { ca: address.certificateAuthority, verifyIdentity: true },
+      });
+    const question = { usernames: [username], addresses: [] };
+    const { mark: since } = await rotation.logins(rotator, question);
+    const connection = await logIn(password);
+    await assert.rejects(logIn(password), { errno: 1226 });
+    assert.deepEqual((await rotation.logins(rotator, { ...question, since })).refusedFrom, {});
+    await assert.rejects(logIn('wrong'), { errno: 1045 });
+    const { refusedFrom } = await rotation.logins(rotator, { ...question, since });
+    assert.deepEqual(Object.values(refusedFrom ?? {}), [1]);
+    await connection.end();
   });
 
   await t.test('without a privilege a user sees the sessions of its own account, and no others', async () => {
@@ -346,15 +364,60 @@ test('MySQL', async (t) => {
 
   await t.test('warns of such clients where an account of another address is changed too', async () => {
     const several = await user();
-    const [warning = '', ...others] = await rotation.warnings(rotator, several);
+    const [warning = '', ...others] = await rotation.preflight(rotator, several);
     assert.deepEqual(others, []);
     assert.match(warning, /user\d+@%, user\d+@10\.0\.0\.%|user\d+@10\.0\.0\.%, user\d+@%/);
     await query('SET GLOBAL require_secure_transport = ON');
-    assert.deepEqual(await rotation.warnings(rotator, several), []);
+    assert.deepEqual(await rotation.preflight(rotator, several), []);
+    const pending = next(several);
+    assert.equal(await rotation.set({ admin: rotator, current: several, pending, previous }), 'set');
+    await rotation.test(pending);
     await query('SET GLOBAL require_secure_transport = OFF');
     await query("CREATE USER single@'%' IDENTIFIED BY ?", [several.password]);
-    assert.deepEqual(await rotation.warnings(rotator, secretOf({ ...several, username: 'single' })), []);
+    assert.deepEqual(await rotation.preflight(rotator, secretOf({ ...several, username: 'single' })), []);
   });
+
+  await t.test(
+    'a history of passwords is warned of, for it has no rotation put right; the way out is told, and is one',
+    async () => {
+      const current = await user();
+      const { username } = current;
+      const hosts = ['%', '10.0.0.%'];
+      await query("GRANT SELECT (Password_reuse_history, Password_reuse_time) ON mysql.user TO rotator@'%'");
+      for (const host of hosts) {
+        await query('ALTER USER ?@? IDENTIFIED BY ? PASSWORD HISTORY 5', [username, host, current.password]);
+        // A password that only a rotation knew that was given up.
+        await query('ALTER USER ?@? IDENTIFIED BY ? RETAIN CURRENT PASSWORD', [
+          username,
+          host,
+          anyPassword(),
+        ]);
+      }
+      const [warning = ''] = await rotation.preflight(rotator, current);
+      assert.match(warning, /history of the passwords of .*3638/);
+      const request = { admin: rotator, current, pending: next(current), previous };
+      assert.match((await rejected(rotation.set(request), StatementRefused)).message, /PASSWORD HISTORY 0/);
+      await query(/ALTER USER .* DAY/.exec(warning)?.[0] ?? '');
+      assert.equal(await rotation.set(request), 'healed');
+      await rotation.test(current);
+    },
+  );
+
+  await t.test(
+    'a server that has become read-only is told as that, and the rotation goes on when it no longer is',
+    async () => {
+      const current = await user();
+      const request = { admin: rotator, current, pending: next(current), previous };
+      await query('SET GLOBAL super_read_only = ON');
+      assert.match(
+        (await rejected(rotation.set(request), DatabaseReadOnly)).message,
+        /read-only .*address of the writer/,
+      );
+      await query('SET GLOBAL super_read_only = OFF');
+      await query('SET GLOBAL read_only = OFF');
+      assert.equal(await rotation.set(request), 'set');
+    },
+  );
 
   await t.test('a retained password that nobody here knows is taken for one in use', async () => {
     const current = await user();

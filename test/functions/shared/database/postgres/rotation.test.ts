@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
+  ConnectionRefused,
+  DatabaseReadOnly,
   DatabaseUnreachable,
   LoginRefused,
   MissingPrivilege,
@@ -135,6 +137,56 @@ test('PostgreSQL', async (t) => {
     assert.match(error.message, /ALTER ROLE "stranger" SET role = 'wa'/);
   });
 
+  await t.test('a user who begins with another path, or is not let in, does not pass the test', async () => {
+    await query('CREATE DATABASE closed');
+    await query('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
+    await query('GRANT CONNECT ON DATABASE closed TO wa_clone');
+    const one = { username: 'wa_clone', password: current.password };
+    const other = { username: 'wa', password: anyPassword() };
+    await query(`ALTER ROLE wa LOGIN PASSWORD '${scramVerifier(other.password)}'`);
+    await rotation.test(other, async () => one);
+    const isIn = (dbname: string) => rotation.test({ ...other, dbname }, async () => ({ ...one, dbname }));
+    await rejected(isIn('closed'), ConnectionRefused);
+    for (const scope of ['', ' IN DATABASE postgres']) {
+      await query(`ALTER ROLE wa_clone${scope} SET search_path = "$user", "o, dd", public`);
+      const { message } = await rejected(isIn('postgres'), RotationRefused);
+      assert.match(message, /^wa begins with the search path "\$user", public and wa_clone with /);
+      await query(/mends it: (.*)$/.exec(message)?.[1] ?? '');
+      await isIn('postgres');
+      await query(`ALTER ROLE wa_clone${scope} RESET search_path`);
+      const back = await rejected(isIn('postgres'), RotationRefused);
+      await query(/mends it: (.*)$/.exec(back.message)?.[1] ?? '');
+      await isIn('postgres');
+    }
+    await query('ALTER ROLE wa NOLOGIN');
+  });
+
+  await t.test('a user who cannot use a right of the other one does not pass the test', async () => {
+    const [one, other] = ['shop', 'shop_clone'].map((username) => ({ username, password: anyPassword() }));
+    assert.ok(one && other);
+    for (const { username, password } of [one, other])
+      await query(`CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(password)}'`);
+    await query('CREATE ROLE shop_owner');
+    for (const { username } of [one, other]) {
+      await query(`GRANT shop_owner TO ${username}`);
+      await query(`ALTER ROLE ${username} SET role = shop_owner`);
+    }
+    // The one still acts by himself there, and has a right that the owner's role has not.
+    await query(`ALTER ROLE shop IN DATABASE ${address.database} SET role = shop`);
+    await query('CREATE TABLE public.things (id INT)');
+    await query('GRANT SELECT ON public.things TO shop');
+    const { test } = await credentialRotation(address, {
+      ...{ kind: 'alternating-users', users: ['shop', 'shop_clone'], owner: 'shop_owner' },
+    });
+    const { message } = await rejected(
+      test(other, async () => one),
+      RotationRefused,
+    );
+    assert.match(message, /shop_clone cannot do what shop can, .*: SELECT 1 FROM public\.things LIMIT 0/);
+    await query('GRANT SELECT ON public.things TO shop_owner');
+    await test(other, async () => one);
+  });
+
   await t.test('an administrator without the right is told the statements, and they are enough', async () => {
     const weak = { username: 'weak', password: anyPassword() };
     await query(`CREATE ROLE weak LOGIN PASSWORD '${scramVerifier(weak.password)}'`);
@@ -156,6 +208,22 @@ test('PostgreSQL', async (t) => {
     const outcomes = await Promise.all([rotation.set(request), rotation.set(request)]);
     assert.deepEqual(outcomes.sort(), ['set', 'was-set']);
   });
+
+  await t.test(
+    'a server that has become read-only is told as that, and the rotation goes on when it no longer is',
+    async () => {
+      await query('ALTER ROLE wa NOLOGIN');
+      const pending = secretOf({ username: 'wa', password: randomPassword() });
+      const request = { admin: rotator, current, pending, previous };
+      await query('ALTER ROLE rotator SET default_transaction_read_only = on');
+      assert.match(
+        (await rejected(rotation.set(request), DatabaseReadOnly)).message,
+        /read-only .*address of the writer/,
+      );
+      await query('ALTER ROLE rotator RESET default_transaction_read_only');
+      assert.equal(await rotation.set(request), 'set');
+    },
+  );
 
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const pending = secretOf({ username: 'wa', password: randomPassword() });
@@ -239,4 +307,15 @@ test('PostgreSQL keeps each password in the form that the one before has, with t
   await alternating.set({ admin: rotator, current, pending, previous });
   await alternating.test(pending);
   assert.equal(await storedForm('wa_clone'), 'md5');
+  assert.match((await single.preflight(rotator, current)).join(), /keeps the password of wa by md5/);
+
+  const configured = knowingCurrent(
+    await credentialRotation(address, { kind: 'single-password', user: 'wa', storeAs: 'scram-sha-256' }),
+  );
+  const modern = secretOf({ ...user, password: randomPassword() });
+  await configured.set({ admin: rotator, current, pending: modern, previous });
+  await configured.test(modern);
+  assert.equal(await storedForm('wa'), 'SCRAM-SHA-256$5000');
+  assert.deepEqual(await configured.preflight(rotator, modern), []);
+  assert.deepEqual(await single.preflight(rotator, modern), []);
 });

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { DescribeTasksCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
+import type { CredentialRotationSettings } from '../../../functions/credential-rotation/contract.ts';
+import { proveLogins } from '../../../functions/credential-rotation/prove-logins.ts';
+import { keptBecauseOf, stopsRoll } from '../../../functions/credential-rotation/unproven.ts';
+import { postgresDatabase } from '../rotate-secret/databases.ts';
+import { rotationBench } from '../rotate-secret/rotation-tests.ts';
+
+const ADDRESSES = ['127.8.0.1', '127.8.0.2'];
+
+/** ECS with a service of one running task for each address. */
+class Ecs extends ECSClient {
+  override send = async (command: unknown) => {
+    if (command instanceof ListTasksCommand)
+      return { taskArns: command.input.desiredStatus === 'RUNNING' ? ADDRESSES : [] };
+    assert.ok(command instanceof DescribeTasksCommand);
+    return {
+      tasks: ADDRESSES.map((value) => ({
+        taskArn: `task/${value}`,
+        lastStatus: 'RUNNING',
+        desiredStatus: 'RUNNING',
+        createdAt: new Date(),
+        attachments: [{ type: 'ElasticNetworkInterface', details: [{ name: 'privateIPv4Address', value }] }],
+      })),
+    };
+  };
+}
+
+test('PostgreSQL: looks again and again, and what was not seen is not disproven', {
+  skip: process.platform !== 'linux' && 'Only Linux has several addresses of loopback.',
+}, async (t) => {
+  const database = await postgresDatabase({
+    kind: 'alternating-users',
+    users: ['wa', 'wa_clone'],
+    owner: 'wa',
+  });
+  t.after(() => database.stop());
+  const bench = await rotationBench(t, database);
+  const settings = {
+    ...bench.settings,
+    steadyTimeoutSeconds: 2,
+  } as unknown as CredentialRotationSettings;
+  /** Between two looks something happens, and no time passes. */
+  const prove = (between: (look: number) => Promise<void>) => {
+    const context = {
+      waitForCondition: async <State>(
+        _name: string,
+        check: (state: State) => Promise<State>,
+        {
+          initialState,
+          waitStrategy,
+        }: { initialState: State; waitStrategy: (state: State) => { shouldContinue: boolean } },
+      ) => {
+        let state = initialState;
+        for (let look = 1; ; look += 1) {
+          await between(look);
+          state = await check(state);
+          if (!waitStrategy(state).shouldContinue) return state;
+        }
+      },
+    } as unknown as DurableContext;
+    return proveLogins(
+      context,
+      'web logs in',
+      {
+        settings,
+        ecs: new Ecs({ region: 'eu-central-1' }),
+        secretsManager: bench.secretsManager.client,
+        deliveredAt: 0,
+        endBy: Number.POSITIVE_INFINITY,
+      },
+      {
+        service: { name: 'web', clusterArn: 'shop' },
+        isGiven: true,
+        before: { services: { web: { tasks: 2, seen: 2 } }, addresses: [] },
+      },
+    );
+  };
+
+  await t.test('two tasks whose sessions come by turns are both proven', async () => {
+    let close = () => {};
+    let closed: Promise<void> = Promise.resolve();
+    const proof = await prove(async (look) => {
+      close();
+      await closed;
+      const from = ADDRESSES[look - 1];
+      if (from === undefined) return;
+      await new Promise<void>((opened) => {
+        const until = () =>
+          new Promise<void>((resolve) => {
+            close = resolve;
+          });
+        closed = database.logIn(database.user, { from, until, opened });
+      });
+    });
+    close();
+    await closed;
+    assert.deepEqual([proof.answer, proof.seen], ['proven', 2]);
+  });
+
+  await t.test('tasks that were seen in no look: nobody knows, and the roll stops there', async () => {
+    const proof = await prove(async () => {});
+    assert.deepEqual([proof.answer, proof.seen, proof.isMissing], ['unknown', 0, true]);
+    assert.equal(stopsRoll(settings, proof), true);
+  });
+
+  await t.test(
+    'connections that are used up in the middle of a roll: nobody knows, and the old one is kept',
+    async () => {
+      await database.query('ALTER ROLE rotator CONNECTION LIMIT 0');
+      const proof = await prove(() => delay(200));
+      await database.query('ALTER ROLE rotator CONNECTION LIMIT -1');
+      assert.deepEqual([proof.answer, proof.isRead], ['unknown', false]);
+      assert.match(
+        proof.evidence,
+        /could not be asked .* takes no login of rotator now .*All connections are taken/,
+      );
+      assert.equal(stopsRoll(settings, proof), false);
+      const rolled = { service: 'web', outcome: 'rolled', how: 'forced', tasksReplaced: 2, proof } as const;
+      assert.deepEqual(
+        keptBecauseOf(settings, [rolled], false).map(({ service }) => service),
+        ['web'],
+      );
+    },
+  );
+});

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DatabaseAddress, Login } from '../../../../../functions/shared/database/contract/engine.ts';
+import { unpackedPackages } from '../../../../../rehearsal/databases/debian-packages.ts';
+import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
+import { freePort, watchedServer } from '../../../../../rehearsal/databases/watched-server.ts';
+
+/** A real pgbouncer before a real server, with one session of that for each user. */
+export interface Pgbouncer {
+  address: DatabaseAddress;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the pgbouncer on the PATH, or Debian's.
+ * @param logins who may log in through it
+ * @throws PackagesUnavailable where there is none
+ */
+export async function startPgbouncer(
+  { port: serverPort }: DatabaseAddress,
+  poolMode: 'session' | 'transaction' | 'statement',
+  logins: readonly Login[],
+): Promise<Pgbouncer> {
+  const command = await program();
+  const tls = await serverCertificate();
+  const folder = await mkdtemp(join(tmpdir(), 'pgbouncer-'));
+  const port = await freePort();
+  const file = async (name: string, text: string) => {
+    const path = join(folder, name);
+    // Of the user that it becomes where root starts it.
+    await writeFile(path, text, { mode: 0o644 });
+    return path;
+  };
+  const users = logins.map(({ username, password }) => `"${username}" "${password}"`).join('\n');
+  const settings = [
+    '[databases]',
+    `* = host=127.0.0.1 port=${serverPort}`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    ...(process.geteuid?.() === 0 ? ['user = nobody'] : []),
+    'auth_type = scram-sha-256',
+    `auth_file = ${await file('users', users)}`,
+    `pool_mode = ${poolMode}`,
+    'default_pool_size = 1',
+    'client_tls_sslmode = require',
+    `client_tls_cert_file = ${await file('certificate.pem', tls.certificate)}`,
+    `client_tls_key_file = ${await file('key.pem', tls.key)}`,
+    'server_tls_sslmode = require',
+  ];
+  const configuration = await file('pgbouncer.ini', `${settings.join('\n')}\n`);
+  await chmod(folder, 0o755);
+  const server = watchedServer([...command, configuration], folder);
+  let hasEnded = false;
+  void server.ended.then(() => {
+    hasEnded = true;
+  });
+  while (!server.log().includes('process up')) {
+    if (hasEnded) throw new Error(`pgbouncer ended: ${server.log()}`);
+    await delay(10);
+  }
+  return {
+    address: {
+      engine: 'postgres',
+      host: 'localhost',
+      port,
+      database: 'postgres',
+      certificateAuthority: tls.authority,
+    },
+    stop: server.stop,
+  };
+}
+
+async function program(): Promise<string[]> {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'].filter(Boolean);
+  const found = folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path));
+  if (found !== undefined) return [found];
+  const { root, command } = await unpackedPackages('stable', ['pgbouncer']);
+  return command(join(root, 'usr/sbin/pgbouncer'));
+}
