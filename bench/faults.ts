@@ -12,13 +12,17 @@ const failed: string[] = [];
 for (const name of Object.keys(FAULTS).filter((each) => only.length === 0 || only.includes(each))) {
   const begun = Date.now();
   const night = spawn(process.execPath, ['rehearsal/main.ts', '--fault', name], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const [said, [status]] = await Promise.all([text(night.stderr), once(night, 'close')]);
+  const [told, said, [status]] = await Promise.all([
+    text(night.stdout),
+    text(night.stderr),
+    once(night, 'close'),
+  ]);
   console.log(`${name}: exit status ${status}, ${Math.round((Date.now() - begun) / 1000)} s`);
   if (status === 0) continue;
   failed.push(name);
-  console.log(said);
+  console.log(told, said);
 }
 console.log(
   failed.length === 0 ? 'Each fault went as it says.' : `Otherwise than they say: ${failed.join(', ')}`,

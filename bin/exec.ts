@@ -65,7 +65,7 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
       'after',
       `
 Exit codes: the command's own; with --all the highest of them; ${TIMED_OUT} it was stopped at its timeout; ${UNKNOWN} it was
-not started, or how it ended is not known. Messages go to standard error.`,
+not started, or how it ended is not known; 2 the words were not understood. Messages go to standard error.`,
     )
     .action(async (cluster: string, service: string, command: string[], options: Options) => {
       const { exit = setExitCode, err = process.stderr } = surroundings;

@@ -37,6 +37,21 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
       },
     }),
   );
+  const functions = `arn:${partition}:lambda:${region}:${account}:function:${deployment}-*`;
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      // Lambda encrypts what is on record of durable executions in its own name (Developer Guide, "Encrypting AWS Lambda
+      // durable execution data", read November 2026).
+      sid: `RunsOf${deployment.replaceAll('-', '')}`,
+      principals: [new ServicePrincipal('lambda.amazonaws.com')],
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: ['*'],
+      conditions: {
+        StringEquals: { 'aws:SourceAccount': account },
+        ArnLike: { 'aws:SourceArn': functions, 'kms:EncryptionContext:aws:lambda:FunctionArn': functions },
+      },
+    }),
+  );
   key.addToResourcePolicy(
     new PolicyStatement({
       sid: `LogsOf${deployment.replaceAll('-', '')}`,
@@ -55,6 +70,11 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
 /** Of a key of Secrets Manager's: only through that service, and only for that secret. */
 export function ofSecret(scope: Construct, secretArn: string): Record<string, Record<string, string>> {
   return keyUse(scope, 'secretsmanager', 'SecretARN', secretArn);
+}
+
+/** Of a queue's key: only through SQS, and only for that queue. */
+export function ofQueue(scope: Construct, queueArn: string): Record<string, Record<string, string>> {
+  return keyUse(scope, 'sqs', 'aws:sqs:arn', queueArn);
 }
 
 /** Of a key: only through a service, and only for what that names in its requests to KMS. */

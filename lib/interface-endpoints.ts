@@ -1,3 +1,4 @@
+import { Stack } from 'aws-cdk-lib';
 import {
   InterfaceVpcEndpoint,
   InterfaceVpcEndpointAwsService,
@@ -5,6 +6,7 @@ import {
   Port,
   SecurityGroup,
 } from 'aws-cdk-lib/aws-ec2';
+import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { FunctionNetwork } from './function-network.ts';
 
@@ -42,7 +44,10 @@ export interface InterfaceEndpointsProps {
   readonly otherClients?: ISecurityGroup[];
 }
 
-/** Ways from a VPC without internet to AWS's own interfaces, open to the functions that use them. */
+/**
+ * Ways from a VPC without internet to AWS's own interfaces, open to the functions that use them, and only with credentials
+ * of the stack's account: nothing is carried out of it by somebody else's.
+ */
 export class InterfaceEndpoints extends Construct {
   readonly securityGroup: SecurityGroup;
 
@@ -60,8 +65,8 @@ export class InterfaceEndpoints extends Construct {
     });
     for (const client of [...securityGroups, ...otherClients])
       this.securityGroup.addIngressRule(client, Port.tcp(443), 'HTTPS to AWS');
-    for (const service of [...new Set(services)].sort())
-      new InterfaceVpcEndpoint(this, service, {
+    for (const service of [...new Set(services)].sort()) {
+      const endpoint = new InterfaceVpcEndpoint(this, service, {
         vpc,
         service: SERVICES[service],
         subnets: { subnets },
@@ -70,5 +75,21 @@ export class InterfaceEndpoints extends Construct {
         // It would let in the VPC's whole address range, which is not known here anyway.
         open: false,
       });
+      endpoint.addToPolicy(this.onlyOwnAccount());
+    }
+  }
+
+  /**
+   * Not the functions' roles alone: what else has the same security group, such as a task whose execution role reads its
+   * secrets at the start, comes by these endpoints too, for they take over the services' names.
+   */
+  private onlyOwnAccount(): PolicyStatement {
+    return new PolicyStatement({
+      sid: 'OwnAccount',
+      principals: [new AnyPrincipal()],
+      actions: ['*'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'aws:PrincipalAccount': Stack.of(this).account } },
+    });
   }
 }

@@ -2,7 +2,7 @@ import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, type CfnFunction, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -10,6 +10,7 @@ import * as v from 'valibot';
 import { acceptFinding } from './accept-finding.ts';
 import { field, pattern } from './checks/fields.ts';
 import { checkProps, duration } from './checks/props.ts';
+import { ofQueue } from './encryption.ts';
 import { BUNDLE_NAME, bundledCode } from './function-bundle.ts';
 import { type FunctionNetwork, networkFindings, resolvedNetwork } from './function-network.ts';
 
@@ -47,7 +48,7 @@ export interface UpkeepFunctionProps {
   /** @default not in a VPC */
   readonly network?: FunctionNetwork;
   /**
-   * Encrypts the function's log and environment.
+   * Encrypts the function's log and environment, and of a durable function what is on record of its executions.
    * @default keys that AWS owns
    */
   readonly encryptionKey?: IKey;
@@ -92,12 +93,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
     const settings = Stack.of(this).toJsonString(props.settings);
     this.node.addValidation({ validate: () => this.tooManySettings(settings) });
     this.functionArn = functionArn(this, props.functionName);
-    this.logGroup = new LogGroup(this, 'Log', {
-      logGroupName: `/aws/lambda/${props.functionName}`,
-      retention: props.logRetention ?? RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
-      ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
-    });
+    this.logGroup = functionLog(this, props);
     this.role = this.createRole(props);
     // Lambda reads the environment in the role's name.
     if (props.encryptionKey) this.allowDecrypt(props.encryptionKey);
@@ -132,6 +128,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
+    // The construct has no property for it yet.
+    if (props.durable && props.encryptionKey)
+      (this.function.node.defaultChild as CfnFunction).addPropertyOverride(
+        'DurableConfig.KMSKeyArn',
+        props.encryptionKey.keyArn,
+      );
   }
 
   /** Its security groups, of a function in a VPC. */
@@ -154,7 +156,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
     );
   }
 
-  /** Lets the function read what a key encrypts. Saying it twice adds nothing. */
+  /**
+   * Lets the function read what a key encrypts: its own environment, which Lambda decrypts in the role's name, and queues.
+   * Saying it twice adds nothing. Not by `kms:ViaService` or a context: no page says which of them Lambda's request carries
+   * (what is seen in public are `LambdaFunctionName` and `aws:lambda:FunctionArn`), and a function that cannot read its
+   * environment does not start.
+   */
   allowDecrypt(key: IKey): void {
     this.allow('Decrypt', ['kms:Decrypt'], [key.keyArn]);
   }
@@ -214,7 +221,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
     const key = deadLetterQueue.encryptionMasterKey;
     if (key) {
       this.allowDecrypt(key);
-      this.allow('EncryptForDeadLetterQueue', ['kms:GenerateDataKey'], [key.keyArn]);
+      this.allow(
+        'EncryptForDeadLetterQueue',
+        ['kms:GenerateDataKey'],
+        [key.keyArn],
+        ofQueue(this, deadLetterQueue.queueArn),
+      );
     }
     // A durable execution that fails, times out or is stopped sends its event to the dead-letter queue only,
     // not to a destination (Lambda's developer guide, durable functions, best practices).
@@ -227,6 +239,23 @@ export class UpkeepFunction extends Construct implements IConnectable {
       maxEventAge: ASYNCHRONOUS_EVENT_AGE,
     };
   }
+}
+
+/** The log group of a function, which may be there without it. It goes with the stack. */
+export function functionLog(
+  scope: Construct,
+  {
+    functionName,
+    logRetention,
+    encryptionKey,
+  }: Pick<UpkeepFunctionProps, 'functionName' | 'logRetention' | 'encryptionKey'>,
+): LogGroup {
+  return new LogGroup(scope, 'Log', {
+    logGroupName: `/aws/lambda/${functionName}`,
+    retention: logRetention ?? RetentionDays.THREE_MONTHS,
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(encryptionKey && { encryptionKey }),
+  });
 }
 
 /** The ARN of a function of this account and region, by its name. */

@@ -67,7 +67,7 @@ export async function mismatchesOf(
   const { aws, deployments } = world;
   const { due, fault, scale, media } = told;
   return [
-    ...aws.denials,
+    ...refusalMismatches(aws.denials, fault?.expected.refusals),
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
     ...(await leaks(world)),
     ...compare(night, due, fault, scale),
@@ -79,6 +79,12 @@ export async function mismatchesOf(
     ...(await passwordMismatches(world)),
     ...(fault ? [] : await rotationMismatches(night, world)),
   ];
+}
+
+function refusalMismatches(denials: string[], expected: RegExp | undefined): string[] {
+  if (!expected) return denials;
+  const others = denials.filter((denial) => !expected.test(denial));
+  return others.length < denials.length ? others : [...others, `Nothing was refused as in ${expected}.`];
 }
 
 export function deletedBy({ collections }: PlayedDeployment['webApp'], kind: 'message' | 'media'): number {

@@ -25,6 +25,6 @@ export async function synthesize(): Promise<string> {
     return cdkOut;
   } catch (error) {
     rmSync(cdkOut, { recursive: true, force: true });
-    throw new Error(`cdk ${args.join(' ')} failed:\n${(error as { stderr?: string }).stderr ?? error}`);
+    throw new Error(`cdk ${args.join(' ')} failed:\n${(error as { stderr?: string }).stderr || error}`);
   }
 }

@@ -1,8 +1,9 @@
-import { GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { ParameterAlreadyExists, PutParameterCommand } from '@aws-sdk/client-ssm';
 import { type CopyClients, placeOf } from '../shared/database/credential/copies.ts';
 import { contentOf } from '../shared/database/credential/copy-template.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
+import { readSecretValue } from '../shared/run/secret-value.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 /**
@@ -45,7 +46,7 @@ async function tryParameter({ ssm }: CopyClients, name: string, content: string)
 }
 
 async function trySecret({ secretsManager }: CopyClients, arn: string): Promise<void> {
-  const { SecretString, VersionId } = await secretsManager.send(new GetSecretValueCommand({ SecretId: arn }));
+  const { SecretString, VersionId } = await readSecretValue(secretsManager, { SecretId: arn });
   if (SecretString === undefined || VersionId === undefined) return;
   await secretsManager.send(
     new PutSecretValueCommand({ SecretId: arn, ClientRequestToken: VersionId, SecretString }),

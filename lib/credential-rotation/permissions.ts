@@ -74,7 +74,8 @@ export function letRun(
   const serviceArns = places.map((name) => ecsArn(job, 'service', name));
   // UpdateService carries keys for the task definition and for ECS Exec, but no page says whether they have the service's
   // own values where a request names neither, as ours: a condition on them could stop every roll, so there is none, and
-  // the role could give the named services another revision, or switch ECS Exec on.
+  // the role could give the named services another revision, or switch ECS Exec on. For the count of tasks there is no key.
+  // docs/security.md says how to find out on AWS.
   job.allow(
     'RollServices',
     ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],

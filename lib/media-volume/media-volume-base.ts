@@ -1,8 +1,10 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { posix } from 'node:path';
+import { Duration, Stack, Token } from 'aws-cdk-lib';
 import { MathExpression, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { type Connections, type IConnectable, Port } from 'aws-cdk-lib/aws-ec2';
-import type { ContainerDefinition, TaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { CfnTaskDefinition, type ContainerDefinition, type TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import type { IAccessPoint, IFileSystem } from 'aws-cdk-lib/aws-efs';
+import { Policy } from 'aws-cdk-lib/aws-iam';
 import { Construct, type IDependable } from 'constructs';
 import { LAST_BACKUP_FIGURE } from '../../functions/database-size/contract.ts';
 import { METRIC_NAMESPACE, metricName } from '../../functions/shared/run/report.ts';
@@ -99,25 +101,31 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
    * Mounts the volume in a container, by TLS and as the task's role, and lets that role do so. Tasks wait until it can
    * be mounted. For Fargate: platform version 1.4.0 or later; for EC2: a host with amazon-efs-utils.
    * What the tasks' security groups are must be said by {@link allowFrom}.
-   * @throws Error if the container is not there, not the client's, or has a mount there.
+   * @throws Error if the container is not there, not the client's, or has a mount there; if the task definition has another
+   * volume of the same name; or if nothing can be added to its role's policies.
    */
   mountOn(taskDefinition: TaskDefinition, options: MountOptions): void {
-    const { path = MEDIA_PATH, readOnly = false, anyContainer = false } = options;
+    const { readOnly = false, anyContainer = false } = options;
+    const path = withoutEndingSlash(options.path ?? MEDIA_PATH);
     const container = containerOf(taskDefinition, options.container);
     const where = `${taskDefinition.node.path}, container ${container.containerName}`;
     if (taskDefinition.isExternalCompatible)
       throw new Error(
         `${where}: EFS cannot be mounted by tasks on external instances. Mount it on the host: see the volume's line for fstab.`,
       );
-    if (!path.startsWith('/'))
-      throw new Error(`${where}: the mount path "${path}" must be absolute, such as ${MEDIA_PATH}.`);
+    if (!path.startsWith('/') || path === '/')
+      throw new Error(
+        `${where}: the mount path "${path}" must be absolute, and not the root, such as ${MEDIA_PATH}.`,
+      );
     if (!anyContainer) checkRole(container, where);
-    if (container.mountPoints.some(({ containerPath }) => containerPath === path))
+    if (container.mountPoints.some(({ containerPath = '' }) => withoutEndingSlash(containerPath) === path))
       throw new Error(
         `${where}: something is mounted at ${path} already. Give another path, or drop that mount.`,
       );
 
     const before = this.mounted.find((mount) => mount.taskDefinition === taskDefinition);
+    if (!before && volumesNamed(VOLUME_NAME, taskDefinition) > 0) throw new Error(sameName(taskDefinition));
+    if (!before?.canWrite && !(before && readOnly)) this.letMount(taskDefinition, readOnly);
     if (!before) {
       taskDefinition.addVolume({
         name: VOLUME_NAME,
@@ -127,12 +135,14 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
           authorizationConfig: { accessPointId: this.accessPoint.accessPointId, iam: 'ENABLED' },
         },
       });
+      // Somebody may add another one later.
+      taskDefinition.node.addValidation({
+        validate: () => (volumesNamed(VOLUME_NAME, taskDefinition) > 1 ? [sameName(taskDefinition)] : []),
+      });
       this.admit(taskDefinition);
       // The resource alone: its role must not wait for the file system, whose policy names it.
       if (this.available) taskDefinition.node.defaultChild?.node.addDependency(this.available);
     }
-    if (!before?.canWrite && !(before && readOnly))
-      taskDefinition.taskRole.addToPrincipalPolicy(this.mountStatement(readOnly));
     if (before) before.canWrite ||= !readOnly;
     else this.mounted.push({ taskDefinition, canWrite: !readOnly });
     container.addMountPoints({ sourceVolume: VOLUME_NAME, containerPath: path, readOnly });
@@ -246,6 +256,15 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
     });
   }
 
+  private letMount({ node, taskRole }: TaskDefinition, readOnly: boolean): void {
+    const { statementAdded } = taskRole.addToPrincipalPolicy(this.mountStatement(readOnly));
+    // An immutable role of the CDK says that it was added, and has no policy.
+    if (statementAdded && taskRole.node.findAll().some((part) => part instanceof Policy)) return;
+    throw new Error(
+      `${node.path}: nothing can be added to the policies of its task role ${taskRole.roleArn}, as it was imported, so its tasks could not mount the volume. Import it in a way that lets policies be added (not with mutable: false, and in its own account), or leave the volume to whoever makes the task definition: lines() has what to add.`,
+    );
+  }
+
   private mountStatement(readOnly: boolean) {
     return mountStatement({
       fileSystemArn: this.fileSystem.fileSystemArn,
@@ -260,6 +279,23 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
 interface Mounted {
   readonly taskDefinition: TaskDefinition;
   canWrite: boolean;
+}
+
+/** `/media/` and `/media//` are `/media`, to a container. */
+function withoutEndingSlash(path: string): string {
+  return Token.isUnresolved(path) ? path : posix.normalize(path).replace(/(?<=.)\/$/, '');
+}
+
+/** How many volumes of a name a task definition has so far. */
+function volumesNamed(name: string, taskDefinition: TaskDefinition): number {
+  const made = taskDefinition.node.defaultChild;
+  if (!(made instanceof CfnTaskDefinition)) return 0;
+  const volumes: { name?: string }[] = Stack.of(made).resolve(made.volumes) ?? [];
+  return volumes.filter((volume) => volume.name === name).length;
+}
+
+function sameName({ node }: TaskDefinition): string {
+  return `${node.path}: the task definition has another volume with the name "${VOLUME_NAME}", which is the media volume's. Give that one another name, or drop it.`;
 }
 
 function containerOf(

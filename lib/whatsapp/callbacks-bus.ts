@@ -80,7 +80,8 @@ export class CallbacksBus extends Construct {
         "Most often a queue's or key's policy was changed by hand: deploy the stack again.",
       ],
       topic,
-      encryptionKey,
+      // Encrypted by SQS: with the deployment's key, a policy that shuts EventBridge out of that would shut it out of here as
+      // well, and what was lost would be told by nobody.
     });
     this.bus = new EventBus(this, 'Bus', {
       eventBusName: `${deployment}-callbacks`,
@@ -254,7 +255,6 @@ export class CallbacksBus extends Construct {
     });
   }
 
-  /** A key that shuts EventBridge out shuts it out of the dead-letter queue too, where nothing then rings. */
   private createUndeliveredAlarm(rule: Rule): Alarm {
     const { deployment, topic } = this.props;
     const what = rule.node.id
@@ -266,7 +266,7 @@ export class CallbacksBus extends Construct {
       meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could not put into their queue: the run that waits for one will ask again, or a message stays unread.`,
       whatToDo: [
         `If the queue ${deployment}-callbacks-dead-letters holds them, their attributes ERROR_CODE and ERROR_MESSAGE give the cause.`,
-        "If it is empty, a key's policy shuts EventBridge out of that queue too: compare the policies of the deployment's key and queues with the template, or deploy the stack again.",
+        "Else that queue's own policy shuts EventBridge out: compare the policies of the queues with the template, or deploy the stack again.",
       ],
       topic,
       metric: new Metric({

@@ -4,7 +4,7 @@ import type { Caller } from './access/access-control.ts';
 import { signatureFault, signatureScope } from './access/signature.ts';
 import { AwsError } from './aws-error.ts';
 import type { Cloud, InterceptedCall, Interception, Service } from './cloud.ts';
-import { UnknownPolicy } from './policy/policy.ts';
+import { type Access, UnknownPolicy } from './policy/policy.ts';
 import { UnknownTemplate } from './template/properties.ts';
 import { type Protocol, protocolOf, read, write, writeError } from './wire/protocol.ts';
 import { escapeXml } from './wire/query.ts';
@@ -17,6 +17,8 @@ export interface Desk extends Pick<Cloud, 'endpoint' | 'clock' | 'access'> {
   service(signingName: string): Service | undefined;
   /** Whether the caller's network has a way to the service. */
   reaches(caller: Caller, signingName: string): boolean;
+  /** The VPC endpoint by which the caller reaches it, if it is one. */
+  vpcEndpoint(caller: Caller, signingName: string): Access['endpoint'];
   /** The Runtime API of functions' processes. */
   runtime(request: Request, response: ServerResponse): void;
   /** Called with what the stand-in could not judge. */
@@ -97,12 +99,14 @@ async function perform(
     throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}:${operation.name}`);
   }
   const call = { account: caller.principal.account, region, requestId, caller };
+  const endpoint = desk.vpcEndpoint(caller, service);
   // The input was decoded by the very schema that the operation's input type is made from.
   for (const { action, resource, conditions } of implementation.asks(input as never, call)) {
     const refused = desk.access.check({
       principal: caller.principal,
       action,
       resource,
+      ...(endpoint && { endpoint }),
       conditions: {
         'aws:RequestedRegion': region,
         'lambda:SourceFunctionArn': caller.function?.arn,

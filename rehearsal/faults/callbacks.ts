@@ -1,6 +1,6 @@
 import { AwsError } from '../aws/aws-error.ts';
 import { MALFORMED_NOTIFICATIONS } from '../whatsapp/webhook.ts';
-import { type Fault, GOOD, isGcRequest, once } from './fault.ts';
+import { type Fault, GOOD, isGcRequest, MINUTE, once } from './fault.ts';
 
 /** What goes wrong of the callbacks and their ways. */
 export const CALLBACKS_FAULTS: Record<string, Fault> = {
@@ -21,12 +21,14 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
     expected: GOOD,
   },
   'callback-of-unknown-node': {
-    description: 'Callbacks come of a node that was never asked, too',
+    description:
+      'Callbacks come of a node that was never asked, too, and one that is larger than the bus takes',
     deployment: 'emea',
-    strike({ webApp }) {
+    async strike({ webApp }) {
       webApp.faults.callback = 'also-unknown-node';
+      await webApp.sendCallback({ messages: [{ id: 'large', text: { body: 'x'.repeat(1_200_000) } }] });
     },
-    expected: GOOD,
+    expected: { ...GOOD, alarms: ['emea-callback-relay-too-large-for-bus'] },
   },
   'callback-failed-then-success': {
     description: 'The first GC ends with errors, the next one does not',
@@ -75,9 +77,13 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
   'webhook-down-behind-relay': {
     description: 'The webhook behind the relay is down, and back some minutes later: the client sends again',
     deployment: 'emea',
-    async strike({ webhook }, { clock }) {
+    async strike({ webhook }, { clock }, hooks) {
       await webhook.goDown();
-      clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webhook.comeBack());
+      // From the first callback on, which comes later the more rows there are: long enough for the alarm.
+      hooks.onCollection = once(
+        ({ outcome }) => outcome !== 'running',
+        () => clock.at(clock.now() + 20 * MINUTE, () => webhook.comeBack()),
+      );
     },
     expected: { ...GOOD, alarms: ['emea-callback-relay-webhook-fails'] },
   },

@@ -1,10 +1,23 @@
 import type { Outcome } from '../../functions/shared/run/report.ts';
 import type { ClientScript, PlayedDeployment, World } from '../world.ts';
 
-export const HOUR = 3600 * 1000;
+export const MINUTE = 60 * 1000;
+export const HOUR = 60 * MINUTE;
 
 /** The evening of a Sunday, on which media-gc is due. */
 export const SUNDAY = Date.parse('2026-11-29T21:00:00Z');
+
+/**
+ * The evening of a Tuesday that is at most a week ahead, for what the real clock has a say in, as in how long a certificate
+ * holds. On a Tuesday no clock is changed.
+ */
+export function eveningToCome(): number {
+  const evening = new Date();
+  evening.setUTCHours(21, 0, 0, 0);
+  do evening.setUTCDate(evening.getUTCDate() + 1);
+  while (evening.getUTCDay() !== 2);
+  return evening.getTime();
+}
 
 /** Something that goes wrong in a night, and what must then come of it. */
 export interface Fault {
@@ -34,6 +47,8 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
+  /** What AWS refuses in this night, by its sentences. @default nothing may be refused */
+  refusals?: RegExp;
   /** Those that ring besides where the tables are large, as they are in the nights of `npm start`. @default none */
   alarmsOfLargeTables?: string[];
 }

@@ -1,5 +1,8 @@
+import { keepCertificate } from '../certificates.ts';
 import { createCertificate } from '../whatsapp/certificate.ts';
-import { type Fault, GOOD, isGcRequest, once } from './fault.ts';
+import { eveningToCome, type Fault, GOOD, HOUR, isGcRequest, MINUTE, once } from './fault.ts';
+
+const DAY = 24 * HOUR;
 
 /** What goes wrong of WebApp, its login and its certificate. */
 export const WEB_APP_FAULTS: Record<string, Fault> = {
@@ -12,20 +15,36 @@ export const WEB_APP_FAULTS: Record<string, Fault> = {
     expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'webapp-restarts': {
-    description: 'WebApp is down when the run begins, and back some minutes later',
+    description:
+      'WebApp is down when the run begins, and back some minutes later, with a certificate that soon ends',
     deployment: 'emea',
-    async strike({ webApp }, { clock }) {
+    starts: eveningToCome(),
+    async strike({ name, webApp, webAppUrl }, { aws, clock }) {
       await webApp.goDown();
-      // emea's run begins between 23:15 and 23:30 UTC.
-      clock.at(Date.parse('2026-11-24T23:40:00Z'), () => webApp.comeBack());
+      const { hostname } = new URL(webAppUrl);
+      const certificate = await createCertificate(hostname, {
+        validTo: new Date(clock.now() + 12 * DAY),
+        issuer: await keepCertificate(name, hostname),
+      });
+      const stop = aws.onInvoke(({ functionName }) => {
+        if (functionName !== 'emea-message-gc') return undefined;
+        stop();
+        clock.at(clock.now() + 10 * MINUTE, () => {
+          webApp.useCertificate(certificate);
+          return webApp.comeBack();
+        });
+        return undefined;
+      });
     },
-    expected: GOOD,
+    expected: { ...GOOD, alarms: ['emea-message-gc-certificate'] },
   },
   'coreapp-unreachable': {
-    description: 'WebApp cannot reach CoreApp at first: error 1014',
+    description:
+      'WebApp cannot reach CoreApp at first (error 1014), and what stands before it answers in its place, with HTML',
     deployment: 'latam',
     strike({ webApp }) {
-      webApp.faults.unreachableCoreApp = 2;
+      webApp.faults.unreachableCoreApp = 1;
+      webApp.faults.strayAnswers = ['<html><body>Welcome to nginx!</body></html>'];
     },
     expected: GOOD,
   },

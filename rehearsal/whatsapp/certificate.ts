@@ -18,21 +18,26 @@ export interface CertificateOptions {
   validTo?: Date;
   /** Of a certificate that this one renews, whose key it keeps. @default a new key */
   renews?: Certificate;
+  /** Signs it. @default it is signed by itself */
+  issuer?: Certificate;
 }
 
 /** Makes a certificate for a host name such as the client makes for itself at its installation. */
 export async function createCertificate(
   hostName: string,
-  { validTo, renews }: CertificateOptions = {},
+  { validTo, renews, issuer }: CertificateOptions = {},
 ): Promise<Certificate> {
   const aside = VALID_DAYS_BEFORE_AND_AFTER * 24 * 60 * 60 * 1000;
-  const made = await generate([{ name: 'commonName', value: hostName }], {
+  // Whose name is its signer's is taken for signed by itself.
+  const commonName = issuer ? `Signed for ${hostName}` : hostName;
+  const made = await generate([{ name: 'commonName', value: commonName }], {
     ...(renews && {
       keyPair: {
         privateKey: renews.key,
         publicKey: createPublicKey(renews.key).export({ type: 'spki', format: 'pem' }).toString(),
       },
     }),
+    ...(issuer && { ca: { key: issuer.key, cert: issuer.certificate } }),
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',

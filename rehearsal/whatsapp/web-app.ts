@@ -51,6 +51,8 @@ export interface ApiRequest {
 export interface WebAppFaults extends CollectorFaults {
   /** Requests to mark a message read that will still be refused as too many. */
   refusedMarkReads: number;
+  /** What something before WebApp still answers with status 200, in its place, to requests for GC. */
+  strayAnswers: string[];
   /** Messages of which WebApp says each time that they cannot be marked. */
   oddMessages: string[];
 }
@@ -102,6 +104,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   const collector = garbageCollector({ ...options, callbacks: sender });
   const faults: WebAppFaults = Object.assign(collector.faults, {
     refusedMarkReads: 0,
+    strayAnswers: [],
     oddMessages: [],
   });
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
@@ -166,6 +169,13 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = request.method ?? '';
     const path = new URL(request.url ?? '/', 'https://localhost').pathname;
+    const stray = path.endsWith('/gc') ? faults.strayAnswers.shift() : undefined;
+    if (stray !== undefined) {
+      request.resume();
+      requests.push({ at: clock.now(), method, path, status: 200 });
+      response.writeHead(200, { 'content-type': 'text/html' }).end(stray);
+      return;
+    }
     const answer = await answerTo(method, path, request);
     const { status, code } = answer;
     requests.push({ at: clock.now(), method, path, status, ...(code !== undefined && { code }) });

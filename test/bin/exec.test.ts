@@ -151,7 +151,7 @@ describe('a command in the containers of a service', () => {
     assert.match(nothing.err, /Service not found|ServiceNotFound/);
     const unclear = await cli('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
     assert.match(unclear.err, /must be a whole number/);
-    assert.equal(unclear.status, 1);
+    assert.equal(unclear.status, 2);
   });
 
   it('is iterated over, a failure in one being no end for the others', async () => {

@@ -64,8 +64,8 @@ export interface AttendanceOptions {
 export class Attendance {
   readonly #options: AttendanceOptions;
   #session: Session | undefined;
-  /** It was asked to start, and may have. */
-  #mayHaveStarted = false;
+  /** When it was asked to start for the last time, on the clock that never goes back: it may have. */
+  askedToStartAt = Number.NEGATIVE_INFINITY;
   #started = false;
   /** Of the container's shell, that it got no process: whether the command did is then to be asked. */
   #complaint: string | undefined;
@@ -76,6 +76,10 @@ export class Attendance {
 
   constructor(options: AttendanceOptions) {
     this.#options = options;
+  }
+
+  get #mayHaveStarted(): boolean {
+    return this.askedToStartAt > Number.NEGATIVE_INFINITY;
   }
 
   /**
@@ -157,7 +161,7 @@ export class Attendance {
         this.#started ||= 'run' in check;
         this.#complaint = undefined;
       }
-      this.#mayHaveStarted ||= typeof question === 'object' && 'start' in question;
+      if (typeof question === 'object' && 'start' in question) this.askedToStartAt = performance.now();
       const answer = await this.#askOver(session, question, take);
       if ('run' in answer) {
         if (answer.run === 'absent' && this.#started) return { run: 'gone', reason: STARTED_ANEW };

@@ -74,7 +74,7 @@ export class Run<Content extends Any> {
 
   /** It was asked to start so lately that it may yet do so. */
   get mayYetStart(): boolean {
-    return performance.now() - this.#askedToStart < START_SETTLES;
+    return performance.now() - this.attendance.askedToStartAt < START_SETTLES;
   }
 
   /** There is output that was not read yet, and is wanted now. */

@@ -1,7 +1,9 @@
-import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
 import { namingErrors } from '../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../run/request-limits.ts';
+import { readSecretValue } from '../run/secret-value.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import type { SeenCertificate } from './certificate.ts';
 import { type Answer, type Connection, connectTo } from './connection.ts';
@@ -84,7 +86,7 @@ const healthAnswer = v.pipe(
   v.transform(({ health }) => health),
 );
 
-const secretsManager = namingErrors(new SecretsManagerClient({}));
+const secretsManager = namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS }));
 
 /** What WebApp answers to a request for garbage collection. */
 export interface GcAnswer {
@@ -219,9 +221,7 @@ class Session implements WebApp {
 
   async #login(): Promise<string> {
     const { secretArn, url } = this.#settings;
-    const { SecretString: secret } = await secretsManager.send(
-      new GetSecretValueCommand({ SecretId: secretArn }),
-    );
+    const { SecretString: secret } = await readSecretValue(secretsManager, { SecretId: secretArn });
     const { username, password } = parseOrThrow(apiUser, parsedJson(secret), `The secret ${secretArn}`);
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
     const path = '/v1/users/login';

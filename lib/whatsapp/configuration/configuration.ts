@@ -34,7 +34,10 @@ export class ConfigurationError extends Error {
  * @throws ConfigurationError with all mistakes at once.
  */
 export async function loadConfiguration(file: string): Promise<Deployment[]> {
-  const loaded = await loadModule(file);
+  const loaded = await loadModule(file, (mistake) => {
+    console.error(new ConfigurationError(file, [mistake]).message);
+    process.exitCode = 1;
+  });
   if ('mistake' in loaded) throw new ConfigurationError(file, [loaded.mistake]);
   return checkConfiguration(loaded.value, { file, folder: dirname(resolve(file)) });
 }

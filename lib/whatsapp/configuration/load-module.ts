@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { extname, relative, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 import { valueText } from '../../checks/mistakes.ts';
@@ -9,24 +10,58 @@ const EXPORTS = 'export default defineUpkeep({ … })';
 /** A message of the runtime is told up to here. */
 const LONGEST_REASON = 300;
 
-/** What a file exports by default; or one sentence that says why there is nothing. */
-export async function loadModule(file: string): Promise<{ value: unknown } | { mistake: string }> {
+/**
+ * What a file exports by default; or one sentence that says why there is nothing.
+ * @param whenUnfinished told the sentence where the process ends before the file has loaded, for nothing comes back then.
+ */
+export async function loadModule(
+  file: string,
+  whenUnfinished: (mistake: string) => void,
+): Promise<{ value: unknown } | { mistake: string }> {
   const mistake = whyNoModule(file);
   if (mistake) return { mistake };
   try {
-    const module: { default?: unknown } = await import(pathToFileURL(resolve(file)).href);
+    const module = await imported(file, whenUnfinished);
     if (module.default === undefined)
       return { mistake: `The file must export its configuration: ${EXPORTS}.` };
-    if (types.isPromise(module.default)) {
-      // Else one that is rejected ends the process.
-      module.default.catch(() => undefined);
+    if (types.isPromise(module.default))
       return {
         mistake: 'The file exports a promise; it must export what comes of it: export default await ….',
       };
-    }
     return { value: module.default };
   } catch (error) {
     return { mistake: sentenceOf(error, file) };
+  }
+}
+
+/** Imports a file. What it does to the process meanwhile is thrown as if the file had thrown it. */
+async function imported(
+  file: string,
+  whenUnfinished: (mistake: string) => void,
+): Promise<{ default?: unknown }> {
+  const { exit } = process;
+  const strays: unknown[] = [];
+  const note = (error: unknown) => strays.push(error);
+  const unfinished = () =>
+    whenUnfinished('The file waits for what never comes (await); it must load without that.');
+  process.exit = function exitWhileLoading(code): never {
+    const error = new Error(`process.exit(${code ?? ''}) is called; a configuration must load without that`);
+    // The place is the caller's.
+    Error.captureStackTrace(error, exitWhileLoading);
+    throw error;
+  };
+  process.on('uncaughtException', note).on('unhandledRejection', note).on('exit', unfinished);
+  try {
+    const module: { default?: unknown } = await import(pathToFileURL(resolve(file)).href);
+    // Else one that is rejected ends the process.
+    if (types.isPromise(module.default)) module.default.catch(() => undefined);
+    // A promise that nobody waits for is rejected a turn later.
+    await setImmediate();
+    if (strays.length > 0) throw strays[0];
+    return module;
+  } finally {
+    process.exit = exit;
+    process.off('uncaughtException', note).off('unhandledRejection', note).off('exit', unfinished);
   }
 }
 

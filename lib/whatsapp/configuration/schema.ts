@@ -92,7 +92,7 @@ const networkSchema = field(
       field(
         v.picklist(['existing', 'create']),
         '"existing" or "create"',
-        "How the functions reach AWS's own interfaces: `existing` ways (a NAT gateway, or endpoints that are there), or interface endpoints that the stack creates. Those take over the services' names in the whole VPC.",
+        "How the functions reach AWS's own interfaces: `existing` ways (a NAT gateway, or endpoints that are there), or interface endpoints that the stack creates. Those take over the services' names in the whole VPC, and let only requests pass that are signed with credentials of the deployment's account.",
       ),
       'existing',
     ),

@@ -88,6 +88,17 @@ export class AccessControl {
     this.#resourcePolicies.set(arn, [...(this.#resourcePolicies.get(arn) ?? []), policy]);
   }
 
+  /** Takes a statement out of a resource's policies, as somebody might by hand. Returns the way to put it back. */
+  withdraw(arn: string, sid: string): () => void {
+    const before = this.#resourcePolicies.get(arn) ?? [];
+    const left = before.map((policy) => ({
+      ...policy,
+      Statement: [policy.Statement].flat().filter(({ Sid }) => Sid !== sid),
+    }));
+    this.#resourcePolicies.set(arn, left);
+    return () => this.#resourcePolicies.set(arn, before);
+  }
+
   /** New temporary credentials of a principal. */
   issue(principal: Principal & { kind: 'identity' }, of?: { name: string; arn: string }): Credentials {
     const id = createHash('sha256').update(`${principal.arn} ${this.#callers.size}`).digest('hex');
@@ -156,8 +167,12 @@ export class AccessControl {
     return judgement.denial;
   }
 
-  /** The policies of the templates: what roles may do, who may be them, and who may do what to a resource. */
-  everyPolicy(): { of: string; kind: 'identity' | 'trust' | 'resource'; policy: PolicyDocument }[] {
+  /** The policies of the templates: what roles may do, who may be them, who may do what to a resource, and what comes by an endpoint. */
+  everyPolicy(): {
+    of: string;
+    kind: 'identity' | 'trust' | 'resource' | 'endpoint';
+    policy: PolicyDocument;
+  }[] {
     const roles = this.#deployed.ofType('AWS::IAM::Role');
     return [
       ...roles.flatMap((role) =>
@@ -168,6 +183,14 @@ export class AccessControl {
         kind: 'trust' as const,
         policy: role.properties.policy('AssumeRolePolicyDocument'),
       })),
+      ...this.#deployed
+        .ofType('AWS::EC2::VPCEndpoint')
+        .filter(({ properties }) => properties.has('PolicyDocument'))
+        .map(({ arn, properties }) => ({
+          of: arn,
+          kind: 'endpoint' as const,
+          policy: properties.policy('PolicyDocument'),
+        })),
       ...[...this.#resourcePolicies].flatMap(([of, policies]) =>
         policies.map((policy) => ({ of, kind: 'resource' as const, policy })),
       ),

@@ -52,6 +52,8 @@ interface Rule {
 const MAXIMUM_ENTRIES = 10;
 const MAXIMUM_BYTES = 1_048_576;
 
+const EVENTS = { kind: 'service', service: 'events.amazonaws.com' } as const;
+
 /** Amazon EventBridge: buses, rules with patterns, targets SQS and Lambda. */
 export class EventBridge implements Service, DefaultBus {
   readonly signingName = 'events';
@@ -79,7 +81,10 @@ export class EventBridge implements Service, DefaultBus {
         Statement: { Effect: 'Allow', ...statement },
       });
     }
-    for (const bus of this.#buses) this.#checkKey(bus, ['kms:DescribeKey']);
+    for (const bus of this.#buses) {
+      const refused = this.#checkKey(bus, ['kms:DescribeKey']);
+      if (refused !== undefined) aws.drop(EVENTS.service, bus.arn, refused);
+    }
     this.operations = {
       PutEvents: operation(
         ({ Entries: entries = [] }: PutEventsCommandInput, call) =>
@@ -232,7 +237,7 @@ export class EventBridge implements Service, DefaultBus {
 
   #publish(bus: string, event: BusEvent): void {
     const { clock } = this.#aws;
-    if (!this.#mayEncrypt(bus)) return;
+    if (!this.#isEncrypted(bus, event)) return;
     this.taken.push({ busArn: bus, event });
     for (const rule of this.#rules) {
       if (rule.bus !== bus || !rule.enabled || !matchesPattern(rule.pattern, { ...event })) continue;
@@ -241,41 +246,45 @@ export class EventBridge implements Service, DefaultBus {
     }
   }
 
-  /** Whether the key of the bus lets EventBridge use it. */
-  #mayEncrypt(arn: string): boolean {
+  /** Whether the key of the bus lets EventBridge use it. What it cannot encrypt goes to the bus's dead-letter queue. */
+  #isEncrypted(arn: string, event: BusEvent): boolean {
     const bus = this.#buses.find((other) => other.arn === arn);
-    return (
-      bus === undefined ||
-      // EventBridge's requests to KMS carry neither source ARN nor source account.
-      this.#checkKey(bus, ['kms:Decrypt', 'kms:GenerateDataKey'], {
-        'kms:EncryptionContext:aws:events:event-bus:arn': arn,
-      })
-    );
+    if (bus === undefined) return true;
+    const refused = this.#checkKey(bus, ['kms:Decrypt', 'kms:GenerateDataKey'], {
+      'kms:EncryptionContext:aws:events:event-bus:arn': arn,
+    });
+    if (refused === undefined) return true;
+    const deadLetter = bus.properties.child('DeadLetterConfig')?.text('Arn');
+    const lost =
+      deadLetter === undefined
+        ? 'the bus has no dead-letter queue'
+        : this.#aws.sqs.deliver(
+            EVENTS,
+            deadLetter,
+            JSON.stringify(event),
+            errorAttributes('KMS_ACCESS_DENIED', refused),
+            { 'aws:SourceArn': arn, 'aws:SourceAccount': bus.account },
+          );
+    if (lost !== undefined) this.#aws.drop(EVENTS.service, arn, `${refused}; ${lost}`);
+    return false;
   }
 
-  #checkKey(bus: Resource, actions: string[], conditions: Record<string, string> = {}): boolean {
-    const refused = this.#aws.access.checkKey(
-      bus.properties.text('KmsKeyIdentifier', undefined),
-      { kind: 'service', service: 'events.amazonaws.com' },
-      actions,
-      conditions,
-      bus,
-    );
-    if (refused !== undefined) this.#aws.drop('events.amazonaws.com', bus.arn, refused);
-    return refused === undefined;
+  /** Undefined, or the refusal. EventBridge's requests to KMS carry neither source ARN nor source account. */
+  #checkKey(bus: Resource, actions: string[], conditions: Record<string, string> = {}): string | undefined {
+    const keyId = bus.properties.text('KmsKeyIdentifier', undefined);
+    return this.#aws.access.checkKey(keyId, EVENTS, actions, conditions, bus);
   }
 
   #deliver(rule: Rule, target: Rule['targets'][number], event: BusEvent): void {
-    const principal = { kind: 'service', service: 'events.amazonaws.com' } as const;
     const conditions = { 'aws:SourceArn': rule.arn, 'aws:SourceAccount': rule.resource.account };
     const body = JSON.stringify(event);
     const isUnreachable = this.unreachable.has(target.arn);
     const refused = isUnreachable
       ? 'The target did not answer'
       : target.arn.startsWith('arn:aws:sqs:')
-        ? this.#aws.sqs.deliver(principal, target.arn, body, {}, conditions)
+        ? this.#aws.sqs.deliver(EVENTS, target.arn, body, {}, conditions)
         : (this.#aws.access.check({
-            principal,
+            principal: EVENTS,
             action: 'lambda:InvokeFunction',
             resource: target.arn,
             conditions,
@@ -287,17 +296,13 @@ export class EventBridge implements Service, DefaultBus {
       target.deadLetter === undefined
         ? 'the rule has no dead-letter queue'
         : this.#aws.sqs.deliver(
-            principal,
+            EVENTS,
             target.deadLetter,
             body,
             {
               RULE_ARN: { DataType: 'String', StringValue: rule.arn },
               TARGET_ARN: { DataType: 'String', StringValue: target.arn },
-              ERROR_CODE: {
-                DataType: 'String',
-                StringValue: isUnreachable ? 'RETRY_ATTEMPTS_EXHAUSTED' : 'NO_PERMISSIONS',
-              },
-              ERROR_MESSAGE: { DataType: 'String', StringValue: refused },
+              ...errorAttributes(isUnreachable ? 'RETRY_ATTEMPTS_EXHAUSTED' : 'NO_PERMISSIONS', refused),
             },
             conditions,
           );
@@ -321,6 +326,14 @@ export class EventBridge implements Service, DefaultBus {
     if (rule === undefined) throw new AwsError('ResourceNotFoundException', `Rule ${name} does not exist.`);
     return rule;
   }
+}
+
+/** As EventBridge adds them to what it gives up. */
+function errorAttributes(code: string, message: string) {
+  return {
+    ERROR_CODE: { DataType: 'String', StringValue: code },
+    ERROR_MESSAGE: { DataType: 'String', StringValue: message },
+  };
 }
 
 function ruleOf(resource: Resource): Rule {

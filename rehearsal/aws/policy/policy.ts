@@ -44,6 +44,8 @@ export interface Access {
   resourcePolicies?: PolicyDocument[];
   /** Condition keys of this request, such as `aws:SourceArn`. Keys that it could have and has not are undefined. */
   conditions?: Record<string, string | string[] | undefined>;
+  /** Of the VPC endpoint by which the request comes: it must allow what is asked besides, and allows nothing by itself. */
+  endpoint?: { arn: string; policy: PolicyDocument };
   /** Whether identity policies count only where the resource's policy lets the account decide (KMS keys and role trust). */
   needsResourcePolicy?: boolean;
 }
@@ -67,14 +69,18 @@ export interface Judgement {
 }
 
 export function judge(access: Access): Judgement {
-  const { principal, account, resourcePolicies = [], needsResourcePolicy = false } = access;
+  const { principal, account, resourcePolicies = [], needsResourcePolicy = false, endpoint } = access;
   const policies = principal.kind === 'identity' ? principal.policies : [];
   const identity = policies.flatMap((policy) => applying(policy, access));
   const resource = resourcePolicies.flatMap((policy) => applying(policy, access, principal));
   const refuse = (reason: string): Judgement => ({ denial: sentence(access, reason), allowing: [] });
   if (identity.some(denies)) return refuse('with an explicit deny in an identity-based policy');
   if (resource.some(denies)) return refuse('with an explicit deny in a resource-based policy');
-  const allowing = [...identity, ...resource];
+  const passing = endpoint && applying(endpoint.policy, access, principal);
+  if (passing?.some(denies)) return refuse('with an explicit deny in a VPC endpoint policy');
+  if (passing?.length === 0)
+    return refuse(`because no VPC endpoint policy allows the ${access.action} action`);
+  const allowing = [...identity, ...resource, ...(passing ?? [])];
   const allowed: Judgement = { denial: undefined, allowing };
   const noResourcePolicy = `because no resource-based policy allows the ${access.action} action`;
   if (principal.kind !== 'identity') return resource.length > 0 ? allowed : refuse(noResourcePolicy);

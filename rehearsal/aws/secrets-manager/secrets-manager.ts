@@ -140,9 +140,13 @@ export class SecretsManager implements Service {
     const version =
       id === undefined
         ? labelled(secret, stage ?? 'AWSCURRENT')
-        : secret.versions.find(
-            (other) => other.id === id && (stage === undefined || other.stages.has(stage)),
-          );
+        : secret.versions.find((other) => other.id === id);
+    if (version !== undefined && stage !== undefined && !version.stages.has(stage)) {
+      throw new AwsError(
+        'InvalidRequestException',
+        'You provided a VersionStage that is not associated to the provided VersionId.',
+      );
+    }
     if (version?.value === undefined) {
       throw new AwsError(
         'ResourceNotFoundException',
@@ -367,10 +371,14 @@ export class SecretsManager implements Service {
     return secret;
   }
 
-  /** By full ARN, by name, or by an ARN without its last six characters. */
+  /**
+   * By full ARN, by name, or by an ARN without its last six characters; unless the name itself ends in a hyphen and six
+   * characters, for Secrets Manager then takes these for the ones that are missing (its API reference, GetSecretValue).
+   */
   #lookUp(id: string, { account, region }: Place): Secret | undefined {
     const found = this.#secrets.get(id);
     if (found !== undefined) return found;
+    if (/:secret:.+-[A-Za-z0-9]{6}$/.test(id)) return undefined;
     const prefix = `arn:aws:secretsmanager:${region}:${account}:secret:`;
     return [...this.#secrets.values()].find(
       ({ arn, name }) => arn.startsWith(prefix) && (name === id || `${prefix}${name}` === id),

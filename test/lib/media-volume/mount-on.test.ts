@@ -126,6 +126,11 @@ describe('mounting a media volume', () => {
       options: { container: 'wa-web', path: 'media' },
       says: /"media" must be absolute/,
     },
+    {
+      what: 'the root',
+      options: { container: 'wa-web', path: '//' },
+      says: /"\/" must be absolute, and not the root/,
+    },
   ] satisfies { what: string; options: MountOptions; says: RegExp }[])
     it(`refuses ${what}`, () => {
       const { stack, volume } = volumeStack();
@@ -158,6 +163,64 @@ describe('mounting a media volume', () => {
       () => volume.mountOn(taskDefinition, { container: 'wa-web' }),
       /something is mounted at \/usr\/local\/wamedia already/,
     );
+  });
+
+  for (const path of ['/usr/local/wamedia/', '/usr/local//wamedia', '/usr/local/./wamedia'])
+    it(`refuses ${path} beside /usr/local/wamedia, which is the same to a container`, () => {
+      const { stack, volume } = volumeStack();
+      const taskDefinition = taskOf(stack);
+      volume.mountOn(taskDefinition, { container: 'wa-web' });
+      assert.throws(
+        () => volume.mountOn(taskDefinition, { container: 'wa-web', path }),
+        /something is mounted at \/usr\/local\/wamedia already/,
+      );
+    });
+
+  it('refuses a path beside the same one of another volume that is written with a slash at its end', () => {
+    const { stack, volume } = volumeStack();
+    const taskDefinition = taskOf(stack);
+    taskDefinition.addVolume({ name: 'scratch' });
+    taskDefinition
+      .findContainer('wa-web')
+      ?.addMountPoints({ sourceVolume: 'scratch', containerPath: '/media/', readOnly: false });
+    assert.throws(
+      () => volume.mountOn(taskDefinition, { container: 'wa-web', path: '/media' }),
+      /something is mounted at \/media already/,
+    );
+  });
+
+  it("refuses a task definition that has another volume of the media volume's name, before or after", () => {
+    const { stack, volume } = volumeStack();
+    const before = taskOf(stack);
+    before.addVolume({ name: 'media' });
+    const says =
+      /Task: the task definition has another volume with the name "media".*Give that one another name/;
+    assert.throws(() => volume.mountOn(before, { container: 'wa-web' }), says);
+
+    const { app, stack: other, volume: itsVolume } = volumeStack();
+    const after = taskOf(other);
+    itsVolume.mountOn(after, { container: 'wa-web' });
+    after.addVolume({ name: 'media' });
+    assert.throws(() => app.synth(), says);
+  });
+
+  it('refuses an imported role to which no policy can be added, and leaves the task definition as it was', () => {
+    const { stack, volume } = volumeStack();
+    const taskRole = Role.fromRoleArn(stack, 'Role', WEBAPP_ROLE, { mutable: false });
+    const taskDefinition = taskOf(stack, { taskRole });
+    assert.throws(
+      () => volume.mountOn(taskDefinition, { container: 'wa-web' }),
+      /Task: nothing can be added to the policies of its task role arn:aws:iam::111111111111:role\/latam-webapp.*lines\(\)/,
+    );
+    Template.fromStack(stack).hasResourceProperties('AWS::ECS::TaskDefinition', { Volumes: Match.absent() });
+  });
+
+  it('adds the rights to an imported role that takes them', () => {
+    const { stack, volume } = volumeStack();
+    volume.mountOn(taskOf(stack, { taskRole: Role.fromRoleArn(stack, 'Role', WEBAPP_ROLE) }), {
+      container: 'wa-web',
+    });
+    Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', { Roles: ['latam-webapp'] });
   });
 
   it('refuses tasks on external instances, where EFS cannot be mounted', () => {

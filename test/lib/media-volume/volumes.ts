@@ -1,7 +1,7 @@
 import { type App, Stack, Validations } from 'aws-cdk-lib';
 import { type ISubnet, SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { ContainerImage, FargateTaskDefinition, type TaskDefinition } from 'aws-cdk-lib/aws-ecs';
-import type { Role } from 'aws-cdk-lib/aws-iam';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { MediaVolume, type MediaVolumeProps } from '../../../lib/media-volume/media-volume.ts';
 import { MediaVolumeMigration } from '../../../lib/media-volume/media-volume-migration.ts';
@@ -112,7 +112,7 @@ export function topicOf(stack: Stack) {
   return Topic.fromTopicArn(stack, 'Topic', `arn:aws:sns:eu-west-1:${ACCOUNT}:pager`);
 }
 
-export function taskOf(stack: Stack, props: { taskRole?: Role } = {}): FargateTaskDefinition {
+export function taskOf(stack: Stack, props: { taskRole?: IRole } = {}): FargateTaskDefinition {
   const taskDefinition = new FargateTaskDefinition(stack, 'Task', props);
   addContainers(taskDefinition);
   return taskDefinition;

@@ -5,10 +5,10 @@ import type { World } from '../../../rehearsal/world.ts';
 
 /** An action of an allowing statement of the templates. What each deployment has of the same code is one. */
 export interface AllowedAction {
-  /** Whose policy it is in, without the deployment's name: a job's role, a queue, a key. */
+  /** Whose policy it is in, without the deployment's name: a job's role, a queue, a key, a VPC endpoint. */
   of: string;
   /** What the role may do, who may be it; who may do what to the resource. */
-  kind: 'identity' | 'trust' | 'resource';
+  kind: 'identity' | 'trust' | 'resource' | 'endpoint';
   /** The statement's own name, or whom and under which conditions it allows. */
   statement: string;
   /** With wildcards, where it has some. */
@@ -53,7 +53,7 @@ export class Evidence {
 
   #weigh({ access, judgement }: JudgedAccess, nameOf: (arn: string) => string): void {
     if (judgement.denial !== undefined) return;
-    const { principal, action, resourcePolicies = [] } = access;
+    const { principal, action, resourcePolicies = [], endpoint } = access;
     const own = principal.kind === 'identity' ? principal.policies : [];
     for (const statement of judgement.allowing) {
       const without = (policies: PolicyDocument[]) =>
@@ -65,10 +65,19 @@ export class Evidence {
         ...access,
         principal: principal.kind === 'identity' ? { ...principal, policies: without(own) } : principal,
         resourcePolicies: without(resourcePolicies),
+        ...(endpoint && {
+          endpoint: { ...endpoint, policy: without([endpoint.policy])[0] ?? endpoint.policy },
+        }),
       });
       if (denial === undefined) continue;
       const isOwn = own.flatMap(statementsOf).includes(statement);
-      const of = isOwn && principal.kind === 'identity' ? principal.identityArn : access.resource;
+      const isOfEndpoint = endpoint && statementsOf(endpoint.policy).includes(statement);
+      const of =
+        isOwn && principal.kind === 'identity'
+          ? principal.identityArn
+          : isOfEndpoint
+            ? endpoint.arn
+            : access.resource;
       const key = `${nameOf(of)} ${labelOf(statement)}`;
       this.#needed.set(key, (this.#needed.get(key) ?? new Set()).add(action.toLowerCase()));
     }

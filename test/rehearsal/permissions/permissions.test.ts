@@ -23,11 +23,6 @@ const NOT_NEEDED: [reason: string, of: RegExp, statement: RegExp, action?: RegEx
     /^LogsOf/,
     /^kms:(ReEncrypt|Describe)\*$/,
   ],
-  [
-    'EventBridge sends there what it cannot encrypt or decrypt, as with a key that was disabled. That is not played.',
-    /^CallbacksUndelivered/,
-    /^BusSendsDeadLetters$/,
-  ],
 ];
 
 const evidence = new Evidence();

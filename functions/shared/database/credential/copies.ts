@@ -1,8 +1,4 @@
-import {
-  GetSecretValueCommand,
-  ResourceNotFoundException,
-  type SecretsManagerClient,
-} from '@aws-sdk/client-secrets-manager';
+import { ResourceNotFoundException, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import {
   GetParameterCommand,
   ParameterNotFound,
@@ -10,6 +6,7 @@ import {
   type SSMClient,
 } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
+import { readSecretValue } from '../../run/secret-value.ts';
 import type { Login } from '../contract/engine.ts';
 import { SecretInvalid } from '../contract/errors.ts';
 import { COPY_ENCODINGS, type CopyTemplate, contentOf } from './copy-template.ts';
@@ -142,9 +139,9 @@ async function readParameter(place: ParameterPlace, client: SSMClient): Promise<
 }
 
 async function readKey(place: KeyPlace, client: SecretsManagerClient): Promise<FoundCopy> {
-  const { SecretString: text = '', CreatedDate: written } = await client.send(
-    new GetSecretValueCommand({ SecretId: place.secretArn }),
-  );
+  const { SecretString: text = '', CreatedDate: written } = await readSecretValue(client, {
+    SecretId: place.secretArn,
+  });
   const writtenAt = written?.getTime() ?? 0;
   try {
     return { ...place, value: memberOf(text, place.key), text, writtenAt };

@@ -1,10 +1,10 @@
 import {
   DescribeSecretCommand,
-  GetSecretValueCommand,
   InvalidRequestException,
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import { readSecretValue } from '../../run/secret-value.ts';
 import { SecretInvalid } from '../contract/errors.ts';
 import { type DatabaseSecret, parseSecret } from './secret.ts';
 
@@ -21,8 +21,9 @@ export interface StoredSecret {
 
 /**
  * Reads a version: one call.
- * @returns `undefined` if there is no such version, or it has no value yet, as at the beginning of a rotation.
- * @throws SecretInvalid, and what the SDK throws.
+ * @returns `undefined` if there is no such version, it has no value yet, as at the beginning of a rotation, or it does not
+ * bear the stage that is asked for beside its id.
+ * @throws SecretInvalid, SecretArnIncomplete, and what the SDK throws.
  */
 export async function findSecret(
   client: SecretsManagerClient,
@@ -30,36 +31,46 @@ export async function findSecret(
   version: { stage?: Stage; versionId?: string },
 ): Promise<StoredSecret | undefined> {
   try {
-    const answer = await client.send(
-      new GetSecretValueCommand({
-        SecretId: arn,
-        ...(version.stage === undefined ? {} : { VersionStage: version.stage }),
-        ...(version.versionId === undefined ? {} : { VersionId: version.versionId }),
-      }),
-    );
-    return {
-      versionId: answer.VersionId ?? '',
-      secret: parseSecret(answer.SecretString, arn),
-      createdAt: answer.CreatedDate?.getTime(),
-    };
+    return await readVersion(client, arn, version);
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
-    // So others play Secrets Manager where the version has lost the label that was asked for. It means more besides, which asking
-    // for another version of the secret tells.
-    const isOfLabel = version.versionId !== undefined && version.stage !== undefined;
-    if (isOfLabel && error instanceof InvalidRequestException) return undefined;
+    // So says Secrets Manager of a version that is there and has lost the label, as in a step that comes late.
+    const isOfBoth = version.stage !== undefined && version.versionId !== undefined;
+    if (isOfBoth && error instanceof InvalidRequestException) return undefined;
     throw error;
   }
 }
 
 /**
  * Reads the version in use: one call.
- * @throws SecretInvalid, and what the SDK throws.
+ * @throws SecretInvalid, SecretArnIncomplete, and what the SDK throws.
  */
 export async function currentSecret(client: SecretsManagerClient, arn: string): Promise<StoredSecret> {
-  const found = await findSecret(client, arn, { stage: 'AWSCURRENT' });
-  if (found !== undefined) return found;
-  throw new SecretInvalid(`The secret ${arn} does not exist or has no value. Write the credential into it.`);
+  try {
+    return await readVersion(client, arn, { stage: 'AWSCURRENT' });
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    throw new SecretInvalid(
+      `The secret ${arn} does not exist or has no value. Write the credential into it. Secrets Manager says: ${error.message}`,
+    );
+  }
+}
+
+async function readVersion(
+  client: SecretsManagerClient,
+  arn: string,
+  version: { stage?: Stage; versionId?: string },
+): Promise<StoredSecret> {
+  const answer = await readSecretValue(client, {
+    SecretId: arn,
+    ...(version.stage === undefined ? {} : { VersionStage: version.stage }),
+    ...(version.versionId === undefined ? {} : { VersionId: version.versionId }),
+  });
+  return {
+    versionId: answer.VersionId ?? '',
+    secret: parseSecret(answer.SecretString, arn),
+    createdAt: answer.CreatedDate?.getTime(),
+  };
 }
 
 /** Which version bears which labels: one call. */

@@ -215,7 +215,8 @@ function rowsOf(
   }
   // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
-  const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1);
+  // Nor are they complete where they know of fewer rows than the catalog does: they were lost in between.
+  const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
   if (complete) return { kind: 'estimate', rows: live, atLeast: Math.floor(live / COUNTERS_FACTOR), atMost };
   if (pages === undefined && tuples < 0) {
     return {
@@ -230,8 +231,9 @@ function rowsOf(
         "the table was never analyzed, and the server's counters know too little of it: they were lost or reset, or are some seconds behind",
     };
   }
-  // What has changed since then is not known.
-  return { kind: 'estimate', rows: tuples, atLeast: 0, atMost };
+  // What has changed since then is not known, but for what the counters have seen.
+  const rows = Math.max(tuples, live);
+  return { kind: 'estimate', rows, atLeast: 0, atMost: Math.max(atMost, rows) };
 }
 
 async function count(

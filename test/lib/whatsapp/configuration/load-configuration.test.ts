@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -50,6 +51,18 @@ describe('a file of the configuration', () => {
       name: 'lines.ts',
       content: 'const a = 1;\nthrow new Error(`no\n  network.`);',
       sentence: 'FOLDER/lines.ts:2: Error: no network.',
+    },
+    {
+      what: 'throws what throws again when it is looked at',
+      name: 'proxy.ts',
+      content: "throw new Proxy({}, { get() { throw new Error('no'); } });",
+      sentence: 'FOLDER/proxy.ts:1: Error: no.',
+    },
+    {
+      what: 'ends the process',
+      name: 'exit.ts',
+      content: 'export default {};\nprocess.exit(0);',
+      sentence: 'FOLDER/exit.ts:2: Error: process.exit(0) is called; a configuration must load without that.',
     },
     {
       what: 'names what is not there',
@@ -131,6 +144,42 @@ describe('a file of the configuration', () => {
   ])
     it(`that ${what} is refused with one sentence`, async () => {
       assert.deepEqual(await mistakesOf(name, content), [sentence]);
+    });
+
+  for (const { what, name, content, sentence } of [
+    {
+      what: 'waits for ever',
+      name: 'waits.ts',
+      content: 'await new Promise(() => {});\nexport default {};',
+      sentence: 'The file waits for what never comes (await); it must load without that.',
+    },
+    {
+      what: 'leaves a promise alone that is rejected',
+      name: 'rejected.ts',
+      content: "Promise.reject(new Error('nobody waits'));\nexport default {};",
+      sentence: 'FOLDER/rejected.ts:1: Error: nobody waits.',
+    },
+  ])
+    it(`that ${what} is refused with one sentence, in a process of its own`, () => {
+      const file = join(folder, name);
+      writeFileSync(file, content);
+      const load = new URL('../../../../lib/whatsapp/configuration/configuration.ts', import.meta.url).href;
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [
+          '--input-type=module',
+          '--eval',
+          `const { loadConfiguration } = await import('${load}');
+          try { await loadConfiguration('${file}') } catch (error) { console.error(error.message); process.exitCode = 1 }`,
+        ],
+        { encoding: 'utf8' },
+      );
+      const told = stderr
+        .slice(Math.max(0, stderr.indexOf(`${file} has `)))
+        .replaceAll(shownFolder, 'FOLDER')
+        .trim();
+      assert.equal(told, `${file} has one mistake:\n- ${sentence}`.replaceAll(shownFolder, 'FOLDER'));
+      assert.equal(status, 1);
     });
 
   it('that does not exist is refused by its name', async () => {

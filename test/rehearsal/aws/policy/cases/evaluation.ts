@@ -205,10 +205,60 @@ const others: Row[] = [
   ['who signs nothing, where the account may', 'denied', asks({ by: NOBODY, resource: [account] })],
 ];
 
+const endpoint = (...statements: object[]) => ({
+  endpoint: {
+    arn: `arn:aws:ec2:eu-central-1:${ACCOUNT}:vpc-endpoint/vpce-1`,
+    policy: {
+      Version: '2012-10-17',
+      Statement: statements.map((statement) => ({
+        Effect: 'Allow',
+        Principal: '*',
+        Action: '*',
+        Resource: '*',
+        ...statement,
+      })),
+    },
+  },
+});
+const ofAccount = (number: string) => ({
+  Condition: { StringEquals: { 'aws:PrincipalAccount': number } },
+});
+const endpoints: Row[] = [
+  [
+    'an endpoint with full access, and the identity may',
+    'allowed',
+    asks({ identity: [{}], ...endpoint({}) }),
+  ],
+  ['an endpoint with full access allows nothing by itself', 'denied', asks({ ...endpoint({}) })],
+  [
+    'one that lets other actions pass',
+    'denied',
+    asks({ identity: [{}], resource: [role], ...endpoint({ Action: 'sqs:ReceiveMessage' }) }),
+  ],
+  [
+    'one that lets another queue pass',
+    'denied',
+    asks({ identity: [{}], ...endpoint({ Resource: `${QUEUE}2` }) }),
+  ],
+  ['one that denies', 'denied', asks({ identity: [{}], ...endpoint({}, DENY) })],
+  ["one for the account's principals", 'allowed', asks({ identity: [{}], ...endpoint(ofAccount(ACCOUNT)) })],
+  [
+    "one for another account's principals",
+    'denied',
+    asks({ identity: [{}], ...endpoint(ofAccount(OTHER_ACCOUNT)) }),
+  ],
+  [
+    'the resource policy allows, and the endpoint lets pass',
+    'allowed',
+    asks({ resource: [role], ...endpoint({}) }),
+  ],
+];
+
 export const cases = [
   ...casesOf(`${GUIDE}/reference_policies_evaluation-logic_policy-eval-basics.html`, withinAccount),
   ...casesOf(`${GUIDE}/reference_policies_evaluation-logic-cross-account.html`, acrossAccounts),
   ...casesOf('https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html', keys),
   ...casesOf('https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-services.html', managedKeys),
   ...casesOf(`${GUIDE}/reference_policies_elements_principal.html`, others),
+  ...casesOf('https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html', endpoints),
 ];

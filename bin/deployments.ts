@@ -1,0 +1,128 @@
+import {
+  type Execution,
+  GetDurableExecutionCommand,
+  type GetDurableExecutionResponse,
+  GetFunctionConfigurationCommand,
+  type LambdaClient,
+  paginateListDurableExecutionsByFunction,
+  paginateListFunctions,
+  ResourceNotFoundException,
+} from '@aws-sdk/client-lambda';
+import type { RunReport } from '../functions/shared/run/report.ts';
+import type { StartRunSettings } from '../functions/start-run/contract.ts';
+
+/** A deployment as its start-run knows it: that function's settings are what says which jobs there are. */
+export type DeployedUpkeep = Pick<StartRunSettings, 'deployment' | 'timeZone' | 'window' | 'jobs'>;
+
+const START_RUN = '-start-run';
+
+/** One deployment by its name. @throws Error naming those that there are, where it is none of them. */
+export async function deploymentNamed(lambda: LambdaClient, deployment: string): Promise<DeployedUpkeep> {
+  try {
+    const { Environment: environment } = await lambda.send(
+      new GetFunctionConfigurationCommand({ FunctionName: `${deployment}${START_RUN}` }),
+    );
+    const found = upkeepOf(environment?.Variables);
+    if (found) return found;
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+  }
+  const names = (await allDeployments(lambda)).map((one) => one.deployment);
+  const region = await lambda.config.region();
+  throw new Error(
+    names.length === 0
+      ? `There is no deployment ${deployment} in ${region}, nor any other: is it the right account and region (--region, AWS_PROFILE)?`
+      : `There is no deployment ${deployment} in ${region}. There: ${names.join(', ')}.`,
+  );
+}
+
+/** All deployments of the account and region, by name. */
+export async function allDeployments(lambda: LambdaClient): Promise<DeployedUpkeep[]> {
+  const found: DeployedUpkeep[] = [];
+  for await (const { Functions: functions = [] } of paginateListFunctions({ client: lambda }, {}))
+    for (const { FunctionName: name, Environment: environment } of functions) {
+      const upkeep = name?.endsWith(START_RUN) ? upkeepOf(environment?.Variables) : undefined;
+      if (upkeep) found.push(upkeep);
+    }
+  return found.sort((a, b) => a.deployment.localeCompare(b.deployment));
+}
+
+/** Nothing, of a function that is somebody else's and only ends in the same words. */
+function upkeepOf(variables: Record<string, string> | undefined): DeployedUpkeep | undefined {
+  try {
+    const settings = JSON.parse(variables?.UPKEEP_SETTINGS ?? '{}') as Partial<DeployedUpkeep>;
+    return settings.deployment && settings.timeZone && settings.window && settings.jobs
+      ? (settings as DeployedUpkeep)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A run as Lambda keeps it. */
+export interface Run {
+  runId: string;
+  arn: string;
+  status: NonNullable<GetDurableExecutionResponse['Status']>;
+  startedAt: Date;
+  endedAt: Date | undefined;
+  /** Undefined while it goes on, and of one that ended without a report. */
+  report: RunReport | undefined;
+}
+
+/**
+ * A job's runs, the newest first, as far as Lambda remembers them. Runs that were skipped by start-run never
+ * began, and are not among them.
+ */
+export async function runsOf(
+  lambda: LambdaClient,
+  functionName: string,
+  options: { since?: Date; limit?: number; isRunning?: true },
+): Promise<Run[]> {
+  const executions: Execution[] = [];
+  const pages = paginateListDurableExecutionsByFunction(
+    { client: lambda },
+    {
+      FunctionName: functionName,
+      ...(options.since && { StartedAfter: options.since }),
+      ...(options.isRunning && { Statuses: ['RUNNING' as const] }),
+    },
+  );
+  for await (const { DurableExecutions: page = [] } of pages) executions.push(...page);
+  // In which order Lambda lists them is not what its documentation has always said.
+  executions.sort((a, b) => (b.StartTimestamp?.getTime() ?? 0) - (a.StartTimestamp?.getTime() ?? 0));
+  const newest = executions.slice(0, options.limit ?? executions.length);
+  return Promise.all(newest.map(({ DurableExecutionArn: arn = '' }) => runWith(lambda, arn)));
+}
+
+/** A run by its execution's ARN. */
+export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
+  const execution = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn: arn }));
+  const { Result: result } = execution;
+  return {
+    runId: execution.DurableExecutionName ?? '',
+    arn,
+    status: execution.Status ?? 'RUNNING',
+    startedAt: execution.StartTimestamp ?? new Date(0),
+    endedAt: execution.EndTimestamp,
+    report: result === undefined ? undefined : (JSON.parse(result) as RunReport),
+  };
+}
+
+/** A run by its name or its execution's ARN. @throws Error if there is none. */
+export async function runNamed(lambda: LambdaClient, name: string): Promise<Run> {
+  if (name.startsWith('arn:')) return runWith(lambda, name);
+  for (const { deployment, jobs } of await allDeployments(lambda))
+    for (const job of Object.keys(jobs)) {
+      if (!name.startsWith(`${deployment}-${job}-`)) continue;
+      const pages = paginateListDurableExecutionsByFunction(
+        { client: lambda },
+        { FunctionName: `${deployment}-${job}`, DurableExecutionName: name },
+      );
+      for await (const { DurableExecutions: [found] = [] } of pages)
+        if (found?.DurableExecutionArn) return runWith(lambda, found.DurableExecutionArn);
+    }
+  throw new Error(
+    `There is no run ${name}: \`wa-upkeep history DEPLOYMENT JOB\` lists them as far as Lambda remembers. One that start-run skipped never began, and is told of in the log of start-run.`,
+  );
+}

@@ -1,0 +1,248 @@
+import { setTimeout } from 'node:timers/promises';
+import {
+  type Event,
+  type GetDurableExecutionHistoryCommandOutput,
+  InvokeCommand,
+  LambdaClient,
+  paginateGetDurableExecutionHistory,
+} from '@aws-sdk/client-lambda';
+import { Command, InvalidArgumentError } from 'commander';
+import type { RunReport } from '../functions/shared/run/report.ts';
+import { windowContaining } from '../functions/shared/run/window.ts';
+import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
+import { type DeployedUpkeep, deploymentNamed, type Run, runNamed, runsOf, runWith } from './deployments.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, outcomeText } from './output.ts';
+
+/** Between two looks at a run that goes on. */
+const LOOK_MS = 2_000;
+
+interface RunOptions {
+  outsideWindow?: true;
+  dryRun?: true;
+  follow: boolean;
+  request?: string;
+  options?: Record<string, unknown>;
+  json?: true;
+  region?: string;
+}
+
+/** `wa-upkeep run`: a job by hand, by way of start-run as every other, followed to its report. */
+export function runCommand(): Command {
+  return new Command('run')
+    .summary('start a job now and follow it to its report')
+    .description(
+      'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that\n' +
+        'is in its way. Then shows its steps as they end, and last its report.',
+    )
+    .argument('<job>', 'such as message-gc')
+    .argument('<deployment>')
+    .option('--outside-window', 'start it outside the downtime window too; the report says so')
+    .option('--dry-run', 'say whether it would start now, and start nothing')
+    .option('--no-follow', 'only start it')
+    .option('--request <text>', 'names this start: said twice, it starts one run')
+    .option('--options <json>', 'for the job, as an object in JSON', anObject)
+    .option('--json', 'the report alone, as JSON')
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  wa-upkeep run message-gc shop
+  wa-upkeep run upgrade-check shop --options '{"prepare": true}'
+
+Ctrl-C ends the watching, not the run; \`wa-upkeep watch RUN\` takes it up again. A run that is skipped, partial or failed is a problem.
+${EXIT_CODES_HELP}`,
+    )
+    .action(async (job: string, deployment: string, options: RunOptions) => {
+      try {
+        const lambda = new LambdaClient({ ...(options.region && { region: options.region }) });
+        const upkeep = await deploymentNamed(lambda, deployment);
+        if (!Object.hasOwn(upkeep.jobs, job))
+          throw new Error(
+            `${deployment} has no job ${job}. It has ${Object.keys(upkeep.jobs).sort().join(', ')}.`,
+          );
+        if (options.dryRun) await foresee(lambda, upkeep, job, options);
+        else await start(lambda, job, deployment, options);
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+/** `wa-upkeep watch`: a run that goes on, step by step, or the report of one that has ended. */
+export function watchCommand(): Command {
+  return new Command('watch')
+    .summary('follow a run that goes on')
+    .argument('<run>', "the run's name, or its execution's ARN")
+    .option('--json', 'the report alone, as JSON')
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
+      try {
+        const lambda = new LambdaClient({ ...(region && { region }) });
+        await follow(lambda, (await runNamed(lambda, name)).arn, json);
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+async function start(
+  lambda: LambdaClient,
+  job: string,
+  deployment: string,
+  options: RunOptions,
+): Promise<void> {
+  const event: StartRunEvent = {
+    job,
+    deployment,
+    ...(options.outsideWindow && { outsideWindow: true }),
+    ...(options.request !== undefined && { request: options.request }),
+    ...(options.options && { options: options.options }),
+  };
+  const answer = await lambda.send(
+    new InvokeCommand({ FunctionName: `${deployment}-start-run`, Payload: JSON.stringify(event) }),
+  );
+  const payload = Buffer.from(answer.Payload ?? []).toString();
+  if (answer.FunctionError)
+    throw new Error(
+      `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}`,
+    );
+  const started = JSON.parse(payload) as StartOutcome;
+  if (started.outcome === 'skipped') throw new Error(`${started.runId} was skipped. ${started.reason}`);
+  const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
+  process.stderr.write(`${started.runId} ${words}.\n`);
+  if (options.follow)
+    await follow(
+      lambda,
+      started.durableExecutionArn ?? (await runNamed(lambda, started.runId)).arn,
+      options.json,
+    );
+  else if (options.json) process.stdout.write(`${JSON.stringify(started)}\n`);
+}
+
+/** What start-run would say, as far as it can be seen from outside: it alone decides, when it is asked. */
+async function foresee(
+  lambda: LambdaClient,
+  { deployment, timeZone, window, jobs }: DeployedUpkeep,
+  job: string,
+  { outsideWindow, json }: RunOptions,
+): Promise<void> {
+  const target = jobs[job];
+  const reasons: string[] = [];
+  if (!outsideWindow && !target?.outsideWindow && !windowContaining(new Date(), window, timeZone))
+    reasons.push(
+      `It is outside the downtime window ${window.from}–${window.to} ${timeZone}: wait for it, or say --outside-window.`,
+    );
+  // A job can be in the way of this one and not be there in this deployment.
+  for (const other of [job, ...(target?.conflictsWith ?? [])].filter((name) => Object.hasOwn(jobs, name))) {
+    for (const { runId } of await runsOf(lambda, `${deployment}-${other}`, { isRunning: true }))
+      reasons.push(`The run ${runId} is still going on, and ${job} must not run beside it.`);
+  }
+  const wouldStart = reasons.length === 0;
+  if (json) process.stdout.write(`${JSON.stringify({ deployment, job, wouldStart, reasons })}\n`);
+  else
+    process.stdout.write(
+      wouldStart
+        ? `${job} of ${deployment} would start now.\n`
+        : `${job} of ${deployment} would be skipped now.\n${reasons.map((reason) => `  ${reason}\n`).join('')}`,
+    );
+  if (!wouldStart) process.exitCode = EXIT_CODES.problem;
+}
+
+async function follow(lambda: LambdaClient, arn: string, json: boolean | undefined): Promise<void> {
+  const run = await lastOf(lambda, arn, json);
+  if (run === undefined) return;
+  if (run.report === undefined)
+    throw new Error(
+      `${run.runId} ended without a report (${run.status}): see its history in Lambda's console, "Durable executions", and the alarm …-lost.`,
+    );
+  process.stdout.write(json ? `${JSON.stringify(run.report)}\n` : reportText(run.report));
+  if (run.report.outcome !== 'succeeded') process.exitCode = EXIT_CODES.problem;
+}
+
+/** Shows what happens until the run has ended; undefined: the person has seen enough. */
+async function lastOf(
+  lambda: LambdaClient,
+  arn: string,
+  json: boolean | undefined,
+): Promise<Run | undefined> {
+  const enough = new AbortController();
+  const stop = () => enough.abort();
+  process.once('SIGINT', stop);
+  let seen = 0;
+  try {
+    while (true) {
+      const run = await runWith(lambda, arn);
+      if (!json) seen = await showFrom(lambda, arn, seen);
+      if (run.status !== 'RUNNING') return run;
+      await setTimeout(LOOK_MS, undefined, { signal: enough.signal }).catch(() => {});
+      if (enough.signal.aborted) {
+        process.stderr.write(`${run.runId} goes on. Take it up again: wa-upkeep watch ${run.runId}\n`);
+        return undefined;
+      }
+    }
+  } finally {
+    process.off('SIGINT', stop);
+  }
+}
+
+/** Prints what has happened since the last look, and returns how far the history has come. */
+async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promise<number> {
+  let last = seen;
+  const pages = paginateGetDurableExecutionHistory(
+    { client: lambda },
+    { DurableExecutionArn: arn, IncludeExecutionData: false },
+  );
+  for await (const { Events: events = [] } of pages as AsyncIterable<GetDurableExecutionHistoryCommandOutput>)
+    for (const event of events) {
+      const id = event.EventId ?? 0;
+      if (id <= last) continue;
+      last = id;
+      const words = wordsOf(event);
+      if (words) process.stderr.write(`${event.EventTimestamp?.toISOString().slice(11, 19)}  ${words}\n`);
+    }
+  return last;
+}
+
+function wordsOf({
+  EventType: type,
+  Name: name,
+  WaitStartedDetails: wait,
+  StepFailedDetails: failed,
+}: Event) {
+  switch (type) {
+    case 'StepSucceeded':
+      return name;
+    case 'StepFailed':
+      return failed?.RetryDetails?.NextAttemptDelaySeconds === undefined
+        ? `${name}: failed`
+        : `${name}: failed, is tried again in ${failed.RetryDetails.NextAttemptDelaySeconds} s`;
+    case 'WaitStarted':
+      return wait?.ScheduledEndTimestamp
+        ? `${name ?? 'wait'}: until ${wait.ScheduledEndTimestamp.toISOString().slice(11, 19)}`
+        : name;
+    default:
+      return undefined;
+  }
+}
+
+/** A report for a person. */
+export function reportText({ runId, outcome, startedAt, endedAt, figures, problems }: RunReport): string {
+  const seconds = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 1000);
+  const lines = [`${runId}: ${outcomeText(outcome)}, ${startedAt} to ${endedAt} (${seconds} s)`];
+  for (const [name, value] of Object.entries(figures)) lines.push(`  ${name}: ${value}`);
+  for (const { what, where, next } of problems) lines.push('', what, `  Where: ${where}`, `  Next: ${next}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function anObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch {
+    // Told below like everything else that is no object.
+  }
+  throw new InvalidArgumentError('It must be an object in JSON, such as \'{"prepare": true}\'.');
+}

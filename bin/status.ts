@@ -1,0 +1,303 @@
+import { CloudWatchClient, type MetricAlarm, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { GetScheduleCommand, paginateListSchedules, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { Command, InvalidArgumentError } from 'commander';
+import { Cron } from 'croner';
+import PQueue from 'p-queue';
+import type { RunReport } from '../functions/shared/run/report.ts';
+import {
+  allDeployments,
+  type DeployedUpkeep,
+  deploymentNamed,
+  type Run,
+  runNamed,
+  runsOf,
+} from './deployments.ts';
+import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, localTime, outcomeText, table } from './output.ts';
+import { reportText } from './run.ts';
+
+const DAY_MS = 24 * 3600_000;
+/** A weekly job's last run, and one before it. */
+const STATUS_DAYS = 15;
+/** How many deployments are asked about at once, each in some calls. */
+const AT_ONCE = 5;
+/** Of a report's figures, in the table. */
+const SHOWN_FIGURES = 3;
+
+/** One job of a deployment: what `status` says of it. */
+export interface JobStatus {
+  deployment: string;
+  job: string;
+  last: Pick<Run, 'runId' | 'status' | 'startedAt' | 'endedAt'> | undefined;
+  report: RunReport | undefined;
+  /** Undefined: the job has no schedule, or it is switched off. */
+  next: Date | undefined;
+  schedule: 'enabled' | 'disabled' | 'none';
+}
+
+/** A deployment: what `status` says of it. */
+export interface DeploymentStatus {
+  deployment: string;
+  timeZone: string;
+  jobs: JobStatus[];
+  alarms: { name: string; since: Date | undefined; console: string; means: string }[];
+}
+
+interface Clients {
+  lambda: LambdaClient;
+  cloudWatch: CloudWatchClient;
+  scheduler: SchedulerClient;
+}
+
+/** `wa-upkeep status`: whether all is well, of one deployment or of all. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .summary('last and next run of every job, and the alarms that ring')
+    .argument('[deployments...]', 'default: all of the account and region')
+    .option('--json', 'everything, with the last reports, as JSON')
+    .option('--quiet', 'only what is wrong')
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText(
+      'after',
+      `
+Times are each deployment's own. A problem: an alarm rings, a last run failed, was partial or ended without a report, or a schedule is
+switched off.
+${EXIT_CODES_HELP}`,
+    )
+    .action(
+      async (names: string[], { json, quiet, region }: { json?: true; quiet?: true; region?: string }) => {
+        try {
+          const where = { ...(region && { region }) };
+          const clients: Clients = {
+            lambda: new LambdaClient(where),
+            cloudWatch: new CloudWatchClient(where),
+            scheduler: new SchedulerClient(where),
+          };
+          const deployments = await (names.length > 0
+            ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
+            : allDeployments(clients.lambda));
+          if (deployments.length === 0)
+            throw new Error(
+              `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
+            );
+          const queue = new PQueue({ concurrency: AT_ONCE });
+          const found = await queue.addAll(deployments.map((one) => () => statusOf(clients, one)));
+          if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
+          else process.stdout.write(textOf(found, quiet === true));
+          if (found.some(({ jobs, alarms }) => alarms.length > 0 || jobs.some(isWrong)))
+            process.exitCode = EXIT_CODES.problem;
+        } catch (error) {
+          giveUp(error);
+        }
+      },
+    );
+}
+
+/** `wa-upkeep history`: the runs of a job, as far as Lambda remembers them. */
+export function historyCommand(): Command {
+  return new Command('history')
+    .summary('the last runs of a job')
+    .argument('<deployment>')
+    .argument('<job>')
+    .option('--days <number>', 'how far back', wholeNumber, 30)
+    .option('--json', 'with their reports, as JSON')
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action(
+      async (
+        deployment: string,
+        job: string,
+        { days, json, region }: { days: number; json?: true; region?: string },
+      ) => {
+        try {
+          const lambda = new LambdaClient({ ...(region && { region }) });
+          const { jobs, timeZone } = await deploymentNamed(lambda, deployment);
+          if (!Object.hasOwn(jobs, job))
+            throw new Error(
+              `${deployment} has no job ${job}. It has ${Object.keys(jobs).sort().join(', ')}.`,
+            );
+          const since = new Date(Date.now() - days * DAY_MS);
+          const runs = await runsOf(lambda, `${deployment}-${job}`, { since });
+          if (json) process.stdout.write(`${JSON.stringify(runs, undefined, 2)}\n`);
+          else if (runs.length === 0)
+            process.stdout.write(`Lambda remembers no run of ${job} of ${deployment} in ${days} days.\n`);
+          else
+            process.stdout.write(
+              `${table(
+                ['run', 'began', 'took', 'outcome', 'figures'],
+                runs.map((run) => [
+                  run.runId,
+                  localTime(run.startedAt, timeZone),
+                  lengthOf(run),
+                  stateOf(run),
+                  figuresOf(run.report),
+                ]),
+              )}\n`,
+            );
+        } catch (error) {
+          giveUp(error);
+        }
+      },
+    );
+}
+
+/** `wa-upkeep show`: the report of one run. */
+export function showCommand(): Command {
+  return new Command('show')
+    .summary("a run's report")
+    .argument('<run>', "the run's name, or its execution's ARN")
+    .option('--json', 'with its details (each container, each table), as JSON')
+    .option('--region <name>', 'default: that of the environment')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
+      try {
+        const run = await runNamed(new LambdaClient({ ...(region && { region }) }), name);
+        if (json) process.stdout.write(`${JSON.stringify(run, undefined, 2)}\n`);
+        else if (run.report) {
+          process.stdout.write(reportText(run.report));
+          if (run.report.details)
+            process.stdout.write(`\n${JSON.stringify(run.report.details, undefined, 2)}\n`);
+        } else if (run.status === 'RUNNING')
+          process.stdout.write(`${run.runId} goes on: wa-upkeep watch ${run.runId}\n`);
+        else throw new Error(`${run.runId} ended without a report: ${run.status}.`);
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<DeploymentStatus> {
+  const { deployment, timeZone, jobs } = upkeep;
+  const since = new Date(Date.now() - STATUS_DAYS * DAY_MS);
+  const [schedules, alarms, region] = await Promise.all([
+    schedulesOf(clients.scheduler, deployment),
+    ringing(clients.cloudWatch, deployment),
+    clients.lambda.config.region(),
+  ]);
+  const found: JobStatus[] = [];
+  for (const job of Object.keys(jobs).sort()) {
+    const [run] = await runsOf(clients.lambda, `${deployment}-${job}`, { since, limit: 1 });
+    const schedule = schedules.get(job);
+    found.push({
+      deployment,
+      job,
+      last: run && { runId: run.runId, status: run.status, startedAt: run.startedAt, endedAt: run.endedAt },
+      report: run?.report,
+      next: schedule?.next,
+      schedule: schedule === undefined ? 'none' : schedule.enabled ? 'enabled' : 'disabled',
+    });
+  }
+  return {
+    deployment,
+    timeZone,
+    jobs: found,
+    alarms: alarms.map(
+      ({ AlarmName: name = '', AlarmDescription: means = '', StateUpdatedTimestamp: at }) => ({
+        name,
+        since: at,
+        means,
+        console: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#alarmsV2:alarm/${encodeURIComponent(name)}`,
+      }),
+    ),
+  };
+}
+
+interface JobSchedule {
+  enabled: boolean;
+  next: Date | undefined;
+}
+
+/** By the job that each starts. */
+async function schedulesOf(
+  scheduler: SchedulerClient,
+  deployment: string,
+): Promise<Map<string, JobSchedule>> {
+  const found = new Map<string, JobSchedule>();
+  const GroupName = `${deployment}-upkeep`;
+  for await (const { Schedules: schedules = [] } of paginateListSchedules(
+    { client: scheduler },
+    { GroupName },
+  ))
+    for (const { Name } of schedules) {
+      const schedule = await scheduler.send(new GetScheduleCommand({ GroupName, Name }));
+      const { job } = JSON.parse(schedule.Target?.Input ?? '{}') as { job?: string };
+      if (job === undefined) continue;
+      const enabled = schedule.State === 'ENABLED';
+      const { ScheduleExpression: expression = '', ScheduleExpressionTimezone: timeZone = 'UTC' } = schedule;
+      found.set(job, { enabled, next: enabled ? nextTime(expression, timeZone) : undefined });
+    }
+  return found;
+}
+
+/** Of EventBridge's `cron(minute hour day month weekday year)`, as our constructs write it; undefined of another form. */
+function nextTime(expression: string, timezone: string): Date | undefined {
+  const [, fields] = /^cron\((\S+ \S+ \S+ \S+ \S+) \*\)$/.exec(expression) ?? [];
+  if (fields === undefined) return undefined;
+  return new Cron(fields.replaceAll('?', '*'), { timezone }).nextRun() ?? undefined;
+}
+
+async function ringing(cloudWatch: CloudWatchClient, deployment: string): Promise<MetricAlarm[]> {
+  const found: MetricAlarm[] = [];
+  const pages = paginateDescribeAlarms(
+    { client: cloudWatch },
+    { AlarmNamePrefix: `${deployment}-`, StateValue: 'ALARM' },
+  );
+  for await (const { MetricAlarms: alarms = [] } of pages) found.push(...alarms);
+  return found;
+}
+
+function isWrong({ last, report, schedule }: JobStatus): boolean {
+  if (schedule === 'disabled') return true;
+  if (report) return report.outcome === 'failed' || report.outcome === 'partial';
+  return last !== undefined && last.status !== 'RUNNING';
+}
+
+function textOf(found: DeploymentStatus[], quiet: boolean): string {
+  const rows = found.flatMap(({ deployment, timeZone, jobs }) =>
+    jobs
+      .filter((status) => !quiet || isWrong(status))
+      .map((status) => [
+        deployment,
+        status.job,
+        status.last ? localTime(status.last.startedAt, timeZone) : '-',
+        status.last ? stateOf({ ...status.last, report: status.report }) : 'never ran',
+        nextText(status, timeZone),
+        figuresOf(status.report),
+      ]),
+  );
+  const lines =
+    rows.length > 0 ? [table(['deployment', 'job', 'last run', 'outcome', 'next run', 'figures'], rows)] : [];
+  for (const { alarms, timeZone } of found)
+    for (const { name, since, console: address } of alarms)
+      lines.push(
+        `${alarmText(name)} rings${since ? ` since ${localTime(since, timeZone)}` : ''}\n  ${address}`,
+      );
+  if (lines.length === 0) lines.push('Nothing is wrong.');
+  return `${lines.join('\n')}\n`;
+}
+
+function nextText({ next, schedule }: JobStatus, timeZone: string): string {
+  if (next) return localTime(next, timeZone);
+  if (schedule === 'disabled') return alarmText('switched off');
+  return schedule === 'none' ? 'by hand' : 'unknown';
+}
+
+function stateOf({ status, report }: Pick<Run, 'status' | 'report'>): string {
+  if (report) return outcomeText(report.outcome);
+  return status === 'RUNNING' ? 'goes on' : alarmText(`lost (${status.toLowerCase().replaceAll('_', ' ')})`);
+}
+
+function lengthOf({ startedAt, endedAt }: Run): string {
+  return endedAt ? `${Math.round((endedAt.getTime() - startedAt.getTime()) / 1000)} s` : '';
+}
+
+function figuresOf(report: RunReport | undefined): string {
+  const figures = Object.entries(report?.figures ?? {});
+  const shown = figures.slice(0, SHOWN_FIGURES).map(([name, value]) => `${name} ${value}`);
+  return [...shown, ...(figures.length > SHOWN_FIGURES ? ['…'] : [])].join(', ');
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return Number(text);
+}
