@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { DatabaseAddress } from '../functions/shared/database/contract/engine.ts';
+import {
+  type DatabaseAddress,
+  ENGINES,
+  type Engine,
+  type Login,
+} from '../functions/shared/database/contract/engine.ts';
 import {
   ConnectionRefused,
   DatabaseUnreachable,
@@ -12,42 +17,56 @@ import {
   SecretInvalid,
   StatementRefused,
 } from '../functions/shared/database/contract/errors.ts';
+import type { Migrated, Migration, OpenedBoth } from '../functions/shared/database/contract/migration.ts';
 import { checkBelongs, type DatabaseSecret } from '../functions/shared/database/credential/secret.ts';
 import { currentSecret } from '../functions/shared/database/credential/stored-secret.ts';
+import { MARIADB } from '../functions/shared/database/mariadb/rotation.ts';
+import { mysqlDialect } from '../functions/shared/database/mysql/rotation.ts';
+import {
+  makeSecondUser,
+  unlockBothUsers,
+} from '../functions/shared/database/mysql-and-mariadb/second-user.ts';
 import { migrateToAlternatingUsers } from '../functions/shared/database/postgres/migration.ts';
 import { openBothUsers } from '../functions/shared/database/postgres/undo-migration.ts';
 import { credentialRotation } from '../functions/shared/database/registry.ts';
 import { alternatingUsers } from '../functions/shared/database/rotation/strategies.ts';
 
-const HELP = `Gives the one user that an application has on PostgreSQL a second one beside it, with which it alternates: the second
-one acts as the first, who keeps all that it owns, its password and its sessions. It is done only when a session of the
-second one has been found to be the same as one of the first. Repeats safely.
+const HELP = `Gives the one user that an application has in its database a second one beside it, with which it alternates. The first
+one keeps all that it owns, its password and its sessions. On PostgreSQL the second one acts as the first; on MySQL and MariaDB
+it is given the same hosts, rights, roles and terms. It is done only when a session of the second one has been found to be
+the same as one of the first. Repeats safely.
 
   npx wa-upkeep migrate-to-alternating-users --host NAME --secret ARN --administrator ARN [...]
 
   --host NAME           the database's host, as in its certificate
   --secret ARN          the secret that is to be rotated: its user is the one that there is
-  --administrator ARN   the secret of a superuser, or of who may create roles and administers that user
+  --administrator ARN   the secret of who makes the second one. PostgreSQL: a superuser, or who may create roles and
+                        administers that user. MySQL, MariaDB: who has CREATE USER, SELECT on mysql, and all rights of that
+                        user WITH GRANT OPTION
 
-  --rotator ROLE        who will change the passwords and is given the right to, which PostgreSQL needs from 16 on
+  --engine NAME         postgres, mysql or mariadb. Default: the secret's field "engine", else postgres
   --user NAME           twice: both users. Default: the secret's user, and the same with _clone after it
-  --accept-login-names  goes on although something asks for session_user, which is another name for the second user
+  --accept-login-names  goes on although something asks who has logged in, which is another name for the second user
   --undo                opens both users, as AWS's rotation functions need it: the closed one gets a password that nobody
                         knows. What the migration has added stays
-  --dry-run             does all of it in a transaction that is rolled back, and prints it
-  --port NUMBER         default: 5432
-  --database NAME       to which the administrator connects. Default: postgres
+  --dry-run             changes nothing, and prints the statements. On PostgreSQL they are done in a transaction that is
+                        rolled back
+  --port NUMBER         default: 5432, or 3306
   --certificate-authority FILE
                         certificates in PEM. Default: those of Amazon RDS and Aurora
   --help
+
+On PostgreSQL:
+  --rotator ROLE        who will change the passwords and is given the right to, which PostgreSQL needs from 16 on
+  --database NAME       to which the administrator connects. Default: postgres
 
 The secrets are read with the AWS credentials of this shell, in the region that the ARN names.
 
 Exit codes: 0 it is so now ("migrated", or "was-migrated" before), or would be ("would-migrate"); 1 it failed, and the
 database is as it was, unless the message says otherwise; 2 the command was not understood.`;
 
-/** Where PostgreSQL listens by default. */
-const POSTGRES_PORT = '5432';
+/** Where the servers listen by default. */
+const PORTS = { postgres: 5432, mysql: 3306, mariadb: 3306 } as const;
 const SECRET_ARN = /^arn:[^:]+:secretsmanager:([^:]+):\d{12}:secret:.+$/;
 
 /** The command was not understood; the message names the argument. */
@@ -87,47 +106,108 @@ async function run(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const { secretArn, administratorArn, users, undo, address: where, ...wanted } = options;
-  const address = { ...where, certificateAuthority: await certificates(where.certificateAuthority) };
-  const current = await readSecret(secretArn, address);
-  const administrator = await readSecret(administratorArn, address);
-  const { one, other } = alternatingUsers(address.engine, { ...(users && { users }) }, current.username);
+  const { secretArn, administratorArn, users, undo } = options;
+  const current = await readSecret(secretArn);
+  const address = await addressOf(options, current);
+  checkBelongs(current, secretArn, address);
+  const administrator = await readSecret(administratorArn);
+  checkBelongs(administrator, administratorArn, address);
+  const request = { current, ...(users && { users }) };
+  const where = `on ${address.host}:${address.port}`;
   if (undo) {
-    const opened = await openBothUsers(address, administrator, { current, ...(users && { users }) });
+    const { outcome, other } = await opened(address, administrator, request);
     console.log(
-      `${opened.outcome}: ${one} and ${opened.other} may both log in, on ${address.host}:${address.port}. ` +
-        `${opened.outcome === 'opened' ? `The password of ${opened.other} is new, and nobody knows it. ` : ''}From now on no retired password is closed.`,
+      `${outcome}: ${current.username} and ${other} may both log in, ${where}. ` +
+        `${outcome === 'opened' ? `The password of ${other} is new, and nobody knows it. ` : ''}From now on no retired password is closed.`,
     );
     return;
   }
-  const migration = { current, ...(users && { users }), ...wanted };
-  const { outcome, owner, statements, notes } = await migrateToAlternatingUsers(
-    address,
-    administrator,
-    migration,
-  );
+  const { acceptLoginNames, dryRun } = options;
+  const { outcome, owner, statements, notes } = await migrated(address, administrator, options, {
+    ...request,
+    acceptLoginNames,
+    dryRun,
+  });
   for (const note of notes) console.log(note);
   if (outcome !== 'was-migrated') console.log(statements.map((statement) => `${statement};`).join('\n'));
-  const both = users ?? (owner === other ? [other, one] : [one, other]);
+  const { one, other, lockName } = alternatingUsers(address.engine, request, current.username);
+  // The first one is whom both act as; where they do not, the one without a suffix.
+  const isSecond = owner === undefined ? lockName !== one : owner === other;
+  const both: [string, string] = users ? [...users] : isSecond ? [other, one] : [one, other];
+  const how = owner === undefined ? 'have the same rights' : `act as ${owner}`;
   if (outcome === 'would-migrate') {
-    console.log(
-      `${outcome}: ${both.join(' and ')} would act as ${owner}, on ${address.host}:${address.port}. Nothing was changed.`,
-    );
+    console.log(`${outcome}: ${both.join(' and ')} would ${how}, ${where}. Nothing was changed.`);
     return;
   }
-  try {
-    await (
-      await credentialRotation(address, { kind: 'alternating-users', users: [both[0], both[1]], owner })
-    ).test(current);
-  } catch (error) {
-    console.error(`${outcome}, but the secret's login does not act as ${owner}:`);
-    throw error;
+  if (owner !== undefined) {
+    try {
+      await (await credentialRotation(address, { kind: 'alternating-users', users: both, owner })).test(
+        current,
+      );
+    } catch (error) {
+      console.error(`${outcome}, but the secret's login does not act as ${owner}:`);
+      throw error;
+    }
   }
-  const ownerField = owner === both[0] ? '' : `, owner: '${owner}'`;
+  const ownerField = owner === undefined || owner === both[0] ? '' : `, owner: '${owner}'`;
   console.log(
-    `${outcome}: ${both.join(' and ')} act as ${owner}, on ${address.host}:${address.port}. ${one} logs in with the secret's password, as it did.\n` +
+    `${outcome}: ${both.join(' and ')} ${how}, ${where}. ${one} logs in with the secret's password, as it did.\n` +
       `Name in the configuration: strategy: { kind: 'alternating-users', users: ['${both.join("', '")}']${ownerField} }`,
   );
+}
+
+/** @returns also `owner` where the users act as one. */
+async function migrated(
+  address: DatabaseAddress,
+  administrator: Login,
+  { rotator }: Options,
+  migration: Migration,
+): Promise<Migrated & { owner?: string }> {
+  switch (ENGINES[address.engine]) {
+    case 'postgres':
+      return migrateToAlternatingUsers(address, administrator, {
+        ...migration,
+        ...(rotator !== undefined && { rotator }),
+      });
+    case 'mysql':
+      return makeSecondUser(address, administrator, mysqlDialect(false), migration);
+    case 'mariadb':
+      return makeSecondUser(address, administrator, MARIADB, migration);
+  }
+}
+
+function opened(
+  address: DatabaseAddress,
+  administrator: Login,
+  request: Pick<Migration, 'current' | 'users'>,
+): Promise<OpenedBoth> {
+  switch (ENGINES[address.engine]) {
+    case 'postgres':
+      return openBothUsers(address, administrator, request);
+    case 'mysql':
+      return unlockBothUsers(address, administrator, mysqlDialect(false), request);
+    case 'mariadb':
+      return unlockBothUsers(address, administrator, MARIADB, request);
+  }
+}
+
+/** The engine is the secret's own where none is given. */
+async function addressOf(options: Options, secret: DatabaseSecret): Promise<DatabaseAddress> {
+  const engine = options.engine ?? secret.engine ?? 'postgres';
+  const family = ENGINES[engine];
+  const { host, database, rotator } = options;
+  if (family !== 'postgres' && (database !== undefined || rotator !== undefined)) {
+    throw new UsageError(
+      `--${rotator === undefined ? 'database' : 'rotator'} is for PostgreSQL, not for ${engine}.`,
+    );
+  }
+  return {
+    engine,
+    host,
+    port: options.port ?? PORTS[family],
+    certificateAuthority: await certificates(options.certificateAuthority),
+    ...(database !== undefined && { database }),
+  };
 }
 
 interface Options {
@@ -138,8 +218,12 @@ interface Options {
   acceptLoginNames: boolean;
   dryRun: boolean;
   undo: boolean;
-  /** Its certificate authority is `rds` or the path of a file. */
-  address: DatabaseAddress;
+  engine?: Engine;
+  host: string;
+  port?: number;
+  database?: string;
+  /** `rds` or the path of a file. */
+  certificateAuthority: string;
 }
 
 function readArguments(): Options | 'help' {
@@ -155,20 +239,21 @@ function readArguments(): Options | 'help' {
     if (SECRET_ARN.test(value)) return value;
     throw new UsageError(`--${name} must be the ARN of a secret of Secrets Manager.`);
   };
-  const port = Number(values.port);
+  const port = Number(values.port ?? 1);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new UsageError(`--port must be a port, not ${values.port}.`);
+  const { engine } = values;
+  if (engine !== undefined && !isEngine(engine))
+    throw new UsageError(`--engine must be one of ${Object.keys(ENGINES).join(', ')}, not ${engine}.`);
   const [one, other, ...others] = values.user ?? [];
   if (one !== undefined && (!one || !other || others.length > 0 || one === other))
     throw new UsageError('--user must be given twice, with the names of both users, or not at all.');
   return {
-    address: {
-      engine: 'postgres',
-      host: needed('host'),
-      port,
-      certificateAuthority: values['certificate-authority'] ?? 'rds',
-      ...(values.database && { database: values.database }),
-    },
+    host: needed('host'),
+    ...(values.port !== undefined && { port }),
+    ...(engine !== undefined && { engine }),
+    ...(values.database && { database: values.database }),
+    certificateAuthority: values['certificate-authority'] ?? 'rds',
     secretArn: arn('secret'),
     administratorArn: arn('administrator'),
     ...(values.rotator !== undefined && { rotator: values.rotator }),
@@ -179,12 +264,17 @@ function readArguments(): Options | 'help' {
   };
 }
 
+function isEngine(name: string): name is Engine {
+  return Object.hasOwn(ENGINES, name);
+}
+
 function parsedArguments() {
   try {
     return parseArgs({
       options: {
         host: { type: 'string' },
-        port: { type: 'string', default: POSTGRES_PORT },
+        engine: { type: 'string' },
+        port: { type: 'string' },
         database: { type: 'string' },
         'certificate-authority': { type: 'string' },
         secret: { type: 'string' },
@@ -213,16 +303,14 @@ async function certificates(authority: string): Promise<string> {
   }
 }
 
-/** @throws SecretInvalid, RotationRefused if it is of another database, NotReadable */
-async function readSecret(arn: string, address: DatabaseAddress): Promise<DatabaseSecret> {
+/** @throws SecretInvalid, NotReadable */
+async function readSecret(arn: string): Promise<DatabaseSecret> {
   const region = SECRET_ARN.exec(arn)?.[1] ?? '';
   const client = new SecretsManagerClient({ region });
   try {
-    const { secret } = await currentSecret(client, arn);
-    checkBelongs(secret, arn, address);
-    return secret;
+    return (await currentSecret(client, arn)).secret;
   } catch (error) {
-    if (error instanceof SecretInvalid || error instanceof RotationRefused) throw error;
+    if (error instanceof SecretInvalid) throw error;
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     throw new NotReadable(
       `The secret ${arn} cannot be read: ${reason}. The AWS credentials of this shell need secretsmanager:GetSecretValue on it, and kms:Decrypt where it has a key of its own.`,

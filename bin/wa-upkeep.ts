@@ -18,9 +18,12 @@ for (const command of [
   program.addCommand(command);
 program.command(
   'migrate-to-alternating-users',
-  'give the one user that an application has on PostgreSQL a second one to alternate with',
+  'give the one user that an application has in its database a second one to alternate with',
   { executableFile: 'migrate-to-alternating-users' },
 );
+program.command('rehearse', 'play the stacks of a CDK app on this machine', {
+  executableFile: '../rehearsal/rehearse',
+});
 for (const command of [program, ...program.commands])
   command.exitOverride(({ exitCode, code }) => {
     // A command that is a program of its own has ended: its exit code is no complaint of the parser.

@@ -1,12 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
 
 export interface DeadLetterQueueProps {
   /** Also the name of its alarm. */
@@ -16,36 +16,56 @@ export interface DeadLetterQueueProps {
   /** What to do about it; how to clear the queue is added. */
   readonly whatToDo: string[];
   readonly topic: ITopic;
+  /**
+   * Counts those letters of which another alarm rings already: this one then rings for each letter more, when it comes.
+   * @default none: it rings while anything is in the queue
+   */
+  readonly toldElsewhere?: Metric;
   /** @default encrypted by SQS */
   readonly encryptionKey?: IKey | undefined;
 }
 
-/** A queue for what could not be delivered, and the alarm that rings while anything is in it. Keeps it for 14 days. */
+/** A queue for what could not be delivered, and the alarm that rings for it. Keeps it for 14 days. */
 export class DeadLetterQueue extends Construct {
   readonly queue: Queue;
   readonly alarm: Alarm;
 
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
     super(scope, id);
-    const { queueName, meaning, topic, encryptionKey } = props;
-    this.queue = encryptedQueue(this, 'Queue', {
-      queueName,
-      encryptionKey,
-      retentionPeriod: Duration.days(14),
-    });
-    acceptFinding(this.queue, {
-      id: 'AwsSolutions-SQS3',
-      reason: 'It is a dead-letter queue itself, of functions, rules, schedules or another queue.',
-    });
-    this.alarm = alarmOnAny(this, 'Alarm', {
-      alarmName: queueName,
-      meaning,
-      whatToDo: [
-        ...props.whatToDo,
-        `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with; until then this alarm stays on.`,
-      ],
-      topic,
-      metric: this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
-    });
+    const { queueName, meaning, topic, encryptionKey, toldElsewhere } = props;
+    this.queue = letterQueue(this, { queueName, encryptionKey });
+    const alarm = { alarmName: queueName, meaning, topic };
+    const deleteIt = `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with`;
+    this.alarm = toldElsewhere
+      ? alarmOnOthers(this, 'Alarm', {
+          ...alarm,
+          whatToDo: [...props.whatToDo, `${deleteIt}.`],
+          // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
+          all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
+          toldElsewhere,
+          label: 'letters of which no other alarm rings',
+        })
+      : alarmOnAny(this, 'Alarm', {
+          ...alarm,
+          whatToDo: [...props.whatToDo, `${deleteIt}; until then this alarm stays on.`],
+          metric: this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
+        });
   }
+}
+
+/** The queue of dead letters alone. */
+export function letterQueue(
+  scope: Construct,
+  { queueName, encryptionKey }: Pick<DeadLetterQueueProps, 'queueName' | 'encryptionKey'>,
+): Queue {
+  const queue = encryptedQueue(scope, 'Queue', {
+    queueName,
+    encryptionKey,
+    retentionPeriod: Duration.days(14),
+  });
+  acceptFinding(queue, {
+    id: 'AwsSolutions-SQS3',
+    reason: 'It is a dead-letter queue itself, of functions, rules, schedules or another queue.',
+  });
+  return queue;
 }

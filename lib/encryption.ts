@@ -37,6 +37,21 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
       },
     }),
   );
+  const functions = `arn:${partition}:lambda:${region}:${account}:function:${deployment}-*`;
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      // Lambda encrypts what is on record of durable executions in its own name (Developer Guide, "Encrypting AWS Lambda
+      // durable execution data", read November 2026).
+      sid: `RunsOf${deployment.replaceAll('-', '')}`,
+      principals: [new ServicePrincipal('lambda.amazonaws.com')],
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: ['*'],
+      conditions: {
+        StringEquals: { 'aws:SourceAccount': account },
+        ArnLike: { 'aws:SourceArn': functions, 'kms:EncryptionContext:aws:lambda:FunctionArn': functions },
+      },
+    }),
+  );
   key.addToResourcePolicy(
     new PolicyStatement({
       sid: `LogsOf${deployment.replaceAll('-', '')}`,

@@ -2,7 +2,7 @@ import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, type CfnFunction, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -48,7 +48,7 @@ export interface UpkeepFunctionProps {
   /** @default not in a VPC */
   readonly network?: FunctionNetwork;
   /**
-   * Encrypts the function's log and environment.
+   * Encrypts the function's log and environment, and of a durable function what is on record of its executions.
    * @default keys that AWS owns
    */
   readonly encryptionKey?: IKey;
@@ -93,12 +93,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
     const settings = Stack.of(this).toJsonString(props.settings);
     this.node.addValidation({ validate: () => this.tooManySettings(settings) });
     this.functionArn = functionArn(this, props.functionName);
-    this.logGroup = new LogGroup(this, 'Log', {
-      logGroupName: `/aws/lambda/${props.functionName}`,
-      retention: props.logRetention ?? RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
-      ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
-    });
+    this.logGroup = functionLog(this, props);
     this.role = this.createRole(props);
     // Lambda reads the environment in the role's name.
     if (props.encryptionKey) this.allowDecrypt(props.encryptionKey);
@@ -133,6 +128,12 @@ export class UpkeepFunction extends Construct implements IConnectable {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
+    // The construct has no property for it yet.
+    if (props.durable && props.encryptionKey)
+      (this.function.node.defaultChild as CfnFunction).addPropertyOverride(
+        'DurableConfig.KMSKeyArn',
+        props.encryptionKey.keyArn,
+      );
   }
 
   /** Its security groups, of a function in a VPC. */
@@ -238,6 +239,23 @@ export class UpkeepFunction extends Construct implements IConnectable {
       maxEventAge: ASYNCHRONOUS_EVENT_AGE,
     };
   }
+}
+
+/** The log group of a function, which may be there without it. It goes with the stack. */
+export function functionLog(
+  scope: Construct,
+  {
+    functionName,
+    logRetention,
+    encryptionKey,
+  }: Pick<UpkeepFunctionProps, 'functionName' | 'logRetention' | 'encryptionKey'>,
+): LogGroup {
+  return new LogGroup(scope, 'Log', {
+    logGroupName: `/aws/lambda/${functionName}`,
+    retention: logRetention ?? RetentionDays.THREE_MONTHS,
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(encryptionKey && { encryptionKey }),
+  });
 }
 
 /** The ARN of a function of this account and region, by its name. */

@@ -6,6 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 import { securityDocument } from './docs/permissions-table.ts';
+import { runSizeTable } from './docs/run-size.ts';
 
 // Nothing is bundled: only what the templates say counts here.
 const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
@@ -36,6 +37,15 @@ test('docs/operations.md explains every alarm', () => {
         .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1');
       assert.ok(operations.includes(`\`${name}\``), name);
     }
+  }
+});
+
+test('docs/container-jobs.md has the table of what a run leaves on record, and all of it is within Lambda’s limits', async () => {
+  const table = await runSizeTable();
+  assert.ok(readFileSync('docs/container-jobs.md', 'utf8').includes(table), table);
+  for (const line of table.split('\n').slice(2)) {
+    const [operations = 0, largest = 0, longestName = 0] = line.split('|').slice(5, 8).map(Number);
+    assert.ok(operations < 3_000 && largest < 262_144 && longestName <= 256, line);
   }
 });
 

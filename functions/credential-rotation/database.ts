@@ -138,7 +138,7 @@ export function explainRotation(
         previous: async () =>
           (await findSecret(client, settings.secretArn, { stage: 'AWSPREVIOUS' }))?.secret,
       });
-      await rotation.test(pending.secret);
+      await rotation.test(pending.secret, async () => current.secret);
       return 'The database takes the new credential by now: what failed before has passed, or it is finishSecret, the last step.';
     }),
   );

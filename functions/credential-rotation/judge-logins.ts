@@ -45,6 +45,9 @@ export interface Seen {
   showsAddresses?: boolean;
 }
 
+/** More of a kind nobody reads, and a run's history holds each look. */
+const MOST_NAMED = 20;
+
 /**
  * Judges the evidence. Only what was seen disproves: a task that was not may not have tried yet, or be slow.
  */
@@ -89,7 +92,10 @@ export function judgeLogins(known: Seen): Proof {
     };
   const { from, refusedFrom, refused = 0, grant } = logins.value;
   const ids = (some: Seen['tasks']) =>
-    some.map(({ id, addresses }) => `${id} (${addresses.join(', ')})`).join(', ');
+    some
+      .slice(0, MOST_NAMED)
+      .map(({ id, addresses }) => `${id} (${addresses.join(', ')})`)
+      .join(', ') + (some.length > MOST_NAMED ? ` and ${some.length - MOST_NAMED} more` : '');
   const timesRefused = ({ addresses }: Seen['tasks'][number]) =>
     addresses
       .filter((address) => !addressesBefore.includes(address))
@@ -184,7 +190,7 @@ export function judgeLogins(known: Seen): Proof {
 }
 
 const WRONG_SOURCE =
-  'see where its containers read user name and password, and whether that is what the configuration names, to the last character. The next run goes on from there.';
+  'see where its containers read user name and password, and whether that is what the configuration names, to the last character. Mend that and stop those tasks, so that others take their place. The next run goes on from there.';
 
 function refusedText(refused: number): string {
   return refused > 0 ? ` The database refused ${refused} logins meanwhile, it does not tell whose.` : '';

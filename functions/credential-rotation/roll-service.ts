@@ -63,16 +63,16 @@ export async function rollService(
   const before = await context.step(`look at ${name}`, () => lookAt(request, service)).catch(refusal);
   if ('reason' in before) return { ...result, outcome: 'failed', tasksReplaced: 0, ...before };
   const { old } = before;
-  if (old.length > 0 && before.at >= request.endBy)
+  if (old > 0 && before.at >= request.endBy)
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
   const end: Replaced = await replaceAndProve(context, plan, request, before).catch(refusal);
   if (end.reason === undefined)
-    return { ...result, outcome: old.length > 0 ? 'rolled' : 'was-new', tasksReplaced: old.length, ...end };
+    return { ...result, outcome: old > 0 ? 'rolled' : 'was-new', tasksReplaced: old, ...end };
   const left = await context
     .step(`look at ${name} again`, () => lookAt(request, service))
     // How many were replaced is not known then: none is not too many.
     .catch(() => before);
-  const tasksReplaced = Math.max(0, old.length - left.old.length);
+  const tasksReplaced = Math.max(0, old - left.old);
   return { ...result, outcome: 'failed', tasksReplaced, ...end };
 }
 
@@ -88,7 +88,7 @@ async function replaceAndProve(
   request: RollRequest,
   before: Look,
 ): Promise<Replaced> {
-  if (before.old.length > 0) {
+  if (before.old > 0) {
     // An earlier run has made some and stopped: the others are not to go before those are seen to be right.
     if (before.hasNew) {
       const proof = await request.prove(context, plan, `the new ones of ${plan.service.name} log in`);
@@ -114,14 +114,16 @@ type Look = Awaited<ReturnType<typeof lookAt>>;
 async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
   const tasks = await livingTasks(ecs, address);
   const [service] = await describeServices(ecs, [address]);
-  const alive = tasks.filter((task) => isOlder(task, deliveredAt));
+  const old = tasks.filter(
+    (task) => isOlder(task, deliveredAt) && task.desiredStatus === 'RUNNING' && task.taskArn,
+  );
+  const [{ taskArn } = {}] = old;
+  // Of thousands of tasks only how many: each look is kept in the run's history.
   return {
-    /** Ids of all that live. */
-    alive: alive.map(({ taskArn = '' }) => taskIdOf(taskArn)),
-    /** ARNs of those that are to go on. */
-    old: alive.flatMap(({ taskArn, desiredStatus }) =>
-      desiredStatus === 'RUNNING' && taskArn ? [taskArn] : [],
-    ),
+    /** Of those that are to go on. */
+    old: old.length,
+    /** The first of them. */
+    ...(taskArn !== undefined && { task: taskArn }),
     hasNew: tasks.some(
       (task) =>
         !isOlder(task, deliveredAt) && task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING',
@@ -247,10 +249,9 @@ async function replaceTaskByTask(
   const { clusterArn: cluster, name } = service;
   const { ecs, endBy, steadyTimeoutSeconds } = request;
   for (let number = 1; ; number++) {
-    const { old, at } = await context.step(`choose a task of ${name} ${number}`, () =>
+    const { old, task, at } = await context.step(`choose a task of ${name} ${number}`, () =>
       lookAt(request, service),
     );
-    const [task] = old;
     if (task === undefined) return undefined;
     if (at >= endBy) return { reason: 'The downtime window ended before all tasks were replaced.' };
     // Stopping the same task again does nothing, so this step may be repeated.
@@ -271,7 +272,7 @@ async function replaceTaskByTask(
       };
     }
     // The others are not touched before the first one has logged in. All of them are looked at in the end.
-    if (number > 1 || old.length === 1) continue;
+    if (number > 1 || old === 1) continue;
     const proof = await request.prove(context, plan, `the first of ${name} logs in`);
     if (request.stopsAt(proof)) return { reason: proof.evidence, proof };
   }

@@ -13,6 +13,24 @@ export interface Roll {
   stopped?: { services: string[]; what: string; next: string };
 }
 
+/** More of a kind nobody reads, and a run's history holds each look. */
+const MOST_NAMED = 20;
+
+async function oldTasks(ecs: RollRequest['ecs'], addresses: RollPlan['service'][], deliveredAt: number) {
+  const tasks = await olderTasks(ecs, addresses, deliveredAt);
+  return {
+    count: tasks.length,
+    services: [...new Set(tasks.map(({ service }) => service))],
+    named: tasks.slice(0, MOST_NAMED).map(({ service, taskArn }) => `${service}/${taskIdOf(taskArn)}`),
+  };
+}
+
+/** The first of many, and how many more there are. */
+function named(names: readonly string[], count: number): string {
+  const more = count - names.length;
+  return names.join(', ') + (more > 0 ? `, and ${more} more` : '');
+}
+
 /** Rolls one service after the other, up to the first that fails, and sees to it that no old task is left in any. */
 export async function rollServices(
   context: DurableContext,
@@ -38,18 +56,18 @@ export async function rollServices(
   }
   const addresses = plans.map(({ service }) => service);
   const { ecs, deliveredAt, steadyTimeoutSeconds: timeoutSeconds, endBy } = request;
-  const look = () => olderTasks(ecs, addresses, deliveredAt);
+  const look = () => oldTasks(ecs, addresses, deliveredAt);
   const old = await lookUntil(context, 'old tasks end', look, {
-    good: (tasks) => tasks.length === 0,
+    good: ({ count }) => count === 0,
     timeoutSeconds,
     endBy,
   });
-  if (old.length === 0) return { services };
+  if (old.count === 0) return { services };
   return {
     services,
     stopped: {
-      services: [...new Set(old.map(({ service }) => service))],
-      what: `Tasks from before the delivery still live: ${old.map(({ service, taskArn }) => `${service}/${taskIdOf(taskArn)}`).join(', ')}.`,
+      services: old.services,
+      what: `Tasks from before the delivery still live: ${named(old.named, old.count)}.`,
       next: 'Stop them. The next run retires the old password.',
     },
   };

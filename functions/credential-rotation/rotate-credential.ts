@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
@@ -75,10 +76,10 @@ const optionsSchema = v.strictObject({
 const SAME_DAY = 12 * HOUR;
 
 const clients = {
-  secretsManager: namingErrors(new SecretsManagerClient({})),
-  ssm: namingErrors(new SSMClient({})),
-  ecs: namingErrors(new ECSClient({})),
-  lambda: namingErrors(new LambdaClient({})),
+  secretsManager: namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS })),
+  ssm: namingErrors(new SSMClient({ requestHandler: REQUEST_LIMITS })),
+  ecs: namingErrors(new ECSClient({ requestHandler: REQUEST_LIMITS })),
+  lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
 /**

@@ -67,7 +67,7 @@ async function running(lambda: LambdaClient, others: OtherRun[]): Promise<string
 async function isRunning(lambda: LambdaClient, arn: string): Promise<boolean> {
   try {
     const { Status: status } = await lambda.send(
-      new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+      new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: false }),
     );
     return status === 'RUNNING';
   } catch (error) {

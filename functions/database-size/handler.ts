@@ -5,6 +5,7 @@ import { addressSchema } from '../shared/database/credential/settings.ts';
 import {
   type Answer,
   countTable,
+  longestCount,
   type MeasuredSet,
   measureSet,
 } from '../shared/database/sizes/measure-set.ts';
@@ -14,6 +15,7 @@ import { metricName } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import { withTimeLeft } from '../shared/run/time-left.ts';
 import {
   type DatabaseSet,
   type DatabaseSizeOptions,
@@ -117,7 +119,9 @@ async function lookAt(
     const count =
       exactCount && found.kind === 'told'
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
-            countInTime(set, table, exactCount.timeLimitSeconds, Date.parse(run.endBy)),
+            withTimeLeft(context, longestCount(exactCount), () =>
+              countInTime(set, table, exactCount.timeLimitSeconds, Date.parse(run.endBy)),
+            ),
           )
         : undefined;
     const known = knownRows({ measured: found, count });

@@ -20,6 +20,7 @@ import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-c
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
@@ -43,7 +44,9 @@ const settingsSchema = v.object({
 /** Characters of a failed clean-up's output that are told in the report. */
 const LAST_WORDS = 500;
 
-const ecs = namingErrors(new ECSClient({ retryMode: 'adaptive', maxAttempts: 10 }));
+const ecs = namingErrors(
+  new ECSClient({ retryMode: 'adaptive', maxAttempts: 10, requestHandler: REQUEST_LIMITS }),
+);
 
 /** Runs the client's own clean-up script in each of its containers, and measures what came of it. */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, logCleanup));

@@ -5,7 +5,6 @@ import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
-import { haveTimeFor } from '../shared/run/time-left.ts';
 import { collectGarbage } from '../shared/whatsapp/collect-garbage.ts';
 import { gcResult } from '../shared/whatsapp/gc-result.ts';
 import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
@@ -41,9 +40,6 @@ const settingsSchema = v.object({
  */
 export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, messageGc));
 
-/** Far more than servers take to tell what they know of rows. */
-const ROWS_SECONDS = 120;
-
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
   const endBy = Date.parse(run.endBy);
@@ -58,7 +54,6 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
     };
 
   const { sets } = settings;
-  if (marked && sets) await haveTimeFor(context, 'rows before', ROWS_SECONDS);
   const before = sets && (await context.step('rows before', () => messageRows(sets)));
   const collected = await collectGarbage('message', settings, endBy, context);
   const after = sets && (await context.step('rows after', () => messageRows(sets)));

@@ -2,7 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import PQueue from 'p-queue';
 import * as v from 'valibot';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
-import { haveTimeFor, leftOfInvocation } from '../shared/run/time-left.ts';
+import { leftOfInvocation } from '../shared/run/time-left.ts';
 import {
   deleteCallbacks,
   hideCallbacks,
@@ -19,11 +19,8 @@ const MARKABLE_DAYS = 30;
 /** How much of Lambda's fifteen minutes one step may use at most. */
 const STEP_BUDGET_MS = 10 * 60 * 1000;
 
-/** Of an invocation, for giving back what a step received and did not get to, and for recording what it did. */
-const RESERVE_SECONDS = 90;
-
-/** With less than this left besides, a step waits for the next invocation. */
-const WORTH_A_STEP_SECONDS = 60;
+/** Of an invocation, for giving back what a step received and did not get to, and for recording what it did: 90 of 900 seconds. */
+const RESERVED_SHARE = 1 / 10;
 
 /** So much of a step is for receiving; what is received has to be worked on. */
 const RECEIVING_SHARE = 0.5;
@@ -124,8 +121,7 @@ export async function markMessagesRead(
   const total: MarkedRead = { ...NOTHING_MARKED };
   for (let number = 1; ; number++) {
     const name = `mark messages read ${number}`;
-    await haveTimeFor(context, name, RESERVE_SECONDS + WORTH_A_STEP_SECONDS);
-    const budget = () => Math.min(STEP_BUDGET_MS, leftOfInvocation(context, RESERVE_SECONDS));
+    const budget = () => Math.min(STEP_BUDGET_MS, leftOfInvocation(context, RESERVED_SHARE));
     const tried = await atMostOnce(context, name, () => markChunk(settings, until, budget()), TRIES);
     if (tried.kind === 'interrupted') {
       total.interruptions += 1;

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { identityOf } from '../shared/run/identity.ts';
 import { publishReport } from '../shared/run/publish-report.ts';
+import { LOST_METRIC } from '../shared/run/report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { DurableExecutionStatusChange, ReportLostRunSettings } from './contract.ts';
 
@@ -51,7 +52,7 @@ export async function handler(event: unknown): Promise<void> {
         },
       ],
     },
-    { RunsLost: 1 },
+    { [LOST_METRIC]: 1 },
   );
 }
 

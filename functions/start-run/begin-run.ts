@@ -217,7 +217,7 @@ function fitting(entries: LedgerEntry[], now: number): LedgerEntry[] {
 async function isRunning(lambda: LambdaClient, arn: string, age: number): Promise<boolean> {
   try {
     const { Status: status } = await lambda.send(
-      new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+      new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: false }),
     );
     return status === 'RUNNING';
   } catch (error) {

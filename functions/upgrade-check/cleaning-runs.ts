@@ -118,7 +118,8 @@ const report = v.object({ outcome: v.string() });
 
 async function runOf(arn: string, runId: string): Promise<CleaningRun> {
   const { Status, EndTimestamp, Result } = await lambda.send(
-    new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+    // Said, for by default it is included by one of AWS's texts, and not by the other.
+    new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
   );
   if (Status === 'RUNNING') return { kind: 'running', runId };
   const parsed = v.safeParse(report, JSON.parse(Result || 'null'));

@@ -2,10 +2,17 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { ECSClient, type Service } from '@aws-sdk/client-ecs';
 import { describeServices, whyUnsteady } from '../shared/containers/services.ts';
 import type { LargestTable } from '../shared/database/contract/sizes.ts';
-import { type Answer, countTable, largestTable, measureSet } from '../shared/database/sizes/measure-set.ts';
+import {
+  type Answer,
+  countTable,
+  largestTable,
+  longestCount,
+  measureSet,
+} from '../shared/database/sizes/measure-set.ts';
 import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
+import { withTimeLeft } from '../shared/run/time-left.ts';
 import { recentRuns, runningRun } from './cleaning-runs.ts';
 import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';
 import {
@@ -15,7 +22,7 @@ import {
   quietFinding,
   type RowsKnown,
   rangeOf,
-  rowsFinding,
+  rowsFindings,
   type ServiceState,
   servicesFinding,
   spaceFinding,
@@ -72,7 +79,7 @@ export async function look(
   return {
     at: new Date(now).toISOString(),
     findings: [
-      ...rows.map((known) => rowsFinding(known, settings)),
+      ...rowsFindings(rows, settings),
       cleaningFinding(runs, settings, now),
       quietFinding(running, settings),
       servicesFinding(states, settings),
@@ -104,7 +111,9 @@ async function rowsOf(
     const count =
       exactCount && isVague(measured, maximumRows)
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
-            countTable(set, table, exactCount.timeLimitSeconds),
+            withTimeLeft(context, longestCount(exactCount), () =>
+              countTable(set, table, exactCount.timeLimitSeconds),
+            ),
           )
         : undefined;
     rows.push({ set, table, measured, count });

@@ -105,9 +105,8 @@ export class MediaVolumeMigration extends Construct {
     to.node.addDependency(destination.fileSystem.mountTargetsAvailable, role);
 
     this.log = new LogGroup(this, 'Log', {
-      logGroupName: `/aws/datasync/${deployment}-media-migration`,
       retention: RetentionDays.THREE_MONTHS,
-      // The proof that everything was copied outlives the task.
+      // The proof that everything was copied outlives the task. Without a name of ours, so that it is in no later one's way.
       removalPolicy: RemovalPolicy.RETAIN,
     });
     this.log.addToResourcePolicy(

@@ -7,6 +7,7 @@ import { PropsError } from '../checks/props.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
+import { keepRecords } from '../job-records.ts';
 import { MediaVolume } from '../media-volume/media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
@@ -36,6 +37,16 @@ import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
 import { UpgradeCheck } from './upgrade-check.ts';
+
+/** Where each job stands in the stack: what is on record of one lies there too, whether it is configured or not. */
+const JOB_PATHS: Record<string, [string, ...string[]]> = {
+  'message-gc': ['MessageGc', 'Job'],
+  'media-gc': ['MediaGc', 'Job'],
+  'log-cleanup': ['LogCleanup', 'Containers', 'Job'],
+  'credential-rotation': ['CredentialRotation', 'Rotation', 'Job'],
+  'database-size': ['DatabaseSize', 'Job'],
+  'upgrade-check': ['UpgradeCheck', 'Job'],
+};
 
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
   /** A checked one: see `loadConfiguration`. */
@@ -116,6 +127,8 @@ export class UpkeepStack extends Stack {
       this.upgradeCheck = inField('upgradeCheck', () =>
         this.createUpgradeCheck(upgradeCheck, deployment, network),
       );
+    for (const [job, path] of Object.entries(JOB_PATHS))
+      keepRecords(this, path, { upkeep: this.upkeep, job });
     const { relay } = deployment.callbacks;
     if (relay) this.relay = inField('callbacks.relay', () => this.createRelay(relay, deployment, network));
     if (deployment.network.endpoints === 'create')
@@ -151,7 +164,6 @@ export class UpkeepStack extends Stack {
       value: this.callbacks.senderPolicy(),
       description: "The policy for the webhook's role, where the role is not among callbacks.senders",
     });
-    new CfnOutput(this, 'AlarmTopicArn', { value: this.upkeep.topic.topicArn });
     new CfnOutput(this, 'StartRunFunctionName', {
       value: this.upkeep.startRun.function.function.functionName,
       description: 'Starts a run by hand: payload {"job":"message-gc","deployment":"…"}',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { generate } from 'selfsigned';
 
 /** A server's certificate, and the authority that signed it, in PEM. */
@@ -18,7 +19,9 @@ export async function serverCertificate(hostName = 'localhost'): Promise<TlsCert
     notBeforeDate: new Date(Date.now() - VALID_DAYS * 86_400_000),
     notAfterDate: new Date(Date.now() + VALID_DAYS * 86_400_000),
   } as const;
-  const authority = await generate([{ name: 'commonName', value: 'Rehearsal database authority' }], {
+  // Of two with one name OpenSSL tries one only.
+  const name = `Database authority ${randomUUID()}`;
+  const authority = await generate([{ name: 'commonName', value: name }], {
     ...common,
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },

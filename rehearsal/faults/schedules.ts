@@ -2,6 +2,17 @@ import { type Fault, GOOD, HOUR, SUNDAY } from './fault.ts';
 
 /** What goes wrong of the schedules and of what starts runs. */
 export const SCHEDULES_FAULTS: Record<string, Fault> = {
+  'first-deploy-failed': {
+    description:
+      'The first deploy failed late and was rolled back: nothing that it left is in the way of the one that the night is played with',
+    deployment: 'latam',
+    strike(_target, { aws }) {
+      const taken = aws.deployed.inTheWayOfTheNext();
+      if (taken.length > 0)
+        throw new Error(`The deploy fails: ${taken.map(({ name }) => `${name} already exists`).join(', ')}.`);
+    },
+    expected: GOOD,
+  },
   'scheduled-twice': {
     description: 'EventBridge Scheduler delivers the same schedule twice',
     deployment: 'latam',

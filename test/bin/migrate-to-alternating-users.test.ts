@@ -4,10 +4,20 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
 import { startContainers } from '../functions/rotate-secret/containers.ts';
-import { anyPassword, postgresDatabase } from '../functions/rotate-secret/databases.ts';
+import {
+  anyPassword,
+  databaseFor,
+  mariadbDatabase,
+  mysqlDatabase,
+  postgresDatabase,
+  type TestDatabase,
+} from '../functions/rotate-secret/databases.ts';
 import { startSecretsManager } from '../functions/rotate-secret/secrets-manager.ts';
+import { IN_POSTGRES, makeRich, SEEN } from '../functions/shared/database/postgres/rich-database.ts';
+import { as, connect } from '../functions/shared/database/postgres/sessions.ts';
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname;
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
@@ -45,6 +55,7 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
       '--secret must be the ARN of a secret of Secrets Manager.',
     ],
     ['no port', [...EVERYTHING, '--port', 'x'], '--port must be a port, not x.'],
+    ['no engine', [...EVERYTHING, '--engine', 'oracle'], '--engine must be one of mysql, aurora-mysql,'],
     [
       'one user of two',
       [...EVERYTHING, '--user', 'wa'],
@@ -111,6 +122,11 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
       ) ?? [];
     await parts.database.query(`${create}`);
     await parts.database.query(`${grant}`);
+    // A placeholder is nobody's but a superuser's.
+    const setting = await parts.runDocumented();
+    await parts.database.query(
+      /GRANT SET ON PARAMETER "app\.tenant" TO .*$/m.exec(setting.stderr)?.[0] ?? '',
+    );
   });
 
   it('tries it without leaving anything behind, and prints the statements', async () => {
@@ -126,6 +142,13 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
 
   it('makes two users of one while that one logs in and keeps its sessions, and says so the next time', async () => {
     const { database, runDocumented } = parts;
+    const elsewhere = { ...database.address, database: 'elsewhere' };
+    const seenBy = async (login: Login) => [
+      await as(database.address, login, ...IN_POSTGRES),
+      await as(elsewhere, login, ...SEEN),
+    ];
+    const seen = await seenBy(database.user);
+    const open = await connect(database.address, database.user);
     const containers = startContainers(() => database.user, database.logIn);
     const { promise: until, resolve: end } = Promise.withResolvers<void>();
     const session = database.logIn(database.user, { until: () => until });
@@ -144,10 +167,13 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
       assert.ok(stdout.includes(`${outcome}: wa and wa_clone act as wa, on localhost:`), stdout);
       assert.match(stdout, /strategy: { kind: 'alternating-users', users: \['wa', 'wa_clone'\] }/);
     }
-    const tables = await database.query(
-      "SELECT tableowner AS owner FROM pg_tables WHERE tablename = 'messages'",
-    );
-    assert.deepEqual(tables, [{ owner: 'wa' }]);
+    // A rich database is the same for either, and for who was there.
+    await open.query('INSERT INTO shared VALUES (2)');
+    await open.end();
+    const clone = { username: 'wa_clone', password: anyPassword() };
+    await database.query(`ALTER ROLE wa_clone LOGIN PASSWORD '${scramVerifier(clone.password)}'`);
+    for (const login of [database.user, clone]) assert.deepEqual(await seenBy(login), seen);
+    await database.query('ALTER ROLE wa_clone NOLOGIN');
   });
 
   it('opens both users for those who set a password and open nobody', async () => {
@@ -180,20 +206,61 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
   });
 });
 
-/** A database whose user owns tables, and an administrator that is no superuser and lacks what it needs. */
+for (const [engine, startDatabase] of [
+  ['mysql', mysqlDatabase],
+  ['mariadb', mariadbDatabase],
+] as const)
+  it(`wa-upkeep migrate-to-alternating-users makes a second user on ${engine}, and opens both again`, async (t) => {
+    const database = await databaseFor(t, startDatabase, { kind: 'dual-password' });
+    if (database === undefined) return;
+    const { query } = database;
+    const administrator = { username: 'everything', password: anyPassword() };
+    await query('CREATE USER everything IDENTIFIED BY ?', [administrator.password]);
+    await query('GRANT ALL ON *.* TO everything WITH GRANT OPTION');
+    await query('GRANT wa_rights TO everything WITH ADMIN OPTION');
+    const parts = await runsOn(database, administrator);
+    try {
+      const rotator = await parts.run([
+        ...['--host', 'localhost', '--secret', SECRET, '--administrator', ADMINISTRATOR],
+        ...['--rotator', 'x', ...parts.where],
+      ]);
+      assert.match(rotator.stderr, /--rotator is for PostgreSQL, not for/);
+      for (const [more, outcome] of [
+        [['--dry-run'], 'would-migrate: wa and wa_clone would have the same rights'],
+        [[], 'migrated: wa and wa_clone have the same rights'],
+        [[], 'was-migrated: wa and wa_clone have the same rights'],
+      ] as const) {
+        const { exitCode, stdout, stderr } = await parts.runDocumented(...more);
+        assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+        assert.ok(stdout.includes(outcome), stdout);
+      }
+      const opened = await parts.runUndo();
+      assert.match(opened.stdout, /^opened: wa and wa_clone may both log in/);
+      for (const { password } of [database.user, administrator])
+        assert.ok(!parts.written.some((text) => text.includes(password)));
+    } finally {
+      await parts.stop({ keepDatabase: true });
+    }
+  });
+
+/** A rich database, and an administrator that is no superuser and lacks what it needs. */
 async function start() {
-  const folder = mkdtempSync(join(tmpdir(), 'upkeep-migration-'));
   const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });
+  const administrator = { username: 'administrator', password: anyPassword() };
+  await database.query(`CREATE ROLE administrator LOGIN PASSWORD '${scramVerifier(administrator.password)}'`);
+  await database.query('CREATE ROLE occupied');
+  await makeRich(database.query);
+  return runsOn(database, administrator);
+}
+
+/** The command as it is documented, with a database and secrets. */
+async function runsOn(database: TestDatabase, administrator: Login) {
+  const folder = mkdtempSync(join(tmpdir(), 'upkeep-migration-'));
   const secretsManager = await startSecretsManager();
   const { host, port, certificateAuthority } = database.address;
   const authority = join(folder, 'authority.pem');
   writeFileSync(authority, certificateAuthority);
-  const administrator = { username: 'administrator', password: anyPassword() };
-  await database.query(`CREATE ROLE administrator LOGIN PASSWORD '${scramVerifier(administrator.password)}'`);
-  await database.query('CREATE ROLE occupied');
-  await database.query('CREATE TABLE wa.messages (id BIGINT)');
-  await database.query('ALTER TABLE wa.messages OWNER TO wa');
-  secretsManager.add(SECRET, { engine: 'postgres', host, port, ...database.user });
+  secretsManager.add(SECRET, { engine: database.address.engine, host, port, ...database.user });
   // As RDS makes it.
   secretsManager.add(ADMINISTRATOR, administrator);
 
@@ -223,8 +290,10 @@ async function start() {
     written.push(words.join(' '), outcome.stdout, outcome.stderr);
     return outcome;
   };
+  const isPostgres = database.address.engine === 'postgres';
   const documented = (text: string, more: string[]) => {
     const command = text
+      .replace(/ \\\n\s*--rotator rotator/, (argument) => (isPostgres ? argument : ''))
       .replace('npx wa-upkeep', `${process.execPath} bin/wa-upkeep.ts`)
       .replace('database.example.internal', host)
       .replace(/arn:\S+(TO-BE-ROTATED|ROTATED)/, SECRET)
@@ -241,9 +310,9 @@ async function start() {
     /** With the names of this database in place of those of the document. */
     runDocumented: (...more: string[]) => documented(DOCUMENTED, more),
     runUndo: () => documented(DOCUMENTED_UNDO, []),
-    stop: async () => {
+    stop: async ({ keepDatabase = false } = {}) => {
       await secretsManager.close();
-      await database.stop();
+      if (!keepDatabase) await database.stop();
       rmSync(folder, { recursive: true });
     },
   };

@@ -173,12 +173,20 @@ function functions(resources: Resources): string[] {
     );
     const deadLetters =
       lambda.DeadLetterConfig?.TargetArn ?? config?.[1].Properties.DestinationConfig?.OnFailure?.Destination;
-    return roleSends(
-      resources,
-      referenced(lambda.Role) ?? '',
-      deadLetters,
-      `function ${lambda.FunctionName}`,
-    );
+    const who = `function ${lambda.FunctionName}`;
+    return [
+      ...roleSends(resources, referenced(lambda.Role) ?? '', deadLetters, who),
+      ...keyLinks(
+        resources,
+        lambda.DurableConfig?.KMSKeyArn,
+        'lambda.amazonaws.com',
+        `what is on record of ${who}`,
+        ({ Condition: condition }) =>
+          ['aws:SourceArn', 'kms:EncryptionContext:aws:lambda:FunctionArn'].every((key) =>
+            matches(textOf(condition?.ArnLike?.[key], resources), `:function:${lambda.FunctionName}`),
+          ),
+      ),
+    ];
   });
 }
 

@@ -40,7 +40,10 @@ export function packPackage(): Packed {
   const stage = join(root, 'stage');
   mkdirSync(stage);
   succeed('node', ['build.ts', stage], REPOSITORY);
-  for (const name of ['bin', 'lib', 'functions', 'docs', 'examples', 'package.json', 'README.md', 'LICENSE'])
+  for (const name of [
+    ...['bin', 'lib', 'functions', 'rehearsal', 'docs', 'examples'],
+    ...['package.json', 'README.md', 'LICENSE'],
+  ])
     cpSync(join(REPOSITORY, name), join(stage, name), { recursive: true });
   const [{ filename = '' } = {}] = JSON.parse(
     succeed('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', root], stage),

@@ -1,6 +1,6 @@
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import semver from 'semver';
@@ -110,6 +110,27 @@ test('a mistake is told by its class', () => {
       succeed('tsc', [], shop);
     });
 
+    it('compiles each sample of the documentation, as it stands', () => {
+      const documents = ['README.md', 'functions/shared/ecs-exec/README.md'].concat(
+        readdirSync(join(REPOSITORY, 'docs'))
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => `docs/${name}`),
+      );
+      const samples = documents.flatMap((file) =>
+        samplesOf(file, 'ts').map(({ line, text }) => ({
+          name: `${file.replaceAll('/', '-')}-${line}.mts`,
+          text,
+        })),
+      );
+      assert.ok(samples.length > 6);
+      mkdirSync(join(shop, 'samples'));
+      for (const { name, text } of samples) writeFileSync(join(shop, 'samples', name), text);
+      const others =
+        '--noEmit --strict --module nodenext --target es2022 --types node --skipLibCheck --ignoreConfig';
+      succeed('tsc', [...others.split(' '), ...samples.map(({ name }) => `samples/${name}`)], shop);
+      rmSync(join(shop, 'samples'), { recursive: true });
+    });
+
     it('synthesizes by tsx and by ts-node, to the same', () => {
       succeed('tsx', ['bin/shop.ts'], shop, { CDK_OUTDIR: 'cdk.out' });
       const options = JSON.stringify({ module: 'node16', moduleResolution: 'node16' });
@@ -119,6 +140,29 @@ test('a mistake is told by its class', () => {
       const [one, other] = ['cdk.out', 'other.out'].map((folder) => bundlesOf(join(shop, folder)));
       assert.equal(one?.length, 3);
       assert.deepEqual(other, one);
+    });
+
+    it('plays a night of it by wa-upkeep rehearse, with what is described to stand in the containers', () => {
+      mkdirSync(join(shop, 'container'));
+      writeFileSync(join(shop, 'container/prune-sessions'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+      const containers = { app: { folders: { '/srv': 'container' } } };
+      writeFileSync(join(shop, 'rehearsal.json'), JSON.stringify({ containers, tasks: { checkout: 1 } }));
+      const { runs, alarms, denied } = rehearsed(shop, ['--app', 'tsx bin/shop.ts']);
+      assert.deepEqual(
+        runs.map(({ job, outcome, figures }) => [job, outcome, figures.containersSucceeded]),
+        [['prune-sessions', 'succeeded', 3]],
+      );
+      assert.deepEqual([alarms, denied], [[], []]);
+    });
+
+    it('plays the rotation of a password so, on a real server', () => {
+      const example = readFileSync(join(packed.folder, 'examples/credential-rotation.ts'), 'utf8');
+      writeFileSync(join(shop, 'rotation.mts'), example.replace("'../lib/index.ts'", "'wa-upkeep'"));
+      const { runs, logins, denied } = rehearsed(shop, ['--app', 'node rotation.mts']);
+      const done = runs.find(({ outcome }) => outcome === 'succeeded');
+      assert.deepEqual([done?.job, done?.figures.rotations], ['credential-rotation', 1]);
+      assert.ok(logins.made > 6, `${logins.made} logins`);
+      assert.deepEqual([logins.failed, denied], [0, []]);
     });
 
     it('passes its own tests, by jest with swc', () => {
@@ -236,6 +280,21 @@ it('asks for a Node with which each of its dependencies is content, as that says
     );
   assert.deepEqual(wrong, [], `engines: ${own}`);
 });
+
+interface Rehearsed {
+  runs: { job: string; outcome: string; figures: Record<string, number> }[];
+  alarms: unknown[];
+  denied: string[];
+  logins: { made: number; failed: number };
+}
+
+/** A night of an app, as the command plays it. */
+function rehearsed(app: string, what: string[]): Rehearsed {
+  const command = join(app, 'node_modules/wa-upkeep/dist/bin/wa-upkeep.js');
+  const night = ['--from', '2027-01-10T20:00:00Z', '--hours', '12', '--json', 'night.json'];
+  succeed('node', [command, 'rehearse', ...what, ...night], app);
+  return JSON.parse(readFileSync(join(app, 'night.json'), 'utf8'));
+}
 
 /** The functions' bundles in a cloud assembly, sorted. */
 function bundlesOf(cdkOut: string): string[] {

@@ -1,6 +1,7 @@
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { ecsExecClients } from '../ecs-exec/session.ts';
 import { namingErrors } from '../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../run/request-limits.ts';
 import { EcsExecReach } from './ecs-exec-reach.ts';
 import type { Reach } from './reach.ts';
 import { RunCommandReach } from './run-command-reach.ts';
@@ -10,5 +11,5 @@ import type { ContainersSettings } from './settings.ts';
 export function reachOf({ reach, clusterArn }: ContainersSettings): Reach {
   return reach === 'ecs-exec'
     ? new EcsExecReach(ecsExecClients(), clusterArn)
-    : new RunCommandReach(namingErrors(new SSMClient({ maxAttempts: 1 })));
+    : new RunCommandReach(namingErrors(new SSMClient({ maxAttempts: 1, requestHandler: REQUEST_LIMITS })));
 }

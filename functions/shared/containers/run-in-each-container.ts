@@ -1,4 +1,5 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import type { Ended, Order, Reach } from './reach.ts';
 
@@ -51,8 +52,8 @@ const PART = 50;
 /** How long one look stays with a part: most commands end within it, and Lambda is not paid for longer ones. */
 const PATIENCE_SECONDS = 60;
 const LEAST_PATIENCE_SECONDS = 5;
-/** What is left of the invocation when no look is begun any more: the longest look, and time to kill and to save. */
-const INVOCATION_RESERVE_SECONDS = PATIENCE_SECONDS + 60;
+/** Of an invocation, for killing what ran too long and for recording what is known: 90 of 900 seconds. */
+const RESERVED_SHARE = 1 / 10;
 /** `notNow` is longer than a look, so that the invocation can end meanwhile. */
 export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
 
@@ -187,14 +188,13 @@ async function runPart<Read>(
   const initialState = part.map((): Watch<Read> => ({ stage: 'waiting', detail: '' }));
   return context.waitForCondition<Watch<Read>[]>(
     name,
-    (before) =>
-      lookAtAll(part, before, places, options, context.lambdaContext.getRemainingTimeInMillis() / 1000),
+    (before) => lookAtAll(part, before, places, options, leftOfInvocation(context, RESERVED_SHARE)),
     {
       initialState,
       waitStrategy: (watches) => {
         if (watches.every(({ stage }) => stage === 'done')) return { shouldContinue: false };
         const pauses = watches.flatMap((watch) => pauseSeconds(watch, options) ?? []);
-        // Only the time for one look was over, or for the invocation.
+        // Only the time for one look was over.
         if (pauses.length === 0) pauses.push(1);
         return { shouldContinue: true, delay: { seconds: Math.min(...pauses) } };
       },
@@ -211,13 +211,11 @@ async function lookAtAll<Read>(
   before: Watch<Read>[],
   places: Places,
   options: Try<Read>,
-  /** Until Lambda ends this invocation. */
-  secondsLeft: number,
+  /** Milliseconds that it may take. */
+  most: number,
 ): Promise<Watch<Read>[]> {
   const watches = [...before];
-  const until =
-    Date.now() + Math.min(PATIENCE_SECONDS, Math.max(LEAST_PATIENCE_SECONDS, secondsLeft - 60)) * 1000;
-  const mayStart = secondsLeft >= INVOCATION_RESERVE_SECONDS;
+  const until = Date.now() + Math.min(PATIENCE_SECONDS * 1000, most);
   const busy = new Map<string, number>();
   const serviceOf = (index: number) => part[index]?.service ?? '';
   const count = (index: number, change: 1 | -1) =>
@@ -252,7 +250,7 @@ async function lookAtAll<Read>(
           if (own !== undefined) await lookAt(own);
           // A command that goes on keeps its place.
           if (place >= placesOfRole || (own !== undefined && watches[own]?.stage === 'running')) return;
-          while (waiting.length > 0 && mayStart && !throttled && (Date.now() < until || isOver(options))) {
+          while (waiting.length > 0 && !throttled && (Date.now() < until || isOver(options))) {
             // Of a service that is as busy as it may be, whoever ends one begins the next.
             const free = waiting.findIndex((index) => hasRoom(index) && taskIsFree(index));
             const turn = free === -1 ? waiting.findIndex(hasRoom) : free;

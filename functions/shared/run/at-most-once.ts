@@ -1,5 +1,8 @@
 import { type DurableContext, StepSemantics } from '@aws/durable-execution-sdk-js';
 
+/** Ended by force, or left before that. */
+const INTERRUPTIONS = ['StepInterruptedError', 'OutOfTime'];
+
 const LONGEST_PAUSE_SECONDS = 60;
 
 /** `interrupted`: the function was ended in the middle of it, so whether it had its effect is unknown. */
@@ -19,15 +22,15 @@ export async function atMostOnce<T>(
     const value = await context.step(name, action, {
       semantics: StepSemantics.AtMostOncePerRetry,
       retryStrategy: ({ name }, attempt) => ({
-        shouldRetry: name !== 'StepInterruptedError' && attempt < tries,
+        shouldRetry: !INTERRUPTIONS.includes(name) && attempt < tries,
         delay: { seconds: Math.min(2 ** attempt, LONGEST_PAUSE_SECONDS) },
       }),
     });
     return { kind: 'done', value };
   } catch (error) {
-    // The SDK makes its StepInterruptedError anew from its record: only the name is left of the class.
+    // The SDK makes the error anew from its record: only the name is left of the class.
     const { cause } = error as Error;
-    if (cause instanceof Error && cause.name === 'StepInterruptedError') return { kind: 'interrupted' };
+    if (cause instanceof Error && INTERRUPTIONS.includes(cause.name)) return { kind: 'interrupted' };
     throw error;
   }
 }

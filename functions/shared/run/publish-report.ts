@@ -5,17 +5,19 @@ import { namingErrors } from './naming-errors.ts';
 import { publishMetrics } from './publish-metrics.ts';
 import {
   DURATION_METRIC,
+  LOST_METRIC,
   OUTCOME_METRICS,
   type Outcome,
   REPORT_EVENT_SOURCE,
   REPORT_EVENT_TYPE,
   type RunReport,
 } from './report.ts';
+import { REQUEST_LIMITS } from './request-limits.ts';
 
 /** The log of every function: JSON lines, the function's name as service. */
 export const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'upkeep' });
 
-const eventBridge = namingErrors(new EventBridgeClient({ maxAttempts: 6 }));
+const eventBridge = namingErrors(new EventBridgeClient({ maxAttempts: 6, requestHandler: REQUEST_LIMITS }));
 
 /**
  * Tells of a run in the function's log: one line, and its metrics (embedded metric format). Neither can fail.
@@ -66,6 +68,7 @@ function metricsOf(report: RunReport, extraMetrics: Record<string, number>): Rec
   const outcomes = Object.entries(OUTCOME_METRICS) as [Outcome, string][];
   return {
     ...Object.fromEntries(outcomes.map(([outcome, name]) => [name, report.outcome === outcome ? 1 : 0])),
+    [LOST_METRIC]: 0,
     [DURATION_METRIC]: (Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000,
     ...report.figures,
     ...extraMetrics,
@@ -74,5 +77,6 @@ function metricsOf(report: RunReport, extraMetrics: Record<string, number>): Rec
 
 const UNITS = {
   ...Object.fromEntries(Object.values(OUTCOME_METRICS).map((name) => [name, MetricUnit.Count])),
+  [LOST_METRIC]: MetricUnit.Count,
   [DURATION_METRIC]: MetricUnit.Seconds,
 };

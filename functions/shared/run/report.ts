@@ -53,5 +53,8 @@ export const OUTCOME_METRICS = {
   skipped: 'RunsSkipped',
 } as const satisfies Record<Outcome, string>;
 
+/** The metric of runs that ended without a report of their own: told as 0 by each report, so that it can be reckoned with. */
+export const LOST_METRIC = 'RunsLost';
+
 /** The metric of a run's length, in seconds. */
 export const DURATION_METRIC = 'RunSeconds';

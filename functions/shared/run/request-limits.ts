@@ -1,6 +1,6 @@
 /**
- * Of an SDK client for what a run can do without, in milliseconds: where there is no way to the service from the VPC, the
- * run has better to do than to wait for one.
+ * Of an SDK client in a run, in milliseconds: where there is no way to the service from the VPC, or an answer is lost, the run
+ * has better to do than to wait for it until its invocation is over.
  */
 export const REQUEST_LIMITS = {
   connectionTimeout: 5_000,

@@ -5,6 +5,7 @@ import { logger, sendReport, tellReport } from './publish-report.ts';
 import type { Problem, RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
+import { insideInvocations } from './time-left.ts';
 
 export type { Problem, RunReport } from './report.ts';
 export type { RunEvent } from './run-event.ts';
@@ -29,16 +30,17 @@ const runEvent = v.object({
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
  * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
- * does nothing, whatever started it. A run whose invocations end by force three times in a row without getting further gives up.
+ * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout ({@link insideInvocations}). A run whose invocations end by force three times in a row without getting further gives up.
  *
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  */
 export async function runJob(
   event: unknown,
-  context: DurableContext,
+  durableContext: DurableContext,
   procedure: (run: RunEvent, context: DurableContext) => Promise<RunResult>,
 ): Promise<RunReport> {
-  context.configureLogger({ customLogger: logger });
+  durableContext.configureLogger({ customLogger: logger });
+  const context = insideInvocations(durableContext);
   const run = parseOrThrow(runEvent, event, 'The event of this run');
   let isFirst = false;
   const startedAt = await context.step('start', async () => {

@@ -6,6 +6,7 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { namingErrors } from '../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../run/request-limits.ts';
 
 /** SQS's limit on the messages of one request. */
 const BATCH_SIZE = 10;
@@ -18,7 +19,7 @@ const IN_FLIGHT_LIMIT = 120_000;
 /** Long polling, so that every server of SQS is asked; a short poll may miss what is there. */
 const LONG_POLL_SECONDS = 1;
 
-const sqs = namingErrors(new SQSClient({}));
+const sqs = namingErrors(new SQSClient({ requestHandler: REQUEST_LIMITS }));
 
 /** A callback of the client, as the callbacks bus put it into a queue. */
 export interface QueuedCallback {

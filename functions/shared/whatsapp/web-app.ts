@@ -2,6 +2,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
 import { namingErrors } from '../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../run/request-limits.ts';
 import { readSecretValue } from '../run/secret-value.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import type { SeenCertificate } from './certificate.ts';
@@ -85,7 +86,7 @@ const healthAnswer = v.pipe(
   v.transform(({ health }) => health),
 );
 
-const secretsManager = namingErrors(new SecretsManagerClient({}));
+const secretsManager = namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS }));
 
 /** What WebApp answers to a request for garbage collection. */
 export interface GcAnswer {

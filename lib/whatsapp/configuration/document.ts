@@ -72,8 +72,15 @@ export function configurationDocument(): string {
     '## Encryption',
     '',
     'With `customer-managed` the key encrypts the queues, the log groups, the environments of the functions, the',
-    "callbacks bus and the stack's own topic. The history of durable executions and the schedules' payload (names",
-    'and times only) stay under keys that AWS owns.',
+    "callbacks bus, the stack's own topic and the history of durable executions (those that began after it was configured).",
+    "The schedules' payload (names and times only) stays under a key that AWS owns. Whoever reads the result of a run needs",
+    '`kms:Decrypt` for the key; a key that is disabled or deleted fails the runs that began with it, for good.',
+    '',
+    '## Taking a job out',
+    '',
+    'A job that is taken out of the configuration leaves its log, with all its reports, for `logRetentionDays`, and its',
+    'dead-letter queue, with each letter for 14 days: the stack has both for every job, configured or not. A job that is put',
+    'back goes on with them. They go with the stack: before `cdk destroy`, save what you want to keep.',
   ].join('\n')}\n`;
 }
 

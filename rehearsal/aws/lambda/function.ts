@@ -19,7 +19,7 @@ export interface LambdaFunction extends Place {
   timeout: number;
   logGroup: string;
   /** Milliseconds. */
-  durable: { timeout: number; retention: number } | undefined;
+  durable: { timeout: number; retention: number; keyArn: string | undefined } | undefined;
   versions: Set<string>;
   aliases: Map<string, string>;
   /** By qualifier. */
@@ -88,6 +88,7 @@ export function described(fn: LambdaFunction, version: string) {
       DurableConfig: {
         ExecutionTimeout: fn.durable.timeout / 1000,
         RetentionPeriodInDays: fn.durable.retention / DAY,
+        ...(fn.durable.keyArn !== undefined && { KMSKeyArn: fn.durable.keyArn }),
       },
     }),
   };

@@ -279,7 +279,9 @@ export class Lambda implements Service, Functions, Runner {
     if (!runtime.startsWith('nodejs')) {
       throw new UnknownTemplate(`${properties.where}: the runtime ${runtime} is not understood`);
     }
-    const durable = properties.child('DurableConfig')?.only('ExecutionTimeout', 'RetentionPeriodInDays');
+    const durable = properties
+      .child('DurableConfig')
+      ?.only('ExecutionTimeout', 'RetentionPeriodInDays', 'KMSKeyArn');
     return {
       resource,
       arn,
@@ -293,6 +295,7 @@ export class Lambda implements Service, Functions, Runner {
       durable: durable && {
         timeout: durable.number('ExecutionTimeout') * 1000,
         retention: durable.number('RetentionPeriodInDays', DEFAULT_RETENTION_DAYS) * DAY,
+        keyArn: durable.text('KMSKeyArn', undefined),
       },
       versions: new Set(),
       aliases: new Map(),

@@ -140,9 +140,13 @@ export class SecretsManager implements Service {
     const version =
       id === undefined
         ? labelled(secret, stage ?? 'AWSCURRENT')
-        : secret.versions.find(
-            (other) => other.id === id && (stage === undefined || other.stages.has(stage)),
-          );
+        : secret.versions.find((other) => other.id === id);
+    if (version !== undefined && stage !== undefined && !version.stages.has(stage)) {
+      throw new AwsError(
+        'InvalidRequestException',
+        'You provided a VersionStage that is not associated to the provided VersionId.',
+      );
+    }
     if (version?.value === undefined) {
       throw new AwsError(
         'ResourceNotFoundException',

@@ -22,6 +22,14 @@ export class Deployed {
     return this.resources.filter((resource) => resource.type === type);
   }
 
+  /**
+   * What the next deploy of the same stacks meets after the first one failed late and was rolled back, or was taken away, and
+   * fails on with "already exists".
+   */
+  inTheWayOfTheNext(): Resource[] {
+    return this.resources.filter(({ hasFixedName, isRetained }) => hasFixedName && isRetained);
+  }
+
   byArn(arn: string): Resource | undefined {
     return this.#byArn.get(arn);
   }
@@ -34,6 +42,10 @@ export interface Resource extends Place {
   logicalId: string;
   /** The physical name. */
   name: string;
+  /** The template gives the name, so that there can be one only. */
+  hasFixedName: boolean;
+  /** Its stack's rollback, or its end, leaves it. */
+  isRetained: boolean;
   arn: string;
   properties: Properties;
 }

@@ -78,7 +78,19 @@ export class Stack {
       kind.makeName?.(this.#stack, properties, (of) => this.#next(of)) ??
       physicalName(stack, logicalId);
     const arn = kind.arn(this.#stack, name, properties);
-    const resource = { type: source.Type, stack, logicalId, account, region, name, arn, properties };
+    const resource = {
+      type: source.Type,
+      stack,
+      logicalId,
+      account,
+      region,
+      name,
+      hasFixedName: kind.name !== undefined && properties.has(kind.name),
+      // The other policies, Delete and RetainExceptOnCreate, have a rollback of the first deploy take it away.
+      isRetained: ['Retain', 'Snapshot'].includes(source.DeletionPolicy ?? 'Delete'),
+      arn,
+      properties,
+    };
     this.#resources.set(logicalId, resource);
     this.#resolving.delete(logicalId);
     return resource;

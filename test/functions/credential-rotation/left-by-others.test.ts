@@ -84,7 +84,7 @@ test('the old user is closed only when no replica has sessions of it either', as
         ...settings,
         database: {
           ...settings.database,
-          certificateAuthority: settings.database.certificateAuthority + certificateAuthority,
+          certificateAuthority: `${settings.database.certificateAuthority}\n${certificateAuthority}`,
         },
         replicas: [{ host: 'localhost', port }],
         retirementPatienceSeconds: 60,

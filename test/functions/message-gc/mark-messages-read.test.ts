@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Fault } from '../../../rehearsal/faults/fault.ts';
+import { cutAtRandom, seedOfTheDay } from '../../../rehearsal/faults/runs.ts';
 import { playNight } from '../../../rehearsal/night.ts';
 import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
@@ -79,6 +80,28 @@ test('what a try that was ended by force had received is marked by the next one,
   // What the cut try marked is in none of the figures, and it is said.
   assert.match(run?.problems[0]?.what ?? '', /^1 tries to mark messages read were ended by force/);
   assert.ok((run?.figures.messagesMarkedRead ?? 0) >= 100);
+});
+
+test(`ended by force at random moments (CUT_SEED=${seedOfTheDay()}), every message that is old enough is read and the queue is empty`, async () => {
+  let unreadLeft: number | undefined;
+  let queued: number | undefined;
+  const [run] = await night(async (target, world, hooks) => {
+    const { webApp, store } = target;
+    const { clock, aws } = world;
+    const now = clock.now();
+    await webApp.deliverInbound(
+      inboundMessages({ count: 300, conversations: 150, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
+    );
+    await cutAtRandom('latam', seedOfTheDay()).strike(target, world, hooks);
+    clock.at(now + 11 * HOUR, async () => {
+      unreadLeft = (await store?.count())?.unread;
+      queued = aws.sqs.bodies('latam-unread-messages').length;
+    });
+  }, succeeded);
+  assert.equal(unreadLeft, 0);
+  assert.equal(queued, 0);
+  const { messagesMarkedRead = 0, markingInterruptions = 0 } = run?.figures ?? {};
+  assert.ok(markingInterruptions > 0 ? messagesMarkedRead <= 300 : messagesMarkedRead === 300);
 });
 
 test('a callback with several messages stays until each of them is dealt with', async () => {

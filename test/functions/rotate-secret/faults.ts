@@ -43,10 +43,12 @@ function watch(prototype: object, method: string, nameOf: (first: unknown) => st
     const number = watch.points.push(nameOf(words[0])) - 1;
     const fault = watch.fault?.at === number ? watch.fault.kind : undefined;
     if (fault === 'refused') throw faultError();
-    const answer: unknown = await Reflect.apply(original, this, words);
+    const answer = Reflect.apply(original, this, words);
+    if (fault === undefined) return answer;
+    // A refusal is an answer too.
+    await answer.catch(() => {});
     if (fault === 'killed') process.kill(process.pid, 'SIGKILL');
-    if (fault === 'lost') throw faultError();
-    return answer;
+    throw faultError();
   };
   Reflect.set(prototype, method, watching);
 }

@@ -215,6 +215,15 @@ test("the new password follows the configuration's rules, and everything else is
   });
 });
 
+test('a late setSecret of a version that has lost its label is told so, and changes nothing', async () => {
+  const { versions, step } = situation({});
+  await step('createSecret');
+  versions.abandonRotation();
+  secretsManager.calls.length = 0;
+  assert.match((await rejected(step('setSecret'), RotationRefused)).message, /no longer.*AWSPENDING/);
+  assert.deepEqual(secretsManager.calls, ['GetSecretValue', 'GetSecretValue']);
+});
+
 test('of several finishSecret at once, each finds the version to be the current one', async () => {
   for (let round = 0; round < 10; round += 1) {
     const { versions, token, step } = situation({ settings: {} });

@@ -40,7 +40,7 @@ class AwsError extends Error {
 export class SecretVersions {
   readonly values = new Map<string, string>();
   readonly labels = new Map<string, string>();
-  /** As others play Secrets Manager: another error for a version without the label, and no refusal of another value. */
+  /** As others play Secrets Manager: without a refusal of another value. */
   isOthers = false;
 
   /** Begins a rotation: a version with a label and without a value. */
@@ -63,9 +63,14 @@ export class SecretVersions {
     const id = VersionId ?? this.labels.get(VersionStage ?? 'AWSCURRENT');
     const value = id === undefined ? undefined : this.values.get(id);
     const labelled = VersionStage === undefined || this.labels.get(VersionStage) === id;
-    if (this.isOthers && value !== undefined && !labelled)
-      throw new AwsError('InvalidRequestException', 'The version is not associated to the stage.');
-    if (id === undefined || value === undefined || !labelled) {
+    // In Secrets Manager's own words.
+    if (value !== undefined && !labelled) {
+      throw new AwsError(
+        'InvalidRequestException',
+        'You provided a VersionStage that is not associated to the provided VersionId.',
+      );
+    }
+    if (id === undefined || value === undefined) {
       throw new AwsError(
         'ResourceNotFoundException',
         "Secrets Manager can't find the specified secret value.",

@@ -297,7 +297,7 @@ class Play {
   async inputOf(job: string, occasion: string): Promise<RunEvent> {
     const run = this.#runs().find(({ name }) => name === this.#runId(job, occasion));
     const { InputPayload: input = '{}' } = await this.#aws.lambda.send(
-      new GetDurableExecutionCommand({ DurableExecutionArn: run?.arn }),
+      new GetDurableExecutionCommand({ DurableExecutionArn: run?.arn, IncludeExecutionData: true }),
     );
     return JSON.parse(input);
   }

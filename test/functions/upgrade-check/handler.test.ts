@@ -265,7 +265,10 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
       const lambda = new LambdaClient(client());
       assert.ok(started.outcome === 'started');
       const { Result: result = '' } = await lambda.send(
-        new GetDurableExecutionCommand({ DurableExecutionArn: started.durableExecutionArn }),
+        new GetDurableExecutionCommand({
+          DurableExecutionArn: started.durableExecutionArn,
+          IncludeExecutionData: true,
+        }),
       );
       lambda.destroy();
       assert.equal(JSON.parse(result).details.answer, 'yes');

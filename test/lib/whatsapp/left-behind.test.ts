@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { ENV, mediaVolumeStack, migrationOf } from '../media-volume/volumes.ts';
 import { sampleStack } from '../template.ts';
 
 interface TemplateResource {
@@ -26,16 +29,25 @@ const NAMES = [
 /** A version has the name of the function that it goes with. */
 const GOES_WITH_ITS_FUNCTION = ['AWS::Lambda::Version', 'AWS::Lambda::Alias'];
 
+const templateOf = (stack: Stack) =>
+  Template.fromStack(stack).toJSON().Resources as Record<string, TemplateResource>;
 const stacks = (['latam', 'emea', 'apac'] as const).map(
-  (name) =>
-    [
-      name,
-      Template.fromStack(sampleStack(name)).toJSON().Resources as Record<string, TemplateResource>,
-    ] as const,
+  (name) => [name, templateOf(sampleStack(name))] as const,
 );
 
+/** What is made beside the upkeep: the media volume, and what moves the media there. */
+const besides = (() => {
+  const { app, stack: media } = mediaVolumeStack();
+  const migration = new Stack(app, 'Migration', { env: ENV });
+  migrationOf(migration, media.volume);
+  return [
+    ['the media volume', templateOf(media)],
+    ['its migration', templateOf(migration)],
+  ] as const;
+})();
+
 describe('a deploy that failed, or was taken away, can be repeated', () => {
-  for (const [name, resources] of stacks) {
+  for (const [name, resources] of [...stacks, ...besides])
     it(`${name}: nothing with a fixed name outlives a rollback or a destroy`, () => {
       const outlive = Object.entries(resources).filter(
         ([, { Type, DeletionPolicy = 'Delete', Properties = {} }]) =>
@@ -46,6 +58,19 @@ describe('a deploy that failed, or was taken away, can be repeated', () => {
       assert.deepEqual(outlive, []);
     });
 
+  it('of what outlives on purpose docs/operations.md says how the next deploy takes it over', () => {
+    const operations = readFileSync('docs/operations.md', 'utf8');
+    const section = operations.split('\n## ').find((text) => text.startsWith('A deploy that failed')) ?? '';
+    const types = [...stacks, ...besides].flatMap(([, resources]) =>
+      Object.values(resources).flatMap(({ Type, DeletionPolicy = 'Delete' }) =>
+        DeletionPolicy === 'Delete' || GOES_WITH_ITS_FUNCTION.includes(Type) ? [] : [Type],
+      ),
+    );
+    assert.ok(types.length > 0);
+    for (const type of new Set(types)) assert.ok(section.includes(`\`${type}\``), type);
+  });
+
+  for (const [name, resources] of stacks) {
     it(`${name}: schedules are made last, when the role that Scheduler tries to assume is long there`, () => {
       const entries = Object.entries(resources);
       const schedules = entries.filter(([, { Type }]) => Type === 'AWS::Scheduler::Schedule');

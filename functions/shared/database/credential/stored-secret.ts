@@ -21,7 +21,8 @@ export interface StoredSecret {
 
 /**
  * Reads a version: one call.
- * @returns `undefined` if there is no such version, or it has no value yet, as at the beginning of a rotation.
+ * @returns `undefined` if there is no such version, it has no value yet, as at the beginning of a rotation, or it does not
+ * bear the stage that is asked for beside its id.
  * @throws SecretInvalid, SecretArnIncomplete, and what the SDK throws.
  */
 export async function findSecret(
@@ -33,10 +34,9 @@ export async function findSecret(
     return await readVersion(client, arn, version);
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return undefined;
-    // So others play Secrets Manager where the version has lost the label that was asked for. It means more besides, which asking
-    // for another version of the secret tells.
-    const isOfLabel = version.versionId !== undefined && version.stage !== undefined;
-    if (isOfLabel && error instanceof InvalidRequestException) return undefined;
+    // So says Secrets Manager of a version that is there and has lost the label, as in a step that comes late.
+    const isOfBoth = version.stage !== undefined && version.versionId !== undefined;
+    if (isOfBoth && error instanceof InvalidRequestException) return undefined;
     throw error;
   }
 }

@@ -22,7 +22,7 @@ export function mariadbRotation(address: DatabaseAddress, strategy: Strategy): C
   return mysqlFamilyRotation(address, strategy, MARIADB);
 }
 
-const MARIADB: MysqlDialect = {
+export const MARIADB: MysqlDialect = {
   refusedLoginsStatus: 'Access_denied_errors',
 
   /** Only where performance_schema is on, as it is not by default. Logins that are refused are not among them. */
@@ -78,6 +78,12 @@ const MARIADB: MysqlDialect = {
   openWith: (session, { next, ...change }) =>
     alter(session, change, { ...identifiedBy(nativePasswordHash(next)), suffix: 'ACCOUNT UNLOCK' }),
   lock: (session, change) => alter(session, change, { option: '', suffix: 'ACCOUNT LOCK' }),
+
+  identifiedBy: (_, password) => ({
+    clause: `IDENTIFIED VIA ${NATIVE} USING '${nativePasswordHash(password)}'`,
+    shown: "IDENTIFIED BY 'anything, it is replaced'",
+  }),
+  setDefaultRoles: (account, [role]) => `SET DEFAULT ROLE ${role} FOR ${account}`,
 
   preflight: async (session) => {
     const plugin = await strictPlugin(session);

@@ -1,3 +1,13 @@
+import { type AccountOptions, optionsIn, termsToMatch } from './account-options.ts';
+import {
+  grantsOfLacking,
+  quoted,
+  type Rights,
+  revokesIn,
+  rightsIn,
+  rolesIn,
+  splitAtCommas,
+} from './grants.ts';
 import { rowsIfReadable } from './logins.ts';
 import type { MysqlSession } from './session.ts';
 
@@ -14,16 +24,9 @@ export interface AccountView {
   rights: Rights;
   /** Rights that are taken from it in a part of what it has them on, as statements say that. */
   revokes: string[];
-  /** How it logs in. */
-  plugin: string | undefined;
-  /** `REQUIRE …`: what its connections must have. */
-  required: string;
-  /** `MAX_…`: how much it may use. */
-  limits: string;
+  /** `undefined` if the server tells them in a form that is not known. */
+  options: AccountOptions | undefined;
 }
-
-/** `GRANT OPTION` among them. */
-export type Rights = Map<string, Set<string>>;
 
 /** Looks at the account of the session. Needs no privilege. */
 export async function viewOwnAccount(session: MysqlSession): Promise<AccountView> {
@@ -39,70 +42,76 @@ export async function viewOwnAccount(session: MysqlSession): Promise<AccountView
   return {
     name: `${quoted(username)}@${quoted(account.slice(at + 1))}`,
     username,
-    roles: rolesIn(who?.role),
-    grantedRoles: lines.flatMap((line) => grantedRolesIn(line)),
+    roles: activeRoles(who?.role),
+    grantedRoles: [...rolesIn(lines).keys()],
     rights: rightsIn(lines),
-    revokes: lines.flatMap((line) => /^REVOKE .* ON .*(?= FROM )/.exec(line) ?? []),
-    ...optionsIn(String(Object.values(made ?? {})[0] ?? '')),
+    revokes: revokesIn(lines),
+    options: optionsIn(String(Object.values(made ?? {})[0] ?? '')),
   };
 }
 
-/** Backticks are names in each SQL mode. */
-export function quoted(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
+/**
+ * The same of any account, as a session of it would begin, and the rights that it has without its roles. For who may read the
+ * tables of accounts.
+ */
+export async function viewAccount(
+  session: MysqlSession,
+  username: string,
+  host: string,
+): Promise<{ account: AccountView; rightsWithoutRoles: Rights }> {
+  const name = `${quoted(username)}@${quoted(host)}`;
+  const lines = await grantLines(session, name);
+  const [made] = await session.query(`SHOW CREATE USER ${name}`);
+  const options = optionsIn(String(Object.values(made ?? {})[0] ?? ''));
+  const grantedRoles = [...rolesIn(lines).keys()];
+  // MariaDB does not have it.
+  const [all] = (await rowsIfReadable(session, 'SELECT @@activate_all_roles_on_login AS isOn')) ?? [];
+  const roles =
+    Number(all?.isOn) === 1 ? grantedRoles : [...(options?.defaultRoles ?? []), ...defaultRoleIn(lines)];
+  const ofRoles: string[] = [];
+  const seen = new Set<string>();
+  // A role has the rights of those that are granted to it.
+  for (const next = [...roles]; next.length > 0; ) {
+    const role = next.pop() ?? '';
+    if (seen.has(role)) continue;
+    seen.add(role);
+    const ofRole = await grantLines(session, role);
+    ofRoles.push(...ofRole);
+    next.push(...rolesIn(ofRole).keys());
+  }
+  const account = {
+    ...{ name, username, roles, grantedRoles, options },
+    rights: rightsIn([...lines, ...ofRoles]),
+    revokes: revokesIn(lines),
+  };
+  return { account, rightsWithoutRoles: rightsIn(lines) };
 }
 
-async function grantLines(session: MysqlSession): Promise<string[]> {
-  return (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row).map(String));
+/** Without an error, which the server would count among the refused ones. */
+export async function mayViewAccounts(session: MysqlSession): Promise<boolean> {
+  const rights = rightsIn(await grantLines(session));
+  return ['*.*', '`mysql`.*'].some((place) => {
+    const found = rights.get(place);
+    return found?.has('SELECT') || found?.has('ALL PRIVILEGES');
+  });
+}
+
+/** MariaDB tells it among the grants. */
+export function defaultRoleIn(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /^SET DEFAULT ROLE (.*?) FOR /s.exec(line)?.[1] ?? []);
+}
+
+/** @param name as statements have it. @default the session's account, with its active roles */
+async function grantLines(session: MysqlSession, name?: string): Promise<string[]> {
+  const rows = await session.query(name === undefined ? 'SHOW GRANTS' : `SHOW GRANTS FOR ${name}`);
+  return rows.flatMap((row) => Object.values(row).map(String));
 }
 
 /** MySQL: "`one`@`%`,`two`@`%`", or NONE. MariaDB: one, not quoted, or null. */
-function rolesIn(value: unknown): string[] {
+function activeRoles(value: unknown): string[] {
   if (value === null || value === undefined || value === 'NONE') return [];
   const text = String(value);
   return text.startsWith('`') ? splitAtCommas(text) : [quoted(text)];
-}
-
-function grantedRolesIn(line: string): string[] {
-  const [, roles] = /^GRANT (`.*) TO /.exec(line) ?? [];
-  return roles === undefined || / ON /.test(roles) ? [] : splitAtCommas(roles);
-}
-
-function rightsIn(lines: readonly string[]): Rights {
-  const rights: Rights = new Map();
-  for (const line of lines) {
-    const [, privileges = '', object = '', rest = ''] =
-      /^GRANT (.+?) ON (.+?) TO (?:`(?:[^`]|``)*`|'[^']*')(.*)$/.exec(line) ?? [];
-    if (object === '') continue;
-    const found = rights.get(object) ?? new Set();
-    for (const privilege of splitAtCommas(privileges)) {
-      // A privilege on columns is one on each.
-      const [, name = '', columns] = /^(.*?) ?\((.*)\)$/.exec(privilege) ?? [undefined, privilege];
-      if (name === 'USAGE') continue;
-      if (columns === undefined) found.add(name);
-      else for (const column of splitAtCommas(columns)) found.add(`${name} (${column})`);
-    }
-    if (/WITH .*\bGRANT OPTION\b/.test(rest)) found.add('GRANT OPTION');
-    if (found.size > 0) rights.set(object, found);
-  }
-  return rights;
-}
-
-/** At those outside parentheses and quotes. */
-function splitAtCommas(text: string): string[] {
-  return (text.match(/(?:`[^`]*`|\([^)]*\)|[^,(`])+/g) ?? []).map((part) => part.trim()).filter(Boolean);
-}
-
-function optionsIn(statement: string): Pick<AccountView, 'plugin' | 'required' | 'limits'> {
-  const [, plugin] = /IDENTIFIED (?:WITH|VIA) [`']?(\w+)/.exec(statement) ?? [];
-  const [, required = 'NONE'] =
-    / REQUIRE (.+?)(?= WITH | PASSWORD | ACCOUNT | DEFAULT ROLE |$)/.exec(statement) ?? [];
-  return {
-    plugin,
-    required,
-    // 0 is no limit.
-    limits: [...statement.matchAll(/\bMAX_\w+ (?!0+\b(?!\.))[\d.]+/g)].map(([limit]) => limit).join(' '),
-  };
 }
 
 /** The rights of the session's account without its roles, which are inactive afterwards. */
@@ -122,9 +131,8 @@ export function statementsToMatch(
   modelRightsWithoutRoles: Rights = model.rights,
 ): string[] {
   const statements: string[] = [];
-  const lacking = lackingRights(model.rights, account.rights);
   const roles = model.roles.filter((role) => !account.roles.includes(role));
-  if (lacking.length > 0 && roles.length > 0) {
+  if (roles.length > 0 && grantsOfLacking(model.rights, account.rights, account.name).length > 0) {
     for (const role of roles)
       if (!account.grantedRoles.includes(role)) statements.push(`GRANT ${role} TO ${account.name}`);
     statements.push(
@@ -134,54 +142,18 @@ export function statementsToMatch(
     );
   }
   // What comes by a role that both have in common is mended in the role.
-  const direct = lackingRights(roles.length > 0 ? modelRightsWithoutRoles : model.rights, account.rights);
+  const direct = roles.length > 0 ? modelRightsWithoutRoles : model.rights;
   statements.push(
-    ...direct.map(({ object, privileges }) => grantOf(privileges, object, account.name)),
+    ...grantsOfLacking(direct, account.rights, account.name),
     ...account.revokes
       .filter((revoke) => !model.revokes.includes(revoke))
       .map((revoke) => `${revoke.replace(/^REVOKE/, 'GRANT')} TO ${account.name}`),
   );
-  if (account.plugin !== model.plugin && model.plugin !== undefined)
-    statements.push(
-      `ALTER USER ${account.name} IDENTIFIED WITH ${model.plugin} BY 'anything, it is replaced'`,
-    );
-  const { required, limits } = model;
-  if (account.required !== required || account.limits !== limits)
-    statements.push(`ALTER USER ${account.name} REQUIRE ${required}${withLimits(limits, account.limits)}`);
+  if (account.options === undefined || model.options === undefined) return statements;
+  const { plugin } = model.options;
+  if (account.options.plugin !== plugin && plugin !== undefined)
+    statements.push(`ALTER USER ${account.name} IDENTIFIED WITH ${plugin} BY 'anything, it is replaced'`);
+  const terms = termsToMatch(account.options, model.options);
+  if (terms !== '') statements.push(`ALTER USER ${account.name} ${terms}`);
   return statements;
-}
-
-/** A limit that the model does not have is taken away: 0 is none. */
-function withLimits(wanted: string, had: string): string {
-  const names = (limits: string): string[] => limits.match(/MAX_\w+/g) ?? [];
-  const none = names(had).filter((name) => !names(wanted).includes(name));
-  const all = [wanted, ...none.map((name) => `${name} 0`)].filter(Boolean).join(' ');
-  return all === '' ? '' : ` WITH ${all}`;
-}
-
-function grantOf(privileges: readonly string[], object: string, name: string): string {
-  const named = privileges.filter((privilege) => privilege !== 'GRANT OPTION');
-  const option = named.length < privileges.length ? ' WITH GRANT OPTION' : '';
-  return `GRANT ${named.length > 0 ? named.join(', ') : 'USAGE'} ON ${object} TO ${name}${option}`;
-}
-
-function lackingRights(wanted: Rights, had: Rights): { object: string; privileges: string[] }[] {
-  return [...wanted]
-    .map(([object, privileges]) => ({
-      object,
-      privileges: [...privileges].filter((privilege) => !isCovered(had, object, privilege)),
-    }))
-    .filter(({ privileges }) => privileges.length > 0);
-}
-
-/** By a privilege on the same object, on its database, or everywhere. */
-function isCovered(rights: Rights, object: string, privilege: string): boolean {
-  const [database = ''] = /^(?:(?:PROCEDURE|FUNCTION) )?(`(?:[^`]|``)*`)\./.exec(object)?.slice(1) ?? [];
-  const [whole = privilege] = privilege.split(' (');
-  return [object, `${database}.*`, '*.*'].some((place) => {
-    const found = rights.get(place);
-    if (found === undefined) return false;
-    const hasAll = found.has('ALL PRIVILEGES') && privilege !== 'GRANT OPTION' && privilege !== 'PROXY';
-    return hasAll || found.has(privilege) || found.has(whole);
-  });
 }

@@ -17,6 +17,10 @@ export interface MysqlDialect {
   /** Gives locked accounts a password and opens them. */
   openWith(session: MysqlSession, change: Change & { next: string }): Promise<void>;
   lock(session: MysqlSession, change: Change): Promise<void>;
+  /** What `CREATE USER` is told so that an account logs in by this plugin with this password, and how that is shown. */
+  identifiedBy(plugin: string | undefined, password: string): { clause: string; shown: string };
+  /** The statement that gives an account its default roles, of which MariaDB has one. */
+  setDefaultRoles(account: string, roles: readonly string[]): string;
   /**
    * The last thing that is done after a second password was added: sees to it that clients go on logging in with the
    * current one. @default nothing, where adding one touches nothing else

@@ -82,9 +82,9 @@ export async function withMysql<T>(
 /**
  * The first statement of each session, whatever mode the server or a pooler has by default: the driver quotes with
  * backslashes (NO_BACKSLASH_ESCAPES), and other modes read quotes, spaces or whole statements otherwise (ANSI_QUOTES,
- * IGNORE_SPACE, MariaDB's ORACLE).
+ * IGNORE_SPACE, MariaDB's ORACLE). Names that the server tells are quoted, so that they can be told from its words.
  */
-const OWN_MODE = "SET SESSION sql_mode = ''";
+const OWN_MODE = "SET SESSION sql_mode = '', sql_quote_show_create = 1";
 
 /**
  * Does the work while holding the lock of a credential, which the server frees when the connection closes.

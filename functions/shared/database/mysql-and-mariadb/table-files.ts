@@ -1,38 +1,62 @@
-import { hasProcess, type Server } from './innodb-server.ts';
+import { hasProcess, isRefusal, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
+/** What files take, by table; or why that is not known. */
+export type Files = { kind: 'known'; sizes: Map<string, number> } | { kind: 'unknown'; reason: string };
+
 /**
- * What the files of a database's tables take, by table: parts and full-text indexes are added to theirs. Undefined without PROCESS.
+ * What the files of a database's tables take, by table: parts and full-text indexes are added to theirs. MariaDB knows, from
+ * 10.6 on, files of tables only that were opened since it was started: look at the tables first.
  */
 export async function filesOf(
   session: MysqlSession,
   database: string,
   { grants, files }: Server,
-): Promise<Map<string, number> | undefined> {
-  if (!hasProcess(grants)) return undefined;
+): Promise<Files> {
+  if (!hasProcess(grants))
+    return { kind: 'unknown', reason: 'the server shows files only to who has PROCESS' };
   const folder = fileNameOf(database);
-  if (folder === undefined) return undefined;
+  if (folder === undefined)
+    return { kind: 'unknown', reason: "its name has letters of which the file's name is not known" };
   const inFolder = `${folder.replaceAll(/[\\%_]/g, '\\$&')}/%`;
-  const spaces = await session.query(
-    `SELECT NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE NAME LIKE ?`,
-    [inFolder],
-  );
-  const ids = new Map(
-    (
-      await session.query(
-        `SELECT NAME AS name, TABLE_ID AS id FROM information_schema.${files.tables} WHERE NAME LIKE ?`,
-        [inFolder],
-      )
-    ).map(({ name, id }) => [
-      BigInt(String(id)).toString(16).padStart(16, '0'),
-      tableOf(String(name), folder),
-    ]),
-  );
+  try {
+    const spaces = await session.query(
+      `SELECT NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE NAME LIKE ?`,
+      [inFolder],
+    );
+    const tables = await session.query(
+      `SELECT NAME AS name, TABLE_ID AS id FROM information_schema.${files.tables} WHERE NAME LIKE ?`,
+      [inFolder],
+    );
+    const ids = new Map(
+      tables.map(({ name, id }) => [
+        BigInt(String(id)).toString(16).padStart(16, '0'),
+        tableOf(String(name), folder),
+      ]),
+    );
+    return { kind: 'known', sizes: sizesOf(spaces, folder, ids) };
+  } catch (error) {
+    if (!isRefusal(error, 'ER_UNKNOWN_TABLE', 'ER_BAD_FIELD_ERROR')) throw error;
+    return {
+      kind: 'unknown',
+      reason: `the server has no information_schema.${files.tablespaces} with what files take`,
+    };
+  }
+}
+
+/** @param ids the tables, by their ids in 16 hexadecimal digits, of which the files of full-text indexes are named. */
+function sizesOf(
+  spaces: readonly Record<string, unknown>[],
+  folder: string,
+  ids: ReadonlyMap<string, string>,
+): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const { name, bytes } of spaces) {
     const own = tableOf(String(name), folder);
     const table = ids.get(/^fts_([0-9a-f]{16})_/i.exec(own)?.[1]?.toLowerCase() ?? '') ?? own;
-    if (Number.isFinite(Number(bytes))) sizes.set(table, (sizes.get(table) ?? 0) + Number(bytes));
+    // A file has a page at the least: 0 is what a server says that keeps its tables otherwise.
+    if (Number(bytes) > 0 && Number.isFinite(Number(bytes)))
+      sizes.set(table, (sizes.get(table) ?? 0) + Number(bytes));
   }
   return sizes;
 }

@@ -13,15 +13,19 @@ import type { MysqlSession } from '../mysql-and-mariadb/session.ts';
  * one, `DISCARD OLD PASSWORD` drops that.
  */
 export function mysqlRotation(address: DatabaseAddress, strategy: Strategy): CredentialRotation {
-  const isDual = strategy.kind === 'dual-password';
-  return mysqlFamilyRotation(address, strategy, {
+  return mysqlFamilyRotation(address, strategy, mysqlDialect(strategy.kind === 'dual-password'));
+}
+
+/** @param isDual whether an account's second password is looked at, which needs a privilege of its own */
+export function mysqlDialect(isDual: boolean): MysqlDialect {
+  return {
     ...MYSQL,
     accounts: (session, admin, usernames) => readMysqlAccounts(session, admin, usernames, isDual),
     preflight: async (session, accounts) => [
       ...(isDual ? await whereHealingIsRefused(session, accounts) : []),
       ...(await whoMayBeRefused(session, accounts)),
     ],
-  });
+  };
 }
 
 async function readMysqlAccounts(
@@ -139,6 +143,12 @@ const MYSQL: Omit<MysqlDialect, 'accounts' | 'preflight'> = {
 
   lock: (session, change) =>
     alterAccounts(session, { ...described(change), option: '', suffix: 'ACCOUNT LOCK' }),
+
+  identifiedBy: (plugin = 'caching_sha2_password', password) => ({
+    clause: `IDENTIFIED WITH ${plugin} BY '${password}'`,
+    shown: `IDENTIFIED WITH ${plugin} BY 'anything, it is replaced'`,
+  }),
+  setDefaultRoles: (account, roles) => `SET DEFAULT ROLE ${roles.join(', ')} TO ${account}`,
 
   /**
    * ALTER USER empties the server's cache of what caching_sha2_password proved, for both passwords; a login with TLS

@@ -2,10 +2,16 @@ import { RotationRefused } from '../contract/errors.ts';
 import { type RoleSetting, readRoleSettings } from './role-settings.ts';
 import type { PostgresSession } from './session.ts';
 
+/** The comment on a second user that has not been compared with the first one yet. */
+export const UNFINISHED =
+  'Made by npx wa-upkeep migrate-to-alternating-users, which has not ended: run it again.';
+
 /** A role, with what belongs to it alone. */
 export interface Role {
   name: string;
   open: boolean;
+  /** Made by a migration that was cut off before it had looked at what it had made. */
+  unfinished: boolean;
   superuser: boolean;
   replication: boolean;
   connectionLimit: number;
@@ -39,15 +45,16 @@ export async function stateOf(session: PostgresSession, names: readonly [string,
   );
   const rows = await session.query(
     `SELECT rolname AS name, rolcanlogin AS open, rolsuper AS superuser, rolreplication AS replication,
-        rolconnlimit AS "limit", rolvaliduntil::text AS expiry
+        rolconnlimit AS "limit", rolvaliduntil::text AS expiry, shobj_description(oid, 'pg_authid') AS comment
        FROM pg_roles WHERE rolname::text = ANY ($1)`,
     [names],
   );
   const roles = new Map<string, Role>();
-  for (const { name, open, superuser, replication, limit, expiry } of rows) {
+  for (const { name, open, superuser, replication, limit, expiry, comment } of rows) {
     roles.set(String(name), {
       name: String(name),
       open: open === true,
+      unfinished: comment === UNFINISHED,
       superuser: superuser === true,
       replication: replication === true,
       connectionLimit: Number(limit),

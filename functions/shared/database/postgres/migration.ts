@@ -1,40 +1,23 @@
 import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { LoginRefused, missingPrivilege, RotationRefused, StatementRefused } from '../contract/errors.ts';
+import type { Migrated, Migration } from '../contract/migration.ts';
 import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
+import { compareRows } from './compare-rows.ts';
 import { type Difference, differences, lookAs, type Sight } from './compare-users.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
-import { type Role, type State, stateOf } from './migration-state.ts';
+import { type Role, type State, stateOf, UNFINISHED } from './migration-state.ts';
 import { loginNamesIn } from './names-in-expressions.ts';
 import { type RoleSetting, readRoleSettings, roleSettingStatement } from './role-settings.ts';
 import { scramVerifier } from './scram.ts';
 import { type PostgresSession, postgresAccepts, withPostgresLock } from './session.ts';
 
-/** What is to become of a PostgreSQL database whose application has one user. */
-export interface Migration {
-  /** The user that there is, with its password. Both stay as they are. */
-  current: Login;
-  /** Both users. @default the current one and the same with `_clone` after it */
-  users?: readonly [string, string];
+/** Of a PostgreSQL database. */
+export interface PostgresMigration extends Migration {
   /** The role that will change the passwords: it is given that right, which from PostgreSQL 16 on is one by one. */
   rotator?: string;
-  /** Goes on although something asks who has logged in, which the second user's sessions answer otherwise. */
-  acceptLoginNames?: boolean;
-  /** Does all of it in a transaction that is rolled back. */
-  dryRun?: boolean;
-}
-
-/** What was done, or would be. */
-export interface Migrated {
-  outcome: 'migrated' | 'was-migrated' | 'would-migrate';
-  /** As whom both act: the first user. */
-  owner: string;
-  /** In their order, as far as they hold no password. */
-  statements: string[];
-  /** What an operator is to know, in sentences. */
-  notes: string[];
 }
 
 /**
@@ -44,13 +27,14 @@ export interface Migrated {
  * It ends only when a session of the second user has been compared with one of the first: what differs is undone. It must
  * be run by a superuser, or by a role that may create roles and administers the user. Repeats safely.
  *
+ * @returns also `owner`: as whom both act, the first user.
  * @throws RotationRefused, RotationBusy, MissingPrivilege, StatementRefused, LoginRefused, DatabaseUnreachable
  */
 export async function migrateToAlternatingUsers(
   address: DatabaseAddress,
   admin: Login,
-  migration: Migration,
-): Promise<Migrated> {
+  migration: PostgresMigration,
+): Promise<Migrated & { owner: string }> {
   const { current } = migration;
   const { other, lockName } = alternatingUsers(address.engine, migration, current.username);
   if (admin.username === current.username || admin.username === other) {
@@ -59,9 +43,12 @@ export async function migrateToAlternatingUsers(
     );
   }
   return withPostgresLock(address, admin, lockName, async (session) => {
-    const state = await stateOf(session, [current.username, other]);
+    const found = await stateOf(session, [current.username, other]);
+    const unfinished = found.roles.get(other)?.unfinished === true;
+    const state = unfinished ? without(found, other) : found;
     if (!(await postgresAccepts(address, current))) throw currentRefused(current);
     const plan = planOf(state, migration, { admin, other });
+    if (unfinished) plan.statements.unshift(`DROP ROLE ${pg.escapeIdentifier(other)}`);
     if (plan.isDone) return { outcome: 'was-migrated', owner: plan.owner, statements: [], notes: [] };
     const before = await sightsOf(address, current, state.databases);
     const notes = [...plan.notes, ...before.unseen];
@@ -71,7 +58,12 @@ export async function migrateToAlternatingUsers(
     const told = { owner: plan.owner, statements: plan.statements, notes };
     if (migration.dryRun) return { outcome: 'would-migrate', ...told };
     await transaction(session, plan, admin, 'COMMIT');
-    await compareOrUndo(address, session, plan, { current, other, before: before.sights });
+    notes.push(
+      ...(await compareOrUndo(address, session, plan, {
+        ...{ current, other, before: before.sights },
+        acceptLoginNames: migration.acceptLoginNames === true,
+      })),
+    );
     return { outcome: 'migrated', ...told };
   });
 }
@@ -90,12 +82,23 @@ interface Plan {
   settings: RoleSetting[];
 }
 
+/** As if it were not there: it is dropped first. */
+function without(state: State, role: string): State {
+  const roles = new Map(state.roles);
+  roles.delete(role);
+  return {
+    ...state,
+    roles,
+    isMember: (member, of) => member !== role && of !== role && state.isMember(member, of),
+  };
+}
+
 /** From PostgreSQL 16 on, CREATEROLE reaches only roles that one administers. */
 const ROLE_ADMIN_VERSION = 160_000;
 
 function planOf(
   state: State,
-  { current, rotator }: Migration,
+  { current, rotator }: PostgresMigration,
   { admin, other }: { admin: Login; other: string },
 ): Plan {
   const { roles, isMember, version } = state;
@@ -129,6 +132,7 @@ function planOf(
     statements.push(
       `CREATE ROLE ${name} CONNECTION LIMIT ${one?.connectionLimit ?? -1}${expiry}${one?.replication ? ' REPLICATION' : ''}`,
       `GRANT ${pg.escapeIdentifier(first)} TO ${name}`,
+      `COMMENT ON ROLE ${name} IS ${pg.escapeLiteral(UNFINISHED)}`,
     );
   }
   const known = two?.settings ?? [];
@@ -302,9 +306,15 @@ async function compareOrUndo(
   address: DatabaseAddress,
   session: PostgresSession,
   plan: Plan,
-  { current, other, before }: { current: Login; other: string; before: ReadonlyMap<string, Sight> },
-): Promise<void> {
+  {
+    current,
+    other,
+    before,
+    acceptLoginNames,
+  }: { current: Login; other: string; before: ReadonlyMap<string, Sight>; acceptLoginNames: boolean },
+): Promise<string[]> {
   const lost: string[] = [];
+  const notes: string[] = [];
   try {
     const logins = [current];
     if (plan.makes) {
@@ -316,8 +326,20 @@ async function compareOrUndo(
     for (const login of logins) {
       for (const [database, sight] of before) {
         const after = await lookAs({ ...address, database }, login);
-        const found = differences(sight, after).filter((difference) => isLoss(difference, plan));
-        lost.push(...found.map((difference) => told(login, database, difference)));
+        for (const difference of differences(sight, after)) {
+          if (isLoss(difference, plan)) lost.push(told(login, database, difference));
+          // Whoever was the second user has all of the first one now.
+          else if (plan.makes) notes.push(`More than before: ${told(login, database, difference)}.`);
+        }
+        if (login === current) continue;
+        const rows = await compareRows({ ...address, database }, current, login);
+        // Who accepts another name is told what it shows.
+        (acceptLoginNames ? notes : lost).push(...rows.different.map((text) => `In ${database} ${text}.`));
+        notes.push(
+          ...rows.uncounted.map(
+            (table) => `The rows of ${table} in ${database} took too long to count: they were not compared.`,
+          ),
+        );
       }
     }
   } catch (error) {
@@ -339,7 +361,9 @@ async function compareOrUndo(
   }
   if (plan.makes) {
     await session.query(`ALTER ROLE ${pg.escapeIdentifier(plan.second)} NOLOGIN PASSWORD NULL`);
+    await session.query(`COMMENT ON ROLE ${pg.escapeIdentifier(plan.second)} IS NULL`);
   }
+  return notes;
 }
 
 async function undo(session: PostgresSession, plan: Plan): Promise<void> {

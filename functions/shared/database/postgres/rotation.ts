@@ -1,4 +1,3 @@
-import pg from 'pg';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { CredentialRotation, Strategy, StrategyMethods } from '../contract/rotation.ts';
@@ -6,6 +5,7 @@ import { countPatiently } from '../rotation/count-patiently.ts';
 import { whyImpossible } from '../rotation/strategies.ts';
 import { alternating } from './alternating-users.ts';
 import { postgresLogins } from './logins.ts';
+import { proveUse } from './prove-use.ts';
 import { countSessions } from './roles.ts';
 import { pooled, withPostgres } from './session.ts';
 import { singlePassword } from './single-password.ts';
@@ -21,21 +21,8 @@ export function postgresRotation(address: DatabaseAddress, strategy: Strategy): 
   return {
     ...methodsOf(address, strategy),
 
-    test: (login) =>
-      withPostgres(
-        login.dbname ? { ...address, database: login.dbname } : address,
-        login,
-        async (session) => {
-          const [row] = await session.query('SELECT current_user AS role');
-          if (owner !== undefined && row?.role !== owner) {
-            throw new RotationRefused(
-              `${login.username} acts as ${row?.role} and not as ${owner}, so what it makes would be closed to the other user. ` +
-                `GRANT ${pg.escapeIdentifier(owner)} TO ${pg.escapeIdentifier(login.username)}; ` +
-                `ALTER ROLE ${pg.escapeIdentifier(login.username)} SET role = ${pg.escapeLiteral(owner)}`,
-            );
-          }
-        },
-      ),
+    test: async (login, model) =>
+      proveUse(address, owner, login, strategy.kind === 'alternating-users' ? await model?.() : undefined),
 
     sessions: (admin, username, patience = 0) =>
       withPostgres(address, admin, (session) =>

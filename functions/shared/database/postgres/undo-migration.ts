@@ -1,5 +1,6 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
+import type { Migration, OpenedBoth } from '../contract/migration.ts';
 import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
@@ -16,8 +17,8 @@ import { passwordClause } from './stored-password.ts';
 export async function openBothUsers(
   address: DatabaseAddress,
   admin: Login,
-  { current, users }: { current: Login; users?: readonly [string, string] },
-): Promise<{ outcome: 'opened' | 'was-open'; other: string }> {
+  { current, users }: Pick<Migration, 'current' | 'users'>,
+): Promise<OpenedBoth> {
   const { other, lockName } = alternatingUsers(address.engine, { ...(users && { users }) }, current.username);
   return withPostgresLock(address, admin, lockName, async (session) => {
     if (!(await postgresAccepts(address, current))) throw currentRefused(current);

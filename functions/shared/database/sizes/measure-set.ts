@@ -1,5 +1,6 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { namingErrors } from '../../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../../run/request-limits.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { DatabaseUnreachable } from '../contract/errors.ts';
 import type { ExactCount, LargestTable, TableSearch, TableSize } from '../contract/sizes.ts';
@@ -28,7 +29,10 @@ export interface MeasuredSet {
   idleConnections?: Answer<number>;
 }
 
-const secretsManager = namingErrors(new SecretsManagerClient({}));
+/** For the secret, the connection and an answer that comes late. */
+const COUNT_MARGIN_SECONDS = 60;
+
+const secretsManager = namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS }));
 
 /**
  * Asks a set's server for the sizes of its tables. What cannot be told does not keep the rest from being told.
@@ -50,6 +54,11 @@ export async function measureSet(set: SetToMeasure): Promise<Answer<MeasuredSet>
       }),
     },
   };
+}
+
+/** Milliseconds that a count takes at most: it is ended by the server, or else here somewhat later. */
+export function longestCount({ timeLimitSeconds }: { timeLimitSeconds: number }): number {
+  return (timeLimitSeconds + COUNT_MARGIN_SECONDS) * 1000;
 }
 
 /**

@@ -55,6 +55,19 @@ export class Executions {
   start(target: Target, input: string, name: string = randomUUID()): Execution {
     const { fn, version } = target;
     const { clock } = this.aws;
+    // In its own name, not in that of who invokes.
+    const refused = this.aws.access.checkKey(
+      fn.durable?.keyArn,
+      { kind: 'service', service: 'lambda.amazonaws.com' },
+      ['kms:GenerateDataKey', 'kms:Decrypt'],
+      {
+        'aws:SourceAccount': fn.account,
+        'aws:SourceArn': fn.arn,
+        'kms:EncryptionContext:aws:lambda:FunctionArn': fn.arn,
+      },
+      fn,
+    );
+    if (refused !== undefined) throw new AwsError('KMSAccessDeniedException', refused);
     // Names are unique per account and region.
     const existing = [...this.executions.values()].find(
       (other) =>

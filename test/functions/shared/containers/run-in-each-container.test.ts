@@ -12,6 +12,7 @@ import {
   type Ran,
   runInEachContainer,
 } from '../../../../functions/shared/containers/run-in-each-container.ts';
+import { insideInvocations } from '../../../../functions/shared/run/time-left.ts';
 
 function found(counts: Record<string, number>): FoundContainer[] {
   return Object.entries(counts).flatMap(([role, count]) =>
@@ -95,7 +96,7 @@ async function run(
         pauses: { first: 1, longest: 1, notNow: 1 },
         ...options,
       },
-      context,
+      insideInvocations(context),
     ),
   );
   const runner = new LocalDurableTestRunner<Ran<string>[]>({ handlerFunction: handler });

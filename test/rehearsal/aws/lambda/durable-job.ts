@@ -133,6 +133,6 @@ export const ended = async (lambda: LambdaClient, DurableExecutionArn: string) =
     Status,
     Result,
     Error: error,
-  } = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn }));
+  } = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn, IncludeExecutionData: true }));
   return [Status, Result ?? error?.ErrorMessage];
 };

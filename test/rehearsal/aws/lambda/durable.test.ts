@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   type Event,
+  GetDurableExecutionCommand,
   GetDurableExecutionHistoryCommand,
   InvokeCommand,
   type LambdaClient,
   ListDurableExecutionsByFunctionCommand,
   SendDurableExecutionCallbackHeartbeatCommand,
 } from '@aws-sdk/client-lambda';
+import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
 import { HOUR, MINUTE, START } from '../deploy.ts';
 import { ALIAS, ended, marks, withJob } from './durable-job.ts';
 
@@ -22,6 +24,7 @@ async function historyOf(
     const page = await lambda.send(
       new GetDurableExecutionHistoryCommand({
         DurableExecutionArn,
+        IncludeExecutionData: true,
         ...others,
         ...(Marker !== undefined && { Marker }),
       }),
@@ -108,6 +111,43 @@ test('an invocation that crashes is repeated, ever later, until the execution ti
     const events = await historyOf(lambda, arn, { ReverseOrder: true, MaxItems: 2 });
     const crashed = events.find(({ EventType }) => EventType === 'InvocationCompleted');
     assert.match(crashed?.InvocationCompletedDetails?.Error?.Payload?.ErrorMessage ?? '', /SIGKILL/);
+  }));
+
+test('a checkpoint that is throttled ends the invocation, which is repeated: nothing is lost', () =>
+  withJob(async (start, { aws, clock, lambda }) => {
+    aws.onCall(({ operation }) =>
+      operation === 'CheckpointDurableExecution' && aws.lambda.durable.list()[0]?.invocations === 1
+        ? new AwsError('TooManyRequestsException', 'Rate exceeded')
+        : undefined,
+    );
+    const arn = await start('wait');
+    await clock.runUntil(START + 2 * HOUR);
+    assert.deepEqual(await ended(lambda, arn), ['SUCCEEDED', '"after"']);
+    const invocations = (await historyOf(lambda, arn)).filter(
+      ({ EventType }) => EventType === 'InvocationCompleted',
+    );
+    const [first, ...others] = invocations.map(
+      ({ InvocationCompletedDetails: details }) => details?.Error?.Payload?.ErrorMessage,
+    );
+    assert.match(first ?? '', /Checkpoint failed: Rate exceeded/);
+    assert.deepEqual(others, [undefined, undefined]);
+  }));
+
+test('what is on record is given to whoever asks for it, and to nobody else', () =>
+  withJob(async (start, { clock, lambda }) => {
+    const DurableExecutionArn = await start('environment');
+    await clock.runUntil(START + HOUR);
+    const of = async (IncludeExecutionData?: boolean) => {
+      const { Result, InputPayload, ExecutionDataIncluded } = await lambda.send(
+        new GetDurableExecutionCommand({
+          DurableExecutionArn,
+          ...(IncludeExecutionData !== undefined && { IncludeExecutionData }),
+        }),
+      );
+      return [Result !== undefined, InputPayload !== undefined, ExecutionDataIncluded];
+    };
+    assert.deepEqual(await of(true), [true, true, true]);
+    assert.deepEqual(await of(), [false, false, false]);
   }));
 
 test('the list is in the order that the text of its day says, and takes one status', () =>

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Login } from '../../../../../functions/shared/database/contract/engine.ts';
 import {
+  ConnectionRefused,
   DatabaseReadOnly,
   DatabaseUnreachable,
   LoginRefused,
@@ -134,6 +135,56 @@ test('PostgreSQL', async (t) => {
       RotationRefused,
     );
     assert.match(error.message, /ALTER ROLE "stranger" SET role = 'wa'/);
+  });
+
+  await t.test('a user who begins with another path, or is not let in, does not pass the test', async () => {
+    await query('CREATE DATABASE closed');
+    await query('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
+    await query('GRANT CONNECT ON DATABASE closed TO wa_clone');
+    const one = { username: 'wa_clone', password: current.password };
+    const other = { username: 'wa', password: anyPassword() };
+    await query(`ALTER ROLE wa LOGIN PASSWORD '${scramVerifier(other.password)}'`);
+    await rotation.test(other, async () => one);
+    const isIn = (dbname: string) => rotation.test({ ...other, dbname }, async () => ({ ...one, dbname }));
+    await rejected(isIn('closed'), ConnectionRefused);
+    for (const scope of ['', ' IN DATABASE postgres']) {
+      await query(`ALTER ROLE wa_clone${scope} SET search_path = "$user", "o, dd", public`);
+      const { message } = await rejected(isIn('postgres'), RotationRefused);
+      assert.match(message, /^wa begins with the search path "\$user", public and wa_clone with /);
+      await query(/mends it: (.*)$/.exec(message)?.[1] ?? '');
+      await isIn('postgres');
+      await query(`ALTER ROLE wa_clone${scope} RESET search_path`);
+      const back = await rejected(isIn('postgres'), RotationRefused);
+      await query(/mends it: (.*)$/.exec(back.message)?.[1] ?? '');
+      await isIn('postgres');
+    }
+    await query('ALTER ROLE wa NOLOGIN');
+  });
+
+  await t.test('a user who cannot use a right of the other one does not pass the test', async () => {
+    const [one, other] = ['shop', 'shop_clone'].map((username) => ({ username, password: anyPassword() }));
+    assert.ok(one && other);
+    for (const { username, password } of [one, other])
+      await query(`CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(password)}'`);
+    await query('CREATE ROLE shop_owner');
+    for (const { username } of [one, other]) {
+      await query(`GRANT shop_owner TO ${username}`);
+      await query(`ALTER ROLE ${username} SET role = shop_owner`);
+    }
+    // The one still acts by himself there, and has a right that the owner's role has not.
+    await query(`ALTER ROLE shop IN DATABASE ${address.database} SET role = shop`);
+    await query('CREATE TABLE public.things (id INT)');
+    await query('GRANT SELECT ON public.things TO shop');
+    const { test } = await credentialRotation(address, {
+      ...{ kind: 'alternating-users', users: ['shop', 'shop_clone'], owner: 'shop_owner' },
+    });
+    const { message } = await rejected(
+      test(other, async () => one),
+      RotationRefused,
+    );
+    assert.match(message, /shop_clone cannot do what shop can, .*: SELECT 1 FROM public\.things LIMIT 0/);
+    await query('GRANT SELECT ON public.things TO shop_owner');
+    await test(other, async () => one);
   });
 
   await t.test('an administrator without the right is told the statements, and they are enough', async () => {

@@ -1,0 +1,299 @@
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { missingPrivilege, RotationRefused, StatementRefused } from '../contract/errors.ts';
+import type { Migrated, Migration, OpenedBoth } from '../contract/migration.ts';
+import { randomPassword } from '../credential/password.ts';
+import { currentRefused } from '../rotation/refusals.ts';
+import { alternatingUsers } from '../rotation/strategies.ts';
+import { type AccountOptions, optionsIn, passwordTermsToMatch, termsToMatch } from './account-options.ts';
+import { defaultRoleIn } from './account-view.ts';
+import { accountName } from './accounts.ts';
+import { type Account, hasPassword, type MysqlDialect } from './dialect.ts';
+import { lacksPrivilege } from './errors.ts';
+import { grantsOfLacking, quoted, revokesIn, rightsIn, rolesIn } from './grants.ts';
+import { loginNamesIn } from './login-names.ts';
+import { proveUse } from './prove-use.ts';
+import { type MysqlSession, withMysqlLock } from './session.ts';
+
+/**
+ * Gives an application's user a second one beside it, with the same hosts, rights, roles and terms, locked until a rotation
+ * opens it. Of the first one nothing is changed. Where there is a second one, it is given what it lacks.
+ *
+ * It ends only when both were looked at again and a session of the second one has used a right of the first: what was made
+ * is taken away otherwise. Repeats safely.
+ *
+ * @throws RotationRefused, RotationBusy, MissingPrivilege, StatementRefused, LoginRefused, DatabaseUnreachable
+ */
+export async function makeSecondUser(
+  address: DatabaseAddress,
+  admin: Login,
+  dialect: MysqlDialect,
+  migration: Migration,
+): Promise<Migrated> {
+  const { current } = migration;
+  const { other, lockName } = alternatingUsers(address.engine, migration, current.username);
+  if (admin.username === current.username || admin.username === other) {
+    throw new RotationRefused(
+      `${admin.username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
+    );
+  }
+  return withMysqlLock(address, admin, lockName, async (session) => {
+    const work: Work = { session, admin, dialect, one: current.username, other };
+    const { used, others } = await accountsOf(work, current);
+    refuseMoreHosts(work, used, others);
+    const statements = await statementsFor(work, used, others);
+    const notes = await notesOf(work, migration, others);
+    if (statements.length === 0) return { outcome: 'was-migrated', statements: [], notes };
+    const told = { statements: statements.map(({ shown }) => shown), notes };
+    if (migration.dryRun) return { outcome: 'would-migrate', ...told };
+    const made: string[] = [];
+    try {
+      for (const statement of statements) {
+        await run(work, statement);
+        if (statement.makes !== undefined) made.push(statement.makes);
+      }
+      const now = await accountsOf(work, current);
+      const missing = await statementsFor(work, now.used, now.others);
+      if (missing.length > 0) {
+        throw new RotationRefused(
+          `${other} does not have what ${current.username} has, after all of it was given: ${missing.map(({ shown }) => shown).join('; ')}.`,
+        );
+      }
+      if (now.others.every(({ locked }) => locked)) await tryOut(address, work, current, now.others);
+    } catch (error) {
+      if (made.length > 0) await session.query(`DROP USER ${made.join(', ')}`);
+      throw error;
+    }
+    return { outcome: 'migrated', ...told };
+  });
+}
+
+/**
+ * Opens the user whose turn it is not, as functions need it that set a password and unlock nobody: with a new password that
+ * nobody knows. All else stays as it is.
+ *
+ * @throws RotationRefused, RotationBusy, MissingPrivilege, StatementRefused, LoginRefused, DatabaseUnreachable
+ */
+export async function unlockBothUsers(
+  address: DatabaseAddress,
+  admin: Login,
+  dialect: MysqlDialect,
+  { current, users }: Pick<Migration, 'current' | 'users'>,
+): Promise<OpenedBoth> {
+  const { other, lockName } = alternatingUsers(address.engine, { ...(users && { users }) }, current.username);
+  return withMysqlLock(address, admin, lockName, async (session) => {
+    const work = { session, admin, dialect, one: current.username, other };
+    const { others } = await accountsOf(work, current);
+    if (others.length === 0) {
+      throw new RotationRefused(
+        `There is no user ${other} beside ${current.username}: nothing is to be undone.`,
+      );
+    }
+    const locked = others.filter((account) => account.locked);
+    if (locked.length === 0) return { outcome: 'was-open', other };
+    await dialect.openWith(session, { admin, username: other, accounts: locked, next: randomPassword() });
+    return { outcome: 'opened', other };
+  });
+}
+
+interface Work {
+  session: MysqlSession;
+  admin: Login;
+  dialect: MysqlDialect;
+  /** The user in use. */
+  one: string;
+  other: string;
+}
+
+interface Statement {
+  text: string;
+  /** Without a password. */
+  shown: string;
+  /** The account that there is after it. */
+  makes?: string;
+}
+
+async function accountsOf(
+  { session, admin, dialect, one, other }: Work,
+  current: Login,
+): Promise<{ used: Account[]; others: Account[] }> {
+  const accounts = await dialect.accounts(session, admin, [one, other]);
+  const used = accounts.filter(({ username }) => username === one);
+  const proven = used.every((account) => !account.locked && hasPassword(account, current));
+  if (used.length === 0 || !proven) throw currentRefused(current);
+  return { used, others: accounts.filter(({ username }) => username === other) };
+}
+
+/** The turn of the first one comes again, and from there it could not log in. */
+function refuseMoreHosts({ one, other }: Work, used: readonly Account[], others: readonly Account[]): void {
+  const more = others.filter(({ host }) => !used.some((account) => account.host === host));
+  if (more.length === 0) return;
+  throw new RotationRefused(
+    `${other} has an account on ${more.map(({ host }) => host).join(' and ')}, and ${one} has none there. Nothing was changed. ` +
+      `Where nobody needs it: DROP USER ${more.map(({ host }) => accountOn(other, host)).join(', ')}. Else let the secret's user be ${other} first (one more rotation by whatever has made both), so that ${one} gets what it lacks. Then run this again.`,
+  );
+}
+
+/** What makes the second user equal, on each host of the first. */
+async function statementsFor(
+  work: Work,
+  used: readonly Account[],
+  others: readonly Account[],
+): Promise<Statement[]> {
+  const statements: Statement[] = [];
+  for (const { host } of used) {
+    const model = await lookAt(work, work.one, host);
+    const account = others.find((each) => each.host === host);
+    const has = account === undefined ? undefined : await lookAt(work, work.other, host);
+    statements.push(
+      ...accountStatements(work, host, model, account, has),
+      ...grantStatements(work, host, model, has),
+    );
+  }
+  return statements;
+}
+
+interface Seen {
+  options: AccountOptions;
+  /** Of SHOW GRANTS. */
+  lines: string[];
+  defaultRoles: string[];
+}
+
+/** An account without the roles of a session. */
+async function lookAt({ session, admin }: Work, username: string, host: string): Promise<Seen> {
+  try {
+    const lines = (await session.query('SHOW GRANTS FOR ?@?', [username, host])).flatMap((row) =>
+      Object.values(row).map(String),
+    );
+    const [made] = await session.query('SHOW CREATE USER ?@?', [username, host]);
+    const options = optionsIn(String(Object.values(made ?? {})[0]));
+    if (options === undefined) {
+      throw new RotationRefused(
+        `The server tells how ${username}@${host} is made in a form that is not known here. Nothing was changed. Make the second user by hand (docs/credential-rotation.md).`,
+      );
+    }
+    return { options, lines, defaultRoles: [...options.defaultRoles, ...defaultRoleIn(lines)] };
+  } catch (error) {
+    if (!lacksPrivilege(error)) throw error;
+    throw missingPrivilege(
+      admin.username,
+      `see what ${username} may do`,
+      `GRANT SELECT ON mysql.* TO ${accountName(admin.username)}. Nothing was changed.`,
+    );
+  }
+}
+
+function accountStatements(
+  { dialect, other }: Work,
+  host: string,
+  { options }: Seen,
+  account: Account | undefined,
+  has: Seen | undefined,
+): Statement[] {
+  const name = accountOn(other, host);
+  if (account === undefined || has === undefined) {
+    const { clause, shown } = dialect.identifiedBy(options.plugin, randomPassword());
+    const limits = options.limits && ` WITH ${options.limits}`;
+    const terms = [
+      `REQUIRE ${options.required}${limits}`,
+      options.passwordTerms,
+      'ACCOUNT LOCK',
+      options.attribute,
+    ]
+      .filter(Boolean)
+      .join(' ');
+    const text = (identified: string) => `CREATE USER ${name} ${identified} ${terms}`;
+    return [{ text: text(clause), shown: text(shown), makes: name }];
+  }
+  const statements = [termsToMatch(has.options, options), passwordTermsToMatch(has.options, options)]
+    .filter(Boolean)
+    .map((terms) => `ALTER USER ${name} ${terms}`);
+  return statements.map((text) => ({ text, shown: text }));
+}
+
+function grantStatements(
+  { dialect, other }: Work,
+  host: string,
+  model: Seen,
+  has: Seen | undefined,
+): Statement[] {
+  const name = accountOn(other, host);
+  const lines = has?.lines ?? [];
+  const grants = grantsOfLacking(rightsIn(model.lines), rightsIn(lines), name);
+  const statements = [...grants];
+  // What reaches everywhere is taken back where it is of the first one.
+  if (grants.some((grant) => grant.includes(' ON *.* TO '))) {
+    const taken = revokesIn(lines);
+    for (const revoke of revokesIn(model.lines))
+      if (!taken.includes(revoke)) statements.push(`${revoke} FROM ${name}`);
+  }
+  const had = rolesIn(lines);
+  for (const [role, isPassedOn] of rolesIn(model.lines)) {
+    const lacks = !had.has(role) || (isPassedOn && !had.get(role));
+    if (lacks) statements.push(`GRANT ${role} TO ${name}${isPassedOn ? ' WITH ADMIN OPTION' : ''}`);
+  }
+  const defaults = has?.defaultRoles ?? [];
+  if (model.defaultRoles.some((role) => !defaults.includes(role)))
+    statements.push(dialect.setDefaultRoles(name, [...new Set([...model.defaultRoles, ...defaults])]));
+  return statements.map((text) => ({ text, shown: text }));
+}
+
+async function notesOf(
+  { session, one, other }: Work,
+  { acceptLoginNames }: Migration,
+  others: readonly Account[],
+) {
+  const notes: string[] = [];
+  const { found, unseen } = await loginNamesIn(session);
+  if (found.length > 0) {
+    const what = `These ask who has logged in, which is another name in every other rotation: ${found.join('; ')}.`;
+    if (!acceptLoginNames) {
+      throw new RotationRefused(
+        `${what} Nothing was changed. Let them do without; or, where they may see either name, run this again with --accept-login-names. With dual-password the name stays the same.`,
+      );
+    }
+    notes.push(what);
+  }
+  if (unseen.length > 0) {
+    notes.push(
+      `This administrator is not shown the text of ${unseen.join('; ')}: see there whether it asks who has logged in (USER(), CURRENT_USER()).`,
+    );
+  }
+  if (others.some(({ locked }) => !locked)) {
+    notes.push(`${other} may log in beside ${one}. The next run of credential-rotation closes it.`);
+  }
+  return notes;
+}
+
+async function run({ session, admin }: Work, { text, shown }: Statement): Promise<void> {
+  try {
+    await session.query(text);
+  } catch (error) {
+    if (!(error instanceof StatementRefused)) throw error;
+    throw new RotationRefused(
+      `${admin.username} may not say, or the server does not take: ${shown} (${error.code}). An account that was made is taken away again; one that there was keeps what it was given. ` +
+        'The administrator needs CREATE USER, and each right of the user WITH GRANT OPTION, each role WITH ADMIN OPTION.',
+    );
+  }
+}
+
+/** Opens it for as long as it takes to use a right of the first one. */
+async function tryOut(
+  address: DatabaseAddress,
+  { session, admin, dialect, other }: Work,
+  current: Login,
+  accounts: readonly Account[],
+): Promise<void> {
+  const change = { admin, username: other, accounts };
+  const second = { ...current, username: other, password: randomPassword() };
+  await dialect.openWith(session, { ...change, next: second.password });
+  try {
+    await proveUse(address, second, current);
+  } finally {
+    await dialect.lock(session, change);
+  }
+}
+
+function accountOn(username: string, host: string): string {
+  return `${quoted(username)}@${quoted(host)}`;
+}
