@@ -1,7 +1,8 @@
-export type { RolledService, WhenUnproven } from '../functions/credential-rotation/contract.ts';
-export type { DatabaseAddress, Engine } from '../functions/shared/database/contract/engine.ts';
+export type { ReadReplica, RolledService, WhenUnproven } from '../functions/credential-rotation/contract.ts';
+export type { DatabaseAddress, Engine, Login } from '../functions/shared/database/contract/engine.ts';
 export type { Strategy } from '../functions/shared/database/contract/rotation.ts';
 export type { CredentialCopy } from '../functions/shared/database/credential/copies.ts';
+export type { CopyTemplate } from '../functions/shared/database/credential/copy-template.ts';
 export type { PasswordRules } from '../functions/shared/database/credential/password.ts';
 export type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 export type { WebAppSettings } from '../functions/shared/whatsapp/settings.ts';

@@ -22,6 +22,7 @@ const TEMPLATE = join(OWN_MODULES, 'aws-cdk/lib/init-templates/app/typescript');
 interface Manifest {
   dependencies: Record<string, string>;
   peerDependencies: Record<string, string>;
+  exports: Record<string, string | { types?: string; require?: { types?: string } }>;
 }
 
 export const manifest: Manifest = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));

@@ -260,6 +260,33 @@ test('a mistake is told by its class', () => {
     assert.deepEqual(foreign, []);
   });
 
+  it('has one type for each name, and exports each that a property asks for', () => {
+    const types = join(packed.folder, 'dist/cjs');
+    const paths = Object.values(manifest.exports).flatMap((path) =>
+      typeof path === 'string' ? [] : [(path.require ?? path).types?.replace('./dist/cjs/', '') ?? ''],
+    );
+    const exported = paths.map((path) => exportsOf(types, path));
+    const sources = new Map<string, Set<string>>();
+    for (const [name, source] of exported.flatMap((names) => [...names]))
+      sources.set(name, (sources.get(name) ?? new Set()).add(source));
+    assert.deepEqual(
+      [...sources].filter(([, of]) => of.size > 1),
+      [],
+    );
+    assert.ok(sources.size > 100, 'what the paths export was found');
+    const missing = [...new Set(sources.values())]
+      .flatMap((of) => [...of])
+      .filter((file) =>
+        /(-props|container-command-job|gc-job|upgrade-check|client-databases|copies)\.d\.ts$/.test(file),
+      )
+      .flatMap((file) => importsOf(types, file).map((name) => `${file}: ${name}`))
+      .filter((line) => {
+        const [, name = ''] = line.split(': ');
+        return !sources.has(name) && !NOT_OF_PROPERTIES.includes(name);
+      });
+    assert.deepEqual([...new Set(missing)], []);
+  });
+
   it('has nothing that publint and attw complain of', () => {
     succeed('publint', [packed.tarball, '--strict'], REPOSITORY);
     succeed('attw', [packed.tarball, '--no-emoji'], REPOSITORY);
@@ -280,6 +307,34 @@ it('asks for a Node with which each of its dependencies is content, as that says
     );
   assert.deepEqual(wrong, [], `engines: ${own}`);
 });
+
+/** Types of what stands beside the properties in their files, and is exported by none of the paths. */
+const NOT_OF_PROPERTIES = ['Finding', 'FieldPath', 'GcSettings', 'SecretField', 'UpkeepFunction'];
+
+/** What a file of types exports: each name with the file that declares it. */
+function exportsOf(folder: string, file: string, found = new Map<string, string>()): Map<string, string> {
+  const text = readFileSync(join(folder, file), 'utf8');
+  const source = (from: string) => join(file, '..', from).replace(/\.[jt]s$/, '.d.ts');
+  const declared = /^export (?:declare )?(?:abstract )?(?:class|interface|type|const|function) (\w+)/gm;
+  for (const [, name = ''] of text.matchAll(declared)) found.set(name, file);
+  for (const [, list = '', from = ''] of text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)'/gm))
+    for (const name of namesIn(list)) found.set(name, source(from));
+  for (const [, from = ''] of text.matchAll(/^export \* from '([^']+)'/gm))
+    exportsOf(folder, source(from), found);
+  return found;
+}
+
+/** What a file of types imports from the package's other files. */
+function importsOf(folder: string, file: string): string[] {
+  const text = readFileSync(join(folder, file), 'utf8');
+  return [...text.matchAll(/^import (?:type )?\{([^}]*)\} from '\.[^']+'/gm)].flatMap(([, list = '']) =>
+    namesIn(list),
+  );
+}
+
+function namesIn(list: string): string[] {
+  return list.split(',').flatMap((name) => name.replace(/\btype\b/, '').trim() || []);
+}
 
 interface Rehearsed {
   runs: { job: string; outcome: string; figures: Record<string, number> }[];
