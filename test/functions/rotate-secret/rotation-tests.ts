@@ -145,12 +145,15 @@ export function testRotation(
       await expectRotated(token, old);
     });
 
-    await t.test('asks for no run while one waits', async () => {
+    await t.test('asks for no run while one waits, whatever a list without a qualifier has', async () => {
       secretsManager.invocations.length = 0;
       secretsManager.running.push('berlin-credential-rotation-20260101T020000Z');
-      const token = versions.beginRotation();
-      await expectRotated(token, versions.read('AWSCURRENT'));
-      assert.deepEqual(secretsManager.invocations, []);
+      for (const list of ['all versions', '$LATEST'] as const) {
+        secretsManager.unqualifiedList = list;
+        const token = versions.beginRotation();
+        await expectRotated(token, versions.read('AWSCURRENT'));
+        assert.deepEqual(secretsManager.invocations, [], list);
+      }
       secretsManager.running.length = 0;
     });
 
