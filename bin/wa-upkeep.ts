@@ -21,6 +21,9 @@ program.command(
   'give the one user that an application has in its database a second one to alternate with',
   { executableFile: 'migrate-to-alternating-users' },
 );
+program.command('rehearse', 'play the stacks of a CDK app on this machine', {
+  executableFile: '../rehearsal/rehearse',
+});
 for (const command of [program, ...program.commands])
   command.exitOverride(({ exitCode, code }) => {
     // A command that is a program of its own has ended: its exit code is no complaint of the parser.

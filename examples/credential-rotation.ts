@@ -4,6 +4,7 @@
  *
  *     npx cdk deploy --app 'node examples/credential-rotation.ts'
  *
+ * Of a deployment of its own, so that it stands beside examples/nightly-command.ts; in one stack both would share one `Upkeep`.
  * The services' task definitions read `SECRET_ARN:username::` and `SECRET_ARN:password::`; what must be done once in the
  * database is in docs/credential-rotation.md.
  */
@@ -16,7 +17,7 @@ export function credentialRotation(app: App): Stack {
   const account = process.env.CDK_DEFAULT_ACCOUNT ?? '123456789012';
   const stack = new Stack(app, 'shop-rotation', { env: { account, region: 'eu-central-1' } });
   const upkeep = new Upkeep(stack, 'Upkeep', {
-    deployment: 'shop',
+    deployment: 'shop-database',
     timeZone: 'Europe/Berlin',
     window: { from: '01:00', to: '05:00' },
     emails: ['shop-oncall@example.com'],

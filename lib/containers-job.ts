@@ -28,11 +28,12 @@ import {
   serviceReference,
 } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
-import type { DailySchedule, WeeklySchedule } from './start-run.ts';
+import type { DailySchedule, MonthlySchedule, WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { createAlarm } from './upkeep-alarm.ts';
 import { asTemplateText } from './upkeep-function.ts';
-import { type JobReference, UpkeepJob } from './upkeep-job.ts';
+import { UpkeepJob } from './upkeep-job.ts';
+import type { JobReference } from './upkeep-job-props.ts';
 
 /** How a job comes into containers. */
 export type ContainerReach =
@@ -68,7 +69,7 @@ export interface ContainersJobProps {
    */
   readonly cluster?: ClusterReference;
   /** @default none: it runs when it is started by hand, and no alarm misses a run */
-  readonly schedule?: DailySchedule | WeeklySchedule;
+  readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, over all containers. @default two hours */
   readonly timeLimit?: Duration;
   /** How long the command may take in one container, before it is killed. @default 30 minutes */
@@ -172,7 +173,10 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
   }
 
   /** Each run leaves out what starts or stops just then. What never comes up is left out each night. */
-  private createNotReadyAlarm({ job }: { readonly job: string }, { deployment, topic }: Upkeep): void {
+  private createNotReadyAlarm(
+    { job }: { readonly job: string },
+    { deployment, warningTopic: topic }: Upkeep,
+  ): void {
     createAlarm(
       this,
       'NotReady',

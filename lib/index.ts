@@ -1,3 +1,13 @@
+export type { ReadReplica, RolledService, WhenUnproven } from '../functions/credential-rotation/contract.ts';
+export type { DatabaseAddress, Engine, Login } from '../functions/shared/database/contract/engine.ts';
+export type { Strategy } from '../functions/shared/database/contract/rotation.ts';
+export type { CredentialCopy } from '../functions/shared/database/credential/copies.ts';
+export type { CopyTemplate } from '../functions/shared/database/credential/copy-template.ts';
+export type { PasswordRules } from '../functions/shared/database/credential/password.ts';
+export type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+export type { WebAppSettings } from '../functions/shared/whatsapp/settings.ts';
+export type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
+export type { ServerStorage } from '../functions/upgrade-check/contract.ts';
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { CallbackRelay, type CallbackRelayProps } from './callback-relay.ts';
 export { PropsError } from './checks/props.ts';
@@ -51,6 +61,7 @@ export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {
   type DailySchedule,
+  type MonthlySchedule,
   StartRun,
   type StartRunProps,
   type WeeklySchedule,
@@ -59,15 +70,19 @@ export { Upkeep, type UpkeepProps } from './upkeep.ts';
 export {
   alarmOnAny,
   alarmOnMissing,
+  alarmOnMissingMonthly,
   alarmOnMissingWeekly,
   type DailySuccess,
   hoursUntilMissed,
+  type MonthlyHours,
+  monthlyHours,
   type UpkeepAlarmProps,
   type WeeklyHours,
   weeklyHours,
 } from './upkeep-alarm.ts';
 export { UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
-export { type JobReference, UpkeepJob, type UpkeepJobProps } from './upkeep-job.ts';
+export { UpkeepJob } from './upkeep-job.ts';
+export type { JobReference, UpkeepJobProps } from './upkeep-job-props.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
 export {
   ClientCredentialRotation,

@@ -58,6 +58,12 @@ export interface WeeklySchedule extends DailySchedule {
   readonly weekday: Weekday;
 }
 
+/** A time of one day of each month. */
+export interface MonthlySchedule extends DailySchedule {
+  /** The local day on which `at` is: 1 to 25, so that each month has the hours in which its success is looked for. */
+  readonly dayOfMonth: number;
+}
+
 export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPath' | 'topicArn'> {
   readonly topic: ITopic;
   /** Whether somebody is to be told of the alarms: then each run's start looks whether anybody is subscribed. */
@@ -72,10 +78,15 @@ const PROPS = v.looseObject({
   window: downtimeWindow('The downtime window.'),
 });
 
-/** What an operator types to start a run by hand, as Markdown. */
-export function commandToStart(deployment: string, job: string): string {
+/** What an operator types to start a run by hand. */
+export function shellCommandToStart(deployment: string, job: string): string {
   const payload = JSON.stringify({ job, deployment });
-  return `\`aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout\``;
+  return `aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout`;
+}
+
+/** Likewise, as Markdown. */
+export function commandToStart(deployment: string, job: string): string {
+  return `\`${shellCommandToStart(deployment, job)}\``;
 }
 
 /**
@@ -213,20 +224,32 @@ export class StartRun extends Construct {
     return this.props.timeZone;
   }
 
-  /** Starts a job each day, or each week. */
-  schedule(scope: Construct, id: string, job: string, schedule: DailySchedule | WeeklySchedule): Schedule {
+  /** Starts a job each day, each week or each month. */
+  schedule(
+    scope: Construct,
+    id: string,
+    job: string,
+    schedule: DailySchedule | WeeklySchedule | MonthlySchedule,
+  ): Schedule {
     const { deployment, timeZone } = this.props;
     const { at, flexibleWindow } = schedule;
     const weekday = 'weekday' in schedule ? schedule.weekday : undefined;
+    const dayOfMonth = 'dayOfMonth' in schedule ? schedule.dayOfMonth : undefined;
+    const when = weekday
+      ? `each ${capitalized(weekday)}`
+      : dayOfMonth
+        ? `on day ${dayOfMonth} of each month`
+        : 'daily';
     const [hour = '', minute = ''] = at.split(':');
     return new Schedule(scope, id, {
       scheduleName: `${deployment}-${job}`,
-      description: `${job} of ${deployment}, ${weekday ? `each ${capitalized(weekday)}` : 'daily'} at ${at} ${timeZone}`,
+      description: `${job} of ${deployment}, ${when} at ${at} ${timeZone}`,
       scheduleGroup: this.scheduleGroup,
       schedule: ScheduleExpression.cron({
         hour: String(Number(hour)),
         minute: String(Number(minute)),
         ...(weekday && { weekDay: weekday.slice(0, 3).toUpperCase() }),
+        ...(dayOfMonth && { day: String(dayOfMonth) }),
         timeZone: TimeZone.of(timeZone),
       }),
       timeWindow: flexibleWindow?.toMinutes() ? TimeWindow.flexible(flexibleWindow) : TimeWindow.off(),

@@ -192,6 +192,28 @@ export function weeklyHours(
   return { first: (first + HOURS_PER_WEEK) % HOURS_PER_WEEK, count: end - first };
 }
 
+/** When, in UTC, a monthly success is to be looked for. */
+export interface MonthlyHours {
+  /** Hours since the first day's midnight in UTC: negative on the last day of the month before. */
+  first: number;
+  count: number;
+}
+
+/** The hours within which something monthly succeeds when all is well, as {@link weeklyHours} has those of a week. */
+export function monthlyHours(
+  { at, dayOfMonth }: { at: string; dayOfMonth: number },
+  timeZone: string,
+  { flexibleWindow, startDelay, timeLimit }: DailySuccess,
+): MonthlyHours {
+  const offsets = offsetMinutes(timeZone, { after: new Date(), years: YEARS_AHEAD });
+  const due = offsets.map((offset) => (dayOfMonth - 1) * MINUTES_PER_DAY + minuteOfDay(at) - offset);
+  const minutes = [flexibleWindow, startDelay, timeLimit].reduce((sum, part) => sum + part.toMinutes(), 0);
+  const first = Math.floor(Math.min(...due) / 60) - 1;
+  const end = Math.ceil((Math.max(...due) + minutes) / 60) + 1;
+  // Of hours before the first day alone nobody could tell in which night they are the last ones of a month.
+  return { first, count: Math.max(end, 1) - first };
+}
+
 /** An hour of the week, as `Sunday 23:00`. */
 export function shownHour(hour: number): string {
   const weekday = WEEKDAYS[Math.floor(hour / 24) % 7] ?? '';
@@ -211,11 +233,28 @@ export function alarmOnMissingWeekly(
   id: string,
   props: UpkeepAlarmProps & RunMetrics & { hours: WeeklyHours },
 ): Alarm {
-  const { successes, partials, hours } = props;
+  return alarmOnMissingWithin(scope, id, { ...props, isWithin: isWithinWeek(props.hours, 'successes') });
+}
+
+/** Likewise of something monthly. */
+export function alarmOnMissingMonthly(
+  scope: Construct,
+  id: string,
+  props: UpkeepAlarmProps & RunMetrics & { hours: MonthlyHours },
+): Alarm {
+  return alarmOnMissingWithin(scope, id, { ...props, isWithin: isWithinMonth(props.hours, 'successes') });
+}
+
+function alarmOnMissingWithin(
+  scope: Construct,
+  id: string,
+  props: UpkeepAlarmProps & RunMetrics & { hours: { count: number }; isWithin: string },
+): Alarm {
+  const { successes, partials, hours, isWithin } = props;
   const period = Duration.hours(1);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `FILL(IF(${isWithin(hours, 'successes')}, successes + partials, 1), 0)`,
+      expression: `FILL(IF(${isWithin}, successes + partials, 1), 0)`,
       usingMetrics: { successes: successes.with({ period }), partials: partials.with({ period }) },
       period,
       label: 'runs that came',
@@ -230,7 +269,7 @@ export function alarmOnMissingWeekly(
 }
 
 /** Metric math: whether a point lies within the hours. Its days count from Monday, 1, to Sunday, 7. */
-function isWithin({ first, count }: WeeklyHours, metric: string): string {
+function isWithinWeek({ first, count }: WeeklyHours, metric: string): string {
   const days: { day: number; from: number; to: number }[] = [];
   for (let hour = first; hour < first + count; hour++) {
     const day = (Math.floor(hour / 24) % 7) + 1;
@@ -243,6 +282,27 @@ function isWithin({ first, count }: WeeklyHours, metric: string): string {
       ({ day, from, to }) =>
         `(DAY(${metric}) == ${day} && HOUR(${metric}) >= ${from} && HOUR(${metric}) <= ${to})`,
     )
+    .join(' || ');
+}
+
+/**
+ * Metric math: whether a point lies within the hours, by the days of the month. The last day of a month is any from the 28th on: the
+ * alarm rings only where all of its hours are without a success, and but for the last day those of the first do not follow.
+ */
+function isWithinMonth({ first, count }: MonthlyHours, metric: string): string {
+  const days: { day: number; from: number; to: number }[] = [];
+  for (let hour = first; hour < first + count; hour++) {
+    const day = Math.floor(hour / 24) + 1;
+    const hourOfDay = (hour + 24) % 24;
+    const last = days.at(-1);
+    if (last?.day === day) last.to = hourOfDay;
+    else days.push({ day, from: hourOfDay, to: hourOfDay });
+  }
+  return days
+    .map(({ day, from, to }) => {
+      const isDay = day < 1 ? `DATE(${metric}) >= 28` : `DATE(${metric}) == ${day}`;
+      return `(${isDay} && HOUR(${metric}) >= ${from} && HOUR(${metric}) <= ${to})`;
+    })
     .join(' || ');
 }
 

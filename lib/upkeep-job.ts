@@ -1,29 +1,24 @@
-// In one file though long: what a job is made of, and its alarms, whose texts name each part.
-import { statSync } from 'node:fs';
-import { Duration } from 'aws-cdk-lib';
+import { CfnOutput, Duration } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
-import * as v from 'valibot';
 import {
   DURATION_METRIC,
   LOST_METRIC,
   METRIC_NAMESPACE,
   OUTCOME_METRICS,
 } from '../functions/shared/run/report.ts';
-import { field, pattern } from './checks/fields.ts';
-import type { Finding } from './checks/mistakes.ts';
-import { checkProps, duration, scheduleProps } from './checks/props.ts';
-import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
+import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
-import type { FunctionNetwork } from './function-network.ts';
 import { letPublishReports } from './run-reports.ts';
 import {
   commandToStart,
   type DailySchedule,
   JOB_EVENT_AGE,
   LATEST_START,
+  type MonthlySchedule,
+  shellCommandToStart,
   type WeeklySchedule,
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
@@ -31,18 +26,17 @@ import {
   alarmOnAny,
   alarmOnCrashes,
   alarmOnMissing,
+  alarmOnMissingMonthly,
   alarmOnMissingWeekly,
   alarmOnOthers,
-  type DailySuccess,
   hoursUntilMissed,
-  MAXIMUM_WAIT_HOURS,
+  monthlyHours,
   shownHour,
   weeklyHours,
 } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
+import { type JobReference, jobFindings, UPKEEP_JOB_PROPS, type UpkeepJobProps } from './upkeep-job-props.ts';
 
-/** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
-const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 /** Lambda's longest. */
 const INVOCATION = Duration.minutes(15);
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
@@ -50,76 +44,7 @@ const GRACE = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
 const HISTORY = Duration.days(30);
 
-/** A job of the same deployment, by its name: one that there is in the end, or that there need not be. */
-export type JobReference = string | { readonly job: string; readonly optional: true };
-
-export interface UpkeepJobProps {
-  readonly upkeep: Upkeep;
-  /** A kind of upkeep. The function's name is the deployment's with this. Lower case, digits, hyphens, at most 22 characters. */
-  readonly job: string;
-  /** One sentence, at most 200 characters. */
-  readonly description: string;
-  /**
-   * The file that exports `handler`: a durable function, whose event is start-run's `RunEvent` and which ends with
-   * its report published.
-   */
-  readonly entry: string;
-  /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
-  readonly importsToLeaveOut?: readonly string[];
-  /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
-  readonly settings: unknown;
-  /** @default none: it runs when it is started by hand, and no alarm misses a run */
-  readonly schedule?: DailySchedule | WeeklySchedule;
-  /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
-  readonly timeLimit: Duration;
-  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
-  readonly conflictsWith?: JobReference[];
-  /**
-   * Jobs of the same deployment for the end of whose runs this one waits by itself: they do not keep it from starting, and
-   * `runsToWaitFor` of its event names those that go on.
-   * @default none
-   */
-  readonly waitsFor?: string[];
-  /**
-   * Lets a run start outside the downtime window, for what harms nobody at any time. Its end is then the time limit's
-   * alone, and the run is told by `outsideWindow` of its event.
-   * @default false
-   */
-  readonly outsideWindow?: boolean;
-  /** @default not in a VPC */
-  readonly network?: FunctionNetwork;
-  /** @default 512 MiB */
-  readonly memorySize?: number;
-}
-
-/** Lambda's limit on a durable execution is a year; a run that takes longer than a day is none of these. */
-const LONGEST_RUN = Duration.days(1);
-
-const PROPS = v.looseObject({
-  job: pattern(
-    JOB_NAME,
-    'a lower-case letter, then at most 21 lower-case letters, digits and hyphens',
-    "The job's name.",
-    { isComputedWith: true },
-  ),
-  description: field(
-    v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
-    'a text of at most 200 characters',
-    'The description.',
-  ),
-  entry: field(v.pipe(v.string(), v.check(isFile)), 'the path of a file that is there', 'The handler.'),
-  schedule: v.optional(scheduleProps('The schedule.')),
-  timeLimit: duration(Duration.minutes(1), LONGEST_RUN),
-  conflictsWith: v.optional(
-    field(
-      v.array(v.union([v.string(), v.looseObject({ job: v.string() })])),
-      'a list of names of jobs',
-      'The jobs.',
-    ),
-  ),
-});
-
-/** A job: a durable function that runs daily, weekly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
+/** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
   readonly job: string;
   readonly function: UpkeepFunction;
@@ -151,7 +76,7 @@ export class UpkeepJob extends Construct {
     } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
-    checkProps(this, PROPS, props, () => findings(props));
+    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     this.upkeep = upkeep;
     this.job = job;
     this.node.addValidation({
@@ -229,7 +154,7 @@ export class UpkeepJob extends Construct {
       alarmName: `${functionName}-partial`,
       meaning: `A run of ${job} for ${deployment} did some of its work, and could not do the rest.`,
       whatToDo: [report, againBy],
-      topic,
+      topic: upkeep.warningTopic,
       metric: this.metricRunsPartial(),
     });
     this.lostAlarm = alarmOnAny(this, 'Lost', {
@@ -257,6 +182,10 @@ export class UpkeepJob extends Construct {
       timeout: INVOCATION,
     });
     this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
+    new CfnOutput(this, 'StartCommand', {
+      value: shellCommandToStart(deployment, job),
+      description: `Starts ${job} by hand`,
+    });
   }
 
   /** A metric of this job's runs. @default the sum over five minutes */
@@ -314,7 +243,7 @@ export class UpkeepJob extends Construct {
 
   private createMissedAlarm(
     { upkeep, job, timeLimit }: UpkeepJobProps,
-    schedule: DailySchedule | WeeklySchedule,
+    schedule: DailySchedule | WeeklySchedule | MonthlySchedule,
     again: string,
   ): Alarm {
     const { deployment, topic } = upkeep;
@@ -326,12 +255,17 @@ export class UpkeepJob extends Construct {
     };
     const isWeekly = 'weekday' in schedule;
     const hours = isWeekly ? weeklyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
-    const when = hours
-      ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
-      : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
+    const months =
+      'dayOfMonth' in schedule ? monthlyHours(schedule, upkeep.startRun.timeZone, success) : undefined;
+    const day = 'dayOfMonth' in schedule ? schedule.dayOfMonth : 0;
+    const when = months
+      ? `around day ${day} of the month, ${schedule.at} ${upkeep.startRun.timeZone}, when its monthly run is due`
+      : hours
+        ? `from ${shownHour(hours.first)} to ${shownHour(hours.first + hours.count)} UTC, in which its weekly run is due`
+        : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
     const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${isWeekly ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${hours || months ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
         `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
@@ -342,66 +276,9 @@ export class UpkeepJob extends Construct {
       successes: this.metricRunsSucceeded(),
       partials: this.metricRunsPartial(),
     };
+    if (months) return alarmOnMissingMonthly(this, 'Missed', { ...missed, hours: months });
     return hours
       ? alarmOnMissingWeekly(this, 'Missed', { ...missed, hours })
       : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
-/** What no single property can say. */
-function findings({ upkeep, job, schedule, timeLimit, outsideWindow = false }: UpkeepJobProps): Finding[] {
-  const { startRun } = upkeep;
-  const other = startRun.jobPath(job);
-  const found: Finding[] = other
-    ? [
-        {
-          field: ['job'],
-          problem: `is "${job}", as is that of ${other}; it must be a name of its own among the jobs of ${upkeep.deployment}.`,
-        },
-      ]
-    : [];
-  if (timeLimit.isUnresolved()) return found;
-  const { window, timeZone } = startRun;
-  const minutes = timeLimit.toMinutes({ integral: false });
-  if (!schedule)
-    return [
-      ...found,
-      ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone })).map((problem) => ({
-        field: ['timeLimit'],
-        problem,
-      })),
-    ];
-  const { at, flexibleWindow } = schedule;
-  const weekday = 'weekday' in schedule ? schedule.weekday : undefined;
-  const flexibleMinutes = flexibleWindow?.toMinutes({ integral: false }) ?? 0;
-  return [
-    ...found,
-    ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone, at, weekday })).map(
-      (problem) => ({ field: ['timeLimit'], problem }),
-    ),
-    ...(weekday
-      ? []
-      : waitProblems({ flexibleWindow: flexibleWindow ?? Duration.minutes(0), timeLimit })
-    ).map((problem) => ({ field: ['timeLimit'], problem })),
-    ...(outsideWindow
-      ? skipProblems(at, timeZone, weekday)
-      : scheduleProblems({ window, timeZone, at, flexibleMinutes, weekday })
-    ).map((problem) => ({ field: ['schedule', 'at'], problem })),
-  ];
-}
-
-/** Why the alarm on a missing daily success could not wait as long as it must. */
-function waitProblems(success: Pick<DailySuccess, 'flexibleWindow' | 'timeLimit'>): string[] {
-  if (success.flexibleWindow.isUnresolved()) return [];
-  const hours = hoursUntilMissed({ ...success, startDelay: LATEST_START });
-  const none = { flexibleWindow: Duration.minutes(0), timeLimit: Duration.minutes(0) };
-  const most = MAXIMUM_WAIT_HOURS - hoursUntilMissed({ ...none, startDelay: LATEST_START });
-  if (hours <= MAXIMUM_WAIT_HOURS) return [];
-  return [
-    `is ${success.timeLimit.toHumanString()}; with the flexible window the alarm on a missing success would wait ${hours} hours for one, and CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}: both together must be shorter, such as ${most} hours.`,
-  ];
 }

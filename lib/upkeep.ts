@@ -1,4 +1,4 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { CfnOutput, Stack, Token } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -32,6 +32,12 @@ export interface UpkeepProps {
    * @default a topic of its own
    */
   readonly topic?: ITopic;
+  /**
+   * Where the alarms go that can wait for the morning: what was done by half, and what will matter in days. Its policy must let
+   * CloudWatch publish, as that of `topic`.
+   * @default where all others go
+   */
+  readonly warningTopic?: ITopic;
   /** Subscribed to the topic, if it is its own. @default none */
   readonly emails?: string[];
   /**
@@ -56,10 +62,15 @@ const PROPS = v.looseObject({
   emails: v.optional(emails('Who is mailed.')),
 });
 
-/** What the jobs of one deployment share: what starts them, what notices that one died, where their alarms go. */
+/**
+ * What the jobs of one deployment share: what starts them, what notices that one died, where their alarms go. Make one for each
+ * deployment, and give it to all of its jobs: only those that share one know of each other (`conflictsWith`, `waitsFor`).
+ */
 export class Upkeep extends Construct {
   readonly deployment: string;
   readonly topic: ITopic;
+  /** Of what can wait for the morning. */
+  readonly warningTopic: ITopic;
   readonly encryptionKey: IKey | undefined;
   readonly logRetention: RetentionDays | undefined;
   readonly startRun: StartRun;
@@ -80,6 +91,7 @@ export class Upkeep extends Construct {
         ...(props.emails && { emails: props.emails }),
         ...(encryptionKey && { encryptionKey }),
       }).topic;
+    this.warningTopic = props.warningTopic ?? this.topic;
     const shared = { deployment, topic: this.topic, encryptionKey, logRetention };
     const { from, to } = window;
     this.startRun = new StartRun(this, 'StartRun', {
@@ -89,6 +101,10 @@ export class Upkeep extends Construct {
       window: { from, to },
     });
     this.reportLostRun = new ReportLostRun(this, 'ReportLostRun', shared);
+    new CfnOutput(this, 'AlarmTopicArn', {
+      value: this.topic.topicArn,
+      description: `Where the alarms of ${deployment} go`,
+    });
   }
   private findings({
     deployment,

@@ -32,7 +32,10 @@ const changedSince = args.flatMap((arg) => /^--changed(?:=(.+))?$/.exec(arg)?.sl
 const isChanged = args.some((arg) => arg.startsWith('--changed'));
 const named = args.filter((arg) => !arg.startsWith('--'));
 
-/** With `--changed` no file is begun that would not end by then; those nearest to the change come first. Milliseconds. */
+/**
+ * With `--changed` no file is begun that would not end by then, going by what is known of it, and what goes on nevertheless
+ * is broken off; those nearest to the change come first. Milliseconds.
+ */
 const CHANGED_LIMIT = 115_000;
 /** Their files take longest, so they come first, in this order: then no core waits for the other at the end. */
 const LONGEST = [
@@ -73,6 +76,7 @@ for (const [command, words] of named.length > 0 ? [] : checks) {
   counts[status === 0 ? 'passed' : 'failed'] += 1;
 }
 
+const known: Record<string, number> = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
 const files = isChanged
   ? affectedFiles(changedSince)
   : named.length > 0
@@ -82,10 +86,11 @@ const cdkOut = await synthesizing;
 if (cdkOut !== undefined) process.env.SYNTHESIZED = cdkOut;
 const left: string[] = [];
 const took: [file: string, milliseconds: number][] = [];
-const known: Record<string, number> = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
 /** What is said once more at the very end, where whoever reads only that will see it. */
 const failures: string[] = [];
 // Two for each core: a file waits for processes, servers and disks nearly half of its time.
+const breakOff = new AbortController();
+if (isChanged) setTimeout(() => breakOff.abort(), CHANGED_LIMIT - (Date.now() - begun)).unref();
 const queue = new PQueue({ concurrency: 2 * availableParallelism() });
 await queue.addAll(
   files.map((file) => async () => {
@@ -97,13 +102,13 @@ await queue.addAll(
 mkdirSync(dirname(TIMES), { recursive: true });
 writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(took) }));
 for (const folder of [scratch, ...(cdkOut === undefined ? [] : [cdkOut])])
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 3 });
 
 for (const [file, milliseconds] of took.sort(([, a], [, b]) => b - a).slice(0, 5))
   console.log(`${Math.round(milliseconds / 1000)} s  ${file}`);
 if (left.length > 0)
   console.log(
-    `Not run, as they would not end within two minutes, though the change may affect them too: ${left.join(', ')}`,
+    `Not run to the end, which would take more than two minutes, though the change may affect them too: ${left.join(', ')}`,
   );
 for (const failure of failures) console.log(`\n${failure}`);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
@@ -112,8 +117,10 @@ process.exitCode = counts.failed === 0 ? 0 : 1;
 
 async function runFile(file: string): Promise<void> {
   const start = Date.now();
-  const tests = run({ files: [file] });
+  const { signal } = breakOff;
+  const tests = run({ files: [file], signal });
   const count = (kind: keyof typeof counts, { details }: { details: { type?: string | undefined } }) => {
+    if (signal.aborted) return;
     if (details.type !== 'suite') counts[kind] += 1;
   };
   tests.on('test:pass', (data) =>
@@ -123,14 +130,20 @@ async function runFile(file: string): Promise<void> {
     count('failed', data);
     const { cause = data.details.error } = data.details.error;
     // A string says only that a test within has failed.
-    if (typeof cause !== 'string') failures.push(`✖ ${file}: ${data.name}\n${inspect(cause)}`);
+    if (typeof cause !== 'string' && !signal.aborted)
+      failures.push(`✖ ${file}: ${data.name}\n${inspect(cause)}`);
   });
   // Without the figures that the reporter adds for each file.
   const report = (await text(tests.compose(spec))).replace(
     /^.*ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm,
     '',
   );
-  took.push([file, Date.now() - start]);
+  // Of what was broken off it is only known that it is too long.
+  took.push([file, signal.aborted ? CHANGED_LIMIT : Date.now() - start]);
+  if (signal.aborted) {
+    left.push(file);
+    return;
+  }
   process.stdout.write(`\n${file}\n${report}`);
 }
 
@@ -153,14 +166,14 @@ function filesIn(path: string): string[] {
   return statSync(path).isDirectory() ? globSync(`${path}/**/*.test.ts`).sort() : [path];
 }
 
-/** The test files that need what changed, the nearest first. */
+/** The test files that need what changed, the nearest first, and of those equally near the quickest. */
 function affectedFiles(since: string): string[] {
-  const known = new Set(filesOf());
+  const graphed = new Set(filesOf());
   const differs = execFileSync('git', ['diff', '--name-only', since], { encoding: 'utf8' });
   const added = execFileSync('git', ['ls-files', '--others', '--exclude-standard'], { encoding: 'utf8' });
-  const changed = `${differs}${added}`.split('\n').filter((file) => known.has(file));
+  const changed = `${differs}${added}`.split('\n').filter((file) => graphed.has(file));
   const steps = affectedBy(changed, importGraph());
   const affected = [...steps.keys()].filter((file) => basename(file).endsWith('.test.ts'));
   console.log(`${changed.length} files differ from ${since}; ${affected.length} test files need them.`);
-  return affected.sort((a, b) => (steps.get(a) ?? 0) - (steps.get(b) ?? 0));
+  return affected.sort((a, b) => (steps.get(a) ?? 0) - (steps.get(b) ?? 0) || expected(a) - expected(b));
 }

@@ -190,7 +190,7 @@ export function judgeLogins(known: Seen): Proof {
 }
 
 const WRONG_SOURCE =
-  'see where its containers read user name and password, and whether that is what the configuration names, to the last character. The next run goes on from there.';
+  'see where its containers read user name and password, and whether that is what the configuration names, to the last character. Mend that and stop those tasks, so that others take their place. The next run goes on from there.';
 
 function refusedText(refused: number): string {
   return refused > 0 ? ` The database refused ${refused} logins meanwhile, it does not tell whose.` : '';

@@ -169,6 +169,14 @@ export function noSessionProblem(settings: CredentialRotationSettings, kept: boo
   };
 }
 
+export function nobodyTriedProblem({ deployment }: CredentialRotationSettings): Problem {
+  return {
+    what: 'No task of any service runs, so that no container has tried the new credential.',
+    where: deployment,
+    next: 'If the application is meant to stand still, nothing: its containers get the new credential when they start. Otherwise see in ECS why the services run no tasks.',
+  };
+}
+
 export function retirementProblem(deployment: string, { message }: Failed): Problem {
   return {
     what: `The new password is with every task, but the old one was not retired: ${message}`,

@@ -30,3 +30,8 @@ export function keptBecauseOf(
     return keeps ? [{ service, proof }] : [];
   });
 }
+
+/** Whether no task of any service runs, so that nobody has tried the new credential in a container. */
+export function nobodyTried(services: readonly Pick<RolledResult, 'proof'>[]): boolean {
+  return services.every(({ proof }) => proof?.tasks === 0);
+}

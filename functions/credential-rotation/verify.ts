@@ -12,9 +12,9 @@ import {
 import type { CredentialRotationSettings } from './contract.ts';
 import { seeSessions } from './database.ts';
 import { addressesOf } from './plan-roll.ts';
-import { disconnectedProblem, noSessionProblem, unprovenProblem } from './problems.ts';
+import { disconnectedProblem, nobodyTriedProblem, noSessionProblem, unprovenProblem } from './problems.ts';
 import type { RolledResult } from './roll-service.ts';
-import { keptBecauseOf } from './unproven.ts';
+import { keptBecauseOf, nobodyTried } from './unproven.ts';
 
 /** What speaks for and against the new credential, once every task has it. */
 export interface Verification {
@@ -43,6 +43,13 @@ export async function verify(
       verification.problems.push(disconnectedProblem(settings, why));
       verification.good = false;
     }
+  }
+  if (nobodyTried(services)) {
+    verification.problems.push(nobodyTriedProblem(settings));
+    // Where the containers read it from has never been seen to be right.
+    if (isFirst && settings.strategy.kind !== 'single-password' && settings.whenUnproven !== 'retire')
+      verification.good = false;
+    return verification;
   }
   if (services.every(({ proof }) => proof?.answer === 'proven')) return verification;
   for (const kept of keptBecauseOf(settings, services, isFirst)) {

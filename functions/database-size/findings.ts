@@ -97,7 +97,7 @@ export function figuresOf({ tables, idleConnections }: SetFindings): Record<stri
   const bytes = tables.flatMap(({ measured }) =>
     measured.kind === 'told' && measured.value.bytes.kind === 'known' ? [measured.value.bytes] : [],
   );
-  if (bytes.length === tables.length) {
+  if (tables.length > 0 && bytes.length === tables.length) {
     figures[SET_FIGURES.tableBytes] = bytes.reduce((sum, { table }) => sum + table, 0);
     figures[SET_FIGURES.indexBytes] = bytes.reduce((sum, { indexes }) => sum + indexes, 0);
   }
@@ -117,6 +117,7 @@ export function resultOf(
   const tables = sets.flatMap((set) => set.tables);
   const unknown = tables.filter((findings) => knownRows(findings) === undefined).length;
   const problems = [
+    ...(tables.length === 0 ? [nothingProblem(deployment)] : []),
     ...sets.flatMap((set) => problemsOf(deployment, set)),
     ...(volume ? volumeProblemsOf(deployment, volume) : []),
     ...(password ? passwordProblemsOf(deployment, password) : []),
@@ -139,6 +140,14 @@ export function resultOf(
       ...(lastBackup && { lastBackup }),
       ...(copies && { passwordCopies: copies }),
     },
+  };
+}
+
+function nothingProblem(deployment: string): Problem {
+  return {
+    what: 'No table of any database is configured, so that nothing was measured.',
+    where: deployment,
+    next: 'Name the client\'s databases in "databases", and deploy.',
   };
 }
 

@@ -119,8 +119,9 @@ function rangeOf(answer: Answer<TableSize> | undefined): RowRange | undefined {
   return answer?.kind === 'told' && answer.value.rows.kind === 'estimate' ? answer.value.rows : undefined;
 }
 
-/** The rows of all sets; `undefined` if they are unknown of one. */
-function sumOf(ranges: readonly (RowRange | undefined)[]): number | undefined {
+/** The rows of all sets; `undefined` if they are unknown of one, or there is none. */
+export function sumOf(ranges: readonly (RowRange | undefined)[]): number | undefined {
+  if (ranges.length === 0) return undefined;
   let sum = 0;
   for (const range of ranges) {
     if (!range) return undefined;

@@ -9,7 +9,7 @@ import {
   isDone,
   outcomeOf,
 } from '../shared/containers/container-report.ts';
-import { discoverContainers } from '../shared/containers/discover-containers.ts';
+import { type Discovery, discoverContainers } from '../shared/containers/discover-containers.ts';
 import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
@@ -43,6 +43,7 @@ export const handler = withDurableExecution((event: unknown, context) =>
 async function runInContainers(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
   const discovery = await discoverContainers(ecs, settings, (name, work) => context.step(name, work));
+  if (run.options?.dryRun === true) return dryRun(settings, discovery);
   const ran = await runInEachContainer(
     discovery.containers,
     {
@@ -62,5 +63,35 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
       ...containerDetail(each),
       ...(settings.keepOutput && 'read' in each.ended && { output: each.ended.read }),
     })),
+  };
+}
+
+/** Says in which containers the command would run. Skipped, so that no alarm takes it for the run that is due. */
+function dryRun({ deployment, command }: RunInContainersSettings, discovery: Discovery): RunResult {
+  const { containers, notReady } = discovery;
+  return {
+    outcome: 'skipped',
+    figures: { containersFound: containers.length, tasksNotReady: notReady.length },
+    problems: [
+      {
+        what: `A dry run: nothing was run. The command would run in ${containers.length} containers, which the details name.`,
+        where: deployment,
+        next: 'Start it without dryRun, or leave it to its next scheduled run.',
+      },
+      ...discovery.missing.map(({ service, reason }) => ({
+        what: reason,
+        where: `${deployment}, service ${service}`,
+        next: "Correct the job's services and container names, or see in ECS why the service runs nothing.",
+      })),
+    ],
+    details: {
+      command,
+      containers: containers.map(({ role, service, taskArn, container }) => ({
+        role,
+        service,
+        taskArn,
+        container,
+      })),
+    },
   };
 }

@@ -60,6 +60,22 @@ export function isVague(measured: Answer<TableSize>, maximumRows: number): boole
   return range === undefined || (range.atLeast <= maximumRows && range.atMost > maximumRows);
 }
 
+/** Of each table whether it has few enough rows; where none is looked at, that this is unknown. */
+export function rowsFindings(known: readonly RowsKnown[], settings: UpgradeCheckSettings): Finding[] {
+  if (known.length > 0) return known.map((each) => rowsFinding(each, settings));
+  return [
+    {
+      criterion: 'rows of messages',
+      where: settings.deployment,
+      source: 'the configuration',
+      answer: 'unknown',
+      what: 'How many rows the client has is unknown: no database is configured.',
+      next: 'Name the client\'s databases in "databases", and deploy.',
+      cleaningHelps: false,
+    },
+  ];
+}
+
 /** Whether a table has few enough rows, by its upper bound. */
 export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): Finding {
   const { set, table, measured, count } = known;

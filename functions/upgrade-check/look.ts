@@ -22,7 +22,7 @@ import {
   quietFinding,
   type RowsKnown,
   rangeOf,
-  rowsFinding,
+  rowsFindings,
   type ServiceState,
   servicesFinding,
   spaceFinding,
@@ -79,7 +79,7 @@ export async function look(
   return {
     at: new Date(now).toISOString(),
     findings: [
-      ...rows.map((known) => rowsFinding(known, settings)),
+      ...rowsFindings(rows, settings),
       cleaningFinding(runs, settings, now),
       quietFinding(running, settings),
       servicesFinding(states, settings),

@@ -2,7 +2,7 @@ import { Duration, Token } from 'aws-cdk-lib';
 import type { Construct, IConstruct } from 'constructs';
 import * as v from 'valibot';
 import { WEEKDAYS } from '../local-time.ts';
-import { field, localTime } from './fields.ts';
+import { field, localTime, wholeNumber } from './fields.ts';
 import { type Finding, pathText, shapeMistakes } from './mistakes.ts';
 
 /** What a construct was given is mistaken. Each mistake is one sentence that names the property and what is allowed. */
@@ -79,12 +79,16 @@ export function scheduleProps(description: string) {
       weekday: v.optional(
         field(v.picklist(WEEKDAYS), `one of ${WEEKDAYS.join(', ')}`, 'The day.', { isComputedWith: true }),
       ),
+      dayOfMonth: v.optional(wholeNumber(1, LAST_DAY_OF_MONTH, 'The day of each month.')),
       flexibleWindow: v.optional(duration(Duration.minutes(0), LONGEST_FLEXIBLE_WINDOW, 60)),
     }),
     'an object with "at", such as { at: \'02:30\' }',
     description,
   );
 }
+
+/** A run of a day, at whichever offset from UTC, ends on a day that February has too. */
+const LAST_DAY_OF_MONTH = 25;
 
 /** EventBridge Scheduler's limit on a flexible window. */
 const LONGEST_FLEXIBLE_WINDOW = Duration.days(1);

@@ -190,7 +190,7 @@ export class CredentialRotation extends Construct {
           report,
           `If no run began at all, the alarm ${deployment}-${JOB}-missed rings too: go on there.`,
         ],
-        topic,
+        topic: upkeep.warningTopic,
       },
       {
         metric: this.metricCredentialAgeDays(),
@@ -208,7 +208,7 @@ export class CredentialRotation extends Construct {
         alarmName: `${deployment}-${JOB}-unretired`,
         meaning: `The old database password of ${deployment} is still valid a day after the rotation.`,
         whatToDo: [report, 'Mend what stopped the roll or the retirement. The next run goes on from there.'],
-        topic,
+        topic: upkeep.warningTopic,
       },
       {
         metric: this.metricOldPasswordHours(),

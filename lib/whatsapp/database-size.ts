@@ -316,7 +316,7 @@ export class DatabaseSize extends Construct {
       createAlarm(
         this,
         `${kind}-${set}`,
-        { alarmName, topic: this.upkeep.topic, ...text },
+        { alarmName, topic: this.upkeep.warningTopic, ...text },
         {
           metric,
           threshold,

@@ -88,7 +88,7 @@ export function letCollectGarbage(
 
 /** Rings before WebApp's certificate is trusted no longer. */
 export function alarmOnCertificate(scope: Construct, job: UpkeepJob, { upkeep, webApp }: GcProps): Alarm {
-  const { deployment, topic } = upkeep;
+  const { deployment, warningTopic: topic } = upkeep;
   return createAlarm(
     scope,
     'Certificate',

@@ -20,7 +20,8 @@ import {
   type NamedContainerServices,
 } from '../containers-job.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
-import type { JobReference, UpkeepJob } from '../upkeep-job.ts';
+import type { UpkeepJob } from '../upkeep-job.ts';
+import type { JobReference } from '../upkeep-job-props.ts';
 
 /** A role of the client's containers. */
 export type ClientRole = 'webapp' | 'coreapp' | 'master';
@@ -95,7 +96,7 @@ export class LogCleanup extends Construct {
     passesPropsOn(this);
     checkProps(this, PROPS, props);
     const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
-    const { deployment, topic } = upkeep;
+    const { deployment, warningTopic: topic } = upkeep;
     const containers = new ContainersJob<Omit<LogRole, 'services'> & NamedContainerServices>(
       this,
       'Containers',

@@ -164,7 +164,6 @@ export class UpkeepStack extends Stack {
       value: this.callbacks.senderPolicy(),
       description: "The policy for the webhook's role, where the role is not among callbacks.senders",
     });
-    new CfnOutput(this, 'AlarmTopicArn', { value: this.upkeep.topic.topicArn });
     new CfnOutput(this, 'StartRunFunctionName', {
       value: this.upkeep.startRun.function.function.functionName,
       description: 'Starts a run by hand: payload {"job":"message-gc","deployment":"…"}',

@@ -33,7 +33,7 @@ import { Sqs } from './sqs/sqs.ts';
 import { SSM_RESOURCES } from './ssm/resources.ts';
 import { Ssm } from './ssm/ssm.ts';
 import type { Template } from './template/assembly.ts';
-import type { Deployed, ResourceTypes } from './template/resource.ts';
+import type { Deployed, ResourceType, ResourceTypes } from './template/resource.ts';
 import { readTemplates } from './template/template.ts';
 import type { Request } from './wire/shape.ts';
 
@@ -43,6 +43,8 @@ export interface AwsOptions {
   clock: Clock;
   /** Changes the parsed templates, by stack name, before they are deployed. */
   change?: (templates: Record<string, Template>) => void;
+  /** What is taken to be known of resources of types that are not understood. Default: they stop the rehearsal. */
+  otherwise?: (type: string) => ResourceType;
   /** Default: a free one. */
   port?: number;
   /** Of the gateway of ECS Exec's sessions. */
@@ -58,7 +60,7 @@ export interface Dropped {
   reason: string;
 }
 
-/** The resources that the templates may have; another one stops the rehearsal. */
+/** The resources that the stand-in understands. */
 export const RESOURCE_TYPES: ResourceTypes = {
   ...ACCESS_RESOURCES,
   ...CLOUDWATCH_RESOURCES,
@@ -247,7 +249,7 @@ export class Aws implements Cloud, Desk {
 
 /** Deploys a cloud assembly to a stand-in of its own. */
 export async function startAws(options: AwsOptions): Promise<Aws> {
-  const { cdkOut, clock, change, port = 0, sessions } = options;
+  const { cdkOut, clock, change, otherwise, port = 0, sessions } = options;
   const server = createServer();
   server.keepAliveTimeout = 60_000;
   server.listen(port, '127.0.0.1');
@@ -261,6 +263,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
       endpoint,
       types: RESOURCE_TYPES,
       ...(change !== undefined && { change }),
+      ...(otherwise !== undefined && { otherwise }),
     });
     const aws = new Aws(server, endpoint, clock, deployed, gateway);
     server.on('request', (request, response) => {

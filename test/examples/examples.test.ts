@@ -9,7 +9,7 @@ describe('an example synthesizes as it stands, and passes the rules of CloudForm
   it('credential-rotation.ts, which knows nothing of WhatsApp', (t) => {
     const template = synthesized(t, 'credential-rotation.ts')('shop-rotation');
     for (const service of ['worker', 'checkout', 'storefront'])
-      assert.match(template, new RegExp(`"shop-credential-rotation-stopped-${service}"`));
+      assert.match(template, new RegExp(`"shop-database-credential-rotation-stopped-${service}"`));
     assert.doesNotMatch(template, /whatsapp|webapp/i);
   });
 

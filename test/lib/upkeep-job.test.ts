@@ -6,7 +6,15 @@ import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { entryFile } from '../../lib/entry-file.ts';
-import { hoursUntilMissed, Upkeep, UpkeepJob, type UpkeepJobProps, weeklyHours } from '../../lib/index.ts';
+import {
+  hoursUntilMissed,
+  monthlyHours,
+  Upkeep,
+  UpkeepJob,
+  type UpkeepJobProps,
+  weeklyHours,
+} from '../../lib/index.ts';
+import { parseMetricMath } from '../../rehearsal/aws/cloudwatch/metric-math.ts';
 import { brokenLinks } from './links.ts';
 import { appWithoutBundles, ofType, resourcesOf } from './template.ts';
 
@@ -217,6 +225,96 @@ describe('the alarm on a missing weekly success', () => {
         assert.ok(from <= earliest && latest < from + count * 60, `at minute ${minute}`);
       }
     }
+  });
+});
+
+describe('alarms that can wait for the morning', () => {
+  it('go to a topic of their own where there is one', () => {
+    const { stack } = foreignStack({}, (scope) => ({ warningTopic: new Topic(scope, 'Mornings') }));
+    const mornings = stack.resolve((stack.node.findChild('Mornings') as Topic).topicArn);
+    const alarms = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
+    const waiting = alarms.flatMap(({ Properties: { AlarmName, AlarmActions } }) =>
+      JSON.stringify(AlarmActions) === JSON.stringify([mornings]) ? [AlarmName] : [],
+    );
+    assert.deepEqual(waiting, ['shop-reindex-partial']);
+  });
+});
+
+describe('a monthly job', () => {
+  const success = {
+    flexibleWindow: Duration.minutes(15),
+    startDelay: Duration.minutes(60),
+    timeLimit: Duration.minutes(45),
+  };
+
+  /** [zone, day, hours since the first day's midnight in UTC, how many] */
+  for (const [timeZone, dayOfMonth, first, count] of [
+    ['Europe/Berlin', 15, 14 * 24, 6],
+    // 03:30 of the first day is the last day of the month before, by UTC.
+    ['Pacific/Kiritimati', 1, -12, 13],
+    ['America/Sao_Paulo', 25, 24 * 24 + 5, 5],
+  ] as const)
+    it(`is looked for during ${count} hours in ${timeZone}, for day ${dayOfMonth}`, () => {
+      assert.deepEqual(monthlyHours({ at: '03:30', dayOfMonth }, timeZone, success), { first, count });
+    });
+
+  it('is due on its day, and its alarm looks at the hours of that day alone', () => {
+    const { stack } = foreignStack({ schedule: { at: '03:00', dayOfMonth: 15 } });
+    const template = Template.fromStack(stack);
+    template.hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'cron(0 3 15 * ? *)',
+      Description: 'reindex of shop, on day 15 of each month at 03:00 Europe/Paris',
+    });
+    const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+    const missed = alarms.find(({ Properties: alarm }) => alarm.AlarmName === 'shop-reindex-missed');
+    const text = JSON.stringify(missed?.Properties.Metrics);
+    const math =
+      'FILL(IF((DATE(successes) == 15 && HOUR(successes) >= 0 && HOUR(successes) <= 5), successes + partials, 1), 0)';
+    assert.ok(text.includes(JSON.stringify(math)), text);
+    assert.match(missed?.Properties.AlarmDescription, /around day 15 of the month/);
+    assert.equal(missed?.Properties.EvaluationPeriods, 6);
+  });
+
+  it('of the first day in the far east is missed at the end of each month, and not on another of its last days', () => {
+    const schedule = { at: '01:30', dayOfMonth: 1 };
+    const { stack } = foreignStack({ schedule }, () => ({ timeZone: 'Asia/Tokyo' }));
+    const alarms = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
+    const missed = alarms.find(({ Properties: alarm }) => alarm.AlarmName === 'shop-reindex-missed');
+    const { Metrics = [], EvaluationPeriods: periods = 0 } = missed?.Properties ?? {};
+    const { Expression: expression = '' } = Metrics.find(
+      ({ Expression }: Record<string, unknown>) => Expression,
+    );
+    // Hours from the 28th of January on, without a single run.
+    const hours = 6 * 24;
+    const start = Date.UTC(2027, 0, 28);
+    const none = { series: Array.from({ length: hours }, () => 0), exists: true };
+    const values = parseMetricMath(expression).evaluate(
+      new Map([
+        ['successes', none],
+        ['partials', none],
+      ]),
+      { start, period: 3_600_000 },
+    );
+    const rings = values.flatMap((_, index) =>
+      index + 1 >= periods && values.slice(index + 1 - periods, index + 1).every((value) => (value ?? 0) < 1)
+        ? [new Date(start + (index + 1) * 3_600_000).toISOString()]
+        : [],
+    );
+    assert.deepEqual(rings, ['2027-02-01T01:00:00.000Z']);
+  });
+
+  it('takes no day that February has not in all its hours, and no weekday beside it', () => {
+    assert.throws(
+      () => foreignStack({ schedule: { at: '03:00', dayOfMonth: 31 } }),
+      /schedule\.dayOfMonth is 31; it must be a whole number from 1 to 25\./,
+    );
+    assert.throws(
+      () =>
+        foreignStack({
+          schedule: Object.assign({ at: '03:00', dayOfMonth: 3 }, { weekday: 'monday' as const }),
+        }),
+      /schedule\.weekday is of a weekly schedule; it must be left out with dayOfMonth\./,
+    );
   });
 });
 

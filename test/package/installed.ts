@@ -22,6 +22,7 @@ const TEMPLATE = join(OWN_MODULES, 'aws-cdk/lib/init-templates/app/typescript');
 interface Manifest {
   dependencies: Record<string, string>;
   peerDependencies: Record<string, string>;
+  exports: Record<string, string | { types?: string; require?: { types?: string } }>;
 }
 
 export const manifest: Manifest = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));
@@ -40,7 +41,10 @@ export function packPackage(): Packed {
   const stage = join(root, 'stage');
   mkdirSync(stage);
   succeed('node', ['build.ts', stage], REPOSITORY);
-  for (const name of ['bin', 'lib', 'functions', 'docs', 'examples', 'package.json', 'README.md', 'LICENSE'])
+  for (const name of [
+    ...['bin', 'lib', 'functions', 'rehearsal', 'docs', 'examples'],
+    ...['package.json', 'README.md', 'LICENSE'],
+  ])
     cpSync(join(REPOSITORY, name), join(stage, name), { recursive: true });
   const [{ filename = '' } = {}] = JSON.parse(
     succeed('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', root], stage),

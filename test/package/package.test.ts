@@ -1,6 +1,6 @@
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import semver from 'semver';
@@ -110,15 +110,67 @@ test('a mistake is told by its class', () => {
       succeed('tsc', [], shop);
     });
 
+    it('compiles each sample of the documentation, as it stands', () => {
+      const documents = ['README.md', 'functions/shared/ecs-exec/README.md'].concat(
+        readdirSync(join(REPOSITORY, 'docs'))
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => `docs/${name}`),
+      );
+      const samples = documents.flatMap((file) =>
+        samplesOf(file, 'ts').map(({ line, text }) => ({
+          name: `${file.replaceAll('/', '-')}-${line}.mts`,
+          text,
+        })),
+      );
+      assert.ok(samples.length > 6);
+      mkdirSync(join(shop, 'samples'));
+      for (const { name, text } of samples) writeFileSync(join(shop, 'samples', name), text);
+      const others =
+        '--noEmit --strict --module nodenext --target es2022 --types node --skipLibCheck --ignoreConfig';
+      succeed('tsc', [...others.split(' '), ...samples.map(({ name }) => `samples/${name}`)], shop);
+      rmSync(join(shop, 'samples'), { recursive: true });
+    });
+
     it('synthesizes by tsx and by ts-node, to the same', () => {
       succeed('tsx', ['bin/shop.ts'], shop, { CDK_OUTDIR: 'cdk.out' });
+      assert.equal(bundlesOf(join(shop, 'cdk.out')).length, 3);
       const options = JSON.stringify({ module: 'node16', moduleResolution: 'node16' });
       succeed('ts-node', ['-T', '-C', TYPESCRIPT_5, '-O', options, 'bin/shop.ts'], shop, {
         CDK_OUTDIR: 'other.out',
+        // Bundled they were above.
+        CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}',
       });
-      const [one, other] = ['cdk.out', 'other.out'].map((folder) => bundlesOf(join(shop, folder)));
-      assert.equal(one?.length, 3);
-      assert.deepEqual(other, one);
+      const [one, other] = ['cdk.out', 'other.out'].map((folder) =>
+        Object.keys(
+          JSON.parse(readFileSync(join(shop, folder, 'ShopStack.template.json'), 'utf8')).Resources,
+        ),
+      );
+      const withoutVersions = (ids: string[] = []) =>
+        ids.filter((id) => !id.includes('CurrentVersion')).sort();
+      assert.deepEqual(withoutVersions(other), withoutVersions(one));
+    });
+
+    it('plays a night of it by wa-upkeep rehearse, with what is described to stand in the containers', () => {
+      mkdirSync(join(shop, 'container'));
+      writeFileSync(join(shop, 'container/prune-sessions'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+      const containers = { app: { folders: { '/srv': 'container' } } };
+      writeFileSync(join(shop, 'rehearsal.json'), JSON.stringify({ containers, tasks: { checkout: 1 } }));
+      const { runs, alarms, denied } = rehearsed(shop, ['-o', 'cdk.out']);
+      assert.deepEqual(
+        runs.map(({ job, outcome, figures }) => [job, outcome, figures.containersSucceeded]),
+        [['prune-sessions', 'succeeded', 3]],
+      );
+      assert.deepEqual([alarms, denied], [[], []]);
+    });
+
+    it('plays the rotation of a password so, on a real server', () => {
+      const example = readFileSync(join(packed.folder, 'examples/credential-rotation.ts'), 'utf8');
+      writeFileSync(join(shop, 'rotation.mts'), example.replace("'../lib/index.ts'", "'wa-upkeep'"));
+      const { runs, logins, denied } = rehearsed(shop, ['--app', 'node rotation.mts']);
+      const done = runs.find(({ outcome }) => outcome === 'succeeded');
+      assert.deepEqual([done?.job, done?.figures.rotations], ['credential-rotation', 1]);
+      assert.ok(logins.made > 6, `${logins.made} logins`);
+      assert.deepEqual([logins.failed, denied], [0, []]);
     });
 
     it('passes its own tests, by jest with swc', () => {
@@ -216,6 +268,33 @@ test('a mistake is told by its class', () => {
     assert.deepEqual(foreign, []);
   });
 
+  it('has one type for each name, and exports each that a property asks for', () => {
+    const types = join(packed.folder, 'dist/cjs');
+    const paths = Object.values(manifest.exports).flatMap((path) =>
+      typeof path === 'string' ? [] : [(path.require ?? path).types?.replace('./dist/cjs/', '') ?? ''],
+    );
+    const exported = paths.map((path) => exportsOf(types, path));
+    const sources = new Map<string, Set<string>>();
+    for (const [name, source] of exported.flatMap((names) => [...names]))
+      sources.set(name, (sources.get(name) ?? new Set()).add(source));
+    assert.deepEqual(
+      [...sources].filter(([, of]) => of.size > 1),
+      [],
+    );
+    assert.ok(sources.size > 100, 'what the paths export was found');
+    const missing = [...new Set(sources.values())]
+      .flatMap((of) => [...of])
+      .filter((file) =>
+        /(-props|container-command-job|gc-job|upgrade-check|client-databases|copies)\.d\.ts$/.test(file),
+      )
+      .flatMap((file) => importsOf(types, file).map((name) => `${file}: ${name}`))
+      .filter((line) => {
+        const [, name = ''] = line.split(': ');
+        return !sources.has(name) && !NOT_OF_PROPERTIES.includes(name);
+      });
+    assert.deepEqual([...new Set(missing)], []);
+  });
+
   it('has nothing that publint and attw complain of', () => {
     succeed('publint', [packed.tarball, '--strict'], REPOSITORY);
     succeed('attw', [packed.tarball, '--no-emoji'], REPOSITORY);
@@ -236,6 +315,49 @@ it('asks for a Node with which each of its dependencies is content, as that says
     );
   assert.deepEqual(wrong, [], `engines: ${own}`);
 });
+
+/** Types of what stands beside the properties in their files, and is exported by none of the paths. */
+const NOT_OF_PROPERTIES = ['Finding', 'FieldPath', 'GcSettings', 'SecretField', 'UpkeepFunction'];
+
+/** What a file of types exports: each name with the file that declares it. */
+function exportsOf(folder: string, file: string, found = new Map<string, string>()): Map<string, string> {
+  const text = readFileSync(join(folder, file), 'utf8');
+  const source = (from: string) => join(file, '..', from).replace(/\.[jt]s$/, '.d.ts');
+  const declared = /^export (?:declare )?(?:abstract )?(?:class|interface|type|const|function) (\w+)/gm;
+  for (const [, name = ''] of text.matchAll(declared)) found.set(name, file);
+  for (const [, list = '', from = ''] of text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)'/gm))
+    for (const name of namesIn(list)) found.set(name, source(from));
+  for (const [, from = ''] of text.matchAll(/^export \* from '([^']+)'/gm))
+    exportsOf(folder, source(from), found);
+  return found;
+}
+
+/** What a file of types imports from the package's other files. */
+function importsOf(folder: string, file: string): string[] {
+  const text = readFileSync(join(folder, file), 'utf8');
+  return [...text.matchAll(/^import (?:type )?\{([^}]*)\} from '\.[^']+'/gm)].flatMap(([, list = '']) =>
+    namesIn(list),
+  );
+}
+
+function namesIn(list: string): string[] {
+  return list.split(',').flatMap((name) => name.replace(/\btype\b/, '').trim() || []);
+}
+
+interface Rehearsed {
+  runs: { job: string; outcome: string; figures: Record<string, number> }[];
+  alarms: unknown[];
+  denied: string[];
+  logins: { made: number; failed: number };
+}
+
+/** A night of an app, as the command plays it. */
+function rehearsed(app: string, what: string[]): Rehearsed {
+  const command = join(app, 'node_modules/wa-upkeep/dist/bin/wa-upkeep.js');
+  const night = ['--from', '2027-01-10T20:00:00Z', '--hours', '12', '--json', 'night.json'];
+  succeed('node', [command, 'rehearse', ...what, ...night], app);
+  return JSON.parse(readFileSync(join(app, 'night.json'), 'utf8'));
+}
 
 /** The functions' bundles in a cloud assembly, sorted. */
 function bundlesOf(cdkOut: string): string[] {

@@ -8,6 +8,7 @@ import { nightlyCommand } from '../../examples/nightly-command.ts';
 import { simulatedClock } from '../../rehearsal/aws/clock.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
+import { functionNamed } from '../../rehearsal/deployed-functions.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
@@ -99,3 +100,34 @@ test('a function that dies in the middle of its run starts no command a second t
     },
   );
 });
+
+test('a dry run tells in which containers the command would run, and runs it in none', () =>
+  play(
+    'echo started >>/srv/starts',
+    (aws, containers) => {
+      const [dry, real] = reportsOf(aws);
+      assert.equal(dry?.outcome, 'skipped', JSON.stringify(dry));
+      assert.equal(dry.figures.containersFound, 3);
+      const { containers: found } = dry.details as { containers: { service: string; container: string }[] };
+      assert.deepEqual(found.map(({ service, container }) => `${service}/${container}`).sort(), [
+        'checkout/app',
+        'storefront/app',
+        'storefront/app',
+      ]);
+      assert.equal(real?.outcome, 'succeeded');
+      for (const container of containers)
+        assert.equal(
+          readFileSync(container.path('/srv/starts'), 'utf8'),
+          'started\n',
+          'by the scheduled run alone',
+        );
+    },
+    (aws) => {
+      const startRun = functionNamed(aws, 'shop-start-run');
+      const event = { job: 'prune-sessions', deployment: 'shop', options: { dryRun: true } };
+      // In the downtime window, before the scheduled run.
+      aws.clock.at(Date.parse('2027-01-11T00:30:00Z'), async () => {
+        await aws.lambda.call(startRun?.arn ?? '', JSON.stringify(event));
+      });
+    },
+  ));

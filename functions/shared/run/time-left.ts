@@ -1,5 +1,4 @@
 import {
-  type ChildConfig,
   type DurableContext,
   retryPresets,
   type StepConfig,
@@ -42,6 +41,7 @@ interface Invocation {
  * invocation left or waits for the next one, and is left shortly before the invocation's end. A step that was left is tried again
  * from its beginning, three times; one that must not be done twice counts as interrupted; a look is repeated with what was
  * known before it.
+ * What submits a callback, and conditions whose state has its own way to be written, are as the SDK has them.
  * @param context at the beginning of an invocation.
  */
 export function insideInvocations(context: DurableContext): DurableContext {
@@ -81,22 +81,51 @@ function inside(context: DurableContext, invocation: Invocation): DurableContext
     get(target, key) {
       if (key === 'step') return stepOf(target, invocation);
       if (key === 'waitForCondition') return waitForConditionOf(target, invocation);
-      if (key === 'runInChildContext') return runInChildContextOf(target, invocation);
-      // Whose steps would not be guarded.
-      if (key === 'map' || key === 'parallel' || key === 'waitForCallback')
-        throw new Error(`${key} is not guarded against Lambda's timeout: guard it here before it is used.`);
       const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
+      if (typeof value !== 'function') return value;
+      return OF_CHILDREN.has(key) ? ofChildren(value.bind(target), invocation) : value.bind(target);
     },
   });
   invocations.set(guarded, invocation);
   return guarded;
 }
 
+/** Operations whose work is given contexts of its own. */
+const OF_CHILDREN = new Set<string | symbol>(['runInChildContext', 'map', 'parallel']);
+
+type ChildWork = (child: DurableContext, ...others: unknown[]) => unknown;
+
+/** Guards the contexts that an operation's work is given: each function among its parameters, or in a list of branches. */
+function ofChildren(operation: (...parameters: unknown[]) => unknown, invocation: Invocation) {
+  const guarded = (value: unknown): unknown => {
+    if (isWork(value))
+      return (child: DurableContext, ...others: unknown[]) => value(inside(child, invocation), ...others);
+    const isBranch = typeof value === 'object' && value !== null && 'func' in value;
+    return isBranch ? { ...value, func: guarded(value.func) } : value;
+  };
+  const isListOfWork = (value: unknown): value is unknown[] =>
+    Array.isArray(value) && value.every((each) => guarded(each) !== each);
+  return (...parameters: unknown[]) =>
+    operation(
+      ...parameters.map((parameter) =>
+        isListOfWork(parameter) ? parameter.map(guarded) : guarded(parameter),
+      ),
+    );
+}
+
+function isWork(value: unknown): value is ChildWork {
+  return typeof value === 'function';
+}
+
 function stepOf(context: DurableContext, invocation: Invocation) {
-  return <Output>(name: string, work: StepFunc<Output>, config: StepConfig<Output> = {}) => {
+  return <Output>(
+    ...parameters:
+      | [StepFunc<Output>, StepConfig<Output>?]
+      | [string | undefined, StepFunc<Output>, StepConfig<Output>?]
+  ) => {
+    const [name, work, config = {}] = named(parameters);
     const { semantics, retryStrategy = retryPresets.default } = config;
-    return context.step(name, (step) => inTime(invocation, name, () => work(step)), {
+    return context.step(name, (step) => inTime(invocation, name ?? 'a step', () => work(step)), {
       ...config,
       retryStrategy: (error, attempt) => {
         if (error instanceof TooLittleTimeLeft) return { shouldRetry: true, delay: AT_ONCE };
@@ -108,6 +137,16 @@ function stepOf(context: DurableContext, invocation: Invocation) {
   };
 }
 
+/** The SDK's operations take a name before the work, or none. */
+function named<Work extends (...parameters: never[]) => unknown, Config>(
+  parameters: [Work, Config?] | [string | undefined, Work, Config?],
+): [name: string | undefined, work: Work, config: Config | undefined] {
+  const [first, second, third] = parameters;
+  return typeof first === 'function'
+    ? [undefined, first, second as Config | undefined]
+    : [first, second as Work, third];
+}
+
 /** What is recorded of looks that were not made, or left: what was known before them. */
 interface NotLooked<State> {
   lookedBefore: State;
@@ -117,15 +156,26 @@ interface NotLooked<State> {
 
 function waitForConditionOf(context: DurableContext, invocation: Invocation) {
   return async <State>(
-    name: string,
-    look: WaitForConditionCheckFunc<State>,
-    { initialState, waitStrategy }: WaitForConditionConfig<State>,
+    ...parameters:
+      | [WaitForConditionCheckFunc<State>, WaitForConditionConfig<State>]
+      | [string | undefined, WaitForConditionCheckFunc<State>, WaitForConditionConfig<State>]
   ): Promise<State> => {
-    const recorded = await context.waitForCondition(name, lookInTime(invocation, name, look), {
-      initialState: initialState as State | NotLooked<State>,
-      waitStrategy: (state, attempt) =>
-        isNotLooked(state) ? { shouldContinue: true, delay: AT_ONCE } : waitStrategy(state, attempt),
-    });
+    const [name, look, config] = named<WaitForConditionCheckFunc<State>, WaitForConditionConfig<State>>(
+      parameters,
+    );
+    if (!config) throw new Error('A condition has a state to begin with, and a way to wait.');
+    // What is known before a look cannot be written by what writes a state.
+    if (config.serdes) return context.waitForCondition(name, look, config);
+    const { initialState, waitStrategy } = config;
+    const recorded = await context.waitForCondition(
+      name,
+      lookInTime(invocation, name ?? 'a condition', look),
+      {
+        initialState: initialState as State | NotLooked<State>,
+        waitStrategy: (state, attempt) =>
+          isNotLooked(state) ? { shouldContinue: true, delay: AT_ONCE } : waitStrategy(state, attempt),
+      },
+    );
     if (isNotLooked(recorded)) throw new Error(`"${name}" ended without a look.`);
     return recorded;
   };
@@ -150,14 +200,6 @@ function lookInTime<State>(
 
 function isNotLooked<State>(state: State | NotLooked<State>): state is NotLooked<State> {
   return typeof state === 'object' && state !== null && 'lookedBefore' in state && 'outOfTime' in state;
-}
-
-function runInChildContextOf(context: DurableContext, invocation: Invocation) {
-  return <Output>(
-    name: string,
-    work: (child: DurableContext) => Promise<Output>,
-    config?: ChildConfig<Output>,
-  ) => context.runInChildContext(name, (child) => work(inside(child, invocation)), config);
 }
 
 async function inTime<Result>(

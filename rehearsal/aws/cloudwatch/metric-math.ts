@@ -25,7 +25,7 @@ export class UnknownMetricMath extends Error {
   override readonly name = 'UnknownMetricMath';
 }
 
-/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, DAY, HOUR. */
+/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, DATE, DAY, HOUR. */
 export function parseMetricMath(text: string): MathExpression {
   const tokens = tokenize(text);
   const uses = new Set<string>();
@@ -204,6 +204,7 @@ const SCALAR: Record<string, (value: number) => number> = {
 
 /** Of the beginning of a period, in UTC. A week's days are 1, Monday, to 7. */
 const OF_TIME: Record<string, (time: Date) => number> = {
+  DATE: (time) => time.getUTCDate(),
   DAY: (time) => time.getUTCDay() || 7,
   HOUR: (time) => time.getUTCHours(),
 };

@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import type { Container, ContainerWay } from './container.ts';
 
 /** What the stand-in of the `docker` command reads of a container. */
@@ -24,7 +24,7 @@ export class DockerHost {
     mkdirSync(this.#registry, { recursive: true });
     mkdirSync(join(this.folder, 'run'), { recursive: true });
     const docker = join(this.programs, 'docker');
-    const script = join(import.meta.dirname, 'docker.ts');
+    const script = join(import.meta.dirname, `docker${extname(import.meta.filename)}`);
     writeFileSync(docker, `#!/bin/sh\nexec '${process.execPath}' '${script}' '${this.#registry}' "$@"\n`);
     chmodSync(docker, 0o755);
   }

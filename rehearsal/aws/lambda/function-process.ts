@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { InvocationError, InvocationOutcome } from '../cloud.ts';
 
@@ -44,9 +44,16 @@ export class FunctionProcess {
 
   constructor({ runtimeApi, environment, folder, handler, onLine }: FunctionProcessOptions) {
     const here = import.meta.dirname;
+    // Of the package the rehearsal is JavaScript.
+    const extension = extname(import.meta.filename);
     this.#child = spawn(
       process.execPath,
-      ['--enable-source-maps', '--import', join(here, 'preload.ts'), join(here, 'runtime.ts')],
+      [
+        '--enable-source-maps',
+        '--import',
+        join(here, `preload${extension}`),
+        join(here, `runtime${extension}`),
+      ],
       {
         cwd: folder,
         stdio: ['ignore', 'pipe', 'pipe'],

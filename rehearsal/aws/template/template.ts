@@ -1,5 +1,5 @@
 import { readAssembly, type Template } from './assembly.ts';
-import { arnOf, Deployed, type ResourceTypes } from './resource.ts';
+import { arnOf, Deployed, type ResourceType, type ResourceTypes } from './resource.ts';
 import { Stack } from './stack.ts';
 
 export interface ReadOptions {
@@ -7,6 +7,8 @@ export interface ReadOptions {
   endpoint: string;
   /** What is known of the resources. A type that is not among them stops the reading. */
   types: ResourceTypes;
+  /** What is taken to be known of the others. */
+  otherwise?: (type: string) => ResourceType;
   /** Changes the parsed templates, by stack name, before they are read. */
   change?: (templates: Record<string, Template>) => void;
 }
@@ -18,9 +20,10 @@ const ALWAYS: ResourceTypes = { 'AWS::CDK::Metadata': { arn: arnOf('cdk'), prope
 export function readTemplates(cdkOut: string, options: ReadOptions): Deployed {
   const assembly = readAssembly(cdkOut);
   options.change?.(Object.fromEntries(assembly.stacks.map((stack) => [stack.name, stack.template])));
-  const stacks = assembly.stacks.map(
-    (stack) => new Stack(stack, { ...ALWAYS, ...options.types }, options.endpoint),
-  );
+  const types: ResourceTypes = { ...ALWAYS, ...options.types };
+  for (const { Type } of assembly.stacks.flatMap(({ template }) => Object.values(template.Resources)))
+    types[Type] ??= options.otherwise?.(Type);
+  const stacks = assembly.stacks.map((stack) => new Stack(stack, types, options.endpoint));
   const exports = new Map<string, () => unknown>();
   for (const stack of stacks) stack.export(exports);
   for (const stack of stacks) stack.imports = exports;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { DescribeTasksCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
 import type { CredentialRotationSettings } from '../../../functions/credential-rotation/contract.ts';
 import { proveLogins } from '../../../functions/credential-rotation/prove-logins.ts';
-import { stopsRoll } from '../../../functions/credential-rotation/unproven.ts';
+import { keptBecauseOf, stopsRoll } from '../../../functions/credential-rotation/unproven.ts';
 import { postgresDatabase } from '../rotate-secret/databases.ts';
 import { rotationBench } from '../rotate-secret/rotation-tests.ts';
 
@@ -105,4 +106,24 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
     assert.deepEqual([proof.answer, proof.seen, proof.isMissing], ['unknown', 0, true]);
     assert.equal(stopsRoll(settings, proof), true);
   });
+
+  await t.test(
+    'connections that are used up in the middle of a roll: nobody knows, and the old one is kept',
+    async () => {
+      await database.query('ALTER ROLE rotator CONNECTION LIMIT 0');
+      const proof = await prove(() => delay(200));
+      await database.query('ALTER ROLE rotator CONNECTION LIMIT -1');
+      assert.deepEqual([proof.answer, proof.isRead], ['unknown', false]);
+      assert.match(
+        proof.evidence,
+        /could not be asked .* takes no login of rotator now .*All connections are taken/,
+      );
+      assert.equal(stopsRoll(settings, proof), false);
+      const rolled = { service: 'web', outcome: 'rolled', how: 'forced', tasksReplaced: 2, proof } as const;
+      assert.deepEqual(
+        keptBecauseOf(settings, [rolled], false).map(({ service }) => service),
+        ['web'],
+      );
+    },
+  );
 });

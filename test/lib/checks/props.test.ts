@@ -187,7 +187,7 @@ describe('a job', () => {
     [
       'a field of another kind of schedule',
       { schedule: { at: '01:30', flexibleMinutes: 15 } },
-      'schedule.flexibleMinutes is not a known field; did you mean "flexibleWindow"? Allowed here: at, weekday, flexibleWindow.',
+      'schedule.flexibleMinutes is not a known field; did you mean "flexibleWindow"? Allowed here: at, weekday, dayOfMonth, flexibleWindow.',
     ],
     [
       'seconds in a flexible window',

@@ -1,4 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
@@ -26,8 +35,9 @@ export interface Deployment {
   };
 }
 
-// A run of many files bundles each function once.
-if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
+/** Of a run of many files, which bundles each function once. */
+const { BUNDLES: sharedBundles } = process.env;
+if (sharedBundles) keepBundlesIn(sharedBundles);
 
 const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
 
@@ -53,6 +63,7 @@ export async function deploy(
     });
     define(new Stack(app, 'test', { env: { account: ACCOUNT, region: REGION } }));
     const cdkOut = app.synth().directory;
+    if (sharedBundles) shareAssets(cdkOut, join(sharedBundles, 'assets'));
     aws = await startAws({ cdkOut, clock, ...others });
     const { endpoint, credentialsFor } = aws;
     await work({
@@ -72,5 +83,22 @@ export async function deploy(
     await aws?.close();
     clock.close();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Puts links to a common folder in place of the bundles: what Node has compiled it knows by its path. */
+function shareAssets(cdkOut: string, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(cdkOut)) {
+    if (!name.startsWith('asset.') || lstatSync(join(cdkOut, name)).isFile()) continue;
+    const shared = join(folder, name);
+    try {
+      renameSync(join(cdkOut, name), shared);
+    } catch (error) {
+      // There it is, the same by its hash.
+      if (!existsSync(shared)) throw error;
+      rmSync(join(cdkOut, name), { recursive: true });
+    }
+    symlinkSync(shared, join(cdkOut, name));
   }
 }

@@ -50,8 +50,61 @@ export async function viewOwnAccount(session: MysqlSession): Promise<AccountView
   };
 }
 
-async function grantLines(session: MysqlSession): Promise<string[]> {
-  return (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row).map(String));
+/**
+ * The same of any account, as a session of it would begin, and the rights that it has without its roles. For who may read the
+ * tables of accounts.
+ */
+export async function viewAccount(
+  session: MysqlSession,
+  username: string,
+  host: string,
+): Promise<{ account: AccountView; rightsWithoutRoles: Rights }> {
+  const name = `${quoted(username)}@${quoted(host)}`;
+  const lines = await grantLines(session, name);
+  const [made] = await session.query(`SHOW CREATE USER ${name}`);
+  const options = optionsIn(String(Object.values(made ?? {})[0] ?? ''));
+  const grantedRoles = [...rolesIn(lines).keys()];
+  // MariaDB does not have it.
+  const [all] = (await rowsIfReadable(session, 'SELECT @@activate_all_roles_on_login AS isOn')) ?? [];
+  const roles =
+    Number(all?.isOn) === 1 ? grantedRoles : [...(options?.defaultRoles ?? []), ...defaultRoleIn(lines)];
+  const ofRoles: string[] = [];
+  const seen = new Set<string>();
+  // A role has the rights of those that are granted to it.
+  for (const next = [...roles]; next.length > 0; ) {
+    const role = next.pop() ?? '';
+    if (seen.has(role)) continue;
+    seen.add(role);
+    const ofRole = await grantLines(session, role);
+    ofRoles.push(...ofRole);
+    next.push(...rolesIn(ofRole).keys());
+  }
+  const account = {
+    ...{ name, username, roles, grantedRoles, options },
+    rights: rightsIn([...lines, ...ofRoles]),
+    revokes: revokesIn(lines),
+  };
+  return { account, rightsWithoutRoles: rightsIn(lines) };
+}
+
+/** Without an error, which the server would count among the refused ones. */
+export async function mayViewAccounts(session: MysqlSession): Promise<boolean> {
+  const rights = rightsIn(await grantLines(session));
+  return ['*.*', '`mysql`.*'].some((place) => {
+    const found = rights.get(place);
+    return found?.has('SELECT') || found?.has('ALL PRIVILEGES');
+  });
+}
+
+/** MariaDB tells it among the grants. */
+export function defaultRoleIn(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /^SET DEFAULT ROLE (.*?) FOR /s.exec(line)?.[1] ?? []);
+}
+
+/** @param name as statements have it. @default the session's account, with its active roles */
+async function grantLines(session: MysqlSession, name?: string): Promise<string[]> {
+  const rows = await session.query(name === undefined ? 'SHOW GRANTS' : `SHOW GRANTS FOR ${name}`);
+  return rows.flatMap((row) => Object.values(row).map(String));
 }
 
 /** MySQL: "`one`@`%`,`two`@`%`", or NONE. MariaDB: one, not quoted, or null. */

@@ -1,4 +1,4 @@
-import type { DatabaseAddress, Login } from '../contract/engine.ts';
+import { type DatabaseAddress, ENGINES, type Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
 import {
@@ -9,6 +9,7 @@ import {
   unretired,
 } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
+import { mayViewAccounts, statementsToMatch, viewAccount } from './account-view.ts';
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
 import { quoted } from './grants.ts';
@@ -42,7 +43,7 @@ export function alternatingUsersOn(
         const current = await read();
         if (current === undefined) return 'was-finished';
         const { used, others } = await accountsOf(session, admin, current);
-        return openOther(session, dialect, { used, others }, { admin, current, pending, previous });
+        return openOther(address, session, dialect, { used, others }, { admin, current, pending, previous });
       });
     },
 
@@ -102,6 +103,7 @@ async function lockUnused(
 }
 
 async function openOther(
+  address: DatabaseAddress,
   session: MysqlSession,
   dialect: MysqlDialect,
   { used, others: accounts }: { used: readonly Account[]; others: readonly Account[] },
@@ -127,6 +129,29 @@ async function openOther(
     }
     // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
   }
+  await refuseLacking(address, session, used, username);
   await dialect.openWith(session, { admin, username, accounts, next: password });
   return open.length > 0 ? 'healed' : 'set';
+}
+
+/** Looked for here where the administrator may, and in any case by the sessions of the test, which find less of other hosts. */
+async function refuseLacking(
+  address: DatabaseAddress,
+  session: MysqlSession,
+  used: readonly Account[],
+  other: string,
+): Promise<void> {
+  if (!(await mayViewAccounts(session))) return;
+  const engine = ENGINES[address.engine] === 'mariadb' ? 'mariadb' : 'mysql';
+  const statements: string[] = [];
+  for (const { username, host } of used) {
+    const model = await viewAccount(session, username, host);
+    const { account } = await viewAccount(session, other, host);
+    statements.push(...statementsToMatch(account, model.account, engine, model.rightsWithoutRoles));
+  }
+  const [one] = used;
+  if (statements.length === 0 || one === undefined) return;
+  throw new RotationRefused(
+    `${other} cannot do what ${one.username} can, so that containers would log in and fail. Nothing was changed. An administrator mends it: ${statements.join('; ')}`,
+  );
 }

@@ -5,6 +5,7 @@ import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers } from '../rotation/strategies.ts';
 import { type AccountOptions, optionsIn, passwordTermsToMatch, termsToMatch } from './account-options.ts';
+import { defaultRoleIn } from './account-view.ts';
 import { accountName } from './accounts.ts';
 import { type Account, hasPassword, type MysqlDialect } from './dialect.ts';
 import { lacksPrivilege } from './errors.ts';
@@ -171,9 +172,7 @@ async function lookAt({ session, admin }: Work, username: string, host: string):
         `The server tells how ${username}@${host} is made in a form that is not known here. Nothing was changed. Make the second user by hand (docs/credential-rotation.md).`,
       );
     }
-    // MariaDB tells them here.
-    const ofGrants = lines.flatMap((line) => /^SET DEFAULT ROLE (.*?) FOR /s.exec(line)?.[1] ?? []);
-    return { options, lines, defaultRoles: [...options.defaultRoles, ...ofGrants] };
+    return { options, lines, defaultRoles: [...options.defaultRoles, ...defaultRoleIn(lines)] };
   } catch (error) {
     if (!lacksPrivilege(error)) throw error;
     throw missingPrivilege(

@@ -87,12 +87,22 @@ async function find(
   const databases = search.databases.map(server.nameOf);
   const { visible, hidden } = await visibleDatabases(session, databases, server);
   const all: FoundTable[] = [];
+  const views: string[] = [];
   for (const database of visible) {
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
     if (!row) continue;
+    if (/VIEW$/.test(String(row.type))) {
+      views.push(database);
+      continue;
+    }
     const files = await filesOf(session, database, server);
-    all.push({ database, table, row: tableRowOf(row), fileBytes: files?.get(table) });
+    all.push({
+      database,
+      table,
+      row: tableRowOf(row),
+      fileBytes: files.kind === 'known' ? files.sizes.get(table) : undefined,
+    });
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
@@ -100,9 +110,11 @@ async function find(
   throw tableNotFound(
     address,
     { table, databases: visible.length > 0 ? visible : databases },
-    hidden.length > 0
-      ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
-      : '',
+    `${views.length > 0 ? `, but a view in ${views.join(', ')}, of which no size is told` : ''}${
+      hidden.length > 0
+        ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
+        : ''
+    }`,
   );
 }
 
@@ -112,7 +124,7 @@ function sizeOf({ row, fileBytes }: FoundTable): number {
 
 /** Followed by further conditions; the first value is the database. */
 const TABLES =
-  'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
+  'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
   'INDEX_LENGTH AS indexBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
 
 function tableRowOf({
@@ -140,32 +152,31 @@ async function largestTable(
   let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${names.join(', ')}` };
   const { visible, hidden } = await visibleDatabases(session, names, server);
   for (const database of names) {
+    // First, for MariaDB knows the files of tables only that it has opened.
+    const tables = visible.includes(database)
+      ? await session.query(`${TABLES} AND TABLE_TYPE = 'BASE TABLE'`, [database])
+      : [];
     // Also of what else is hidden from the user.
     const files = await filesOf(session, database, server);
-    if (files === undefined)
-      return {
-        kind: 'unknown',
-        reason: `what the files of ${database} take: its name has letters of which the file's name is not known`,
-      };
-    for (const [table, bytes] of files)
+    if (files.kind === 'unknown')
+      return { kind: 'unknown', reason: `what the files of ${database} take: ${files.reason}` };
+    const { sizes } = files;
+    for (const [table, bytes] of sizes)
       if (largest.kind === 'unknown' || bytes > largest.bytes)
         largest = { kind: 'known', database, table, bytes };
-    if (files.size === 0 && hidden.includes(database))
+    if (sizes.size === 0 && hidden.includes(database))
       return {
         kind: 'unknown',
         reason: `the server does not show ${login.username} ${database}, and no file of it (if it exists: ${grantsOf(login, [database]).join('; ')})`,
       };
-    const others = visible.includes(database)
-      ? await session.query(`${TABLES} AND TABLE_TYPE = 'BASE TABLE'`, [database])
-      : [];
-    const withoutFile = others.find(
+    const withoutFile = tables.find(
       ({ schemaName, name, engine }) =>
-        schemaName === database && engine !== null && !files.has(String(name)),
+        schemaName === database && engine !== null && !sizes.has(String(name)),
     );
     if (withoutFile)
       return {
         kind: 'unknown',
-        reason: `what ${withoutFile.name} in ${database} takes: it has no file of its own (engine ${withoutFile.engine}, or a tablespace that it shares)`,
+        reason: `what ${withoutFile.name} in ${database} takes: the server tells of no file of its own (engine ${withoutFile.engine}, or a tablespace that it shares)`,
       };
   }
   return largest;

@@ -140,13 +140,16 @@ export class DurableExecutions extends Executions {
     name: string;
     status: ExecutionStatus;
     invocations: number;
+    /** Operations as Lambda meters them: each retry and each poll counted. */
+    counted: number;
     operations: Operation[];
   }[] {
-    return [...this.executions.values()].map(({ arn, name, status, invocations, operations }) => ({
+    return [...this.executions.values()].map(({ arn, name, status, invocations, counted, operations }) => ({
       arn,
       name,
       status,
       invocations,
+      counted,
       operations: [...operations.values()],
     }));
   }

@@ -98,6 +98,46 @@ for (const [engine, start] of [
       await prove(await pair(['GRANT SELECT ON waweb.messages TO'], ['GRANT ALL ON waweb.* TO']));
     });
 
+    await t.test(
+      'lacks something: an administrator who may see it refuses before anything is changed',
+      async () => {
+        const admin = { username: 'seeing', password: anyPassword() };
+        await query('CREATE USER seeing IDENTIFIED BY ?', [admin.password]);
+        await query('GRANT CREATE USER ON *.* TO seeing');
+        await query('GRANT SELECT ON mysql.* TO seeing');
+        const { one, other } = await pair(
+          ['GRANT SELECT, INSERT ON elsewhere.* TO', 'GRANT reader TO'],
+          ['GRANT SELECT ON elsewhere.* TO'],
+        );
+        await query('CREATE ROLE inner_role');
+        await query('GRANT UPDATE ON elsewhere.* TO inner_role');
+        await query('GRANT inner_role TO reader');
+        await defaultRole('reader', one.username);
+        await query(`ALTER USER ${other.username}@'%' ACCOUNT LOCK`);
+        const pending = secretOf({ ...other, password: anyPassword() });
+        const set = () =>
+          rotation.set({
+            admin,
+            pending,
+            current: async () => secretOf(one),
+            previous: async () => undefined,
+          });
+        const { message } = await rejected(set(), RotationRefused);
+        assert.match(
+          message,
+          /Nothing was changed\. An administrator mends it: GRANT `reader`\S* TO .*; SET DEFAULT ROLE/,
+        );
+        await assert.rejects(database.logIn(pending));
+        // The rights may come otherwise.
+        await query(`GRANT SELECT ON waweb.* TO ${other.username}@'%'`);
+        await query(`GRANT INSERT ON elsewhere.* TO ${other.username}@'%'`);
+        assert.match((await rejected(set(), RotationRefused)).message, /mends it: GRANT `reader`/);
+        await query(`GRANT UPDATE ON elsewhere.* TO ${other.username}@'%'`);
+        assert.equal(await set(), 'set');
+        await query('REVOKE inner_role FROM reader');
+      },
+    );
+
     await t.test('lacks a host: nothing is changed', async () => {
       const { one, other } = await pair(['GRANT SELECT ON waweb.* TO'], ['GRANT SELECT ON waweb.* TO']);
       await query(`CREATE USER ${one.username}@'10.1.%' IDENTIFIED BY '${one.password}'`);

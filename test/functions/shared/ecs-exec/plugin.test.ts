@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import { executeCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
 import { interactiveSession } from '../../../../functions/shared/ecs-exec/interactive.ts';
 import { Cloud } from './cloud.ts';
+import { findPlugin, runPlugin } from './plugin.ts';
 
-/** AWS's own client, where this machine has one: from its package, or as `SESSION_MANAGER_PLUGIN` says. */
-const plugin = process.env.SESSION_MANAGER_PLUGIN ?? onPath('session-manager-plugin');
+const plugin = findPlugin();
 
 const COMMANDS = {
   'lines and characters of several bytes': 'echo größe; printf "a\\tb\\r\\n\\033[31m✓\\033[0m 🙂"',
@@ -48,34 +45,10 @@ describe("the same session through AWS's own client and through ours", {
   });
 });
 
-/** As the AWS CLI starts it. */
 async function throughPlugin(cloud: Cloud, command: string, typed?: string): Promise<Buffer> {
   const session = cloud.gateway.openSession({ container: cloud.container, command });
-  const given = {
-    SessionId: session.sessionId,
-    StreamUrl: session.streamUrl,
-    TokenValue: session.tokenValue,
-  };
-  const target = { Target: `ecs:upkeep_${cloud.target.task}_${cloud.container.runtimeId}` };
-  const words = [
-    JSON.stringify(given),
-    'eu-central-1',
-    'StartSession',
-    '',
-    JSON.stringify(target),
-    'http://127.0.0.1:1',
-  ];
-  const client = spawn(plugin ?? '', words, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const pieces: Buffer[] = [];
-  client.stdout.on('data', (piece: Buffer) => {
-    pieces.push(piece);
-    if (typed !== undefined && Buffer.concat(pieces).includes('ready')) {
-      client.stdin.write(typed);
-      typed = undefined;
-    }
-  });
-  await new Promise((resolve) => client.on('close', resolve));
-  const said = Buffer.concat(pieces);
+  const target = `ecs:upkeep_${cloud.target.task}_${cloud.container.runtimeId}`;
+  const said = await runPlugin(plugin ?? '', session, target, typed);
   const before = `\nStarting session with SessionId: ${session.sessionId}\n`;
   const after = `\n\nExiting session with sessionId: ${session.sessionId}.\n\n`;
   const [start, end] = [said.indexOf(before), said.lastIndexOf(after)];
@@ -95,18 +68,4 @@ async function throughUs(cloud: Cloud, command: string, typed?: string): Promise
   });
   await interactiveSession({ ...cloud.target, clients: cloud.clients, command, input, output });
   return Buffer.concat(pieces);
-}
-
-function onPath(program: string): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, program))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 }

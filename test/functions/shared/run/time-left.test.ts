@@ -60,6 +60,19 @@ describe('insideInvocations', { concurrency: true }, () => {
     assert.deepEqual(begun, [2]);
   });
 
+  test('steps without a name, of items and of branches are guarded too', async () => {
+    const { result } = await play(async (context, invocation) => {
+      await context.step(() => pause(0.85 * WHOLE));
+      const numbers = await context.map('items', [1, 2], (child) => child.step(async () => invocation()));
+      const branches = await context.parallel('branches', [
+        (child) => child.step('first', async () => invocation()),
+        { name: 'second', func: (child) => child.step('second', async () => invocation()) },
+      ]);
+      return [...numbers.getResults(), ...branches.getResults()];
+    });
+    assert.deepEqual(result, [2, 2, 2, 2]);
+  });
+
   test('a step that says what it needs waits for an invocation that has as much', async () => {
     const { result } = await play(async (context, invocation) => {
       await context.step('long', () => pause(0.5 * WHOLE));

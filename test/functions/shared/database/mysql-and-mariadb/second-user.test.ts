@@ -128,8 +128,27 @@ for (const [engine, start, dialect] of [
       await query('CREATE TRIGGER waweb.who BEFORE INSERT ON waweb.messages FOR EACH ROW SET @who = USER()');
       // Who has made it, for whoever looks.
       await query('CREATE VIEW waweb.maker AS SELECT current_user() AS me');
+      await query(
+        'CREATE TABLE waweb.made (who VARCHAR(99) DEFAULT (current_user()), user_id INT DEFAULT 7)',
+      );
+      await query(
+        'CREATE FUNCTION waweb.asks() RETURNS VARCHAR(99) SQL SECURITY INVOKER RETURN CURRENT_USER',
+      );
+      // MySQL has no such column.
+      const virtual = engine === 'mariadb' ? ['column waweb.made.mine'] : [];
+      if (engine === 'mariadb')
+        await query('ALTER TABLE waweb.made ADD mine VARCHAR(99) AS (current_user()) VIRTUAL');
       const { message } = await rejected(migrate(), RotationRefused);
-      assert.match(message, /trigger waweb\.who; view waweb\.mine\. Nothing was changed/);
+      const asking = [
+        ...virtual,
+        'column waweb.made.who',
+        'function waweb.asks',
+        'trigger waweb.who',
+        'view waweb.mine',
+      ];
+      assert.ok(message.includes(`: ${asking.join('; ')}. Nothing was changed`), message);
+      await query('DROP TABLE waweb.made');
+      await query('DROP FUNCTION waweb.asks');
       const { notes } = await migrate({ acceptLoginNames: true, dryRun: true });
       assert.match(notes.join(), /view waweb\.mine/);
       await query('DROP TRIGGER waweb.who');

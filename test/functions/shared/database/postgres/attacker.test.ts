@@ -40,7 +40,7 @@ test('nothing of an attacker who may create in the path of everybody is run by a
   const statements = statementsIn(await database.logs());
   const functions = namesIn(statements, /\b([a-z_][a-z_0-9]*) ?\(/g);
   const operators = namesIn(statements, /(?<![\w'])([=<>~*|+/-]+)(?![\w])/g);
-  for (const name of ['unnest', 'pg_has_role', 'current_setting', 'count'])
+  for (const name of ['unnest', 'pg_has_role', 'current_setting', 'count', 'pg_export_snapshot'])
     assert.ok(functions.includes(name), name);
   for (const name of ['=', '<>', '||', '~*']) assert.ok(operators.includes(name), name);
 
@@ -81,6 +81,11 @@ async function everything(database: TestDatabase, superuser: Login, username: st
     await query(`CREATE SCHEMA ${username} AUTHORIZATION ${username}`);
     await query(`ALTER ROLE ${username} SET search_path = ${username}, public`);
   }
+  // Of which rows are counted.
+  await query(`CREATE TABLE ${username}.secured (id INT)`);
+  await query(`GRANT SELECT ON ${username}.secured TO ${username}`);
+  await query(`ALTER TABLE ${username}.secured ENABLE ROW LEVEL SECURITY`);
+  await query(`CREATE POLICY every ON ${username}.secured USING (true)`);
   const address = { ...database.address, database: 'postgres' };
   const { owner } = await migrateToAlternatingUsers(address, superuser, {
     current: login,
@@ -94,7 +99,7 @@ async function everything(database: TestDatabase, superuser: Login, username: st
   const pending = secretOf({ username: users[1], password: randomPassword() });
   await rotation.set({ admin: rotator, current, pending, previous: async () => undefined });
   await rotation.set({ admin: rotator, current, pending, previous: async () => current });
-  await rotation.test(pending);
+  await rotation.test(pending, async () => current);
   assert.equal(await rotation.sessions(rotator, users[0]), 0);
   assert.equal(await rotation.retained(rotator, pending), true);
   const read = async () => ({ current: pending, pending: undefined });
@@ -107,7 +112,7 @@ async function everything(database: TestDatabase, superuser: Login, username: st
   await sizes.count(superuser, search, 5000).catch(() => {});
   await sizes.largestTable(superuser, ['postgres']);
   await sizes.idleConnections(superuser, ['postgres'], 60);
-  if (username !== user.username) await query(`DROP TABLE ${username}.messages`);
+  if (username !== user.username) await query(`DROP TABLE ${username}.messages, ${username}.secured`);
 }
 
 /** The attacker's own of each name, of each kind of argument, in his schema and in everybody's. */

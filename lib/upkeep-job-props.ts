@@ -1,0 +1,156 @@
+import { statSync } from 'node:fs';
+import { Duration } from 'aws-cdk-lib';
+import * as v from 'valibot';
+import { field, pattern } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
+import { duration, scheduleProps } from './checks/props.ts';
+import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
+import type { FunctionNetwork } from './function-network.ts';
+import { type DailySchedule, LATEST_START, type MonthlySchedule, type WeeklySchedule } from './start-run.ts';
+import type { Upkeep } from './upkeep.ts';
+import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS } from './upkeep-alarm.ts';
+
+/** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
+const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
+/** A job of the same deployment, by its name: one that there is in the end, or that there need not be. */
+export type JobReference = string | { readonly job: string; readonly optional: true };
+
+export interface UpkeepJobProps {
+  readonly upkeep: Upkeep;
+  /** A kind of upkeep. The function's name is the deployment's with this. Lower case, digits, hyphens, at most 22 characters. */
+  readonly job: string;
+  /** One sentence, at most 200 characters. */
+  readonly description: string;
+  /**
+   * The file that exports `handler`: a durable function, whose event is start-run's `RunEvent` and which ends with
+   * its report published.
+   */
+  readonly entry: string;
+  /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
+  readonly importsToLeaveOut?: readonly string[];
+  /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
+  readonly settings: unknown;
+  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
+  /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
+  readonly timeLimit: Duration;
+  /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
+  readonly conflictsWith?: JobReference[];
+  /**
+   * Jobs of the same deployment for the end of whose runs this one waits by itself: they do not keep it from starting, and
+   * `runsToWaitFor` of its event names those that go on.
+   * @default none
+   */
+  readonly waitsFor?: string[];
+  /**
+   * Lets a run start outside the downtime window, for what harms nobody at any time. Its end is then the time limit's
+   * alone, and the run is told by `outsideWindow` of its event.
+   * @default false
+   */
+  readonly outsideWindow?: boolean;
+  /** @default not in a VPC */
+  readonly network?: FunctionNetwork;
+  /** @default 512 MiB */
+  readonly memorySize?: number;
+}
+
+/** Lambda's limit on a durable execution is a year; a run that takes longer than a day is none of these. */
+const LONGEST_RUN = Duration.days(1);
+
+/** Of what each property can be by itself. */
+export const UPKEEP_JOB_PROPS = v.looseObject({
+  job: pattern(
+    JOB_NAME,
+    'a lower-case letter, then at most 21 lower-case letters, digits and hyphens',
+    "The job's name.",
+    { isComputedWith: true },
+  ),
+  description: field(
+    v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
+    'a text of at most 200 characters',
+    'The description.',
+  ),
+  entry: field(v.pipe(v.string(), v.check(isFile)), 'the path of a file that is there', 'The handler.'),
+  schedule: v.optional(scheduleProps('The schedule.')),
+  timeLimit: duration(Duration.minutes(1), LONGEST_RUN),
+  conflictsWith: v.optional(
+    field(
+      v.array(v.union([v.string(), v.looseObject({ job: v.string() })])),
+      'a list of names of jobs',
+      'The jobs.',
+    ),
+  ),
+});
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** What no single property can say. */
+export function jobFindings({
+  upkeep,
+  job,
+  schedule,
+  timeLimit,
+  outsideWindow = false,
+}: UpkeepJobProps): Finding[] {
+  const { startRun } = upkeep;
+  const other = startRun.jobPath(job);
+  const isDaily = schedule && !('weekday' in schedule) && !('dayOfMonth' in schedule);
+  const found: Finding[] = other
+    ? [
+        {
+          field: ['job'],
+          problem: `is "${job}", as is that of ${other}; it must be a name of its own among the jobs of ${upkeep.deployment}.`,
+        },
+      ]
+    : [];
+  if (timeLimit.isUnresolved()) return found;
+  const { window, timeZone } = startRun;
+  const minutes = timeLimit.toMinutes({ integral: false });
+  if (!schedule)
+    return [
+      ...found,
+      ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone })).map((problem) => ({
+        field: ['timeLimit'],
+        problem,
+      })),
+    ];
+  const { at, flexibleWindow } = schedule;
+  const weekday = 'weekday' in schedule ? schedule.weekday : undefined;
+  const flexibleMinutes = flexibleWindow?.toMinutes({ integral: false }) ?? 0;
+  return [
+    ...found,
+    ...(outsideWindow ? [] : timeLimitProblems(minutes, { window, timeZone, at, weekday })).map(
+      (problem) => ({ field: ['timeLimit'], problem }),
+    ),
+    ...('dayOfMonth' in schedule && weekday
+      ? [
+          {
+            field: ['schedule', 'weekday'],
+            problem: 'is of a weekly schedule; it must be left out with dayOfMonth.',
+          },
+        ]
+      : []),
+    ...(!isDaily
+      ? []
+      : waitProblems({ flexibleWindow: flexibleWindow ?? Duration.minutes(0), timeLimit })
+    ).map((problem) => ({ field: ['timeLimit'], problem })),
+    ...(outsideWindow
+      ? skipProblems(at, timeZone, weekday)
+      : scheduleProblems({ window, timeZone, at, flexibleMinutes, weekday })
+    ).map((problem) => ({ field: ['schedule', 'at'], problem })),
+  ];
+}
+
+/** Why the alarm on a missing daily success could not wait as long as it must. */
+function waitProblems(success: Pick<DailySuccess, 'flexibleWindow' | 'timeLimit'>): string[] {
+  if (success.flexibleWindow.isUnresolved()) return [];
+  const hours = hoursUntilMissed({ ...success, startDelay: LATEST_START });
+  const none = { flexibleWindow: Duration.minutes(0), timeLimit: Duration.minutes(0) };
+  const most = MAXIMUM_WAIT_HOURS - hoursUntilMissed({ ...none, startDelay: LATEST_START });
+  if (hours <= MAXIMUM_WAIT_HOURS) return [];
+  return [
+    `is ${success.timeLimit.toHumanString()}; with the flexible window the alarm on a missing success would wait ${hours} hours for one, and CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}: both together must be shorter, such as ${most} hours.`,
+  ];
+}

@@ -1,0 +1,32 @@
+import type { World } from '../../rehearsal/world.ts';
+
+/** What the largest run of a job left on record. */
+interface RunRecord {
+  /** As Lambda meters them: each retry and each look for a condition is one. */
+  operations: number;
+  /** Bytes of an operation's result. */
+  largest: number;
+  /** Characters of an operation's name. */
+  longestName: number;
+}
+
+/** Of a night's runs, by job. */
+export function runRecords({ aws }: Pick<World, 'aws'>): Record<string, RunRecord> {
+  const records: Record<string, RunRecord> = {};
+  for (const { arn, counted, operations } of aws.lambda.durable.list()) {
+    // arn:aws:lambda:REGION:ACCOUNT:function:DEPLOYMENT-JOB:…
+    const job = (arn.split(':')[6] ?? '').replace(/^[a-z]+-/, '');
+    const sizes = operations.map(({ StepDetails: step, ContextDetails: context }) =>
+      Buffer.byteLength(step?.Result ?? context?.Result ?? ''),
+    );
+    // The first one is the execution itself, named as the run is.
+    const names = operations.slice(1).map(({ Name: name = '' }) => name.length);
+    const before = records[job] ?? { operations: 0, largest: 0, longestName: 0 };
+    records[job] = {
+      operations: Math.max(before.operations, counted),
+      largest: Math.max(before.largest, ...sizes),
+      longestName: Math.max(before.longestName, ...names),
+    };
+  }
+  return records;
+}
