@@ -97,7 +97,9 @@ export async function runsOf(
 
 /** A run by its execution's ARN. */
 export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
-  const execution = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn: arn }));
+  const execution = await lambda.send(
+    new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
+  );
   const { Result: result } = execution;
   return {
     runId: execution.DurableExecutionName ?? '',

@@ -38,7 +38,7 @@ export async function awaitedByEarlierRuns(own: string): Promise<StillAwaited> {
   try {
     for (const arn of await earlierRuns(own)) {
       const { Status, Result } = await lambda.send(
-        new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+        new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
       );
       const parsed = v.safeParse(report, JSON.parse(Result || 'null'));
       if (Status !== 'SUCCEEDED' || !parsed.success) return [EVERY_NODE];
