@@ -89,7 +89,6 @@ export async function runsOf(
 /** A run by its execution's ARN. */
 export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
   const execution = await lambda.send(
-    // Said, for by default it is included by one of AWS's texts, and not by the other.
     new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
   );
   const { Result: result } = execution;

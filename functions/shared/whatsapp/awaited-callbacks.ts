@@ -35,7 +35,6 @@ export async function awaitedByEarlierRuns(own: string): Promise<StillAwaited> {
   try {
     for (const arn of await earlierRuns(own)) {
       const { Status, Result } = await lambda.send(
-        // Said, for by default it is included by one of AWS's texts, and not by the other.
         new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
       );
       const parsed = v.safeParse(report, JSON.parse(Result || 'null'));
