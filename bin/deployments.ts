@@ -1,13 +1,12 @@
 import {
-  type Execution,
   GetDurableExecutionCommand,
   type GetDurableExecutionResponse,
   GetFunctionConfigurationCommand,
   type LambdaClient,
-  paginateListDurableExecutionsByFunction,
   paginateListFunctions,
   ResourceNotFoundException,
 } from '@aws-sdk/client-lambda';
+import { executionsOf } from '../functions/shared/run/executions.ts';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import type { StartRunSettings } from '../functions/start-run/contract.ts';
 
@@ -79,25 +78,19 @@ export async function runsOf(
   functionName: string,
   options: { since?: Date; limit?: number; isRunning?: true },
 ): Promise<Run[]> {
-  const executions: Execution[] = [];
-  const pages = paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    {
-      FunctionName: functionName,
-      ...(options.since && { StartedAfter: options.since }),
-      ...(options.isRunning && { Statuses: ['RUNNING' as const] }),
-    },
-  );
-  for await (const { DurableExecutions: page = [] } of pages) executions.push(...page);
-  // In which order Lambda lists them is not what its documentation has always said.
-  executions.sort((a, b) => (b.StartTimestamp?.getTime() ?? 0) - (a.StartTimestamp?.getTime() ?? 0));
+  const executions = await executionsOf(lambda, functionName, {
+    ...(options.since && { StartedAfter: options.since }),
+    ...(options.isRunning && { Statuses: ['RUNNING'] }),
+  });
   const newest = executions.slice(0, options.limit ?? executions.length);
   return Promise.all(newest.map(({ DurableExecutionArn: arn = '' }) => runWith(lambda, arn)));
 }
 
 /** A run by its execution's ARN. */
 export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
-  const execution = await lambda.send(new GetDurableExecutionCommand({ DurableExecutionArn: arn }));
+  const execution = await lambda.send(
+    new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
+  );
   const { Result: result } = execution;
   return {
     runId: execution.DurableExecutionName ?? '',
@@ -115,12 +108,8 @@ export async function runNamed(lambda: LambdaClient, name: string): Promise<Run>
   for (const { deployment, jobs } of await allDeployments(lambda))
     for (const job of Object.keys(jobs)) {
       if (!name.startsWith(`${deployment}-${job}-`)) continue;
-      const pages = paginateListDurableExecutionsByFunction(
-        { client: lambda },
-        { FunctionName: `${deployment}-${job}`, DurableExecutionName: name },
-      );
-      for await (const { DurableExecutions: [found] = [] } of pages)
-        if (found?.DurableExecutionArn) return runWith(lambda, found.DurableExecutionArn);
+      const [found] = await executionsOf(lambda, `${deployment}-${job}`, { DurableExecutionName: name });
+      if (found?.DurableExecutionArn) return runWith(lambda, found.DurableExecutionArn);
     }
   throw new Error(
     `There is no run ${name}: \`wa-upkeep history DEPLOYMENT JOB\` lists them as far as Lambda remembers. One that start-run skipped never began, and is told of in the log of start-run.`,

@@ -14,17 +14,38 @@ export function keepRecords(
   path: readonly [string, ...string[]],
   { upkeep, job }: { readonly upkeep: Upkeep; readonly job: string },
 ): void {
-  const { deployment, encryptionKey, logRetention, startRun } = upkeep;
+  const { deployment, encryptionKey, startRun } = upkeep;
   if (startRun.jobNames.includes(job)) return;
-  const functionName = `${deployment}-${job}`;
-  const place = path.reduce<Construct>((outer, id) => new Construct(outer, id), scope);
-  functionLog(new Construct(place, 'Function'), {
-    functionName,
+  keepLog(scope, [...path, 'Function'], { upkeep, part: job });
+  letterQueue(constructAt(scope, [...path, 'DeadLetters']), {
+    queueName: `${deployment}-${job}-dead-letters`,
+    encryptionKey,
+  });
+}
+
+/**
+ * Likewise the log of a function that is no job's.
+ * @param path of its `UpkeepFunction`, from the scope on. Nothing is done where that is there.
+ * @param part its name without the deployment's.
+ */
+export function keepLog(
+  scope: Construct,
+  path: readonly string[],
+  { upkeep, part }: { readonly upkeep: Upkeep; readonly part: string },
+): void {
+  const { deployment, encryptionKey, logRetention } = upkeep;
+  const place = constructAt(scope, path);
+  if (place.node.children.length > 0) return;
+  functionLog(place, {
+    functionName: `${deployment}-${part}`,
     ...(encryptionKey && { encryptionKey }),
     ...(logRetention && { logRetention }),
   });
-  letterQueue(new Construct(place, 'DeadLetters'), {
-    queueName: `${functionName}-dead-letters`,
-    encryptionKey,
-  });
+}
+
+function constructAt(scope: Construct, path: readonly string[]): Construct {
+  return path.reduce<Construct>(
+    (outer, id) => (outer.node.tryFindChild(id) as Construct | undefined) ?? new Construct(outer, id),
+    scope,
+  );
 }

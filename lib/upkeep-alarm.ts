@@ -62,7 +62,8 @@ export function alarmOnOthers(
   const period = Duration.minutes(5);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: 'FILL(all, 0) - FILL(toldElsewhere, 0)',
+      // A sum over a list does without what has no data, also where the other metric was never seen: FILL fills nothing then.
+      expression: 'SUM([all, -toldElsewhere])',
       usingMetrics: {
         all: props.all.with({ period }),
         toldElsewhere: props.toldElsewhere.with({ period }),

@@ -65,10 +65,10 @@ const seconds = v.pipe(
 
 const inboundMessage = v.object({
   from: v.string(),
-  // What cannot be part of a URL cannot be asked for.
+  // What cannot be part of a URL cannot be asked for; dots lead to another path.
   id: v.pipe(
     v.string(),
-    v.check((id) => id.isWellFormed() && id !== ''),
+    v.check((id) => id.isWellFormed() && !['', '.', '..'].includes(id)),
   ),
   timestamp: seconds,
 });

@@ -1,8 +1,5 @@
-import {
-  InvokeCommand,
-  type LambdaClient,
-  ListDurableExecutionsByFunctionCommand,
-} from '@aws-sdk/client-lambda';
+import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import { executionsOf } from '../shared/run/executions.ts';
 import type { StartRunEvent } from '../start-run/contract.ts';
 import type { DeliverySettings } from './contract.ts';
 
@@ -15,9 +12,7 @@ export async function startDelivery(
   deployment: string,
   { job, functionArn, startRunArn }: DeliverySettings,
 ): Promise<'started' | 'awaited'> {
-  const { DurableExecutions: running = [] } = await lambda.send(
-    new ListDurableExecutionsByFunctionCommand({ FunctionName: functionArn, Statuses: ['RUNNING'] }),
-  );
+  const running = await executionsOf(lambda, functionArn, { Statuses: ['RUNNING'] });
   if (running.length > 0) return 'awaited';
   const event: StartRunEvent = { job, deployment };
   await lambda.send(

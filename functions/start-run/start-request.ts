@@ -31,7 +31,7 @@ const SHOWN_CHARACTERS = 80;
 /** An instant, to the minute at least, with its offset from UTC. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
-const eventSchema = v.object({
+const eventSchema = v.strictObject({
   job: v.string(),
   deployment: v.string(),
   scheduledFor: v.exactOptional(
@@ -48,6 +48,8 @@ const eventSchema = v.object({
   options: v.exactOptional(v.record(v.string(), v.unknown())),
 }) satisfies v.GenericSchema<StartRunEvent>;
 
+const FIELDS = Object.keys(eventSchema.entries);
+
 /**
  * Reads what a schedule or a person asks for.
  * @param requestId Lambda's, which is the same when it repeats the invocation.
@@ -63,6 +65,12 @@ export function readRequest(
   if (bytes > MAXIMUM_EVENT_BYTES)
     throw new Error(
       `The event for start-run has ${bytes} bytes as JSON; at most ${MAXIMUM_EVENT_BYTES} are taken.`,
+    );
+  // Misspelled, "scheduledFor" or "outsideWindow" would be no mistake but another request.
+  const unknown = Object.keys(isObject(event) ? event : {}).find((name) => !FIELDS.includes(name));
+  if (unknown !== undefined)
+    throw new Error(
+      `The event for start-run has a field ${JSON.stringify(shown(unknown))}, which it does not know; it knows ${FIELDS.join(', ')}.`,
     );
   const parsed = parseOrThrow(eventSchema, event, 'The event for start-run');
   const { job, deployment, scheduledFor, request = requestId, outsideWindow = false, options } = parsed;
@@ -97,6 +105,10 @@ export function readRequest(
     outsideWindow,
     options,
   };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function instantOf(text: string): Date | undefined {

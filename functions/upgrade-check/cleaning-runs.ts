@@ -1,10 +1,6 @@
-import {
-  GetDurableExecutionCommand,
-  InvokeCommand,
-  LambdaClient,
-  paginateListDurableExecutionsByFunction,
-} from '@aws-sdk/client-lambda';
+import { GetDurableExecutionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import * as v from 'valibot';
+import { executionsOf } from '../shared/run/executions.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { StartOutcome, StartRunEvent } from '../start-run/contract.ts';
@@ -32,26 +28,17 @@ const lambda = namingErrors(
 
 /**
  * The runs of the cleaning job that ended within a time, or go on, the newest first; none that is older than the last success,
- * which would not make the answer better. All pages are read and sorted here: in which order Lambda lists, its reference has
- * said in one way and in the other.
+ * which would not make the answer better.
  */
 export async function recentRuns(
   { functionArn }: CleaningSettings,
   { from }: { from: number },
 ): Promise<CleaningRun[]> {
-  const listed: { arn: string; runId: string; startedAt: number }[] = [];
-  const pages = paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    // Without a qualifier: of every version.
-    { FunctionName: functionArn, StartedAfter: new Date(from - LONGEST_RUN_MS) },
-  );
-  for await (const { DurableExecutions: executions = [] } of pages)
-    for (const { DurableExecutionArn: arn, DurableExecutionName: runId = '', StartTimestamp } of executions)
-      if (arn) listed.push({ arn, runId, startedAt: StartTimestamp?.getTime() ?? 0 });
-  listed.sort((one, other) => other.startedAt - one.startedAt);
-
+  const executions = await executionsOf(lambda, functionArn, {
+    StartedAfter: new Date(from - LONGEST_RUN_MS),
+  });
   const runs: CleaningRun[] = [];
-  for (const { arn, runId } of listed) {
+  for (const { DurableExecutionArn: arn = '', DurableExecutionName: runId = '' } of executions) {
     const run = await runOf(arn, runId);
     if (run.kind === 'running' || run.endedAt >= from) runs.push(run);
     if (run.kind === 'ended' && run.outcome === 'succeeded') break;
@@ -64,24 +51,14 @@ export async function findRun(
   { functionArn }: CleaningSettings,
   runId: string,
 ): Promise<CleaningRun | undefined> {
-  const pages = paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    { FunctionName: functionArn, DurableExecutionName: runId },
-  );
-  for await (const { DurableExecutions: executions = [] } of pages)
-    for (const { DurableExecutionArn: arn } of executions) if (arn) return runOf(arn, runId);
-  return undefined;
+  const [found] = await executionsOf(lambda, functionArn, { DurableExecutionName: runId });
+  return found?.DurableExecutionArn ? runOf(found.DurableExecutionArn, runId) : undefined;
 }
 
 /** A job's run that goes on now. */
 export async function runningRun({ functionArn }: { functionArn: string }): Promise<string | undefined> {
-  const pages = paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    { FunctionName: functionArn, Statuses: ['RUNNING'] },
-  );
-  for await (const { DurableExecutions: executions = [] } of pages)
-    for (const { DurableExecutionName: runId } of executions) if (runId) return runId;
-  return undefined;
+  const [running] = await executionsOf(lambda, functionArn, { Statuses: ['RUNNING'] });
+  return running?.DurableExecutionName;
 }
 
 const startOutcome = v.variant('outcome', [

@@ -102,10 +102,15 @@ export function downtimeWindow(description: string) {
 /** SNS takes any number; with more than these the stack has no room for much else (CloudFormation's 500 resources). */
 const MAXIMUM_EMAILS = 50;
 
+/** RFC 5321, 4.5.3.1.3, without the angle brackets. */
+const LONGEST_EMAIL = 254;
+
 export function emails(description: string) {
   return field(
     v.pipe(
-      v.array(field(v.pipe(v.string(), v.email()), 'an e-mail address', 'An address.')),
+      v.array(
+        field(v.pipe(v.string(), v.email(), v.maxLength(LONGEST_EMAIL)), 'an e-mail address', 'An address.'),
+      ),
       v.minLength(1),
       v.maxLength(MAXIMUM_EMAILS),
     ),
@@ -163,9 +168,12 @@ export function secretArn(description: string) {
   );
 }
 
-/** A DNS name of at most 253 characters, each part of at most 63, that is no address of four numbers. */
+/**
+ * A DNS name of at most 253 characters, each part of at most 63, that is no address: a URL takes what ends with a number, be it
+ * hexadecimal, for one (WHATWG).
+ */
 const HOST_NAME =
-  /^(?=.{1,253}$)(?!.*\.\d+$)(?!\d+$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
+  /^(?=.{1,253}$)(?!.*\.\d+$)(?!\d+$)(?!(.*\.)?0[xX][\da-fA-F]*$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
 
 export function isHostName(text: string): boolean {
   return HOST_NAME.test(text);
@@ -189,7 +197,7 @@ export function engine(description: string) {
 
 /** Intl takes names that are no IANA names (`PST`), offsets (`+01:00`) and any case; EventBridge Scheduler does not. */
 function isTimeZone(name: string): boolean {
-  return !/^[+-]/.test(name) && spelledTimeZone(name) === name;
+  return !/^[+-]|^systemv\//i.test(name) && spelledTimeZone(name) === name;
 }
 
 function spelledTimeZone(name: string): string | undefined {
@@ -201,7 +209,7 @@ function spelledTimeZone(name: string): string | undefined {
 }
 
 function nearTimeZone(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value.length > 100 || /^[+-]/.test(value)) return undefined;
+  if (typeof value !== 'string' || value.length > 100 || /^[+-]|^systemv\//i.test(value)) return undefined;
   const name = value.trim().replaceAll(/\s+/g, '_');
   return spelledTimeZone(name) ?? nearest(name, Intl.supportedValuesOf('timeZone'));
 }

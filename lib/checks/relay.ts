@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import * as v from 'valibot';
-import { secretField } from './fields.ts';
+import { isHostName, secretField } from './fields.ts';
 
 /** Where a relay passes requests on to: its address may hold a secret, which no message repeats. */
 export function webhookUrl(description: string) {
@@ -10,13 +12,20 @@ export function webhookUrl(description: string) {
   );
 }
 
+/** Of no text and of an empty line, as where what should have made the path failed: everybody would know the path. */
+const HASHES_OF_NOTHING = ['', '\n', '\r\n'].map((text) => createHash('sha256').update(text).digest('hex'));
+
 export function secretPathHashes(description: string) {
   return secretField(
     v.pipe(
       v.array(
         secretField(
-          v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-          'the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path',
+          v.pipe(
+            v.string(),
+            v.regex(/^[0-9a-f]{64}$/),
+            v.check((hash) => !HASHES_OF_NOTHING.includes(hash)),
+          ),
+          'the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path, nor that of nothing',
           'A hash.',
         ),
       ),
@@ -28,7 +37,12 @@ export function secretPathHashes(description: string) {
   );
 }
 
+/** As it stands there it is called, with a query behind it: nothing in it may be read otherwise, or cut off. */
 function isWebhookUrl(text: string): boolean {
+  if (!/^https:\/\/[^\s\\#]+$/i.test(text)) return false;
   const url = URL.parse(text);
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
+  if (url?.username !== '' || url.password !== '' || url.port === '0') return false;
+  const { hostname } = url;
+  // An address of four numbers, unless it was made of something else, such as `1.2`.
+  return hostname.startsWith('[') || isHostName(hostname) || (isIPv4(hostname) && text.includes(hostname));
 }

@@ -287,8 +287,9 @@ export class CredentialRotation extends Construct {
       rotationLambdaArn: this.rotateSecret.function.functionArn,
       rotateImmediatelyOnUpdate: false,
     });
-    // Secrets Manager calls testSecret when this is made.
-    rotation.node.addDependency(permission, this.rotateSecret);
+    // Secrets Manager looks whether it may call the function, and calls testSecret, when this is made. The job's function takes
+    // longer to make than the permission needs to be known everywhere in Lambda.
+    rotation.node.addDependency(permission, this.rotateSecret, this.job.alias);
   }
 }
 

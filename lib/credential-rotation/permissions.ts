@@ -2,6 +2,7 @@ import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { acceptFinding } from '../accept-finding.ts';
 import { ofSecret } from '../encryption.ts';
+import { letListRuns } from '../list-runs.ts';
 import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
@@ -30,7 +31,7 @@ export function letRotateSecret(
       ofSecret(rotateSecret, secretArn),
     );
   letReadAdministrator(rotateSecret, rotated);
-  rotateSecret.allow('FindDelivery', ['lambda:ListDurableExecutionsByFunction'], [jobArn]);
+  letListRuns(rotateSecret, 'FindDelivery', [jobArn]);
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
 }
 

@@ -101,9 +101,6 @@ export class MediaVolumeMigration extends Construct {
       ec2Config,
       inTransitEncryption: 'TLS1_2',
     });
-    // DataSync tries the mount when it makes the location.
-    to.node.addDependency(destination.fileSystem.mountTargetsAvailable, role);
-
     this.log = new LogGroup(this, 'Log', {
       retention: RetentionDays.THREE_MONTHS,
       // The proof that everything was copied outlives the task. Without a name of ours, so that it is in no later one's way.
@@ -117,6 +114,10 @@ export class MediaVolumeMigration extends Construct {
         conditions: onlyThisAccount,
       }),
     );
+    // DataSync assumes the role and tries the mount when it makes the location, and a role that is some seconds old may not be
+    // known everywhere in IAM yet: so it is made first, and what needs it last.
+    from.node.addDependency(role);
+    to.node.addDependency(destination.fileSystem.mountTargetsAvailable, role, from, this.log);
     this.task = new CfnTask(this, 'Task', {
       name: `${deployment}-media-migration`,
       sourceLocationArn: from.attrLocationArn,

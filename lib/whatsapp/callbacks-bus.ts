@@ -17,7 +17,7 @@ import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
 import { deploymentName, field } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { checkProps } from '../checks/props.ts';
-import { DeadLetterQueue } from '../dead-letter-queue.ts';
+import { DeadLetterQueue, letterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
 import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
@@ -125,22 +125,26 @@ export class CallbacksBus extends Construct {
       rules.map((rule) => rule.ruleArn),
     );
 
-    if (props.keepUnreadMessages) {
-      this.unreadMessages = this.createQueue('UnreadMessages', {
-        name: 'unread-messages',
-        // As long as one invocation of the job: what it received and did not deal with comes back for the next.
-        visibilityTimeout: Duration.minutes(15),
-        // SQS's maximum; the client itself marks nothing read that is older than 30 days.
-        retentionPeriod: Duration.days(14),
-        // SQS's maximum: a message is received again each night until it is old enough.
-        maxReceiveCount: 1000,
+    // Made in any case: once messages are no longer kept, what is in it stays as long as each has left.
+    const unreadMessages = this.createQueue('UnreadMessages', {
+      name: 'unread-messages',
+      // As long as one invocation of the job: what it received and did not deal with comes back for the next.
+      visibilityTimeout: Duration.minutes(15),
+      // SQS's maximum; the client itself marks nothing read that is older than 30 days.
+      retentionPeriod: Duration.days(14),
+      // SQS's maximum: a message is received again each night until it is old enough.
+      maxReceiveCount: 1000,
+      ...(props.keepUnreadMessages && {
         whatToDo: [
           'Read the message: for many nights it could neither be marked read nor dropped.',
           'Look in the log of message-gc for its id.',
         ],
-      });
-      const rule = this.createRule('Inbound', { messages: { id: [{ exists: true }] } }, this.unreadMessages);
-      letRulesSend(this.unreadMessages, 'RulesSend', [rule.ruleArn]);
+      }),
+    });
+    if (props.keepUnreadMessages) {
+      this.unreadMessages = unreadMessages;
+      const rule = this.createRule('Inbound', { messages: { id: [{ exists: true }] } }, unreadMessages);
+      letRulesSend(unreadMessages, 'RulesSend', [rule.ruleArn]);
       rules.push(rule);
     }
     letRulesSend(
@@ -234,24 +238,27 @@ export class CallbacksBus extends Construct {
       visibilityTimeout: Duration;
       retentionPeriod: Duration;
       maxReceiveCount: number;
-      whatToDo: string[];
+      /** @default no alarm, for nothing is received from the queue */
+      whatToDo?: string[];
     },
   ): Queue {
     const { deployment, topic, encryptionKey } = this.props;
     const queueName = `${deployment}-${queue.name}`;
-    const deadLetters = new DeadLetterQueue(this, `${id}DeadLetters`, {
-      queueName: `${queueName}-dead-letters`,
-      meaning: `A message of the queue ${queueName} was received ${queue.maxReceiveCount} times and never dealt with.`,
-      whatToDo: queue.whatToDo,
-      topic,
-      encryptionKey,
-    });
+    const named = { queueName: `${queueName}-dead-letters`, encryptionKey };
+    const deadLetters = queue.whatToDo
+      ? new DeadLetterQueue(this, `${id}DeadLetters`, {
+          ...named,
+          meaning: `A message of the queue ${queueName} was received ${queue.maxReceiveCount} times and never dealt with.`,
+          whatToDo: queue.whatToDo,
+          topic,
+        }).queue
+      : letterQueue(new Construct(this, `${id}DeadLetters`), named);
     return encryptedQueue(this, id, {
       queueName,
       encryptionKey,
       visibilityTimeout: queue.visibilityTimeout,
       retentionPeriod: queue.retentionPeriod,
-      deadLetterQueue: { queue: deadLetters.queue, maxReceiveCount: queue.maxReceiveCount },
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: queue.maxReceiveCount },
     });
   }
 

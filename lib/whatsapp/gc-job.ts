@@ -12,6 +12,7 @@ import type { Finding } from '../checks/mistakes.ts';
 import { lessThanTimeLimit } from '../checks/props.ts';
 import { ofSecret } from '../encryption.ts';
 import { type FunctionNetwork, networkFindings } from '../function-network.ts';
+import { letListRuns } from '../list-runs.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
@@ -82,7 +83,7 @@ export function letCollectGarbage(
   letLogIn(upkeepFunction, webApp, webAppSecretKeyArn);
   callbacks.letReceive(upkeepFunction, 'ReceiveGcNotifications', callbacks.gcNotifications);
   const { functionArn } = upkeepFunction;
-  upkeepFunction.allow('FindEarlierRuns', ['lambda:ListDurableExecutionsByFunction'], [functionArn]);
+  letListRuns(upkeepFunction, 'FindEarlierRuns', [functionArn]);
   upkeepFunction.allow('ReadEarlierRuns', ['lambda:GetDurableExecution'], [`${functionArn}:*`]);
 }
 

@@ -16,6 +16,7 @@ import { valueText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { entryFile } from '../entry-file.ts';
 import { type FunctionNetwork, networkFindings } from '../function-network.ts';
+import { letListRuns } from '../list-runs.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { asTemplateText, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
@@ -126,9 +127,9 @@ export class UpgradeCheck extends Construct {
         services.names.map((name) => this.arn('service', `${services.clusterName}/${name}`)),
       );
     if (otherJobs.length > 0)
-      this.job.function.allow(
+      letListRuns(
+        this.job.function,
         'FindRuns',
-        ['lambda:ListDurableExecutionsByFunction'],
         otherJobs.map(({ function: { functionArn } }) => functionArn),
       );
     if (messageGc) this.letPrepare(messageGc, upkeep);

@@ -7,7 +7,7 @@ import { PropsError } from '../checks/props.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
-import { keepRecords } from '../job-records.ts';
+import { keepLog, keepRecords } from '../job-records.ts';
 import { MediaVolume } from '../media-volume/media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
@@ -46,6 +46,12 @@ const JOB_PATHS: Record<string, [string, ...string[]]> = {
   'credential-rotation': ['CredentialRotation', 'Rotation', 'Job'],
   'database-size': ['DatabaseSize', 'Job'],
   'upgrade-check': ['UpgradeCheck', 'Job'],
+};
+
+/** The functions beside the jobs that a configuration can be without. */
+const OTHER_LOG_PATHS: Record<string, readonly string[]> = {
+  'rotate-secret': ['CredentialRotation', 'Rotation', 'RotateSecret'],
+  'callback-relay': ['CallbackRelay', 'Function'],
 };
 
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
@@ -131,6 +137,8 @@ export class UpkeepStack extends Stack {
       keepRecords(this, path, { upkeep: this.upkeep, job });
     const { relay } = deployment.callbacks;
     if (relay) this.relay = inField('callbacks.relay', () => this.createRelay(relay, deployment, network));
+    for (const [part, path] of Object.entries(OTHER_LOG_PATHS))
+      keepLog(this, path, { upkeep: this.upkeep, part });
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,

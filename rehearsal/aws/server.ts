@@ -201,7 +201,7 @@ export class Aws implements Cloud, Desk {
 
   /** Credentials of a principal that is not in the templates; its identity policy is given. */
   credentialsFor(principal: { arn: string; policy: PolicyDocument }): Credentials {
-    checkPolicy(principal.policy, principal.arn);
+    checkPolicy(principal.policy, principal.arn, 'identity');
     return this.access.issue({
       kind: 'identity',
       arn: principal.arn,

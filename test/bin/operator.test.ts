@@ -43,6 +43,7 @@ describe('the command line of an operator', () => {
       'lambda:InvokeFunction',
       'lambda:ListDurableExecutionsByFunction',
       'lambda:ListFunctions',
+      'lambda:ListVersionsByFunction',
       'scheduler:GetSchedule',
       'scheduler:ListSchedules',
     );

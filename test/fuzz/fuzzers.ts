@@ -11,7 +11,7 @@ import {
   WebAppUnreachableError,
   WrongCredentialsError,
 } from '../../functions/shared/whatsapp/errors.ts';
-import { parseGcNotifications } from '../../functions/shared/whatsapp/notifications.ts';
+import { parseGcCallback } from '../../functions/shared/whatsapp/notifications.ts';
 import type { StartRunSettings } from '../../functions/start-run/contract.ts';
 import { readRequest } from '../../functions/start-run/start-request.ts';
 import { listen, stopListening } from '../../rehearsal/aws/listen.ts';
@@ -101,7 +101,7 @@ function callbacks(): Fuzzer {
     property: fc.asyncProperty(callback, async (value) => {
       const text = safeJson(value);
       if (text === undefined) return;
-      for (const { deleted, node, errors, status } of parseGcNotifications(JSON.parse(text)) ?? []) {
+      for (const { deleted, node, errors, status } of parseGcCallback(JSON.parse(text)).notifications) {
         if (deleted !== undefined) assert.ok(Number.isSafeInteger(deleted) && deleted >= 0, String(deleted));
         assert.ok(node.length <= 500 && errors.length <= 10);
         assert.ok(errors.every((error) => error.length < 600));
@@ -184,7 +184,8 @@ async function answers(): Promise<Fuzzer> {
           { url: `https://localhost:${port}`, certificateAuthority: certificate, secretArn: 'arn:x' },
           (session) => session.collectGarbage('message'),
         );
-        assert.equal(typeof answer, 'object');
+        for (const { reason } of answer.refused)
+          assert.ok(reason.length <= 500, `${reason.length} characters`);
       } catch (error) {
         const known = [WebAppError, WebAppUnreachableError, WrongCredentialsError, UntrustedCertificateError];
         assert.ok(

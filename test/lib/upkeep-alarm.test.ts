@@ -24,6 +24,8 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
       const place = { account: ACCOUNT, region: REGION };
       const rings: number[] = [];
       for (const [all, told] of [
+        // Before the other metric was ever seen.
+        [1, undefined],
         // A lost run counts as failed too.
         [1, 1],
         [2, 1],
@@ -34,11 +36,20 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
         await clock.runUntil(clock.now() + 15 * MINUTE);
         const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
         aws.cloudWatch.put(place, 'Upkeep', 'RunsFailed', {}, all);
-        aws.cloudWatch.put(place, 'Upkeep', 'RunsLost', {}, told);
+        if (told !== undefined) aws.cloudWatch.put(place, 'Upkeep', 'RunsLost', {}, told);
         await clock.runUntil(clock.now() + 10 * MINUTE);
         rings.push(aws.alarms.filter(({ to }) => to === 'ALARM').length - before);
       }
+      // Told late, of the period that it was of: what comes meanwhile is another cause's.
+      const first = clock.now();
+      aws.cloudWatch.put(place, 'Upkeep', 'RunsFailed', {}, 1);
+      await clock.runUntil(first + 25 * MINUTE);
+      const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
+      aws.cloudWatch.put(place, 'Upkeep', 'RunsLost', {}, 1, first);
+      aws.cloudWatch.put(place, 'Upkeep', 'RunsFailed', {}, 1);
+      await clock.runUntil(clock.now() + 10 * MINUTE);
+      assert.equal(aws.alarms.filter(({ to }) => to === 'ALARM').length - before, 1);
       assert.ok(clock.now() > START);
-      assert.deepEqual(rings, [0, 1, 0, 1, 0]);
+      assert.deepEqual(rings, [1, 0, 1, 0, 1, 0]);
     },
   ));

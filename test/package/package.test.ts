@@ -133,13 +133,21 @@ test('a mistake is told by its class', () => {
 
     it('synthesizes by tsx and by ts-node, to the same', () => {
       succeed('tsx', ['bin/shop.ts'], shop, { CDK_OUTDIR: 'cdk.out' });
+      assert.equal(bundlesOf(join(shop, 'cdk.out')).length, 3);
       const options = JSON.stringify({ module: 'node16', moduleResolution: 'node16' });
       succeed('ts-node', ['-T', '-C', TYPESCRIPT_5, '-O', options, 'bin/shop.ts'], shop, {
         CDK_OUTDIR: 'other.out',
+        // Bundled they were above.
+        CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}',
       });
-      const [one, other] = ['cdk.out', 'other.out'].map((folder) => bundlesOf(join(shop, folder)));
-      assert.equal(one?.length, 3);
-      assert.deepEqual(other, one);
+      const [one, other] = ['cdk.out', 'other.out'].map((folder) =>
+        Object.keys(
+          JSON.parse(readFileSync(join(shop, folder, 'ShopStack.template.json'), 'utf8')).Resources,
+        ),
+      );
+      const withoutVersions = (ids: string[] = []) =>
+        ids.filter((id) => !id.includes('CurrentVersion')).sort();
+      assert.deepEqual(withoutVersions(other), withoutVersions(one));
     });
 
     it('plays a night of it by wa-upkeep rehearse, with what is described to stand in the containers', () => {
@@ -147,7 +155,7 @@ test('a mistake is told by its class', () => {
       writeFileSync(join(shop, 'container/prune-sessions'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
       const containers = { app: { folders: { '/srv': 'container' } } };
       writeFileSync(join(shop, 'rehearsal.json'), JSON.stringify({ containers, tasks: { checkout: 1 } }));
-      const { runs, alarms, denied } = rehearsed(shop, ['--app', 'tsx bin/shop.ts']);
+      const { runs, alarms, denied } = rehearsed(shop, ['-o', 'cdk.out']);
       assert.deepEqual(
         runs.map(({ job, outcome, figures }) => [job, outcome, figures.containersSucceeded]),
         [['prune-sessions', 'succeeded', 3]],

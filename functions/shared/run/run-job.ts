@@ -13,12 +13,19 @@ export type { RunEvent } from './run-event.ts';
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
 
+/** With an offset that Date understands too: one that is no time is never past. */
+const time = v.pipe(
+  v.string(),
+  v.isoTimestamp(),
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'an ISO 8601 time in UTC'),
+);
+
 const runEvent = v.object({
   job: v.string(),
   deployment: v.string(),
   runId: v.string(),
-  scheduledFor: v.pipe(v.string(), v.isoTimestamp()),
-  endBy: v.pipe(v.string(), v.isoTimestamp()),
+  scheduledFor: time,
+  endBy: time,
   outsideWindow: v.exactOptional(v.boolean()),
   runsToWaitFor: v.exactOptional(
     v.array(v.object({ job: v.string(), runId: v.string(), durableExecutionArn: v.string() })),

@@ -1,9 +1,6 @@
-import {
-  GetDurableExecutionCommand,
-  LambdaClient,
-  paginateListDurableExecutionsByFunction,
-} from '@aws-sdk/client-lambda';
+import { GetDurableExecutionCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import * as v from 'valibot';
+import { executionsOf } from '../run/executions.ts';
 import { namingErrors } from '../run/naming-errors.ts';
 import { logger } from '../run/publish-report.ts';
 import { REQUEST_LIMITS } from '../run/request-limits.ts';
@@ -38,7 +35,7 @@ export async function awaitedByEarlierRuns(own: string): Promise<StillAwaited> {
   try {
     for (const arn of await earlierRuns(own)) {
       const { Status, Result } = await lambda.send(
-        new GetDurableExecutionCommand({ DurableExecutionArn: arn }),
+        new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
       );
       const parsed = v.safeParse(report, JSON.parse(Result || 'null'));
       if (Status !== 'SUCCEEDED' || !parsed.success) return [EVERY_NODE];
@@ -57,16 +54,8 @@ export async function awaitedByEarlierRuns(own: string): Promise<StillAwaited> {
 
 /** The newest first. */
 async function earlierRuns(own: string): Promise<string[]> {
-  const runs: { arn: string; startedAt: number }[] = [];
-  const pages = paginateListDurableExecutionsByFunction(
-    { client: lambda },
-    // Without a qualifier: of every version.
-    { FunctionName: process.env.AWS_LAMBDA_FUNCTION_NAME },
-  );
-  for await (const { DurableExecutions: executions = [] } of pages)
-    for (const { DurableExecutionArn: arn, StartTimestamp: startedAt } of executions)
-      if (arn && arn !== own) runs.push({ arn, startedAt: startedAt?.getTime() ?? 0 });
-  return runs.toSorted((one, other) => other.startedAt - one.startedAt).map(({ arn }) => arn);
+  const executions = await executionsOf(lambda, process.env.AWS_LAMBDA_FUNCTION_NAME ?? '');
+  return executions.flatMap(({ DurableExecutionArn: arn }) => (arn && arn !== own ? [arn] : []));
 }
 
 /** Whether what comes of a node may be what an earlier run awaited. */

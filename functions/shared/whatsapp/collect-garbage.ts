@@ -8,7 +8,7 @@ import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
 import { doubtsOf, type GcCall, isComplete, saysComplete } from './gc-call.ts';
 import { type Arrived, type Heard, hear, NOTHING_HEARD, someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
-import { type GcKind, type GcNotification, parseGcNotifications } from './notifications.ts';
+import { type GcKind, type GcNotification, parseGcCallback } from './notifications.ts';
 import type { GcSettings } from './settings.ts';
 import { type GcAnswer, withWebApp } from './web-app.ts';
 
@@ -114,7 +114,7 @@ export async function collectGarbage(
     collected.problems.push({
       what: `${unreadable} notifications in the queue are not of the form that the client sends.`,
       where,
-      next: 'They were left there and end in its dead-letter queue: look at them, and at what the webhook puts on the callbacks bus.',
+      next: 'They were left there and end in its dead-letter queue, but for those that came in one callback with good ones: look at them, and at what the webhook puts on the callbacks bus.',
     });
   return collected;
 }
@@ -164,7 +164,7 @@ async function requestGc(kind: GcKind, settings: GcSettings, endBy: number): Pro
 
 function reasonOfNone(refused: GcAnswer['refused']): string {
   if (refused.length === 0) return 'WebApp answered that it began on no node.';
-  return `WebApp answered ${refused.map(({ node, reason }) => `"${reason}" for ${node}`).join(', ')}.`;
+  return `WebApp answered ${someOf(refused.map(({ node, reason }) => `"${reason}" for ${node}`))}.`;
 }
 
 /** What tells of a failure, unless it says that it is another deployment's. */
@@ -296,13 +296,15 @@ async function look(queueUrl: string) {
   const arrived: Arrived[] = [];
   const receiptHandles: string[] = [];
   const unreadable = new Set<string>();
+  let oddEntries = 0;
   for (;;) {
     const received = await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
-    if (received.length === 0) return { arrived, receiptHandles, unreadable: unreadable.size };
+    if (received.length === 0) return { arrived, receiptHandles, unreadable: unreadable.size + oddEntries };
     for (const { callback, deployments, receiptHandle } of received) {
-      const parsed = parseGcNotifications(callback);
-      if (!parsed) continue;
-      arrived.push(...parsed.map((notification) => ({ notification, deployments })));
+      const { notifications, unreadable } = parseGcCallback(callback);
+      if (notifications.length === 0 && unreadable > 0) continue;
+      oddEntries += unreadable;
+      arrived.push(...notifications.map((notification) => ({ notification, deployments })));
       receiptHandles.push(receiptHandle);
     }
     const unread = received.filter(({ receiptHandle }) => !receiptHandles.includes(receiptHandle));

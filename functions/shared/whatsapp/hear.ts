@@ -24,6 +24,8 @@ export const NOTHING_HEARD: Heard = { heard: {}, setAside: [], doubtful: [], unn
 
 /** So many are described; what was set aside is counted elsewhere. */
 const MOST_DESCRIBED = 5;
+/** Of what others wrote, in a sentence. */
+const SHOWN_CHARACTERS = 200;
 
 /**
  * Takes what belongs to a request, and sets the rest aside with its reason.
@@ -66,7 +68,7 @@ function reasonToSetAside(
   node: string,
 ): string | undefined {
   if (deployments.length > 0 && !deployments.includes(deployment))
-    return `its event names ${deployments.join(', ')}`;
+    return `its event names ${deployments.join(', ').slice(0, SHOWN_CHARACTERS)}`;
   if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
   if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
   return undefined;

@@ -24,31 +24,58 @@ const SHOWN_ERRORS = 10;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_DELETED));
 
+/** A node's errors, each as a short text: of whatever form they are, they are errors. */
+export const nodeErrors = v.pipe(
+  v.nullish(v.array(v.unknown()), []),
+  v.transform((errors) => [...new Set(errors.map(errorText))].slice(0, SHOWN_ERRORS)),
+);
+
+function errorText(error: unknown): string {
+  const { code, title, details }: Record<string, unknown> =
+    typeof error === 'object' && error !== null ? { ...error } : { details: error };
+  const words = [code, details || title].filter(
+    (part) => typeof part === 'number' || typeof part === 'string',
+  );
+  return words.filter(Boolean).join(' ').slice(0, SHOWN_CHARACTERS) || 'an error that says nothing';
+}
+
 const gc = v.object({
   status: v.picklist(['complete', 'failed']),
   node: v.optional(v.pipe(v.string(), v.maxLength(SHOWN_CHARACTERS)), SINGLE_INSTANCE),
   messages_deleted: v.optional(count),
   items_deleted: v.optional(count),
-  errors: v.optional(
-    v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
-    [],
-  ),
+  errors: nodeErrors,
 });
 
-const payload = v.object({
-  services: v.array(v.record(v.string(), v.object({ gc: v.optional(gc) }))),
-});
+const payload = v.object({ services: v.array(v.unknown()) });
 
-/**
- * Reads the client's callback for garbage collection.
- * @returns `undefined` for what is none, or not of the known form.
- */
-export function parseGcNotifications(callback: unknown): GcNotification[] | undefined {
+/** What a callback says of garbage collection. */
+export interface GcCallback {
+  notifications: GcNotification[];
+  /** Entries that are not of the known form; 1 for a callback that is none. */
+  unreadable: number;
+}
+
+/** Reads the client's callback for garbage collection: each entry by itself, so that an odd one spoils none beside it. */
+export function parseGcCallback(callback: unknown): GcCallback {
   const parsed = v.safeParse(payload, callback);
-  if (!parsed.success) return undefined;
-  return parsed.output.services.flatMap((service) =>
-    Object.entries(service).flatMap(([key, value]) => (value.gc ? [notificationOf(key, value.gc)] : [])),
-  );
+  if (!parsed.success) return { notifications: [], unreadable: 1 };
+  const read: GcCallback = { notifications: [], unreadable: 0 };
+  for (const service of parsed.output.services) {
+    if (!isObject(service)) read.unreadable += 1;
+    else
+      for (const [key, value] of Object.entries(service)) {
+        if (isObject(value) && value.gc === undefined) continue;
+        const one = v.safeParse(gc, isObject(value) ? value.gc : undefined);
+        if (one.success) read.notifications.push(notificationOf(key, one.output));
+        else read.unreadable += 1;
+      }
+  }
+  return read;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** The count's name tells the kind: media's success is shown under the key `message` in Meta's documentation. */
@@ -59,13 +86,7 @@ function notificationOf(key: string, value: v.InferOutput<typeof gc>): GcNotific
     node: value.node,
     status: value.errors.length > 0 ? 'failed' : value.status,
     ...(deleted !== undefined && { deleted }),
-    errors: [
-      ...new Set(
-        value.errors.map(({ code, details }) =>
-          [code, details.slice(0, SHOWN_CHARACTERS)].filter(Boolean).join(' '),
-        ),
-      ),
-    ].slice(0, SHOWN_ERRORS),
+    errors: value.errors,
   };
 }
 

@@ -9,7 +9,7 @@ import type { SeenCertificate } from './certificate.ts';
 import { type Answer, type Connection, connectTo } from './connection.ts';
 import { WebAppError, WebAppUnreachableError, WrongCredentialsError } from './errors.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
-import type { GcKind } from './notifications.ts';
+import { type GcKind, nodeErrors } from './notifications.ts';
 import type { WebAppSettings } from './settings.ts';
 
 /** WebApp's error codes that are acted on (Meta's table of error codes). */
@@ -38,25 +38,41 @@ const errorEnvelope = v.object({
 
 const loginAnswer = v.object({ users: v.tuple([v.object({ token: v.string() })]) });
 
-const gcStatus = v.object({
-  status: v.string(),
-  errors: v.optional(
-    v.array(v.object({ code: v.optional(v.number()), details: v.optional(v.string(), '') })),
-    [],
-  ),
-});
-/** By node. */
-const began = v.object({
-  gc: v.union([
+/** More than any cluster has; and than a name, for what goes into a report has bounds. */
+const MOST_NODES = 1000;
+const LONGEST_NODE = 500;
+
+/**
+ * An answer of one unnamed node, or of each by its name: read one by one, so that one whose answer is odd does not hide what the
+ * others said.
+ */
+function ofNodes<Schema extends v.GenericSchema>(schema: Schema, odd: v.InferOutput<Schema>) {
+  const isReadable = (value: unknown) => v.is(schema, value);
+  return v.union([
     v.pipe(
-      gcStatus,
-      v.transform(
-        (answer): Record<string, v.InferOutput<typeof gcStatus>> => ({ [SINGLE_INSTANCE]: answer }),
+      schema,
+      v.transform((answer): Record<string, v.InferOutput<Schema>> => ({ [SINGLE_INSTANCE]: answer })),
+    ),
+    v.pipe(
+      v.record(v.pipe(v.string(), v.maxLength(LONGEST_NODE)), v.unknown()),
+      v.check((nodes) => Object.keys(nodes).length <= MOST_NODES),
+      v.check((nodes) => Object.keys(nodes).length === 0 || Object.values(nodes).some(isReadable)),
+      v.transform((nodes) =>
+        v.parse(
+          v.record(
+            v.string(),
+            v.fallback(schema, () => odd),
+          ),
+          nodes,
+        ),
       ),
     ),
-    v.record(v.string(), gcStatus),
-  ]),
-});
+  ]);
+}
+
+const gcStatus = v.object({ status: v.string(), errors: nodeErrors });
+/** By node. */
+const began = v.object({ gc: ofNodes(gcStatus, { status: 'an answer of another form', errors: [] }) });
 const gcAnswers = {
   message: v.pipe(
     v.object({ services: v.object({ message: began }) }),
@@ -74,15 +90,9 @@ const nodeHealth = v.pipe(
 );
 /** The status of each node. */
 const healthAnswer = v.pipe(
-  v.object({
-    health: v.union([
-      v.pipe(
-        nodeHealth,
-        v.transform((status): Record<string, string> => ({ [SINGLE_INSTANCE]: status })),
-      ),
-      v.record(v.string(), nodeHealth),
-    ]),
-  }),
+  v.object({ health: ofNodes(nodeHealth, 'unknown') }),
+  // Of none it tells nothing: it is asked by a node.
+  v.check(({ health }) => Object.keys(health).length > 0),
   v.transform(({ health }) => health),
 );
 
@@ -156,15 +166,7 @@ class Session implements WebApp {
       refused: nodes.flatMap(([node, { status, errors }]) =>
         status === 'processing'
           ? []
-          : [
-              {
-                node,
-                reason: [
-                  status,
-                  ...errors.map(({ code, details }) => [code, details].filter(Boolean).join(' ')),
-                ].join(': '),
-              },
-            ],
+          : [{ node, reason: [status, ...errors].join(': ').slice(0, SHOWN_CHARACTERS) }],
       ),
     };
   }

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
-import { type Mistake, shapeMistakes } from '../../checks/mistakes.ts';
+import { type Mistake, pathText, shapeMistakes } from '../../checks/mistakes.ts';
 import { checkDeployments, type Deployment } from './checks.ts';
 import { loadModule } from './load-module.ts';
 import { plainValue } from './plain-value.ts';
@@ -53,10 +53,11 @@ export function checkConfiguration(
 ): Deployment[] {
   const { value, mistakes: unreadable } = plainValue(configuration);
   const parsed = v.safeParse(configurationSchema, value);
-  const mistakes = [
-    ...unreadable,
-    ...shapeMistakes(configurationSchema, value, parsed.issues ?? [], { name: 'The configuration' }),
-  ];
+  const shape = shapeMistakes(configurationSchema, value, parsed.issues ?? [], { name: 'The configuration' });
+  const isUnreadable = ({ path }: Mistake) =>
+    unreadable.some((mistake) => pathText(mistake.path) === pathText(path));
+  // What cannot be read is not missing.
+  const mistakes = [...unreadable, ...shape.filter((mistake) => !isUnreadable(mistake))];
   const { deployments, mistakes: more } = checkDeployments(parsed.output, source.folder, mistakes);
   const all: Mistake[] = [...mistakes, ...more];
   if (all.length > 0)

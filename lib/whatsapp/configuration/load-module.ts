@@ -71,6 +71,8 @@ function whyNoModule(file: string): string | undefined {
     return 'The file does not exist; name the configuration by -c config=FILE, as a path from the working directory.';
   if (found.isDirectory())
     return `It is a directory; name the file in it, by -c config=${file.replace(/\/$/, '')}/upkeep.config.ts.`;
+  if (!found.isFile())
+    return 'It is no ordinary file (a pipe, a device or a socket); name a TypeScript or JavaScript module.';
   const extension = extname(file);
   if (EXTENSIONS.includes(extension)) return undefined;
   return `The file's name ends with ${extension ? `"${extension}"` : 'no extension'}; it must be a TypeScript or JavaScript module (${EXTENSIONS.join(', ')}) with ${EXPORTS}.`;
@@ -78,12 +80,26 @@ function whyNoModule(file: string): string | undefined {
 
 function sentenceOf(error: unknown, file: string): string {
   if (!types.isNativeError(error)) return `The file throws ${valueText(error)}; it must load without that.`;
-  const reason = error.message.replaceAll(/\s+/g, ' ').slice(0, LONGEST_REASON).replace(/\.$/, '');
-  return `${placeOf(error) ?? relative('', file)}: ${error.name}: ${reason}${adviceOn(error)}.`;
+  const name = textIn(error, 'name') || 'Error';
+  const message = textIn(error, 'message');
+  const reason = message.replaceAll(/\s+/g, ' ').slice(0, LONGEST_REASON).replace(/\.$/, '');
+  // What stands in the message is no place.
+  const place = placeIn(textIn(error, 'stack').replace(message, ''));
+  return `${place ?? relative('', file)}: ${name}${reason && `: ${reason}`}${adviceOn(error, message)}.`;
 }
 
-/** The first place of the stack that is no part of Node.js: `upkeep.config.ts:12`. */
-function placeOf({ stack = '' }: Error): string | undefined {
+/** What an error says, which can have been made anything. */
+function textIn(error: Error, key: 'name' | 'message' | 'stack'): string {
+  try {
+    const text: unknown = error[key];
+    return typeof text === 'string' ? text : '';
+  } catch {
+    return '';
+  }
+}
+
+/** The first place of a stack that is no part of Node.js: `upkeep.config.ts:12`. */
+function placeIn(stack: string): string | undefined {
   for (const line of stack.split('\n')) {
     const [, place = '', number] =
       /(?:^|[\s(])(file:\/\/\/[^\s()]+?|\/[^():]+?):(\d+)(?::\d+)?\)?$/.exec(line) ?? [];
@@ -92,11 +108,11 @@ function placeOf({ stack = '' }: Error): string | undefined {
   return undefined;
 }
 
-function adviceOn(error: Error): string {
+function adviceOn(error: Error, message: string): string {
   const code = 'code' in error ? error.code : undefined;
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
     return '; Node.js takes types away and does nothing else: write what is left as JavaScript, such as an object in place of an enum';
-  if (/\b(module|exports|require) is not defined/.test(error.message))
+  if (/\b(module|exports|require) is not defined/.test(message))
     return `; the file is an ES module: write ${EXPORTS}, and import in place of require`;
   return '';
 }

@@ -1,4 +1,4 @@
-import { type FieldPath, isPlainObject, type Mistake, pathText } from '../../checks/mistakes.ts';
+import { type FieldPath, isPlainObject, type Mistake, pathText, valueText } from '../../checks/mistakes.ts';
 
 /**
  * A value without the fields that are `undefined`, so that `{ messageGc: undefined }` is `{}`: all that is looked for
@@ -10,12 +10,16 @@ export function plainValue(value: unknown): { value: unknown; mistakes: Mistake[
 }
 
 function copied(value: unknown, path: FieldPath, around: object[], mistakes: Mistake[]): unknown {
-  if (!Array.isArray(value) && !isPlainObject(value)) return value;
   const where = pathText(path) || 'The configuration';
   const refuse = (sentence: string) => {
     mistakes.push({ path, sentence });
     return undefined;
   };
+  try {
+    if (!Array.isArray(value) && !isPlainObject(value)) return value;
+  } catch (error) {
+    return refuse(`${where} cannot be read: ${reasonOf(error)}.`);
+  }
   const outer = around.indexOf(value);
   if (outer >= 0)
     return refuse(
@@ -28,6 +32,15 @@ function copied(value: unknown, path: FieldPath, around: object[], mistakes: Mis
     const fields = Object.entries(value).filter(([, item]) => item !== undefined);
     return Object.fromEntries(fields.map(([key, item]) => [key, copy(item, key)]));
   } catch (error) {
-    return refuse(`${where} cannot be read: ${error instanceof Error ? error.message : String(error)}.`);
+    return refuse(`${where} cannot be read: ${reasonOf(error)}.`);
+  }
+}
+
+/** What a getter or a proxy throws can be anything. */
+function reasonOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : valueText(error);
+  } catch {
+    return 'what it throws cannot be told';
   }
 }

@@ -73,7 +73,8 @@ export class AccessControl {
     }
     for (const role of deployed.ofType('AWS::IAM::Role')) {
       const trust = role.properties.policy('AssumeRolePolicyDocument');
-      for (const policy of [trust, ...this.#rolePolicies(role)]) checkPolicy(policy, role.properties.where);
+      checkPolicy(trust, role.properties.where, 'resource');
+      for (const policy of this.#rolePolicies(role)) checkPolicy(policy, role.properties.where, 'identity');
     }
   }
 
@@ -84,7 +85,7 @@ export class AccessControl {
 
   /** Adds a policy to those of a resource. */
   attach(arn: string, policy: PolicyDocument): void {
-    checkPolicy(policy, arn);
+    checkPolicy(policy, arn, 'resource');
     this.#resourcePolicies.set(arn, [...(this.#resourcePolicies.get(arn) ?? []), policy]);
   }
 

@@ -229,7 +229,10 @@ function series(value: Value, { length }: Scope): Series {
   return value.series;
 }
 
-/** Point by point; a period without data in one operand has none in the result. */
+/**
+ * Point by point. Where one of two series has no data it counts as 0, and where neither has any there is none in the result
+ * (CloudWatch User Guide, "Using metric math", of arithmetic and comparisons).
+ */
 function combine(values: Value[], apply: (values: number[]) => number): Value {
   if (values.every((value) => typeof value === 'number')) return apply(values);
   const inputs = values.map((value) => {
@@ -241,14 +244,13 @@ function combine(values: Value[], apply: (values: number[]) => number): Value {
   const length = Math.max(...inputs.map((input) => (typeof input === 'number' ? 0 : input.series.length)));
   const result: Series = [];
   for (let index = 0; index < length; index++) {
-    const points: number[] = [];
-    for (const input of inputs) {
-      const point = typeof input === 'number' ? input : input.series[index];
-      if (point !== undefined) points.push(point);
-    }
-    result.push(points.length === inputs.length ? apply(points) : undefined);
+    const isAny = inputs.some((input) => typeof input !== 'number' && input.series[index] !== undefined);
+    const points = inputs.map((input) => (typeof input === 'number' ? input : (input.series[index] ?? 0)));
+    const applied = isAny ? apply(points) : undefined;
+    // Divided by zero: the point is dropped.
+    result.push(Number.isFinite(applied) ? applied : undefined);
   }
-  return { series: result, exists: inputs.every((input) => typeof input === 'number' || input.exists) };
+  return { series: result, exists: inputs.some((input) => typeof input !== 'number' && input.exists) };
 }
 
 /** Of each period, whether the series has a point in it or not. */
@@ -280,8 +282,9 @@ function fill(value: Value, filler: Value, scope: Scope): Value {
 function choose(condition: Value, yes: Value, no: Value, scope: Scope): Value {
   const conditions = series(condition, scope);
   const [whenTrue, whenFalse] = [series(yes, scope), series(no, scope)];
+  // What is missing where the condition holds is 0, where it does not nothing (the same guide, "Using IF expressions").
   const result = conditions.map((point, index) =>
-    point === undefined ? undefined : point !== 0 ? whenTrue[index] : whenFalse[index],
+    point === undefined ? undefined : point !== 0 ? (whenTrue[index] ?? 0) : whenFalse[index],
   );
   return { series: result, exists: result.some((point) => point !== undefined) };
 }

@@ -28,7 +28,10 @@ const stringEqualsIgnoreCase: Test = {
 };
 const stringLike: Test = { holds: (actual, wanted) => matches(wanted, actual) };
 // ArnEquals and ArnLike behave identically.
-const arnLike: Test = { holds: (actual, wanted) => matchesArn(wanted, actual) };
+const arnLike: Test = {
+  holds: (actual, wanted) => matchesArn(wanted, actual),
+  takes: (wanted) => wanted.startsWith('arn:'),
+};
 
 const OPERATORS = new Map<string, Test>([
   ['StringEquals', stringEquals],
@@ -57,10 +60,10 @@ export function readOperator(
   operator: string,
 ): { name: string; test: Test; set: 'any' | 'all' | undefined; ifExists: boolean } | undefined {
   const [, set, name = '', ifExists] =
-    /^(?:For(Any|All)Values?:)?([A-Za-z]+?)(IfExists)?$/.exec(operator) ?? [];
+    /^(?:(ForAnyValue|ForAllValues):)?([A-Za-z]+?)(IfExists)?$/.exec(operator) ?? [];
   const test = OPERATORS.get(name);
   if (!test || (name === 'Null' && (set || ifExists))) return undefined;
-  const of = set === 'Any' ? 'any' : set === 'All' ? 'all' : undefined;
+  const of = set === 'ForAnyValue' ? 'any' : set === 'ForAllValues' ? 'all' : undefined;
   return { name, test, set: of, ifExists: ifExists !== undefined };
 }
 

@@ -15,7 +15,7 @@ import { type Postgres, startPostgres } from '../../../rehearsal/databases/postg
 import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
-import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
 const ROWS = 2_500_000;
 const DAY = 24 * HOUR;
@@ -460,6 +460,14 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       await clock.runUntil(START + 15.8 * HOUR);
       assert.equal(reportsOf(aws).at(-1)?.outcome, 'failed');
       assert.match(reportsOf(aws).at(-1)?.problems[0]?.what ?? '', /options of this run .*timeLimitSeconds/);
+
+      // Four minutes before the end of the window.
+      await clock.runUntil(START + 17 * HOUR - 4 * MINUTE);
+      await start(300);
+      await clock.runUntil(START + 17 * HOUR);
+      const late = reportsOf(aws).at(-1);
+      assert.equal(late?.outcome, 'partial');
+      assert.match(late?.problems[0]?.what ?? '', /might have gone on after the end of the window.*estimate/);
     }));
 
   it('fails when the database refuses the login, and says what to do, without the password', () =>

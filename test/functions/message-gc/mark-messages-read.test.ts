@@ -208,11 +208,12 @@ test('one entry of an unknown form does not keep those beside it from being mark
         { from: good.from, id: good.id, timestamp },
         { from: good.from, id: 'LONE \ud800', timestamp },
         { from: good.from, id: 'NEVER', timestamp: '' },
+        { from: good.from, id: '..', timestamp },
       ],
     });
   }, succeeded);
   assert.equal(run?.figures.messagesMarkedRead, 1);
-  assert.equal(run?.figures.messagesUnreadable, 3);
+  assert.equal(run?.figures.messagesUnreadable, 4);
 });
 
 test('at the limit of messages in flight the run goes on to GC, and says so', async () => {

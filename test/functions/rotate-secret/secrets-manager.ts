@@ -16,8 +16,10 @@ export interface SecretsManagerStandIn {
   calls: string[];
   /** Payloads of the asynchronous invocations. */
   invocations: { functionName: string; payload: unknown }[];
-  /** Names of durable executions that are running. */
+  /** Names of durable executions that are running, of the function's second version. */
   running: string[];
+  /** What a list without a qualifier has, which AWS has said in both ways. */
+  unqualifiedList: 'all versions' | '$LATEST';
   secret(arn: string): SecretVersions;
   /** Adds a secret with its first version. */
   add(arn: string, value: object): SecretVersions;
@@ -164,8 +166,9 @@ export async function startSecretsManager(): Promise<SecretsManagerStandIn> {
     }
   };
 
+  const lists: Pick<SecretsManagerStandIn, 'unqualifiedList'> = { unqualifiedList: 'all versions' };
   const lambdaCall = (request: IncomingMessage, body: string): object => {
-    const [path = ''] = (request.url ?? '').split('?');
+    const [path = '', query] = (request.url ?? '').split('?');
     const [, functionName = '', call = ''] = /functions\/([^/]+)\/(.*)$/.exec(path) ?? [];
     if (call === 'invocations') {
       standIn.calls.push('Invoke');
@@ -175,8 +178,19 @@ export async function startSecretsManager(): Promise<SecretsManagerStandIn> {
       });
       return {};
     }
+    if (call === 'versions') {
+      standIn.calls.push('ListVersionsByFunction');
+      return { Versions: ['$LATEST', '1', '2'].map((Version) => ({ Version })) };
+    }
     standIn.calls.push('ListDurableExecutionsByFunction');
-    return { DurableExecutions: running.map((DurableExecutionName) => ({ DurableExecutionName })) };
+    const qualifier = new URLSearchParams(query).get('Qualifier');
+    const isListed = qualifier === null ? lists.unqualifiedList === 'all versions' : qualifier === '2';
+    return {
+      DurableExecutions: (isListed ? running : []).map((name) => ({
+        DurableExecutionArn: `${decodeURIComponent(functionName)}:2/durable-execution/${name}/id`,
+        DurableExecutionName: name,
+      })),
+    };
   };
 
   const server = createServer(async (request, response) => {
@@ -207,14 +221,14 @@ export async function startSecretsManager(): Promise<SecretsManagerStandIn> {
   };
   const client = new SecretsManagerClient(configuration);
   const lambda = new LambdaClient(configuration);
-  return {
+  return Object.assign(lists, {
     ...standIn,
     endpoint,
     client,
     lambda,
     running,
     secret,
-    add: (arn, value) => {
+    add: (arn: string, value: object) => {
       const versions = new SecretVersions();
       versions.put({ SecretString: JSON.stringify(value) });
       secrets.set(arn, versions);
@@ -227,7 +241,7 @@ export async function startSecretsManager(): Promise<SecretsManagerStandIn> {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
-  };
+  });
 }
 
 async function listen(server: Server): Promise<string> {

@@ -400,14 +400,18 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
         { without: action },
       ));
 
-  it('finds the last of several good nights, in whichever order Lambda lists them', () =>
+  it('finds the last of several good nights, whichever of its texts Lambda lists by', () =>
     checkedDeployment(database, async ({ aws, clock, collect, freeSpace, check }) => {
       for (const night of [0, 1, 2]) {
         await clock.runUntil(WINDOW + 5 * MINUTE + night * 24 * HOUR);
         await collect();
       }
-      for (const order of ['newest first', 'oldest first'] as const) {
+      for (const [order, list] of [
+        ['newest first', 'all versions'],
+        ['oldest first', '$LATEST'],
+      ] as const) {
         aws.lambda.durable.listOrder = order;
+        aws.lambda.durable.unqualifiedList = list;
         freeSpace(5 * GIGABYTE);
         const report = await check();
         assert.equal(answers(report)['last garbage collection'], 'yes', order);

@@ -178,7 +178,9 @@ export async function checkedDeployment(
             for (const [id, { Properties: properties }] of Object.entries(resources)) {
               const document = properties?.PolicyDocument as { Statement: { Action: unknown }[] } | undefined;
               if (id.startsWith('UpgradeCheck') && document)
-                document.Statement = document.Statement.filter(({ Action }) => Action !== without);
+                document.Statement = document.Statement.filter(
+                  ({ Action }) => ![Action].flat().includes(without),
+                );
             }
         },
       },

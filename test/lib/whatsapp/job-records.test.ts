@@ -27,6 +27,16 @@ function recordsOf(deployment: Deployment, job: string): Record<string, Resource
   return Object.fromEntries(found);
 }
 
+/** All logs and queues of a stack, by their logical ids. */
+function storesOf(deployment: Deployment): Record<string, Resource> {
+  const stack = new UpkeepStack(appWithoutBundles(), `upkeep-${deployment.name}`, { deployment });
+  const resources = resourcesOf(stack);
+  return Object.fromEntries([
+    ...ofType(resources, 'AWS::Logs::LogGroup'),
+    ...ofType(resources, 'AWS::SQS::Queue'),
+  ]);
+}
+
 const JOBS = {
   messageGc: 'message-gc',
   mediaGc: 'media-gc',
@@ -44,6 +54,29 @@ describe('what is on record of a job that is taken out of the configuration', ()
       const without = { ...deployment, jobs: others as Deployment['jobs'] };
       assert.deepEqual(recordsOf(without, job), recordsOf(deployment, job));
     });
+
+  it('of every part together: no log and no queue goes with the part that had it', () => {
+    const relay = {
+      webhookUrl: 'https://webhook.example.com/',
+      secretPathHashes: ['0'.repeat(64)],
+      webhookTimeoutSeconds: 20,
+    };
+    const names: string[] = [];
+    for (const deployment of deployments) {
+      const callbacks = { ...deployment.callbacks, relay } as Deployment['callbacks'];
+      const stores = storesOf({ ...deployment, callbacks });
+      const kept = storesOf({ ...deployment, jobs: {}, upgradeCheck: undefined });
+      for (const [id, store] of Object.entries(stores)) {
+        assert.deepEqual(kept[id], store, `${id} of ${deployment.name}`);
+        names.push(store.Properties.LogGroupName ?? store.Properties.QueueName);
+      }
+    }
+    for (const name of ['unread-messages', 'rotate-secret', 'callback-relay'])
+      assert.ok(
+        names.some((stored) => stored.endsWith(name)),
+        name,
+      );
+  });
 
   it('upgrade-check: likewise', () => {
     const deployment = deployments.find(({ upgradeCheck }) => upgradeCheck);

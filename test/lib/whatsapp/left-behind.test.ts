@@ -84,4 +84,33 @@ describe('a deploy that failed, or was taken away, can be repeated', () => {
       for (const [, { DependsOn: waitsFor = [] }] of roles) assert.deepEqual(waitsFor, []);
     });
   }
+
+  it('the location that DataSync mounts as a role waits for what is made after the role', () => {
+    const [, [, migration]] = besides;
+    const entries = Object.entries(migration);
+    const locations = entries.filter(([, { Type }]) => Type === 'AWS::DataSync::LocationEFS');
+    const waitsFor = (id: string) => (migration[id]?.DependsOn ?? []).map((other) => migration[other]?.Type);
+    const [[to] = [], ...others] = locations.filter(
+      ([, { Properties }]) => Properties?.FileSystemAccessRoleArn,
+    );
+    const [[from] = []] = locations.filter(([id]) => id !== to);
+    assert.ok(to && from && others.length === 0);
+    assert.ok(migration[to]?.DependsOn?.includes(from));
+    for (const id of [from, to])
+      assert.ok(waitsFor(id).includes('AWS::IAM::Role') && waitsFor(id).includes('AWS::IAM::Policy'), id);
+  });
+
+  it('a secret gets its rotation function when the permission to call that is as old as the job is to make', () => {
+    const rotations = stacks.flatMap(([, resources]) =>
+      Object.values(resources).flatMap(({ Type, DependsOn = [] }) =>
+        Type === 'AWS::SecretsManager::RotationSchedule'
+          ? [DependsOn.map((other) => resources[other]?.Type)]
+          : [],
+      ),
+    );
+    assert.ok(rotations.length > 0);
+    for (const waitsFor of rotations)
+      for (const type of ['AWS::Lambda::Permission', 'AWS::IAM::Policy', 'AWS::Lambda::Alias'])
+        assert.ok(waitsFor.includes(type), `${type} is not among ${waitsFor.join(', ')}`);
+  });
 });

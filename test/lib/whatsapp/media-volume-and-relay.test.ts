@@ -255,7 +255,7 @@ describe('a mistaken media volume or relay is refused with one sentence', () => 
     {
       what: 'a secret path in place of its hash, which is not repeated',
       more: { relay: { ...RELAY, secretPathHashes: ['my-secret-path'] } },
-      sentence: `${root}.callbacks.relay.secretPathHashes[0] is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path.`,
+      sentence: `${root}.callbacks.relay.secretPathHashes[0] is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path, nor that of nothing.`,
     },
     {
       what: 'a secret path in place of the list of hashes, which is not repeated',

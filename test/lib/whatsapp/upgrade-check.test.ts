@@ -149,7 +149,7 @@ describe('upgrade-check of a client', () => {
         `secretsmanager:GetSecretValue on ${SECRET}`,
         'cloudwatch:GetMetricData on *',
         'ecs:DescribeServices on arn:aws:ecs:eu-central-1:111111111111:service/whatsapp/webapp, arn:aws:ecs:eu-central-1:111111111111:service/whatsapp/coreapp',
-        'lambda:ListDurableExecutionsByFunction on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc',
+        'lambda:ListDurableExecutionsByFunction,lambda:ListVersionsByFunction on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc, arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc:*',
         'lambda:GetDurableExecution on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc:*',
         'lambda:InvokeFunction on arn:aws:lambda:eu-central-1:111111111111:function:shop-start-run',
       ],

@@ -111,13 +111,17 @@ describe('a deployment’s stack', () => {
   });
 
   it('keeps no inbound message where none is marked read', () => {
-    const queues = ofType(emeaResources, 'AWS::SQS::Queue').map(
-      ([, { Properties: queue }]) => queue.QueueName,
+    // The queue is there for what came while they were, and lets nobody put anything into it.
+    const [[queue] = []] = ofType(emeaResources, 'AWS::SQS::Queue').filter(
+      ([, { Properties: queue }]) => queue.QueueName === 'emea-unread-messages',
     );
-    assert.equal(
-      queues.some((name) => name.includes('unread')),
-      false,
+    assert.ok(queue);
+    const policies = ofType(emeaResources, 'AWS::SQS::QueuePolicy').filter(([, { Properties: policy }]) =>
+      policy.Queues.some(({ Ref }: { Ref: string }) => Ref === queue),
     );
+    assert.equal(policies.length, 1);
+    for (const [, { Properties: policy }] of policies)
+      for (const { Effect } of policy.PolicyDocument.Statement) assert.equal(Effect, 'Deny');
     const patterns = ofType(emeaResources, 'AWS::Events::Rule').map(([, { Properties: rule }]) =>
       JSON.stringify(rule.EventPattern),
     );

@@ -87,10 +87,15 @@ async function find(
   const databases = search.databases.map(server.nameOf);
   const { visible, hidden } = await visibleDatabases(session, databases, server);
   const all: FoundTable[] = [];
+  const views: string[] = [];
   for (const database of visible) {
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
     if (!row) continue;
+    if (/VIEW$/.test(String(row.type))) {
+      views.push(database);
+      continue;
+    }
     const files = await filesOf(session, database, server);
     all.push({
       database,
@@ -105,9 +110,11 @@ async function find(
   throw tableNotFound(
     address,
     { table, databases: visible.length > 0 ? visible : databases },
-    hidden.length > 0
-      ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
-      : '',
+    `${views.length > 0 ? `, but a view in ${views.join(', ')}, of which no size is told` : ''}${
+      hidden.length > 0
+        ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
+        : ''
+    }`,
   );
 }
 
@@ -117,7 +124,7 @@ function sizeOf({ row, fileBytes }: FoundTable): number {
 
 /** Followed by further conditions; the first value is the database. */
 const TABLES =
-  'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
+  'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
   'INDEX_LENGTH AS indexBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
 
 function tableRowOf({

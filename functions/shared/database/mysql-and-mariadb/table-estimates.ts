@@ -104,7 +104,10 @@ export function bytesOf(
   }
   if (Number.isNaN(table + indexes)) return { kind: 'unknown', reason: 'the server does not tell it now' };
   if (rows.kind === 'unknown')
-    return { kind: 'unknown', reason: `without PROCESS it is known by statistics alone, and ${rows.reason}` };
+    return {
+      kind: 'unknown',
+      reason: `the server tells of no file of it (it does so only to who has PROCESS), and by statistics it is not known either: ${rows.reason}`,
+    };
   if (rows.atLeast * LEAST_ROW_BYTES > table) {
     return {
       kind: 'unknown',

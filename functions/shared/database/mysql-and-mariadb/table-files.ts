@@ -18,23 +18,26 @@ export async function filesOf(
   const folder = fileNameOf(database);
   if (folder === undefined)
     return { kind: 'unknown', reason: "its name has letters of which the file's name is not known" };
-  const inFolder = `${folder.replaceAll(/[\\%_]/g, '\\$&')}/%`;
+  // MySQL from 8.0 on has the database's own name there, the others that of the folder.
+  const names = [...new Set([folder, database])];
+  const isInFolder = names.map(() => 'NAME LIKE ?').join(' OR ');
+  const inFolder = names.map((name) => `${name.replaceAll(/[\\%_]/g, '\\$&')}/%`);
   try {
     const spaces = await session.query(
-      `SELECT NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE NAME LIKE ?`,
-      [inFolder],
+      `SELECT NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE ${isInFolder}`,
+      inFolder,
     );
     const tables = await session.query(
-      `SELECT NAME AS name, TABLE_ID AS id FROM information_schema.${files.tables} WHERE NAME LIKE ?`,
-      [inFolder],
+      `SELECT NAME AS name, TABLE_ID AS id FROM information_schema.${files.tables} WHERE ${isInFolder}`,
+      inFolder,
     );
     const ids = new Map(
       tables.map(({ name, id }) => [
         BigInt(String(id)).toString(16).padStart(16, '0'),
-        tableOf(String(name), folder),
+        tableOf(String(name)),
       ]),
     );
-    return { kind: 'known', sizes: sizesOf(spaces, folder, ids) };
+    return { kind: 'known', sizes: sizesOf(spaces, ids) };
   } catch (error) {
     if (!isRefusal(error, 'ER_UNKNOWN_TABLE', 'ER_BAD_FIELD_ERROR')) throw error;
     return {
@@ -47,12 +50,11 @@ export async function filesOf(
 /** @param ids the tables, by their ids in 16 hexadecimal digits, of which the files of full-text indexes are named. */
 function sizesOf(
   spaces: readonly Record<string, unknown>[],
-  folder: string,
   ids: ReadonlyMap<string, string>,
 ): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const { name, bytes } of spaces) {
-    const own = tableOf(String(name), folder);
+    const own = tableOf(String(name));
     const table = ids.get(/^fts_([0-9a-f]{16})_/i.exec(own)?.[1]?.toLowerCase() ?? '') ?? own;
     // A file has a page at the least: 0 is what a server says that keeps its tables otherwise.
     if (Number(bytes) > 0 && Number.isFinite(Number(bytes)))
@@ -62,8 +64,8 @@ function sizesOf(
 }
 
 /** The table of a file's name, `folder/table` or `folder/table#p#part`. */
-function tableOf(name: string, folder: string): string {
-  const own = name.slice(folder.length + 1).replace(/#p#.*$/is, '');
+function tableOf(name: string): string {
+  const own = name.slice(name.indexOf('/') + 1).replace(/#p#.*$/is, '');
   return own.replaceAll(/@([0-9a-f]{4})/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 

@@ -42,22 +42,29 @@ export async function matchingDatabases(
   names: readonly string[],
 ): Promise<{ name: string; mayConnect: boolean }[]> {
   const rows = await session.query(
-    "SELECT datname AS name, datdba AS owner, has_database_privilege(oid, 'CONNECT') AS may_connect FROM pg_database WHERE datallowconn AND lower(datname) = ANY($1)",
+    "SELECT datname AS name, datdba AS owner, has_database_privilege(oid, 'CONNECT') AS may_connect, datallowconn AS allows FROM pg_database WHERE lower(datname) = ANY($1)",
     [names.map((name) => name.toLowerCase())],
   );
   const all = rows.map((row) => ({
     name: String(row.name),
     owner: String(row.owner),
     mayConnect: row.may_connect === true,
+    allows: row.allows === true,
   }));
+  const shut = all.find(({ name, allows }) => !allows && names.includes(name));
+  // Nobody sees what is in it, and that is not nothing.
+  if (shut)
+    throw new TableNotFound(
+      `${host}:${port} lets nobody into the database ${shut.name} (ALLOW_CONNECTIONS is false), so that nobody knows what is in it. Take it out of the configuration, or let it be entered: ALTER DATABASE ${pg.escapeIdentifier(shut.name)} ALLOW_CONNECTIONS true`,
+    );
   const owners = new Set(all.filter(({ name }) => names.includes(name)).map(({ owner }) => owner));
   return names.flatMap((wanted) => {
     const exact = all.find(({ name }) => name === wanted);
-    if (exact) return [exact];
-    const similar = all.filter(({ name }) => name.toLowerCase() === wanted.toLowerCase());
+    if (exact) return [{ name: exact.name, mayConnect: exact.mayConnect }];
+    const similar = all.filter(({ name, allows }) => allows && name.toLowerCase() === wanted.toLowerCase());
     const folded = similar.find(({ name }) => name === wanted.toLowerCase());
     const isOurs = folded && similar.length === 1 && (owners.size === 0 || owners.has(folded.owner));
-    if (isOurs) return [folded];
+    if (isOurs) return [{ name: folded.name, mayConnect: folded.mayConnect }];
     if (similar.length > 0) {
       throw new TableNotFound(
         `${host}:${port} has no database ${wanted}, and ${similar.map(({ name }) => name).join(' and ')} differ${similar.length > 1 ? '' : 's'} from it in case only, which may be another deployment's. ` +

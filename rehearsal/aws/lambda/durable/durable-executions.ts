@@ -40,6 +40,8 @@ export class DurableExecutions extends Executions {
    * SDK has today newest first: who rests on neither is right with both.
    */
   listOrder: 'newest first' | 'oldest first' = 'newest first';
+  /** What the same list has without a qualifier: the SDK's text of today, and the one of November 2025. */
+  unqualifiedList: 'all versions' | '$LATEST' = 'all versions';
   readonly operations: Operations;
 
   constructor(aws: Cloud, lambda: DurableRunner) {
@@ -260,7 +262,8 @@ export class DurableExecutions extends Executions {
     const { fn, qualifier, version } = this.lambda.target(
       functionArn(required(input.FunctionName), call, input.Qualifier),
     );
-    const qualified = qualifier === undefined ? undefined : version;
+    const isOfAll = qualifier === undefined && this.unqualifiedList === 'all versions';
+    const qualified = isOfAll ? undefined : version;
     if (input.Statuses !== undefined && input.Statuses.length > 1) {
       throw invalid('Statuses takes exactly one status');
     }

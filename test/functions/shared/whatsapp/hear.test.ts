@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import { isComplete } from '../../../../functions/shared/whatsapp/gc-call.ts';
 import { type Arrived, hear, NOTHING_HEARD } from '../../../../functions/shared/whatsapp/hear.ts';
 import { SINGLE_INSTANCE } from '../../../../functions/shared/whatsapp/nodes.ts';
-import { parseGcNotifications } from '../../../../functions/shared/whatsapp/notifications.ts';
+import { parseGcCallback } from '../../../../functions/shared/whatsapp/notifications.ts';
 
 /** A callback, as the webhook put it on the bus. */
 function arrived(callback: object, ...deployments: string[]): Arrived[] {
-  return (parseGcNotifications(callback) ?? []).map((notification) => ({ notification, deployments }));
+  return parseGcCallback(callback).notifications.map((notification) => ({ notification, deployments }));
 }
 
 const media = (gc: object, key = 'message') => ({ services: [{ [key]: { gc } }] });
@@ -84,5 +84,8 @@ describe('of the callbacks that came, a request', () => {
 
 it('a count that is no count is not of the known form', () => {
   for (const items_deleted of [-5, 1.5, 'five', null])
-    assert.equal(parseGcNotifications(media({ items_deleted, status: 'complete' })), undefined);
+    assert.deepEqual(parseGcCallback(media({ items_deleted, status: 'complete' })), {
+      notifications: [],
+      unreadable: 1,
+    });
 });

@@ -7,7 +7,7 @@ import {
   WebAppUnreachableError,
   WrongCredentialsError,
 } from '../../../../functions/shared/whatsapp/errors.ts';
-import type { GcAnswer } from '../../../../functions/shared/whatsapp/web-app.ts';
+import type { GcAnswer, WebApp } from '../../../../functions/shared/whatsapp/web-app.ts';
 import { listen, stopListening } from '../../../../rehearsal/aws/listen.ts';
 import { createCertificate } from '../../../../rehearsal/whatsapp/certificate.ts';
 
@@ -25,6 +25,7 @@ const secrets = createHttp((request, response) => {
   response.setHeader('content-type', 'application/x-amz-json-1.1');
   response.end(JSON.stringify({ SecretString: '{"username":"upkeep","password":"Very-Secret-17"}' }));
 });
+let ask: <T>(work: (session: WebApp) => Promise<T>) => Promise<T>;
 let collectGarbage: () => Promise<GcAnswer>;
 
 before(async () => {
@@ -41,7 +42,8 @@ before(async () => {
     certificateAuthority: certificate,
     secretArn: 'arn:x',
   };
-  collectGarbage = () => withWebApp(settings, (session) => session.collectGarbage('message'));
+  ask = (work) => withWebApp(settings, work);
+  collectGarbage = () => ask((session) => session.collectGarbage('message'));
 });
 after(() => Promise.all([stopListening(webApp), stopListening(secrets)]));
 
@@ -133,6 +135,44 @@ describe("WebApp's answer to a request for garbage collection", () => {
       began: ['core:1'],
       refused: [{ node: 'core:2', reason: 'failed: 1014 busy' }],
     });
+  });
+
+  it('reads each node by itself: an odd answer of one does not hide that another began, and what it says is cut', async () => {
+    login = LOGIN;
+    const gc = {
+      'core:1': { status: 'processing' },
+      'core:2': { status: 'failed', errors: [{ code: '1014' }, 'disk full'] },
+      'core:3': { errors: [{ code: 1011 }] },
+      'core:4': null,
+      'core:5': { status: 'x'.repeat(900_000) },
+    };
+    answer = { status: 200, text: JSON.stringify({ services: { message: { gc } } }) };
+    const { began, refused } = await collectGarbage();
+    assert.deepEqual(began, ['core:1']);
+    assert.deepEqual(
+      refused.map(({ node, reason }) => `${node} ${reason.length > 80 ? reason.length : reason}`),
+      [
+        'core:2 failed: 1014: disk full',
+        'core:3 an answer of another form',
+        'core:4 an answer of another form',
+        'core:5 500',
+      ],
+    );
+  });
+
+  it('reads the health of each node by itself', async () => {
+    login = LOGIN;
+    const health = { 'core:1': { gateway_status: 'connected' }, 'core:2': { errors: [{ code: 1011 }] } };
+    answer = { status: 200, text: JSON.stringify({ health }) };
+    assert.deepEqual(await ask((session) => session.nodes()), ['core:1', 'core:2']);
+    assert.equal(await ask((session) => session.connectedNodes()), 1);
+    for (const none of [{ errors: [{ code: 1011 }] }, { 'core:1': { errors: [] } }, {}, [], 7]) {
+      answer = { status: 200, text: JSON.stringify({ health: none }) };
+      await assert.rejects(
+        ask((session) => session.nodes()),
+        /is not WebApp/,
+      );
+    }
   });
 
   for (const token of ['a\nb', 'ä', ''])

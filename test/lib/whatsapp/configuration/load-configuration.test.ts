@@ -59,6 +59,38 @@ describe('a file of the configuration', () => {
       sentence: 'FOLDER/proxy.ts:1: Error: no.',
     },
     {
+      what: 'throws an error without a text',
+      name: 'wordless.ts',
+      content: 'const e = new Error();\nObject.assign(e, { message: undefined });\nthrow e;',
+      sentence: 'FOLDER/wordless.ts:1: Error.',
+    },
+    {
+      what: 'throws an error whose name, text and stack are anything',
+      name: 'odd.ts',
+      content:
+        "const e = new Error('x');\nObject.assign(e, { name: Symbol('n'), message: 7, stack: 5 });\nthrow e;",
+      sentence: 'FOLDER/odd.ts: Error.',
+    },
+    {
+      what: 'throws an error whose text throws',
+      name: 'getter.ts',
+      content:
+        "const e = new Error('x');\nObject.defineProperty(e, 'message', { get() { throw new Error('y'); } });\nObject.defineProperty(e, 'stack', { value: '' });\nthrow e;",
+      sentence: 'FOLDER/getter.ts: Error.',
+    },
+    {
+      what: 'throws an error whose text has a place in it',
+      name: 'place.ts',
+      content: '\nthrow new Error(`no\\n    at file:///etc/hosts:1`);',
+      sentence: 'FOLDER/place.ts:2: Error: no at file:///etc/hosts:1.',
+    },
+    {
+      what: 'exports what throws when it is looked at',
+      name: 'trap.ts',
+      content: "export default new Proxy({}, { getPrototypeOf() { throw new Error('no'); } });",
+      sentence: 'The configuration cannot be read: no.',
+    },
+    {
       what: 'ends the process',
       name: 'exit.ts',
       content: 'export default {};\nprocess.exit(0);',

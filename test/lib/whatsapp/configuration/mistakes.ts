@@ -323,6 +323,12 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].timeZone is "America/Sao Paulo"; it must be an IANA time zone such as America/Sao_Paulo.',
   ],
   [
+    "a name of ICU's own, as it spells it",
+    'deployments.0.timeZone',
+    'Systemv/EST5',
+    'deployments[0].timeZone is "Systemv/EST5"; it must be an IANA time zone such as Europe/Berlin.',
+  ],
+  [
     'a name of ICU in place of a time zone',
     'deployments.0.timeZone',
     'PST',
@@ -464,11 +470,45 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].callbacks.senders[1] is "222222222222", as deployments[0].callbacks.senders[0] is; each must be named once.',
   ],
   [
+    'an address that is longer than any',
+    'deployments.0.notifications',
+    { emails: [`${'x'.repeat(250)}@example.com`] },
+    `deployments[0].notifications.emails[0] is "${'x'.repeat(116)}...; it must be an e-mail address.`,
+  ],
+  [
     'a hash of the relay twice, which it does not repeat',
     'deployments.0.callbacks.relay',
     { webhookUrl: 'https://webhook.example.com', secretPathHashes: ['a'.repeat(64), 'a'.repeat(64)] },
     'deployments[0].callbacks.relay.secretPathHashes[1] is the same as deployments[0].callbacks.relay.secretPathHashes[0]; each must be named once.',
   ],
+  // Of no path, as the documented command gives it where openssl is missing; and of an empty line.
+  ...[
+    'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    '01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b',
+  ].map((hash): [string, string, unknown, string] => [
+    `the hash ${hash} of nothing`,
+    'deployments.0.callbacks.relay',
+    { webhookUrl: 'https://webhook.example.com', secretPathHashes: [hash] },
+    'deployments[0].callbacks.relay.secretPathHashes[0] is not what it must be: the SHA-256 of the path in hexadecimal (64 digits, lower case), not the path, nor that of nothing.',
+  ]),
+  // A query is put behind the URL as it stands.
+  ...[
+    'https://webhook.example.com:0/hook',
+    'https://webhook.example.com/hook ',
+    'https://webhook.example.com/hook#',
+    'https://webhook.exam\nple.com/hook',
+    'https:\\\\webhook.example.com',
+    'https:webhook.example.com',
+    'https://webhook..example.com',
+    'https://-',
+    'https://1.2/hook',
+    'https://0x7f.1/hook',
+  ].map((webhookUrl): [string, string, unknown, string] => [
+    `the webhook ${JSON.stringify(webhookUrl)}, which it does not repeat`,
+    'deployments.0.callbacks.relay',
+    { webhookUrl, secretPathHashes: ['a'.repeat(64)] },
+    'deployments[0].callbacks.relay.webhookUrl is not what it must be: an https URL without a user or fragment in it.',
+  ]),
   [
     'a list in place of the relay, whose secrets it does not repeat',
     'deployments.0.callbacks.relay',
@@ -480,13 +520,15 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'https://webapp.latam.internal:99999',
     'https://-a..b',
     'https://300.1.1.1',
+    'https://0x7f000001',
+    'https://webapp.0X7f',
   ].map((url): [string, string, unknown, string] => [
     `the URL ${url}`,
     'deployments.0.webApp.url',
     url,
     `deployments[0].webApp.url is "${url}"; it must be an https URL without a path, such as https://webapp.example.internal.`,
   ]),
-  ...['a..b', '-a', 'a_b.internal', `${'a'.repeat(64)}.internal`].map(
+  ...['a..b', '-a', 'a_b.internal', '0x7f000001', 'webapp.0x', `${'a'.repeat(64)}.internal`].map(
     (host): [string, string, unknown, string] => [
       `the host ${host}`,
       'deployments.0.webApp.serverName',

@@ -9,6 +9,7 @@ import {
   ListDurableExecutionsByFunctionCommand,
   SendDurableExecutionCallbackHeartbeatCommand,
 } from '@aws-sdk/client-lambda';
+import { executionsOf } from '../../../../functions/shared/run/executions.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
 import { HOUR, MINUTE, START } from '../deploy.ts';
 import { ALIAS, ended, marks, withJob } from './durable-job.ts';
@@ -169,6 +170,11 @@ test('the list is in the order that the text of its day says, and takes one stat
     assert.deepEqual(await names(true), ['first', 'second', 'third']);
     aws.lambda.durable.listOrder = 'oldest first';
     assert.deepEqual(await names(), ['first', 'second', 'third']);
+    aws.lambda.durable.unqualifiedList = '$LATEST';
+    assert.deepEqual(await names(), []);
+    const found = (await executionsOf(lambda, 'job')).map((execution) => execution.DurableExecutionName);
+    assert.deepEqual(found, ['third', 'second', 'first'], 'by neither text');
+    assert.deepEqual(await executionsOf(lambda, 'job', { Statuses: ['RUNNING'] }), []);
     await assert.rejects(
       lambda.send(
         new ListDurableExecutionsByFunctionCommand({ FunctionName: 'job', Statuses: ['RUNNING', 'FAILED'] }),

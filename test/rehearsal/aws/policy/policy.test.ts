@@ -47,5 +47,5 @@ test('names the statements that allow, of the identity and of the resource', () 
 
 test('stops at a policy that it cannot judge when the policy is read, before any request', () => {
   const Statement = { Effect: 'Allow', Action: '*', Resource: '*', NotPrincipal: '*' };
-  assert.throws(() => checkPolicy({ Statement }, 'here'), UnknownPolicy);
+  assert.throws(() => checkPolicy({ Statement }, 'here', 'resource'), UnknownPolicy);
 });

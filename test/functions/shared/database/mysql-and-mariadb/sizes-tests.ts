@@ -229,6 +229,29 @@ export function testInnodbSizes(engine: InnodbServer): void {
       const hidden = await sizes.largestTable(login, ['wa1_hidden', 'wa1_contactStore']);
       assert.ok(hidden.kind === 'known' && hidden.table === 'secret' && hidden.bytes > 500 * 4000);
       await server.run('DROP TABLE texts');
+      // A name that a folder cannot have as it is.
+      await server.run('CREATE DATABASE `wa-1.store`');
+      await server.run('CREATE TABLE `wa-1.store`.`sent-messages` (id bigint PRIMARY KEY, body longtext)');
+      await server.run(
+        `INSERT INTO \`wa-1.store\`.\`sent-messages\` ${engine.numbers("n, repeat('m', 4000)", 500)}`,
+      );
+      const odd = await sizes.largestTable(login, ['wa-1.store']);
+      assert.ok(odd.kind === 'known' && odd.table === 'sent-messages', JSON.stringify(odd));
+      assert.ok(odd.bytes > 500 * 4000);
+      // What is no table, and what has no file of InnoDB's.
+      await server.run("GRANT REFERENCES ON `wa-1.store`.* TO size@'%'");
+      await server.run('CREATE VIEW `wa-1.store`.seen AS SELECT 1 AS id');
+      await assert.rejects(
+        sizes.table(login, { table: 'seen', databases: ['wa-1.store'] }),
+        /no table seen in wa-1\.store, but a view in wa-1\.store, of which no size is told/,
+      );
+      await server.run('CREATE TABLE `wa-1.store`.old (id bigint) ENGINE = MyISAM');
+      const old = await sizes.table(login, { table: 'old', databases: ['wa-1.store'] });
+      assert.match(
+        old.bytes.kind === 'unknown' ? old.bytes.reason : '',
+        /tells of no file of it .* engine MyISAM/,
+      );
+      await server.run('DROP DATABASE `wa-1.store`');
     });
 
     await t.test('with what the files can hold, where a large delete was rolled back', async () => {

@@ -207,6 +207,12 @@ test('PostgreSQL counts rows', async (t) => {
     await assert.rejects(sizes.largestTable(server.login, ['wa1_waweb', DATABASE]), MissingPrivilege);
     await server.run('GRANT CONNECT ON DATABASE "wa1_messageStore" TO size');
     await sizes.table(server.login, MESSAGES);
+    // One that nobody may enter is not one that is not there.
+    await server.run('CREATE DATABASE "wa1_shut" ALLOW_CONNECTIONS false');
+    const search = { table: 'messages', databases: ['wa1_shut', DATABASE] };
+    await assert.rejects(sizes.table(server.login, search), /lets nobody into the database wa1_shut/);
+    await assert.rejects(sizes.largestTable(server.login, search.databases), /lets nobody into .*wa1_shut/);
+    await server.run('DROP DATABASE "wa1_shut"');
   });
 
   await t.test('and idle connections, only if it may see them', async () => {

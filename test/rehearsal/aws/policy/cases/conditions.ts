@@ -113,7 +113,9 @@ const arns: Row[] = [
   ['ArnNotLike: does not fit', 'allowed', when('ArnNotLike', 'arn:aws:sns:*:*:*', RULE, 'aws:SourceArn')],
   ['ArnNotEquals: the same', 'denied', when('ArnNotEquals', RULE, RULE, 'aws:SourceArn')],
   ['ArnNotLike: no key', 'allowed', when('ArnNotLike', RULE, undefined, 'aws:SourceArn')],
-  ['ArnLike: no key', 'denied', when('ArnLike', '*', undefined, 'aws:SourceArn')],
+  ['ArnLike: no key', 'denied', when('ArnLike', RULE, undefined, 'aws:SourceArn')],
+  ['ArnLike: no ARN', 'stops', when('ArnLike', '*', RULE, 'aws:SourceArn')],
+  ['ArnNotLike: no ARN', 'stops', when('ArnNotLike', 'nightly', RULE, 'aws:SourceArn')],
 ];
 
 const ifExists: Row[] = [
@@ -221,7 +223,9 @@ const together: Row[] = [
     }),
   ],
   ["keys' names in other letters", 'allowed', when('StringEquals', 'shop', 'shop', 'EVENTS:Source')],
-  ['no values wanted', 'denied', when('StringEquals', [], 'shop')],
+  ['no values wanted', 'stops', when('StringEquals', [], 'shop')],
+  ['a set operator that AWS has not', 'stops', when('ForAllValue:StringEquals', 'shop', 'shop')],
+  ['another', 'stops', when('ForAnyValues:StringEquals', 'shop', 'shop')],
   ['an operator that AWS has not', 'stops', when('StringMatches', 'shop', 'shop')],
   ['an operator on times', 'stops', when('DateLessThan', '2026-01-01T00:00:00Z', 'x')],
   ['an operator on addresses', 'stops', when('IpAddress', '10.0.0.0/8', '10.1.1.1')],

@@ -4,6 +4,9 @@ const GUIDE = 'https://docs.aws.amazon.com/IAM/latest/UserGuide';
 const DENY = { Effect: 'Deny' };
 const ROOT = `arn:aws:iam::${ACCOUNT}:root`;
 const to = (Principal: unknown) => ({ Principal });
+/** As in a policy that somebody wrote by hand. */
+const without = (name: 'Action' | 'Resource') => ({ [name]: undefined }) as object;
+const when = (Condition: unknown) => ({ Condition }) as object;
 /** CDK's `enforceSSL`. */
 const enforceTls = {
   ...DENY,
@@ -93,6 +96,14 @@ const principals: Row[] = [
   ['a canonical user', 'stops', asks({ resource: [to({ CanonicalUser: '79a5' })] })],
   ['a name that is no text', 'stops', asks({ resource: [to({ AWS: [1] })] })],
   ['a text other than a star', 'stops', asks({ resource: [to(ROLE)] })],
+  ['none', 'stops', asks({ identity: [{}], resource: [DENY] })],
+  ['an empty one', 'stops', asks({ identity: [{}], resource: [{ ...to({}), ...DENY }] })],
+  ['an empty list', 'stops', asks({ identity: [{}], resource: [{ ...to({ AWS: [] }), ...DENY }] })],
+  ['nothing', 'stops', asks({ resource: [to(null)] })],
+  ['a name that is no ARN', 'stops', asks({ resource: [to({ AWS: 'worker' })] })],
+  ['the id of a role that is gone', 'stops', asks({ resource: [to({ AWS: 'AROAEXAMPLEID' })] })],
+  ['a service without its domain', 'stops', asks({ by: EVENTS, resource: [to({ Service: 'events' })] })],
+  ["in an identity's policy", 'stops', asks({ identity: [to('*')] })],
 ];
 
 const actions: Row[] = [
@@ -114,9 +125,13 @@ const actions: Row[] = [
   ],
   ['a variable', 'stops', asks({ identity: [{ Action: `sqs:\${aws:username}` }] })],
   ['no service', 'stops', asks({ identity: [{ Action: 'SendMessage' }] })],
+  ['none', 'stops', asks({ identity: [{ ...without('Action') }] })],
+  ['an empty list', 'stops', asks({ identity: [{ Action: [] }] })],
+  ['beside NotAction', 'stops', asks({ identity: [{ Action: 'sqs:*', NotAction: 'iam:*' }] })],
 ];
 
 const notActions: Row[] = [
+  ['an empty list is not all', 'stops', asks({ identity: [{ NotAction: [] }] })],
   ['allows what it does not name', 'allowed', asks({ identity: [{ NotAction: 'iam:*' }] })],
   ['does not allow what it names', 'denied', asks({ identity: [{ NotAction: 'sqs:*' }] })],
   ['does not deny what it does not allow', 'allowed', asks({ identity: [{}, { NotAction: 'sqs:*' }] })],
@@ -135,6 +150,15 @@ const notActions: Row[] = [
 const resources: Row[] = [
   ['the ARN', 'allowed', asks({ identity: [{ Resource: QUEUE }] })],
   ['another ARN', 'denied', asks({ identity: [{ Resource: `${QUEUE}.fifo` }] })],
+  ['no ARN', 'stops', asks({ identity: [{ Resource: 'orders' }] })],
+  ["none, in an identity's policy", 'stops', asks({ identity: [{ ...without('Resource') }] })],
+  [
+    'none, in its own policy',
+    'allowed',
+    asks({ resource: [{ ...to({ AWS: ROLE }), ...without('Resource') }] }),
+  ],
+  ['an empty list', 'stops', asks({ identity: [{ Resource: [] }] })],
+  ['beside NotResource', 'stops', asks({ identity: [{ Resource: '*', NotResource: QUEUE }] })],
   [
     'ARNs are told apart by their letters',
     'denied',
@@ -158,6 +182,7 @@ const resources: Row[] = [
 ];
 
 const notResources: Row[] = [
+  ['an empty list is not all', 'stops', asks({ identity: [{ NotResource: [] }] })],
   ['allows what it does not name', 'allowed', asks({ identity: [{ NotResource: `${QUEUE}2` }] })],
   ['does not allow what it names', 'denied', asks({ identity: [{ NotResource: QUEUE }] })],
   [
@@ -237,6 +262,11 @@ const variables: Row[] = [
 ];
 
 const elements: Row[] = [
+  ['a condition of nothing', 'stops', asks({ identity: [when({ StringEquals: {} })] })],
+  ['no value', 'stops', asks({ identity: [when({ StringNotEquals: { 'aws:SourceArn': [] } })] })],
+  ['null as a value', 'stops', asks({ identity: [when({ StringNotEquals: { 'aws:SourceArn': null } })] })],
+  ['an object as a value', 'stops', asks({ identity: [when({ StringNotEquals: { 'aws:SourceArn': {} } })] })],
+  ['a condition that is none', 'stops', asks({ identity: [when(null)] })],
   ['an unknown element', 'stops', asks({ identity: [{ ...({ Until: 'tomorrow' } as object) }] })],
   ['NotPrincipal', 'stops', asks({ resource: [{ NotPrincipal: { AWS: ROLE }, ...DENY }] })],
   ['another effect', 'stops', asks({ identity: [{ Effect: 'allow' }] })],

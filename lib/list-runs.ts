@@ -1,0 +1,20 @@
+import { acceptFinding } from './accept-finding.ts';
+import { asTemplateText, type UpkeepFunction } from './upkeep-function.ts';
+
+/**
+ * Lets a function find the durable executions of jobs, of all versions of their functions.
+ * @param sid what for, in letters and digits.
+ */
+export function letListRuns(upkeepFunction: UpkeepFunction, sid: string, functionArns: string[]): void {
+  const versions = functionArns.map((arn) => `${arn}:*`);
+  upkeepFunction.allow(
+    sid,
+    ['lambda:ListDurableExecutionsByFunction', 'lambda:ListVersionsByFunction'],
+    functionArns.flatMap((arn, index) => [arn, versions[index] ?? arn]),
+  );
+  for (const resource of versions)
+    acceptFinding(upkeepFunction.role, {
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(upkeepFunction, resource)}]`,
+      reason: "Runs are listed by the version of the job's function, one more after each deploy.",
+    });
+}
