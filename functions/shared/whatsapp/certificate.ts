@@ -15,6 +15,9 @@ export interface SeenCertificate {
   key: string;
 }
 
+/** A certificate can have thousands of names; they go into a report. */
+const SHOWN_CHARACTERS = 500;
+
 const DAY_MS = 24 * 3600 * 1000;
 
 export function seenCertificate(certificate: X509Certificate): SeenCertificate {
@@ -22,7 +25,7 @@ export function seenCertificate(certificate: X509Certificate): SeenCertificate {
     fingerprint: certificate.fingerprint256,
     validFrom: certificate.validFromDate.toISOString(),
     validTo: certificate.validToDate.toISOString(),
-    names: certificate.subjectAltName ?? certificate.subject,
+    names: (certificate.subjectAltName ?? certificate.subject).slice(0, SHOWN_CHARACTERS),
     key: certificate.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
   };
 }

@@ -219,6 +219,9 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       for (const spelled of [
         NOTIFICATION.replace('"gc"', '"\\u0067c"'),
         NOTIFICATION.replace('gc', '\\u0067\\u0063'),
+        NOTIFICATION.replace('"gc"', '"gc" \n'),
+        // Of two of one name a parser shows the last only.
+        NOTIFICATION.replace(/\}$/, ',"services":[]}'),
       ])
         assert.equal(await post(url, spelled), 503);
       assert.deepEqual(bus.entries, []);
@@ -388,6 +391,17 @@ describe('the relay, between a client and a webhook over HTTP', () => {
           [MESSAGE],
         );
       });
+
+    it('puts on the bus what is in no coding though its header names one, as where a proxy has decoded it', async () => {
+      for (const coding of ['gzip', 'br', 'gzip, br', 'compress', 'constructor']) {
+        const headers = { 'content-type': 'application/json', 'content-encoding': coding };
+        assert.equal(await post(url, MESSAGE, headers), 200);
+      }
+      assert.deepEqual(
+        bus.entries.map(({ Detail }) => Detail),
+        Array.from({ length: 5 }, () => MESSAGE),
+      );
+    });
 
     it('does not unpack what grows beyond what the bus takes', async () => {
       const body = gzipSync(Buffer.alloc(200 * 1024 * 1024, ' '));

@@ -56,6 +56,21 @@ describe('a run that asks to begin', () => {
           }
     }));
 
+  it('begins once though two hundred starts of all jobs come at the same moment, each delivered five times', () =>
+    shop(async (starts) => {
+      const play = starts(`hundreds ${FRESH_SEED}`);
+      const asked = Array.from({ length: 200 }, (_, index) =>
+        play.ask(JOBS[index % 5] ?? '', `occasion-${index % 40}`),
+      );
+      await play.run();
+      const outcomes = await Promise.all(asked.map(({ outcome }) => outcome));
+      const running = play.running();
+      assert.ok(running.length > 0 && running.length <= JOBS.length, `${play.seed}: ${running}`);
+      // Each of the deliveries of what was let begin.
+      const begun = outcomes.filter((outcome) => kindOf(outcome) === 'begun');
+      assert.equal(begun.length, running.length * 5, play.seed);
+    }));
+
   it('begins though more runs have begun that day than a page of the ledger can hold', () =>
     shop(async (starts) => {
       const play = starts('many');

@@ -1,6 +1,6 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { splitList } from './role-settings.ts';
-import { type PostgresSession, withPostgres } from './session.ts';
+import { type PostgresSession, withoutTimeouts, withPostgres } from './session.ts';
 
 /** What a user has in a database, as a session of his own tells it: each thing by its name. */
 export type Sight = ReadonlyMap<string, string>;
@@ -22,6 +22,7 @@ export function lookAs(address: DatabaseAddress, login: Login): Promise<Sight> {
 }
 
 async function look(session: PostgresSession): Promise<Sight> {
+  await withoutTimeouts(session);
   const sight = new Map<string, string>();
   const add = (rows: Record<string, unknown>[]) => {
     for (const { what, value } of rows) sight.set(String(what), String(value));
@@ -43,7 +44,7 @@ const ROLE = `
   SELECT 'acts as' AS what, current_user::text AS value
   UNION ALL SELECT 'attributes', concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolbypassrls)
     FROM pg_roles WHERE rolname = current_user
-  UNION ALL SELECT 'replication, connection limit, expiry', concat_ws(' ', rolreplication, rolconnlimit, rolvaliduntil)
+  UNION ALL SELECT 'replication, connection limit, expiry', concat_ws(' ', rolreplication, rolconnlimit, nullif(rolvaliduntil, 'infinity'))
     FROM pg_roles WHERE rolname = session_user`;
 
 /**

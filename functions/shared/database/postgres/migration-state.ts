@@ -15,7 +15,7 @@ export interface Role {
   superuser: boolean;
   replication: boolean;
   connectionLimit: number;
-  /** As the server writes it. */
+  /** In UTC, whatever the session's style of dates; a name of a time zone may be another one's too. */
   validUntil: string | null;
   settings: RoleSetting[];
 }
@@ -30,7 +30,7 @@ export interface State {
   isMember(member: string, of: string): boolean;
   /** Databases in which a role owns something. */
   ownsIn(role: string): string[];
-  /** To which the first of the roles may connect. */
+  /** To which the first of the roles may connect: not one with CONNECTION LIMIT 0 (or invalid, -2). */
   databases: string[];
 }
 
@@ -45,7 +45,8 @@ export async function stateOf(session: PostgresSession, names: readonly [string,
   );
   const rows = await session.query(
     `SELECT rolname AS name, rolcanlogin AS open, rolsuper AS superuser, rolreplication AS replication,
-        rolconnlimit AS "limit", rolvaliduntil::text AS expiry, shobj_description(oid, 'pg_authid') AS comment
+        rolconnlimit AS "limit", 
+        CASE WHEN isfinite(rolvaliduntil) THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00' END AS expiry, shobj_description(oid, 'pg_authid') AS comment
        FROM pg_roles WHERE rolname::text = ANY ($1)`,
     [names],
   );
@@ -77,7 +78,7 @@ export async function stateOf(session: PostgresSession, names: readonly [string,
     [names],
   );
   const databases = await session.query(
-    `SELECT datname AS name FROM pg_database WHERE datallowconn AND has_database_privilege($1, oid, 'CONNECT') ORDER BY datname`,
+    `SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit NOT IN (0, -2) AND has_database_privilege($1, oid, 'CONNECT') ORDER BY datname`,
     [names[0]],
   );
   return {

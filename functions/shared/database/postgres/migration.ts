@@ -60,7 +60,7 @@ export async function migrateToAlternatingUsers(
     await transaction(session, plan, admin, 'COMMIT');
     notes.push(
       ...(await compareOrUndo(address, session, plan, {
-        ...{ current, other, before: before.sights },
+        ...{ admin, current, other, before: before.sights },
         acceptLoginNames: migration.acceptLoginNames === true,
       })),
     );
@@ -307,11 +307,18 @@ async function compareOrUndo(
   session: PostgresSession,
   plan: Plan,
   {
+    admin,
     current,
     other,
     before,
     acceptLoginNames,
-  }: { current: Login; other: string; before: ReadonlyMap<string, Sight>; acceptLoginNames: boolean },
+  }: {
+    admin: Login;
+    current: Login;
+    other: string;
+    before: ReadonlyMap<string, Sight>;
+    acceptLoginNames: boolean;
+  },
 ): Promise<string[]> {
   const lost: string[] = [];
   const notes: string[] = [];
@@ -332,13 +339,14 @@ async function compareOrUndo(
           else if (plan.makes) notes.push(`More than before: ${told(login, database, difference)}.`);
         }
         if (login === current) continue;
-        const rows = await compareRows({ ...address, database }, current, login);
+        const rows = await compareRows(
+          { ...address, database },
+          { one: current, other: login, administrator: admin.username },
+        );
         // Who accepts another name is told what it shows.
         (acceptLoginNames ? notes : lost).push(...rows.different.map((text) => `In ${database} ${text}.`));
         notes.push(
-          ...rows.uncounted.map(
-            (table) => `The rows of ${table} in ${database} took too long to count: they were not compared.`,
-          ),
+          ...rows.uncounted.map((table) => `In ${database} the rows were not compared of ${table}.`),
         );
       }
     }

@@ -1,19 +1,29 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { withPostgres } from './session.ts';
+import { withoutTimeouts, withPostgres } from './session.ts';
 
 /**
  * What in a database asks who has logged in (`session_user` and its like), as `policy p on schema.table`: it would tell two
  * users apart who act as one. What asks whom the session acts as (`current_user`, `user`) is told the same of both.
  */
 export function loginNamesIn(address: DatabaseAddress, login: Login): Promise<string[]> {
-  return withPostgres(address, login, async ({ query }) => {
-    const rows = await query(
+  return withPostgres(address, login, async (session) => {
+    await withoutTimeouts(session);
+    const rows = await session.query(
       `SELECT what FROM (${FOUND.join(' UNION ALL ')}) AS found (what, text)
-        WHERE text ~* '\\m(session_user|system_user|session_authorization|getpgusername)\\M' ORDER BY what`,
+        WHERE text ~* '${ASKING.join('|')}' ORDER BY what`,
     );
     return rows.map(({ what }) => String(what));
   });
 }
+
+const ASKING = [
+  '\\m(session_user|system_user|session_authorization|getpgusername)\\M',
+  // The own row in the list of sessions.
+  '\\mpg_backend_pid\\M.*\\muse(name|sysid)\\M',
+  '\\muse(name|sysid)\\M.*\\mpg_backend_pid\\M',
+  // SET ROLE NONE, set_config('role', 'none', …): from then on the session acts as who has logged in.
+  '\\mrole\\M\\W+none\\M',
+];
 
 const OURS = "nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'";
 
@@ -25,6 +35,7 @@ const FOUND = [
      FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum`,
   `SELECT 'constraint ' || conname || ' on ' || coalesce(nullif(conrelid, 0)::regclass::text, contypid::regtype::text),
       pg_get_constraintdef(pg_constraint.oid) FROM pg_constraint WHERE contype = 'c'`,
+  `SELECT 'default of domain ' || oid::regtype, typdefault FROM pg_type WHERE typtype = 'd'`,
   `SELECT 'view ' || c.oid::regclass, pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE relkind IN ('v', 'm') AND ${OURS}`,
   `SELECT 'rule ' || rulename || ' on ' || ev_class::regclass, pg_get_ruledef(r.oid)

@@ -94,7 +94,7 @@ export async function withPostgres<T>(
   };
   try {
     const { processID = null } = client as unknown as { processID?: number | null };
-    const [own] = await query(OWN_PATH, [processID]);
+    const [own] = await query(OWN_FIRST, [processID]);
     const isPooled = own?.pooled === true;
     return await work(
       isPooled
@@ -112,16 +112,23 @@ function streamOf(client: pg.Client): { destroy(): unknown } | undefined {
   return connection?.stream;
 }
 
-const SAFE_PATH = 'pg_catalog, pg_temp';
+/**
+ * What no session of ours takes from the role, the database or a pooler: the path in which functions and operators are found
+ * (as in CVE-2018-1058), whether policies of row level security are run, which are anybody's code with the rights of whoever
+ * reads the table (a table that has them is refused instead), and how backslashes in our own statements are read.
+ */
+const OWN_SETTINGS = Object.entries({
+  search_path: 'pg_catalog, pg_temp',
+  row_security: 'off',
+  standard_conforming_strings: 'on',
+});
 
 /**
- * The first statement of each session, whatever path the role, the database or a pooler has by default: a function or an
- * operator is found in pg_catalog alone, never one that somebody has made with the same name (as in CVE-2018-1058). It also
- * tells whether the server's session is the one that the login was answered for: a pooler answers with a number of its own,
- * and then nothing is set.
+ * The first statement of each session. It also tells whether the server's session is the one that the login was answered for:
+ * a pooler answers with a number of its own, and then nothing is set.
  */
-const OWN_PATH = `SELECT pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4 AS pooled,
-    pg_catalog.set_config('search_path', '${SAFE_PATH}', pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4)
+const OWN_FIRST = `SELECT pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4 AS pooled,
+    ${OWN_SETTINGS.map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4)`).join(', ')}
   FROM (SELECT pg_catalog.pg_backend_pid() AS pid) AS own`;
 
 /**
@@ -129,7 +136,7 @@ const OWN_PATH = `SELECT pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4 AS pool
  * statement come to one without it. So each statement is a transaction with the settings of its own.
  */
 function eachInItsTransaction(query: PostgresSession['query']): PostgresSession['query'] {
-  const settings = [`SET LOCAL search_path = ${SAFE_PATH}`];
+  const settings = OWN_SETTINGS.map(([name, value]) => `SET LOCAL ${name} = ${value}`);
   let isOpen = false;
   return async (statement, values, answerMs) => {
     if (/^SET /.test(statement)) {
@@ -156,6 +163,14 @@ function eachInItsTransaction(query: PostgresSession['query']): PostgresSession[
       throw error;
     }
   };
+}
+
+/** Takes from a session the limits that its user has for work of another kind. Each version has some of them. */
+export async function withoutTimeouts({ query }: PostgresSession): Promise<void> {
+  await query(
+    `SELECT set_config(name, '0', false) FROM pg_settings
+      WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'idle_session_timeout')`,
+  );
 }
 
 /** Why nothing is changed through a pooler. */

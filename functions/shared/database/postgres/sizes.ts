@@ -246,10 +246,7 @@ async function count(
   const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
   const user = pg.escapeIdentifier(login.username);
   try {
-    // Else policies might hide rows, and the count would be of what they show.
-    await session.query(
-      `SET statement_timeout = ${Math.max(1, Math.round(limitMs))}; SET row_security = off`,
-    );
+    await session.query(`SET statement_timeout = ${Math.max(1, Math.round(limitMs))}`);
     const [row] = await session.query(
       `SELECT count(*) AS count FROM ${table}`,
       undefined,

@@ -69,7 +69,24 @@ for (const [version, binaries] of [
           'DROP FUNCTION wa.whoever()',
         ],
         ['CREATE VIEW wa.me AS SELECT session_user AS me', 'view wa.me', 'DROP VIEW wa.me'],
+        [
+          'CREATE VIEW wa.me AS SELECT usename FROM pg_stat_activity WHERE pid = pg_backend_pid()',
+          'view wa.me',
+          'DROP VIEW wa.me',
+        ],
+        [
+          'CREATE DOMAIN wa.maker AS TEXT DEFAULT session_user',
+          'default of domain wa.maker',
+          'DROP DOMAIN wa.maker',
+        ],
+        [
+          'CREATE FUNCTION wa.back() RETURNS void LANGUAGE plpgsql AS $$BEGIN SET ROLE NONE; END$$',
+          'function wa.back()',
+          'DROP FUNCTION wa.back()',
+        ],
       ] as const;
+      // As old applications have it, for their own statements.
+      await parts.query('ALTER ROLE wa SET standard_conforming_strings = off');
       for (const [make, name, drop] of ask) {
         await parts.query(make);
         const { message } = await rejected(migrate(), RotationRefused);
@@ -78,6 +95,7 @@ for (const [version, binaries] of [
         assert.ok(notes.some((note) => note.includes(name)));
         await parts.query(drop);
       }
+      await parts.query('ALTER ROLE wa RESET standard_conforming_strings');
       assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
     });
 
@@ -253,7 +271,8 @@ for (const [version, binaries] of [
       const login = { username: 'rows', password: anyPassword() };
       await parts.query(`CREATE ROLE rows LOGIN PASSWORD '${scramVerifier(login.password)}'`);
       await parts.query('CREATE TABLE public.secured AS SELECT generate_series(1, 3) AS id');
-      await parts.query('GRANT SELECT ON public.secured TO rows');
+      await parts.query('GRANT SELECT (id) ON public.secured TO rows');
+      await parts.query('ALTER ROLE rows SET idle_in_transaction_session_timeout = 1');
       await parts.query('ALTER TABLE public.secured ENABLE ROW LEVEL SECURITY');
       await parts.query(
         "CREATE POLICY mine ON public.secured USING (current_setting('session_' || 'authorization') = 'rows')",
@@ -261,9 +280,79 @@ for (const [version, binaries] of [
       const { message } = await rejected(migrate({ current: login }), RotationRefused);
       assert.match(message, /In postgres rows sees 3 rows of public\.secured, rows_clone 0/);
       assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'rows_clone'"), []);
+      await parts.query('CREATE TABLE public.unnamed (id INT)');
+      await parts.query('GRANT SELECT ON public.unnamed TO rows');
+      await parts.query('ALTER TABLE public.unnamed ENABLE ROW LEVEL SECURITY');
+      await parts.query(
+        'CREATE FUNCTION public.found() RETURNS bool LANGUAGE plpgsql AS $$BEGIN RETURN EXISTS (SELECT FROM unnamed_too); END$$',
+      );
+      await parts.query('CREATE POLICY found ON public.unnamed USING (public.found())');
+      await parts.query('INSERT INTO public.unnamed VALUES (1)');
       const accepted = await migrate({ current: login, acceptLoginNames: true });
       assert.match(accepted.notes.join(), /rows_clone 0/);
-      await parts.query('DROP TABLE public.secured');
+      assert.match(accepted.notes.join(), /not compared of public\.unnamed \(SQLSTATE 42P01\)/);
+      await parts.query('DROP TABLE public.secured, public.unnamed');
+    });
+
+    it('runs no policy of somebody else with the rights of the two, nor does a rotation', async () => {
+      const { address, logs } = parts.database;
+      const [mallory, login] = ['mallory', 'aimed'].map((username) => ({
+        username,
+        password: anyPassword(),
+      }));
+      assert.ok(mallory && login);
+      for (const { username, password } of [mallory, login])
+        await parts.query(`CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(password)}'`);
+      await parts.query('CREATE SCHEMA mallory AUTHORIZATION mallory');
+      await as(
+        address,
+        mallory,
+        // The server runs it as it plans a statement, though that reads no row.
+        "CREATE FUNCTION mallory.lured() RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE LOG 'lured %', session_user; RETURN true; END$$",
+        'CREATE TABLE mallory.lure (id INT)',
+        'ALTER TABLE mallory.lure ENABLE ROW LEVEL SECURITY',
+        'CREATE POLICY lure ON mallory.lure USING (mallory.lured())',
+        'GRANT USAGE ON SCHEMA mallory TO PUBLIC',
+        'GRANT SELECT ON mallory.lure TO PUBLIC',
+      );
+      const lured = async () => (await logs()).match(/LOG: {2}lured \w+/g) ?? [];
+      await as(address, login, 'SELECT 1 FROM mallory.lure LIMIT 0');
+      assert.deepEqual(await lured(), ['LOG:  lured aimed']);
+      const { notes } = await migrate({ current: login, acceptLoginNames: true });
+      assert.match(notes.join(), /not compared of mallory\.lure \(its policies are mallory's/);
+      const second = { username: 'aimed_clone', password: anyPassword() };
+      await parts.query(`ALTER ROLE aimed_clone LOGIN PASSWORD '${scramVerifier(second.password)}'`);
+      const users = ['aimed', 'aimed_clone'] as const;
+      const rotation = await credentialRotation(address, { kind: 'alternating-users', users });
+      await rotation.test(second, async () => login);
+      assert.deepEqual(await lured(), ['LOG:  lured aimed']);
+      await parts.query('DROP SCHEMA mallory CASCADE');
+    });
+
+    it('keeps the moment of an expiry, whatever the administrator’s style of dates', async () => {
+      await parts.query("ALTER ROLE superuser SET datestyle = 'SQL, DMY'");
+      // IST is another time zone's name too.
+      await parts.query("ALTER ROLE superuser SET timezone = 'Asia/Kolkata'");
+      await parts.query('CREATE DATABASE archived CONNECTION LIMIT 0');
+      for (const [username, expiry] of [
+        ['dated', '2130-06-01 12:00+00'],
+        ['endless', 'infinity'],
+      ] as const) {
+        const login = { username, password: anyPassword() };
+        await parts.query(
+          `CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(login.password)}' VALID UNTIL '${expiry}'`,
+        );
+        const { notes } = await migrate({ current: login });
+        assert.equal(
+          notes.some((note) => note.includes('expire')),
+          username === 'dated',
+        );
+      }
+      const [expiry] = await parts.query(
+        "SELECT rolvaliduntil = '2130-06-01 12:00+00' AS same FROM pg_roles WHERE rolname = 'dated_clone'",
+      );
+      assert.deepEqual(expiry, { same: true });
+      await parts.query('ALTER ROLE superuser RESET ALL');
     });
 
     it('is refused with names that the server would cut, or that are one', async () => {
