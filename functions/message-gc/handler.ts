@@ -5,6 +5,7 @@ import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
+import { callbacksIn } from '../shared/whatsapp/callback-queue.ts';
 import { collectGarbage } from '../shared/whatsapp/collect-garbage.ts';
 import { gcResult } from '../shared/whatsapp/gc-result.ts';
 import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
@@ -85,8 +86,11 @@ async function markRead(
 ): Promise<MarkedRead | undefined> {
   const { markRead } = settings;
   if (!markRead) return undefined;
-  const now = await context.step('time', async () => Date.now());
-  return markMessagesRead({ ...settings, markRead }, (now + endBy) / 2, context);
+  const { now, queued } = await context.step('time', async () => ({
+    now: Date.now(),
+    queued: await callbacksIn(markRead.queueUrl),
+  }));
+  return markMessagesRead({ ...settings, markRead }, { until: (now + endBy) / 2, queued }, context);
 }
 
 function markedFigures(marked: MarkedRead): Record<string, number> {
@@ -99,7 +103,12 @@ function markedFigures(marked: MarkedRead): Record<string, number> {
     messagesNotMarked,
     messagesGivenUp,
     messagesUnreadable,
-    ...(marked.interruptions > 0 && { markingInterruptions: marked.interruptions }),
+    ...(marked.interruptions > 0 && {
+      markingInterruptions: marked.interruptions,
+      ...(marked.callbacksOfInterruptions !== undefined && {
+        callbacksOfMarkingInterruptions: marked.callbacksOfInterruptions,
+      }),
+    }),
   };
 }
 
@@ -108,7 +117,7 @@ function markedProblems({ deployment, markRead }: MessageGcSettings, marked: Mar
   const problems: Problem[] = [];
   if (marked.interruptions > 0)
     problems.push({
-      what: `${marked.interruptions} tries to mark messages read were ended by force. What they marked is marked, and in none of the figures.`,
+      what: `${marked.interruptions} tries to mark messages read were ended by force. What they marked is marked, and not in messagesMarkedRead: ${marked.callbacksOfInterruptions ?? 'an unknown number of'} callbacks of the queue, as SQS counts.`,
       where,
       next: 'Nothing: what they had received came back to the queue 15 minutes later, and was marked then or is by the next run.',
     });

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import { leftOfInvocation } from '../shared/run/time-left.ts';
 import {
+  callbacksIn,
   deleteCallbacks,
   hideCallbacks,
   isAtInFlightLimit,
@@ -106,19 +107,24 @@ export interface MarkedRead {
   error?: string;
   /** The error needs a person, so that nothing else can be done with WebApp either. */
   fatal: boolean;
-  /** Tries that were ended by force: what they marked is in none of the figures. */
+  /** Tries that were ended by force: what they dealt with is in none of the other figures. */
   interruptions: number;
+  /** By how many callbacks the queue was shorter after those, as SQS counts. Undefined where that is unknown of one. */
+  callbacksOfInterruptions?: number | undefined;
 }
 
-type StepResult = MarkedRead & { more: boolean; now: number };
+/** `queued`: callbacks in the queue at its end, where SQS says so. */
+type StepResult = MarkedRead & { more: boolean; now: number; queued?: number | undefined };
 
 /** Drains the unread-messages queue and marks what is old enough, one request per sender. */
 export async function markMessagesRead(
   settings: MessageGcSettings & { markRead: NonNullable<MessageGcSettings['markRead']> },
-  until: number,
+  /** `queued`: callbacks in the queue now, where SQS says so. */
+  { until, queued: atFirst }: { until: number; queued?: number | undefined },
   context: DurableContext,
 ): Promise<MarkedRead> {
-  const total: MarkedRead = { ...NOTHING_MARKED };
+  const total: MarkedRead = { ...NOTHING_MARKED, callbacksOfInterruptions: 0 };
+  let queued = atFirst;
   for (let number = 1; ; number++) {
     const name = `mark messages read ${number}`;
     const budget = () => Math.min(STEP_BUDGET_MS, leftOfInvocation(context, RESERVED_SHARE));
@@ -126,7 +132,16 @@ export async function markMessagesRead(
     if (tried.kind === 'interrupted') {
       total.interruptions += 1;
       // What it had received is hidden: to go on now would find the queue empty, and leave it there.
-      const { now } = await context.step(`time after ${name}`, async () => ({ now: Date.now() }));
+      const { now, left } = await context.step(`time after ${name}`, async () => ({
+        now: Date.now(),
+        left: await callbacksIn(settings.markRead.queueUrl),
+      }));
+      const { callbacksOfInterruptions: before } = total;
+      total.callbacksOfInterruptions =
+        before === undefined || queued === undefined || left === undefined
+          ? undefined
+          : before + Math.max(0, queued - left);
+      queued = left;
       if (total.interruptions >= MOST_INTERRUPTIONS || now + WORKING_VISIBILITY_SECONDS * 1000 >= until) {
         total.error = 'the function was ended in the middle of it, and what it had received comes back later';
         return total;
@@ -135,6 +150,7 @@ export async function markMessagesRead(
       continue;
     }
     const { more, now, ...step } = tried.value;
+    queued = step.queued;
     total.messagesMarkedRead += step.messagesMarkedRead;
     total.messagesDropped += step.messagesDropped;
     total.messagesTooYoung += step.messagesTooYoung;
@@ -215,7 +231,7 @@ async function markReceived(
     markRead.queueUrl,
     [...unfinished].map(({ receiptHandle }) => ({ receiptHandle, seconds: 0 })),
   );
-  return { ...result, now: Date.now() };
+  return { ...result, now: Date.now(), queued: await callbacksIn(markRead.queueUrl) };
 }
 
 interface Limits {

@@ -91,6 +91,23 @@ export async function isAtInFlightLimit(queueUrl: string): Promise<boolean> {
   return Number(attributes?.ApproximateNumberOfMessagesNotVisible ?? 0) >= IN_FLIGHT_LIMIT;
 }
 
+/** How many callbacks a queue holds, hidden ones too, as SQS counts them: approximately. Undefined where it does not say. */
+export async function callbacksIn(queueUrl: string): Promise<number | undefined> {
+  try {
+    const { Attributes: attributes = {} } = await sqs.send(
+      new GetQueueAttributesCommand({
+        QueueUrl: queueUrl,
+        AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+      }),
+    );
+    const counts = Object.values(attributes).map(Number);
+    return counts.length > 0 ? counts.reduce((sum, count) => sum + count, 0) : undefined;
+  } catch {
+    // A figure is not worth a run.
+    return undefined;
+  }
+}
+
 /** Several batches at once, so that tens of thousands of messages are dealt with in seconds. */
 async function eachBatch<T>(items: readonly T[], send: (batch: T[]) => Promise<unknown>): Promise<void> {
   const starts = Array.from(
