@@ -19,7 +19,9 @@ export async function loginNamesIn(session: MysqlSession): Promise<{ found: stri
   return { found: found.sort(), unseen: unseen.sort() };
 }
 
-const LOGIN = /\b(?:(?:session_|system_)?user\s*\(|session_user\b|system_user\b)/i;
+/** A table may be called user; and one's own row in the list of connections has the name too. */
+const LOGIN =
+  /\b(?:user\s*\(\s*\)|session_user\b|system_user\b|processlist\b[\s\S]*\bconnection_id\s*\(|connection_id\s*\([\s\S]*\bprocesslist\b)/i;
 const LOGIN_OR_CURRENT = new RegExp(`${LOGIN.source}|\\bcurrent_user\\b`, 'i');
 
 const OURS = (column: string) =>

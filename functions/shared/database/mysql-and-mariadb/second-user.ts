@@ -221,12 +221,14 @@ function grantStatements(
   const lines = has?.lines ?? [];
   const grants = grantsOfLacking(rightsIn(model.lines), rightsIn(lines), name);
   const statements = [...grants];
+  const taken = revokesIn(lines);
+  const takenOfModel = revokesIn(model.lines);
   // What reaches everywhere is taken back where it is of the first one.
   if (grants.some((grant) => grant.includes(' ON *.* TO '))) {
-    const taken = revokesIn(lines);
-    for (const revoke of revokesIn(model.lines))
-      if (!taken.includes(revoke)) statements.push(`${revoke} FROM ${name}`);
+    for (const revoke of takenOfModel) if (!taken.includes(revoke)) statements.push(`${revoke} FROM ${name}`);
   }
+  for (const revoke of taken)
+    if (!takenOfModel.includes(revoke)) statements.push(`${revoke.replace(/^REVOKE/, 'GRANT')} TO ${name}`);
   const had = rolesIn(lines);
   for (const [role, isPassedOn] of rolesIn(model.lines)) {
     const lacks = !had.has(role) || (isPassedOn && !had.get(role));

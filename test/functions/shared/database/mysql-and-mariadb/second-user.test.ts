@@ -126,6 +126,11 @@ for (const [engine, start, dialect] of [
     await t.test('it is refused where something asks who has logged in', async () => {
       await query('CREATE SQL SECURITY INVOKER VIEW waweb.mine AS SELECT current_user() AS me');
       await query('CREATE TRIGGER waweb.who BEFORE INSERT ON waweb.messages FOR EACH ROW SET @who = USER()');
+      await query(
+        'CREATE VIEW waweb.own AS SELECT user AS me FROM information_schema.processlist WHERE id = connection_id()',
+      );
+      // A table of that name.
+      await query('CREATE PROCEDURE waweb.adds() INSERT INTO user (id) VALUES (1)');
       // Who has made it, for whoever looks.
       await query('CREATE VIEW waweb.maker AS SELECT current_user() AS me');
       await query(
@@ -145,6 +150,7 @@ for (const [engine, start, dialect] of [
         'function waweb.asks',
         'trigger waweb.who',
         'view waweb.mine',
+        'view waweb.own',
       ];
       assert.ok(message.includes(`: ${asking.join('; ')}. Nothing was changed`), message);
       await query('DROP TABLE waweb.made');
@@ -153,6 +159,7 @@ for (const [engine, start, dialect] of [
       assert.match(notes.join(), /view waweb\.mine/);
       await query('DROP TRIGGER waweb.who');
       await query('DROP VIEW waweb.mine');
+      await query('DROP VIEW waweb.own');
       await query('DROP VIEW waweb.maker');
     });
 
@@ -302,6 +309,14 @@ for (const [engine, start, dialect] of [
       ]);
       assert.match(notes.join(), /shop_clone may log in beside shop\. The next run/);
       assert.equal((await migrate({ current: one })).outcome, 'was-migrated');
+      if (engine === 'mysql') {
+        await query('GRANT INSERT ON *.* TO shop');
+        await query('GRANT INSERT ON *.* TO shop_clone');
+        await query('REVOKE INSERT ON elsewhere.* FROM shop_clone');
+        const revoked = await migrate({ current: one });
+        assert.deepEqual(revoked.statements, ['GRANT INSERT ON `elsewhere`.* TO `shop_clone`@`%`']);
+        assert.equal((await migrate({ current: one })).outcome, 'was-migrated');
+      }
       await query("CREATE USER shop_clone@'10.9.%'");
       const { message } = await rejected(migrate({ current: one }), RotationRefused);
       assert.match(message, /DROP USER `shop_clone`@`10\.9\.%`/);
