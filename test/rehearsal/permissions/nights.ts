@@ -39,6 +39,8 @@ const busy: Fault = {
   async strike(_target, { aws, clock, deployments }) {
     // Every run's state is longer than what an invocation begins with, as it is with many sets, containers and calls.
     aws.lambda.durable.page = 2;
+    // As the older of AWS's texts has it: then runs are looked for version by version.
+    aws.lambda.durable.unqualifiedList = '$LATEST';
     aws.sessions.faults.link = linkThatBreaks();
     // Of the advanced tier, as a client's own stack may have it.
     deployments.apac?.credential?.useAdvancedTier();
