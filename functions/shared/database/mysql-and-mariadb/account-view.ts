@@ -4,6 +4,7 @@ import {
   quoted,
   type Rights,
   revokesIn,
+  revokesOfNarrower,
   rightsIn,
   rolesIn,
   splitAtCommas,
@@ -145,6 +146,7 @@ export function statementsToMatch(
   const direct = roles.length > 0 ? modelRightsWithoutRoles : model.rights;
   statements.push(
     ...grantsOfLacking(direct, account.rights, account.name),
+    ...revokesOfNarrower(model.rights, account.rights, account.name),
     ...account.revokes
       .filter((revoke) => !model.revokes.includes(revoke))
       .map((revoke) => `${revoke.replace(/^REVOKE/, 'GRANT')} TO ${account.name}`),

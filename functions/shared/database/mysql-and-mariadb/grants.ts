@@ -100,6 +100,39 @@ export function grantsOfLacking(wanted: Rights, had: Rights, name: string): stri
   });
 }
 
+/**
+ * Takes away an account's rights on one database that are fewer than another account has there by a pattern of names: the server
+ * goes by the nearest name alone, so that the pattern's rights would not count there.
+ */
+export function revokesOfNarrower(wanted: Rights, had: Rights, name: string): string[] {
+  const patterns = [...wanted].filter(([object]) => isDatabase(object) && /(?<!\\)[%_]/.test(object));
+  return [...had.keys()]
+    .filter((object) => isDatabase(object) && !wanted.has(object))
+    .filter((object) =>
+      patterns.some(
+        ([pattern, privileges]) =>
+          likeOf(pattern).test(object.replaceAll(/\\([%_])/g, '$1')) &&
+          [...privileges].some((privilege) => !isCovered(had, object, privilege)),
+      ),
+    )
+    .map((object) => `REVOKE ALL PRIVILEGES ON ${object} FROM ${name}`);
+}
+
+function isDatabase(object: string): boolean {
+  return new RegExp(`^${NAME}\\.\\*$`, 's').test(object);
+}
+
+/** As LIKE reads it. */
+function likeOf(pattern: string): RegExp {
+  const parts = pattern.match(/\\[%_]|[\s\S]/g) ?? [];
+  const text = parts.map((part) => {
+    if (part === '%') return '[\\s\\S]*';
+    if (part === '_') return '[\\s\\S]';
+    return part.replace(/^\\(?=[%_])/, '').replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  });
+  return new RegExp(`^${text.join('')}$`);
+}
+
 /** As whom one may act (PROXY). */
 function isAccount(object: string): boolean {
   return new RegExp(`^(?:${NAME}|${STRING})@`, 's').test(object);

@@ -9,7 +9,7 @@ import { defaultRoleIn } from './account-view.ts';
 import { accountName } from './accounts.ts';
 import { type Account, hasPassword, type MysqlDialect } from './dialect.ts';
 import { lacksPrivilege } from './errors.ts';
-import { grantsOfLacking, quoted, revokesIn, rightsIn, rolesIn } from './grants.ts';
+import { grantsOfLacking, quoted, revokesIn, revokesOfNarrower, rightsIn, rolesIn } from './grants.ts';
 import { loginNamesIn } from './login-names.ts';
 import { proveUse } from './prove-use.ts';
 import { type MysqlSession, withMysqlLock } from './session.ts';
@@ -219,6 +219,12 @@ function grantStatements(
 ): Statement[] {
   const name = accountOn(other, host);
   const lines = has?.lines ?? [];
+  const narrower = revokesOfNarrower(rightsIn(model.lines), rightsIn(lines), name);
+  if (narrower.length > 0) {
+    throw new RotationRefused(
+      `${name} has fewer rights on a database than the first user has there by a pattern, and the server goes by the nearest name alone. Nothing is taken from it here: ${narrower.join('; ')}. Then run this again.`,
+    );
+  }
   const grants = grantsOfLacking(rightsIn(model.lines), rightsIn(lines), name);
   const statements = [...grants];
   const taken = revokesIn(lines);

@@ -317,6 +317,12 @@ for (const [engine, start, dialect] of [
         assert.deepEqual(revoked.statements, ['GRANT INSERT ON `elsewhere`.* TO `shop_clone`@`%`']);
         assert.equal((await migrate({ current: one })).outcome, 'was-migrated');
       }
+      // The server goes by the nearest name of a database.
+      await query('GRANT ALL ON `else%`.* TO shop');
+      await query('GRANT SELECT ON elsewhere.* TO shop_clone');
+      const narrow = await rejected(migrate({ current: one }), RotationRefused);
+      await query(/REVOKE ALL .*?(?=\. Then)/.exec(narrow.message)?.[0] ?? '');
+      assert.equal((await migrate({ current: one })).outcome, 'migrated');
       await query("CREATE USER shop_clone@'10.9.%'");
       const { message } = await rejected(migrate({ current: one }), RotationRefused);
       assert.match(message, /DROP USER `shop_clone`@`10\.9\.%`/);
