@@ -27,6 +27,7 @@ import {
   type Service,
 } from '../cloud.ts';
 import { type Principal, principalName } from '../policy/policy.ts';
+import { Counts } from './counts.ts';
 import {
   attributesMd5,
   attributesOf,
@@ -64,10 +65,12 @@ export class Sqs implements Service, Queues {
   readonly heldByOthers = new Map<string, number>();
   readonly operations: Operations;
   readonly #aws: Cloud;
+  readonly #counts: Counts;
   readonly #queues = new Map<string, Queue>();
 
   constructor(aws: Cloud) {
     this.#aws = aws;
+    this.#counts = new Counts(aws);
     for (const resource of aws.deployed.ofType('AWS::SQS::Queue'))
       this.#queues.set(resource.arn, queueOf(resource));
     for (const { properties, region } of aws.deployed.ofType('AWS::SQS::QueuePolicy')) {
@@ -193,6 +196,7 @@ export class Sqs implements Service, Queues {
   /** The queue's numbers that SQS sends to CloudWatch each minute. */
   publishGauges(): void {
     for (const queue of this.#queues.values()) this.#publish(queue);
+    this.#counts.publish();
   }
 
   async #receive(
@@ -261,7 +265,7 @@ export class Sqs implements Service, Queues {
       message.lastReceived = now;
       message.visible = now + visibility * SECOND;
       message.receipt = randomUUID();
-      this.#count(queue, 'NumberOfMessagesReceived');
+      this.#counts.add(queue, 'NumberOfMessagesReceived');
     }
     return taken;
   }
@@ -309,7 +313,7 @@ export class Sqs implements Service, Queues {
     };
     queue.messages.set(message.id, message);
     queue.used = true;
-    this.#count(queue, 'NumberOfMessagesSent');
+    this.#counts.add(queue, 'NumberOfMessagesSent');
     this.#publish(queue);
     return {
       MessageId: message.id,
@@ -322,7 +326,7 @@ export class Sqs implements Service, Queues {
     const message = byReceipt(queue, receipt);
     if (message === undefined) return;
     queue.messages.delete(message.id);
-    this.#count(queue, 'NumberOfMessagesDeleted');
+    this.#counts.add(queue, 'NumberOfMessagesDeleted');
     this.#publish(queue);
   }
 
@@ -361,10 +365,6 @@ export class Sqs implements Service, Queues {
     for (const [name, value] of Object.entries(figures)) {
       this.#aws.cloudWatch.put(queue.resource, 'AWS/SQS', name, { QueueName: queue.name }, value);
     }
-  }
-
-  #count(queue: Queue, name: string): void {
-    this.#aws.cloudWatch.put(queue.resource, 'AWS/SQS', name, { QueueName: queue.name }, 1);
   }
 
   #encryptFor(queue: Queue, call: Call): void {
