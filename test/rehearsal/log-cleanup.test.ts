@@ -185,7 +185,8 @@ test('names each container in which something went wrong, cleans up in all other
         [id('webapp', 2)]: 'exited 0 1',
         [id('coreapp', 0)]: 'exited 3 2',
         [id('coreapp', 1)]: 'not-started 2',
-        [id('coreapp', 2)]: 'not-started 2',
+        // A task that was started without ECS Exec never gets it.
+        [id('coreapp', 2)]: 'not-started 1',
         [id('coreapp', 3)]: 'gone 1',
         [id('master', 0)]: 'exited 0 1',
       });
