@@ -314,7 +314,7 @@ printf "ecs-exec\\n"
 ee_x= ee_z=absent
 while read -r ee_n ee_v ee_a ee_b; do
 case $ee_v in
-start) [ "$ee_e" ] && { k || if t 2>/dev/null; then s "$@"; else ee_z=no-input; fi; } ;;
+start) [ "$ee_e" ] && { k || if t 2>/dev/null; then ee_z=absent; s "$@"; else ee_z=no-input; fi; } ;;
 put) v ;;
 esac
 w 2>/dev/null

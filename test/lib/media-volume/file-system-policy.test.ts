@@ -5,6 +5,13 @@ import { type Access, denial, type PolicyDocument } from '../../../rehearsal/aws
 import { ofType, resourcesOf, textOf } from '../template.ts';
 import { ACCOUNT, taskOf, volumeStack } from './volumes.ts';
 
+/** How the ARNs of what the policies name begin. */
+const ARNS: Record<string, string> = {
+  'AWS::EFS::FileSystem': `arn:aws:elasticfilesystem:eu-west-1:${ACCOUNT}:file-system/`,
+  'AWS::EFS::AccessPoint': `arn:aws:elasticfilesystem:eu-west-1:${ACCOUNT}:access-point/`,
+  'AWS::IAM::Role': `arn:aws:iam::${ACCOUNT}:role/`,
+};
+
 describe('who may mount a media volume', () => {
   const { mount } = mounting();
   const everything: PolicyDocument = {
@@ -139,6 +146,9 @@ function texts(document: unknown, resources: ReturnType<typeof resourcesOf>): Po
     if (typeof value !== 'object' || value === null) return value;
     if (Array.isArray(value)) return value.map(walk);
     const [key = ''] = Object.keys(value);
+    const [id = '', attribute] = 'Fn::GetAtt' in value ? (value['Fn::GetAtt'] as string[]) : [];
+    const arn = attribute === 'Arn' ? ARNS[resources[id]?.Type ?? ''] : undefined;
+    if (arn) return `${arn}${resources[id]?.Properties.RoleName ?? id}`;
     if (key === 'Ref' || key.startsWith('Fn::')) return textOf(value, resources);
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, walk(item)]));
   };

@@ -156,7 +156,11 @@ function fitRotation(rotation: Anything, { host, engine }: Anything): void {
     : { kind: 'dual-password' };
   delete rotation.acceptFailedLogins;
   delete rotation.order;
+  // Less than any time limit that is taken.
+  if (rotation.retirementPatienceMinutes)
+    rotation.retirementPatienceMinutes = 1 + (rotation.retirementPatienceMinutes % 14);
   if (isPostgres) delete rotation.copies;
+  else delete rotation.replicas;
   if (isPostgres) delete rotation.metaTemplate;
   if (!rotation.services.others) delete rotation.metaTemplate?.monitoring;
 }
