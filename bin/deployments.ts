@@ -35,6 +35,12 @@ export async function deploymentNamed(lambda: LambdaClient, deployment: string):
   );
 }
 
+/** @throws Error naming the jobs that a deployment has, where this is none of them. */
+export function refuseUnknownJob({ deployment, jobs }: DeployedUpkeep, job: string): void {
+  if (!Object.hasOwn(jobs, job))
+    throw new Error(`${deployment} has no job ${job}. It has ${Object.keys(jobs).sort().join(', ')}.`);
+}
+
 /** All deployments of the account and region, by name. */
 export async function allDeployments(lambda: LambdaClient): Promise<DeployedUpkeep[]> {
   const found: DeployedUpkeep[] = [];

@@ -10,7 +10,15 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
-import { type DeployedUpkeep, deploymentNamed, type Run, runNamed, runsOf, runWith } from './deployments.ts';
+import {
+  type DeployedUpkeep,
+  deploymentNamed,
+  type Run,
+  refuseUnknownJob,
+  runNamed,
+  runsOf,
+  runWith,
+} from './deployments.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp, outcomeText } from './output.ts';
 
 /** Between two looks at a run that goes on. */
@@ -57,10 +65,7 @@ ${EXIT_CODES_HELP}`,
       try {
         const lambda = new LambdaClient({ ...(options.region && { region: options.region }) });
         const upkeep = await deploymentNamed(lambda, deployment);
-        if (!Object.hasOwn(upkeep.jobs, job))
-          throw new Error(
-            `${deployment} has no job ${job}. It has ${Object.keys(upkeep.jobs).sort().join(', ')}.`,
-          );
+        refuseUnknownJob(upkeep, job);
         if (options.dryRun) await foresee(lambda, upkeep, job, options);
         else await start(lambda, job, deployment, options);
       } catch (error) {

@@ -10,6 +10,7 @@ import {
   type DeployedUpkeep,
   deploymentNamed,
   type Run,
+  refuseUnknownJob,
   runNamed,
   runsOf,
 } from './deployments.ts';
@@ -111,11 +112,9 @@ export function historyCommand(): Command {
       ) => {
         try {
           const lambda = new LambdaClient({ ...(region && { region }) });
-          const { jobs, timeZone } = await deploymentNamed(lambda, deployment);
-          if (!Object.hasOwn(jobs, job))
-            throw new Error(
-              `${deployment} has no job ${job}. It has ${Object.keys(jobs).sort().join(', ')}.`,
-            );
+          const upkeep = await deploymentNamed(lambda, deployment);
+          refuseUnknownJob(upkeep, job);
+          const { timeZone } = upkeep;
           const since = new Date(Date.now() - days * DAY_MS);
           const runs = await runsOf(lambda, `${deployment}-${job}`, { since });
           if (json) process.stdout.write(`${JSON.stringify(runs, undefined, 2)}\n`);

@@ -89,3 +89,17 @@ export class TableNotFound extends Error {
 export function verbOf(statement: string): string {
   return /^\s*([A-Za-z]+(?: [A-Za-z]+)?)(?![\w'"])/.exec(statement)?.[1] ?? 'a statement';
 }
+
+/** Whether the server lets a session make a statement. @throws whatever else went wrong */
+export async function mayMake(
+  session: { query(statement: string): Promise<unknown> },
+  statement: string,
+): Promise<boolean> {
+  try {
+    await session.query(statement);
+    return true;
+  } catch (error) {
+    if (error instanceof StatementRefused) return false;
+    throw error;
+  }
+}

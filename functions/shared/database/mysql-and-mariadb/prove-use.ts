@@ -1,5 +1,5 @@
 import { type DatabaseAddress, ENGINES } from '../contract/engine.ts';
-import { RotationRefused, StatementRefused } from '../contract/errors.ts';
+import { mayMake, RotationRefused } from '../contract/errors.ts';
 import type { TestedLogin } from '../contract/rotation.ts';
 import { rightsWithoutRoles, statementsToMatch, viewOwnAccount } from './account-view.ts';
 import { type MysqlSession, withMysql } from './session.ts';
@@ -65,14 +65,4 @@ async function someStatement(session: MysqlSession): Promise<string> {
     if (await mayMake(session, statement)) return statement;
   }
   return 'SELECT 1';
-}
-
-async function mayMake(session: MysqlSession, statement: string): Promise<boolean> {
-  try {
-    await session.query(statement);
-    return true;
-  } catch (error) {
-    if (error instanceof StatementRefused) return false;
-    throw error;
-  }
 }

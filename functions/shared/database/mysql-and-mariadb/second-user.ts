@@ -3,7 +3,7 @@ import { missingPrivilege, RotationRefused, StatementRefused } from '../contract
 import type { Migrated, Migration, OpenedBoth } from '../contract/migration.ts';
 import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
-import { alternatingUsers } from '../rotation/strategies.ts';
+import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.ts';
 import { type AccountOptions, optionsIn, passwordTermsToMatch, termsToMatch } from './account-options.ts';
 import { defaultRoleIn } from './account-view.ts';
 import { accountName } from './accounts.ts';
@@ -31,11 +31,7 @@ export async function makeSecondUser(
 ): Promise<Migrated> {
   const { current } = migration;
   const { other, lockName } = alternatingUsers(address.engine, migration, current.username);
-  if (admin.username === current.username || admin.username === other) {
-    throw new RotationRefused(
-      `${admin.username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
-    );
-  }
+  refuseChangeOfItself(admin, [current.username, other]);
   return withMysqlLock(address, admin, lockName, async (session) => {
     const work: Work = { session, admin, dialect, one: current.username, other };
     const { used, others } = await accountsOf(work, current);

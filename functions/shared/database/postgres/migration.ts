@@ -4,7 +4,7 @@ import { LoginRefused, missingPrivilege, RotationRefused, StatementRefused } fro
 import type { Migrated, Migration } from '../contract/migration.ts';
 import { randomPassword } from '../credential/password.ts';
 import { currentRefused } from '../rotation/refusals.ts';
-import { alternatingUsers } from '../rotation/strategies.ts';
+import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.ts';
 import { compareRows } from './compare-rows.ts';
 import { type Difference, differences, lookAs, type Sight } from './compare-users.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
@@ -37,11 +37,7 @@ export async function migrateToAlternatingUsers(
 ): Promise<Migrated & { owner: string }> {
   const { current } = migration;
   const { other, lockName } = alternatingUsers(address.engine, migration, current.username);
-  if (admin.username === current.username || admin.username === other) {
-    throw new RotationRefused(
-      `${admin.username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
-    );
-  }
+  refuseChangeOfItself(admin, [current.username, other]);
   return withPostgresLock(address, admin, lockName, async (session) => {
     const found = await stateOf(session, [current.username, other]);
     const unfinished = found.roles.get(other)?.unfinished === true;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { DatabaseAddress } from '../contract/engine.ts';
-import { RotationRefused, StatementRefused } from '../contract/errors.ts';
+import { mayMake, RotationRefused } from '../contract/errors.ts';
 import type { TestedLogin } from '../contract/rotation.ts';
 import { type RoleSetting, readRoleSettings, roleSettingStatement } from './role-settings.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
@@ -90,16 +90,6 @@ async function someStatement(session: PostgresSession): Promise<string> {
         AND NOT row_security_active(c.oid) ORDER BY pg_has_role(relowner, 'USAGE') DESC LIMIT 1`,
   );
   return table === undefined ? 'SELECT 1' : `SELECT 1 FROM ${table.name} LIMIT 0`;
-}
-
-async function mayMake(session: PostgresSession, statement: string): Promise<boolean> {
-  try {
-    await session.query(statement);
-    return true;
-  } catch (error) {
-    if (error instanceof StatementRefused) return false;
-    throw error;
-  }
 }
 
 /** The one for the database counts before the one for everywhere. */

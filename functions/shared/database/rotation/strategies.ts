@@ -1,4 +1,4 @@
-import { ENGINES, type Engine } from '../contract/engine.ts';
+import { ENGINES, type Engine, type Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { Strategy } from '../contract/rotation.ts';
 
@@ -76,4 +76,12 @@ export function alternatingUsers(
   const reason = whyImpossible(engine, { kind: 'alternating-users', users: [a, b] });
   if (reason !== undefined) throw new RotationRefused(reason);
   return { one: username, other: username === a ? b : a, lockName: a };
+}
+
+/** @throws RotationRefused if the administrator of a migration is one of the two users. */
+export function refuseChangeOfItself({ username }: Pick<Login, 'username'>, users: readonly string[]): void {
+  if (users.includes(username))
+    throw new RotationRefused(
+      `${username} cannot change itself. Let another one do it, and give the application a user of its own if it logs in as the administrator.`,
+    );
 }
