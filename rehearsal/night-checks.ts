@@ -148,6 +148,12 @@ function compare(night: Night, due: Due[], fault: Fault | undefined, { rows }: S
   if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
   for (const { name, told } of night.alarms)
     if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  const problems = night.runs
+    .filter(({ deployment }) => deployment === fault?.deployment)
+    .flatMap((run) => run.problems.map(({ what, next }) => `${what} ${next}`));
+  for (const problem of fault?.expected.problems ?? [])
+    if (!problems.some((said) => problem.test(said)))
+      mismatches.push(`${fault?.deployment}: no report says ${problem}, but: ${problems.join(' / ')}`);
   return mismatches;
 }
 

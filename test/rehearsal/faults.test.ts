@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
+import { CONTAINERS_FAULTS } from '../../rehearsal/faults/containers.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
@@ -53,13 +54,11 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
 
 /** Faults of one deployment that strike different containers: played in one night here, each in its own by its name. */
 const TOGETHER = [
-  'agent-stopped',
   'websocket-cut',
   'session-messages-lost',
   'agent-connects-late',
-  'no-shell',
-  'run-folder-full',
-];
+  ...Object.keys(CONTAINERS_FAULTS),
+].filter((name) => FAULTS[name]?.unavailable?.() === undefined);
 
 /** One fault that does what all of them do, and of which must come what must come of each. */
 function together(faults: Fault[]): Fault {
@@ -74,6 +73,7 @@ function together(faults: Fault[]): Fault {
     expected: {
       outcomes: Object.assign({}, ...faults.map(({ expected }) => expected.outcomes)),
       alarms: [...new Set(faults.flatMap(({ expected }) => expected.alarms))],
+      problems: faults.flatMap(({ expected }) => expected.problems ?? []),
     },
   };
 }
@@ -85,7 +85,13 @@ for (const [name, fault] of nights)
   test(`${name}: ${fault.description}`, async (t) => {
     const mysql = fault.deployment === 'apac' ? await stage.startMysql() : undefined;
     if (typeof mysql === 'string') return t.skip(mysql);
-    const scale: Scale = { ...stage.scale, containers: 'few', rotation: true };
+    const unavailable = fault.unavailable?.();
+    if (unavailable !== undefined) return t.skip(unavailable);
+    const scale: Scale = {
+      ...stage.scale,
+      containers: name.includes(', ') ? 'several' : 'few',
+      rotation: true,
+    };
     const { mismatches, runs } = await playNight({ ...stage, mysql, scale, fault, only: fault.deployment });
     assert.deepEqual(mismatches, [], JSON.stringify(runs));
   });
