@@ -19,18 +19,18 @@ export function ownSourceMap(contents: Uint8Array, root: string): Uint8Array {
   const isOwn = map.sources.map((source) => isOfPackage(join(root, source), root));
   const [sources, names] = [new Indexes(map.sources), new Indexes(map.names)];
   const mappings = decode(map.mappings).map((line) => {
-    const own: SourceMapSegment[] = [];
+    const kept: SourceMapSegment[] = [];
     for (const segment of line) {
-      const [column, source, row, place, name] = segment;
-      if (source !== undefined && isOwn[source]) {
-        const from = [column, sources.of(source), row, place] as const;
-        own.push(name === undefined ? [...from] : [...from, names.of(name)]);
-      } else if (own.at(-1)?.length !== 1) {
+      if (segment.length !== 1 && isOwn[segment[1]]) {
+        const [column, source, row, place] = segment;
+        const own = [column, sources.of(source), row, place] as const;
+        kept.push(segment.length === 5 ? [...own, names.of(segment[4])] : [...own]);
+      } else if (kept.at(-1)?.length !== 1) {
         // What has no source ends what is ours.
-        own.push([column]);
+        kept.push([segment[0]]);
       }
     }
-    return own;
+    return kept;
   });
   return Buffer.from(
     JSON.stringify({ ...map, sources: sources.kept, names: names.kept, mappings: encode(mappings) }),
