@@ -22,14 +22,13 @@ export interface Looks {
  * Does all of it in each of the user's databases, compares there what the two would have, as far as that shows without a login,
  * and rolls it back.
  * @param actor as whom the administrator acts where it makes the migration
- * @returns what was compared
- * @throws RotationRefused with what would differ
+ * @returns what was compared, and what would differ to a user's loss
  */
 export async function rehearse(
   address: DatabaseAddress,
   plan: Plan,
   { admin, current, other, before, acceptLoginNames, actor }: Looks & { actor: string },
-): Promise<string[]> {
+): Promise<{ lost: string[]; notes: string[] }> {
   const lost: string[] = [];
   const notes: string[] = [];
   for (const [database, sight] of before) {
@@ -76,9 +75,14 @@ export async function rehearse(
       notes.push(`${admin.username} is not let into ${database}, so nothing was compared there beforehand.`);
     }
   }
-  if (lost.length === 0) return notes;
+  return { lost, notes };
+}
+
+/** @throws RotationRefused with what would be lost */
+export function refuseLosses({ username }: Login, lost: readonly string[]): void {
+  if (lost.length === 0) return;
   throw new RotationRefused(
-    `A session of the two users would not be what one of ${current.username} is: ${lost.join('; ')}. Nothing was changed. ` +
+    `A session of the two users would not be what one of ${username} is: ${lost.join('; ')}. Nothing was changed. ` +
       `See to it, as by giving both the same settings (ALTER ROLE … SET …), then run this again.`,
   );
 }

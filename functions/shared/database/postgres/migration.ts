@@ -4,7 +4,7 @@ import { LoginRefused, missingPrivilege, RotationRefused, StatementRefused } fro
 import type { Migrated, Migration } from '../contract/migration.ts';
 import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.ts';
-import { compareOrUndo, rehearse } from './compare-migration.ts';
+import { compareOrUndo, refuseLosses, rehearse } from './compare-migration.ts';
 import { lookAs, type Sight } from './compare-users.ts';
 import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
 import { type Plan, type PostgresMigration, planOf, refuseRoleNotTaken, without } from './migration-plan.ts';
@@ -40,18 +40,25 @@ export async function migrateToAlternatingUsers(
     for (const role of state.roles.values()) await refuseRoleNotTaken(session, role);
     const plan = planOf(state, migration, { admin, other });
     if (unfinished) plan.statements.unshift(`DROP ROLE ${pg.escapeIdentifier(other)}`);
-    if (plan.isDone) return { outcome: 'was-migrated', owner: plan.owner, statements: [], notes: [] };
     const before = await sightsOf(address, current, state.databases);
+    const looks = { admin, current, other, before: before.sights };
+    const acceptLoginNames = migration.acceptLoginNames === true;
+    const [own] = await session.query('SELECT current_user AS actor');
+    const actor = String(own?.actor);
+    if (plan.isDone) {
+      const { lost, notes } = await rehearse(address, plan, { ...looks, acceptLoginNames, actor });
+      const told = [...notes, ...lost.map((difference) => `They differ by now: ${difference}.`)];
+      return { outcome: 'was-migrated', owner: plan.owner, statements: [], notes: told };
+    }
     const notes = [...plan.notes, ...before.unseen];
     notes.push(
       ...(await loginNames(address, session, migration, [current.username, other], before.databases)),
     );
     // All of it once without an effect: what the server does not take is found before anything is there.
     await transaction(session, plan, admin, 'ROLLBACK');
-    const looks = { admin, current, other, before: before.sights };
-    const acceptLoginNames = migration.acceptLoginNames === true;
-    const [own] = await session.query('SELECT current_user AS actor');
-    notes.push(...(await rehearse(address, plan, { ...looks, acceptLoginNames, actor: String(own?.actor) })));
+    const rehearsal = await rehearse(address, plan, { ...looks, acceptLoginNames, actor });
+    refuseLosses(current, rehearsal.lost);
+    notes.push(...rehearsal.notes);
     const told = { owner: plan.owner, statements: plan.statements, notes };
     if (migration.dryRun) return { outcome: 'would-migrate', ...told };
     await transaction(session, plan, admin, 'COMMIT');

@@ -308,6 +308,15 @@ for (const [version, binaries] of [
       );
       assert.deepEqual(made[1], [{ readable: true }]);
       await as(address, user, 'ALTER TABLE made ADD COLUMN name TEXT', 'DROP TABLE made');
+      // What only one of them is given later is told.
+      await parts.query('ALTER ROLE wa SET lock_timeout = 7');
+      const later = await migrate();
+      assert.equal(later.outcome, 'was-migrated');
+      assert.match(
+        later.notes.join('\n'),
+        /^They differ by now: wa_clone in postgres: setting lock_timeout was 7 and is none\.$/m,
+      );
+      await parts.query('ALTER ROLE wa RESET lock_timeout');
       await parts.query('ALTER ROLE wa_clone NOLOGIN');
     });
 
