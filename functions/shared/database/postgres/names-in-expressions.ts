@@ -36,7 +36,7 @@ export async function loginNamesInStatements(
   try {
     const rows = await session.query(
       `SELECT DISTINCT query FROM ${view.name} JOIN pg_roles r ON r.oid = userid
-        WHERE r.rolname::text = ANY ($1) AND query ~* '${ASKING.join('|')}' ORDER BY 1`,
+        WHERE r.rolname::text = ANY ($1) AND query ~* '${[...ASKING, ROLE_NOT_KEPT].join('|')}' ORDER BY 1`,
       [usernames],
     );
     return rows.map(({ query }) => `a statement of the application, ${shown(String(query))}`);
@@ -46,6 +46,9 @@ export async function loginNamesInStatements(
     throw error;
   }
 }
+
+/** `SET ROLE $1`, as the extension keeps it from PostgreSQL 18 on: it may have been NONE. Ours are LOCAL. */
+const ROLE_NOT_KEPT = '^\\s*set\\s+(session\\s+)?role\\s+((=|to)\\s*)?\\$';
 
 /** Without what stands in strings, which may be a password. */
 function shown(statement: string): string {
