@@ -22,6 +22,8 @@ export interface SessionFaults {
   opening?: (container: TaskContainer) => string | undefined;
   /** ResumeSession finds no session. */
   neverResume?: boolean;
+  /** Sessions have no tag with their target, which no document of ECS Exec promises. */
+  untagged?: boolean;
 }
 
 export interface SessionManagerOptions {

@@ -22,17 +22,19 @@ async function rotation(
 ): Promise<RunReport | undefined> {
   const { mismatches, runs } = await playNight({
     ...stage,
-    scale: { rows: 100, unread: 0, containers: 'few', rotation: true },
-    only: 'emea',
-    fault: {
-      description: '',
-      deployment: 'emea',
-      containers: true,
-      rotation: true,
-      lasts: LASTS,
-      strike,
-      expected,
-    },
+    scale: { rows: 100, unread: 0, containers: 'few', rotation: true, loginPause: 3_000 },
+    only: ['emea'],
+    faults: [
+      {
+        description: '',
+        deployment: 'emea',
+        containers: true,
+        rotation: true,
+        lasts: LASTS,
+        strike,
+        expected,
+      },
+    ],
   });
   assert.deepEqual(mismatches, [], JSON.stringify(runs));
   return runs.find(({ job }) => job === 'credential-rotation');
