@@ -16,6 +16,7 @@ export class PlayedContainer implements TaskContainer {
   readonly runtimeId = `${randomBytes(16).toString('hex')}-0123456789`;
   readonly stopped: Promise<void>;
   agentRunning = true;
+  readonly lacks = new Set<string>();
   address = undefined;
   running = true;
   /** Commands that were started. */
