@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { DATA_KEY_LENGTH, type SessionCipher, sessionCipher } from './encryption.ts';
 import { EcsExecError, HandshakeError } from './errors.ts';
@@ -86,6 +87,10 @@ export class DataChannel {
   readonly #held: Uint8Array[] = [];
   readonly #timers: NodeJS.Timeout[];
   #socket: WebSocket | undefined;
+  /** What the websocket runs over. */
+  #wire: Socket | undefined;
+  /** While it holds back what is sent. */
+  #gathering: Socket | undefined;
   #size: TerminalSize;
   #opening: 'unknown' | 'handshake' | 'done' = 'unknown';
   #cipher: SessionCipher | undefined;
@@ -175,6 +180,9 @@ export class DataChannel {
     });
     socket.on('message', (data, isBinary) => {
       if (socket === this.#socket && isBinary && Buffer.isBuffer(data)) this.#receive(data);
+    });
+    socket.on('upgrade', (response) => {
+      this.#wire = response.socket;
     });
     let detail = '';
     socket.on('error', ({ message }) => {
@@ -347,7 +355,21 @@ export class DataChannel {
   }
 
   #transmit(bytes: Uint8Array): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#gather();
+    this.#socket.send(bytes);
+  }
+
+  /** The acknowledgements of all messages that came at once leave at once, in one write. */
+  #gather(): void {
+    const wire = this.#wire;
+    if (wire === undefined || wire === this.#gathering) return;
+    this.#gathering = wire;
+    wire.cork();
+    process.nextTick(() => {
+      if (this.#gathering === wire) this.#gathering = undefined;
+      wire.uncork();
+    });
   }
 
   #ping(): void {
