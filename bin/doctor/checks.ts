@@ -9,6 +9,7 @@ import { eventRules } from './checks/event-rules.ts';
 import { execAgents } from './checks/exec-agents.ts';
 import { execDefinitions } from './checks/exec-definitions.ts';
 import { functions } from './checks/functions.ts';
+import { instances } from './checks/instances.ts';
 import { jobs } from './checks/jobs.ts';
 import { schedules } from './checks/schedules.ts';
 import { services } from './checks/services.ts';
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   execDefinitions,
   taskRoles,
   commands,
+  instances,
   clearPasswords,
   jobs,
 ];

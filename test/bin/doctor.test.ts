@@ -17,7 +17,7 @@ import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
-import { MISCONFIGURATIONS } from './doctor/misconfigurations.ts';
+import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -103,11 +103,26 @@ describe('doctor', () => {
       [],
     );
     assert.equal(status, 0);
-    // None of the checks has nothing to look at here.
+    // None of the checks has nothing to look at here, but for the one of what is reached otherwise.
     assert.deepEqual(
-      [...new Set(found.map(({ check }) => check))].sort(),
+      [...new Set(found.map(({ check }) => check)), 'instances for Run Command'].sort(),
       CHECKS.map(({ name }) => name).sort(),
     );
+  });
+
+  it('gives instances that Run Command reaches no warning', async () => {
+    const back = reachedByRunCommand('heard of')(world);
+    const clients = clientsIn(undefined);
+    const found = await examine(
+      new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients),
+      CHECKS.filter(({ name }) => ['services', 'instances for Run Command'].includes(name)),
+    );
+    back();
+    assert.deepEqual(
+      found.filter(({ status }) => status !== 'ok'),
+      [],
+    );
+    assert.ok(found.some(({ saw }) => saw === 'Systems Manager hears of 1 instances.'));
   });
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
