@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
@@ -7,11 +7,12 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
+import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { UpkeepFunction } from './upkeep-function.ts';
+import { asTemplateText, UpkeepFunction } from './upkeep-function.ts';
 
 export interface ReportLostRunProps {
   readonly deployment: string;
@@ -80,9 +81,26 @@ export class ReportLostRun extends Construct {
     });
   }
 
-  /** Watches the runs of a job. */
-  watch(functionArn: string): void {
+  /**
+   * Watches the runs of a job.
+   * @param crashingAlarm of the job: a lost run of which it has told is reported, and no other alarm rings for it.
+   */
+  watch(job: string, functionArn: string, crashingAlarm: string): void {
     // The event may name the function alone, or its version too.
     this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
+    const { partition, region, account } = Stack.of(this);
+    const versions = `${functionArn}:*`;
+    const sid = job.replaceAll('-', '');
+    this.function.allow(`HowRunsEndedOf${sid}`, ['lambda:GetDurableExecutionHistory'], [versions]);
+    acceptFinding(this.function.role, {
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, versions)}]`,
+      reason:
+        "A run is on record under the function's version that it began with, one more after each deploy.",
+    });
+    this.function.allow(
+      `WhatRangOf${sid}`,
+      ['cloudwatch:DescribeAlarmHistory'],
+      [`arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashingAlarm}`],
+    );
   }
 }
