@@ -28,6 +28,8 @@ export interface Fault {
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
   rotation?: true;
+  /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */
+  asAfterAGoodNight?: true;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
   strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */

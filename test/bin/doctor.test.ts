@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { CHECKS } from '../../bin/doctor/checks.ts';
 import type { Diagnosis } from '../../bin/doctor/examine.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
+import { startRun } from '../../rehearsal/operator.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 
@@ -31,6 +32,7 @@ describe('doctor', () => {
     // In real time, in which no schedule is to come due here.
     world = await createWorld({ ...stage, clients: emea ? { emea } : {}, jobs: [], start: undefined });
     environment = environmentFor(ACTIONS);
+    await startRun(world.aws, 'emea', 'upgrade-check');
   });
   after(async () => {
     await world?.close();
@@ -97,6 +99,28 @@ describe('doctor', () => {
       out,
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
+  });
+
+  it('finds the run that Lambda must list by either text of its reference, and says where it is not', async () => {
+    const look = async () => {
+      const { out } = await cli(['emea', '--json']);
+      return (JSON.parse(out) as Diagnosis[]).filter(({ check }) => check === 'lists of runs');
+    };
+    const { durable } = world.aws.lambda;
+    durable.unqualifiedList = '$LATEST';
+    const [under, ...others] = await look();
+    assert.deepEqual(others, []);
+    assert.equal(under?.of, 'upgrade-check');
+    assert.match(under.saw, /^Lambda lists emea-upgrade-check-manual-[0-9a-f]{9} under its version only\./);
+    const { operations } = world.aws.lambda;
+    const list = operations.ListDurableExecutionsByFunction;
+    assert.ok(list);
+    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
+    const [gone] = await look();
+    operations.ListDurableExecutionsByFunction = list;
+    durable.unqualifiedList = 'all versions';
+    assert.equal(gone?.status, 'failed');
+    assert.match(gone.saw, /was begun at .* and Lambda lists it neither/);
   });
 
   it('says where it could not look, and which right is missing', async () => {

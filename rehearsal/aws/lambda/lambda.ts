@@ -132,6 +132,11 @@ export class Lambda implements Service, Functions, Runner {
     };
   }
 
+  /** Gives a function other timeouts than its template's: `draw` is asked for each invocation, and gives milliseconds. */
+  scaleTimeout(functionName: string, draw: () => number): void {
+    this.#environments.timeouts.set(functionName, draw);
+  }
+
   /** Takes an asynchronous invocation that was allowed already. Undefined, or why it can't be taken. */
   enqueue(arn: string, payload: string, durableName?: string): string | undefined {
     let target: Target;
