@@ -97,11 +97,11 @@ export function alarmOnCrashes(
 ): Alarm {
   const { errors, duration, timeout, givenUp } = props;
   const period = Duration.minutes(5);
-  const isCut = `errors >= ${CRASHES} || duration >= ${Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT)}`;
+  const nearly = Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      // The sum counts what there is: without a report there is no number of those that gave up.
-      expression: `SUM([IF(${isCut}, 1, 0), givenUp])`,
+      // Without a report there is no number of those that gave up: with OR that counts as 0, as the guide's example of AND has it.
+      expression: `IF(errors >= ${CRASHES} || duration >= ${nearly} || givenUp >= 1, 1, 0)`,
       usingMetrics: {
         errors: errors.with({ period }),
         duration: duration.with({ period }),

@@ -9,6 +9,7 @@ import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { judgeLogins, type Proof } from './judge-logins.ts';
 import { lookUntil } from './look-until.ts';
+import { type Packed, pack, unpack } from './packed.ts';
 
 /** What the database showed before the first service was rolled. */
 export interface LoginsBefore {
@@ -32,12 +33,12 @@ export interface ProofRequest {
 }
 
 /** Looks, before anything is rolled, which tasks the database has seen log in. */
-export function loginsBefore(
+export async function loginsBefore(
   context: DurableContext,
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
-  return context.step('look for logins before the roll', async () => {
+  const packed = await context.step('look for logins before the roll', async () => {
     const addresses = new Map<string, string[][]>();
     for (const service of services) {
       const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
@@ -49,7 +50,7 @@ export function loginsBefore(
     });
     const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
     const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
-    return {
+    return pack<LoginsBefore>({
       ...(mark && { mark }),
       addresses: [...addresses.values()].flat(2),
       services: Object.fromEntries(
@@ -58,8 +59,9 @@ export function loginsBefore(
           { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
         ]),
       ),
-    };
+    });
   });
+  return unpack(packed);
 }
 
 /**
@@ -91,13 +93,18 @@ interface ProofSubject {
 interface Look {
   proof: Proof;
   /** Who logged in from the addresses of new tasks, in this look and those before it. */
-  from: { address: string; username: string }[];
+  from: Packed<SeenLogin[]>;
+}
+
+interface SeenLogin {
+  address: string;
+  username: string;
 }
 
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   { service, isGiven, before }: ProofSubject,
-  seenBefore: Look['from'] = [],
+  seenBefore?: Look['from'],
 ): Promise<Look> {
   const old = before.services[service.name] ?? { tasks: 0, seen: 0 };
   const running = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
@@ -114,7 +121,9 @@ async function look(
     olderSessions: old.tasks === 0,
   });
   const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
-  const from = distinct([...seenBefore, ...seen].filter(({ address }) => addresses.includes(address)));
+  const known = seenBefore === undefined ? [] : unpack(seenBefore);
+  const own = new Set(addresses);
+  const from = distinct([...known, ...seen].filter(({ address }) => own.has(address)));
   const proof = judgeLogins({
     tasks,
     logins:
@@ -128,10 +137,10 @@ async function look(
     addressesBefore: before.addresses,
     showsAddresses: Object.values(before.services).some((service) => service.seen > 0),
   });
-  return { proof, from };
+  return { proof, from: pack(from) };
 }
 
-function distinct(logins: Look['from']): Look['from'] {
+function distinct(logins: SeenLogin[]): SeenLogin[] {
   return [...new Map(logins.map((login) => [`${login.address} ${login.username}`, login])).values()];
 }
 

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
-import { runRecords } from './run-records.ts';
+import { assertDocumented, runRecords } from './run-records.ts';
 import { buildStage, type Stage } from './stage.ts';
-
-const DOCUMENTED = readFileSync('docs/operations.md', 'utf8').split('\n');
 
 let stage: Stage;
 before(async () => {
@@ -38,17 +35,7 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
     night.logins.map(({ deployment, failed }) => `${deployment}: ${failed} failed`),
     ['emea: 0 failed', ...(typeof mysql === 'string' ? [] : ['apac: 0 failed'])],
   );
-  // docs/operations.md says of each job what its runs leave on record in this night, at most.
-  for (const [job, record] of Object.entries(records)) {
-    const row = DOCUMENTED.find((line) => line.startsWith(`| ${job} |`));
-    const [operations = 0, largest = 0, longestName = 0] = (row ?? '').split('|').slice(2, 5).map(Number);
-    assert.ok(
-      record.operations <= operations && record.largest <= largest && record.longestName <= longestName,
-      `${job}: ${JSON.stringify(record)}, documented ${row}`,
-    );
-    // A table that says much more than there is would be none.
-    assert.ok(operations <= 2 * record.operations, `${job}: ${JSON.stringify(record)}, documented ${row}`);
-  }
+  assertDocumented(records);
 });
 
 /** Faults of one deployment that strike different containers: played in one night here, each in its own by its name. */

@@ -12,6 +12,7 @@ import { functionNamed } from '../../rehearsal/deployed-functions.ts';
 import { cutAtRandom } from '../../rehearsal/faults/random-cuts.ts';
 import { seedOfTheDay } from '../../rehearsal/faults/runs.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
+import { assertDocumented, runRecords } from './run-records.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
 async function play(
@@ -75,6 +76,9 @@ test('the example runs its command in each container of a web service, with its 
       [1, 0, 0].map((code) => [code, 'pruned\n']),
       'keepOutput: of those too in which it ended well',
     );
+    const { 'prune-sessions': ofCommand } = runRecords({ aws });
+    assert.ok(ofCommand);
+    assertDocumented({ 'run-in-containers': ofCommand });
     for (const container of containers)
       assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
     assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'));

@@ -19,7 +19,7 @@ import { commonOf, type Due } from './update.ts';
 /**
  * Lambda repeats an invocation that crashed or timed out "with exponential backoff" until the execution's own timeout; no
  * retry strategy is asked (Developer Guide, "Retries for Lambda durable functions", June 2026). First wait and longest one are
- * not published: assumed.
+ * not published: assumed (README.md, beside this).
  */
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 5 * 60_000;
