@@ -2,6 +2,7 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -28,6 +29,8 @@ export class ReportLostRun extends Construct {
   readonly deadLetters: DeadLetterQueue;
 
   private readonly rule: Rule;
+  private ends: PolicyStatement | undefined;
+  private rings: PolicyStatement | undefined;
 
   constructor(scope: Construct, id: string, props: ReportLostRunProps) {
     super(scope, id);
@@ -85,22 +88,20 @@ export class ReportLostRun extends Construct {
    * Watches the runs of a job.
    * @param crashingAlarm of the job: a lost run of which it has told is reported, and no other alarm rings for it.
    */
-  watch(job: string, functionArn: string, crashingAlarm: string): void {
+  watch(functionArn: string, crashingAlarm: string): void {
     // The event may name the function alone, or its version too.
     this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
-    const sid = job.replaceAll('-', '');
-    this.function.allow(`HowRunsEndedOf${sid}`, ['lambda:GetDurableExecutionHistory'], [versions]);
+    const alarm = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashingAlarm}`;
+    this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
+    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarm]);
+    this.ends.addResources(versions);
+    this.rings.addResources(alarm);
     acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, versions)}]`,
       reason:
         "A run is on record under the function's version that it began with, one more after each deploy.",
     });
-    this.function.allow(
-      `WhatRangOf${sid}`,
-      ['cloudwatch:DescribeAlarmHistory'],
-      [`arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashingAlarm}`],
-    );
   }
 }

@@ -2,7 +2,7 @@ import { seededRandom } from '../aws/seeded-random.ts';
 import type { Aws } from '../aws/server.ts';
 
 /** Lambda's fifteen minutes, scaled. */
-const SCALED_TIMEOUT = 15_000;
+export const SCALED_TIMEOUT = 15_000;
 /** Within which a cut invocation's time ends: of an invocation that takes its process as long to start, nothing is done. */
 const SHORTEST = 1000;
 const LONGEST = 5000;

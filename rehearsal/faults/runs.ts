@@ -1,6 +1,9 @@
 import { startRun, stopRuns } from '../operator.ts';
 import { type Fault, GOOD, HOUR, isGcRequest, once, SUNDAY } from './fault.ts';
-import { cutAtRandom } from './random-cuts.ts';
+import { cutAtRandom, SCALED_TIMEOUT } from './random-cuts.ts';
+
+/** Of the invocations up to the one that hangs, in milliseconds: longer than it takes to come there. */
+const HUNG_TIMEOUT = 6_000;
 
 const JOBS = [
   'message-gc',
@@ -82,14 +85,19 @@ export const RUNS_FAULTS: Record<string, Fault> = {
     expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-crashing'] },
   },
   'cut-at-random': cutsOfAllJobs(seedOfTheDay()),
-  'marking-cut': {
+  'step-cut-by-timeout': {
     description:
-      'The function is killed while it marks messages read: what it had received comes back, and is marked',
+      "The function hangs while it marks messages read, and Lambda's timeout cuts the step: what it had received comes back, and is marked",
     deployment: 'latam',
     strike(_target, { aws }, hooks) {
+      let hangs = false;
+      aws.lambda.scaleTimeout('latam-message-gc', () => (hangs ? SCALED_TIMEOUT : HUNG_TIMEOUT));
       hooks.onRequest = once(
         ({ path }: { path: string }) => path.startsWith('/v1/messages/'),
-        () => aws.killFunction('latam-message-gc'),
+        () => {
+          hangs = true;
+          aws.lambda.hang('latam-message-gc');
+        },
       );
     },
     expected: GOOD,

@@ -40,7 +40,7 @@ const REASONS: Record<string, string> = {
   FollowOtherRuns: 'no restart in the middle of the work of others',
   FollowRunsOf:
     "whether a run that is in the way has ended. A run's result is its report, which holds no secret",
-  HowRunsEndedOf:
+  HowRunsEnded:
     'whether a lost run was ended by force again and again. What is on record of a run holds no secret',
   KeepDurableState: "a durable run's own state",
   LambdaStandsInTheVpc:
@@ -90,7 +90,7 @@ const REASONS: Record<string, string> = {
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
-  WhatRangOf: 'whether the alarm on crashes has told of it: then no other one does',
+  WhatRang: 'whether the alarm on crashes has told of it: then no other one does',
   WriteLog: 'its log, and by it its metrics',
 };
 
@@ -121,9 +121,7 @@ export function permissionsTable(): string {
     for (const [id, statement] of statementsOf(template)) {
       const who = roleName(id, template, name);
       const sid = (statement.Sid ?? String([statement.Action].flat().join())).replace(/\d+$/, '');
-      const reasonId = Object.hasOwn(REASONS, sid)
-        ? sid
-        : sid.replace(/^(FollowRunsOf|HowRunsEndedOf|Start|WhatRangOf)[a-z]+$/, '$1');
+      const reasonId = Object.hasOwn(REASONS, sid) ? sid : sid.replace(/^(FollowRunsOf|Start)[a-z]+$/, '$1');
       const reason = Object.hasOwn(REASONS, reasonId) ? REASONS[reasonId] : undefined;
       if (!reason) throw new Error(`No reason is given for the statement ${sid} of ${who}.`);
       const isOfAll = ['WriteLog', 'KeepDurableState', 'PublishRunReports', 'sqs:SendMessage'].includes(sid);

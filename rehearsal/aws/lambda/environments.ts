@@ -91,6 +91,11 @@ export class Environments {
     return killed;
   }
 
+  /** Has a function's processes that are at work do nothing more. */
+  hang(fn: LambdaFunction): void {
+    for (const { process } of fn.processes) if (process.busy) process.hang();
+  }
+
   /** Writes to the function's log. */
   log(fn: LambdaFunction, stream: string, text: string): void {
     const group = { name: fn.logGroup, account: fn.account, region: fn.region };

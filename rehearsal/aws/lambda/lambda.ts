@@ -207,6 +207,11 @@ export class Lambda implements Service, Functions, Runner {
     return killed;
   }
 
+  /** Has what a function is at do nothing more, until Lambda's timeout ends it. */
+  hang(name: string): void {
+    for (const fn of this.#functions.values()) if (fn.name === name) this.#environments.hang(fn);
+  }
+
   /** How many processes are alive, by function name. */
   get processes(): Record<string, number> {
     return Object.fromEntries(

@@ -14,6 +14,7 @@ import {
   parseAnswer,
 } from './execution.ts';
 import { eventError, eventResult, History } from './history.ts';
+import { LARGEST_ANSWER } from './limits.ts';
 import { commonOf, type Due } from './update.ts';
 
 /**
@@ -202,7 +203,10 @@ export class Executions {
     }
     if (answer === undefined) return this.#crashed(execution);
     execution.crashes = 0;
-    if (answer.Status === 'SUCCEEDED') {
+    if (answer.Status === 'SUCCEEDED' && Buffer.byteLength(answer.Result ?? '') > LARGEST_ANSWER) {
+      const ErrorMessage = `the answer of an asynchronous execution has at most ${LARGEST_ANSWER} bytes`;
+      this.end(execution, 'FAILED', { error: { ErrorType: 'Function.ResponseSizeTooLarge', ErrorMessage } });
+    } else if (answer.Status === 'SUCCEEDED') {
       this.end(execution, 'SUCCEEDED', { result: answer.Result });
     } else if (answer.Status === 'FAILED') {
       this.end(execution, 'FAILED', { error: answer.Error });
