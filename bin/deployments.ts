@@ -11,10 +11,7 @@ import type { RunReport } from '../functions/shared/run/report.ts';
 import type { StartRunSettings } from '../functions/start-run/contract.ts';
 
 /** A deployment as its start-run knows it: that function's settings are what says which jobs there are. */
-export type DeployedUpkeep = Pick<
-  StartRunSettings,
-  'deployment' | 'timeZone' | 'window' | 'ledgerPath' | 'jobs'
->;
+export type DeployedUpkeep = Pick<StartRunSettings, 'deployment' | 'timeZone' | 'window' | 'jobs'>;
 
 const START_RUN = '-start-run';
 
@@ -59,7 +56,7 @@ export async function allDeployments(lambda: LambdaClient): Promise<DeployedUpke
 function upkeepOf(variables: Record<string, string> | undefined): DeployedUpkeep | undefined {
   try {
     const settings = JSON.parse(variables?.UPKEEP_SETTINGS ?? '{}') as Partial<DeployedUpkeep>;
-    return settings.deployment && settings.timeZone && settings.window && settings.ledgerPath && settings.jobs
+    return settings.deployment && settings.timeZone && settings.window && settings.jobs
       ? (settings as DeployedUpkeep)
       : undefined;
   } catch {

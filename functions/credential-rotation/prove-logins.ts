@@ -4,7 +4,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
 import { isOlder, livingTasks, type ServiceAddress } from '../shared/containers/services.ts';
 import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
-import type { LoginMark } from '../shared/database/contract/rotation.ts';
+import type { LoginMark, SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { judgeLogins, type Proof } from './judge-logins.ts';
@@ -96,11 +96,6 @@ interface Look {
   from: Packed<SeenLogin[]>;
 }
 
-interface SeenLogin {
-  address: string;
-  username: string;
-}
-
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   { service, isGiven, before }: ProofSubject,
@@ -141,7 +136,9 @@ async function look(
 }
 
 function distinct(logins: SeenLogin[]): SeenLogin[] {
-  return [...new Map(logins.map((login) => [`${login.address} ${login.username}`, login])).values()];
+  return [
+    ...new Map(logins.map((login) => [`${login.address} ${login.username} ${login.isOld}`, login])).values(),
+  ];
 }
 
 /** So long it is tried to ask a database that does not answer. */

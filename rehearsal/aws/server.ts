@@ -14,6 +14,7 @@ import { Efs } from './efs/efs.ts';
 import { EFS_RESOURCES } from './efs/resources.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
 import { EVENT_BRIDGE_RESOURCES } from './event-bridge/resources.ts';
+import { Iam } from './iam/iam.ts';
 import { Lambda } from './lambda/lambda.ts';
 import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
@@ -86,6 +87,7 @@ export class Aws implements Cloud, Desk {
   readonly backup: Backup;
   readonly cloudWatch: CloudWatch;
   readonly efs: Efs;
+  readonly iam: Iam;
   readonly sns: Sns;
   readonly sqs: Sqs;
   readonly secrets: SecretsManager;
@@ -115,6 +117,7 @@ export class Aws implements Cloud, Desk {
     this.backup = new Backup(this);
     this.cloudWatch = new CloudWatch(this);
     this.efs = new Efs(this);
+    this.iam = new Iam(this);
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
     this.secrets = new SecretsManager(this);
@@ -135,6 +138,7 @@ export class Aws implements Cloud, Desk {
       this.cloudWatch,
       this.ecs,
       this.events,
+      this.iam,
       this.lambda,
       this.scheduler,
       this.secrets,

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { deploymentNamed } from '../../bin/deployments.ts';
+import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
-import type { Diagnosis } from '../../bin/doctor/examine.ts';
+import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
+import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
-import { startRun } from '../../rehearsal/operator.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
+import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
+import { MISCONFIGURATIONS } from './doctor/misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -30,20 +35,27 @@ describe('doctor', () => {
       Date.now(),
     );
     // In real time, in which no schedule is to come due here.
-    world = await createWorld({ ...stage, clients: emea ? { emea } : {}, jobs: [], start: undefined });
+    world = await createWorld({
+      ...stage,
+      clients: emea ? { emea } : {},
+      jobs: [],
+      start: undefined,
+      change: spoilTemplates,
+    });
     environment = environmentFor(ACTIONS);
-    await startRun(world.aws, 'emea', 'upgrade-check');
+    Object.assign(process.env, environment);
   });
   after(async () => {
+    for (const name of Object.keys(environment ?? {})) if (name !== 'PATH') delete process.env[name];
     await world?.close();
     await stage.close();
   });
 
   /** Of somebody who may do so much, to whatever there is. */
-  function environmentFor(actions: string[]): Record<string, string> {
+  function environmentFor(actions: string[], deployment = 'emea'): Record<string, string> {
     const [startRun] = world.aws.deployed
       .ofType('AWS::Lambda::Function')
-      .filter(({ name }) => name === 'emea-start-run');
+      .filter(({ name }) => name === `${deployment}-start-run`);
     assert.ok(startRun);
     const { accessKeyId, secretAccessKey, sessionToken } = world.aws.credentialsFor({
       arn: `arn:aws:sts::${startRun.account}:assumed-role/operator/somebody`,
@@ -101,26 +113,23 @@ describe('doctor', () => {
     );
   });
 
-  it('finds the run that Lambda must list by either text of its reference, and says where it is not', async () => {
-    const look = async () => {
-      const { out } = await cli(['emea', '--json']);
-      return (JSON.parse(out) as Diagnosis[]).filter(({ check }) => check === 'lists of runs');
-    };
-    const { durable } = world.aws.lambda;
-    durable.unqualifiedList = '$LATEST';
-    const [under, ...others] = await look();
-    assert.deepEqual(others, []);
-    assert.equal(under?.of, 'upgrade-check');
-    assert.match(under.saw, /^Lambda lists emea-upgrade-check-manual-[0-9a-f]{9} under its version only\./);
-    const { operations } = world.aws.lambda;
+  it('finds what Lambda must list by either text of its reference, and says where it is not', async () => {
+    const { operations, durable } = world.aws.lambda;
     const list = operations.ListDurableExecutionsByFunction;
     assert.ok(list);
-    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
-    const [gone] = await look();
-    operations.ListDurableExecutionsByFunction = list;
+    const clients = clientsIn(environment.AWS_REGION);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const look = () => lookForExamination(deployment, 'database-size', async () => {});
+    durable.unqualifiedList = '$LATEST';
+    const under = await look();
     durable.unqualifiedList = 'all versions';
-    assert.equal(gone?.status, 'failed');
-    assert.match(gone.saw, /was begun at .* and Lambda lists it neither/);
+    assert.match(under.saw, /under its version only/);
+    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
+    const gone = await look().finally(() => {
+      operations.ListDurableExecutionsByFunction = list;
+    });
+    assert.equal(gone.status, 'failed');
+    assert.match(gone.saw, /lists it neither with the function nor with a version/);
   });
 
   it('says where it could not look, and which right is missing', async () => {
@@ -140,5 +149,43 @@ describe('doctor', () => {
   it('asks AWS for no more than docs/command-line.md lists', () => {
     const [, row = ''] = /^\| `doctor` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
     assert.deepEqual(row.match(/[a-z-]+:\w+/g)?.sort(), ACTIONS);
+  });
+
+  for (const { what, spoil, check, job, status, saw, mend } of [
+    ...MISCONFIGURATIONS,
+    ...JOB_MISCONFIGURATIONS,
+  ])
+    it(`finds ${what}, and says what mends it`, async () => {
+      const back = spoil(world);
+      try {
+        const clients = clientsIn(undefined);
+        const upkeep = await deploymentNamed(clients.lambda, 'emea');
+        const jobs = Object.entries(upkeep.jobs).filter(([name]) => (job ?? name) === name);
+        const found = await examine(
+          new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients),
+          CHECKS.filter(({ name }) => name === check),
+        );
+        const wrong = found.filter((each) => each.status !== 'ok');
+        assert.ok(wrong.length > 0, JSON.stringify(found));
+        for (const each of wrong) {
+          assert.equal(each.status, status, each.saw);
+          assert.match(each.saw, saw);
+          assert.match('mend' in each ? each.mend : '', mend);
+        }
+        for (const secret of [...world.secrets, 'hunter2', 'AKIA'])
+          assert.ok(!JSON.stringify(found).includes(secret));
+      } finally {
+        back();
+      }
+    });
+
+  it('finds what was deployed wrong', async () => {
+    const { status, out } = await cli(['latam', '--json'], environmentFor(ACTIONS, 'latam'));
+    assert.equal(status, 1);
+    const wrong = (JSON.parse(out) as (Diagnosis & { mend: string })[])
+      .filter((each) => each.status !== 'ok')
+      .map(({ check, of, saw, mend }) => `${check}, ${of}: ${saw} | ${mend}`);
+    assert.equal(wrong.length, SEEN_OF_LATAM.length, wrong.join('\n'));
+    for (const [index, pattern] of SEEN_OF_LATAM.entries()) assert.match(wrong[index] ?? '', pattern);
   });
 });

@@ -6,6 +6,7 @@ import type {
   DescribeTaskDefinitionCommandInput,
   DescribeTasksCommandInput,
   ExecuteCommandCommandInput,
+  ExecuteCommandConfiguration,
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
@@ -28,6 +29,7 @@ import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
 import { onCluster, onPart } from './asks.ts';
+import { describeDefinition, isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
 import {
@@ -49,6 +51,8 @@ export class Ecs implements Service {
   readonly client = sdk;
   readonly operations: Operations;
   readonly tasks: EcsTask[] = [];
+  /** How clusters, by ARN, have sessions of ECS Exec encrypted and logged. @default as ECS does by default */
+  readonly execConfigurations: Record<string, ExecuteCommandConfiguration> = {};
   /** Published rates (Amazon ECS API reference, request throttling). */
   readonly buckets: Record<'executeCommand' | 'tasks' | 'services' | 'instances', TokenBuckets>;
   readonly #aws: Pick<Cloud, 'clock'>;
@@ -108,21 +112,11 @@ export class Ecs implements Service {
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
         (input: DescribeTaskDefinitionCommandInput, call) => {
-          const isOf = (arn: string) => taskDefinitionArn(arn) === input.taskDefinition && isIn(arn, call);
-          const [, managed] = [...this.#managed].find(([arn]) => isOf(arn)) ?? [];
-          const task = this.tasks.find(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
-          const family = managed?.options.service ?? task?.service;
-          if (family === undefined) throw client('Unable to describe task definition.');
-          const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
-          return {
-            taskDefinition: {
-              taskDefinitionArn: input.taskDefinition,
-              family,
-              revision: 1,
-              status: definitionStatus,
-              containerDefinitions: [{ name: family, environment, secrets: secrets ?? task?.secrets ?? [] }],
-            },
-          };
+          const { taskDefinition: arn } = input;
+          const isOf = (service: string) => isDefinitionOf(arn, service) && isIn(service, call);
+          const [, managed] = [...this.#managed].find(([service]) => isOf(service)) ?? [];
+          const tasks = this.tasks.filter(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
+          return describeDefinition(arn, managed, tasks);
         },
       ),
       UpdateService: operation(
@@ -232,12 +226,19 @@ export class Ecs implements Service {
     });
   }
 
-  #describeClusters({ clusters = ['default'] }: DescribeClustersCommandInput, call: Call) {
+  #describeClusters({ clusters = ['default'], include = [] }: DescribeClustersCommandInput, call: Call) {
     const arns = clusters.map((each) => clusterArn(each, call));
     return {
       clusters: arns
         .filter((arn) => this.#clusters.has(arn))
-        .map((arn) => ({ clusterArn: arn, clusterName: lastPart(arn), status: 'ACTIVE' })),
+        .map((arn) => ({
+          clusterArn: arn,
+          clusterName: lastPart(arn),
+          status: 'ACTIVE',
+          ...(include.includes('CONFIGURATIONS') && {
+            configuration: { executeCommandConfiguration: this.execConfigurations[arn] },
+          }),
+        })),
       failures: arns.filter((arn) => !this.#clusters.has(arn)).map((arn) => ({ arn, reason: 'MISSING' })),
     };
   }
@@ -266,7 +267,9 @@ export class Ecs implements Service {
             desiredCount: tasks.filter(({ desiredStatus }) => desiredStatus === 'RUNNING').length,
             runningCount: running,
             pendingCount: tasks.length - running,
-            enableExecuteCommand: tasks.every((task) => task.enableExecuteCommand),
+            enableExecuteCommand:
+              managed?.options.enableExecuteCommand ?? tasks.every((task) => task.enableExecuteCommand),
+            taskDefinition: taskDefinitionArn(service.arn),
             ...(managed && describeManaged(managed, service.arn, tasks)),
           },
         ];
@@ -360,7 +363,9 @@ export class Ecs implements Service {
     return {
       containerInstances: containerInstances.flatMap((arn) => {
         const host = hosts.get(arn);
-        return host ? [{ containerInstanceArn: arn, ec2InstanceId: host.instanceId, status: 'ACTIVE' }] : [];
+        if (host === undefined) return [];
+        const versionInfo = { agentVersion: host.ecsAgentVersion };
+        return [{ containerInstanceArn: arn, ec2InstanceId: host.instanceId, status: 'ACTIVE', versionInfo }];
       }),
       failures: containerInstances
         .filter((arn) => !hosts.has(arn))
