@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { ListDurableExecutionsByFunctionCommand } from '@aws-sdk/client-lambda';
-import { executionsOf } from '../../../functions/shared/run/executions.ts';
+import { everyExecutionOf } from '../../../functions/shared/run/executions.ts';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { examinationOf } from './jobs.ts';
@@ -46,7 +46,7 @@ export async function lookForExamination(
       new ListDurableExecutionsByFunctionCommand({ FunctionName, ...filter }),
     );
     if (unqualified.length > 0) return { status: 'ok', saw: 'Lambda lists what it has just begun.' };
-    const [found] = await executionsOf(lambda, FunctionName, filter);
+    const [found] = await everyExecutionOf(lambda, FunctionName, filter);
     if (found)
       return {
         status: 'ok',
