@@ -1,15 +1,25 @@
 import { styleText } from 'node:util';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { allDeployments, deploymentNamed } from './deployments.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
+import { permissionChecks } from './doctor/permissions/permissions.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp } from './output.ts';
+
+interface Options {
+  json?: true;
+  quiet?: true;
+  region?: string;
+  /** The role's ARN, where one was given. */
+  permissions?: string | true;
+}
 
 /** `wa-upkeep doctor`: what is wrong with a deployment and its surroundings, each with what mends it. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .summary('look for what would stop the upkeep, and say what mends it')
     .argument('[deployments...]', 'default: all of the account and region')
+    .option('--permissions [role]', 'only what AWS alone can answer of the permissions', roleArn)
     .option('--json', 'every finding, as JSON')
     .option('--quiet', 'only what is not ok')
     .option('--region <name>', 'default: that of the environment')
@@ -18,32 +28,43 @@ export function doctorCommand(): Command {
       `
 Each line: ok, warning, failed or could not look (with the IAM action that is missing), what was looked at, what was seen; below it the
 command or the lines of the configuration that mend it. A problem: any line that is not ok.
+
+--permissions asks CloudTrail what AWS refused, and by a role's ARN tries what no document of AWS says, in sessions of that role that may
+do next to nothing: docs/command-line.md says what it needs, docs/security.md what hangs on each answer.
 ${EXIT_CODES_HELP}`,
     )
-    .action(
-      async (names: string[], { json, quiet, region }: { json?: true; quiet?: true; region?: string }) => {
-        try {
-          const clients = clientsIn(region);
-          const deployments = await (names.length > 0
-            ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
-            : allDeployments(clients.lambda));
-          if (deployments.length === 0)
-            throw new Error(
-              `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
-            );
-          const found: Diagnosis[] = [];
-          for (const upkeep of deployments) {
-            const diagnoses = await examine(new ExaminedDeployment(upkeep, clients));
-            found.push(...diagnoses);
-            if (!json) process.stdout.write(textOf(upkeep.deployment, diagnoses, quiet === true));
-          }
-          if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-          if (found.some(({ status }) => status !== 'ok')) process.exitCode = EXIT_CODES.problem;
-        } catch (error) {
-          giveUp(error);
+    .action(async (names: string[], { json, quiet, region, permissions }: Options) => {
+      try {
+        const checks =
+          permissions === undefined
+            ? undefined
+            : permissionChecks(permissions === true ? undefined : permissions);
+        const clients = clientsIn(region);
+        const deployments = await (names.length > 0
+          ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
+          : allDeployments(clients.lambda));
+        if (deployments.length === 0)
+          throw new Error(
+            `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
+          );
+        const found: Diagnosis[] = [];
+        for (const upkeep of deployments) {
+          const diagnoses = await examine(new ExaminedDeployment(upkeep, clients), checks);
+          found.push(...diagnoses);
+          if (!json) process.stdout.write(textOf(upkeep.deployment, diagnoses, quiet === true));
         }
-      },
-    );
+        if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
+        if (found.some(({ status }) => status !== 'ok')) process.exitCode = EXIT_CODES.problem;
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+function roleArn(text: string): string {
+  if (!/^arn:[^:]+:iam::\d{12}:role\/./.test(text))
+    throw new InvalidArgumentError('It must be the ARN of a role. Deployments come before it.');
+  return text;
 }
 
 const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', 'could not look': 'yellow' } as const;

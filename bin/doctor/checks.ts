@@ -4,6 +4,8 @@ import { alarms } from './checks/alarms.ts';
 import { clearPasswords } from './checks/clear-passwords.ts';
 import { clusters } from './checks/clusters.ts';
 import { commands } from './checks/commands.ts';
+import { concurrency } from './checks/concurrency.ts';
+import { eventRules } from './checks/event-rules.ts';
 import { execAgents } from './checks/exec-agents.ts';
 import { execDefinitions } from './checks/exec-definitions.ts';
 import { functions } from './checks/functions.ts';
@@ -19,6 +21,8 @@ export const CHECKS: readonly Check[] = [
   schedules,
   alarms,
   addressees,
+  eventRules,
+  concurrency,
   clusters,
   services,
   execAgents,

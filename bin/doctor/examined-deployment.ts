@@ -1,5 +1,6 @@
 import { CloudWatchClient, type MetricAlarm, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { IAMClient } from '@aws-sdk/client-iam';
 import {
   type FunctionConfiguration,
@@ -17,6 +18,7 @@ import type { DeployedUpkeep } from '../deployments.ts';
 export interface Clients {
   cloudWatch: CloudWatchClient;
   ecs: ECSClient;
+  events: EventBridgeClient;
   /** Of ECS Exec. */
   exec: ExecClients;
   iam: IAMClient;
@@ -32,6 +34,7 @@ export function clientsIn(region: string | undefined): Clients {
   return {
     cloudWatch: new CloudWatchClient(options),
     ecs: new ECSClient(options),
+    events: new EventBridgeClient(options),
     exec: ecsExecClients(options),
     iam: new IAMClient(options),
     lambda: new LambdaClient(options),

@@ -20,13 +20,27 @@ export interface UsedService {
   name: string;
   jobs: string[];
   /** The containers that a job runs commands in by ECS Exec, with the role that each has there. */
-  exec: { container: string; role: string }[];
+  exec: ExecContainer[];
+}
+
+interface ExecContainer {
+  container: string;
+  role: string;
+  /** What the job runs there: absolute paths. */
+  paths: string[];
 }
 
 const execSettings = v.object({
   clusterArn: containersSettings.clusterArn,
   reach: v.literal('ecs-exec'),
-  roles: v.array(v.object(containerRole)),
+  roles: v.array(
+    v.object({
+      ...containerRole,
+      script: v.optional(v.string()),
+    }),
+  ),
+  // Of a job that runs the same everywhere; a script for a shell is no path.
+  command: v.optional(v.unknown()),
 });
 
 const rollSettings = v.object({
@@ -51,8 +65,12 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
     return known;
   };
   for (const { job, settings } of await deployment.settingsOf(execSettings))
-    for (const { name: role, container, services } of settings.roles)
-      for (const service of services) use(settings.clusterArn, service, job).exec.push({ container, role });
+    for (const { name: role, container, services, script } of settings.roles)
+      for (const service of services) {
+        const [program] = Array.isArray(settings.command) ? settings.command : [];
+        const paths = [script, program].filter(isPath);
+        use(settings.clusterArn, service, job).exec.push({ container, role, paths });
+      }
   for (const { job, settings } of await deployment.settingsOf(rollSettings))
     for (const { name, clusterArn = settings.clusterArn } of settings.services) use(clusterArn, name, job);
   return [...found.values()];
@@ -112,6 +130,10 @@ export async function definitionOf(
 export function execContainers({ exec }: UsedService, definition: TaskDefinition): ContainerDefinition[] {
   const names = new Set(exec.map(({ container }) => container));
   return (definition.containerDefinitions ?? []).filter(({ name }) => names.has(name ?? ''));
+}
+
+function isPath(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith('/');
 }
 
 export function lastPart(nameOrArn: string): string {

@@ -5,6 +5,7 @@ import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
 import type { Clock } from './clock.ts';
 import type { Cloud, InterceptedCall, InterceptedInvoke, Interception, Service } from './cloud.ts';
+import { CloudTrail } from './cloudtrail/cloudtrail.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
 import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
 import { VpcEndpoints } from './ec2/endpoints.ts';
@@ -19,7 +20,9 @@ import { Lambda } from './lambda/lambda.ts';
 import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
 import { LOGS_RESOURCES } from './logs/resources.ts';
-import { type Access, checkPolicy, type PolicyDocument } from './policy/policy.ts';
+import { checkPolicy } from './policy/check-policy.ts';
+import type { PolicyDocument } from './policy/document.ts';
+import type { Access } from './policy/policy.ts';
 import { answer, clockOf, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -33,6 +36,7 @@ import { SQS_RESOURCES } from './sqs/resources.ts';
 import { Sqs } from './sqs/sqs.ts';
 import { SSM_RESOURCES } from './ssm/resources.ts';
 import { Ssm } from './ssm/ssm.ts';
+import { Sts } from './sts/sts.ts';
 import type { Template } from './template/assembly.ts';
 import type { Deployed, ResourceType, ResourceTypes } from './template/resource.ts';
 import { readTemplates } from './template/template.ts';
@@ -145,6 +149,8 @@ export class Aws implements Cloud, Desk {
       this.sns,
       this.sqs,
       this.ssm,
+      new CloudTrail(this),
+      new Sts(this),
     ];
     this.#services = new Map(services.map((service) => [service.signingName, service]));
   }

@@ -4,7 +4,7 @@ import { DockerHost } from '../aws/containers/docker-host.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';
 import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
-import type { PolicyDocument } from '../aws/policy/policy.ts';
+import type { PolicyDocument } from '../aws/policy/document.ts';
 import type { Aws } from '../aws/server.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
 import type { GivenLogin, Logins } from './logins.ts';

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
 import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
@@ -102,13 +104,22 @@ describe('doctor', () => {
     );
   });
 
-  it('shows only what is wrong if asked to, with what mends it, and exits with 1', async () => {
+  it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
     world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
-    const { status, out } = await cli(['emea', '--quiet']);
+    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet'], {
+      env: { ...environment, TERM: 'xterm-256color' },
+      cols: 400,
+    });
+    let shown = '';
+    terminal.onData((text) => {
+      shown += text;
+    });
+    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
     world.aws.sns.unconfirmed.clear();
     assert.equal(status, 1);
+    assert.ok(shown.includes(styleText('red', 'failed        ', { validateStream: false })), shown);
     assert.match(
-      out,
+      stripVTControlCharacters(shown).replaceAll('\r\n', '\n'),
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
   });
@@ -138,6 +149,7 @@ describe('doctor', () => {
       environmentFor(ACTIONS.filter((action) => action !== 'scheduler:ListSchedules')),
     );
     assert.equal(status, 1);
+    assert.equal(out, stripVTControlCharacters(out));
     assert.match(out, /\n {2}could not look {2}schedules: [^\n]+\n {20}You need scheduler:ListSchedules: /);
   });
 

@@ -9,6 +9,9 @@ const PATIENCE_MS = 60_000;
 /** From five minutes on AWS refuses signatures; less is told so that it does not come to that. */
 const SKEW_SECONDS = 60;
 
+/** Says the time, then the paths that are not there, one a line; changes nothing. */
+const LOOK_AROUND = `date -u +%s; for path; do [ -e "$path" ] || echo "$path"; done`;
+
 /** Really runs a command in a container of each role: everything else can be right, and this fails all the same. */
 export const commands: Check = {
   name: 'a command in a container',
@@ -21,23 +24,27 @@ export const commands: Check = {
   ],
   async run(deployment) {
     const seen = new Set<string>();
-    const roles = (await execServices(deployment)).flatMap((service) =>
+    const containers = (await execServices(deployment)).flatMap((service) =>
       service.exec
-        .map(({ container, role }) => ({ service, container, role, label: `${service.label}/${container}` }))
+        .map(({ container, paths }) => ({
+          service,
+          container,
+          paths,
+          label: `${service.label}/${container}`,
+        }))
         .filter(({ label }) => !seen.has(label) && seen.add(label)),
     );
     return ofEach(
-      roles,
+      containers,
       ({ label }) => label,
-      ({ service, container }) => look(deployment, service, container),
+      (each) => look(deployment, each),
     );
   },
 };
 
 async function look(
   deployment: ExaminedDeployment,
-  service: UsedService,
-  container: string,
+  { service, container, paths }: { service: UsedService; container: string; paths: string[] },
 ): Promise<Finding[]> {
   const { clusterArn: cluster, name } = service;
   const tasks = await tasksOf(deployment, service);
@@ -54,8 +61,7 @@ async function look(
       clients: deployment.clients.exec,
       ...{ cluster, task: task.taskArn, container },
       runId: `doctor-${randomUUID()}`,
-      // It says the time too, and changes nothing.
-      command: ['date', '-u', '+%s'],
+      command: ['sh', '-c', LOOK_AROUND, 'doctor', ...paths],
       deadline: new Date(startedAt + PATIENCE_MS),
     });
     if (result.outcome !== 'exited')
@@ -66,24 +72,32 @@ async function look(
           mend: `${again}   # tries it again`,
         },
       ];
-    const seconds = Number(outputText(result.output).trim());
-    // An image may lack even `date`: that a shell said so is enough.
-    if (result.exitCode !== 0 || !Number.isInteger(seconds))
-      return [{ status: 'ok', saw: `A command ran in the task ${id}; its clock is not known.` }];
-    const skew = Math.round(seconds - (startedAt + Date.now()) / 2000);
-    if (Math.abs(skew) > SKEW_SECONDS)
-      return [
-        {
-          status: 'warning',
-          saw: `The clock of the task ${id} is ${Math.abs(skew)} seconds ${skew > 0 ? 'ahead of' : 'behind'} this machine's.`,
-          mend: 'chronyc tracking   # on the instance, or on this machine: which of the two is wrong?',
-        },
-      ];
+    const [time = '', ...missing] = outputText(result.output).trim().split(/\s*\n/);
     return [
-      { status: 'ok', saw: `A command ran in the task ${id}, whose clock agrees with this machine's.` },
+      missing.length > 0
+        ? {
+            status: 'failed',
+            saw: `The container ${container} of the task ${id} has no ${missing.join(', no ')}.`,
+            mend: `Does the image have it elsewhere, or is its volume not mounted? script or command in the configuration, then: npx cdk deploy --all`,
+          }
+        : clockFinding(id, Number(time) - (startedAt + Date.now()) / 2000),
     ];
   } catch (error) {
     if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
     return [{ status: 'failed', saw: `The task ${id} took no command: ${error.message}`, mend: again }];
   }
+}
+
+/** An image may lack even `date`: that a shell said so is enough. */
+function clockFinding(id: string, seconds: number): Finding {
+  const skew = Math.round(seconds);
+  if (Number.isNaN(skew))
+    return { status: 'ok', saw: `A command ran in the task ${id}; its clock is not known.` };
+  if (Math.abs(skew) > SKEW_SECONDS)
+    return {
+      status: 'warning',
+      saw: `The clock of the task ${id} is ${Math.abs(skew)} seconds ${skew > 0 ? 'ahead of' : 'behind'} this machine's.`,
+      mend: 'chronyc tracking   # on the instance, or on this machine: which of the two is wrong?',
+    };
+  return { status: 'ok', saw: `A command ran in the task ${id}, whose clock agrees with this machine's.` };
 }

@@ -28,7 +28,7 @@ import type { Place } from '../place.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
-import { onCluster, onPart } from './asks.ts';
+import { carriedByUpdate, onCluster, onPart, onServiceDeployment } from './asks.ts';
 import { describeDefinition, isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
@@ -51,6 +51,8 @@ export class Ecs implements Service {
   readonly client = sdk;
   readonly operations: Operations;
   readonly tasks: EcsTask[] = [];
+  /** The condition keys of UpdateService have values of what the request names, or of what the service then has: no page says which. */
+  updateServiceCarries: 'what is named' | 'what it has' = 'what is named';
   /** How clusters, by ARN, have sessions of ECS Exec encrypted and logged. @default as ECS does by default */
   readonly execConfigurations: Record<string, ExecuteCommandConfiguration> = {};
   /** Published rates (Amazon ECS API reference, request throttling). */
@@ -120,8 +122,14 @@ export class Ecs implements Service {
         },
       ),
       UpdateService: operation(
-        ({ cluster, service }: UpdateServiceCommandInput, call) =>
-          onPart('UpdateService', 'service', cluster, service, call),
+        (input: UpdateServiceCommandInput, call) =>
+          onPart('UpdateService', 'service', input.cluster, input.service, call).map((ask) => ({
+            ...ask,
+            conditions: {
+              ...ask.conditions,
+              ...carriedByUpdate(input, ask.resource, this.updateServiceCarries),
+            },
+          })),
         (input, call) => this.#updateService(input, call),
       ),
       StopTask: operation(
@@ -144,7 +152,7 @@ export class Ecs implements Service {
       ),
       DescribeServiceDeployments: operation(
         ({ serviceDeploymentArns: arns = [] }: DescribeServiceDeploymentsCommandInput) =>
-          arns.map((resource) => ({ action: 'ecs:DescribeServiceDeployments', resource })),
+          arns.flatMap(onServiceDeployment),
         ({ serviceDeploymentArns: arns = [] }) => {
           const known = [...this.#managed].flatMap(([arn, { everyDeployment }]) =>
             everyDeployment.map((deployment) => describeDeployment(arn, deployment)),

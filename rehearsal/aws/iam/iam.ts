@@ -2,7 +2,9 @@ import type { SimulatePrincipalPolicyCommandInput } from '@aws-sdk/client-iam';
 import * as client from '@aws-sdk/client-iam';
 import { AwsError } from '../aws-error.ts';
 import { type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
-import { checkPolicy, judge, type PolicyDocument, type Principal } from '../policy/policy.ts';
+import { checkPolicy } from '../policy/check-policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import { judge, type Principal } from '../policy/policy.ts';
 
 /** A role that is in no template, with its identity policies: of tasks that somebody else deployed. */
 export interface OtherRole {

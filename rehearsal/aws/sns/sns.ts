@@ -16,7 +16,8 @@ import {
   type Service,
   type Topics,
 } from '../cloud.ts';
-import type { PolicyDocument, Principal } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import type { Principal } from '../policy/policy.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
 

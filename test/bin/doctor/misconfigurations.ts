@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DockerHost } from '../../../rehearsal/aws/containers/docker-host.ts';
 import type { Definition } from '../../../rehearsal/aws/ecs/task.ts';
 import type { World } from '../../../rehearsal/world.ts';
 import { configure, coreApps, coreAppTask, type Misconfiguration, set } from './misconfiguration.ts';
@@ -31,10 +35,29 @@ const sessions = (configuration: object) => (world: World) => {
   };
 };
 
-type LogCleanup = { clusterArn: string; roles: { services: string[]; container: string }[] };
+type LogCleanup = { clusterArn: string; roles: { services: string[]; container: string; script: string }[] };
 
 const configureLogCleanup = (change: (settings: LogCleanup) => void) => (world: World) =>
   configure(world, 'emea-log-cleanup', change as (settings: never) => void);
+
+/** Has the CoreApps' containers cleaned in a task on an instance, whose task definition names no role. */
+const onInstance = (change: (host: DockerHost) => void) => (world: World) => {
+  const { tasks } = world.aws.ecs;
+  const { account, region, cluster } = coreApps(world).options;
+  const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+  const host = new DockerHost({ instanceId: 'i-0123456789abcdef0', folder });
+  change(host);
+  const { containers } = coreAppTask(world);
+  const task = world.aws.ecs.addTask({ account, region, cluster, service: 'on-ec2', containers, host });
+  const back = configureLogCleanup(({ roles }) => {
+    for (const role of roles) if (role.container === 'wa-coreapp') role.services = ['on-ec2'];
+  })(world);
+  return () => {
+    back();
+    tasks.splice(tasks.indexOf(task), 1);
+    rmSync(folder, { recursive: true });
+  };
+};
 
 export const MISCONFIGURATIONS: Misconfiguration[] = [
   {
@@ -249,6 +272,56 @@ export const MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'failed',
     saw: /^The task \w+ took no command: /,
     mend: /^npx wa-upkeep exec whatsapp-emea coreapp --container wa-coreapp -- date$/,
+  },
+  {
+    what: 'a script that the container has not',
+    spoil: configureLogCleanup(({ roles }) => {
+      for (const role of roles) if (role.container === 'wa-coreapp') role.script = '/opt/cleanup.sh';
+    }),
+    check: 'a command in a container',
+    status: 'failed',
+    saw: /^The container wa-coreapp of the task \w+ has no \/opt\/cleanup\.sh\.$/,
+    mend: /^Does the image have it elsewhere, .* npx cdk deploy --all$/,
+  },
+  {
+    what: 'a clock that is wrong',
+    spoil: () => {
+      const { now } = Date;
+      Date.now = () => now() + 120_000;
+      return () => {
+        Date.now = now;
+      };
+    },
+    check: 'a command in a container',
+    status: 'warning',
+    saw: /^The clock of the task \w+ is 1(19|20|21) seconds behind this machine's\.$/,
+    mend: /^chronyc tracking /,
+  },
+  {
+    what: 'an old agent of ECS on an instance',
+    spoil: onInstance((host) => {
+      host.ecsAgentVersion = '1.49.0';
+    }),
+    check: 'ECS Exec agents',
+    status: 'failed',
+    saw: /^The ECS agent of the instance i-0123456789abcdef0 is 1\.49\.0, and ECS Exec needs 1\.50\.2\.$/,
+    mend: /^aws ecs update-container-agent --cluster \S+ --container-instance \w+$/,
+  },
+  {
+    what: 'a task on an instance without a role of its own',
+    spoil: onInstance(() => {}),
+    check: 'task roles',
+    status: 'warning',
+    saw: /^There is no task role, so ECS Exec's agent has the rights of the instance's profile/,
+    mend: /"taskRoleArn": /,
+  },
+  {
+    what: 'an account of few invocations',
+    spoil: ({ aws }) => set(aws.lambda, { concurrency: 5 }),
+    check: "Lambda's concurrency",
+    status: 'warning',
+    saw: /may have 5 invocations at once .* this deployment alone has \d+\.$/,
+    mend: /^aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 /,
   },
   {
     what: 'a password in clear',
