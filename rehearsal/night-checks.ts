@@ -193,7 +193,11 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */
-function goodNightMismatches(night: Night, { deployments }: Pick<World, 'deployments'>, { unread, media = 0 }: Scale): string[] {
+function goodNightMismatches(
+  night: Night,
+  { deployments }: Pick<World, 'deployments'>,
+  { unread, media = 0 }: Scale,
+): string[] {
   const mismatches: string[] = [];
   const expect = (what: string, came: number | undefined, wanted: number | undefined) => {
     if (came !== wanted) mismatches.push(`${what}: expected ${wanted}, came ${came}.`);
