@@ -68,7 +68,7 @@ const NIGHTS = [
     'too-many-messages',
     'run-poisoned',
   ],
-  ['coreapp-dies', 'webhook-down-behind-relay', 'function-does-not-start'],
+  ['coreapp-dies', 'webhook-down-behind-relay', 'function-does-not-start', 'database-read-only'],
   ['relay-without-bus', 'run-stopped'],
   ['wrong-certificate', 'token-expires', 'scheduled-twice'],
   ['webapp-restarts', 'coreapp-unreachable'],
@@ -77,7 +77,13 @@ const NIGHTS = [
   ['media-volume-read-only', 'step-cut-by-timeout', 'callback-failed-then-success'],
   ['cut-at-random', 'malformed-notification', 'first-deploy-failed'],
   // A day and a half.
-  ['service-never-steady', 'schedule-never-fires', 'delivered-late', 'password-copy-overwritten'],
+  [
+    'service-never-steady',
+    'schedule-never-fires',
+    'delivered-late',
+    'password-copy-overwritten',
+    'second-password-by-hand',
+  ],
   ['gc-does-nothing'],
   ['weekly-schedule-never-fires'],
 ];
