@@ -150,7 +150,20 @@ export function mismatchesOfFault(night: Night, { deployment: name, expected }: 
       outcomeMismatches(night, { name, job, wanted }),
     ),
     ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
+    ...problemMismatches(night, { deployment: name, expected }),
   ];
+}
+
+function problemMismatches(
+  night: Night,
+  { deployment, expected }: Pick<Fault, 'deployment' | 'expected'>,
+): string[] {
+  const said = night.runs
+    .filter((run) => run.deployment === deployment)
+    .flatMap(({ problems }) => problems.map(({ what, next }) => `${what} ${next}`));
+  return (expected.problems ?? [])
+    .filter((problem) => !said.some((each) => problem.test(each)))
+    .map((problem) => `${deployment}: no report says ${problem}, but: ${said.join(' / ')}`);
 }
 
 function outcomeMismatches(
@@ -189,6 +202,7 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
   if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
   for (const { name, told } of night.alarms)
     if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
   return mismatches;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
+import { CONTAINERS_FAULTS } from '../../rehearsal/faults/containers.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
@@ -58,12 +59,11 @@ const NIGHTS = [
     'password-misread-on-mysql',
   ],
   [
-    'agent-stopped',
+    // Each in a container of its own.
+    ...Object.keys(CONTAINERS_FAULTS),
     'websocket-cut',
     'session-messages-lost',
     'agent-connects-late',
-    'no-shell',
-    'run-folder-full',
     'node-replaced',
     'too-many-messages',
     'run-poisoned',
@@ -106,11 +106,14 @@ for (const names of NIGHTS)
       const isOnMysql = ({ deployment }: Fault) => deployment === 'apac';
       const mysql = [...faults.values()].some(isOnMysql) ? await stage.startMysql() : undefined;
       if (typeof mysql === 'string') withoutMysql = mysql;
-      const played = [...faults.values()].filter((fault) => typeof mysql !== 'string' || !isOnMysql(fault));
+      const played = [...faults.values()].filter(
+        (fault) => (typeof mysql !== 'string' || !isOnMysql(fault)) && fault.unavailable?.() === undefined,
+      );
+      const containers = names.some((name) => name in CONTAINERS_FAULTS) ? 'several' : 'few';
       night = await playNight({
         ...stage,
         ...(typeof mysql !== 'string' && { mysql }),
-        scale: { ...stage.scale, containers: 'few', rotation: true },
+        scale: { ...stage.scale, containers, rotation: true },
         faults: played,
         only: played.map(({ deployment }) => deployment),
       });
@@ -119,6 +122,8 @@ for (const names of NIGHTS)
     for (const [name, fault] of faults)
       test(`${name}: ${fault.description}`, (t) => {
         if (withoutMysql !== undefined && fault.deployment === 'apac') return t.skip(withoutMysql);
+        const unavailable = fault.unavailable?.();
+        if (unavailable !== undefined) return t.skip(unavailable);
         assert.deepEqual(mismatchesOfFault(night, fault), [], JSON.stringify(night.runs));
       });
 

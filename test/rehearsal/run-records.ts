@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { World } from '../../rehearsal/world.ts';
 
 /** What the largest run of a job left on record. */
-interface RunRecord {
+export interface RunRecord {
   /** As Lambda meters them: each retry and each look for a condition is one. */
   operations: number;
   /** Bytes of an operation's result. */
