@@ -19,7 +19,8 @@ export interface DeadLetterQueueProps {
   /** Where the alarms go. */
   readonly topic: ITopic;
   /**
-   * Counts those letters of which another alarm rings already: this one then rings for each letter more, when it comes.
+   * Has one for each minute in which a letter may come of which another alarm rings already: this one then rings for each letter
+   * more, when it comes.
    * @default none: it rings while anything is in the queue
    */
   readonly toldElsewhere?: Metric;
@@ -46,7 +47,7 @@ export class DeadLetterQueue extends Construct {
           whatToDo: [...props.whatToDo, `${deleteIt}.`],
           // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
           all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
-          toldElsewhere,
+          toldElsewhere: [toldElsewhere],
           label: 'letters of which no other alarm rings',
         })
       : alarmOnAny(this, 'Alarm', {

@@ -148,16 +148,17 @@ export class UpkeepFunction extends Construct implements IConnectable {
   /**
    * Lets the function's code do something.
    * @param sid what for, in letters and digits.
+   * @returns the statement, to which resources can be added.
    */
   allow(
     sid: string,
     actions: string[],
     resources: string[],
     conditions?: PolicyStatement['conditions'],
-  ): void {
-    this.role.addToPolicy(
-      new PolicyStatement({ sid, actions, resources, ...(conditions && { conditions }) }),
-    );
+  ): PolicyStatement {
+    const statement = new PolicyStatement({ sid, actions, resources, ...(conditions && { conditions }) });
+    this.role.addToPolicy(statement);
+    return statement;
   }
 
   /**

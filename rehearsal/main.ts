@@ -47,6 +47,12 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
+  const unavailable = fault?.unavailable?.();
+  if (unavailable !== undefined) {
+    console.error(`The fault "${faultName}" cannot be had here. ${unavailable}`);
+    process.exitCode = 2;
+    return;
+  }
   say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
   const [postgres, found, cdkOut] = await Promise.all([
     startClientDatabases(),
@@ -57,7 +63,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
-    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { fault }) });
+    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { faults: [fault] }) });
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
   } finally {

@@ -211,12 +211,17 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,
     deliveredAt,
     steadyTimeoutSeconds,
     endBy,
-    prove: (inContext, plan, operation) => proveLogins(inContext, operation, proving, { ...plan, before }),
+    prove: (inContext, plan, operation) =>
+      proveLogins(inContext, operation, proving, { ...plan, before, hasSeenTasks }).then((proof) => {
+        hasSeenTasks ||= proof.seen > 0;
+        return proof;
+      }),
     stopsAt: (proof) => stopsRoll(settings, proof),
   };
   const { services, stopped } = await rollServices(context, plans, request);

@@ -3,12 +3,17 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters, styleText } from 'node:util';
+import { LambdaClient } from '@aws-sdk/client-lambda';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
+import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
 import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
+import { executionsOf } from '../../functions/shared/run/executions.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
+import { callStartRun } from '../../rehearsal/operator.ts';
+import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
@@ -23,6 +28,9 @@ const ACTIONS = [
     ...CHECKS.flatMap(({ actions }) => actions),
   ]),
 ].sort();
+
+/** What it may do besides, where it is to mend. */
+const FIXES = CHECKS.flatMap(({ fixes = [] }) => fixes);
 
 describe('doctor', () => {
   let stage: Stage;
@@ -123,6 +131,25 @@ describe('doctor', () => {
     );
   });
 
+  it('finds what Lambda must list by either text of its reference, and says where it is not', async () => {
+    const { operations, durable } = world.aws.lambda;
+    const list = operations.ListDurableExecutionsByFunction;
+    assert.ok(list);
+    const clients = clientsIn(environment.AWS_REGION);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const look = () => lookForExamination(deployment, 'database-size', async () => {});
+    durable.unqualifiedList = '$LATEST';
+    const under = await look();
+    durable.unqualifiedList = 'all versions';
+    assert.match(under.saw, /under its version only/);
+    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
+    const gone = await look().finally(() => {
+      operations.ListDurableExecutionsByFunction = list;
+    });
+    assert.equal(gone.status, 'failed');
+    assert.match(gone.saw, /lists it neither with the function nor with a version/);
+  });
+
   it('says where it could not look, and which right is missing', async () => {
     const { status, out } = await cli(
       ['emea', '--quiet'],
@@ -141,6 +168,9 @@ describe('doctor', () => {
   it('asks AWS for no more than docs/command-line.md lists', () => {
     const [, row = ''] = /^\| `doctor` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
     assert.deepEqual(row.match(/[a-z-]+:\w+/g)?.sort(), ACTIONS);
+    const [, fixes = ''] =
+      /^\| `doctor --fix` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
+    assert.deepEqual(fixes.match(/[a-z-]+:\w+/g)?.sort(), FIXES.sort());
   });
 
   for (const { what, spoil, check, job, status, saw, mend } of [
@@ -179,5 +209,67 @@ describe('doctor', () => {
       .map(({ check, of, saw, mend }) => `${check}, ${of}: ${saw} | ${mend}`);
     assert.equal(wrong.length, SEEN_OF_LATAM.length, wrong.join('\n'));
     for (const [index, pattern] of SEEN_OF_LATAM.entries()) assert.match(wrong[index] ?? '', pattern);
+  });
+
+  it('does what is safe, if told to, and nothing without a terminal to ask on', async () => {
+    const refused = await cli(['latam', '--fix'], environmentFor(ACTIONS, 'latam'));
+    assert.deepEqual([refused.status, refused.out], [1, '']);
+    assert.match(refused.err, /--fix needs one, or --yes/);
+    const { status, err } = await cli(
+      ['latam', '--fix', '--yes', '--quiet'],
+      environmentFor([...ACTIONS, ...FIXES], 'latam'),
+    );
+    assert.equal(status, 1);
+    assert.equal(err, 'Done: schedules, latam-log-cleanup.\nDone: alarms, latam-message-gc-missed.\n');
+    const after = await cli(['latam', '--json'], environmentFor(ACTIONS, 'latam'));
+    const found: Diagnosis[] = JSON.parse(after.out);
+    for (const check of ['schedules', 'alarms'])
+      for (const each of found.filter((one) => one.check === check && one.of !== 'latam-message-gc-failed'))
+        assert.equal(each.status, 'ok', each.saw);
+  });
+
+  it('asks on a terminal, and takes no for an answer', async () => {
+    world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
+    const terminal = spawnInTerminal(
+      process.execPath,
+      ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet', '--fix'],
+      {
+        env: environment,
+        cols: 400,
+      },
+    );
+    let [shown, hasAnswered] = ['', false];
+    terminal.onData((text) => {
+      shown += text;
+      if (hasAnswered || !shown.includes('Do this? [y/N]')) return;
+      hasAnswered = true;
+      terminal.write('n\r');
+    });
+    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
+    world.aws.sns.unconfirmed.clear();
+    assert.equal(status, 1);
+    assert.ok(hasAnswered && !/Done|Not done/.test(shown), shown);
+  });
+
+  it('leaves no run and no report behind', async () => {
+    const names = world.aws.lambda.durable.list().map(({ name }) => name);
+    assert.ok(names.length > 0 && names.every((name) => name.startsWith('doctor-')));
+    assert.deepEqual(reportsOf(world.aws), []);
+    const { lambda } = clientsIn(undefined);
+    const credentials = world.aws.credentialsFor({
+      arn: 'arn:aws:sts::222222222222:assumed-role/operator/somebody',
+      policy: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: 'lambda:List*', Resource: '*' }],
+      },
+    });
+    const region = await lambda.config.region();
+    assert.deepEqual(await executionsOf(new LambdaClient({ region, credentials }), 'emea-media-gc'), []);
+    assert.match(
+      JSON.stringify(
+        await callStartRun(world.aws, 'emea', { examine: true, job: 'constructor', deployment: 'emea' }),
+      ),
+      /emea has no job constructor of emea\. It has .*media-gc/,
+    );
   });
 });

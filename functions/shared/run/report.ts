@@ -60,5 +60,17 @@ export const OUTCOME_METRICS = {
 /** The metric of runs that ended without a report of their own: told as 0 by each report, so that it can be reckoned with. */
 export const LOST_METRIC = 'RunsLost';
 
+/** The metric of runs that gave up because their invocations were ended by force: it counts in the failed ones as well. */
+export const GIVEN_UP_METRIC = 'RunsGivenUp';
+
+/** The metric of lost runs of which the alarm on crashes has told already: they count in the lost ones as well. */
+export const LOST_IN_CRASHES_METRIC = 'RunsLostInCrashes';
+
+/**
+ * The metric that says, in each minute in which the dead letter of a lost run may come, that one is expected: Lambda sends it by
+ * itself, and letter and report need not fall into one minute.
+ */
+export const LETTER_EXPECTED_METRIC = 'LettersExpected';
+
 /** The metric of a run's length, in seconds. */
 export const DURATION_METRIC = 'RunSeconds';

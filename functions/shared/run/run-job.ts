@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { type Examination, examined, isExamination, type Look } from './examination.ts';
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
-import type { Problem, RunReport } from './report.ts';
+import { GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
@@ -74,7 +74,8 @@ export async function runJob(
     if (run.outsideWindow) report.details = { ...result.details, outsideWindow: true };
     if (run.nobodyGetsAlarmsOf)
       report.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
-    tellReport(report);
+    // The alarm on crashes tells of those that gave up; whatever tells of failed runs counts them out.
+    tellReport(report, { [GIVEN_UP_METRIC]: result.figures.failedInvocations === undefined ? 0 : 1 });
     return report;
   });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.

@@ -2,6 +2,7 @@
 import type {
   DescribeAlarmHistoryCommandInput,
   DescribeAlarmsCommandInput,
+  EnableAlarmActionsCommandInput,
   GetMetricDataCommandInput,
   GetMetricStatisticsCommandInput,
   ListMetricsCommandInput,
@@ -122,9 +123,32 @@ export class CloudWatch implements Service, Metrics {
           this.#change(alarm, input.StateValue as AlarmState, input.StateReason ?? '');
         },
       ),
+      EnableAlarmActions: operation(
+        ({ AlarmNames = [] }: EnableAlarmActionsCommandInput, { account, region }) =>
+          AlarmNames.map((name) => ({
+            action: 'cloudwatch:EnableAlarmActions',
+            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
+          })),
+        ({ AlarmNames = [] }, { account, region }) => {
+          for (const alarm of this.#alarms) {
+            const { resource } = alarm;
+            if (
+              resource.account === account &&
+              resource.region === region &&
+              AlarmNames.includes(resource.name)
+            )
+              alarm.actionsEnabled = true;
+          }
+        },
+      ),
       DescribeAlarmHistory: operation(
-        anywhere('cloudwatch:DescribeAlarmHistory'),
-        (input: DescribeAlarmHistoryCommandInput, call) => ({
+        ({ AlarmName: name = '*' }: DescribeAlarmHistoryCommandInput, { account, region }) => [
+          {
+            action: 'cloudwatch:DescribeAlarmHistory',
+            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
+          },
+        ],
+        (input, call) => ({
           AlarmHistoryItems: this.history
             .filter(
               ({ alarm, arn }) =>
@@ -137,7 +161,12 @@ export class CloudWatch implements Service, Metrics {
               Timestamp: new Date(time),
               HistoryItemType: 'StateUpdate' as const,
               HistorySummary: `Alarm updated from ${from} to ${to}`,
-              HistoryData: JSON.stringify({ oldState: from, newState: to, reason }),
+              // As the AWS CLI's example of describe-alarm-history has it.
+              HistoryData: JSON.stringify({
+                version: '1.0',
+                oldState: { stateValue: from },
+                newState: { stateValue: to, stateReason: reason },
+              }),
             }))
             .reverse(),
         }),
