@@ -15,17 +15,25 @@ import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
 import { asTemplateText, UpkeepFunction } from './upkeep-function.ts';
 
+/** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
+  /** The deployment whose runs it reports. */
   readonly deployment: string;
+  /** Where the alarms go. */
   readonly topic: ITopic;
+  /** Encrypts what is kept. @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
+  /** How long the log is kept. @default three months */
   readonly logRetention?: RetentionDays | undefined;
 }
 
 /** Notices a durable execution that ended without a report of its own, and reports it: by Lambda's status events. */
 export class ReportLostRun extends Construct {
+  /** The function that reports it. */
   readonly function: UpkeepFunction;
+  /** Rings when the function itself fails. */
   readonly errorsAlarm: Alarm;
+  /** What could not be reported ends in it. */
   readonly deadLetters: DeadLetterQueue;
 
   private readonly rule: Rule;

@@ -26,12 +26,15 @@ const YEARS_AHEAD = 10;
 /** The longest day of the year, when daylight saving ends. */
 const LONGEST_DAY_HOURS = 25;
 
+/** What an `UpkeepAlarm` is made of. */
 export interface UpkeepAlarmProps {
+  /** Its name, unique in account and region. */
   readonly alarmName: string;
   /** What the alarm means, one sentence. */
   readonly meaning: string;
   /** What to do, step by step. */
   readonly whatToDo: string[];
+  /** Where the alarms go. */
   readonly topic: ITopic;
 }
 
@@ -120,7 +123,9 @@ export function alarmOnCrashes(
 
 /** Of one job: each run counts in all of them, as one or as nothing. */
 export interface RunMetrics {
+  /** Runs that succeeded. */
   readonly successes: Metric;
+  /** Runs that did only a part. */
   readonly partials: Metric;
 }
 
@@ -130,6 +135,7 @@ export interface DailySuccess {
   readonly flexibleWindow: Duration;
   /** How long the start may be tried again. */
   readonly startDelay: Duration;
+  /** How long a run may take, counted from its scheduled time. */
   readonly timeLimit: Duration;
 }
 
@@ -185,6 +191,7 @@ export function alarmOnMissing(
 export interface WeeklyHours {
   /** Hours since Monday 00:00 UTC. */
   first: number;
+  /** How many hours. */
   count: number;
 }
 
@@ -210,6 +217,7 @@ export function weeklyHours(
 export interface MonthlyHours {
   /** Hours since the first day's midnight in UTC: negative on the last day of the month before. */
   first: number;
+  /** How many hours. */
   count: number;
 }
 

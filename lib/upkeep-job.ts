@@ -49,16 +49,23 @@ const HISTORY = Duration.days(30);
 
 /** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
+  /** The job's name. */
   readonly job: string;
+  /** The durable function that does the work. */
   readonly function: UpkeepFunction;
   /** What start-run calls. Runs keep to the version behind it when they began. */
   readonly alias: Alias;
+  /** When it starts by itself; `undefined` where only a person starts it. */
   readonly schedule: Schedule | undefined;
+  /** Runs that Lambda could not begin or bring to an end. */
   readonly deadLetters: DeadLetterQueue;
+  /** Rings when a run failed. */
   readonly failedAlarm: Alarm;
+  /** Rings when a run did only a part. */
   readonly partialAlarm: Alarm;
   /** Of a job that has a schedule. */
   readonly missedAlarm: Alarm | undefined;
+  /** Rings when a run ended without a report of its own. */
   readonly lostAlarm: Alarm;
   /** Of the invocations, which a run has many of. */
   readonly crashingAlarm: Alarm;

@@ -13,7 +13,9 @@ export interface Problem {
 
 /** What a run did. Every job ends with one, in its log, its metrics and an event. */
 export interface RunReport {
+  /** The job's name. */
   job: string;
+  /** The deployment's name. */
   deployment: string;
   /** The name of the durable execution, made of deployment, job and scheduled time, or `manual-` and what names the request. */
   runId: string;
@@ -23,9 +25,11 @@ export interface RunReport {
   startedAt: string;
   /** ISO 8601, UTC. */
   endedAt: string;
+  /** How the run ended. */
   outcome: Outcome;
   /** Numbers with plain names, such as `messagesDeleted`. Each becomes a metric. */
   figures: Record<string, number>;
+  /** What went wrong, or must be known, one by one. */
   problems: Problem[];
   /** What the figures leave out, such as a list of nodes. In the log line and the event, not in the metrics. */
   details?: Record<string, unknown>;

@@ -8,9 +8,9 @@ import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
 
-export type { ExaminationFinding } from './examination.ts';
-export type { Problem, RunReport } from './report.ts';
-export type { RunEvent } from './run-event.ts';
+export type { Examination, ExaminationFinding, Look } from './examination.ts';
+export type { Outcome, Problem, RunReport } from './report.ts';
+export type { OtherRun, RunEvent } from './run-event.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
@@ -39,7 +39,7 @@ const runEvent = v.object({
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
  * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
- * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout ({@link insideInvocations}). A run whose invocations end by force three times in a row without getting further gives up.
+ * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout. A run whose invocations end by force three times in a row without getting further gives up.
  *
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  * @param look what `wa-upkeep doctor` has looked at with the function's rights and from its place, in no run at all. It changes
