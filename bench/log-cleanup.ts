@@ -18,7 +18,7 @@ import { App, Stack } from 'aws-cdk-lib';
 import Table from 'cli-table3';
 import { cleanupScript } from '../functions/log-cleanup/cleanup-script.ts';
 import { discoverContainers } from '../functions/shared/containers/discover-containers.ts';
-import { concurrencyByRole } from '../functions/shared/containers/run-in-each-container.ts';
+import { concurrencyByRole } from '../functions/shared/containers/places.ts';
 import { executeCommand } from '../functions/shared/ecs-exec/execute-command.ts';
 import { ecsExecClients } from '../functions/shared/ecs-exec/session.ts';
 import { quote } from '../functions/shared/ecs-exec/wrapper.ts';

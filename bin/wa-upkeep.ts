@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
 import { EXIT_CODES } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
@@ -9,6 +10,7 @@ import { historyCommand, showCommand, statusCommand } from './status.ts';
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
 for (const command of [
   statusCommand(),
+  doctorCommand(),
   runCommand(),
   watchCommand(),
   historyCommand(),

@@ -76,7 +76,7 @@ export interface ContainersJobProps {
   readonly timeout?: Duration;
   /** @default by ECS Exec */
   readonly reach?: ContainerReach;
-  /** In how many containers, over all, work goes on at once. At least one for each role. @default 10 */
+  /** In how many containers, over all, work goes on at once. At least one for each role. @default 20 */
   readonly concurrency?: number;
   /** Whether a container in which the command failed is tried once more at the end. @default true */
   readonly retryFailed?: boolean;
@@ -104,7 +104,7 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
 
 /** Fewer may be a deployment that was going on just then. */
 const NOT_READY_NIGHTS = 3;
-const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_CONCURRENCY = 20;
 const DEFAULT_TIMEOUT = Duration.minutes(30);
 const DEFAULT_TIME_LIMIT = Duration.hours(2);
 /** Lambda's limit on all of a function's environment, in bytes, less what else stands in it. */

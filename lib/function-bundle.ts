@@ -6,6 +6,7 @@ import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import { type BuildOptions, buildSync, type Metafile, type OutputFile } from 'esbuild';
 import { PropsError } from './checks/props.ts';
+import { ownSourceMap } from './own-source-map.ts';
 
 /** The name of the bundle's file, and with it the first half of the function's `handler`. */
 export const BUNDLE_NAME = 'index';
@@ -86,7 +87,13 @@ function build(entry: string, leaveOut: readonly string[]): Bundle {
     write: false,
     metafile: true,
   });
-  return { outputFiles: outputFiles.map(({ path, contents }) => ({ path, contents })), metafile };
+  return {
+    outputFiles: outputFiles.map(({ path, contents }) => ({
+      path,
+      contents: path.endsWith('.map') ? ownSourceMap(contents, packageRoot(entry)) : contents,
+    })),
+    metafile,
+  };
 }
 
 /** Never half a file for whoever reads meanwhile. */

@@ -22,6 +22,11 @@ export interface Scale {
    * @default false
    */
   rotation?: boolean;
+  /**
+   * Real milliseconds between two logins of a container, each a TLS handshake and a check of a password.
+   * @default 350
+   */
+  loginPause?: number;
 }
 
 export const FULL_SCALE: Scale = {
@@ -55,11 +60,11 @@ const META_PERCENTAGES = {
  * and one on MySQL, where there is a server for it.
  */
 export function clientsOf(
-  { rows, media = 0, containers, rotation }: Scale,
+  { rows, media = 0, containers, rotation, loginPause }: Scale,
   now: number,
   mysql?: WorldOptions['mysql'],
 ): Record<string, ClientScript> {
-  const logins = rotation && { logins: LOGINS };
+  const logins = rotation && { logins: LOGINS, ...(loginPause !== undefined && { loginPause }) };
   const garbage = Math.round(rows * 0.98);
   const garbageOfOne = Math.round(rows / 20);
   const read = (all: number) => Math.round(all / 10);

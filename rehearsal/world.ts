@@ -42,6 +42,8 @@ export interface ClientScript
   containers?: Partial<Record<ClientRole, number>>;
   /** How many of them log in to the database all the time. @default none: then its credential is never rotated */
   logins?: Partial<Record<ClientRole, number>>;
+  /** Real milliseconds between two logins of a container. @default 350 */
+  loginPause?: number;
   /** How ECS may replace its tasks. @default as ECS does by default */
   percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
@@ -207,7 +209,7 @@ async function createDeployment(
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
   const credential = await createCredential(aws, name, database, secrets);
-  const logins = new Logins(clock, database.logIn);
+  const logins = new Logins(clock, database.logIn, script.loginPause);
   const containers =
     script.containers &&
     (await startContainers(

@@ -1,4 +1,4 @@
-import type { SeenLogins } from '../shared/database/contract/rotation.ts';
+import type { SeenLogin, SeenLogins } from '../shared/database/contract/rotation.ts';
 
 /** Whether the new tasks of a service log in with the new credential. */
 export interface Proof {
@@ -33,7 +33,7 @@ export interface Seen {
   logins: { kind: 'done'; value: SeenLogins } | { kind: 'failed'; message: string };
   /** The new credential's user. */
   username: string;
-  /** Old and new tasks log in as the same user, with two passwords: only ECS tells which one a task was given. */
+  /** Old and new tasks log in as the same user, with two passwords: where the server does not tell which, ECS does. */
   sameUser: boolean;
   /** The task definition takes the credential from the secret, or from a copy that is written in the delivery. */
   isGiven: boolean;
@@ -120,21 +120,21 @@ export function judgeLogins(known: Seen): Proof {
       evidence: `The administrator may not see who logs in from where.${refusedText(refused)}`,
       next: `An administrator lets it see that${grant === undefined ? '' : `: ${grant}`}.`,
     };
-  /** A task before it at the same address can have logged in as the old user only. */
-  const mayBeOlder = (login: { address: string; username: string }) =>
-    addressesBefore.includes(login.address) && (sameUser || login.username !== username);
-  const logged = from.filter((login) => !mayBeOlder(login));
-  const seenAs = (name: (username: string) => boolean) =>
+  const isNew = (login: SeenLogin) => login.username === username && login.isOld !== true;
+  const isSurelyNew = (login: SeenLogin) => isNew(login) && (!sameUser || login.isOld === false);
+  /** A task before it at the same address can have logged in with the old credential only. */
+  const logged = from.filter((login) => isSurelyNew(login) || !addressesBefore.includes(login.address));
+  const seenAs = (applies: (login: SeenLogin) => boolean) =>
     tasks.filter(({ addresses }) =>
-      logged.some((login) => addresses.includes(login.address) && name(login.username)),
+      logged.some((login) => addresses.includes(login.address) && applies(login)),
     );
-  const others = seenAs((name) => name !== username);
+  const others = seenAs((login) => !isNew(login));
   if (others.length > 0)
     return {
       ...base,
       answer: 'disproven',
       refused,
-      evidence: `Its new tasks ${ids(others)} log in as the old user, not as ${username}.`,
+      evidence: `Its new tasks ${ids(others)} log in ${sameUser ? 'with the old password' : `as the old user, not as ${username}`}.`,
       next: capitalized(WRONG_SOURCE),
     };
   if (tasks.some(({ addresses }) => addresses.length === 0))
@@ -146,21 +146,22 @@ export function judgeLogins(known: Seen): Proof {
       evidence: `Its tasks share the addresses of their hosts, so that the database does not tell whose sessions it has.${refusedText(refused)}`,
       next: 'Give the tasks the network mode awsvpc, or say whenUnproven: "retire" once you have seen in their log that they log in.',
     };
-  const seen = seenAs((name) => name === username).length;
+  const seen = seenAs(isNew).length;
   const found = { ...base, seen, refused };
   // Tasks that never log in are among the new ones as they were among the old.
   const silent = before.tasks - before.seen;
   const isProven =
     seen === count || (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent);
   if (seen > 0 && (isProven || (before.tasks === 0 && refused === 0))) {
-    const evidence = `The database has seen ${seen} of its ${count} new tasks log in as ${username}, each from its own address.`;
-    if (!sameUser || isGiven) return { ...found, answer: 'proven', isHarmless: true, evidence };
+    const isTold = seenAs(isSurelyNew).length === seen;
+    const evidence = `The database has seen ${seen} of its ${count} new tasks log in as ${username}, each from its own address${sameUser && isTold ? ' and with the new password' : ''}.`;
+    if (isTold || isGiven) return { ...found, answer: 'proven', isHarmless: true, evidence };
     return {
       ...found,
       answer: 'unknown',
       isHarmless: refused === 0,
       evidence: `${evidence} Both passwords are of this user, and its task definition does not say which one a container is given.${refusedText(refused)}`,
-      next: 'Let the task definition name the secret, or the copy, in "secrets". Or say whenUnproven: "retire" once you have seen that the containers read the place that the configuration names.',
+      next: 'Let the task definition name the secret, or the copy, in "secrets", or the server tell which password is used (MySQL: log_error_verbosity = 3 and GRANT SELECT ON performance_schema.error_log). Or say whenUnproven: "retire" once you have seen that the containers read the place that the configuration names.',
     };
   }
   const absent = `The database has seen ${seen} of its ${count} new tasks log in as ${username}`;

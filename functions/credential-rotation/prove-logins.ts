@@ -4,7 +4,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
 import { isOlder, livingTasks, type ServiceAddress } from '../shared/containers/services.ts';
 import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
-import type { LoginMark } from '../shared/database/contract/rotation.ts';
+import type { LoginMark, SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { judgeLogins, type Proof } from './judge-logins.ts';
@@ -91,7 +91,7 @@ interface ProofSubject {
 interface Look {
   proof: Proof;
   /** Who logged in from the addresses of new tasks, in this look and those before it. */
-  from: { address: string; username: string }[];
+  from: SeenLogin[];
 }
 
 async function look(
@@ -132,7 +132,9 @@ async function look(
 }
 
 function distinct(logins: Look['from']): Look['from'] {
-  return [...new Map(logins.map((login) => [`${login.address} ${login.username}`, login])).values()];
+  return [
+    ...new Map(logins.map((login) => [`${login.address} ${login.username} ${login.isOld}`, login])).values(),
+  ];
 }
 
 /** So long it is tried to ask a database that does not answer. */

@@ -9,6 +9,7 @@ import {
   containerFigures,
   containerProblems,
   isDone,
+  lastWords,
   limited,
   outcomeOf,
   whereIs,
@@ -40,9 +41,6 @@ const settingsSchema = v.object({
     }),
   ),
 }) satisfies v.GenericSchema<LogCleanupSettings>;
-
-/** Characters of a failed clean-up's output that are told in the report. */
-const LAST_WORDS = 500;
 
 const ecs = namingErrors(
   new ECSClient({ retryMode: 'adaptive', maxAttempts: 10, requestHandler: REQUEST_LIMITS }),
@@ -81,7 +79,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
       ...byRole(ran, 'lowestFreePercent', lowestFree),
     },
     problems: [
-      ...containerProblems(settings.deployment, discovery, ran, ({ lastWords }) => lastWords),
+      ...containerProblems(settings.deployment, discovery, ran, (read) => read.lastWords),
       ...rotationProblems(settings.deployment, ran),
       ...measuringProblems(settings.deployment, ran),
     ],
@@ -120,9 +118,9 @@ function readOutput(role: LogRole, output: string, marker: string): Cleaned {
   const known = [before, after].flatMap((measurement) => measurement ?? []);
   const freePercent = lowestFreePercent(...known);
   const said = output.split('\n').filter((line) => !line.startsWith(marker));
-  const lastWords = said.join('\n').trim().slice(-LAST_WORDS);
+  const words = lastWords(said.join('\n').trim());
   const free = freePercent === undefined ? {} : { freePercent };
-  if (!before || !after) return { ...free, brokenRotation: [], lastWords };
+  if (!before || !after) return { ...free, brokenRotation: [], lastWords: words };
   const held = heldOpen({ before, after });
   return {
     measured: {
@@ -134,10 +132,18 @@ function readOutput(role: LogRole, output: string, marker: string): Cleaned {
       archiveBytes: after.archive.bytes,
     },
     ...free,
-    brokenRotation: brokenRotation(after, role.rotation),
+    brokenRotation: first(brokenRotation(after, role.rotation)),
     ...(held !== undefined && { heldOpen: held }),
-    lastWords,
+    lastWords: words,
   };
+}
+
+/** Of the same kind more would say no more, and all that is kept of a container has to be little. */
+const SENTENCES = 5;
+
+function first(sentences: string[]): string[] {
+  const left = sentences.length - SENTENCES;
+  return left > 0 ? [...sentences.slice(0, SENTENCES), `So it is with ${left} more of its logs.`] : sentences;
 }
 
 function cleanedOf({ ended }: Ran<Cleaned>): Cleaned | undefined {
@@ -155,12 +161,14 @@ function lowestFree(ran: Ran<Cleaned>[]): number | undefined {
 }
 
 function rotationProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
-  return ran.flatMap((each) =>
-    (cleanedOf(each)?.brokenRotation ?? []).map((what) => ({
-      what,
-      where: whereIs(deployment, each.container),
-      next: "The container's own rotation of logs does not work: see in it whether its cron runs and the disk has room, or replace the task.",
-    })),
+  return limited(
+    ran.flatMap((each) =>
+      (cleanedOf(each)?.brokenRotation ?? []).map((what) => ({
+        what,
+        where: whereIs(deployment, each.container),
+        next: "The container's own rotation of logs does not work: see in it whether its cron runs and the disk has room, or replace the task.",
+      })),
+    ),
   );
 }
 

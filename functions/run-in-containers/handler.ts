@@ -7,6 +7,7 @@ import {
   containerFigures,
   containerProblems,
   isDone,
+  lastWords,
   outcomeOf,
 } from '../shared/containers/container-report.ts';
 import { type Discovery, discoverContainers } from '../shared/containers/discover-containers.ts';
@@ -28,9 +29,6 @@ const settingsSchema = v.object({
   command: v.union([v.array(v.string()), v.object({ script: v.string() })]),
 }) satisfies v.GenericSchema<RunInContainersSettings>;
 
-/** Characters of a command's output that are told in the report. */
-const LAST_WORDS = 500;
-
 const ecs = namingErrors(
   new ECSClient({ retryMode: 'adaptive', maxAttempts: 10, requestHandler: REQUEST_LIMITS }),
 );
@@ -50,7 +48,7 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
       ...settings,
       reach: reachOf(settings),
       orderOf: () => ({ ...orderId(run), command: settings.command, marker: '' }),
-      readOutput: (output) => output.slice(-LAST_WORDS),
+      readOutput: lastWords,
       endBy: Date.parse(run.endBy),
     },
     context,
@@ -58,7 +56,7 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
   return {
     outcome: outcomeOf(discovery, ran),
     figures: { containersSucceeded: ran.filter(isDone).length, ...containerFigures(discovery, ran) },
-    problems: containerProblems(settings.deployment, discovery, ran, (lastWords) => lastWords),
+    problems: containerProblems(settings.deployment, discovery, ran, (words) => words),
     details: containerDetails(ran, (each) => ({
       ...containerDetail(each),
       ...(settings.keepOutput && 'read' in each.ended && { output: each.ended.read }),

@@ -19,7 +19,7 @@ export interface LoginCount {
 }
 
 /** Real milliseconds between two logins of a container: two or three a second. */
-const PAUSE = 350;
+const LOGIN_PAUSE = 350;
 
 /**
  * Containers that log in to their database all the time, as those with a pool of connections that are renewed do: each
@@ -33,12 +33,15 @@ export class Logins {
   containers = 0;
   readonly #clock: Clock;
   readonly #logIn: LogIn;
+  readonly #pause: number;
   readonly #loops = new Set<Promise<void>>();
   #ended = false;
 
-  constructor(clock: Clock, logIn: LogIn) {
+  /** @param pause real milliseconds between two logins of a container */
+  constructor(clock: Clock, logIn: LogIn, pause = LOGIN_PAUSE) {
     this.#clock = clock;
     this.#logIn = logIn;
+    this.#pause = pause;
   }
 
   /**
@@ -64,7 +67,7 @@ export class Logins {
     let close = closeFirst;
     for (let isLast = false; !isLast; ) {
       const pause = new AbortController();
-      await Promise.race([container.stopped, delay(PAUSE, undefined, { signal: pause.signal })]);
+      await Promise.race([container.stopped, delay(this.#pause, undefined, { signal: pause.signal })]);
       pause.abort();
       isLast = !container.running || this.#ended;
       const next = await this.#once(container, login);

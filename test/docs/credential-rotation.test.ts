@@ -54,6 +54,7 @@ for (const engine of ['mysql', 'mariadb'] as const)
       assert.equal(await rotation.sessions(ROTATOR, 'client'), 0);
       const seeing = await rotation.logins(ROTATOR, question);
       assert.ok(seeing.from !== undefined && seeing.grant === undefined);
+      assert.equal(seeing.mark.tellsPasswords, engine === 'mysql' ? true : undefined);
     });
 
     await t.test('for alternating users, either of whom has the rights of the role', async () => {

@@ -31,7 +31,7 @@ export async function buildStage(): Promise<Stage> {
       mysql ??= startClientMysql();
       return mysql;
     },
-    scale: { rows: 20_000, unread: 60, media: 200 },
+    scale: { rows: 20_000, unread: 60, media: 200, loginPause: 3_000 },
     async close() {
       await postgres.stop();
       const started = await mysql?.catch(() => undefined);

@@ -1,6 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
+import { mixedByRole, type Places, placesFor } from './places.ts';
 import type { Ended, Order, Reach } from './reach.ts';
 
 /** What became of the command in a container; of its output, what the job reads from it. */
@@ -45,10 +46,17 @@ export interface Pauses {
 }
 
 /**
- * Containers whose work is one durable operation, so that 5,000 of them are a hundred: AWS allows 3,000 in a run. What
- * is known of so many stays far under the 262,144 bytes that an operation's result may have.
+ * Containers that one durable operation has in view, so that 5,000 of them are some fifty: AWS allows 3,000 in a run. When
+ * half of them are done, the next ones take their places: none waits for the slowest of those before it.
  */
-const PART = 50;
+const IN_VIEW = 100;
+/**
+ * Bytes of what is known of ended commands in one operation, after which no more is begun in it. With what may be going on
+ * then, a hundred at most, its result stays under the 262,144 that AWS allows.
+ */
+const KNOWN_BYTES = 80_000;
+/** Characters of why a command did not go well. */
+const DETAIL_LENGTH = 800;
 /** How long one look stays with a part: most commands end within it, and Lambda is not paid for longer ones. */
 const PATIENCE_SECONDS = 60;
 const LEAST_PATIENCE_SECONDS = 5;
@@ -91,43 +99,6 @@ export async function runInEachContainer<Read>(
   return first.map((ran) => last.get(ran.container.runtimeId) ?? ran);
 }
 
-/** How many containers of each role are worked in at once: a share of the whole, and less than all of them. */
-export function concurrencyByRole(
-  containers: Pick<FoundContainer, 'role'>[],
-  concurrency: number,
-): Map<string, number> {
-  const sizes = new Map<string, number>();
-  for (const { role } of containers) sizes.set(role, (sizes.get(role) ?? 0) + 1);
-  const shares = new Map([...sizes.keys()].map((role) => [role, 1]));
-  const room = (role: string) => Math.floor((sizes.get(role) ?? 0) / 2) - (shares.get(role) ?? 0);
-  for (let left = concurrency - shares.size; left > 0; left--) {
-    // To the role with the most containers for each place that it has.
-    const [neediest] = [...shares.keys()]
-      .filter((role) => room(role) > 0)
-      .sort((a, b) => perPlace(b) - perPlace(a));
-    if (neediest === undefined) break;
-    shares.set(neediest, (shares.get(neediest) ?? 0) + 1);
-  }
-  return shares;
-
-  function perPlace(role: string): number {
-    return (sizes.get(role) ?? 0) / (shares.get(role) ?? 1);
-  }
-}
-
-/** How many containers of each service may be busy at once, whatever its role allows: half of them, or one. */
-function limitsByService(containers: FoundContainer[]): Map<string, number> {
-  const services = Map.groupBy(containers, ({ service }) => service);
-  return new Map(
-    [...services].map(([service, { length }]) => [service, Math.max(1, Math.floor(length / 2))]),
-  );
-}
-
-interface Places {
-  byRole: Map<string, number>;
-  byService: Map<string, number>;
-}
-
 interface Try<Read> extends EachContainerOptions<Read> {
   /** 1 or 2. */
   attempt: number;
@@ -139,37 +110,31 @@ async function runOnce<Read>(
   options: Try<Read>,
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
-  const places: Places = {
-    byRole: concurrencyByRole(containers, options.concurrency),
-    byService: limitsByService(containers),
-  };
+  const places = placesFor(containers, options.concurrency);
   const ran = new Map<string, Ran<Read>>();
   const mixed = mixedByRole(containers);
-  for (let start = 0; start < mixed.length; start += PART) {
-    const part = mixed.slice(start, start + PART);
-    const which = mixed.length > PART ? `, ${start + 1} to ${start + part.length}` : '';
-    const watches = await runPart(`${name}${which}`, part, places, options, context);
-    for (const [index, container] of part.entries()) {
-      const watch = watches[index];
-      if (watch?.stage !== 'done') throw new Error(`The watch over ${container.taskArn} ended too early.`);
-      const { ended, seconds } = watch;
-      ran.set(container.runtimeId, { container, ended, seconds, attempts: options.attempt });
-    }
+  let view: Watched<Read>[] = [];
+  for (let next = 0; next < mixed.length || view.length > 0; ) {
+    const fresh = mixed.slice(next, next + IN_VIEW - view.length);
+    const which = fresh.length > 0 ? `${next + 1} to ${next + fresh.length}` : 'the last';
+    next += fresh.length;
+    view.push(...fresh.map((container): Watched<Read> => ({ container, watch: WAITING })));
+    const watches = await watchAll(
+      mixed.length > IN_VIEW ? `${name}, ${which}` : name,
+      view,
+      places,
+      { ...options, isLast: next === mixed.length },
+      context,
+    );
+    const after = view.map(({ container, watch }, index) => ({ container, watch: watches[index] ?? watch }));
+    for (const { container, watch } of after)
+      if (watch.stage === 'done') {
+        const { ended, seconds } = watch;
+        ran.set(container.runtimeId, { container, ended, seconds, attempts: options.attempt });
+      }
+    view = after.filter(({ watch }) => watch.stage !== 'done');
   }
   return containers.flatMap(({ runtimeId }) => ran.get(runtimeId) ?? []);
-}
-
-/** Of each role the same share in each part, so that all roles are worked in all the time. */
-function mixedByRole(containers: FoundContainer[]): FoundContainer[] {
-  const sizes = new Map<string, number>();
-  for (const { role } of containers) sizes.set(role, (sizes.get(role) ?? 0) + 1);
-  const seen = new Map<string, number>();
-  const places = containers.map((container) => {
-    const number = seen.get(container.role) ?? 0;
-    seen.set(container.role, number + 1);
-    return { container, place: (number + 0.5) / (sizes.get(container.role) ?? 1) };
-  });
-  return places.sort((a, b) => a.place - b.place).map(({ container }) => container);
 }
 
 /** Where the watching of one command stands. */
@@ -178,21 +143,35 @@ type Watch<Read> =
   | { stage: 'running'; begunAt: number; lookedAt: number; looks: number; handle: string }
   | { stage: 'done'; ended: EndedAndRead<Read>; seconds: number };
 
-async function runPart<Read>(
+const WAITING = { stage: 'waiting', detail: '' } as const;
+
+interface Watched<Read> {
+  container: FoundContainer;
+  watch: Watch<Read>;
+}
+
+/** Until all are done, or so many that the next ones can take their places. */
+async function watchAll<Read>(
   name: string,
-  part: FoundContainer[],
+  view: Watched<Read>[],
   places: Places,
-  options: Try<Read>,
+  options: Try<Read> & {
+    /** None are to come. */
+    isLast: boolean;
+  },
   context: DurableContext,
 ): Promise<Watch<Read>[]> {
-  const initialState = part.map((): Watch<Read> => ({ stage: 'waiting', detail: '' }));
+  const part = view.map(({ container }) => container);
   return context.waitForCondition<Watch<Read>[]>(
     name,
     (before) => lookAtAll(part, before, places, options, leftOfInvocation(context, RESERVED_SHARE)),
     {
-      initialState,
+      initialState: view.map(({ watch }) => watch),
       waitStrategy: (watches) => {
-        if (watches.every(({ stage }) => stage === 'done')) return { shouldContinue: false };
+        const done = watches.filter(({ stage }) => stage === 'done');
+        const isEnough = !options.isLast && done.length >= IN_VIEW / 2;
+        if (done.length === watches.length || isEnough || sum(done.map(bytesOf)) > KNOWN_BYTES)
+          return { shouldContinue: false };
         const pauses = watches.flatMap((watch) => pauseSeconds(watch, options) ?? []);
         // Only the time for one look was over.
         if (pauses.length === 0) pauses.push(1);
@@ -202,9 +181,17 @@ async function runPart<Read>(
   );
 }
 
+function bytesOf(watch: Watch<unknown>): number {
+  return watch.stage === 'done' ? Buffer.byteLength(JSON.stringify(watch)) : 0;
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
 /**
  * Looks at each container of the part: as many of a role at once as it has places, of which a command that was left
- * running keeps its own. Ends when the time for one look is over.
+ * running keeps its own. Ends when the time for one look is over, or as much is known as one result can hold.
  */
 async function lookAtAll<Read>(
   part: FoundContainer[],
@@ -221,6 +208,7 @@ async function lookAtAll<Read>(
   const count = (index: number, change: 1 | -1) =>
     busy.set(serviceOf(index), (busy.get(serviceOf(index)) ?? 0) + change);
   for (const [index, { stage }] of watches.entries()) if (stage === 'running') count(index, 1);
+  let known = sum(watches.map(bytesOf));
   const sessions = new Map<string, Promise<unknown>>();
   const hasRoom = (index: number) =>
     (busy.get(serviceOf(index)) ?? 0) < (places.byService.get(serviceOf(index)) ?? 1);
@@ -242,6 +230,7 @@ async function lookAtAll<Read>(
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
+        known += bytesOf(after);
         throttled ||= after.stage === 'waiting';
       };
       await Promise.all(
@@ -250,7 +239,8 @@ async function lookAtAll<Read>(
           if (own !== undefined) await lookAt(own);
           // A command that goes on keeps its place.
           if (place >= placesOfRole || (own !== undefined && watches[own]?.stage === 'running')) return;
-          while (waiting.length > 0 && !throttled && (Date.now() < until || isOver(options))) {
+          const mayBegin = () => known <= KNOWN_BYTES && (Date.now() < until || isOver(options));
+          while (waiting.length > 0 && !throttled && mayBegin()) {
             // Of a service that is as busy as it may be, whoever ends one begins the next.
             const free = waiting.findIndex((index) => hasRoom(index) && taskIsFree(index));
             const turn = free === -1 ? waiting.findIndex(hasRoom) : free;
@@ -300,7 +290,7 @@ async function lookSafely<Read>(
     return await look(container, watch, options, until);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { stage: 'done', ended: { outcome: 'lost', detail }, seconds: 0 };
+    return { stage: 'done', ended: { outcome: 'lost', detail: detail.slice(0, DETAIL_LENGTH) }, seconds: 0 };
   }
 }
 
@@ -354,7 +344,7 @@ async function look<Read>(
   const seconds = Math.round((lookedAt - begunAt) / 100) / 10;
   switch (seen.outcome) {
     case 'not-now':
-      return { stage: 'waiting', detail: seen.detail };
+      return { stage: 'waiting', detail: seen.detail.slice(0, DETAIL_LENGTH) };
     case 'running':
       return {
         stage: 'running',
@@ -376,7 +366,7 @@ async function look<Read>(
         seconds,
       };
     default:
-      return { stage: 'done', ended: seen, seconds };
+      return { stage: 'done', ended: { ...seen, detail: seen.detail.slice(0, DETAIL_LENGTH) }, seconds };
   }
 }
 

@@ -154,7 +154,7 @@ const logCleanupSchema = field(
     ),
     concurrency: v.optional(
       wholeNumber(3, 50, 'In how many containers, over all, work goes on at once.'),
-      10,
+      20,
     ),
     nearlyFullPercent: v.optional(
       wholeNumber(1, 50, 'An alarm rings when a log file system has less than this free, in percent.'),

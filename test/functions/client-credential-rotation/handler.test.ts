@@ -22,7 +22,7 @@ async function rotation(
 ): Promise<RunReport | undefined> {
   const { mismatches, runs } = await playNight({
     ...stage,
-    scale: { rows: 100, unread: 0, containers: 'few', rotation: true },
+    scale: { rows: 100, unread: 0, containers: 'few', rotation: true, loginPause: 3_000 },
     only: 'emea',
     fault: {
       description: '',

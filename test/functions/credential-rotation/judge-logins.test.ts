@@ -129,6 +129,34 @@ const CASES: Case[] = [
     { answer: 'unknown', isHarmless: true, mayChange: false, says: /does not say which one/ },
   ],
   [
+    'one user with two passwords, nobody knows from where, and the server tells that it is the new one',
+    { from: from('10.0.0.1', '10.0.0.2').map((login) => ({ ...login, isOld: false })) },
+    { sameUser: true, isGiven: false },
+    { answer: 'proven', says: /with the new password/ },
+  ],
+  [
+    'one user with two passwords, and the server tells it of one task only',
+    { from: [...from('10.0.0.1'), { address: '10.0.0.2', username: 'wa', isOld: false }] },
+    { sameUser: true, isGiven: false },
+    { answer: 'unknown', says: /log_error_verbosity/ },
+  ],
+  [
+    'one user with two passwords, and a task takes the old one, whatever its definition says',
+    { from: [...from('10.0.0.1', '10.0.0.2'), { address: '10.0.0.2', username: 'wa', isOld: true }] },
+    { sameUser: true },
+    { answer: 'disproven', says: /task-2 .* log in with the old password/ },
+  ],
+  [
+    'one user with two passwords, and a task has the address of one that has ended, which took the old one',
+    {
+      from: [false, true]
+        .map((isOld) => ({ address: '10.0.0.2', username: 'wa', isOld }))
+        .concat(from('10.0.0.1').map((login) => ({ ...login, isOld: false }))),
+    },
+    { sameUser: true, addressesBefore: ['10.0.0.2'] },
+    { answer: 'proven' },
+  ],
+  [
     'the administrator may not see it',
     { grant: 'GRANT PROCESS ON *.* TO rotator' },
     {},

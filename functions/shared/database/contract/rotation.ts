@@ -64,8 +64,8 @@ export interface RetireRequest {
   /** Reads Secrets Manager. Called under the database's lock, so that no rotation changes the database meanwhile. */
   read(): Promise<SecretState>;
   /**
-   * Seconds for which sessions of the old user are looked for before it is closed, since connections may be short. Well
-   * under the 10 for which others wait for the lock. @default 0
+   * Seconds for which sessions of the old user, or with the old password where the server tells, are looked for before it
+   * is closed, since connections may be short. Well under the 10 for which others wait for the lock. @default 0
    */
   patience?: number;
 }
@@ -101,13 +101,23 @@ export interface LoginMark {
   refusedFrom: Record<string, number>;
   /** How many it had refused anybody; only where it counts them. */
   refused?: number;
+  /** It noted each login with the second one of a user's two passwords. */
+  tellsPasswords?: true;
+}
+
+/** Somebody who has logged in. */
+export interface SeenLogin {
+  address: string;
+  username: string;
+  /** Whether it was with the second one of the user's two passwords, which is the old one. Absent: the server does not tell. */
+  isOld?: boolean;
 }
 
 /** What a server shows of logins. */
 export interface SeenLogins {
   mark: LoginMark;
   /** Who logged in from where. Absent: the administrator may not see it. */
-  from?: { address: string; username: string }[];
+  from?: SeenLogin[];
   /** How many logins were refused an address. Absent: the server does not tell, or not this administrator. */
   refusedFrom?: Record<string, number>;
   /** How many logins were refused anybody. Absent: the server does not count them, or was restarted. */

@@ -8,6 +8,14 @@ export interface MysqlDialect {
   refusedLoginsStatus: string;
   /** What the server counts of logins by user and address. */
   loginCounts(session: MysqlSession, rotator: string, usernames: readonly string[]): Promise<LoginCounts>;
+  /**
+   * Which connections were let in with the second one of two passwords; `undefined` where the server does not tell, or not
+   * this administrator. @default no such server
+   */
+  secondPasswordLogins?(
+    session: MysqlSession,
+    usernames: readonly string[],
+  ): Promise<SecondPasswordLogins | undefined>;
   /** All accounts of the users. */
   accounts(session: MysqlSession, admin: Login, usernames: readonly string[]): Promise<Account[]>;
   /** Makes a second password valid beside the current one, which becomes valid again where it was not. */
@@ -31,6 +39,14 @@ export interface MysqlDialect {
    * @throws RotationRefused where the server would refuse it @default nothing
    */
   preflight?(session: MysqlSession, accounts: readonly Account[]): Promise<string[]>;
+}
+
+/** What a server tells of logins with the second one of an account's two passwords. */
+export interface SecondPasswordLogins {
+  /** The numbers of those connections, also of such that have ended. */
+  numbers: Set<number>;
+  /** Of connections up to this number it does not know any more. */
+  forgottenTo: number;
 }
 
 /** A user on a host. */

@@ -1,9 +1,10 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { RotationRefused } from '../contract/errors.ts';
 import type { StrategyMethods } from '../contract/rotation.ts';
-import { currentRefused, unfinished, unretired } from '../rotation/refusals.ts';
+import { currentRefused, oldPasswordUsed, unfinished, unretired } from '../rotation/refusals.ts';
 import type { Account, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
+import { secondPasswordUse } from './logins.ts';
 import { isHashOf } from './password-hash.ts';
 import { type MysqlSession, withMysqlLock } from './session.ts';
 
@@ -54,7 +55,7 @@ export function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect):
     retained: (admin, { username }) =>
       withAccounts(admin, username, async (_, accounts) => accounts.some(({ hashes }) => hashes.length > 1)),
 
-    retire: ({ admin, username, read }) =>
+    retire: ({ admin, username, read, patience = 0 }) =>
       withAccounts(admin, username, async (session, accounts) => {
         const { current, pending } = await read();
         if (!accounts.every((account) => hasPassword(account, current))) throw currentRefused(current);
@@ -63,6 +64,9 @@ export function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect):
         // The pending one comes first when its rotation has set it, and second while one is being healed.
         const set = several.some(({ hashes: [first = ''] }) => pending && isHashOf(pending.password, first));
         if (set) throw unfinished(username);
+        const isSecond = several.every(({ hashes: [first = ''] }) => isHashOf(current.password, first));
+        const from = isSecond ? await secondPasswordUse(session, dialect, username, patience) : undefined;
+        if (from && from.length > 0) throw oldPasswordUsed(username, from);
         await dialect.keepPassword(session, {
           admin,
           username,

@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StatementRefused } from '../contract/errors.ts';
-import type { LoginMark, LoginQuestion, SeenLogins } from '../contract/rotation.ts';
+import type { LoginMark, LoginQuestion, SeenLogin, SeenLogins } from '../contract/rotation.ts';
 import { clientAddress } from '../rotation/client-addresses.ts';
-import type { MysqlDialect } from './dialect.ts';
+import type { MysqlDialect, SecondPasswordLogins } from './dialect.ts';
 import { type MysqlSession, maySeeAllSessions } from './session.ts';
 
 /** Who has logged in from where, by the sessions that there are and, where the server keeps them, by its counts. */
 export async function mysqlLogins(
   session: MysqlSession,
-  { loginCounts, refusedLoginsStatus }: Pick<MysqlDialect, 'loginCounts' | 'refusedLoginsStatus'>,
+  {
+    loginCounts,
+    refusedLoginsStatus,
+    secondPasswordLogins,
+  }: Pick<MysqlDialect, 'loginCounts' | 'refusedLoginsStatus' | 'secondPasswordLogins'>,
   rotator: string,
   { usernames, since, olderSessions = false, addresses, patience = 0 }: LoginQuestion,
 ): Promise<SeenLogins> {
@@ -18,19 +22,27 @@ export async function mysqlLogins(
   // Everybody sees the own ones.
   const seesSessions = usernames.every((name) => name === rotator) || (await maySeeAllSessions(session));
   const firstNumber = olderSessions ? 0 : Number(before?.at ?? 0);
-  const seen = new Map<string, { address: string; username: string }>();
+  const seen = new Map<string, SeenLogin>();
   const end = Date.now() + patience * 1000;
   for (;;) {
     const counts = await loginCounts(session, rotator, usernames);
     const refused = await statusOf(session, refusedLoginsStatus);
-    const note = (address: string, username: string) =>
-      seen.set(`${address} ${username}`, { address, username });
-    if (seesSessions)
-      for (const { address, username } of await sessionsSince(session, usernames, firstNumber))
-        note(address, username);
+    const note = (login: SeenLogin) => seen.set(`${login.address} ${login.username} ${login.isOld}`, login);
+    const sessions = seesSessions ? await sessionsSince(session, usernames, firstNumber) : [];
+    // After the sessions: each of them is noted by then.
+    const second = await secondPasswordLogins?.(session, usernames);
+    const since = before?.tellsPasswords ? Number(before.at) : Number.POSITIVE_INFINITY;
+    for (const { number, ...login } of sessions) note({ ...login, ...passwordOf(number, second, since) });
+    // Of those that have ended the server does not tell which is which.
+    const noneIsOld =
+      second !== undefined &&
+      Number.isFinite(since) &&
+      since >= second.forgottenTo &&
+      ![...second.numbers].some((each) => each > since);
     for (const [key, count] of Object.entries(counts.logins ?? {})) {
       const [address = '', ...username] = key.split(' ');
-      if (count > (before?.logins[key] ?? 0)) note(address, username.join(' '));
+      if (count > (before?.logins[key] ?? 0))
+        note({ address, username: username.join(' '), ...(noneIsOld && { isOld: false }) });
     }
     const from = [...seen.values()];
     const complete = addresses.every((wanted) => from.some(({ address }) => address === wanted));
@@ -43,6 +55,7 @@ export async function mysqlLogins(
       logins: counts.logins ?? {},
       refusedFrom: counts.refusedFrom ?? {},
       ...(refused !== undefined && { refused }),
+      ...(second && { tellsPasswords: true }),
     };
     const grants = [...(seesSessions ? [] : [`GRANT PROCESS ON *.* TO ${rotator}`]), ...counts.grants];
     const isComparable = since === undefined || before !== undefined;
@@ -53,6 +66,45 @@ export async function mysqlLogins(
       ...(refused !== undefined && isComparable && { refused: refused - (before?.refused ?? 0) }),
       ...(grants.length > 0 && { grant: grants.join('; ') }),
     };
+  }
+}
+
+/** @param since connections after this one are noted if they are with the second password */
+function passwordOf(
+  number: number,
+  second: SecondPasswordLogins | undefined,
+  since: number,
+): Pick<SeenLogin, 'isOld'> {
+  if (second?.numbers.has(number)) return { isOld: true };
+  return second && number > Math.max(since, second.forgottenTo) ? { isOld: false } : {};
+}
+
+/**
+ * Sessions that have logged in with the second one of a user's two passwords, and logins with it that come meanwhile.
+ * @param patience seconds for which to look while there is none
+ * @returns where they come from; `undefined` where the server does not tell
+ */
+export async function secondPasswordUse(
+  session: MysqlSession,
+  { secondPasswordLogins }: Pick<MysqlDialect, 'secondPasswordLogins'>,
+  username: string,
+  patience: number,
+): Promise<string[] | undefined> {
+  const begun = await connectionNumber(session);
+  const end = Date.now() + patience * 1000;
+  for (;;) {
+    const sessions = await sessionsSince(session, [username], 0);
+    const second = await secondPasswordLogins?.(session, [username]);
+    if (second === undefined) return undefined;
+    const open = sessions.filter(({ number }) => second.numbers.has(number));
+    const ended = [...second.numbers].filter(
+      (number) => number > begun && !open.some((each) => each.number === number),
+    );
+    const from = [
+      ...new Set([...open.map(({ address }) => address), ...ended.map(() => 'a session that has ended')]),
+    ];
+    if (from.length > 0 || Date.now() >= end) return from;
+    await delay(LOOK_MILLISECONDS);
   }
 }
 
@@ -93,12 +145,13 @@ async function connectionNumber(session: MysqlSession): Promise<number> {
 /** Not those that are only logging in or being refused, nor those that were killed. */
 async function sessionsSince(session: MysqlSession, usernames: readonly string[], number: number) {
   const rows = await session.query(
-    `SELECT USER AS username, HOST AS host FROM information_schema.PROCESSLIST
+    `SELECT ID AS number, USER AS username, HOST AS host FROM information_schema.PROCESSLIST
       WHERE USER IN (?) AND ID > ? AND ID <> CONNECTION_ID() AND COMMAND NOT IN ('Connect', 'Killed')`,
     [usernames, number],
   );
   return Promise.all(
-    rows.map(async ({ username, host }) => ({
+    rows.map(async ({ number, username, host }) => ({
+      number: Number(number),
       username: String(username),
       address: await clientAddress(String(host).replace(/:\d+$/, '')),
     })),

@@ -21,6 +21,7 @@ export function mysqlDialect(isDual: boolean): MysqlDialect {
   return {
     ...MYSQL,
     accounts: (session, admin, usernames) => readMysqlAccounts(session, admin, usernames, isDual),
+    ...(isDual && { secondPasswordLogins }),
     preflight: async (session, accounts) => [
       ...(isDual ? await whereHealingIsRefused(session, accounts) : []),
       ...(await whoMayBeRefused(session, accounts)),
@@ -159,6 +160,39 @@ const MYSQL: Omit<MysqlDialect, 'accounts' | 'preflight'> = {
     if (accounts.some((account) => isCached(account) && !account.locked)) await session.logInAs(current);
   },
 };
+
+/** The codes of `Second password was used for login by user`, of each plugin: native, SHA-256, caching SHA-2. */
+const SECOND_PASSWORD_CODES = ['MY-013300', 'MY-013301', 'MY-013302'];
+
+/** The server notes it in its error log, if that takes information too; since 8.0.22 SQL can read that. */
+async function secondPasswordLogins(
+  session: MysqlSession,
+  usernames: readonly string[],
+): ReturnType<NonNullable<MysqlDialect['secondPasswordLogins']>> {
+  const [setting] = await session.query(
+    `SELECT @@GLOBAL.log_error_verbosity AS verbosity, @@GLOBAL.log_error_suppression_list AS suppressed`,
+  );
+  if (Number(setting?.verbosity) < 3 || /SECOND_PASSWORD|0?1330[0-2]/.test(String(setting?.suppressed)))
+    return undefined;
+  const rows = await rowsIfReadable(
+    session,
+    'SELECT THREAD_ID AS number, DATA AS text FROM performance_schema.error_log WHERE ERROR_CODE IN (?)',
+    [SECOND_PASSWORD_CODES],
+  );
+  if (rows === undefined) return undefined;
+  const logins = rows.map(({ number, text }) => ({ number: Number(number), text: String(text) }));
+  // Its buffer has room for so much, and the oldest entries go first.
+  const [expired] = await session.query('SHOW GLOBAL STATUS LIKE ?', ['Error_log_expired_events']);
+  const oldest = Math.min(...logins.map(({ number }) => number));
+  return {
+    numbers: new Set(
+      logins
+        .filter(({ text }) => usernames.some((name) => text.includes(`login by user: '${name}'@'`)))
+        .map(({ number }) => number),
+    ),
+    forgottenTo: Number(expired?.Value) > 0 ? oldest : 0,
+  };
+}
 
 /** MySQL's password history refuses a password that was used before: the current one too, where it is to be made valid again. */
 async function whereHealingIsRefused(session: MysqlSession, accounts: readonly Account[]): Promise<string[]> {

@@ -26,6 +26,14 @@ export function stillConnected(
   );
 }
 
+/** @param from addresses of those who have logged in with it */
+export function oldPasswordUsed(username: string, from: readonly string[]): OldPasswordInUse {
+  return new OldPasswordInUse(
+    `Somebody still logs in as ${username} with the old password (from ${from.join(', ')}), be it a task of the services or not. Nothing was retired. ` +
+      "See what that is (SHOW PROCESSLIST, and performance_schema.error_log for the connections' numbers), and restart it with the new one.",
+  );
+}
+
 /** Sessions that are alike. */
 export interface SeenSessions {
   count: number;

@@ -14,6 +14,7 @@ import {
   RotationRefused,
   StatementRefused,
 } from '../../../../../functions/shared/database/contract/errors.ts';
+import type { LoginMark } from '../../../../../functions/shared/database/contract/rotation.ts';
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
 import { withMysqlLock } from '../../../../../functions/shared/database/mysql-and-mariadb/session.ts';
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
@@ -308,6 +309,83 @@ test('MySQL', async (t) => {
     const { refusedFrom } = await rotation.logins(rotator, { ...question, since });
     assert.deepEqual(Object.values(refusedFrom ?? {}), [1]);
     await connection.end();
+  });
+
+  await t.test('a login with the old one of two passwords is told where the server notes it', async () => {
+    const current = await user();
+    const pending = next(current);
+    await rotation.set({ admin: rotator, pending, current, previous });
+    const retire = () =>
+      rotation.retire({
+        admin: rotator,
+        username: current.username,
+        read: async () => ({ current: pending, pending: undefined }),
+        patience: 0.3,
+      });
+    const from = (login: Login, { ends = false } = {}) => {
+      const address = `127.9.0.${login === pending ? 1 : 2}`;
+      return new Promise<() => Promise<void>>((resolve, reject) => {
+        const { promise, resolve: close } = Promise.withResolvers<void>();
+        const until = () => (ends ? Promise.resolve() : promise);
+        const session = logIn(login, {
+          ...(process.platform === 'linux' && { from: address }),
+          until,
+          opened: () =>
+            resolve(() => {
+              close();
+              return session;
+            }),
+        });
+        session.catch(reject);
+      });
+    };
+    const asked = { usernames: [current.username], addresses: [] };
+    const told = async (since: LoginMark) =>
+      (await rotation.logins(rotator, { ...asked, since })).from?.map(({ isOld }) => isOld).sort();
+
+    // As by default: nobody can tell.
+    await query('SET GLOBAL log_error_verbosity = 2');
+    await query('GRANT SELECT ON performance_schema.error_log TO rotator');
+    let { mark } = await rotation.logins(rotator, asked);
+    assert.equal(mark.tellsPasswords, undefined);
+    await (await from(current))();
+    assert.deepEqual(await told(mark), [undefined]);
+
+    await query('SET GLOBAL log_error_verbosity = 3');
+    // What came before may not have been noted.
+    assert.deepEqual(await told(mark), [undefined]);
+    ({ mark } = await rotation.logins(rotator, asked));
+    const sessions = [await from(pending), await from(current)];
+    assert.deepEqual(await told(mark), [false, true]);
+    const { message } = await rejected(retire(), OldPasswordInUse);
+    assert.match(
+      message,
+      /still logs in as user\d+ with the old password \(from 127\.\S+\).*Nothing was retired/,
+    );
+    for (const close of sessions) await close();
+    // Its connection has ended, and which of the two was whose is not known any more.
+    assert.deepEqual(await told(mark), [undefined, undefined].slice(0, process.platform === 'linux' ? 2 : 1));
+
+    // One that comes and goes while it is looked.
+    const [refused] = await Promise.allSettled([
+      retire(),
+      delay(100).then(() => from(current, { ends: true })),
+    ]);
+    assert.match(refused.status === 'rejected' ? refused.reason.message : '', /with the old password/);
+
+    await query("SET GLOBAL log_error_suppression_list = 'MY-013302'");
+    assert.equal((await rotation.logins(rotator, asked)).mark.tellsPasswords, undefined);
+    await query("SET GLOBAL log_error_suppression_list = ''");
+    await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
+    assert.equal((await rotation.logins(rotator, asked)).mark.tellsPasswords, undefined);
+    await query('GRANT SELECT ON performance_schema.error_log TO rotator');
+
+    ({ mark } = await rotation.logins(rotator, asked));
+    await (await from(pending))();
+    // Nobody came with the old one since.
+    assert.deepEqual(await told(mark), [false]);
+    assert.equal(await retire(), 'retired');
+    await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
   });
 
   await t.test('without a privilege a user sees the sessions of its own account, and no others', async () => {

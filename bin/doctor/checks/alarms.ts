@@ -1,0 +1,38 @@
+import type { Check } from '../check.ts';
+
+/** Whether every alarm would tell somebody: it has an action, and actions are not switched off. */
+export const alarms: Check = {
+  name: 'alarms',
+  actions: ['cloudwatch:DescribeAlarms'],
+  async run(deployment) {
+    const { name } = deployment;
+    const found = await deployment.alarms();
+    if (found.length === 0)
+      return [
+        {
+          status: 'failed',
+          saw: `There is no alarm whose name begins with ${name}-.`,
+          mend: 'npx cdk deploy --all',
+        },
+      ];
+    const silenced = found.filter(({ ActionsEnabled: enabled }) => enabled === false);
+    const mute = found.filter(({ AlarmActions: actions = [] }) => actions.length === 0);
+    return [
+      ...silenced.map(({ AlarmName: of = '' }) => ({
+        of,
+        status: 'failed' as const,
+        saw: 'Its actions are switched off: it rings, and nobody hears it.',
+        mend: `aws cloudwatch enable-alarm-actions --alarm-names ${of}`,
+      })),
+      ...mute.map(({ AlarmName: of = '' }) => ({
+        of,
+        status: 'failed' as const,
+        saw: 'It has no action: it rings, and nobody hears it.',
+        mend: 'npx cdk deploy --all, which gives it the topic again',
+      })),
+      ...(silenced.length + mute.length === 0
+        ? [{ status: 'ok' as const, saw: `${found.length} alarms, each with an action.` }]
+        : []),
+    ];
+  },
+};

@@ -1,0 +1,98 @@
+import { CloudWatchClient, type MetricAlarm, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import {
+  type FunctionConfiguration,
+  GetFunctionConfigurationCommand,
+  LambdaClient,
+  ResourceNotFoundException,
+} from '@aws-sdk/client-lambda';
+import { SchedulerClient } from '@aws-sdk/client-scheduler';
+import { SNSClient } from '@aws-sdk/client-sns';
+import * as v from 'valibot';
+import type { DeployedUpkeep } from '../deployments.ts';
+
+/** The AWS clients that checks share. */
+export interface Clients {
+  cloudWatch: CloudWatchClient;
+  ecs: ECSClient;
+  lambda: LambdaClient;
+  scheduler: SchedulerClient;
+  sns: SNSClient;
+}
+
+/** For the environment's credentials, and its region unless one is named. */
+export function clientsIn(region: string | undefined): Clients {
+  // Doctor asks much at once, and a throttled call is no finding.
+  const options = { maxAttempts: 8, ...(region !== undefined && { region }) };
+  return {
+    cloudWatch: new CloudWatchClient(options),
+    ecs: new ECSClient(options),
+    lambda: new LambdaClient(options),
+    scheduler: new SchedulerClient(options),
+    sns: new SNSClient(options),
+  };
+}
+
+/** A deployment, as the functions that are deployed know it: their settings say what there is to look at. */
+export class ExaminedDeployment {
+  readonly upkeep: DeployedUpkeep;
+  readonly clients: Clients;
+  readonly #functions = new Map<string, Promise<FunctionConfiguration>>();
+  #alarms: Promise<MetricAlarm[]> | undefined;
+
+  constructor(upkeep: DeployedUpkeep, clients: Clients) {
+    this.upkeep = upkeep;
+    this.clients = clients;
+  }
+
+  get name(): string {
+    return this.upkeep.deployment;
+  }
+
+  get jobs(): string[] {
+    return Object.keys(this.upkeep.jobs).sort();
+  }
+
+  /** The version of a job's function that its next run will be of. Asked of AWS once. */
+  functionOf(job: string): Promise<FunctionConfiguration> {
+    const aliasArn = this.upkeep.jobs[job]?.aliasArn;
+    const found =
+      this.#functions.get(job) ??
+      this.clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: aliasArn }));
+    this.#functions.set(job, found);
+    return found;
+  }
+
+  /** All whose name begins with the deployment's. Asked of AWS once. */
+  alarms(): Promise<MetricAlarm[]> {
+    this.#alarms ??= listAlarms(this.clients.cloudWatch, `${this.name}-`);
+    return this.#alarms;
+  }
+
+  /** The jobs whose settings are of a form, with them: so a check finds what it is for, whatever the job is called. */
+  async settingsOf<Schema extends v.GenericSchema>(
+    schema: Schema,
+  ): Promise<{ job: string; settings: v.InferOutput<Schema> }[]> {
+    const found = await Promise.all(
+      this.jobs.map(async (job) => {
+        const { Environment: environment } = await this.functionOf(job).catch(ifThere);
+        const parsed = v.safeParse(schema, JSON.parse(environment?.Variables?.UPKEEP_SETTINGS ?? '{}'));
+        return parsed.success ? [{ job, settings: parsed.output }] : [];
+      }),
+    );
+    return found.flat();
+  }
+}
+
+/** That a function is not there is told by the check of the functions. */
+function ifThere(error: unknown): FunctionConfiguration {
+  if (error instanceof ResourceNotFoundException) return {};
+  throw error;
+}
+
+async function listAlarms(client: CloudWatchClient, AlarmNamePrefix: string): Promise<MetricAlarm[]> {
+  const found: MetricAlarm[] = [];
+  for await (const { MetricAlarms: page = [] } of paginateDescribeAlarms({ client }, { AlarmNamePrefix }))
+    found.push(...page);
+  return found;
+}
