@@ -269,18 +269,26 @@ async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
 
 /**
  * Calls the listener at the end of each operation of the job's runs, before the function hears that it is on record.
- * `calls`: how many the function has made for it, besides those for the record.
+ * `calls`: how many the function has made for it, besides those for the record; `changes`: how many of them do more than read.
  */
-export function onOperationEnd({ aws }: Days, listener: (name: string, calls: number) => void): () => void {
+export function onOperationEnd(
+  { aws }: Days,
+  listener: (name: string, made: { calls: number; changes: number }) => void,
+): () => void {
   let calls = 0;
+  let changes = 0;
   return aws.onCall(({ caller, service, operation, input }) => {
     if (caller.function?.name !== JOB) return undefined;
-    if (service !== 'lambda') calls += 1;
+    if (service !== 'lambda') {
+      calls += 1;
+      if (!/^(?:Get|Describe|List)/.test(operation)) changes += 1;
+    }
     if (operation !== 'CheckpointDurableExecution') return undefined;
     for (const { Name, Action } of Array.isArray(input.Updates) ? input.Updates.filter(isRecord) : []) {
       if (Action !== 'SUCCEED' || typeof Name !== 'string') continue;
-      listener(Name, calls);
+      listener(Name, { calls, changes });
       calls = 0;
+      changes = 0;
     }
     return undefined;
   });
