@@ -1,49 +1,98 @@
+import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { allDeployments, deploymentNamed } from './deployments.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp } from './output.ts';
+import { permissionChecks } from './doctor/permissions/permissions.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf } from './output.ts';
+
+interface Options {
+  json?: true;
+  quiet?: true;
+  fix?: true;
+  yes?: true;
+  region?: string;
+  /** The role's ARN, where one was given. */
+  permissions?: string | true;
+}
 
 /** `wa-upkeep doctor`: what is wrong with a deployment and its surroundings, each with what mends it. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .summary('look for what would stop the upkeep, and say what mends it')
     .argument('[deployments...]', 'default: all of the account and region')
+    .option('--permissions [role]', 'only what AWS alone can answer of the permissions', roleArn)
     .option('--json', 'every finding, as JSON')
     .option('--quiet', 'only what is not ok')
+    .option('--fix', 'ask of each mend that is safe whether to do it, and do it')
+    .option('--yes', 'with --fix: do them all, without asking')
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
       `
 Each line: ok, warning, failed or could not look (with the IAM action that is missing), what was looked at, what was seen; below it the
-command or the lines of the configuration that mend it. A problem: any line that is not ok.
+command or the lines of the configuration that mend it. A problem: any line that is not ok. With --fix it was one too: ask
+again whether it is mended.
+
+--permissions asks CloudTrail what AWS refused, and by a role's ARN tries what no document of AWS says, in sessions of that role that may
+do next to nothing: docs/command-line.md says what it needs, docs/security.md what hangs on each answer.
 ${EXIT_CODES_HELP}`,
     )
-    .action(
-      async (names: string[], { json, quiet, region }: { json?: true; quiet?: true; region?: string }) => {
-        try {
-          const clients = clientsIn(region);
-          const deployments = await (names.length > 0
-            ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
-            : allDeployments(clients.lambda));
-          if (deployments.length === 0)
-            throw new Error(
-              `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
-            );
-          const found: Diagnosis[] = [];
-          for (const upkeep of deployments) {
-            const diagnoses = await examine(new ExaminedDeployment(upkeep, clients));
-            found.push(...diagnoses);
-            if (!json) process.stdout.write(textOf(upkeep.deployment, diagnoses, quiet === true));
-          }
-          if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-          if (found.some(({ status }) => status !== 'ok')) process.exitCode = EXIT_CODES.problem;
-        } catch (error) {
-          giveUp(error);
+    .action(async (names: string[], { json, quiet, region, permissions, fix, yes }: Options) => {
+      try {
+        if (fix && !yes && !process.stdin.isTTY)
+          throw new Error('There is no terminal to ask on: --fix needs one, or --yes.');
+        const checks =
+          permissions === undefined
+            ? undefined
+            : permissionChecks(permissions === true ? undefined : permissions);
+        const clients = clientsIn(region);
+        const deployments = await (names.length > 0
+          ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
+          : allDeployments(clients.lambda));
+        if (deployments.length === 0)
+          throw new Error(
+            `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
+          );
+        const found: Diagnosis[] = [];
+        for (const upkeep of deployments) {
+          const diagnoses = await examine(new ExaminedDeployment(upkeep, clients), checks);
+          found.push(...diagnoses);
+          if (!json) process.stdout.write(textOf(upkeep.deployment, diagnoses, quiet === true));
+          if (fix) for (const each of diagnoses) await mend(each, yes === true);
         }
-      },
-    );
+        if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
+        if (found.some(({ status }) => status !== 'ok')) process.exitCode = EXIT_CODES.problem;
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+/** Says on standard error what it does, so that standard output stays what it is without. */
+async function mend(diagnosis: Diagnosis, unasked: boolean): Promise<void> {
+  if (!('fix' in diagnosis) || diagnosis.fix === undefined) return;
+  const { check, of, fix, mend: command } = diagnosis;
+  const what = `${check}${of === undefined ? '' : `, ${of}`}`;
+  if (!unasked) {
+    const asking = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await asking.question(`${what}\n  ${command}\nDo this? [y/N] `);
+    asking.close();
+    if (!/^y(es)?$/i.test(answer.trim())) return;
+  }
+  try {
+    await fix();
+    process.stderr.write(`Done: ${what}.\n`);
+  } catch (error) {
+    process.stderr.write(`Not done: ${what}: ${messageOf(error)}\n`);
+  }
+}
+
+function roleArn(text: string): string {
+  if (!/^arn:[^:]+:iam::\d{12}:role\/./.test(text))
+    throw new InvalidArgumentError('It must be the ARN of a role. Deployments come before it.');
+  return text;
 }
 
 const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', 'could not look': 'yellow' } as const;

@@ -49,8 +49,8 @@ the same as one of the first. Repeats safely.
   --accept-login-names  goes on although something asks who has logged in, which is another name for the second user
   --undo                opens both users, as AWS's rotation functions need it: the closed one gets a password that nobody
                         knows. What the migration has added stays
-  --dry-run             changes nothing, and prints the statements. On PostgreSQL they are done in a transaction that is
-                        rolled back
+  --dry-run             changes nothing, and prints the statements and what the two would have. On PostgreSQL they are done in
+                        transactions that are rolled back; on MySQL and MariaDB the grants are read and compared
   --port NUMBER         default: 5432, or 3306
   --certificate-authority FILE
                         certificates in PEM. Default: those of Amazon RDS and Aurora

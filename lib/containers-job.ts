@@ -236,7 +236,8 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     this.job.function.allow('OpenSessions', ['ssmmessages:OpenDataChannel'], [sessions]);
     // Only those into the cluster's containers. Of people's own shells there they remain open: nothing that a policy can
     // name tells theirs from the function's. That a session of ECS Exec has the tag is taken from Session Manager's
-    // guide (session tags) and ECS' form of a target; without it, what is lost is the reconnection.
+    // guide (session tags) and ECS' form of a target; without it, what is lost is the reconnection. `wa-upkeep doctor
+    // --permissions` finds out on AWS.
     this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions], {
       StringLike: { 'ssm:resourceTag/aws:ssmmessages:target-id': `ecs:${clusterName}_*` },
     });

@@ -160,7 +160,7 @@ export class UpkeepFunction extends Construct implements IConnectable {
    * Lets the function read what a key encrypts: its own environment, which Lambda decrypts in the role's name, and queues.
    * Saying it twice adds nothing. Not by `kms:ViaService` or a context: no page says which of them Lambda's request carries
    * (what is seen in public are `LambdaFunctionName` and `aws:lambda:FunctionArn`), and a function that cannot read its
-   * environment does not start.
+   * environment does not start. `wa-upkeep doctor --permissions` finds out on AWS.
    */
   allowDecrypt(key: IKey): void {
     this.allow('Decrypt', ['kms:Decrypt'], [key.keyArn]);

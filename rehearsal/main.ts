@@ -57,7 +57,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
-    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { fault }) });
+    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { faults: [fault] }) });
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
   } finally {

@@ -59,25 +59,26 @@ export async function mismatchesOf(
   world: World,
   told: {
     due: Due[];
-    fault: Fault | undefined;
+    faults: readonly Fault[];
     scale: Scale;
     media: { before: Media; after: Media };
   },
 ): Promise<string[]> {
   const { aws, deployments } = world;
-  const { due, fault, scale, media } = told;
+  const { due, faults, scale, media } = told;
+  const isGood = faults.length === 0;
   return [
-    ...refusalMismatches(aws.denials, fault?.expected.refusals),
+    ...refusalMismatches(aws.denials, faults.find(({ expected }) => expected.refusals)?.expected.refusals),
     ...aws.dropped.map(({ from, to, reason }) => `What ${from} sent to ${to} was dropped: ${reason}`),
     ...(await leaks(world)),
-    ...compare(night, due, fault, scale),
+    ...compare(night, due, faults, scale),
     ...Object.values(deployments).flatMap(({ name, logins }) =>
       logins.failures.map((failure) => `${name}: a container could not log in to its database: ${failure}`),
     ),
     ...(await mediaMismatches(world, media)),
-    ...(fault ? [] : goodNightMismatches(night, world, scale)),
+    ...(isGood ? goodNightMismatches(night, world, scale) : []),
     ...(await passwordMismatches(world)),
-    ...(fault ? [] : await rotationMismatches(night, world)),
+    ...(isGood ? await rotationMismatches(night, world) : []),
   ];
 }
 
@@ -131,20 +132,44 @@ async function mediaMismatches(
   return mismatches;
 }
 
-function compare(night: Night, due: Due[], fault: Fault | undefined, { rows }: Scale): string[] {
+/** What did not come of one fault among those of its night. */
+export function mismatchesOfFault(night: Night, { deployment: name, expected }: Fault): string[] {
+  const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
+  return [
+    ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
+      outcomeMismatches(night, { name, job, wanted }),
+    ),
+    ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
+  ];
+}
+
+function outcomeMismatches(
+  night: Night,
+  { name, job, wanted }: { name: string; job: string; wanted: readonly Outcome[] },
+): string[] {
+  const outcomes = night.runs
+    .filter((run) => run.deployment === name && run.job === job)
+    .map(({ outcome }) => outcome);
+  const [expected, came] = [wanted, outcomes].map((list) => list.join(', ') || 'no run');
+  return came === expected ? [] : [`${name}: expected ${expected} of ${job}, came ${came}.`];
+}
+
+function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: Scale): string[] {
   const mismatches: string[] = [];
   for (const { name, job, times } of due) {
     const good = Array.from({ length: times }, (): Outcome => 'succeeded');
-    const expected = (name === fault?.deployment && fault.expected.outcomes[job]) || good;
-    const outcomes = night.runs
-      .filter((run) => run.deployment === name && run.job === job)
-      .map(({ outcome }) => outcome);
-    const [wanted, came] = [expected, outcomes].map((list) => list.join(', ') || 'no run');
-    if (came !== wanted) mismatches.push(`${name}: expected ${wanted} of ${job}, came ${came}.`);
+    const struck = faults.filter(({ deployment, expected }) => deployment === name && expected.outcomes[job]);
+    for (const wanted of struck.length > 0
+      ? struck.map(({ expected }) => expected.outcomes[job] ?? [])
+      : [good])
+      mismatches.push(...outcomeMismatches(night, { name, job, wanted }));
   }
   const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
-  const { alarms = [], alarmsOfLargeTables = [] } = fault?.expected ?? {};
-  const wanted = [...alarms, ...(rows > LARGE_ROWS ? alarmsOfLargeTables : [])].sort().join(', ') || 'none';
+  const expected = faults.flatMap(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
+    ...alarms,
+    ...(rows > LARGE_ROWS ? alarmsOfLargeTables : []),
+  ]);
+  const wanted = [...new Set(expected)].sort().join(', ') || 'none';
   if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
   for (const { name, told } of night.alarms)
     if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);

@@ -40,41 +40,67 @@ const MOST_RUNS = 10;
 
 export interface NightOptions
   extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres' | 'mysql' | 'jobs'> {
-  /** @default a good night */
-  fault?: Fault;
+  /**
+   * What goes wrong, at the same hour and for as long. Of one deployment's job no two may say what comes of it, unless that
+   * is the same.
+   * @default a good night
+   */
+  faults?: readonly Fault[];
   /** @default FULL_SCALE */
   scale?: Scale;
-  /** The only deployment that takes part. @default all of the script, but those on MySQL where there is none */
-  only?: string;
+  /** The only deployments that take part. @default all of the script, but those on MySQL where there is none */
+  only?: readonly string[];
   /** Called with each thing that happens: the moment on the clock, and a sentence. */
   onEvent?: (at: number, what: string) => void;
   /** Called when the night is over, before all of it is taken away. */
   onEnd?: (world: World) => void;
 }
 
+/** A fault, and what it is told of. */
+interface Striking {
+  fault: Fault;
+  hooks: Hooks;
+}
+
 /** Of a night in which something goes wrong: with what that is about. So the command and the tests expect the same. */
-function scaleOf({ containers, rotation = false, ...others }: Scale, fault: Fault | undefined): Scale {
+function scaleOf({ containers, rotation = false, ...others }: Scale, faults: readonly Fault[]): Scale {
+  const isFor = (what: 'containers' | 'rotation') =>
+    faults.length === 0 || faults.some((fault) => fault[what]);
   return {
     ...others,
-    ...(containers && (!fault || fault.containers) && { containers }),
-    rotation: rotation && (!fault || fault.rotation === true),
+    ...(containers && isFor('containers') && { containers }),
+    rotation: rotation && isFor('rotation'),
   };
+}
+
+/** The one value that faults of a night have of something; of those that say nothing of it, the default. */
+function common<Value>(values: readonly (Value | undefined)[], otherwise: Value): Value {
+  const said = new Set(values.filter((value) => value !== undefined));
+  if (said.size > 1) throw new Error(`Not of one night: ${[...said].join(', ')}.`);
+  return [...said][0] ?? otherwise;
 }
 
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
-  const { cdkOut, change, postgres, mysql, jobs, fault, only, onEvent = () => {} } = options;
-  const scale = scaleOf(options.scale ?? FULL_SCALE, fault);
-  const hooks: Hooks = {};
-  const start = fault ? (fault.starts ?? FAULTY_NIGHT_STARTS) : GOOD_NIGHT_STARTS;
+  const { cdkOut, change, postgres, mysql, jobs, faults = [], only, onEvent = () => {} } = options;
+  const scale = scaleOf(options.scale ?? FULL_SCALE, faults);
+  const striking = faults.map((fault): Striking => ({ fault, hooks: {} }));
+  const hooksOf = (name: string) =>
+    striking.filter(({ fault }) => fault.deployment === name).map(({ hooks }) => hooks);
+  const start = common(
+    faults.map(({ starts }) => starts),
+    faults.length > 0 ? FAULTY_NIGHT_STARTS : GOOD_NIGHT_STARTS,
+  );
   const clients = Object.entries(clientsOf(scale, start, mysql))
-    .filter(([name]) => only === undefined || only === name)
+    .filter(([name]) => only === undefined || only.includes(name))
     .map(([name, client]) => {
       const script: ClientScript = {
         ...client,
-        onRequest: (request) => (name === fault?.deployment ? hooks.onRequest?.(request) : undefined),
+        onRequest(request) {
+          for (const hooks of hooksOf(name)) hooks.onRequest?.(request);
+        },
         onCollection(collection) {
-          if (name === fault?.deployment) hooks.onCollection?.(collection);
+          for (const hooks of hooksOf(name)) hooks.onCollection?.(collection);
           const { kind, node = 'the client', outcome, deleted } = collection;
           const what =
             outcome === 'running' ? `collects ${kind} garbage` : `${outcome}, ${deleted} rows deleted`;
@@ -93,7 +119,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
     ...(change && { change }),
   });
   try {
-    const night = await play(world, hooks, { scale, fault, onEvent });
+    const night = await play(world, striking, { scale, onEvent });
     options.onEnd?.(world);
     return night;
   } finally {
@@ -103,26 +129,30 @@ export async function playNight(options: NightOptions): Promise<Night> {
 
 async function play(
   world: World,
-  hooks: Hooks,
-  {
-    scale,
-    fault,
-    onEvent,
-  }: { scale: Scale; fault: Fault | undefined; onEvent: NonNullable<NightOptions['onEvent']> },
+  striking: readonly Striking[],
+  { scale, onEvent }: { scale: Scale; onEvent: NonNullable<NightOptions['onEvent']> },
 ): Promise<Night> {
   const { clock, aws } = world;
   const { latam } = world.deployments;
+  const faults = striking.map(({ fault }) => fault);
   const start = clock.now();
   const before = await countAll(world);
   const logsBefore = logBytes(world);
   const mediaBefore = mediaOf(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale, start);
-    const struck = fault && world.deployments[fault.deployment];
-    if (struck) await fault.strike(struck, world, hooks);
+    for (const { fault, hooks } of striking) {
+      const struck = world.deployments[fault.deployment];
+      if (struck) await fault.strike(struck, world, hooks);
+    }
   });
 
-  const end = start + (fault?.lasts ?? NIGHT_LASTS);
+  const end =
+    start +
+    common(
+      faults.map(({ lasts = NIGHT_LASTS }) => lasts),
+      NIGHT_LASTS,
+    );
   const due = runsDue(world, end);
   let told = { reports: 0, alarms: 0 };
   for (let time = start; time < end; ) {
@@ -175,7 +205,7 @@ async function play(
     .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
   const night: Night = { runs: [...reportsOf(aws)], alarms, rows, media, logs, logins, mismatches: [] };
   const mediaFiles = { before: mediaBefore, after: mediaAfter };
-  night.mismatches.push(...(await mismatchesOf(night, world, { due, fault, scale, media: mediaFiles })));
+  night.mismatches.push(...(await mismatchesOf(night, world, { due, faults, scale, media: mediaFiles })));
   return night;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { defineUpkeep } from '../lib/index.ts';
+import { defineUpkeep } from '../lib/whatsapp/configuration/configuration.ts';
 import sample from '../upkeep.config.ts';
 import { certificateFile } from './certificates.ts';
 

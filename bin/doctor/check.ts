@@ -6,6 +6,8 @@ export interface Check {
   name: string;
   /** The IAM actions that it calls. docs/command-line.md lists those of all checks, and a test compares the two. */
   actions: readonly string[];
+  /** Those that its findings' `fix` calls besides. @default none */
+  fixes?: readonly string[];
   /**
    * Looks. It gives nothing where the deployment has nothing of the kind. What it throws becomes "could not look", with the
    * missing right where AWS refused one.
@@ -22,7 +24,12 @@ export type Finding = {
 } & (
   | { status: 'ok' }
   /** `mend`: the exact command, or the lines of the configuration. */
-  | { status: 'warning' | 'failed'; mend: string }
+  | {
+      status: 'warning' | 'failed';
+      mend: string;
+      /** Does what `mend` says, where that is safe: it stops nothing that runs, and is undone as easily. @default a person does it */
+      fix?: () => Promise<unknown>;
+    }
   /** `missing`: the IAM action, where it was for want of one. */
   | { status: 'could not look'; missing?: string }
 );

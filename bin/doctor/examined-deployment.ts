@@ -1,5 +1,7 @@
 import { CloudWatchClient, type MetricAlarm, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { IAMClient } from '@aws-sdk/client-iam';
 import {
   type FunctionConfiguration,
   GetFunctionConfigurationCommand,
@@ -9,12 +11,17 @@ import {
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SNSClient } from '@aws-sdk/client-sns';
 import * as v from 'valibot';
+import { type Clients as ExecClients, ecsExecClients } from '../../functions/shared/ecs-exec/index.ts';
 import type { DeployedUpkeep } from '../deployments.ts';
 
 /** The AWS clients that checks share. */
 export interface Clients {
   cloudWatch: CloudWatchClient;
   ecs: ECSClient;
+  events: EventBridgeClient;
+  /** Of ECS Exec. */
+  exec: ExecClients;
+  iam: IAMClient;
   lambda: LambdaClient;
   scheduler: SchedulerClient;
   sns: SNSClient;
@@ -27,6 +34,9 @@ export function clientsIn(region: string | undefined): Clients {
   return {
     cloudWatch: new CloudWatchClient(options),
     ecs: new ECSClient(options),
+    events: new EventBridgeClient(options),
+    exec: ecsExecClients(options),
+    iam: new IAMClient(options),
     lambda: new LambdaClient(options),
     scheduler: new SchedulerClient(options),
     sns: new SNSClient(options),
@@ -37,8 +47,7 @@ export function clientsIn(region: string | undefined): Clients {
 export class ExaminedDeployment {
   readonly upkeep: DeployedUpkeep;
   readonly clients: Clients;
-  readonly #functions = new Map<string, Promise<FunctionConfiguration>>();
-  #alarms: Promise<MetricAlarm[]> | undefined;
+  readonly #known = new Map<string, Promise<unknown>>();
 
   constructor(upkeep: DeployedUpkeep, clients: Clients) {
     this.upkeep = upkeep;
@@ -53,20 +62,25 @@ export class ExaminedDeployment {
     return Object.keys(this.upkeep.jobs).sort();
   }
 
-  /** The version of a job's function that its next run will be of. Asked of AWS once. */
-  functionOf(job: string): Promise<FunctionConfiguration> {
-    const aliasArn = this.upkeep.jobs[job]?.aliasArn;
-    const found =
-      this.#functions.get(job) ??
-      this.clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: aliasArn }));
-    this.#functions.set(job, found);
-    return found;
+  /** What several checks ask of AWS: the first one asks, by a name for it. */
+  once<Result>(name: string, ask: () => Promise<Result>): Promise<Result> {
+    // Whoever uses a name asks for the same.
+    const known = (this.#known.get(name) as Promise<Result> | undefined) ?? ask();
+    this.#known.set(name, known);
+    return known;
   }
 
-  /** All whose name begins with the deployment's. Asked of AWS once. */
+  /** The version of a job's function that its next run will be of. */
+  functionOf(job: string): Promise<FunctionConfiguration> {
+    const FunctionName = this.upkeep.jobs[job]?.aliasArn;
+    return this.once(`function ${job}`, () =>
+      this.clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName })),
+    );
+  }
+
+  /** All whose name begins with the deployment's. */
   alarms(): Promise<MetricAlarm[]> {
-    this.#alarms ??= listAlarms(this.clients.cloudWatch, `${this.name}-`);
-    return this.#alarms;
+    return this.once('alarms', () => listAlarms(this.clients.cloudWatch, `${this.name}-`));
   }
 
   /** The jobs whose settings are of a form, with them: so a check finds what it is for, whatever the job is called. */

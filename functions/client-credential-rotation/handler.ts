@@ -1,6 +1,10 @@
 import { withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
-import { credentialRotationEntries, rotateCredential } from '../credential-rotation/rotate-credential.ts';
+import {
+  credentialRotationEntries,
+  examineCredential,
+  rotateCredential,
+} from '../credential-rotation/rotate-credential.ts';
 import { runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { webAppSettingsSchema } from '../shared/whatsapp/settings.ts';
@@ -17,11 +21,16 @@ const settingsSchema = v.object({
  * of WhatsApp's servers, not of the database: that as many nodes are back as before.
  */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, (run, context) => {
-    const settings = readSettings(settingsSchema);
-    return rotateCredential(run, context, settings, {
-      parts: "nodes of WebApp's /v1/health",
-      connected: () => withWebApp(settings.webApp, (webApp) => webApp.connectedNodes()),
-    });
-  }),
+  runJob(
+    event,
+    context,
+    (run, context) => {
+      const settings = readSettings(settingsSchema);
+      return rotateCredential(run, context, settings, {
+        parts: "nodes of WebApp's /v1/health",
+        connected: () => withWebApp(settings.webApp, (webApp) => webApp.connectedNodes()),
+      });
+    },
+    (context) => examineCredential(readSettings(settingsSchema), context),
+  ),
 );

@@ -7,8 +7,9 @@ import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
 import type { LoginMark, SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
-import { judgeLogins, type Proof } from './judge-logins.ts';
+import { type Hosts, judgeLogins, type Proof } from './judge-logins.ts';
 import { lookUntil } from './look-until.ts';
+import { addressesOf } from './plan-roll.ts';
 
 /** What the database showed before the first service was rolled. */
 export interface LoginsBefore {
@@ -86,6 +87,8 @@ interface ProofSubject {
   service: ServiceAddress;
   isGiven: boolean;
   before: LoginsBefore;
+  /** Tasks were seen by their addresses in this run already. */
+  hasSeenTasks: boolean;
 }
 
 interface Look {
@@ -96,11 +99,16 @@ interface Look {
 
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
-  { service, isGiven, before }: ProofSubject,
+  { service, isGiven, before, hasSeenTasks }: ProofSubject,
   seenBefore: Look['from'] = [],
 ): Promise<Look> {
-  const old = before.services[service.name] ?? { tasks: 0, seen: 0 };
+  const showsAddresses = hasSeenTasks || Object.values(before.services).some(({ seen }) => seen > 0);
+  const noted = before.services[service.name] ?? { tasks: 0, seen: 0 };
+  // With one password alone old tasks cannot log in by now: that they were not seen tells nothing of the new ones.
+  const isShut = settings.strategy.kind === 'single-password' && showsAddresses;
+  const old = isShut ? { ...noted, seen: noted.tasks } : noted;
   const running = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const hosts = running.some(isOnHost) ? await hostsOf(ecs, settings, deliveredAt) : undefined;
   const tasks = running.map((task) => ({
     id: taskIdOf(task.taskArn ?? ''),
     addresses: ownAddressesOf(task),
@@ -114,7 +122,8 @@ async function look(
     olderSessions: old.tasks === 0,
   });
   const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
-  const from = distinct([...seenBefore, ...seen].filter(({ address }) => addresses.includes(address)));
+  const isOfInterest = ({ address }: SeenLogin) => hosts !== undefined || addresses.includes(address);
+  const from = distinct([...seenBefore, ...seen].filter(isOfInterest));
   const proof = judgeLogins({
     tasks,
     logins:
@@ -126,9 +135,33 @@ async function look(
     isGiven,
     before: old,
     addressesBefore: before.addresses,
-    showsAddresses: Object.values(before.services).some((service) => service.seen > 0),
+    showsAddresses,
+    ...(hosts && { hosts }),
   });
   return { proof, from };
+}
+
+function isOnHost(task: Task): boolean {
+  return ownAddressesOf(task).length === 0 && task.containerInstanceArn !== undefined;
+}
+
+/** The container instances on which new tasks of any of the services share the host's address. */
+async function hostsOf(
+  ecs: ECSClient,
+  settings: CredentialRotationSettings,
+  deliveredAt: number,
+): Promise<Hosts> {
+  const all = await Promise.all(addressesOf(settings).map((service) => runningTasks(ecs, service)));
+  const young = all.flat().filter((task) => !isOlder(task, deliveredAt));
+  const instances = young.filter(isOnHost).map(({ containerInstanceArn }) => containerInstanceArn);
+  const count = new Set(instances).size;
+  return {
+    count,
+    areShared: count < instances.length,
+    others: young.flatMap(ownAddressesOf),
+    // Our own logins as the user would be among those that are counted.
+    canBeTold: settings.adminSecretArn !== undefined,
+  };
 }
 
 function distinct(logins: Look['from']): Look['from'] {

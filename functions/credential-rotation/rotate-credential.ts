@@ -6,6 +6,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
+import type { ExaminationFinding } from '../shared/run/examination.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
@@ -15,6 +16,7 @@ import { type ApplicationHealth, type ConnectedParts, connectedBefore } from './
 import type { CredentialRotationOptions, CredentialRotationSettings } from './contract.ts';
 import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
+import { examineRotation } from './examine-rotation.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { labelTold } from './first-rotation.ts';
 import { type Inspection, inspect } from './inspect.ts';
@@ -81,6 +83,14 @@ const clients = {
   ecs: namingErrors(new ECSClient({ requestHandler: REQUEST_LIMITS })),
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
+
+/** What doctor has looked at: see {@link examineRotation}. */
+export function examineCredential(
+  settings: CredentialRotationSettings,
+  context: DurableContext,
+): Promise<ExaminationFinding[]> {
+  return examineRotation(settings, clients, context);
+}
 
 /**
  * Rotates a database credential that is due, carries it to every container and makes the old one invalid; goes on with
@@ -198,12 +208,17 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,
     deliveredAt,
     steadyTimeoutSeconds,
     endBy,
-    prove: (inContext, plan, operation) => proveLogins(inContext, operation, proving, { ...plan, before }),
+    prove: (inContext, plan, operation) =>
+      proveLogins(inContext, operation, proving, { ...plan, before, hasSeenTasks }).then((proof) => {
+        hasSeenTasks ||= proof.seen > 0;
+        return proof;
+      }),
     stopsAt: (proof) => stopsRoll(settings, proof),
   };
   const { services, stopped } = await rollServices(context, plans, request);

@@ -2,6 +2,7 @@ import { type DurableContext, withDurableExecution } from '@aws/durable-executio
 import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { addressSchema } from '../shared/database/credential/settings.ts';
+import { examineSets } from '../shared/database/sizes/examine-sets.ts';
 import {
   type Answer,
   countTable,
@@ -81,7 +82,7 @@ const optionsSchema = v.strictObject({
  * media volume's last backup is; and whether the copies of a rotated credential hold it.
  */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, databaseSize),
+  runJob(event, context, databaseSize, (context) => examineSets(readSettings(settingsSchema).sets, context)),
 );
 
 async function databaseSize(run: RunEvent, context: DurableContext): Promise<RunResult> {

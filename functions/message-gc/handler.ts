@@ -1,12 +1,14 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential/settings.ts';
+import { examineSets } from '../shared/database/sizes/examine-sets.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
-import { type RunResult, runJob } from '../shared/run/run-job.ts';
+import { type ExaminationFinding, type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { callbacksIn } from '../shared/whatsapp/callback-queue.ts';
 import { collectGarbage } from '../shared/whatsapp/collect-garbage.ts';
+import { examineWebApp } from '../shared/whatsapp/examine-web-app.ts';
 import { gcResult } from '../shared/whatsapp/gc-result.ts';
 import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
 import type { MessageGcSettings } from './contract.ts';
@@ -39,7 +41,18 @@ const settingsSchema = v.object({
  * Marks inbound messages read, if the business wants it, has the client collect its garbage, and tells whether that had an
  * effect on the rows, where it may know them.
  */
-export const handler = withDurableExecution((event: unknown, context) => runJob(event, context, messageGc));
+export const handler = withDurableExecution((event: unknown, context) =>
+  runJob(event, context, messageGc, examine),
+);
+
+async function examine(context: DurableContext): Promise<ExaminationFinding[]> {
+  const settings = readSettings(settingsSchema);
+  const sets = (settings.sets ?? []).map((set) => ({
+    ...set,
+    tables: [{ table: 'messages', databases: set.databases }],
+  }));
+  return [...(await examineWebApp(settings, context)), ...(await examineSets(sets, context))];
+}
 
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);

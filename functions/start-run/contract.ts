@@ -58,3 +58,15 @@ export type StartOutcome =
   | { runId: string; outcome: 'already-started'; durableExecutionArn?: string }
   /** The reason is in the run's report too. */
   | { runId: string; outcome: 'skipped'; reason: string };
+
+/** What `wa-upkeep doctor` sends to start-run: that a job looks at what its runs need, in no run. */
+export interface ExaminationRequest {
+  examine: true;
+  job: string;
+  deployment: string;
+}
+
+/** start-run's answer to it. The execution's result is an `Examination`. */
+export interface ExaminationBegun {
+  durableExecutionArn: string;
+}

@@ -9,8 +9,9 @@ import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
+import { beginExamination, examinationRequest } from './begin-examination.ts';
 import { beginRun } from './begin-run.ts';
-import type { StartOutcome, StartRunSettings } from './contract.ts';
+import type { ExaminationBegun, StartOutcome, StartRunSettings } from './contract.ts';
 import { RunLedger } from './run-ledger.ts';
 import { readRequest, type StartRequest } from './start-request.ts';
 import { reachesAnybody } from './subscriptions.ts';
@@ -46,7 +47,12 @@ const ledger = new RunLedger(namingErrors(new SSMClient(PATIENT)), settings.ledg
  * Starts a job's run once for its identity: (deployment, job, scheduled time), or the request of a start by hand.
  * A second delivery of the same one does nothing; one that must not run is reported as skipped, with the reason.
  */
-export async function handler(event: unknown, { awsRequestId }: Context): Promise<StartOutcome> {
+export async function handler(
+  event: unknown,
+  { awsRequestId }: Context,
+): Promise<StartOutcome | ExaminationBegun> {
+  const examination = examinationRequest(event);
+  if (examination) return beginExamination(examination, lambda, settings, awsRequestId);
   const request = readRequest(event, settings, new Date(), awsRequestId);
   const { runId, job, scheduledFor, options } = request;
 

@@ -1,6 +1,7 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
 import { addressSchema } from '../shared/database/credential/settings.ts';
+import { examineSets } from '../shared/database/sizes/examine-sets.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
@@ -50,7 +51,7 @@ const optionsSchema = v.strictObject({
 
 /** Says whether a deployment may be upgraded now and, if asked to, has garbage collected until it may. */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, upgradeCheck),
+  runJob(event, context, upgradeCheck, (context) => examineSets(readSettings(settingsSchema).sets, context)),
 );
 
 async function upgradeCheck(run: RunEvent, context: DurableContext): Promise<RunResult> {

@@ -76,7 +76,7 @@ export function letRun(
   // UpdateService carries keys for the task definition and for ECS Exec, but no page says whether they have the service's
   // own values where a request names neither, as ours: a condition on them could stop every roll, so there is none, and
   // the role could give the named services another revision, or switch ECS Exec on. For the count of tasks there is no key.
-  // docs/security.md says how to find out on AWS.
+  // `wa-upkeep doctor --permissions` finds out on AWS.
   job.allow(
     'RollServices',
     ['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'],

@@ -4,10 +4,10 @@ import type { Caller } from './access/access-control.ts';
 import { signatureFault, signatureScope } from './access/signature.ts';
 import { AwsError } from './aws-error.ts';
 import type { Cloud, InterceptedCall, Interception, Service } from './cloud.ts';
-import { type Access, UnknownPolicy } from './policy/policy.ts';
+import { UnknownPolicy } from './policy/document.ts';
+import type { Access } from './policy/policy.ts';
 import { UnknownTemplate } from './template/properties.ts';
 import { type Protocol, protocolOf, read, write, writeError } from './wire/protocol.ts';
-import { escapeXml } from './wire/query.ts';
 import type { Request, Response } from './wire/shape.ts';
 
 /** What requests are answered with. */
@@ -84,7 +84,6 @@ async function perform(
   }
   const fault = signatureFault(request, caller.credentials.secretAccessKey, clockOf(desk, caller));
   if (fault !== undefined) throw new AwsError('InvalidSignatureException', fault);
-  if (service === 'sts') return identify(request, caller, requestId);
   const known = desk.service(service);
   if (known === undefined) throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}`);
   const { operation, input } = read(known, request, protocol);
@@ -123,21 +122,4 @@ async function perform(
 /** The clock that a caller must have. Who calls a rehearsal from outside of its simulated time has none. */
 export function clockOf({ clock }: Pick<Cloud, 'clock'>, caller: Caller): number | undefined {
   return clock.simulated && caller.function === undefined ? undefined : clock.now();
-}
-
-/** STS, of which GetCallerIdentity is enough; it needs no permission. */
-function identify(request: Request, caller: Caller, requestId: string): Response {
-  const action = new URLSearchParams(request.body.toString()).get('Action');
-  if (action !== 'GetCallerIdentity') {
-    throw new AwsError('InvalidAction', `the rehearsal's stand-in has no sts:${action}`);
-  }
-  const { arn, account } = caller.principal;
-  return {
-    status: 200,
-    headers: { 'content-type': 'text/xml' },
-    body:
-      '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>' +
-      `<Arn>${escapeXml(arn)}</Arn><UserId>${caller.credentials.accessKeyId}</UserId><Account>${account}</Account>` +
-      `</GetCallerIdentityResult><ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></GetCallerIdentityResponse>`,
-  };
 }

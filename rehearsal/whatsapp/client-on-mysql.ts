@@ -25,6 +25,8 @@ export async function mysqlClient(
       },
       user: login.username,
       password: login.password,
+      // On a busy machine the driver's ten seconds pass, and nothing is wrong.
+      connectTimeout: 0,
       // The driver makes room for so many at once, and by default for thousands.
       maxPreparedStatements: 1,
       ssl: { ca: certificateAuthority, verifyIdentity: true },
@@ -95,6 +97,9 @@ export async function mysqlClient(
       client.on('error', () => {});
       await client.query('SELECT id FROM ??.messages LIMIT 1', [store]);
       return () => client.end();
+    },
+    async administer(statement, values) {
+      await administer([[statement, values ?? []]]);
     },
     async drop() {
       await administer(databases.map((name) => ['DROP DATABASE ??', [name]]));

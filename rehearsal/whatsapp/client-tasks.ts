@@ -4,6 +4,7 @@ import { DockerHost } from '../aws/containers/docker-host.ts';
 import type { ManagedService, ManagedServiceOptions } from '../aws/ecs/service.ts';
 import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
+import type { PolicyDocument } from '../aws/policy/document.ts';
 import type { Aws } from '../aws/server.ts';
 import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
 import type { GivenLogin, Logins } from './logins.ts';
@@ -61,6 +62,19 @@ export interface ClientTasks {
   close(): Promise<void>;
 }
 
+/** What the Developer Guide of ECS has a task role allow, so that ECS Exec's agents can connect. */
+const FOR_ECS_EXEC: PolicyDocument = {
+  Version: '2012-10-17',
+  Statement: {
+    Effect: 'Allow',
+    Action: ['Control', 'Data'].flatMap((kind) => [
+      `ssmmessages:Create${kind}Channel`,
+      `ssmmessages:Open${kind}Channel`,
+    ]),
+    Resource: '*',
+  },
+};
+
 /** Starts the tasks of a client. */
 export async function startClientTasks(options: ClientTasksOptions): Promise<ClientTasks> {
   const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf } = options;
@@ -77,7 +91,12 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
   const services: ClientTasks['services'] = {};
   const replacements: Container[] = [];
   for (const [role, service] of Object.entries(roles) as [ClientRole, ClientService][]) {
-    const place = { account, region, cluster: service.cluster ?? cluster, service: service.service };
+    const taskRoleArn = `arn:aws:iam::${account}:role/${cluster}-${role}`;
+    aws.iam.putRole({ arn: taskRoleArn, policies: [FOR_ECS_EXEC] });
+    const place = {
+      ...{ account, region, cluster: service.cluster ?? cluster, service: service.service },
+      definition: { taskRoleArn, container: { linuxParameters: { initProcessEnabled: true } } },
+    };
     const started: Container[] = [];
     for (let number = 0; number < service.tasks; number++) {
       const container = await Container.start({
@@ -138,7 +157,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
  */
 async function manage(
   aws: Aws,
-  place: ServiceOptions,
+  place: ServiceOptions & Pick<ManagedServiceOptions, 'definition'>,
   { tasks, service: _, container: __, ...settings }: ClientService,
   {
     role,

@@ -2,11 +2,22 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { spawn as spawnInTerminal } from '@lydell/node-pty';
+import { deploymentNamed } from '../../bin/deployments.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
-import type { Diagnosis } from '../../bin/doctor/examine.ts';
+import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
+import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
+import { executionsOf } from '../../functions/shared/run/executions.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
+import { callStartRun } from '../../rehearsal/operator.ts';
+import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
+import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
+import { MISCONFIGURATIONS } from './doctor/misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -16,6 +27,9 @@ const ACTIONS = [
     ...CHECKS.flatMap(({ actions }) => actions),
   ]),
 ].sort();
+
+/** What it may do besides, where it is to mend. */
+const FIXES = CHECKS.flatMap(({ fixes = [] }) => fixes);
 
 describe('doctor', () => {
   let stage: Stage;
@@ -29,19 +43,27 @@ describe('doctor', () => {
       Date.now(),
     );
     // In real time, in which no schedule is to come due here.
-    world = await createWorld({ ...stage, clients: emea ? { emea } : {}, jobs: [], start: undefined });
+    world = await createWorld({
+      ...stage,
+      clients: emea ? { emea } : {},
+      jobs: [],
+      start: undefined,
+      change: spoilTemplates,
+    });
     environment = environmentFor(ACTIONS);
+    Object.assign(process.env, environment);
   });
   after(async () => {
+    for (const name of Object.keys(environment ?? {})) if (name !== 'PATH') delete process.env[name];
     await world?.close();
     await stage.close();
   });
 
   /** Of somebody who may do so much, to whatever there is. */
-  function environmentFor(actions: string[]): Record<string, string> {
+  function environmentFor(actions: string[], deployment = 'emea'): Record<string, string> {
     const [startRun] = world.aws.deployed
       .ofType('AWS::Lambda::Function')
-      .filter(({ name }) => name === 'emea-start-run');
+      .filter(({ name }) => name === `${deployment}-start-run`);
     assert.ok(startRun);
     const { accessKeyId, secretAccessKey, sessionToken } = world.aws.credentialsFor({
       arn: `arn:aws:sts::${startRun.account}:assumed-role/operator/somebody`,
@@ -88,13 +110,22 @@ describe('doctor', () => {
     );
   });
 
-  it('shows only what is wrong if asked to, with what mends it, and exits with 1', async () => {
+  it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
     world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
-    const { status, out } = await cli(['emea', '--quiet']);
+    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet'], {
+      env: { ...environment, TERM: 'xterm-256color' },
+      cols: 400,
+    });
+    let shown = '';
+    terminal.onData((text) => {
+      shown += text;
+    });
+    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
     world.aws.sns.unconfirmed.clear();
     assert.equal(status, 1);
+    assert.ok(shown.includes(styleText('red', 'failed        ', { validateStream: false })), shown);
     assert.match(
-      out,
+      stripVTControlCharacters(shown).replaceAll('\r\n', '\n'),
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
   });
@@ -105,6 +136,7 @@ describe('doctor', () => {
       environmentFor(ACTIONS.filter((action) => action !== 'scheduler:ListSchedules')),
     );
     assert.equal(status, 1);
+    assert.equal(out, stripVTControlCharacters(out));
     assert.match(out, /\n {2}could not look {2}schedules: [^\n]+\n {20}You need scheduler:ListSchedules: /);
   });
 
@@ -116,5 +148,108 @@ describe('doctor', () => {
   it('asks AWS for no more than docs/command-line.md lists', () => {
     const [, row = ''] = /^\| `doctor` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
     assert.deepEqual(row.match(/[a-z-]+:\w+/g)?.sort(), ACTIONS);
+    const [, fixes = ''] =
+      /^\| `doctor --fix` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
+    assert.deepEqual(fixes.match(/[a-z-]+:\w+/g)?.sort(), FIXES.sort());
+  });
+
+  for (const { what, spoil, check, job, status, saw, mend } of [
+    ...MISCONFIGURATIONS,
+    ...JOB_MISCONFIGURATIONS,
+  ])
+    it(`finds ${what}, and says what mends it`, async () => {
+      const back = spoil(world);
+      try {
+        const clients = clientsIn(undefined);
+        const upkeep = await deploymentNamed(clients.lambda, 'emea');
+        const jobs = Object.entries(upkeep.jobs).filter(([name]) => (job ?? name) === name);
+        const found = await examine(
+          new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients),
+          CHECKS.filter(({ name }) => name === check),
+        );
+        const wrong = found.filter((each) => each.status !== 'ok');
+        assert.ok(wrong.length > 0, JSON.stringify(found));
+        for (const each of wrong) {
+          assert.equal(each.status, status, each.saw);
+          assert.match(each.saw, saw);
+          assert.match('mend' in each ? each.mend : '', mend);
+        }
+        for (const secret of [...world.secrets, 'hunter2', 'AKIA'])
+          assert.ok(!JSON.stringify(found).includes(secret));
+      } finally {
+        back();
+      }
+    });
+
+  it('finds what was deployed wrong', async () => {
+    const { status, out } = await cli(['latam', '--json'], environmentFor(ACTIONS, 'latam'));
+    assert.equal(status, 1);
+    const wrong = (JSON.parse(out) as (Diagnosis & { mend: string })[])
+      .filter((each) => each.status !== 'ok')
+      .map(({ check, of, saw, mend }) => `${check}, ${of}: ${saw} | ${mend}`);
+    assert.equal(wrong.length, SEEN_OF_LATAM.length, wrong.join('\n'));
+    for (const [index, pattern] of SEEN_OF_LATAM.entries()) assert.match(wrong[index] ?? '', pattern);
+  });
+
+  it('does what is safe, if told to, and nothing without a terminal to ask on', async () => {
+    const refused = await cli(['latam', '--fix'], environmentFor(ACTIONS, 'latam'));
+    assert.deepEqual([refused.status, refused.out], [1, '']);
+    assert.match(refused.err, /--fix needs one, or --yes/);
+    const { status, err } = await cli(
+      ['latam', '--fix', '--yes', '--quiet'],
+      environmentFor([...ACTIONS, ...FIXES], 'latam'),
+    );
+    assert.equal(status, 1);
+    assert.equal(err, 'Done: schedules, latam-log-cleanup.\nDone: alarms, latam-message-gc-missed.\n');
+    const after = await cli(['latam', '--json'], environmentFor(ACTIONS, 'latam'));
+    const found: Diagnosis[] = JSON.parse(after.out);
+    for (const check of ['schedules', 'alarms'])
+      for (const each of found.filter((one) => one.check === check && one.of !== 'latam-message-gc-failed'))
+        assert.equal(each.status, 'ok', each.saw);
+  });
+
+  it('asks on a terminal, and takes no for an answer', async () => {
+    world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
+    const terminal = spawnInTerminal(
+      process.execPath,
+      ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet', '--fix'],
+      {
+        env: environment,
+        cols: 400,
+      },
+    );
+    let [shown, hasAnswered] = ['', false];
+    terminal.onData((text) => {
+      shown += text;
+      if (hasAnswered || !shown.includes('Do this? [y/N]')) return;
+      hasAnswered = true;
+      terminal.write('n\r');
+    });
+    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
+    world.aws.sns.unconfirmed.clear();
+    assert.equal(status, 1);
+    assert.ok(hasAnswered && !/Done|Not done/.test(shown), shown);
+  });
+
+  it('leaves no run and no report behind', async () => {
+    const names = world.aws.lambda.durable.list().map(({ name }) => name);
+    assert.ok(names.length > 0 && names.every((name) => name.startsWith('doctor-')));
+    assert.deepEqual(reportsOf(world.aws), []);
+    const { lambda } = clientsIn(undefined);
+    const credentials = world.aws.credentialsFor({
+      arn: 'arn:aws:sts::222222222222:assumed-role/operator/somebody',
+      policy: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: 'lambda:List*', Resource: '*' }],
+      },
+    });
+    const region = await lambda.config.region();
+    assert.deepEqual(await executionsOf(new LambdaClient({ region, credentials }), 'emea-media-gc'), []);
+    assert.match(
+      JSON.stringify(
+        await callStartRun(world.aws, 'emea', { examine: true, job: 'constructor', deployment: 'emea' }),
+      ),
+      /emea has no job constructor of emea\. It has .*media-gc/,
+    );
   });
 });

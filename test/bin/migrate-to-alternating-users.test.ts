@@ -133,6 +133,11 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
     const { exitCode, stdout, stderr } = await parts.runDocumented('--dry-run');
     assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
     assert.match(stdout, /^CREATE ROLE "wa_clone".*;$/m);
+    for (const database of ['postgres', 'elsewhere'])
+      assert.match(
+        stdout,
+        new RegExp(`^Compared in ${database}, in a transaction that was rolled back: `, 'm'),
+      );
     assert.match(
       stdout,
       /would-migrate: wa and wa_clone would act as wa, on localhost:\d+. Nothing was changed./,
@@ -233,6 +238,7 @@ for (const [engine, startDatabase] of [
         const { exitCode, stdout, stderr } = await parts.runDocumented(...more);
         assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
         assert.ok(stdout.includes(outcome), stdout);
+        assert.match(stdout, /^Compared on %: \d+ rights on \d+ things, /m);
       }
       const opened = await parts.runUndo();
       assert.match(opened.stdout, /^opened: wa and wa_clone may both log in/);

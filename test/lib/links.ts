@@ -276,6 +276,11 @@ function keyStatements(resources: Resources, keyId: string): Statement[] {
   return (resources[keyId]?.Properties.KeyPolicy.Statement ?? []).map(normalized);
 }
 
+/** Of a policy, its statements with their lists as lists. */
+export function statementsOf({ Statement }: { Statement: unknown }): Statement[] {
+  return list(Statement).map(normalized);
+}
+
 function normalized(statement: unknown): Statement {
   const { Action, Resource, ...rest } = statement as { Effect: string; Action: unknown; Resource: unknown };
   return { ...rest, Action: list(Action) as string[], Resource: list(Resource) as string[] };

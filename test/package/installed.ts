@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -76,7 +78,7 @@ export interface AppOptions {
 
 /** A folder outside of the repository with the package installed: what `npm install` would leave, linked where that is the same. */
 export function appWith({ folder }: Packed, { layout, dependencies = [], instead = {} }: AppOptions): string {
-  const app = mkdtempSync(join(tmpdir(), 'shop-'));
+  const app = mkdtempSync(join(besideModules(), 'shop-'));
   const modules = join(app, 'node_modules');
   const peers = Object.keys(manifest.peerDependencies);
   const copied = Object.keys(instead);
@@ -85,7 +87,7 @@ export function appWith({ folder }: Packed, { layout, dependencies = [], instead
     mkdirSync(dirname(join(into, name)), { recursive: true });
     // What is linked finds its own dependencies where it lies: not those that stand in for others here.
     if (copied.length > 0 && peers.includes(name))
-      succeed('cp', ['-al', `${source}/.`, join(into, name)], app);
+      succeed('cp', [isBesideModules(app) ? '-al' : '-a', `${source}/.`, join(into, name)], app);
     else symlinkSync(source, join(into, name));
   };
   if (layout === 'flat') {
@@ -101,6 +103,15 @@ export function appWith({ folder }: Packed, { layout, dependencies = [], instead
     symlinkSync(join(store, 'wa-upkeep'), join(modules, 'wa-upkeep'));
   }
   return app;
+}
+
+/** Of another file system nothing can be linked, as where the tests have their folders in memory. */
+function isBesideModules(folder: string): boolean {
+  return existsSync(folder) && statSync(folder).dev === statSync(OWN_MODULES).dev;
+}
+
+function besideModules(): string {
+  return [tmpdir(), '/tmp', '/var/tmp'].find(isBesideModules) ?? tmpdir();
 }
 
 function packagesIn(modules: string): string[] {

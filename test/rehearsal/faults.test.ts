@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
 import type { Fault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { playNight } from '../../rehearsal/night.ts';
+import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
 import { runRecords } from './run-records.ts';
 import { buildStage, type Stage } from './stage.ts';
 
@@ -51,57 +52,109 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   }
 });
 
-/** Faults of one deployment that strike different containers: played in one night here, each in its own by its name. */
-const TOGETHER = [
-  'agent-stopped',
-  'websocket-cut',
-  'session-messages-lost',
-  'agent-connects-late',
-  'no-shell',
-  'run-folder-full',
+/** Played in one night each, at the same hour: they strike different deployments and jobs, or come to the same. */
+const NIGHTS = [
+  ['password-misread', 'callback-twice', 'database-user-locked-out', 'wrong-password', 'cleanup-fails'],
+  [
+    'user-misread',
+    'function-killed',
+    'media-volume-too-large',
+    'callback-never-comes',
+    'instance-unreachable',
+  ],
+  [
+    'database-away',
+    'callback-of-unknown-node',
+    'media-gc-beside-message-gc',
+    'backup-too-old',
+    'webapp-down',
+    'password-misread-on-mysql',
+  ],
+  [
+    'agent-stopped',
+    'websocket-cut',
+    'session-messages-lost',
+    'agent-connects-late',
+    'no-shell',
+    'run-folder-full',
+    'node-replaced',
+    'too-many-messages',
+    'run-poisoned',
+  ],
+  ['coreapp-dies', 'webhook-down-behind-relay', 'function-does-not-start', 'database-read-only'],
+  ['relay-without-bus', 'run-stopped'],
+  ['wrong-certificate', 'token-expires', 'scheduled-twice'],
+  ['webapp-restarts', 'coreapp-unreachable'],
+  ['media-needs-several-calls', 'start-run-fails'],
+  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking'],
+  ['media-volume-read-only', 'marking-cut', 'callback-failed-then-success'],
+  ['cut-at-random', 'malformed-notification', 'first-deploy-failed'],
+  // A day and a half.
+  [
+    'service-never-steady',
+    'schedule-never-fires',
+    'delivered-late',
+    'password-copy-overwritten',
+    'second-password-by-hand',
+  ],
+  ['gc-does-nothing'],
+  ['weekly-schedule-never-fires'],
 ];
 
-/** One fault that does what all of them do, and of which must come what must come of each. */
-function together(faults: Fault[]): Fault {
-  const [first] = faults;
-  assert.ok(first);
-  return {
-    ...first,
-    description: faults.map(({ description }) => description).join('; '),
-    async strike(...given) {
-      for (const fault of faults) await fault.strike(...given);
-    },
-    expected: {
-      outcomes: Object.assign({}, ...faults.map(({ expected }) => expected.outcomes)),
-      alarms: [...new Set(faults.flatMap(({ expected }) => expected.alarms))],
-    },
-  };
-}
+test('each fault is played', () => {
+  assert.deepEqual(NIGHTS.flat().sort(), Object.keys(FAULTS).sort());
+});
 
-const nights = Object.entries(FAULTS).filter(([name]) => !TOGETHER.includes(name));
-nights.push([TOGETHER.join(', '), together(TOGETHER.flatMap((name) => FAULTS[name] ?? []))]);
+for (const names of NIGHTS)
+  describe(`in the night of ${names.join(', ')}`, () => {
+    const faults = new Map<string, Fault>();
+    for (const name of names) {
+      const fault = FAULTS[name];
+      assert.ok(fault, name);
+      faults.set(name, fault);
+    }
+    let night: Night;
+    let withoutMysql: string | undefined;
+    before(async () => {
+      const isOnMysql = ({ deployment }: Fault) => deployment === 'apac';
+      const mysql = [...faults.values()].some(isOnMysql) ? await stage.startMysql() : undefined;
+      if (typeof mysql === 'string') withoutMysql = mysql;
+      const played = [...faults.values()].filter((fault) => typeof mysql !== 'string' || !isOnMysql(fault));
+      night = await playNight({
+        ...stage,
+        ...(typeof mysql !== 'string' && { mysql }),
+        scale: { ...stage.scale, containers: 'few', rotation: true },
+        faults: played,
+        only: played.map(({ deployment }) => deployment),
+      });
+    });
 
-for (const [name, fault] of nights)
-  test(`${name}: ${fault.description}`, async (t) => {
-    const mysql = fault.deployment === 'apac' ? await stage.startMysql() : undefined;
-    if (typeof mysql === 'string') return t.skip(mysql);
-    const scale: Scale = { ...stage.scale, containers: 'few', rotation: true };
-    const { mismatches, runs } = await playNight({ ...stage, mysql, scale, fault, only: fault.deployment });
-    assert.deepEqual(mismatches, [], JSON.stringify(runs));
+    for (const [name, fault] of faults)
+      test(`${name}: ${fault.description}`, (t) => {
+        if (withoutMysql !== undefined && fault.deployment === 'apac') return t.skip(withoutMysql);
+        assert.deepEqual(mismatchesOfFault(night, fault), [], JSON.stringify(night.runs));
+      });
+
+    test('nothing else goes wrong', () => {
+      assert.deepEqual(night.mismatches, [], JSON.stringify(night.runs));
+    });
   });
 
 test('a weekly success in its hours keeps the alarm quiet that looks for it, once that is no longer new', async () => {
   const { mismatches } = await playNight({
     ...stage,
-    only: 'emea',
-    fault: {
-      description: 'Nothing',
-      deployment: 'emea',
-      starts: Date.parse('2026-11-29T09:00:00Z'),
-      strike() {},
-      expected: { outcomes: {}, alarms: [] },
-      lasts: 24 * 3600 * 1000,
-    },
+    only: ['emea'],
+    jobs: ['media-gc'],
+    faults: [
+      {
+        description: 'Nothing',
+        deployment: 'emea',
+        starts: Date.parse('2026-11-29T09:00:00Z'),
+        strike() {},
+        expected: { outcomes: {}, alarms: [] },
+        lasts: 24 * 3600 * 1000,
+      },
+    ],
   });
   assert.deepEqual(mismatches, []);
 });

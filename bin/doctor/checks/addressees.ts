@@ -1,10 +1,11 @@
-import { paginateListSubscriptionsByTopic, type Subscription } from '@aws-sdk/client-sns';
+import { paginateListSubscriptionsByTopic, SubscribeCommand, type Subscription } from '@aws-sdk/client-sns';
 import { type Check, type Finding, ofEach } from '../check.ts';
 
 /** Whether somebody gets what the alarms' topic sends: who was mailed and never confirmed does not. */
 export const addressees: Check = {
   name: 'addressees of alarms',
   actions: ['cloudwatch:DescribeAlarms', 'sns:ListSubscriptionsByTopic'],
+  fixes: ['sns:Subscribe'],
   async run(deployment) {
     const { clients } = deployment;
     const actions = (await deployment.alarms()).flatMap(({ AlarmActions: arns = [] }) => arns);
@@ -35,6 +36,8 @@ export const addressees: Check = {
           status: nobody ? 'failed' : 'warning',
           saw: `${endpoint} has not confirmed the subscription and gets nothing${nobody ? ', nor does anybody else' : ''}.`,
           mend: `aws sns subscribe --topic-arn ${TopicArn} --protocol ${protocol} --notification-endpoint ${endpoint}   # sends it anew: "Confirm subscription" in that mail`,
+          fix: () =>
+            clients.sns.send(new SubscribeCommand({ TopicArn, Protocol: protocol, Endpoint: endpoint })),
         }));
       },
     );

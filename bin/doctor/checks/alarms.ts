@@ -1,9 +1,11 @@
+import { EnableAlarmActionsCommand } from '@aws-sdk/client-cloudwatch';
 import type { Check } from '../check.ts';
 
 /** Whether every alarm would tell somebody: it has an action, and actions are not switched off. */
 export const alarms: Check = {
   name: 'alarms',
   actions: ['cloudwatch:DescribeAlarms'],
+  fixes: ['cloudwatch:EnableAlarmActions'],
   async run(deployment) {
     const { name } = deployment;
     const found = await deployment.alarms();
@@ -23,6 +25,7 @@ export const alarms: Check = {
         status: 'failed' as const,
         saw: 'Its actions are switched off: it rings, and nobody hears it.',
         mend: `aws cloudwatch enable-alarm-actions --alarm-names ${of}`,
+        fix: () => deployment.clients.cloudWatch.send(new EnableAlarmActionsCommand({ AlarmNames: [of] })),
       })),
       ...mute.map(({ AlarmName: of = '' }) => ({
         of,

@@ -1,4 +1,4 @@
-import { GetScheduleCommand, paginateListSchedules } from '@aws-sdk/client-scheduler';
+import { GetScheduleCommand, paginateListSchedules, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 
@@ -6,6 +6,8 @@ import type { ExaminedDeployment } from '../examined-deployment.ts';
 export const schedules: Check = {
   name: 'schedules',
   actions: ['scheduler:ListSchedules', 'scheduler:GetSchedule'],
+  // UpdateSchedule names the role anew with which the schedule starts its target.
+  fixes: ['scheduler:UpdateSchedule', 'iam:PassRole'],
   async run(deployment) {
     const group = `${deployment.name}-upkeep`;
     const names: string[] = [];
@@ -55,6 +57,19 @@ async function look(
         `jq 'del(.Arn, .CreationDate, .LastModificationDate) | .State = "ENABLED"'`,
         'aws scheduler update-schedule --cli-input-json file:///dev/stdin',
       ].join(' | '),
+      fix: () => {
+        const { $metadata, Arn, CreationDate, LastModificationDate, ...asItIs } = schedule;
+        const { ScheduleExpression, FlexibleTimeWindow, Target, ...others } = asItIs;
+        // Every schedule has these.
+        if (!ScheduleExpression || !FlexibleTimeWindow || !Target) throw new Error(`${Name} has no target.`);
+        return clients.scheduler.send(
+          new UpdateScheduleCommand({
+            ...others,
+            ...{ Name, ScheduleExpression, FlexibleTimeWindow, Target },
+            State: 'ENABLED',
+          }),
+        );
+      },
     };
   return { status: 'ok', saw: `${job}, ${expression} ${timeZone}.` };
 }

@@ -4,6 +4,7 @@ import {
   ExecNotEnabledError,
   NoAgentInContainerError,
   NoShellError,
+  SessionRefusedError,
   ThrottledError,
 } from '../ecs-exec/errors.ts';
 import { commandStatus, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
@@ -43,7 +44,12 @@ export class EcsExecReach implements Reach {
       if (!(error instanceof EcsExecError)) throw error;
       const detail = error.message;
       if (error instanceof ThrottledError) return { outcome: 'not-now', detail };
-      return { outcome: 'not-started', detail, ...(isFinal(error) && { isFinal: true }) };
+      return {
+        outcome: 'not-started',
+        detail,
+        ...(isFinal(error) && { isFinal: true }),
+        ...(isFull(error) && { isFull: true }),
+      };
     }
   }
 
@@ -79,6 +85,11 @@ function isFinal(error: EcsExecError): boolean {
     error instanceof NoShellError ||
     error instanceof ExecNotEnabledError
   );
+}
+
+/** The agent says so in words of its own, which no document gives; they name the limit. */
+function isFull(error: EcsExecError): boolean {
+  return error instanceof SessionRefusedError && /\blimit\b/i.test(error.message);
 }
 
 /** The container's own `env` is not needed for it. */

@@ -34,8 +34,11 @@ export type Ended =
   | { outcome: 'gone'; detail: string }
   /** It was started, or may have been, and how it ended could not be learned. */
   | { outcome: 'lost'; detail: string }
-  /** It was not started. `isFinal`: nor can it be, for as long as the container is. */
-  | { outcome: 'not-started'; detail: string; isFinal?: true };
+  /**
+   * It was not started. `isFinal`: nor can it be, for as long as the container is. `isFull`: its sessions were all taken, such
+   * as by those that a killed invocation left open.
+   */
+  | { outcome: 'not-started'; detail: string; isFinal?: true; isFull?: true };
 
 /** What a look at a command found. */
 export type Seen =

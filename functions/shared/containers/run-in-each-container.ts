@@ -43,6 +43,8 @@ export interface Pauses {
   longest: number;
   /** Where nothing could be started. */
   notNow: number;
+  /** Before the second try, where a container's sessions were all taken. */
+  full: number;
 }
 
 /**
@@ -62,13 +64,16 @@ const PATIENCE_SECONDS = 60;
 const LEAST_PATIENCE_SECONDS = 5;
 /** Of an invocation, for killing what ran too long and for recording what is known: 90 of 900 seconds. */
 const RESERVED_SHARE = 1 / 10;
-/** `notNow` is longer than a look, so that the invocation can end meanwhile. */
-export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS };
+/**
+ * `notNow` is longer than a look, so that the invocation can end meanwhile. `full`: Session Manager ends a session after twenty
+ * minutes in which nothing goes over it (ECS' guide, ECS Exec).
+ */
+export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS, full: 21 * 60 };
 
 /**
  * Runs the command in every container, a few at a time, and never in all of a role or of a service at once (unless there is
  * but one). Nor in two containers of one task: those that share process ids (`pidMode: task`) have one session at once.
- * Those in which it failed are tried once more at the end. A command that takes long is waited for without paying for
+ * Those in which it failed are tried once more at the end, later where sessions were in the way. A command that takes long is waited for without paying for
  * a function.
  */
 export async function runInEachContainer<Read>(
@@ -79,8 +84,12 @@ export async function runInEachContainer<Read>(
   const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
   const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
   if (again.length === 0) return first;
+  const { full } = options.pauses ?? PAUSES;
+  const isFull = again.some(({ ended }) => ended.outcome === 'not-started' && ended.isFull);
   const now = await context.step('time before the second try', async () => Date.now());
   if (now >= options.endBy) return first;
+  if (isFull && now + full * 1000 < options.endBy)
+    await context.wait('sessions that nobody uses end', { seconds: full });
 
   const before = new Map(again.map((ran) => [ran.container.runtimeId, ran.ended.outcome]));
   // A command of which nothing is known may still go on, or have ended well: its own id finds it again.

@@ -5,6 +5,7 @@ import {
   paginateListDurableExecutionsByFunction,
   paginateListVersionsByFunction,
 } from '@aws-sdk/client-lambda';
+import { EXAMINATION_PREFIX } from './examination.ts';
 
 /** Which of a function's executions. */
 export type ExecutionFilter = Pick<
@@ -16,7 +17,7 @@ export type ExecutionFilter = Pick<
 const PUBLISHED = /:\d+\/durable-execution\//;
 
 /**
- * A function's durable executions, of all its versions, the newest first. Lambda's reference has said two things of a list
+ * A function's durable executions, of all its versions, the newest first, but for those that are no runs. Lambda's reference has said two things of a list
  * without a qualifier (all versions; `$LATEST` only) and two of its order, so this rests on none of them: a list that shows no
  * execution of a published version is asked for again, version by version, and everything is sorted here.
  *
@@ -40,7 +41,10 @@ export async function executionsOf(
       }
   }
   const startOf = ({ StartTimestamp: start }: Execution) => start?.getTime() ?? 0;
-  return [...found.values()].sort((one, other) => startOf(other) - startOf(one));
+  const runs = [...found.values()].filter(
+    ({ DurableExecutionName: name = '' }) => !name.startsWith(EXAMINATION_PREFIX),
+  );
+  return runs.sort((one, other) => startOf(other) - startOf(one));
 }
 
 async function listed(

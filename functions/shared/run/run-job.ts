@@ -1,5 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
+import { type Examination, examined, isExamination, type Look } from './examination.ts';
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
 import type { Problem, RunReport } from './report.ts';
@@ -7,6 +8,7 @@ import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
 
+export type { ExaminationFinding } from './examination.ts';
 export type { Problem, RunReport } from './report.ts';
 export type { RunEvent } from './run-event.ts';
 
@@ -40,14 +42,18 @@ const runEvent = v.object({
  * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout ({@link insideInvocations}). A run whose invocations end by force three times in a row without getting further gives up.
  *
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
+ * @param look what `wa-upkeep doctor` has looked at with the function's rights and from its place, in no run at all. It changes
+ *   nothing, and works with the context that it is given too. @default nothing
  */
 export async function runJob(
   event: unknown,
   durableContext: DurableContext,
   procedure: (run: RunEvent, context: DurableContext) => Promise<RunResult>,
-): Promise<RunReport> {
+  look: Look = async () => [],
+): Promise<RunReport | Examination> {
   durableContext.configureLogger({ customLogger: logger });
   const context = insideInvocations(durableContext);
+  if (isExamination(event)) return examined(context, look);
   const run = parseOrThrow(runEvent, event, 'The event of this run');
   let isFirst = false;
   const startedAt = await context.step('start', async () => {

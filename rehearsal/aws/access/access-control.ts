@@ -1,15 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Place } from '../place.ts';
-import {
-  type Access,
-  checkPolicy,
-  type Judgement,
-  judge,
-  type PolicyDocument,
-  type Principal,
-  principalName,
-} from '../policy/policy.ts';
+import { checkPolicy } from '../policy/check-policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import { type Access, type Judgement, judge, type Principal, principalName } from '../policy/policy.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Deployed, Resource } from '../template/resource.ts';
 import { AWS_MANAGED_POLICIES } from './managed-policies.ts';
@@ -29,6 +23,8 @@ export interface ApiCall {
   allowed: boolean;
   /** AWS's sentence, if it was not allowed. */
   denial?: string;
+  /** Of a use of KMS: the condition keys that it had. */
+  kms?: Access['conditions'];
 }
 
 /** An access that was judged, and by which role or to which resource. */
@@ -62,6 +58,8 @@ export class AccessControl {
   readonly #deployed: Deployed;
   readonly #callers = new Map<string, Caller>();
   readonly #resourcePolicies = new Map<string, PolicyDocument[]>();
+  /** Roles that no template has, by their ARNs. */
+  readonly #otherRoles = new Map<string, { trust: PolicyDocument; policy: PolicyDocument }>();
   /** ARNs of keys that no template has. */
   readonly #otherKeys = new Set<string>();
 
@@ -152,6 +150,49 @@ export class AccessControl {
     return refused === undefined ? this.session(roleArn, sessionName) : undefined;
   }
 
+  /** A role that somebody else made. */
+  addRole(arn: string, role: { trust: PolicyDocument; policy: PolicyDocument }): void {
+    checkPolicy(role.trust, arn, 'resource');
+    checkPolicy(role.policy, arn, 'identity');
+    this.#otherRoles.set(arn, role);
+  }
+
+  /**
+   * As {@link session}, for a caller who asks for it, limited to what a session policy allows. A text: the refusal, of a role
+   * that is not there too.
+   */
+  assumeBy(
+    { principal, function: fn }: Caller,
+    roleArn: string,
+    sessionName: string,
+    sessionPolicy: PolicyDocument | undefined,
+  ): (Principal & { kind: 'identity' }) | string {
+    if (sessionPolicy) checkPolicy(sessionPolicy, `the policy of the session ${sessionName}`, 'identity');
+    const found = this.#deployed.byArn(roleArn);
+    const other = this.#otherRoles.get(roleArn);
+    const trust = other?.trust ?? found?.properties.policy('AssumeRolePolicyDocument');
+    const refused = this.check({
+      principal,
+      action: 'sts:AssumeRole',
+      resource: roleArn,
+      resourcePolicies: trust ? [trust] : [],
+      needsResourcePolicy: true,
+      ...(fn && { function: fn.name }),
+    });
+    if (refused !== undefined) return refused;
+    const [account = '', name = ''] = [roleArn.split(':')[4], roleArn.split('/').at(-1)];
+    const session = other
+      ? {
+          kind: 'identity' as const,
+          arn: `arn:aws:sts::${account}:assumed-role/${name}/${sessionName}`,
+          identityArn: roleArn,
+          account,
+          policies: [other.policy],
+        }
+      : this.session(roleArn, sessionName);
+    return { ...session, ...(sessionPolicy && { sessionPolicy }) };
+  }
+
   /** Judges and records an access: undefined, or AWS's sentence of refusal. */
   check(access: Omit<Access, 'account'> & { function?: string }): string | undefined {
     const { function: _caller, ...asked } = access;
@@ -209,6 +250,7 @@ export class AccessControl {
       resource,
       allowed: refused === undefined,
       ...(refused !== undefined && { denial: refused }),
+      ...(action.startsWith('kms:') && { kms: access.conditions }),
     });
   }
 

@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
 
 const LOGS = ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'];
 

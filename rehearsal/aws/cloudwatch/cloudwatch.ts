@@ -2,6 +2,7 @@
 import type {
   DescribeAlarmHistoryCommandInput,
   DescribeAlarmsCommandInput,
+  EnableAlarmActionsCommandInput,
   GetMetricDataCommandInput,
   GetMetricStatisticsCommandInput,
   ListMetricsCommandInput,
@@ -120,6 +121,24 @@ export class CloudWatch implements Service, Metrics {
           if (alarm === undefined)
             throw new AwsError('ResourceNotFound', `There is no alarm ${input.AlarmName}.`);
           this.#change(alarm, input.StateValue as AlarmState, input.StateReason ?? '');
+        },
+      ),
+      EnableAlarmActions: operation(
+        ({ AlarmNames = [] }: EnableAlarmActionsCommandInput, { account, region }) =>
+          AlarmNames.map((name) => ({
+            action: 'cloudwatch:EnableAlarmActions',
+            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
+          })),
+        ({ AlarmNames = [] }, { account, region }) => {
+          for (const alarm of this.#alarms) {
+            const { resource } = alarm;
+            if (
+              resource.account === account &&
+              resource.region === region &&
+              AlarmNames.includes(resource.name)
+            )
+              alarm.actionsEnabled = true;
+          }
         },
       ),
       DescribeAlarmHistory: operation(

@@ -14,6 +14,8 @@ export class DockerHost {
   /** Like `i-0123456789abcdef0`. */
   readonly instanceId: string;
   readonly tags: Record<string, string>;
+  /** Of the ECS agent. A fault can change it. */
+  ecsAgentVersion = '1.86.0';
   readonly folder: string;
 
   constructor(options: { instanceId: string; folder: string; tags?: Record<string, string> }) {

@@ -1,6 +1,6 @@
 import type { Caller } from '../access/access-control.ts';
 import type { Cloud } from '../cloud.ts';
-import type { PolicyDocument } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
 import type { Resource } from '../template/resource.ts';
 
 /** What an endpoint has that is given no policy (AWS PrivateLink's guide, endpoint policies). */

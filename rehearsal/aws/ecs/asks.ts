@@ -1,5 +1,5 @@
 import { type Ask, type Call, required } from '../cloud.ts';
-import { clusterArn, partOfCluster } from './arns.ts';
+import { clusterArn, partOfCluster, taskDefinitionArn } from './arns.ts';
 
 /** For an action that is limited to clusters by condition. */
 export function onCluster(action: string) {
@@ -24,4 +24,33 @@ export function onPart(
       conditions: { 'ecs:cluster': cluster },
     },
   ];
+}
+
+/** Of a service deployment both are asked: it, and its service. */
+export function onServiceDeployment(deploymentArn: string): Ask[] {
+  const [, prefix, cluster, service] =
+    /^(.*):service-deployment\/([^/]+)\/([^/]+)\//.exec(deploymentArn) ?? [];
+  const conditions = { 'ecs:cluster': `${prefix}:cluster/${cluster}` };
+  return [deploymentArn, `${prefix}:service/${cluster}/${service}`].map((resource) => ({
+    action: 'ecs:DescribeServiceDeployments',
+    resource,
+    conditions,
+  }));
+}
+
+/** The condition keys of UpdateService, which AWS lists without saying when they have a value. */
+export function carriedByUpdate(
+  {
+    taskDefinition,
+    enableExecuteCommand,
+  }: { taskDefinition?: string | undefined; enableExecuteCommand?: boolean | undefined },
+  serviceArn: string,
+  carried: 'what is named' | 'what it has',
+): Ask['conditions'] {
+  const has = carried === 'what it has';
+  const exec = enableExecuteCommand ?? (has || undefined);
+  return {
+    'ecs:task-definition': taskDefinition ?? (has ? taskDefinitionArn(serviceArn) : undefined),
+    'ecs:enable-execute-command': exec === undefined ? undefined : String(exec),
+  };
 }

@@ -6,6 +6,7 @@ import type {
   DescribeTaskDefinitionCommandInput,
   DescribeTasksCommandInput,
   ExecuteCommandCommandInput,
+  ExecuteCommandConfiguration,
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
@@ -27,7 +28,8 @@ import type { Place } from '../place.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
-import { onCluster, onPart } from './asks.ts';
+import { carriedByUpdate, onCluster, onPart, onServiceDeployment } from './asks.ts';
+import { describeDefinition, isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
 import {
@@ -49,6 +51,10 @@ export class Ecs implements Service {
   readonly client = sdk;
   readonly operations: Operations;
   readonly tasks: EcsTask[] = [];
+  /** The condition keys of UpdateService have values of what the request names, or of what the service then has: no page says which. */
+  updateServiceCarries: 'what is named' | 'what it has' = 'what is named';
+  /** How clusters, by ARN, have sessions of ECS Exec encrypted and logged. @default as ECS does by default */
+  readonly execConfigurations: Record<string, ExecuteCommandConfiguration> = {};
   /** Published rates (Amazon ECS API reference, request throttling). */
   readonly buckets: Record<'executeCommand' | 'tasks' | 'services' | 'instances', TokenBuckets>;
   readonly #aws: Pick<Cloud, 'clock'>;
@@ -108,26 +114,22 @@ export class Ecs implements Service {
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
         (input: DescribeTaskDefinitionCommandInput, call) => {
-          const isOf = (arn: string) => taskDefinitionArn(arn) === input.taskDefinition && isIn(arn, call);
-          const [, managed] = [...this.#managed].find(([arn]) => isOf(arn)) ?? [];
-          const task = this.tasks.find(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
-          const family = managed?.options.service ?? task?.service;
-          if (family === undefined) throw client('Unable to describe task definition.');
-          const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
-          return {
-            taskDefinition: {
-              taskDefinitionArn: input.taskDefinition,
-              family,
-              revision: 1,
-              status: definitionStatus,
-              containerDefinitions: [{ name: family, environment, secrets: secrets ?? task?.secrets ?? [] }],
-            },
-          };
+          const { taskDefinition: arn } = input;
+          const isOf = (service: string) => isDefinitionOf(arn, service) && isIn(service, call);
+          const [, managed] = [...this.#managed].find(([service]) => isOf(service)) ?? [];
+          const tasks = this.tasks.filter(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
+          return describeDefinition(arn, managed, tasks);
         },
       ),
       UpdateService: operation(
-        ({ cluster, service }: UpdateServiceCommandInput, call) =>
-          onPart('UpdateService', 'service', cluster, service, call),
+        (input: UpdateServiceCommandInput, call) =>
+          onPart('UpdateService', 'service', input.cluster, input.service, call).map((ask) => ({
+            ...ask,
+            conditions: {
+              ...ask.conditions,
+              ...carriedByUpdate(input, ask.resource, this.updateServiceCarries),
+            },
+          })),
         (input, call) => this.#updateService(input, call),
       ),
       StopTask: operation(
@@ -150,7 +152,7 @@ export class Ecs implements Service {
       ),
       DescribeServiceDeployments: operation(
         ({ serviceDeploymentArns: arns = [] }: DescribeServiceDeploymentsCommandInput) =>
-          arns.map((resource) => ({ action: 'ecs:DescribeServiceDeployments', resource })),
+          arns.flatMap(onServiceDeployment),
         ({ serviceDeploymentArns: arns = [] }) => {
           const known = [...this.#managed].flatMap(([arn, { everyDeployment }]) =>
             everyDeployment.map((deployment) => describeDeployment(arn, deployment)),
@@ -232,12 +234,19 @@ export class Ecs implements Service {
     });
   }
 
-  #describeClusters({ clusters = ['default'] }: DescribeClustersCommandInput, call: Call) {
+  #describeClusters({ clusters = ['default'], include = [] }: DescribeClustersCommandInput, call: Call) {
     const arns = clusters.map((each) => clusterArn(each, call));
     return {
       clusters: arns
         .filter((arn) => this.#clusters.has(arn))
-        .map((arn) => ({ clusterArn: arn, clusterName: lastPart(arn), status: 'ACTIVE' })),
+        .map((arn) => ({
+          clusterArn: arn,
+          clusterName: lastPart(arn),
+          status: 'ACTIVE',
+          ...(include.includes('CONFIGURATIONS') && {
+            configuration: { executeCommandConfiguration: this.execConfigurations[arn] },
+          }),
+        })),
       failures: arns.filter((arn) => !this.#clusters.has(arn)).map((arn) => ({ arn, reason: 'MISSING' })),
     };
   }
@@ -266,7 +275,9 @@ export class Ecs implements Service {
             desiredCount: tasks.filter(({ desiredStatus }) => desiredStatus === 'RUNNING').length,
             runningCount: running,
             pendingCount: tasks.length - running,
-            enableExecuteCommand: tasks.every((task) => task.enableExecuteCommand),
+            enableExecuteCommand:
+              managed?.options.enableExecuteCommand ?? tasks.every((task) => task.enableExecuteCommand),
+            taskDefinition: taskDefinitionArn(service.arn),
             ...(managed && describeManaged(managed, service.arn, tasks)),
           },
         ];
@@ -360,7 +371,9 @@ export class Ecs implements Service {
     return {
       containerInstances: containerInstances.flatMap((arn) => {
         const host = hosts.get(arn);
-        return host ? [{ containerInstanceArn: arn, ec2InstanceId: host.instanceId, status: 'ACTIVE' }] : [];
+        if (host === undefined) return [];
+        const versionInfo = { agentVersion: host.ecsAgentVersion };
+        return [{ containerInstanceArn: arn, ec2InstanceId: host.instanceId, status: 'ACTIVE', versionInfo }];
       }),
       failures: containerInstances
         .filter((arn) => !hosts.has(arn))

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
-import type { EcsTask, ServiceOptions } from './task.ts';
+import type { Definition, EcsTask, ServiceOptions } from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -35,6 +35,10 @@ export interface ManagedServiceOptions extends ServiceOptions {
   secrets?: { name: string; valueFrom: string }[];
   /** The `environment` of its container. @default none */
   environment?: { name: string; value: string }[];
+  /** What else its task definition says. A fault can change it. @default nothing */
+  definition?: Definition;
+  /** Of the service. A fault can set it. @default as its tasks have it */
+  enableExecuteCommand?: boolean;
   /** Of its task definition. @default 'ACTIVE' */
   definitionStatus?: 'ACTIVE' | 'INACTIVE';
   /** One task on each instance, as many as are desired here. @default 'REPLICA' */

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { Container as ListedContainer, Task as ListedTask } from '@aws-sdk/client-ecs';
+import type {
+  ContainerDefinition,
+  Container as ListedContainer,
+  Task as ListedTask,
+  TaskDefinition,
+} from '@aws-sdk/client-ecs';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import type { Place } from '../place.ts';
@@ -11,6 +16,14 @@ export interface ServiceOptions extends Place {
   service: string;
 }
 
+/** What a task definition says besides its family and its containers' names. A fault can change it. */
+export interface Definition extends Pick<TaskDefinition, 'taskRoleArn' | 'pidMode'> {
+  /** Of each of its containers. */
+  container?: Omit<ContainerDefinition, 'name'>;
+  /** Containers that are in no task here. */
+  others?: ContainerDefinition[];
+}
+
 export interface TaskOptions extends ServiceOptions {
   /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
   containers: Container[];
@@ -20,6 +33,8 @@ export interface TaskOptions extends ServiceOptions {
   isAlone?: boolean;
   /** The `secrets` of the container of such a task. @default none */
   secrets?: { name: string; valueFrom: string }[];
+  /** What else its task definition says. @default nothing */
+  definition?: Definition;
 }
 
 /** A task that runs, is about to, or is ending. */
@@ -31,6 +46,9 @@ export class EcsTask {
   readonly host: DockerHost | undefined;
   readonly isAlone: boolean;
   readonly secrets: { name: string; valueFrom: string }[];
+  readonly definition: Definition;
+  /** Of Fargate. A fault can change it. */
+  platformVersion = '1.4.0';
   readonly containers: Container[];
   readonly createdAt: number;
   startedAt: number | undefined;
@@ -57,6 +75,7 @@ export class EcsTask {
     this.host = options.host;
     this.isAlone = options.isAlone ?? false;
     this.secrets = options.secrets ?? [];
+    this.definition = options.definition ?? {};
     this.containers = [];
     this.createdAt = createdAt;
     this.lastStatus = 'PENDING';
@@ -120,6 +139,7 @@ export function describeTask(task: EcsTask): ListedTask {
     group: `${task.isAlone ? 'family' : 'service'}:${task.service}`,
     taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service)),
     launchType: host ? 'EC2' : 'FARGATE',
+    ...(!host && { platformVersion: task.platformVersion }),
     lastStatus: task.lastStatus,
     desiredStatus: task.desiredStatus,
     enableExecuteCommand: task.enableExecuteCommand,

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cloud } from '../cloud.ts';
-import { denial, type PolicyDocument } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import { denial } from '../policy/policy.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
 

@@ -63,6 +63,7 @@ export function described(fn: LambdaFunction, version: string) {
   const { properties } = fn.resource;
   const variables = properties.child('Environment')?.child('Variables')?.values ?? {};
   const vpc = properties.child('VpcConfig');
+  const keyArn = properties.text('KmsKeyArn', undefined);
   return {
     FunctionName: fn.name,
     FunctionArn: version === '$LATEST' ? fn.arn : `${fn.arn}:${version}`,
@@ -81,6 +82,7 @@ export function described(fn: LambdaFunction, version: string) {
       Variables: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)])),
     },
     LoggingConfig: { LogGroup: fn.logGroup },
+    ...(keyArn !== undefined && { KMSKeyArn: keyArn }),
     ...(vpc !== undefined && {
       VpcConfig: { SubnetIds: vpc.texts('SubnetIds'), SecurityGroupIds: vpc.texts('SecurityGroupIds') },
     }),

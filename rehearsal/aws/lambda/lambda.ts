@@ -55,6 +55,8 @@ export class Lambda implements Service, Functions, Runner {
   readonly client = client;
   readonly operations: Operations;
   readonly durable: DurableExecutions;
+  /** Invocations that each account may have at once, as GetAccountSettings tells it. A fault can change it. */
+  concurrency = 1000;
   readonly #aws: Cloud;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #environments: Environments;
@@ -97,6 +99,12 @@ export class Lambda implements Service, Functions, Runner {
       Invoke: operation(onFunction('InvokeFunction'), (input: InvokeCommandInput, call) =>
         this.#invoke(input, call),
       ),
+      GetAccountSettings: operation(anywhere('lambda:GetAccountSettings'), () => {
+        const ConcurrentExecutions = this.concurrency;
+        return {
+          AccountLimit: { ConcurrentExecutions, UnreservedConcurrentExecutions: ConcurrentExecutions },
+        };
+      }),
       ListFunctions: operation(anywhere('lambda:ListFunctions'), (_input: object, { account, region }) => ({
         Functions: [...this.#functions.values()]
           .filter((fn) => fn.account === account && fn.region === region)

@@ -1,4 +1,4 @@
-import type { Statement } from '../policy/policy.ts';
+import type { Statement } from '../policy/document.ts';
 import type { Properties } from '../template/properties.ts';
 
 /** The statement that an `AWS::Lambda::Permission` adds to the policy of a function, version or alias. */

@@ -1,3 +1,5 @@
+const ARN_PARTS = 6;
+
 /** How AWS compares a value of a request with one of a policy's condition. */
 interface Test {
   holds(actual: string, wanted: string): boolean;
@@ -30,7 +32,8 @@ const stringLike: Test = { holds: (actual, wanted) => matches(wanted, actual) };
 // ArnEquals and ArnLike behave identically.
 const arnLike: Test = {
   holds: (actual, wanted) => matchesArn(wanted, actual),
-  takes: (wanted) => wanted.startsWith('arn:'),
+  // Of one with fewer parts no page says what it is compared with.
+  takes: (wanted) => wanted.startsWith('arn:') && wanted.split(':').length >= ARN_PARTS,
 };
 
 const OPERATORS = new Map<string, Test>([
@@ -69,20 +72,40 @@ export function readOperator(
 
 /** IAM's wildcards: `*` any characters, `?` exactly one; `${*}`, `${?}` and `${$}` are those characters themselves. */
 export function matches(pattern: string, text: string): boolean {
-  if (!/[*?]|\$\{/.test(pattern)) return pattern === text;
-  let expression = expressions.get(pattern);
-  if (expression === undefined) {
-    const source = pattern.replace(/\$\{([*?$])\}|[\\^$.|+()[\]{}*?]/g, (found, escaped?: string) => {
-      if (escaped !== undefined) return `\\${escaped}`;
-      return found === '*' ? '.*' : found === '?' ? '.' : `\\${found}`;
-    });
-    expression = new RegExp(`^${source}$`, 's');
-    expressions.set(pattern, expression);
-  }
-  return expression.test(text);
+  if (!WILDCARD.test(pattern)) return pattern === text;
+  return expressionOf(pattern, { star: '.*', lastStar: '.*', one: '.' }).test(text);
 }
 
+/** Likewise of an ARN: but for a star that ends a part, none stands for a colon. */
+export function matchesWithin(pattern: string, arn: string): boolean {
+  if (!WILDCARD.test(pattern)) return pattern === arn;
+  return expressionOf(pattern, { star: '[^:]*', lastStar: '.*', one: '[^:]' }).test(arn);
+}
+
+const WILDCARD = /[*?]|\$\{/;
 const expressions = new Map<string, RegExp>();
+
+function expressionOf(
+  pattern: string,
+  { star, lastStar, one }: { star: string; lastStar: string; one: string },
+): RegExp {
+  const key = `${star} ${pattern}`;
+  let expression = expressions.get(key);
+  if (expression === undefined) {
+    const source = pattern.replace(
+      /\$\{([*?$])\}|[\\^$.|+()[\]{}*?]/g,
+      (found, escaped: string | undefined, at: number) => {
+        if (escaped !== undefined) return `\\${escaped}`;
+        if (found === '?') return one;
+        if (found !== '*') return `\\${found}`;
+        return /^(:|$)/.test(pattern.slice(at + 1)) ? lastStar : star;
+      },
+    );
+    expression = new RegExp(`^${source}$`, 's');
+    expressions.set(key, expression);
+  }
+  return expression;
+}
 
 function withoutEscapes(text: string): string {
   return text.replace(/\$\{([*?$])\}/g, '$1');
@@ -92,7 +115,7 @@ function withoutEscapes(text: string): string {
 function matchesArn(pattern: string, arn: string): boolean {
   const split = (text: string) => {
     const parts = text.split(':');
-    return [...parts.slice(0, 5), parts.slice(5).join(':')];
+    return [...parts.slice(0, ARN_PARTS - 1), parts.slice(ARN_PARTS - 1).join(':')];
   };
   const wanted = split(pattern);
   return split(arn).every((part, index) => matches(wanted[index] ?? '', part));

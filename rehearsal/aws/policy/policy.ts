@@ -1,24 +1,13 @@
-import { matches, readOperator } from './operators.ts';
-
-/** An IAM policy, of an identity or a resource. */
-export interface PolicyDocument {
-  /** @default '2008-10-17', in which variables are ordinary text */
-  Version?: string;
-  Id?: string;
-  Statement: Statement | Statement[];
-}
-
-export interface Statement {
-  Sid?: string;
-  Effect: string;
-  Action?: string | string[];
-  NotAction?: string | string[];
-  Resource?: string | string[];
-  NotResource?: string | string[];
-  Principal?: unknown;
-  NotPrincipal?: unknown;
-  Condition?: Record<string, Record<string, unknown>>;
-}
+import { checkPolicy } from './check-policy.ts';
+import {
+  isObject,
+  list,
+  type PolicyDocument,
+  type Statement,
+  statements,
+  UnknownPolicy,
+} from './document.ts';
+import { matches, matchesWithin, readOperator } from './operators.ts';
 
 /** Who calls: a role's session or a user, an AWS service in its own name, or somebody who signs nothing. */
 export type Principal =
@@ -30,6 +19,8 @@ export type Principal =
       identityArn: string;
       account: string;
       policies: PolicyDocument[];
+      /** What the session was limited to when its role was assumed. */
+      sessionPolicy?: PolicyDocument;
     }
   | { kind: 'service'; service: string }
   | { kind: 'anonymous' };
@@ -48,11 +39,6 @@ export interface Access {
   endpoint?: { arn: string; policy: PolicyDocument };
   /** Whether identity policies count only where the resource's policy lets the account decide (KMS keys and role trust). */
   needsResourcePolicy?: boolean;
-}
-
-/** A policy that the rehearsal can't judge: it stops rather than guess. */
-export class UnknownPolicy extends Error {
-  override readonly name = 'UnknownPolicy';
 }
 
 /** Undefined if the access is allowed, else AWS's sentence that says why not. */
@@ -80,10 +66,15 @@ export function judge(access: Access): Judgement {
   if (passing?.some(denies)) return refuse('with an explicit deny in a VPC endpoint policy');
   if (passing?.length === 0)
     return refuse(`because no VPC endpoint policy allows the ${access.action} action`);
-  const allowing = [...identity, ...resource, ...(passing ?? [])];
+  const limit = principal.kind === 'identity' ? principal.sessionPolicy : undefined;
+  const inSession = limit && applying(limit, access);
+  if (inSession?.some(denies)) return refuse('with an explicit deny in a session policy');
+  const allowing = [...identity, ...resource, ...(inSession ?? []), ...(passing ?? [])];
   const allowed: Judgement = { denial: undefined, allowing };
   const noResourcePolicy = `because no resource-based policy allows the ${access.action} action`;
   if (principal.kind !== 'identity') return resource.length > 0 ? allowed : refuse(noResourcePolicy);
+  if (inSession?.length === 0 && !namesSession(resource, principal, access))
+    return refuse(`because no session policy allows the ${access.action} action`);
   const byIdentity = identity.length > 0;
   const byResource = resource.length > 0;
   // A statement that names an account lets the account decide, which its identities' own policies do.
@@ -98,156 +89,16 @@ export function judge(access: Access): Judgement {
   );
 }
 
-/**
- * Throws {@link UnknownPolicy} where a policy has an element, operator or principal that is not understood, or has not the form
- * without which AWS does not take it.
- * @param of what it is: one of an identity names no principal, and one of a resource does.
- */
-export function checkPolicy(policy: PolicyDocument, where: string, of: 'identity' | 'resource'): void {
-  const stop: Stop = (what) => {
-    throw new UnknownPolicy(`${where}: ${what}`);
-  };
-  for (const key of Object.keys(policy))
-    if (!['Version', 'Id', 'Statement'].includes(key)) stop(`unknown element ${key} in a policy`);
-  const version = policy.Version ?? OLD_VERSION;
-  if (version !== OLD_VERSION && version !== VERSION)
-    stop(`unknown version ${version} of the policy language`);
-  for (const statement of statements(policy)) {
-    if (!isObject(statement)) stop('a statement is no object');
-    checkElements(statement, of, stop);
-    checkCondition(statement.Condition, stop);
-    // The old version takes a variable for text; what it makes of the three escapes is documented nowhere.
-    const notUnderstood = version === VERSION ? /\$\{(?![*?$]\})/ : /\$\{[*?$]\}/;
-    const values = Object.values(statement.Condition ?? {}).flatMap((tests) =>
-      Object.values(tests).flatMap(list),
-    );
-    for (const text of [...list(statement.Resource), ...list(statement.NotResource), ...values])
-      if (notUnderstood.test(String(text))) stop('policy variables are not understood');
-  }
+/** What a resource's policy allows a session by its own name, it may whatever the session was limited to. */
+function namesSession(
+  resource: Statement[],
+  { arn, account }: Principal & { kind: 'identity' },
+  access: Access,
+): boolean {
+  if (account === access.account && resource.some(({ Principal }) => isEverybody(Principal)))
+    throw new UnknownPolicy(`${access.resource}: what everybody may, to a session with a policy of its own`);
+  return resource.some(({ Principal }) => isObject(Principal) && list(Principal.AWS).includes(arn));
 }
-
-type Stop = (what: string) => never;
-
-function checkElements(statement: Statement, of: 'identity' | 'resource', stop: Stop): void {
-  const { Effect, Action, NotAction, Resource, NotResource, Principal, NotPrincipal } = statement;
-  for (const key of Object.keys(statement))
-    if (!ELEMENTS.has(key)) stop(`unknown element ${key} in a policy statement`);
-  if (NotPrincipal !== undefined) stop('NotPrincipal in a policy statement is not understood');
-  if (Effect !== 'Allow' && Effect !== 'Deny') stop(`unknown Effect ${Effect}`);
-  if ((Action === undefined) === (NotAction === undefined))
-    stop('a statement has either Action or NotAction');
-  if (Resource !== undefined && NotResource !== undefined)
-    stop('a statement has not both Resource and NotResource');
-  if (of === 'identity' && Resource === undefined && NotResource === undefined)
-    stop("a statement of an identity's policy has no Resource");
-  for (const [name, value] of Object.entries({ Action, NotAction, Resource, NotResource }))
-    if (value !== undefined && list(value).length === 0) stop(`${name} is empty`);
-  for (const action of [...list(Action), ...list(NotAction)])
-    if (!/^(\*|[a-z0-9-]+:[a-z0-9*?]+)$/i.test(String(action))) stop(`${action} is no action`);
-  for (const resource of [...list(Resource), ...list(NotResource)])
-    if (!/^(\*|arn:.*)$/s.test(String(resource))) stop(`the resource ${resource} is neither an ARN nor *`);
-  if (of === 'identity') {
-    if (Principal !== undefined) stop("an identity's policy names a Principal");
-    return;
-  }
-  if (Principal === '*') return;
-  if (!isObject(Principal)) stop(`unknown principal ${Principal}`);
-  const names = Object.entries(Principal).flatMap(([kind, value]) =>
-    list(value).map((name) => ({ kind, name })),
-  );
-  if (names.length === 0) stop('Principal is empty');
-  for (const { kind, name } of names) {
-    const form = Object.hasOwn(PRINCIPALS, kind) ? PRINCIPALS[kind] : undefined;
-    if (!form) stop(`unknown principal kind ${kind}`);
-    if (typeof name !== 'string') stop('a principal is not a text');
-    if (/[*?]/.test(name) && !(name === '*' && kind === 'AWS'))
-      stop(`the principal ${name} has a wildcard, which AWS takes alone only`);
-    if (form && !form.test(name)) stop(`${name} is no principal of the kind ${kind}`);
-  }
-}
-
-/** What AWS takes as names. An id such as AROA… it shows in place of a role that is gone. */
-const PRINCIPALS: Record<string, RegExp> = {
-  AWS: /^(\*|\d{12}|arn:[^:]+:(iam|sts)::\d{12}:\S+)$/,
-  Service: /^([a-z0-9-]+\.)+amazonaws\.com(\.cn)?$/,
-};
-
-function checkCondition(condition: Statement['Condition'], stop: Stop): void {
-  if (condition === undefined) return;
-  if (!isObject(condition)) stop('Condition is no object');
-  for (const [operator, tests] of Object.entries(condition)) {
-    const { name, test } = readOperator(operator) ?? {};
-    if (name === undefined) stop(`unknown condition operator ${operator}`);
-    if (!isObject(tests) || Object.keys(tests).length === 0) stop(`${operator} compares nothing`);
-    for (const [key, values] of Object.entries(tests)) {
-      if (!CONDITION_KEYS.some((known) => matches(known, key.toLowerCase())))
-        stop(`unknown condition key ${key}`);
-      if (list(values).length === 0) stop(`${operator} compares ${key} with nothing`);
-      for (const value of list(values))
-        if (!['string', 'number', 'boolean'].includes(typeof value) || test?.takes?.(String(value)) === false)
-          stop(`${operator} compares with ${JSON.stringify(value)}`);
-    }
-  }
-}
-
-const VERSION = '2012-10-17';
-const OLD_VERSION = '2008-10-17';
-
-const ELEMENTS = new Set([
-  'Sid',
-  'Effect',
-  'Action',
-  'NotAction',
-  'Resource',
-  'NotResource',
-  'Principal',
-  'NotPrincipal',
-  'Condition',
-]);
-
-/** Condition keys that the stand-in gives to requests, in lower case. */
-const CONDITION_KEYS = [
-  'aws:sourcearn',
-  'aws:sourceaccount',
-  'aws:securetransport',
-  'aws:principalarn',
-  'aws:principalaccount',
-  'aws:principalisawsservice',
-  'aws:principalservicename',
-  'aws:requestedregion',
-  'aws:viaawsservice',
-  'events:source',
-  'events:detail-type',
-  'events:eventbusinvocation',
-  'lambda:functionarn',
-  'lambda:sourcefunctionarn',
-  'lambda:functionurlauthtype',
-  'lambda:invokedviafunctionurl',
-  'kms:viaservice',
-  'kms:calleraccount',
-  'kms:encryptioncontext:*',
-  'kms:grantisforawsresource',
-  'sns:protocol',
-  'secretsmanager:versionstage',
-  'secretsmanager:versionid',
-  'secretsmanager:secretid',
-  'secretsmanager:resourcetag/*',
-  'secretsmanager:rotateimmediately',
-  'secretsmanager:modifyrotationrules',
-  'secretsmanager:rotationlambdaarn',
-  'ecs:cluster',
-  'ecs:container-name',
-  'ecs:task',
-  'ecs:task-definition',
-  'ecs:enable-execute-command',
-  'aws:resourcetag/*',
-  'ssm:resourcetag/*',
-  'aws:ssmmessages:*',
-  'sts:externalid',
-  'iam:passedtoservice',
-  'elasticfilesystem:accesspointarn',
-  'elasticfilesystem:accessedviamounttarget',
-];
 
 /** Policies that are understood: a night asks each of them thousands of times. */
 const understood = new WeakSet<PolicyDocument>();
@@ -268,10 +119,6 @@ function applying(policy: PolicyDocument, access: Access, principal?: Principal)
 
 function denies({ Effect }: Statement): boolean {
   return Effect === 'Deny';
-}
-
-function statements(policy: PolicyDocument): Statement[] {
-  return Array.isArray(policy.Statement) ? policy.Statement : [policy.Statement];
 }
 
 function principalFits({ Principal: named }: Statement, principal: Principal): boolean {
@@ -306,10 +153,21 @@ function actionFits({ Action, NotAction }: Statement, action: string): boolean {
 }
 
 function resourceFits({ Resource, NotResource }: Statement, resource: string, ofResource: boolean): boolean {
-  const fits = (pattern: unknown) => matches(String(pattern), resource);
+  const fits = (pattern: unknown) => resourceMatches(String(pattern), resource);
   if (NotResource !== undefined) return !list(NotResource).some(fits);
   if (Resource === undefined) return ofResource;
   return list(Resource).some(fits);
+}
+
+/**
+ * Wildcards stand within a part of an ARN; a star that ends one may reach over the colon after it. Whether others do is said
+ * nowhere.
+ */
+function resourceMatches(pattern: string, resource: string): boolean {
+  const loosely = matches(pattern, resource);
+  if (loosely && !matchesWithin(pattern, resource))
+    throw new UnknownPolicy(`whether the wildcards of ${pattern} reach over the colons of ${resource}`);
+  return loosely;
 }
 
 function conditionsHold({ Condition }: Statement, access: Access): boolean {
@@ -358,15 +216,6 @@ function conditionValues(key: string, access: Access): string[] | undefined {
   // What the request says comes after what all requests have.
   const [, value] = Object.entries(given).findLast(([name]) => name.toLowerCase() === lower) ?? [];
   if (value === undefined) return undefined;
-  return Array.isArray(value) ? value : [value];
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
-function list(value: unknown): unknown[] {
-  if (value === undefined) return [];
   return Array.isArray(value) ? value : [value];
 }
 

@@ -1,47 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { GetScheduleCommandInput, ListSchedulesCommandInput } from '@aws-sdk/client-scheduler';
+import type {
+  GetScheduleCommandInput,
+  ListSchedulesCommandInput,
+  UpdateScheduleCommandInput,
+} from '@aws-sdk/client-scheduler';
 import * as client from '@aws-sdk/client-scheduler';
 import { AwsError } from '../aws-error.ts';
 import { anywhere, type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
 import type { Place } from '../place.ts';
-import { seededRandom } from '../seeded-random.ts';
 import { UnknownTemplate } from '../template/properties.ts';
-import type { Resource } from '../template/resource.ts';
-import { type NextTime, parseSchedule } from './schedule-expression.ts';
-
-/** What happens to a schedule instead of what its template says. */
-export type ScheduleFault =
-  | { kind: 'disabled' }
-  /** Delivered twice, as at-least-once delivery allows. */
-  | { kind: 'doubled' }
-  /** Delivered so much later. */
-  | { kind: 'delayed'; milliseconds: number }
-  /** The target throttles the first so many attempts. */
-  | { kind: 'throttled'; attempts: number };
-
-interface Schedule {
-  resource: Resource;
-  arn: string;
-  name: string;
-  group: string;
-  expression: string;
-  timeZone: string;
-  enabled: boolean;
-  next: NextTime;
-  /** Milliseconds; 0 without a flexible window. */
-  window: number;
-  random: () => number;
-  target: {
-    arn: string;
-    roleArn: string;
-    input: string;
-    retries: number;
-    /** Milliseconds. */
-    maximumAge: number;
-    deadLetter: string | undefined;
-  };
-  fault: ScheduleFault | undefined;
-}
+import { type Schedule, type ScheduleFault, scheduleOf } from './schedule.ts';
 
 interface Delivery {
   schedule: Schedule;
@@ -64,9 +32,6 @@ interface Failure {
 /** Scheduler's own retry waits are not published: exponential, from one second to at most five minutes. */
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 300_000;
-/** Scheduler's defaults: 185 retries within 24 hours. */
-const DEFAULT_RETRIES = 185;
-const DEFAULT_AGE_SECONDS = 86_400;
 
 /** Amazon EventBridge Scheduler: the templates' schedules on the rehearsal's clock. */
 export class Scheduler implements Service {
@@ -113,6 +78,31 @@ export class Scheduler implements Service {
           ],
         }),
       ),
+      UpdateSchedule: operation(
+        ({ Name, GroupName = 'default', Target }: UpdateScheduleCommandInput, { account, region }) => [
+          {
+            action: 'scheduler:UpdateSchedule',
+            resource: `arn:aws:scheduler:${region}:${account}:schedule/${GroupName}/${required(Name)}`,
+          },
+          {
+            action: 'iam:PassRole',
+            resource: required(Target?.RoleArn),
+            conditions: { 'iam:PassedToService': 'scheduler.amazonaws.com' },
+          },
+        ],
+        (input, call) => {
+          const schedule = this.#find(input, call);
+          if (
+            input.ScheduleExpression !== schedule.expression ||
+            input.Target?.Input !== schedule.target.input
+          )
+            throw new AwsError('ValidationException', 'the stand-in understands a change of State only');
+          const wasEnabled = schedule.enabled;
+          schedule.enabled = (input.State ?? 'ENABLED') === 'ENABLED';
+          if (!wasEnabled) this.#arm(schedule, aws.clock.now());
+          return { ScheduleArn: schedule.arn };
+        },
+      ),
       GetSchedule: operation(
         ({ Name, GroupName = 'default' }: GetScheduleCommandInput, { account, region }) => [
           {
@@ -120,11 +110,8 @@ export class Scheduler implements Service {
             resource: `arn:aws:scheduler:${region}:${account}:schedule/${GroupName}/${required(Name)}`,
           },
         ],
-        ({ Name, GroupName = 'default' }, call) => {
-          const schedule = this.#of(call).find((other) => other.name === Name && other.group === GroupName);
-          if (schedule === undefined) {
-            throw new AwsError('ResourceNotFoundException', `Schedule ${Name} does not exist.`);
-          }
+        (input, call) => {
+          const schedule = this.#find(input, call);
           const { target } = schedule;
           return {
             Arn: schedule.arn,
@@ -323,54 +310,18 @@ export class Scheduler implements Service {
     this.#aws.cloudWatch.put(resource, 'AWS/Scheduler', metric, { ScheduleGroup: group }, 1);
   }
 
+  #find({ Name, GroupName = 'default' }: GetScheduleCommandInput, place: Place): Schedule {
+    const found = this.#of(place).find((other) => other.name === Name && other.group === GroupName);
+    if (found === undefined)
+      throw new AwsError('ResourceNotFoundException', `Schedule ${Name} does not exist.`);
+    return found;
+  }
+
   #of({ account, region }: Place): Schedule[] {
     return this.#schedules.filter(
       ({ resource }) => resource.account === account && resource.region === region,
     );
   }
-}
-
-function scheduleOf(resource: Resource, now: number): Schedule {
-  const { properties, arn, name } = resource;
-  const target = properties
-    .child('Target')
-    ?.only('Arn', 'RoleArn', 'Input', 'RetryPolicy', 'DeadLetterConfig', 'SqsParameters');
-  // Of FIFO queues only.
-  target?.child('SqsParameters')?.only();
-  if (target === undefined) throw new UnknownTemplate(`${properties.where} has no Target`);
-  const to = target.text('Arn');
-  if (!/^arn:aws:(lambda:[^:]*:\d+:function:|sqs:)/.test(to)) {
-    throw new UnknownTemplate(`${target.where}: targets like ${to} are not understood`);
-  }
-  for (const key of ['StartDate', 'EndDate', 'KmsKeyArn']) {
-    if (properties.has(key)) throw new UnknownTemplate(`${properties.where}.${key} is not understood`);
-  }
-  const retry = target.child('RetryPolicy')?.only('MaximumRetryAttempts', 'MaximumEventAgeInSeconds');
-  const flexible = properties.child('FlexibleTimeWindow')?.only('Mode', 'MaximumWindowInMinutes');
-  const expression = properties.text('ScheduleExpression');
-  const timeZone = properties.text('ScheduleExpressionTimezone', 'UTC');
-  return {
-    resource,
-    arn,
-    name,
-    group: properties.text('GroupName', 'default'),
-    expression,
-    timeZone,
-    enabled: properties.text('State', 'ENABLED') === 'ENABLED',
-    next: parseSchedule(expression, timeZone, now),
-    window: flexible?.text('Mode') === 'FLEXIBLE' ? flexible.number('MaximumWindowInMinutes') * 60_000 : 0,
-    random: seededRandom(arn),
-    target: {
-      arn: to,
-      roleArn: target.text('RoleArn'),
-      input: target.text('Input', '{}'),
-      retries: retry?.number('MaximumRetryAttempts', DEFAULT_RETRIES) ?? DEFAULT_RETRIES,
-      maximumAge:
-        (retry?.number('MaximumEventAgeInSeconds', DEFAULT_AGE_SECONDS) ?? DEFAULT_AGE_SECONDS) * 1000,
-      deadLetter: target.child('DeadLetterConfig')?.text('Arn'),
-    },
-    fault: undefined,
-  };
 }
 
 function isoSeconds(time: number): string {

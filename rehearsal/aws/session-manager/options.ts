@@ -19,6 +19,8 @@ export interface SessionFaults {
   link?: (message: LinkMessage) => LinkFault;
   /** ResumeSession finds no session. */
   neverResume?: boolean;
+  /** Sessions have no tag with their target, which no document of ECS Exec promises. */
+  untagged?: boolean;
 }
 
 export interface SessionManagerOptions {

@@ -3,6 +3,7 @@ import type {
   GetTopicAttributesCommandInput,
   ListSubscriptionsByTopicCommandInput,
   PublishCommandInput,
+  SubscribeCommandInput,
 } from '@aws-sdk/client-sns';
 import * as client from '@aws-sdk/client-sns';
 import { AwsError } from '../aws-error.ts';
@@ -16,7 +17,8 @@ import {
   type Service,
   type Topics,
 } from '../cloud.ts';
-import type { PolicyDocument, Principal } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import type { Principal } from '../policy/policy.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
 
@@ -105,6 +107,18 @@ export class Sns implements Service, Topics {
         ({ TopicArn }: ListSubscriptionsByTopicCommandInput, { account }) => ({
           Subscriptions: this.#listed(account, this.#of(this.#topic(TopicArn).arn)),
         }),
+      ),
+      Subscribe: operation(
+        onTopic('Subscribe'),
+        ({ TopicArn, Protocol = '', Endpoint = '' }: SubscribeCommandInput) => {
+          const { arn } = this.#topic(TopicArn);
+          // Of one that is not confirmed it sends the mail anew.
+          if (!this.#of(arn).some(({ endpoint }) => endpoint === Endpoint)) {
+            this.unconfirmed.add(Endpoint);
+            this.#subscribe(arn, Protocol, Endpoint, `${arn}:${randomUUID()}`);
+          }
+          return { SubscriptionArn: 'pending confirmation' };
+        },
       ),
       Publish: operation(
         onTopic('Publish'),

@@ -91,7 +91,9 @@ function onSession(action: string, sessions: SessionManager) {
       resource: `arn:aws:ssm:${region}:${account}:session/${required(SessionId)}`,
       conditions: {
         'ssm:resourceTag/aws:ssmmessages:session-id': SessionId,
-        'ssm:resourceTag/aws:ssmmessages:target-id': sessions.targetOf(required(SessionId)),
+        'ssm:resourceTag/aws:ssmmessages:target-id': sessions.faults.untagged
+          ? undefined
+          : sessions.targetOf(required(SessionId)),
       },
     },
   ];

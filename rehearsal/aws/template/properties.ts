@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../policy/policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
 import { isRecord } from '../wire/values.ts';
 
 /** Something in a template that the rehearsal does not understand: it stops rather than guess. */

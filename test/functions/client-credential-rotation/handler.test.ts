@@ -23,16 +23,18 @@ async function rotation(
   const { mismatches, runs } = await playNight({
     ...stage,
     scale: { rows: 100, unread: 0, containers: 'few', rotation: true, loginPause: 3_000 },
-    only: 'emea',
-    fault: {
-      description: '',
-      deployment: 'emea',
-      containers: true,
-      rotation: true,
-      lasts: LASTS,
-      strike,
-      expected,
-    },
+    only: ['emea'],
+    faults: [
+      {
+        description: '',
+        deployment: 'emea',
+        containers: true,
+        rotation: true,
+        lasts: LASTS,
+        strike,
+        expected,
+      },
+    ],
   });
   assert.deepEqual(mismatches, [], JSON.stringify(runs));
   return runs.find(({ job }) => job === 'credential-rotation');

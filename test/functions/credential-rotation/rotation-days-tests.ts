@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
@@ -11,36 +10,19 @@ import { databaseFor, type TestDatabase } from '../rotate-secret/databases.ts';
 import {
   type Days,
   EVENING,
-  EXPORTER,
-  exporterLine,
+  expectCopies,
   JOB,
   MORNING,
   onOperationEnd,
   PARAMETER,
+  rotateByHand,
   rotationDays,
-  SECRET,
   soon,
 } from './rotation-days.ts';
-import { type BrokenOff, cutAfter, killAt, refuseAfter, stopAfter } from './run-faults.ts';
+import { type BrokenOff, CALLS, cutAfter, killAt, refuseAfter, stopAfter } from './run-faults.ts';
 import { expectNoPasswordIn, watchFunctions } from './secrecy.ts';
 
 const KILLED = ['after every operation', 'in the middle of any kind of call'] as const;
-/** The kinds of calls that a rotation makes. */
-const CALLS = [
-  'GetSecretValue',
-  'DescribeSecret',
-  'RotateSecret',
-  'PutSecretValue',
-  'GetParameter',
-  'PutParameter',
-  'DescribeServices',
-  'DescribeTaskDefinition',
-  'ListTasks',
-  'DescribeTasks',
-  'StopTask',
-  'UpdateService',
-  'PutEvents',
-];
 /** The operation before which a run changes nothing. */
 const BEGINNING = 'start the rotation';
 /** The last one that changes anything. */
@@ -249,6 +231,12 @@ export function testRotationDays(
                 await expectUnchanged(old, operation);
                 continue;
               }
+              // As "After a failure" in the docs says what is valid until then.
+              if (current().password === old.password) assert.ok(hasGap || (await accepts(old)), operation);
+              else {
+                assert.ok(await accepts(current()), operation);
+                if (hasGap) assert.ok(!(await accepts(old)), operation);
+              }
               expectFinished(await days.run(), operation);
               const outcome = await expectWhole(old, operation);
               assert.equal(outcome, isBefore(operation) ? 'unchanged' : 'rotated', operation);
@@ -308,10 +296,8 @@ export function testRotationDays(
             assert.match(where, /service master/);
             assert.equal(core.everyDeployment.length, before);
             assert.ok(await accepts(current()));
-            if (!hasGap) {
-              assert.ok(await accepts(old));
-              await expectNoFailedLogin('the roll that stopped');
-            }
+            assert.equal(await accepts(old), !hasGap);
+            if (!hasGap) await expectNoFailedLogin('the roll that stopped');
             for (const number of [1, 2]) {
               // ECS has not placed the tasks of the deployment yet, so there is nothing to begin with.
               const again = await days.day();
@@ -350,6 +336,8 @@ export function testRotationDays(
             assert.match(stopped.problems[0]?.what ?? '', /four steps of the rotation .* did not succeed/);
             assert.equal(stopped.figures.tasksReplaced, 0);
             assert.deepEqual(current(), old);
+            // Of one password it is the next one by now, until the next run puts it right ("After a failure" in the docs).
+            assert.equal(await accepts(old), !hasGap);
             const finished = await days.day();
             const rang = aws.alarms.filter(({ to }) => to === 'ALARM').map(({ alarm }) => alarm);
             assert.ok(rang.includes('shop-rotate-secret-failed'));
@@ -405,21 +393,5 @@ export function testRotationDays(
       },
       { props },
     );
-  });
-}
-
-/** As in the console. */
-async function rotateByHand({ client }: Days): Promise<void> {
-  const secrets = new SecretsManagerClient(client());
-  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
-  secrets.destroy();
-}
-
-/** Each place other than the secret holds the credential. */
-function expectCopies({ aws, database }: Days, login: Login): void {
-  assert.equal(aws.ssm.parameter(PARAMETER, PLACE)?.value, `${login.username} ${login.password}`);
-  assert.deepEqual(JSON.parse(aws.secrets.value(EXPORTER) ?? ''), {
-    other: 'kept',
-    data_src_name: exporterLine(database, login),
   });
 }

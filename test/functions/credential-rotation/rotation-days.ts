@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -299,6 +300,22 @@ export function soon({ clock }: Days, work: () => void | Promise<void>): void {
   void clock.hold(async () => {
     await turn();
     await work();
+  });
+}
+
+/** As in the console. */
+export async function rotateByHand({ client }: Days): Promise<void> {
+  const secrets = new SecretsManagerClient(client());
+  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
+  secrets.destroy();
+}
+
+/** Each place other than the secret holds the credential. */
+export function expectCopies({ aws, database }: Days, login: Login): void {
+  assert.equal(aws.ssm.parameter(PARAMETER, PLACE)?.value, `${login.username} ${login.password}`);
+  assert.deepEqual(JSON.parse(aws.secrets.value(EXPORTER) ?? ''), {
+    other: 'kept',
+    data_src_name: exporterLine(database, login),
   });
 }
 

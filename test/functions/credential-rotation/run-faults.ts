@@ -3,6 +3,23 @@ import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambd
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import { type Days, JOB, onOperationEnd, soon } from './rotation-days.ts';
 
+/** The kinds of calls that a rotation makes. */
+export const CALLS = [
+  'GetSecretValue',
+  'DescribeSecret',
+  'RotateSecret',
+  'PutSecretValue',
+  'GetParameter',
+  'PutParameter',
+  'DescribeServices',
+  'DescribeTaskDefinition',
+  'ListTasks',
+  'DescribeTasks',
+  'StopTask',
+  'UpdateService',
+  'PutEvents',
+];
+
 /** AWS's services that a run works with; Lambda only keeps its record. */
 const WORKED_WITH = ['ecs', 'secretsmanager', 'ssm'];
 /** After so long without a call a function that is refused every one has given up. Real milliseconds. */

@@ -25,8 +25,8 @@ async function night(
   const { mismatches, runs } = await playNight({
     ...stage,
     scale: { rows: 2_000, unread: 0 },
-    only: 'latam',
-    fault: { description: '', deployment: 'latam', strike, expected, ...(lasts && { lasts }) },
+    only: ['latam'],
+    faults: [{ description: '', deployment: 'latam', strike, expected, ...(lasts && { lasts }) }],
   });
   assert.deepEqual(mismatches, [], JSON.stringify(runs));
   return runs;

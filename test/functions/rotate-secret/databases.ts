@@ -12,9 +12,9 @@ import { socketFrom } from '../../../rehearsal/aws/containers/client-socket.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
-import { type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
+import { type Postgres, type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
-import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { serverCertificate, type TlsCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 
 /** A real server with an application's user, and a rotator that has no more rights than the documentation asks for. */
 export interface TestDatabase {
@@ -105,6 +105,7 @@ export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
   await letSeeLogins(query, ['accounts', 'events_errors_summary_by_account_by_error']);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
+  if (strategy.kind === 'alternating-users') await query("GRANT SELECT ON mysql.* TO rotator@'%'");
   await query('CREATE ROLE wa_rights');
   await query('GRANT ALL ON waweb.* TO wa_rights');
   for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {
@@ -131,6 +132,7 @@ export async function mariadbDatabase(strategy: Strategy): Promise<TestDatabase>
   await letSeeLogins(query, []);
   await query('CREATE DATABASE waweb');
   await query('CREATE TABLE waweb.messages (id BIGINT)');
+  if (strategy.kind === 'alternating-users') await query("GRANT SELECT ON mysql.* TO rotator@'%'");
   await query('CREATE ROLE wa_rights');
   await query('GRANT ALL ON waweb.* TO wa_rights');
   for (const name of strategy.kind === 'alternating-users' ? [USER, SECOND_USER] : [USER]) {
@@ -213,11 +215,16 @@ export const POSTGRES_15 = ['/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin'].f
   existsSync(folder),
 );
 
+interface PostgresDatabase extends TestDatabase {
+  server: Postgres;
+  tls: TlsCertificate;
+}
+
 /** @param options as of `startPostgres` */
 export async function postgresDatabase(
   strategy: Strategy,
   options: Omit<PostgresOptions, 'tls'> = {},
-): Promise<TestDatabase> {
+): Promise<PostgresDatabase> {
   const tls = await serverCertificate();
   const settings = { log_statement: 'all', log_connections: 'on', ...options.settings };
   const server = await startPostgres({ ...options, tls, settings });
@@ -261,6 +268,8 @@ export async function postgresDatabase(
     }
   }
   return {
+    server,
+    tls,
     address,
     strategy,
     user,

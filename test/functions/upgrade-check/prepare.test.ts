@@ -37,7 +37,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('has garbage collected twice where that is what it takes, though its process is killed meanwhile', () =>
     checkedDeployment(database, async (checked) => {
       const { aws, clock, freeSpace, start, report } = checked;
-      await messages(2_600_000, 500_000);
+      await messages(26_000, 5_000);
       await clock.runUntil(WINDOW + 5 * MINUTE);
       freeSpace(5e9);
       const { runId } = await start('upgrade-check', { prepare: true });
@@ -51,14 +51,14 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
       assert.equal(prepared.figures.preparingRuns, 2);
       assert.deepEqual(
         collections(checked).map((collected) => [collected.runId, collected.figures.messagesDeleted]),
-        preparedRuns(prepared).map((collected) => [collected, 500_000]),
+        preparedRuns(prepared).map((collected) => [collected, 5_000]),
       );
       assert.deepEqual(aws.denials, []);
     }));
 
   it('begins nothing outside the downtime window, and says so', () =>
     checkedDeployment(database, async (checked) => {
-      await messages(1000, 0);
+      await messages(100, 0);
       checked.freeSpace(5e9);
       const report = await checked.check({ prepare: true });
       assert.equal(report.outcome, 'partial');
@@ -73,7 +73,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('needs no garbage collection where all is well already, at any time', () =>
     checkedDeployment(database, async (checked) => {
       const { clock, collect, freeSpace, check } = checked;
-      await messages(1000, 0);
+      await messages(100, 0);
       await clock.runUntil(WINDOW + 170 * MINUTE);
       await collect();
       freeSpace(5e9);
@@ -87,21 +87,21 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('gives up, and rings, when two runs in a row change nothing', () =>
     checkedDeployment(database, async (checked) => {
       const { aws, clock, freeSpace, check } = checked;
-      await messages(2_600_000, 0);
+      await messages(26_000, 0);
       await clock.runUntil(WINDOW + 5 * MINUTE);
       freeSpace(5e9);
       const report = await check({ prepare: true });
       assert.equal(report.outcome, 'partial');
       assert.equal(report.figures.preparingRuns, 2);
       assert.match(report.problems[0]?.what ?? '', /2 runs of message-gc in a row changed nothing/);
-      assert.match(report.problems[1]?.what ?? '', /^messages has at least 2,1/);
+      assert.match(report.problems[1]?.what ?? '', /^messages has at least 21,/);
       await clock.runUntil(clock.now() + 10 * MINUTE);
       assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-upgrade-check-partial' && to === 'ALARM'));
     }));
 
   it('collects no garbage where something else is between the deployment and its upgrade', () =>
     checkedDeployment(database, async (checked) => {
-      await messages(2_600_000, 1_000_000);
+      await messages(26_000, 10_000);
       await checked.clock.runUntil(WINDOW + 5 * MINUTE);
       // CloudWatch tells no free space.
       const report = await checked.check({ prepare: true });
@@ -113,7 +113,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('waits for a garbage collection that goes on already, and is itself there once', () =>
     checkedDeployment(database, async (checked) => {
       const { clock, freeSpace, start, report } = checked;
-      await messages(2_600_000, 1_200_000);
+      await messages(26_000, 12_000);
       await clock.runUntil(WINDOW + 5 * MINUTE);
       freeSpace(5e9);
       const going = await start('message-gc');
@@ -135,7 +135,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('waits for what garbage collection must not meet', () =>
     checkedDeployment(database, async (checked) => {
       const { clock, freeSpace, start, report } = checked;
-      await messages(2_600_000, 1_200_000);
+      await messages(26_000, 12_000);
       await clock.runUntil(WINDOW + 5 * MINUTE);
       freeSpace(5e9);
       // It, too, deletes in the place of the other.
@@ -153,7 +153,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
     checkedDeployment(
       database,
       async ({ clock, freeSpace, check }) => {
-        await messages(1000, 0);
+        await messages(100, 0);
         await clock.runUntil(WINDOW + 5 * MINUTE);
         freeSpace(5e9);
         const report = await check({ prepare: true });
@@ -167,7 +167,7 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
   it('begins no run that the end of the window would cut off', () =>
     checkedDeployment(database, async (checked) => {
       const { clock, freeSpace, check } = checked;
-      await messages(2_600_000, 100_000);
+      await messages(26_000, 1_000);
       await clock.runUntil(WINDOW + 155 * MINUTE);
       freeSpace(5e9);
       const report = await check({ prepare: true });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { type Access, denial, type PolicyDocument } from '../../../rehearsal/aws/policy/policy.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy/document.ts';
+import { type Access, denial } from '../../../rehearsal/aws/policy/policy.ts';
 import { ofType, resourcesOf, textOf } from '../template.ts';
 import { ACCOUNT, taskOf, volumeStack } from './volumes.ts';
 

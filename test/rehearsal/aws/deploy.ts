@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { keepBundlesIn } from '../../../lib/function-bundle.ts';
 import { type Clock, realClock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
-import type { PolicyDocument } from '../../../rehearsal/aws/policy/policy.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy/document.ts';
 import { type Aws, type AwsOptions, startAws } from '../../../rehearsal/aws/server.ts';
 
 export const ACCOUNT = '123456789012';

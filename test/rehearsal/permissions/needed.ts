@@ -1,6 +1,7 @@
 import type { JudgedAccess } from '../../../rehearsal/aws/access/access-control.ts';
+import type { PolicyDocument, Statement } from '../../../rehearsal/aws/policy/document.ts';
 import { matches } from '../../../rehearsal/aws/policy/operators.ts';
-import { judge, type PolicyDocument, type Statement } from '../../../rehearsal/aws/policy/policy.ts';
+import { judge } from '../../../rehearsal/aws/policy/policy.ts';
 import type { World } from '../../../rehearsal/world.ts';
 
 /** An action of an allowing statement of the templates. What each deployment has of the same code is one. */

@@ -41,9 +41,9 @@ async function play({ fault, scale, everywhere = false, ...others }: TriedNight)
     cdkOut: stage.cdkOut,
     postgres: stage.postgres,
     ...(typeof mysql !== 'string' && { mysql }),
-    ...(!everywhere && { only: fault.deployment }),
+    ...(!everywhere && { only: [fault.deployment] }),
     scale: { ...stage.scale, ...scale },
-    fault,
+    faults: [fault],
     onEnd: (world) => evidence.add(world),
   });
 }

@@ -40,12 +40,12 @@ export type SetOutcome =
 export interface SetRequest {
   /** Who makes the change: for MySQL's `dual-password` this may be the current login itself. */
   admin: Login;
-  pending: Login;
+  pending: TestedLogin;
   /**
    * Reads the credential in use; `undefined` if the pending one has become that. Called under the database's lock, so
    * that a late call does not bring back what was retired meanwhile.
    */
-  current(): Promise<Login | undefined>;
+  current(): Promise<TestedLogin | undefined>;
   /** The credential before the current one, asked for only where it is needed to tell two states apart. */
   previous(): Promise<Login | undefined>;
 }

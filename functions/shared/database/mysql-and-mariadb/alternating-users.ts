@@ -1,6 +1,6 @@
 import { type DatabaseAddress, ENGINES, type Login } from '../contract/engine.ts';
-import { RotationRefused } from '../contract/errors.ts';
-import type { SetOutcome, SetRequest, StrategyMethods } from '../contract/rotation.ts';
+import { ConnectionRefused, RotationRefused } from '../contract/errors.ts';
+import type { SetOutcome, SetRequest, StrategyMethods, TestedLogin } from '../contract/rotation.ts';
 import {
   currentRefused,
   rotatedMeanwhile,
@@ -13,6 +13,8 @@ import { mayViewAccounts, statementsToMatch, viewAccount } from './account-view.
 import type { Account, Change, MysqlDialect } from './dialect.ts';
 import { hasPassword } from './dialect.ts';
 import { quoted } from './grants.ts';
+import { mayMeet } from './hosts.ts';
+import { proveUse } from './prove-use.ts';
 import { type MysqlSession, mysqlSessions, seeSessions, withMysqlLock } from './session.ts';
 
 /**
@@ -24,14 +26,19 @@ export function alternatingUsersOn(
   strategy: { users?: readonly [string, string] },
   dialect: MysqlDialect,
 ): StrategyMethods {
-  /** The accounts of the user in use, proven to be the secret's, and of the other one. */
+  /**
+   * The accounts of the user in use, proven to be the secret's, and of the other one: those that are opened by turns, and all.
+   * What only one of them has on a host from which the other one lets nobody in stays closed.
+   */
   const accountsOf = async (session: MysqlSession, admin: Login, current: Login) => {
     const { one, other } = alternatingUsers(address.engine, strategy, current.username);
     const accounts = await dialect.accounts(session, admin, [one, other]);
-    const used = accounts.filter(({ username }) => username === one);
+    const own = accounts.filter(({ username }) => username === one);
+    const all = accounts.filter(({ username }) => username === other);
+    const used = own.filter((account) => !(account.locked && isBeyond(account, all)));
     const proven = used.every((account) => !account.locked && hasPassword(account, current));
     if (used.length === 0 || !proven) throw currentRefused(current);
-    return { other, used, others: accounts.filter(({ username }) => username === other) };
+    return { other, used, others: all.filter((account) => !isBeyond(account, used)), all };
   };
 
   return {
@@ -50,8 +57,8 @@ export function alternatingUsersOn(
     retained: (admin, current) => {
       const { lockName } = alternatingUsers(address.engine, strategy, current.username);
       return withMysqlLock(address, admin, lockName, async (session) => {
-        const { others } = await accountsOf(session, admin, current);
-        return others.some(({ locked }) => !locked);
+        const { all } = await accountsOf(session, admin, current);
+        return all.some(({ locked }) => !locked);
       });
     },
 
@@ -59,8 +66,8 @@ export function alternatingUsersOn(
       const { lockName } = alternatingUsers(address.engine, strategy, username);
       return withMysqlLock(address, admin, lockName, async (session) => {
         const { current, pending } = await read();
-        const { other, others } = await accountsOf(session, admin, current);
-        const open = others.filter(({ locked }) => !locked);
+        const { other, all } = await accountsOf(session, admin, current);
+        const open = all.filter(({ locked }) => !locked);
         if (open.length === 0) return 'nothing-to-retire';
         if (pending?.username === other && open.some((account) => hasPassword(account, pending))) {
           throw unfinished(username);
@@ -87,6 +94,11 @@ export function alternatingUsersOn(
   };
 }
 
+/** Whether an account is on a host from which none of the others lets anybody in. */
+export function isBeyond({ host }: Account, others: readonly Account[]): boolean {
+  return others.length > 0 && !others.some((other) => mayMeet(host, other.host));
+}
+
 async function lockUnused(
   session: MysqlSession,
   dialect: MysqlDialect,
@@ -107,7 +119,7 @@ async function openOther(
   session: MysqlSession,
   dialect: MysqlDialect,
   { used, others: accounts }: { used: readonly Account[]; others: readonly Account[] },
-  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: Login },
+  { admin, current, pending, previous }: Omit<SetRequest, 'current'> & { current: TestedLogin },
 ): Promise<SetOutcome> {
   const { username, password } = pending;
   // From a host that only the one has, containers could not log in as the other.
@@ -129,19 +141,40 @@ async function openOther(
     }
     // Neither the last nor the pending password: a rotation that was abandoned left one that nobody knows.
   }
-  await refuseLacking(address, session, used, username);
-  await dialect.openWith(session, { admin, username, accounts, next: password });
+  const sees = await mayViewAccounts(session);
+  if (sees) await refuseLacking(address, session, used, username);
+  const change = { admin, username, accounts };
+  await dialect.openWith(session, { ...change, next: password });
+  if (!sees) await closeIfLacking(address, session, dialect, change, { current, pending });
   return open.length > 0 ? 'healed' : 'set';
 }
 
-/** Looked for here where the administrator may, and in any case by the sessions of the test, which find less of other hosts. */
+/**
+ * What an administrator does not see, sessions of the two tell, of the accounts that this function's address gets: so the other one is
+ * opened for it, and closed again where it lacks something.
+ */
+async function closeIfLacking(
+  address: DatabaseAddress,
+  session: MysqlSession,
+  dialect: MysqlDialect,
+  change: Change,
+  { current, pending }: { current: TestedLogin; pending: TestedLogin },
+): Promise<void> {
+  try {
+    await proveUse(address, pending, current);
+  } catch (error) {
+    if (!(error instanceof RotationRefused || error instanceof ConnectionRefused)) throw error;
+    await dialect.lock(session, change);
+    throw error;
+  }
+}
+
 async function refuseLacking(
   address: DatabaseAddress,
   session: MysqlSession,
   used: readonly Account[],
   other: string,
 ): Promise<void> {
-  if (!(await mayViewAccounts(session))) return;
   const engine = ENGINES[address.engine] === 'mariadb' ? 'mariadb' : 'mysql';
   const statements: string[] = [];
   for (const { username, host } of used) {

@@ -66,6 +66,54 @@ export function revokesIn(lines: readonly string[]): string[] {
   return lines.flatMap((line) => /^REVOKE .* ON .*(?= FROM )/s.exec(line) ?? []);
 }
 
+/** Whether a line of SHOW GRANTS is one of those that are read here. */
+export function isKnownGrant(line: string): boolean {
+  return (
+    GRANT.test(line) ||
+    rolesIn([line]).size > 0 ||
+    /^(?:REVOKE .* ON .* FROM|SET DEFAULT ROLE .* FOR) /s.test(line)
+  );
+}
+
+/** Privileges on a database that ALL PRIVILEGES there means, as MySQL's manual has them; on what is in it there are fewer. */
+const ON_DATABASES = [
+  ...[
+    'ALTER',
+    'ALTER ROUTINE',
+    'CREATE',
+    'CREATE ROUTINE',
+    'CREATE TEMPORARY TABLES',
+    'CREATE VIEW',
+    'DELETE',
+    'DROP',
+  ],
+  ...[
+    'EVENT',
+    'EXECUTE',
+    'INDEX',
+    'INSERT',
+    'LOCK TABLES',
+    'REFERENCES',
+    'SELECT',
+    'SHOW VIEW',
+    'TRIGGER',
+    'UPDATE',
+  ],
+];
+
+/** Whether somebody who has these rights may give one of them away, or, if not `isGiven`, use it. */
+export function mayPassOn(own: Rights, object: string, privilege: string, isGiven = true): boolean {
+  // Of PROXY the server does not tell all.
+  if (isAccount(object) || privilege === 'USAGE') return true;
+  if (isDynamic(privilege.split(' (')[0] ?? '')) {
+    const name = privilege.replace(PASSED_ON, '');
+    return isCovered(own, object, isGiven ? `${name}${PASSED_ON}` : name);
+  }
+  const names = privilege === 'ALL PRIVILEGES' && object !== '*.*' ? ON_DATABASES : [privilege];
+  const has = isCovered(own, object, privilege) || names.every((name) => isCovered(own, object, name));
+  return has && (!isGiven || isCovered(own, object, 'GRANT OPTION'));
+}
+
 /** At those outside parentheses and quotes. */
 export function splitAtCommas(text: string): string[] {
   return (text.match(/(?:`[^`]*`|\((?:`[^`]*`|[^)`])*\)|[^,(`])+/g) ?? [])

@@ -7,9 +7,19 @@ import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.t
 import { type AccountOptions, optionsIn, passwordTermsToMatch, termsToMatch } from './account-options.ts';
 import { defaultRoleIn } from './account-view.ts';
 import { accountName } from './accounts.ts';
+import { isBeyond } from './alternating-users.ts';
 import { type Account, hasPassword, type MysqlDialect } from './dialect.ts';
 import { lacksPrivilege } from './errors.ts';
-import { grantsOfLacking, quoted, revokesIn, revokesOfNarrower, rightsIn, rolesIn } from './grants.ts';
+import {
+  grantsOfLacking,
+  isKnownGrant,
+  mayPassOn,
+  quoted,
+  revokesIn,
+  revokesOfNarrower,
+  rightsIn,
+  rolesIn,
+} from './grants.ts';
 import { loginNamesIn } from './login-names.ts';
 import { proveUse } from './prove-use.ts';
 import { type MysqlSession, withMysqlLock } from './session.ts';
@@ -34,13 +44,22 @@ export async function makeSecondUser(
   refuseChangeOfItself(admin, [current.username, other]);
   return withMysqlLock(address, admin, lockName, async (session) => {
     const work: Work = { session, admin, dialect, one: current.username, other };
-    const { used, others } = await accountsOf(work, current);
+    const { used, others, beyond } = await accountsOf(work, current);
     refuseMoreHosts(work, used, others);
-    const statements = await statementsFor(work, used, others);
-    const notes = await notesOf(work, migration, others);
+    const compared: string[] = [];
+    const statements = await statementsFor(work, used, others, compared);
+    const notes = [...(await notesOf(work, migration, [...others, ...beyond])), ...compared];
+    for (const { host, locked } of beyond) {
+      notes.push(
+        `${other} has an account on ${host} too, from where ${current.username} lets nobody in. No rotation opens it${locked ? '' : ', and the next run of credential-rotation closes it'}.`,
+      );
+    }
     if (statements.length === 0) return { outcome: 'was-migrated', statements: [], notes };
     const told = { statements: statements.map(({ shown }) => shown), notes };
-    if (migration.dryRun) return { outcome: 'would-migrate', ...told };
+    if (migration.dryRun) {
+      await refuseWhatAdminMayNot(work, statements);
+      return { outcome: 'would-migrate', ...told };
+    }
     const made: string[] = [];
     try {
       for (const statement of statements) {
@@ -111,29 +130,43 @@ interface Statement {
 async function accountsOf(
   { session, admin, dialect, one, other }: Work,
   current: Login,
-): Promise<{ used: Account[]; others: Account[] }> {
+): Promise<{ used: Account[]; others: Account[]; beyond: Account[] }> {
   const accounts = await dialect.accounts(session, admin, [one, other]);
-  const used = accounts.filter(({ username }) => username === one);
+  const all = accounts.filter(({ username }) => username === other);
+  const used = accounts.filter(
+    (account) => account.username === one && !(account.locked && isBeyond(account, all)),
+  );
   const proven = used.every((account) => !account.locked && hasPassword(account, current));
   if (used.length === 0 || !proven) throw currentRefused(current);
-  return { used, others: accounts.filter(({ username }) => username === other) };
+  return {
+    used,
+    others: all.filter((account) => !isBeyond(account, used)),
+    beyond: all.filter((account) => isBeyond(account, used)),
+  };
 }
 
-/** The turn of the first one comes again, and from there it could not log in. */
+/**
+ * Whom the first one lets in, the server would take for the second one's account of the nearest host; and from that host the
+ * first one could not log in when its turn comes again.
+ */
 function refuseMoreHosts({ one, other }: Work, used: readonly Account[], others: readonly Account[]): void {
   const more = others.filter(({ host }) => !used.some((account) => account.host === host));
   if (more.length === 0) return;
   throw new RotationRefused(
-    `${other} has an account on ${more.map(({ host }) => host).join(' and ')}, and ${one} has none there. Nothing was changed. ` +
+    `${other} has an account on ${more.map(({ host }) => host).join(' and ')}, and ${one} has none there, but one that may let in the same clients. Nothing was changed. ` +
       `Where nobody needs it: DROP USER ${more.map(({ host }) => accountOn(other, host)).join(', ')}. Else let the secret's user be ${other} first (one more rotation by whatever has made both), so that ${one} gets what it lacks. Then run this again.`,
   );
 }
 
-/** What makes the second user equal, on each host of the first. */
+/**
+ * What makes the second user equal, on each host of the first.
+ * @param compared is told what was compared, and what the second one has beside it
+ */
 async function statementsFor(
   work: Work,
   used: readonly Account[],
   others: readonly Account[],
+  compared: string[] = [],
 ): Promise<Statement[]> {
   const statements: Statement[] = [];
   for (const { host } of used) {
@@ -144,6 +177,18 @@ async function statementsFor(
       ...accountStatements(work, host, model, account, has),
       ...grantStatements(work, host, model, has),
     );
+    const rights = rightsIn(model.lines);
+    const count = [...rights.values()].reduce((sum, { size }) => sum + size, 0);
+    compared.push(
+      `Compared on ${host}: ${count} rights on ${rights.size} things, ${revokesIn(model.lines).length} partial revokes, ${rolesIn(model.lines).size} roles, ${model.defaultRoles.length} of them by default, and the terms of the account${has === undefined ? `; ${work.other} is not there yet` : ''}.`,
+    );
+    const more =
+      has === undefined ? [] : grantsOfLacking(rightsIn(has.lines), rights, accountOn(work.other, host));
+    if (more.length > 0) {
+      compared.push(
+        `${work.other} has more on ${host} than ${work.one}, and keeps it: ${more.map((grant) => grant.replace(/^GRANT (.*) TO .*$/s, '$1')).join('; ')}.`,
+      );
+    }
   }
   return statements;
 }
@@ -166,6 +211,12 @@ async function lookAt({ session, admin }: Work, username: string, host: string):
     if (options === undefined) {
       throw new RotationRefused(
         `The server tells how ${username}@${host} is made in a form that is not known here. Nothing was changed. Make the second user by hand (docs/credential-rotation.md).`,
+      );
+    }
+    const strange = lines.find((line) => !isKnownGrant(line));
+    if (strange !== undefined) {
+      throw new RotationRefused(
+        `The server tells what ${username}@${host} may do in a form that is not known here: ${strange.split(' TO ')[0]}. Nothing was changed. Make the second user by hand (docs/credential-rotation.md).`,
       );
     }
     return { options, lines, defaultRoles: [...options.defaultRoles, ...defaultRoleIn(lines)] };
@@ -269,15 +320,44 @@ async function notesOf(
   return notes;
 }
 
+/**
+ * Nothing is done in a dry run, and the server is not asked either: so by the administrator's own grants.
+ * @throws RotationRefused with the statements that it may not make
+ */
+async function refuseWhatAdminMayNot(
+  { session, admin }: Work,
+  statements: readonly Statement[],
+): Promise<void> {
+  const lines = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row).map(String));
+  // What is taken back in places cannot be reckoned with here.
+  if (revokesIn(lines).length > 0) return;
+  const own = rightsIn(lines);
+  const roles = rolesIn(lines);
+  const givesAllRoles = own.get('*.*')?.has('ROLE_ADMIN') === true || own.get('*.*')?.has('SUPER') === true;
+  const denied = statements.filter(({ text }) => {
+    if (/^(CREATE|ALTER) USER /.test(text)) return !mayPassOn(own, '*.*', 'CREATE USER', false);
+    const [role] = rolesIn([text]).keys();
+    if (role !== undefined) return !givesAllRoles && roles.get(role) !== true;
+    return [...rightsIn([text])].some(([object, privileges]) =>
+      [...privileges].some((privilege) => !mayPassOn(own, object, privilege)),
+    );
+  });
+  if (denied.length > 0) throw mayNotSay(admin, denied, 'by its own grants');
+}
+
+function mayNotSay({ username }: Login, statements: readonly Statement[], why: string): RotationRefused {
+  return new RotationRefused(
+    `${username} may not say, or the server does not take (${why}): ${statements.map(({ shown }) => shown).join('; ')}. An account that was made is taken away again; one that there was keeps what it was given. ` +
+      'The administrator needs CREATE USER, and each right of the user WITH GRANT OPTION, each role WITH ADMIN OPTION.',
+  );
+}
+
 async function run({ session, admin }: Work, { text, shown }: Statement): Promise<void> {
   try {
     await session.query(text);
   } catch (error) {
     if (!(error instanceof StatementRefused)) throw error;
-    throw new RotationRefused(
-      `${admin.username} may not say, or the server does not take: ${shown} (${error.code}). An account that was made is taken away again; one that there was keeps what it was given. ` +
-        'The administrator needs CREATE USER, and each right of the user WITH GRANT OPTION, each role WITH ADMIN OPTION.',
-    );
+    throw mayNotSay(admin, [{ text, shown }], error.code);
   }
 }
 

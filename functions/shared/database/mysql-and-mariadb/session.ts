@@ -11,9 +11,9 @@ import {
   trustedCertificates,
 } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { DatabaseUnreachable, RotationBusy, RotationRefused, verbOf } from '../contract/errors.ts';
+import { DatabaseUnreachable, RotationRefused, verbOf } from '../contract/errors.ts';
 import { countPatiently } from '../rotation/count-patiently.ts';
-import type { SeenSessions } from '../rotation/refusals.ts';
+import { lockHeld, type SeenSessions } from '../rotation/refusals.ts';
 import { connectError, statementError } from './errors.ts';
 
 /** A connection to MySQL or MariaDB whose errors never quote a statement. */
@@ -100,9 +100,13 @@ export async function withMysqlLock<T>(
     const name = `upkeep:${createHash('sha256').update(credential).digest('hex').slice(0, 40)}`;
     const [row] = await session.query(`SELECT GET_LOCK('${name}', ${LOCK_TIMEOUT_SECONDS}) AS locked`);
     if (Number(row?.locked) !== 1) {
-      throw new RotationBusy(
-        `Another rotation or retirement of ${credential} on ${address.host} is going on. Try again when it has ended.`,
+      const [holder] = await session.query(
+        `SELECT IS_USED_LOCK('${name}') AS id, USER AS username, HOST AS host FROM (SELECT 1) AS one
+           LEFT JOIN information_schema.PROCESSLIST ON ID = IS_USED_LOCK('${name}')`,
       );
+      const { id, username, host } = holder ?? {};
+      const who = username ? `of ${username} from ${host}` : 'whose user is not shown (GRANT PROCESS)';
+      throw lockHeld(credential, address, id ? [`the connection ${id} ${who}`] : [], `KILL ${id}`);
     }
     return work(session);
   });

@@ -1,5 +1,6 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { withoutTimeouts, withPostgres } from './session.ts';
+import { StatementRefused } from '../contract/errors.ts';
+import { type PostgresSession, withoutTimeouts, withPostgres } from './session.ts';
 
 /**
  * What in a database asks who has logged in (`session_user` and its like), as `policy p on schema.table`: it would tell two
@@ -14,6 +15,45 @@ export function loginNamesIn(address: DatabaseAddress, login: Login): Promise<st
     );
     return rows.map(({ what }) => String(what));
   });
+}
+
+/**
+ * The same of what some users' sessions have said: as far as the server keeps statements (pg_stat_statements) and shows them.
+ * @returns `undefined` where it does not
+ */
+export async function loginNamesInStatements(
+  session: PostgresSession,
+  usernames: readonly string[],
+): Promise<string[] | undefined> {
+  // The extension's own view, which nobody but its owner could have replaced.
+  const [view] = await session.query(
+    `SELECT quote_ident(nspname) || '.pg_stat_statements' AS name FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
+       JOIN pg_roles o ON o.oid = extowner JOIN pg_class c ON c.relnamespace = n.oid AND relname = extname
+       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
+      WHERE extname = 'pg_stat_statements' AND (rolsuper OR rolname = current_user) AND pg_has_role('pg_read_all_stats', 'USAGE')`,
+  );
+  if (view === undefined) return undefined;
+  try {
+    const rows = await session.query(
+      `SELECT DISTINCT query FROM ${view.name} JOIN pg_roles r ON r.oid = userid
+        WHERE r.rolname::text = ANY ($1) AND query ~* '${[...ASKING, ROLE_NOT_KEPT].join('|')}' ORDER BY 1`,
+      [usernames],
+    );
+    return rows.map(({ query }) => `a statement of the application, ${shown(String(query))}`);
+  } catch (error) {
+    // Its library is not loaded.
+    if (error instanceof StatementRefused) return undefined;
+    throw error;
+  }
+}
+
+/** `SET ROLE $1`, as the extension keeps it from PostgreSQL 18 on: it may have been NONE. Ours are LOCAL. */
+const ROLE_NOT_KEPT = '^\\s*set\\s+(session\\s+)?role\\s+((=|to)\\s*)?\\$';
+
+/** Without what stands in strings, which may be a password. */
+function shown(statement: string): string {
+  const text = statement.replaceAll(/'(?:[^']|'')*'?/g, '…').replaceAll(/\s+/g, ' ');
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 const ASKING = [

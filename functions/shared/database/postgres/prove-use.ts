@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { DatabaseAddress } from '../contract/engine.ts';
-import { mayMake, RotationRefused } from '../contract/errors.ts';
+import { mayMake, RotationRefused, StatementRefused } from '../contract/errors.ts';
 import type { TestedLogin } from '../contract/rotation.ts';
 import { type RoleSetting, readRoleSettings, roleSettingStatement } from './role-settings.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
@@ -11,8 +11,8 @@ interface Model {
   path: string;
   settings: RoleSetting[];
   database: string;
-  /** A statement that it may make. */
-  statement: string;
+  /** A table that it may read, as statements name it. */
+  table: string | undefined;
 }
 
 /**
@@ -48,12 +48,11 @@ export async function proveUse(
         `${username} begins with the search path ${path} and ${model.username} with ${wanted.path}, so that containers would not find the same tables. An administrator mends it: ${mend}`,
       );
     }
-    if (!(await mayMake(session, wanted.statement))) {
-      throw new RotationRefused(
-        `${username} cannot do what ${model.username} can, so that containers would log in and fail: ${wanted.statement}. ` +
-          `Give it the rights of ${model.username}, best by the owner's role: npx wa-upkeep migrate-to-alternating-users`,
-      );
-    }
+    if (wanted.table === undefined || (await mayUse(session, wanted.table))) return;
+    throw new RotationRefused(
+      `${username} may not read ${wanted.table} as ${model.username} may, so that containers would log in and fail. ` +
+        `Give it the rights of ${model.username}, best by the owner's role: npx wa-upkeep migrate-to-alternating-users`,
+    );
   });
 }
 
@@ -67,7 +66,7 @@ async function modelOf(session: PostgresSession, { username }: TestedLogin): Pro
     path: await firstPath(session),
     settings: await readRoleSettings(session, username),
     database: String(row?.database),
-    statement: await someStatement(session),
+    table: await someTable(session),
   };
 }
 
@@ -77,19 +76,34 @@ async function firstPath(session: PostgresSession): Promise<string> {
   return String(row?.path);
 }
 
-/**
- * Reads no row of a table that the session's user may read, of its own where it has one; where there is none, of nothing. Not
- * of one under row level security: the server runs what is immutable in a policy though no row is read.
- */
-async function someStatement(session: PostgresSession): Promise<string> {
+/** One that the session's user may read, of its own where it has one. */
+async function someTable(session: PostgresSession): Promise<string | undefined> {
   const [table] = await session.query(
     `SELECT quote_ident(nspname) || '.' || quote_ident(relname) AS name
        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
       WHERE relkind IN ('r', 'p') AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
         AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-        AND NOT row_security_active(c.oid) ORDER BY pg_has_role(relowner, 'USAGE') DESC LIMIT 1`,
+      ORDER BY pg_has_role(relowner, 'USAGE') DESC LIMIT 1`,
   );
-  return table === undefined ? 'SELECT 1' : `SELECT 1 FROM ${table.name} LIMIT 0`;
+  return table === undefined ? undefined : String(table.name);
+}
+
+/**
+ * Takes for a moment the lock of who reads a table, which needs the right to. A query is planned first, and that runs what is
+ * immutable in the table's policies, indexes and constraints: its owner's code.
+ */
+async function mayUse(session: PostgresSession, table: string): Promise<boolean> {
+  const [right] = await session.query("SELECT has_table_privilege($1, 'SELECT') AS held", [table]).catch(
+    // Nor may it know the schema.
+    (error) => (error instanceof StatementRefused ? [] : Promise.reject(error)),
+  );
+  if (right?.held !== true) return false;
+  await session.query('BEGIN');
+  try {
+    return await mayMake(session, `LOCK TABLE ONLY ${table} IN ACCESS SHARE MODE`);
+  } finally {
+    await session.query('ROLLBACK');
+  }
 }
 
 /** The one for the database counts before the one for everywhere. */

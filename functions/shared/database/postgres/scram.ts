@@ -4,6 +4,12 @@ import { RotationRefused } from '../contract/errors.ts';
 /** PostgreSQL's own default of `scram_iterations`, and the only number before version 16. */
 const DEFAULT_ITERATIONS = 4096;
 
+/**
+ * Each login costs its client so many rounds, about half a second of a processor. OWASP's Password Storage Cheat Sheet recommends
+ * 600,000; the server would take two thousand million.
+ */
+const MOST_ITERATIONS = 1_000_000;
+
 /** PostgreSQL's own (`SCRAM_DEFAULT_SALT_LEN`). */
 const SALT_BYTES = 16;
 
@@ -12,7 +18,7 @@ const SALT_BYTES = 16;
  * of the password, so that no log of the server can show that.
  *
  * @param salt 16 random bytes unless given.
- * @throws RotationRefused if the password has other characters than printable ASCII: they would have to be normalized first
+ * @throws RotationRefused if the iterations are too many, or the password has other characters than printable ASCII: they would have to be normalized first
  * (SASLprep), or the server would refuse the very password.
  */
 export function scramVerifier(
@@ -22,6 +28,11 @@ export function scramVerifier(
     salt = randomBytes(SALT_BYTES),
   }: { iterations?: number; salt?: Buffer } = {},
 ): string {
+  if (iterations > MOST_ITERATIONS) {
+    throw new RotationRefused(
+      `The server's scram_iterations is ${iterations}, and each login of each client would have to do as many rounds: more than ${MOST_ITERATIONS} are not done here. Nothing was changed. Set it lower (ALTER SYSTEM SET scram_iterations, or the parameter group), or for this administrator alone: ALTER ROLE … SET scram_iterations. Then rotate again.`,
+    );
+  }
   const other = [...password].find((character) => !/[ -~]/.test(character));
   if (other !== undefined) {
     const point = other.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');

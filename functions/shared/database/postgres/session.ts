@@ -14,11 +14,11 @@ import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import {
   DatabaseUnreachable,
   LoginRefused,
-  RotationBusy,
   RotationRefused,
   StatementRefused,
   verbOf,
 } from '../contract/errors.ts';
+import { lockHeld } from '../rotation/refusals.ts';
 import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
 
 /** A connection to PostgreSQL whose errors never quote a statement. */
@@ -211,9 +211,18 @@ export async function withPostgresLock<T>(
       await session.query(`SELECT pg_advisory_lock(${key})`);
     } catch (error) {
       if (!(error instanceof StatementRefused) || error.code !== LOCK_NOT_AVAILABLE) throw error;
-      throw new RotationBusy(
-        `Another rotation or retirement of ${credential} on ${address.host} is going on. Try again when it has ended.`,
+      const holders = await session.query(
+        `SELECT pid, usename, application_name AS program, host(client_addr) AS address
+           FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+          WHERE locktype = 'advisory' AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND (classid::int8 << 32 | objid::int8) = $1::int8 AND objsubid = 1`,
+        [String(key)],
       );
+      const told = holders.map(
+        ({ pid, usename, program, address: from }) =>
+          `the session ${pid} of ${usename ?? 'a user that is not shown'}${program ? ` as "${program}"` : ''}${from ? ` from ${from}` : ''}`,
+      );
+      throw lockHeld(credential, address, told, `SELECT pg_terminate_backend(${holders[0]?.pid})`);
     }
     return work(session);
   });

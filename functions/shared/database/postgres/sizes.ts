@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { missingPrivilege } from '../contract/errors.ts';
+import { MissingPrivilege, missingPrivilege } from '../contract/errors.ts';
 import type {
   ExactCount,
   LargestTable,
@@ -14,6 +14,7 @@ import type {
 import { countOf, estimate, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './errors.ts';
 import { databasesToSearch, matchingDatabases, mayNotConnect } from './matching-databases.ts';
+import { arePlain, PLANNED } from './plain-expressions.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
 import { filesOf, findTables, isRefusal, type Part, type Table } from './tables.ts';
 
@@ -236,6 +237,14 @@ function rowsOf(
   return { kind: 'estimate', rows, atLeast: 0, atMost: Math.max(atMost, rows) };
 }
 
+/** A part of a table for which its owner could have the counting user run code; none of its own, nor of a superuser's. */
+const FOREIGN_CODE = `
+  WITH RECURSIVE tree AS (
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE n.nspname = $1 AND c.relname = $2
+    UNION SELECT inhrelid FROM tree JOIN pg_inherits ON inhparent = tree.oid)
+  SELECT tree.oid::regclass AS part, o.rolname AS owner FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_roles o ON o.oid = relowner
+   WHERE NOT o.rolsuper AND o.rolname <> current_user AND NOT ${arePlain(PLANNED('c.oid'))} LIMIT 1`;
+
 async function count(
   session: PostgresSession,
   login: Login,
@@ -245,6 +254,13 @@ async function count(
 ): Promise<ExactCount> {
   const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
   const user = pg.escapeIdentifier(login.username);
+  const [other] = await session.query(FOREIGN_CODE, [schema, name]);
+  if (other !== undefined) {
+    throw new MissingPrivilege(
+      `The rows of ${table} are not counted by ${login.username}: an index or a constraint of ${other.part} calls functions, which the server would run with its rights, and the owner of that is ${other.owner}. ` +
+        `Let ${other.owner} itself count (its login in place of ${login.username}), or do without that index or constraint.`,
+    );
+  }
   try {
     await session.query(`SET statement_timeout = ${Math.max(1, Math.round(limitMs))}`);
     const [row] = await session.query(

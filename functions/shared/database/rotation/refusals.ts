@@ -1,4 +1,4 @@
-import type { Login } from '../contract/engine.ts';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { LoginRefused, OldPasswordInUse, RotationBusy, RotationUnfinished } from '../contract/errors.ts';
 
 export function unretired(username: string, what: string): OldPasswordInUse {
@@ -53,6 +53,22 @@ export function currentRefused({ username }: Login): LoginRefused {
   return new LoginRefused(
     `The database does not accept the secret's current password for ${username}, so nothing was changed: ` +
       'write the password that the database has into the secret, or set the one of the secret in the database.',
+  );
+}
+
+/**
+ * The lock of a credential was not to be had. Any user of the database may hold a lock of that name.
+ * @param holders sessions, as far as the administrator may see them @param end the statement that ends one
+ */
+export function lockHeld(
+  credential: string,
+  { host }: DatabaseAddress,
+  holders: readonly string[],
+  end: string,
+): RotationBusy {
+  return new RotationBusy(
+    `Another rotation or retirement of ${credential} on ${host} is going on${holders.length > 0 ? `, or something else holds its lock: ${holders.join('; ')}` : ''}. Try again when it has ended.` +
+      (holders.length > 0 ? ` Where that is none of ours, an administrator ends it: ${end}` : ''),
   );
 }
 

@@ -196,6 +196,14 @@ test('by ecs-exec, a container whose task has its agent in another one costs one
     }
   }));
 
+test('by ecs-exec, a container whose places for sessions are taken says so, which a later try may find otherwise', () =>
+  withContainer('ecs-exec', async ({ reach, found, container, aws }) => {
+    const sessions = [1, 2].map(() => aws.sessions.openSession({ container, command: 'sleep 300' }));
+    const seen = await reach.start(found, order, stay(20_000));
+    assert.equal(seen.outcome === 'not-started' && seen.isFull, true, JSON.stringify(seen));
+    for (const { sessionId } of sessions) aws.sessions.terminateSession(sessionId);
+  }));
+
 test('by ecs-exec, a command takes one ExecuteCommand, and removes what the run before it left', () =>
   withContainer('ecs-exec', async ({ aws, reach, found, container, lasting }) => {
     lasting(0);

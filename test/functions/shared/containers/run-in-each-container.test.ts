@@ -78,7 +78,7 @@ async function run(
   containers: FoundContainer[],
   reach: Containers,
   options: Partial<EachContainerOptions<string>> = {},
-): Promise<{ ran: Ran<string>[]; operations: number; largest: number }> {
+): Promise<{ ran: Ran<string>[]; operations: number; largest: number; waits: (string | undefined)[] }> {
   const endBy = Date.now() + 4 * 60 * 60 * 1000;
   const handler = withDurableExecution((_event: unknown, context) =>
     runInEachContainer(
@@ -92,7 +92,7 @@ async function run(
         retryFailed: true,
         endBy,
         // With its fake timers the local runner keeps node's test runner from reporting.
-        pauses: { first: 1, longest: 1, notNow: 1 },
+        pauses: { first: 1, longest: 1, notNow: 1, full: 1 },
         ...options,
       },
       insideInvocations(context),
@@ -107,7 +107,8 @@ async function run(
   const sizes = operations.map((operation) =>
     Buffer.byteLength(JSON.stringify(operation.getOperationData())),
   );
-  return { ran, operations: operations.length, largest: Math.max(...sizes) };
+  const waits = operations.filter((each) => each.getType() === 'WAIT').map((each) => each.getName());
+  return { ran, operations: operations.length, largest: Math.max(...sizes), waits };
 }
 
 /** Bytes, of what is still in use. */
@@ -120,6 +121,25 @@ function heapUsed(): number {
 describe('runInEachContainer', () => {
   before(() => LocalDurableTestRunner.setupTestEnvironment());
   after(() => LocalDurableTestRunner.teardownTestEnvironment());
+
+  test('waits for sessions that nobody uses to end, where they left a container no place, if the window is long enough', async () => {
+    const wait = async (seen: Seen, full = 1) => {
+      let tries = 0;
+      const reach = new Containers(({ runtimeId }) =>
+        runtimeId === 'webapp 1' && ++tries === 1 ? seen : DONE,
+      );
+      const pauses = { first: 1, longest: 1, notNow: 1, full };
+      const { ran, waits } = await run(found({ webapp: 3 }), reach, { pauses });
+      assert.equal(ran.find(({ container }) => container.runtimeId === 'webapp 1')?.attempts, 2);
+      return waits;
+    };
+    const detail = 'Session limit reached';
+    const full: Seen = { outcome: 'not-started', detail, isFull: true };
+    assert.deepEqual(await wait(full), ['sessions that nobody uses end']);
+    // Past the end of the window of four hours.
+    assert.deepEqual(await wait(full, 5 * 3600), []);
+    assert.deepEqual(await wait({ outcome: 'not-started', detail }), []);
+  });
 
   test('is never busy in all containers of a role at once, and takes one durable operation for a hundred', async () => {
     const reach = new Containers(() => DONE);

@@ -138,6 +138,27 @@ for (const [engine, start] of [
       },
     );
 
+    await t.test(
+      'lacks something: where the administrator may not see it, sessions of the two tell, and it is closed again',
+      async () => {
+        const { one, other } = await pair(
+          ['GRANT SELECT, INSERT ON waweb.* TO'],
+          ['GRANT SELECT ON waweb.* TO'],
+        );
+        await query(`ALTER USER ${other.username}@'%' ACCOUNT LOCK`);
+        const pending = secretOf({ ...other, password: anyPassword() });
+        const current = async () => secretOf(one);
+        const request = { admin: rotator, pending, current, previous: async () => undefined };
+        const { message } = await rejected(rotation.set(request), RotationRefused);
+        assert.match(message, /mends it: GRANT INSERT ON `waweb`/);
+        await assert.rejects(database.logIn(pending));
+        assert.equal(await rotation.retained(rotator, secretOf(one)), false);
+        const [, statement = ''] = /mends it: (.*)$/.exec(message) ?? [];
+        await query(statement);
+        assert.equal(await rotation.set(request), 'set');
+      },
+    );
+
     await t.test('lacks a host: nothing is changed', async () => {
       const { one, other } = await pair(['GRANT SELECT ON waweb.* TO'], ['GRANT SELECT ON waweb.* TO']);
       await query(`CREATE USER ${one.username}@'10.1.%' IDENTIFIED BY '${one.password}'`);

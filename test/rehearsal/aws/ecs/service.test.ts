@@ -179,28 +179,46 @@ test('tasks for which there is no room are told in the events', () =>
   }));
 
 test('under blue/green the old tasks live on until the bake time is over', () =>
-  withService({ strategy: 'BLUE_GREEN', bakeTimeInMinutes: 20 }, async ({ ecs, clock, tasks, describe }) => {
-    const before = await tasks();
-    await force(ecs);
-    const status = async () => {
-      const { serviceDeployments = [] } = await ecs.send(
-        new ListServiceDeploymentsCommand({ ...PLACE, createdAt: { after: new Date(START + MINUTE) } }),
+  withService(
+    { strategy: 'BLUE_GREEN', bakeTimeInMinutes: 20 },
+    async ({ ecs, client, clock, tasks, describe }) => {
+      const before = await tasks();
+      await force(ecs);
+      const status = async (by = ecs) => {
+        const { serviceDeployments = [] } = await by.send(
+          new ListServiceDeploymentsCommand({ ...PLACE, createdAt: { after: new Date(START + MINUTE) } }),
+        );
+        const [{ serviceDeploymentArn = '' } = {}] = serviceDeployments;
+        const described = await by.send(
+          new DescribeServiceDeploymentsCommand({ serviceDeploymentArns: [serviceDeploymentArn] }),
+        );
+        return described.serviceDeployments?.[0]?.status;
+      };
+      await clock.runUntil(START + 15 * MINUTE);
+      assert.equal(await status(), 'IN_PROGRESS');
+      assert.equal((await describe())[0]?.rolloutState, undefined);
+      assert.equal((await tasks()).length, 6);
+      await assert.rejects(
+        status(
+          new ECSClient(
+            client([
+              { Effect: 'Allow', Action: 'ecs:ListServiceDeployments', Resource: '*' },
+              {
+                Effect: 'Allow',
+                Action: 'ecs:DescribeServiceDeployments',
+                Resource: `arn:aws:ecs:${REGION}:${ACCOUNT}:service-deployment/shop/web/*`,
+              },
+            ]),
+          ),
+        ),
+        /not authorized to perform: ecs:DescribeServiceDeployments on resource: \S+:service\/shop\/web /,
       );
-      const [{ serviceDeploymentArn = '' } = {}] = serviceDeployments;
-      const described = await ecs.send(
-        new DescribeServiceDeploymentsCommand({ serviceDeploymentArns: [serviceDeploymentArn] }),
+      await clock.runUntil(START + 30 * MINUTE);
+      assert.equal(await status(), 'SUCCESSFUL');
+      const after = await tasks();
+      assert.deepEqual(
+        after.filter((task) => before.includes(task)),
+        [],
       );
-      return described.serviceDeployments?.[0]?.status;
-    };
-    await clock.runUntil(START + 15 * MINUTE);
-    assert.equal(await status(), 'IN_PROGRESS');
-    assert.equal((await describe())[0]?.rolloutState, undefined);
-    assert.equal((await tasks()).length, 6);
-    await clock.runUntil(START + 30 * MINUTE);
-    assert.equal(await status(), 'SUCCESSFUL');
-    const after = await tasks();
-    assert.deepEqual(
-      after.filter((task) => before.includes(task)),
-      [],
-    );
-  }));
+    },
+  ));

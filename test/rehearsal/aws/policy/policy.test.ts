@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { checkPolicy, denial, judge, UnknownPolicy } from '../../../../rehearsal/aws/policy/policy.ts';
+import { checkPolicy } from '../../../../rehearsal/aws/policy/check-policy.ts';
+import { UnknownPolicy } from '../../../../rehearsal/aws/policy/document.ts';
+import { denial, judge } from '../../../../rehearsal/aws/policy/policy.ts';
 import { asks, type PolicyCase, QUEUE, ROLE, SESSION } from './cases/case.ts';
 import { cases as conditions } from './cases/conditions.ts';
 import { cases as elements } from './cases/elements.ts';
@@ -43,6 +45,18 @@ test('names the statements that allow, of the identity and of the resource', () 
     allowing.map(({ Sid }) => Sid),
     ['Send', 'Role'],
   );
+});
+
+test("stops at an identity's policy with one Sid twice, which IAM does not take", () => {
+  const Statement = ['sqs:SendMessage', 'sqs:PurgeQueue'].map((Action) => ({
+    Sid: 'Same',
+    Effect: 'Allow',
+    Action,
+    Resource: '*',
+  }));
+  assert.throws(() => checkPolicy({ Statement }, 'here', 'identity'), UnknownPolicy);
+  const resource = Statement.map((each) => ({ ...each, Principal: '*' }));
+  checkPolicy({ Statement: resource }, 'here', 'resource');
 });
 
 test('stops at a policy that it cannot judge when the policy is read, before any request', () => {

@@ -114,8 +114,17 @@ for (const [engine, start, dialect] of [
     };
 
     await t.test('what would be done is told, and nothing is done', async () => {
-      const { outcome, statements } = await migrate({ dryRun: true });
+      const { outcome, statements, notes } = await migrate({ dryRun: true });
       assert.equal(outcome, 'would-migrate');
+      for (const host of HOSTS)
+        assert.ok(
+          notes.some((note) =>
+            new RegExp(
+              `^Compared on ${host}: \\d\\d rights on \\d things, .* 2 roles, .* is not there yet\\.$`,
+            ).test(note),
+          ),
+          notes.join('\n'),
+        );
       assert.equal(
         statements.filter((statement) => statement.startsWith('CREATE USER')).length,
         HOSTS.length,
@@ -168,6 +177,9 @@ for (const [engine, start, dialect] of [
       assert.match(blind.message, /GRANT SELECT ON mysql\.\* TO rotator/);
       const { message } = await rejected(migrate({}, small), RotationRefused);
       assert.match(message, /small may not say, .*: GRANT .* WITH GRANT OPTION/s);
+      const tried = await rejected(migrate({ dryRun: true }, small), RotationRefused);
+      assert.match(tried.message, /\(by its own grants\): GRANT .*; GRANT `reader`.*WITH GRANT OPTION/s);
+      assert.ok(!tried.message.includes('CREATE USER `'), tried.message);
       assert.ok(!message.includes(user.password));
       assert.deepEqual(await accounts(second), []);
     });
@@ -327,6 +339,42 @@ for (const [engine, start, dialect] of [
       const { message } = await rejected(migrate({ current: one }), RotationRefused);
       assert.match(message, /DROP USER `shop_clone`@`10\.9\.%`/);
     });
+
+    await t.test(
+      'an account of it on a host of its own stays closed, for nobody is let in there now',
+      async () => {
+        const one = { username: 'near', password: anyPassword() };
+        await query("CREATE USER near@'127.0.0.%' IDENTIFIED BY ?", [one.password]);
+        await query("GRANT SELECT ON waweb.* TO near@'127.0.0.%'");
+        for (const host of ['127.0.0.%', '10.9.%'])
+          await query('CREATE USER near_clone@? IDENTIFIED BY ?', [host, anyPassword()]);
+        const { outcome, notes } = await migrate({ current: one });
+        assert.equal(outcome, 'migrated');
+        assert.match(notes.join('\n'), /near_clone has an account on 10\.9\.% too, .* closes it\.$/m);
+        const rotation = await credentialRotation(address, { kind: 'alternating-users' });
+        let current = secretOf(one);
+        const retire = () =>
+          rotation.retire({
+            admin: administrator,
+            username: 'near',
+            read: async () => ({ current, pending: undefined }),
+          });
+        assert.equal(await retire(), 'retired');
+        for (const username of ['near_clone', 'near', 'near_clone']) {
+          const pending = secretOf({ username, password: randomPassword() });
+          const previous = async () => undefined;
+          const request = { admin: administrator, pending, current: async () => current, previous };
+          assert.equal(await rotation.set(request), 'set');
+          await rotation.test(pending, async () => current);
+          current = pending;
+          assert.equal(await retire(), 'retired');
+          assert.equal(await rotation.retained(administrator, current), false);
+          const [made] = await query("SHOW CREATE USER near_clone@'10.9.%'");
+          assert.match(String(Object.values(made ?? {})[0]), / ACCOUNT LOCK/);
+        }
+        assert.equal((await migrate({ current })).outcome, 'was-migrated');
+      },
+    );
   });
 
 function namesIn(log: string, pattern: RegExp): Set<string> {

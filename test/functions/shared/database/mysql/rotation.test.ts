@@ -270,7 +270,10 @@ test('MySQL', async (t) => {
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const current = await user();
     await withMysqlLock(address, rotator, current.username, async () => {
-      await rejected(rotation.retained(rotator, current), RotationBusy);
+      assert.match(
+        (await rejected(rotation.retained(rotator, current), RotationBusy)).message,
+        /holds its lock: the connection \d+ of rotator from \S+\. .* KILL \d+$/,
+      );
     });
   });
 

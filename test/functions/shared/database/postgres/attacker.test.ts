@@ -48,11 +48,13 @@ test('nothing of an attacker who may create in the path of everybody is run by a
   assert.ok(attacker);
   await setTraps(database, functions, operators);
   // He is heard where his path counts.
-  const before = await database.logs();
   const victim = { username: 'victim', password: anyPassword() };
   await query(`CREATE ROLE victim LOGIN PASSWORD '${scramVerifier(victim.password)}'`);
-  await as(database.address, victim, "SELECT count('x'::text)");
-  assert.ok((await database.logs()).slice(before.length).includes(CALLED));
+  for (const statement of ["SELECT count('x'::text)", 'SELECT 1 FROM mallory.lure LIMIT 0']) {
+    const to = (await database.logs()).length;
+    await as(database.address, victim, statement);
+    assert.ok((await database.logs()).slice(to).includes(CALLED), statement);
+  }
 
   const from = (await database.logs()).length;
   const roles = await rolesOf(query);
@@ -154,6 +156,19 @@ async function setTraps({ query }: TestDatabase, functions: string[], operators:
       `DO $do$ DECLARE statement pg_catalog.text; BEGIN FOREACH statement IN ARRAY $all$${arrayOf(made)}$all$::pg_catalog.text[] LOOP BEGIN EXECUTE statement; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $do$`,
     );
     await query(`ALTER SCHEMA ${schema} OWNER TO mallory`);
+  }
+  // What the server runs as soon as it plans a statement on a table of his; he has the largest one of the name that is counted.
+  await query(
+    `CREATE FUNCTION mallory.lured() RETURNS pg_catalog.bool IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE LOG '${CALLED}'; RETURN true; END$$`,
+  );
+  for (const table of ['lure', 'messages']) {
+    await query(`CREATE TABLE mallory.${table} AS SELECT pg_catalog.generate_series(1, 9000) AS id`);
+    await query(`CREATE INDEX ON mallory.${table} (id) WHERE mallory.lured()`);
+    await query(
+      `CREATE STATISTICS mallory.${table}_statistics ON id, (mallory.lured()) FROM mallory.${table}`,
+    );
+    await query(`ALTER TABLE mallory.${table} OWNER TO mallory`);
+    await query(`GRANT SELECT ON mallory.${table} TO PUBLIC`);
   }
   const path = 'mallory, public, pg_catalog';
   for (const role of ['ALL', 'wa', 'rotator', 'superuser', 'mallory_clone'])

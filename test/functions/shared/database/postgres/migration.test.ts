@@ -1,3 +1,4 @@
+// In one file though long: one server of each version carries all that a migration meets.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
@@ -9,10 +10,8 @@ import {
   RotationRefused,
 } from '../../../../../functions/shared/database/contract/errors.ts';
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
-import {
-  migrateToAlternatingUsers,
-  type PostgresMigration,
-} from '../../../../../functions/shared/database/postgres/migration.ts';
+import { migrateToAlternatingUsers } from '../../../../../functions/shared/database/postgres/migration.ts';
+import type { PostgresMigration } from '../../../../../functions/shared/database/postgres/migration-plan.ts';
 import { splitList } from '../../../../../functions/shared/database/postgres/role-settings.ts';
 import { scramVerifier } from '../../../../../functions/shared/database/postgres/scram.ts';
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
@@ -45,8 +44,17 @@ for (const [version, binaries] of [
       });
 
     it('is tried without leaving anything behind', async () => {
-      const { outcome, statements, owner } = await migrate({ dryRun: true });
+      const { outcome, statements, owner, notes } = await migrate({ dryRun: true });
       assert.deepEqual([outcome, owner], ['would-migrate', 'wa']);
+      for (const database of ['postgres', 'elsewhere', 'template1'])
+        assert.match(
+          notes.join('\n'),
+          new RegExp(
+            `^Compared in ${database}, in a transaction that was rolled back: 5 attributes, [34]\\d\\d settings, `,
+            'm',
+          ),
+        );
+      assert.match(notes.join('\n'), /in postgres, .* the rows of 1 tables under row level security\.$/m);
       assert.ok(statements.some((statement) => statement.startsWith('CREATE ROLE "wa_clone"')));
       assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
     });
@@ -70,9 +78,9 @@ for (const [version, binaries] of [
         ],
         ['CREATE VIEW wa.me AS SELECT session_user AS me', 'view wa.me', 'DROP VIEW wa.me'],
         [
-          'CREATE VIEW wa.me AS SELECT usename FROM pg_stat_activity WHERE pid = pg_backend_pid()',
-          'view wa.me',
-          'DROP VIEW wa.me',
+          'CREATE VIEW wa.own AS SELECT usename FROM pg_stat_activity WHERE pid = pg_backend_pid()',
+          'view wa.own',
+          'DROP VIEW wa.own',
         ],
         [
           'CREATE DOMAIN wa.maker AS TEXT DEFAULT session_user',
@@ -87,16 +95,32 @@ for (const [version, binaries] of [
       ] as const;
       // As old applications have it, for their own statements.
       await parts.query('ALTER ROLE wa SET standard_conforming_strings = off');
-      for (const [make, name, drop] of ask) {
-        await parts.query(make);
-        const { message } = await rejected(migrate(), RotationRefused);
+      for (const [make] of ask) await parts.query(make);
+      const { message } = await rejected(migrate(), RotationRefused);
+      const { notes } = await migrate({ acceptLoginNames: true, dryRun: true });
+      for (const [, name, drop] of ask) {
         assert.ok(message.includes(`${name} (database postgres)`), message);
-        const { notes } = await migrate({ acceptLoginNames: true, dryRun: true });
         assert.ok(notes.some((note) => note.includes(name)));
         await parts.query(drop);
       }
       await parts.query('ALTER ROLE wa RESET standard_conforming_strings');
       assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
+    });
+
+    it('is refused where the application has said so itself, as far as the server keeps statements', async () => {
+      const { address } = parts.database;
+      const unseen = async () =>
+        (await migrate({ dryRun: true })).notes.some((note) => note.includes('shows it no statements'));
+      assert.ok(await unseen());
+      await parts.query('CREATE EXTENSION pg_stat_statements');
+      assert.ok(!(await unseen()));
+      await as(address, parts.user, "SET ROLE none; SELECT 'Secret-1' WHERE 'x' = session_user");
+      const { message } = await rejected(migrate({ dryRun: true }), RotationRefused);
+      assert.match(message, /a statement of the application, SET ROLE (none|\$1)/);
+      assert.match(message, /a statement of the application, SELECT \$1 WHERE \$2 = session_user/);
+      assert.ok(!message.includes('Secret-1'));
+      assert.equal((await migrate({ dryRun: true, acceptLoginNames: true })).outcome, 'would-migrate');
+      await parts.query('DROP EXTENSION pg_stat_statements');
     });
 
     it('is refused without what only a superuser may give, by its name', async () => {
@@ -127,11 +151,130 @@ for (const [version, binaries] of [
       assert.doesNotMatch(message, /drop/i);
     });
 
+    it('is tried by an administrator who is no superuser, and compared in the same way', async () => {
+      await parts.query('ALTER ROLE wa NOREPLICATION');
+      const { notes } = await migrate({ dryRun: true }, parts.administrator);
+      assert.match(
+        notes.join('\n'),
+        /Compared in postgres, .* the rows of 1 tables under row level security\.$/m,
+      );
+      await parts.query('ALTER ROLE wa REPLICATION');
+    });
+
+    it('finds without an effect whatever would be otherwise for the second user', async () => {
+      const login = { username: 'tried', password: anyPassword() };
+      const verifier = scramVerifier(login.password);
+      await parts.query(`CREATE ROLE tried LOGIN PASSWORD '${verifier}' CONNECTION LIMIT 50`);
+      await parts.query('ALTER ROLE tried SET work_mem = 4096');
+      const tried = async () =>
+        (await rejected(migrate({ current: login, dryRun: true }), RotationRefused)).message;
+
+      // To act as somebody whom he may not act as: the server goes on as if it were not there.
+      for (const scope of ['', ' IN DATABASE elsewhere']) {
+        await parts.query(`ALTER ROLE tried${scope} SET role = stranger`);
+        const [reset = ''] = /ALTER ROLE "tried".* RESET role/.exec(await tried()) ?? [];
+        await parts.query(reset);
+      }
+      await parts.query('ALTER ROLE tried SET role = nobody_at_all');
+      assert.match(await tried(), /is set to act as nobody_at_all, which it may not/);
+      await parts.query('ALTER ROLE tried RESET role');
+      // By the database, for everybody.
+      await parts.query('GRANT auditors TO tried');
+      await parts.query('ALTER DATABASE elsewhere SET role = auditors');
+      assert.match(
+        await tried(),
+        /tried_clone in elsewhere: acts as was auditors and is tried.* Nothing was changed/,
+      );
+      await parts.query('ALTER DATABASE elsewhere RESET role');
+
+      // One that there is, and has less.
+      await parts.query('CREATE ROLE tried_clone CONNECTION LIMIT 5');
+      await parts.query('GRANT tried TO tried_clone');
+      await parts.query('ALTER ROLE tried_clone SET work_mem = 8192');
+      assert.match(await tried(), /tried_clone in postgres: setting work_mem was 4096 and is 8192/);
+      await parts.query('ALTER ROLE tried_clone RESET work_mem');
+      await migrate({ current: login });
+      const [clone] = await parts.query("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'tried_clone'");
+      assert.deepEqual(clone, { rolconnlimit: 50 });
+    });
+
+    it('counts rows under a stranger’s policies where they are nobody’s code, and lets no policy out of its role', async () => {
+      const { address } = parts.database;
+      const [owner, login] = ['owner', 'tenant'].map((username) => ({ username, password: anyPassword() }));
+      assert.ok(owner && login);
+      for (const { username, password } of [owner, login])
+        await parts.query(`CREATE ROLE ${username} LOGIN PASSWORD '${scramVerifier(password)}'`);
+      await parts.query('CREATE SCHEMA theirs AUTHORIZATION owner');
+      await parts.query('ALTER ROLE tenant SET "app.tenant" = 7');
+      const secured = (name: string, policy: string, ...more: string[]) => [
+        `CREATE TABLE theirs.${name} (id INT, who TEXT)`,
+        `INSERT INTO theirs.${name} VALUES (7, 'tenant'), (7, 'owner'), (8, 'tenant')`,
+        `GRANT SELECT ON theirs.${name} TO tenant`,
+        `ALTER TABLE theirs.${name} ENABLE ROW LEVEL SECURITY`,
+        `CREATE POLICY own ON theirs.${name} USING (${policy})`,
+        ...more,
+      ];
+      const made = "LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE LOG 'a stranger was run'; RETURN true; END$$";
+      await as(
+        address,
+        owner,
+        'GRANT USAGE ON SCHEMA theirs TO tenant',
+        `CREATE FUNCTION theirs.lured() RETURNS bool ${made}`,
+        'CREATE DOMAIN theirs.checked AS INT CHECK (theirs.lured())',
+        ...secured('plain', "id = current_setting('app.tenant')::int AND who IN (current_user, 'x')"),
+        ...secured('calls', 'theirs.lured()'),
+        ...secured('asks', 'EXISTS (SELECT FROM theirs.plain)'),
+        ...secured('dumps', "table_to_xml('theirs.plain', true, true, '') IS NOT NULL"),
+        ...secured('domain', '7::theirs.checked = id'),
+        ...secured('indexed', 'id = 7', 'CREATE INDEX ON theirs.indexed (id) WHERE theirs.lured()'),
+      );
+      const before = (await parts.database.logs()).length;
+      const { notes } = await migrate({ current: login, dryRun: true });
+      assert.ok(!(await parts.database.logs()).slice(before).includes('a stranger was run'));
+      assert.match(notes.join('\n'), /in postgres, .* the rows of 1 tables under row level security\.$/m);
+      const unseen = notes.flatMap((note) => /not compared of theirs\.(\w+)/.exec(note)?.[1] ?? []);
+      assert.deepEqual(unseen, ['asks', 'calls', 'domain', 'dumps', 'indexed']);
+
+      // Whom the user obeys: his code is run, by the administrator's session, and cannot become that.
+      await parts.query('GRANT owner TO tenant WITH ADMIN OPTION');
+      await parts.query('DROP POLICY own ON theirs.calls');
+      const escapes = [
+        'SET ROLE NONE',
+        'RESET ROLE',
+        'SET SESSION AUTHORIZATION DEFAULT',
+        'RESET SESSION AUTHORIZATION',
+        'SET ROLE superuser',
+        'ALTER ROLE owner SUPERUSER',
+        'CREATE OR REPLACE FUNCTION pg_temp.counted() RETURNS int8 LANGUAGE sql AS $s$ALTER ROLE owner SUPERUSER; SELECT 3::int8$s$',
+      ];
+      await as(
+        address,
+        owner,
+        `CREATE FUNCTION theirs.escapes() RETURNS bool LANGUAGE plpgsql AS $$DECLARE way TEXT; BEGIN
+           FOREACH way IN ARRAY ARRAY[${escapes.map((way) => pg.escapeLiteral(way)).join(', ')}] LOOP
+             BEGIN EXECUTE way; IF session_user <> 'tenant' THEN RAISE LOG 'it has escaped: %', way; END IF; EXCEPTION WHEN OTHERS THEN NULL; END;
+           END LOOP;
+           IF session_user <> 'tenant' THEN RAISE LOG 'it was run by %', session_user; END IF;
+           PERFORM set_config('search_path', 'theirs', false);
+           RETURN true; END$$`,
+        'CREATE POLICY own ON theirs.calls USING (theirs.escapes())',
+        'ALTER TABLE theirs.calls FORCE ROW LEVEL SECURITY',
+      );
+      await migrate({ current: login, acceptLoginNames: true, dryRun: true });
+      const heard = (await parts.database.logs()).slice(before);
+      assert.match(heard, /LOG: {2}it was run by tenant_clone/);
+      assert.ok(!heard.includes('LOG:  it has escaped'), /LOG: {2}it has escaped.*/.exec(heard)?.[0]);
+      await parts.query('DROP SCHEMA theirs CASCADE');
+    });
+
     it('leaves nothing different, for either user, in any database', async () => {
       const { address, logIn } = parts.database;
       const { user } = parts;
       const seen = (login: Login) => as(address, login, ...IN_POSTGRES);
       const seenElsewhere = (login: Login) => as({ ...address, database: 'elsewhere' }, login, ...SEEN);
+      // The administrator's own, which is nobody else's.
+      await parts.query('ALTER ROLE superuser SET search_path = other, public');
+      await parts.query('ALTER ROLE wa REPLICATION');
       const before = await seen(user);
       const beforeElsewhere = await seenElsewhere(user);
       const session = await connect(address, user);
@@ -166,6 +309,15 @@ for (const [version, binaries] of [
       );
       assert.deepEqual(made[1], [{ readable: true }]);
       await as(address, user, 'ALTER TABLE made ADD COLUMN name TEXT', 'DROP TABLE made');
+      // What only one of them is given later is told.
+      await parts.query('ALTER ROLE wa SET lock_timeout = 7');
+      const later = await migrate();
+      assert.equal(later.outcome, 'was-migrated');
+      assert.match(
+        later.notes.join('\n'),
+        /^They differ by now: wa_clone in postgres: setting lock_timeout was 7 and is none\.$/m,
+      );
+      await parts.query('ALTER ROLE wa RESET lock_timeout');
       await parts.query('ALTER ROLE wa_clone NOLOGIN');
     });
 
@@ -267,7 +419,7 @@ for (const [version, binaries] of [
       assert.equal((await migrate({ current: login })).outcome, 'was-migrated');
     });
 
-    it('takes the second user away again where row level security shows it other rows, though no text says why', async () => {
+    it('is refused where row level security shows the second user other rows, though no text says why', async () => {
       const login = { username: 'rows', password: anyPassword() };
       await parts.query(`CREATE ROLE rows LOGIN PASSWORD '${scramVerifier(login.password)}'`);
       await parts.query('CREATE TABLE public.secured AS SELECT generate_series(1, 3) AS id');
@@ -278,7 +430,7 @@ for (const [version, binaries] of [
         "CREATE POLICY mine ON public.secured USING (current_setting('session_' || 'authorization') = 'rows')",
       );
       const { message } = await rejected(migrate({ current: login }), RotationRefused);
-      assert.match(message, /In postgres rows sees 3 rows of public\.secured, rows_clone 0/);
+      assert.match(message, /in postgres rows sees 3 rows of public\.secured, rows_clone 0/);
       assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'rows_clone'"), []);
       await parts.query('CREATE TABLE public.unnamed (id INT)');
       await parts.query('GRANT SELECT ON public.unnamed TO rows');
@@ -382,7 +534,10 @@ it('reads the lists of names that the server keeps', () => {
 async function start(binaries: string | undefined) {
   const database = await postgresDatabase(
     { kind: 'single-password', user: 'wa' },
-    binaries === undefined ? {} : { binaries },
+    {
+      ...(binaries !== undefined && { binaries }),
+      settings: { shared_preload_libraries: 'pg_stat_statements' },
+    },
   );
   const { query, user } = database;
   const superuser = { username: 'superuser', password: anyPassword() };

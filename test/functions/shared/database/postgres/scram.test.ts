@@ -22,3 +22,10 @@ test('a password that would have to be normalized first is refused, naming the c
       error instanceof RotationRefused && /U\+2178/.test(error.message) && !error.message.includes('secret'),
   );
 });
+
+test('more iterations than a client does in a second are refused', () => {
+  assert.throws(
+    () => scramVerifier('pencil', { iterations: 1_000_001 }),
+    /scram_iterations is 1000001.*Nothing was changed/,
+  );
+});

@@ -1,4 +1,5 @@
-import type { Access, Principal, Statement } from '../../../../../rehearsal/aws/policy/policy.ts';
+import type { Statement } from '../../../../../rehearsal/aws/policy/document.ts';
+import type { Access, Principal } from '../../../../../rehearsal/aws/policy/policy.ts';
 
 /** What AWS documents of a policy and a request. */
 export interface PolicyCase {
@@ -33,11 +34,14 @@ type Part = Partial<Statement> & { Version?: string };
 export function asks({
   identity = [],
   resource = [],
+  session,
   by,
   ...others
 }: {
   identity?: Part[];
   resource?: Part[];
+  /** What the session was limited to. */
+  session?: Part;
   by?: Principal;
 } & Partial<Omit<Access, 'principal' | 'resource'>> & { of?: string }): Access {
   const { of = QUEUE, ...request } = others;
@@ -48,6 +52,7 @@ export function asks({
       identityArn: ROLE,
       account: ACCOUNT,
       policies: identity.map(policy),
+      ...(session && { sessionPolicy: policy(session) }),
     },
     action: 'sqs:SendMessage',
     resource: of,

@@ -92,8 +92,15 @@ const arns: Row[] = [
   [
     'ArnLike: a star does not reach over a colon',
     'denied',
-    when('ArnLike', 'arn:aws:events:*', RULE, 'aws:SourceArn'),
+    when(
+      'ArnLike',
+      `arn:aws:*:${ACCOUNT}:function:*`,
+      `arn:aws:lambda:eu-central-1:${ACCOUNT}:function:a:live`,
+      'aws:SourceArn',
+    ),
   ],
+  ['ArnLike: less than six parts', 'stops', when('ArnLike', 'arn:aws:events:*', RULE, 'aws:SourceArn')],
+  ['ArnNotLike: less than six parts', 'stops', when('ArnNotLike', 'arn:aws:sns:*', RULE, 'aws:SourceArn')],
   ['ArnLike: six stars', 'allowed', when('ArnLike', 'arn:*:*:*:*:*', RULE, 'aws:SourceArn')],
   [
     'ArnLike: the sixth part has the rest',
@@ -134,6 +141,8 @@ const nulls: Row[] = [
   ['false: no key', 'denied', when('Null', 'false')],
   ['a boolean in JSON', 'allowed', when('Null', true)],
   ['something else', 'stops', when('Null', 'maybe')],
+  ['both', 'stops', when('Null', ['true', 'false'])],
+  ['a list of one', 'allowed', when('Null', ['true'])],
   ['of a set', 'stops', when('ForAnyValue:Null', 'true')],
 ];
 
@@ -223,6 +232,14 @@ const together: Row[] = [
     }),
   ],
   ["keys' names in other letters", 'allowed', when('StringEquals', 'shop', 'shop', 'EVENTS:Source')],
+  [
+    'a key twice, in other letters',
+    'stops',
+    asks({
+      identity: [{ Condition: { StringEquals: { 'events:source': 'a', 'Events:Source': 'b' } } }],
+      conditions: { 'events:source': 'a' },
+    }),
+  ],
   ['no values wanted', 'stops', when('StringEquals', [], 'shop')],
   ['a set operator that AWS has not', 'stops', when('ForAllValue:StringEquals', 'shop', 'shop')],
   ['another', 'stops', when('ForAnyValues:StringEquals', 'shop', 'shop')],

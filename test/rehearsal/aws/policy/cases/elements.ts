@@ -106,6 +106,26 @@ const principals: Row[] = [
   ["in an identity's policy", 'stops', asks({ identity: [to('*')] })],
 ];
 
+const partitions: Row[] = [
+  [
+    "an account's ARN of another partition",
+    'stops',
+    asks({ identity: [{}], resource: [to({ AWS: ROOT.replace('arn:aws:', 'arn:aws-cn:') })] }),
+  ],
+  ["a role's", 'stops', asks({ resource: [to({ AWS: ROLE.replace('arn:aws:', 'arn:aws-us-gov:') })] })],
+];
+
+const sids: Row[] = [
+  ['letters and digits', 'allowed', asks({ identity: [{ Sid: 'Send2' }] })],
+  ['with a blank', 'stops', asks({ identity: [{ Sid: 'Send messages' }] })],
+  ['with a hyphen', 'stops', asks({ identity: [{ Sid: 'send-messages' }] })],
+  [
+    "a key's may have blanks",
+    'allowed',
+    asks({ resource: [{ ...to({ AWS: ROLE }), Sid: 'Let the role send' }] }),
+  ],
+];
+
 const actions: Row[] = [
   ['the action', 'allowed', asks({ identity: [{ Action: 'sqs:SendMessage' }] })],
   ['in other letters', 'allowed', asks({ identity: [{ Action: 'SQS:sendmessage' }] })],
@@ -165,7 +185,28 @@ const resources: Row[] = [
     asks({ identity: [{ Resource: QUEUE.replace('orders', 'Orders') }] }),
   ],
   ['a star within', 'allowed', asks({ identity: [{ Resource: `arn:aws:sqs:*:${ACCOUNT}:ord*` }] })],
-  ['a star reaches over colons', 'allowed', asks({ identity: [{ Resource: 'arn:aws:sqs:*orders' }] })],
+  [
+    'a star that ends a part reaches over colons',
+    'allowed',
+    asks({ identity: [{ Resource: 'arn:aws:sqs:*' }] }),
+  ],
+  ['and over several', 'allowed', asks({ identity: [{ Resource: 'arn:aws:sqs:*:orders' }] })],
+  [
+    'whether a star within a part reaches over a colon is not said',
+    'stops',
+    asks({ identity: [{ Resource: 'arn:aws:sqs:*orders' }] }),
+  ],
+  [
+    'whether a question mark is a colon is not said',
+    'stops',
+    asks({ identity: [{ Resource: QUEUE.replace(':orders', '?orders') }] }),
+  ],
+  [
+    'where it fits neither way, it does not',
+    'denied',
+    asks({ identity: [{ Resource: 'arn:aws:sqs:*payments' }] }),
+  ],
+  ['a wildcard for the service', 'stops', asks({ identity: [{ Resource: 'arn:aws:*:*:*:orders' }] })],
   ['one letter left open', 'allowed', asks({ identity: [{ Resource: QUEUE.replace('orders', 'order?') }] })],
   ['a point is a point', 'denied', asks({ identity: [{ Resource: QUEUE.replace('orders', 'ord.rs') }] })],
   ['one of several', 'allowed', asks({ identity: [{ Resource: [`${QUEUE}2`, QUEUE] }] })],
@@ -201,6 +242,7 @@ const notResources: Row[] = [
 const variables: Row[] = [
   ['in Resource', 'stops', asks({ identity: [{ Resource: `arn:aws:sqs:*:*:\${aws:username}` }] })],
   ['in NotResource', 'stops', asks({ identity: [{ NotResource: `arn:aws:sqs:*:*:\${aws:username}` }] })],
+  ['in NotAction', 'stops', asks({ identity: [{ NotAction: `sqs:\${aws:username}` }] })],
   [
     "in a condition's value",
     'stops',
@@ -275,6 +317,8 @@ const elements: Row[] = [
 
 export const cases = [
   ...casesOf(`${GUIDE}/reference_policies_elements_principal.html`, principals),
+  ...casesOf(`${GUIDE}/reference-arns.html`, partitions),
+  ...casesOf(`${GUIDE}/reference_policies_elements_sid.html`, sids),
   ...casesOf(`${GUIDE}/reference_policies_elements_action.html`, actions),
   ...casesOf(`${GUIDE}/reference_policies_elements_notaction.html`, notActions),
   ...casesOf(`${GUIDE}/reference_policies_elements_resource.html`, resources),

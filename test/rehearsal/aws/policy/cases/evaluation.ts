@@ -254,9 +254,48 @@ const endpoints: Row[] = [
   ],
 ];
 
+const bySession = { Principal: { AWS: SESSION } };
+const sessions: Row[] = [
+  ['the role and the session may', 'allowed', asks({ identity: [{}], session: {} })],
+  [
+    'the role may, the session not',
+    'denied',
+    asks({ identity: [{}], session: { Action: 'sqs:PurgeQueue' } }),
+  ],
+  ['the session may, the role not', 'denied', asks({ session: {} })],
+  ['the session is denied it', 'denied', asks({ identity: [{}], session: DENY })],
+  [
+    'a deny whose condition fails, and nothing that allows',
+    'denied',
+    asks({ identity: [{}], session: { ...DENY, Condition: { Null: { 'events:source': 'false' } } } }),
+  ],
+  [
+    'a resource policy that allows the role is limited too',
+    'denied',
+    asks({ resource: [role], session: { Action: 'sqs:PurgeQueue' } }),
+  ],
+  [
+    'a resource policy that allows the role, and the session may',
+    'allowed',
+    asks({ resource: [role], session: {} }),
+  ],
+  [
+    'a resource policy that allows the session by its name is not limited',
+    'allowed',
+    asks({ resource: [bySession], session: { Action: 'sqs:PurgeQueue' } }),
+  ],
+  ['but for a deny', 'denied', asks({ resource: [bySession], session: DENY })],
+  [
+    'a resource policy that allows everybody',
+    'stops',
+    asks({ resource: [everybody], session: { Action: 'sqs:PurgeQueue' } }),
+  ],
+];
+
 export const cases = [
   ...casesOf(`${GUIDE}/reference_policies_evaluation-logic_policy-eval-basics.html`, withinAccount),
   ...casesOf(`${GUIDE}/reference_policies_evaluation-logic-cross-account.html`, acrossAccounts),
+  ...casesOf(`${GUIDE}/access_policies.html#policies_session`, sessions),
   ...casesOf('https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html', keys),
   ...casesOf('https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-services.html', managedKeys),
   ...casesOf(`${GUIDE}/reference_policies_elements_principal.html`, others),

@@ -1,0 +1,141 @@
+import {
+  type ContainerDefinition,
+  DescribeServicesCommand,
+  DescribeTaskDefinitionCommand,
+  DescribeTasksCommand,
+  paginateListTasks,
+  type Service,
+  type Task,
+  type TaskDefinition,
+} from '@aws-sdk/client-ecs';
+import * as v from 'valibot';
+import { containerRole, containersSettings } from '../../functions/shared/containers/settings.ts';
+import type { ExaminedDeployment } from './examined-deployment.ts';
+
+/** An ECS service that a job works with. */
+export interface UsedService {
+  /** As people know it: the cluster's name and its own. */
+  label: string;
+  clusterArn: string;
+  name: string;
+  jobs: string[];
+  /** The containers that a job runs commands in by ECS Exec, with the role that each has there. */
+  exec: ExecContainer[];
+}
+
+interface ExecContainer {
+  container: string;
+  role: string;
+  /** What the job runs there: absolute paths. */
+  paths: string[];
+}
+
+const execSettings = v.object({
+  clusterArn: containersSettings.clusterArn,
+  reach: v.literal('ecs-exec'),
+  roles: v.array(
+    v.object({
+      ...containerRole,
+      script: v.optional(v.string()),
+    }),
+  ),
+  // Of a job that runs the same everywhere; a script for a shell is no path.
+  command: v.optional(v.unknown()),
+});
+
+const rollSettings = v.object({
+  clusterArn: v.string(),
+  secretArn: v.string(),
+  services: v.array(v.object({ name: v.string(), clusterArn: v.exactOptional(v.string()) })),
+});
+
+/** The IAM actions of all that stands here, for the checks that call it. */
+export const LOOK_AT_SERVICES = ['lambda:GetFunctionConfiguration', 'ecs:DescribeServices'];
+export const LOOK_AT_TASKS = [...LOOK_AT_SERVICES, 'ecs:ListTasks', 'ecs:DescribeTasks'];
+export const LOOK_AT_DEFINITIONS = [...LOOK_AT_SERVICES, 'ecs:DescribeTaskDefinition'];
+
+/** Every service that a job runs commands in by ECS Exec, or replaces the tasks of. */
+export async function usedServices(deployment: ExaminedDeployment): Promise<UsedService[]> {
+  const found = new Map<string, UsedService>();
+  const use = (clusterArn: string, name: string, job: string): UsedService => {
+    const label = `${lastPart(clusterArn)}/${lastPart(name)}`;
+    const known = found.get(label) ?? { label, clusterArn, name: lastPart(name), jobs: [], exec: [] };
+    known.jobs.push(job);
+    found.set(label, known);
+    return known;
+  };
+  for (const { job, settings } of await deployment.settingsOf(execSettings))
+    for (const { name: role, container, services, script } of settings.roles)
+      for (const service of services) {
+        const [program] = Array.isArray(settings.command) ? settings.command : [];
+        const paths = [script, program].filter(isPath);
+        use(settings.clusterArn, service, job).exec.push({ container, role, paths });
+      }
+  for (const { job, settings } of await deployment.settingsOf(rollSettings))
+    for (const { name, clusterArn = settings.clusterArn } of settings.services) use(clusterArn, name, job);
+  return [...found.values()];
+}
+
+/** Those that a job runs commands in by ECS Exec. */
+export async function execServices(deployment: ExaminedDeployment): Promise<UsedService[]> {
+  return (await usedServices(deployment)).filter(({ exec }) => exec.length > 0);
+}
+
+/** Undefined: ECS has none of the name. */
+export function describedService(
+  deployment: ExaminedDeployment,
+  { clusterArn: cluster, name, label }: UsedService,
+): Promise<Service | undefined> {
+  return deployment.once(`service ${label}`, async () => {
+    const answer = await deployment.clients.ecs.send(
+      new DescribeServicesCommand({ cluster, services: [name] }),
+    );
+    // ECS remembers deleted services for a while.
+    return answer.services?.find(({ status }) => status !== 'INACTIVE');
+  });
+}
+
+/** At most so many tasks of a service are looked at: those of one deployment are alike. */
+const TASKS = 100;
+
+/** Tasks of a service that run or are about to. None, where there is no such service. */
+export function tasksOf(deployment: ExaminedDeployment, service: UsedService): Promise<Task[]> {
+  const { clusterArn: cluster, name: serviceName, label } = service;
+  return deployment.once(`tasks of ${label}`, async () => {
+    if ((await describedService(deployment, service)) === undefined) return [];
+    const { ecs } = deployment.clients;
+    for await (const { taskArns: tasks = [] } of paginateListTasks({ client: ecs }, { cluster, serviceName }))
+      if (tasks.length > 0)
+        return (
+          (await ecs.send(new DescribeTasksCommand({ cluster, tasks: tasks.slice(0, TASKS) }))).tasks ?? []
+        );
+    return [];
+  });
+}
+
+/** Of the service, as its next task will be. Undefined, where there is no such service. */
+export async function definitionOf(
+  deployment: ExaminedDeployment,
+  service: UsedService,
+): Promise<TaskDefinition | undefined> {
+  const { taskDefinition } = (await describedService(deployment, service)) ?? {};
+  if (taskDefinition === undefined) return undefined;
+  return deployment.once(`definition ${taskDefinition}`, async () => {
+    const answer = await deployment.clients.ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition }));
+    return answer.taskDefinition;
+  });
+}
+
+/** The containers of a definition that commands are run in. */
+export function execContainers({ exec }: UsedService, definition: TaskDefinition): ContainerDefinition[] {
+  const names = new Set(exec.map(({ container }) => container));
+  return (definition.containerDefinitions ?? []).filter(({ name }) => names.has(name ?? ''));
+}
+
+function isPath(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith('/');
+}
+
+export function lastPart(nameOrArn: string): string {
+  return nameOrArn.slice(nameOrArn.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,96 @@
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { ResourceNotFoundException, SecretsManagerServiceException } from '@aws-sdk/client-secrets-manager';
+import type { ExaminationFinding } from '../run/examination.ts';
+import { SecretArnIncomplete } from '../run/secret-value.ts';
+import { callbacksIn } from './callback-queue.ts';
+import { type CertificateLife, lifeOf } from './certificate.ts';
+import {
+  UntrustedCertificateError,
+  WebAppError,
+  WebAppUnreachableError,
+  WrongCredentialsError,
+} from './errors.ts';
+import { CERTIFICATE_WARNING_DAYS, type GcSettings, type WebAppSettings } from './settings.ts';
+import { withWebApp } from './web-app.ts';
+
+/** Whether garbage collection could be asked for, and its callbacks be read: logs in, looks at the nodes' health, and logs out. */
+export async function examineWebApp(
+  settings: GcSettings,
+  context: DurableContext,
+): Promise<ExaminationFinding[]> {
+  const webApp = await context.step('log in to WebApp', () => lookAtWebApp(settings.webApp));
+  const queue = await context.step('count callbacks', () => lookAtQueue(settings.notificationsQueueUrl));
+  return [...webApp, queue];
+}
+
+async function lookAtWebApp(settings: WebAppSettings): Promise<ExaminationFinding[]> {
+  const of = settings.url;
+  try {
+    return await withWebApp(settings, async (webApp) => {
+      const nodes = await webApp.nodes();
+      const connected = await webApp.connectedNodes();
+      const life = lifeOf(settings.certificateAuthority, webApp.certificate(), Date.now());
+      return [
+        { of, status: 'ok', saw: 'The API user logs in.' },
+        connected === 0
+          ? {
+              of,
+              status: 'warning',
+              saw: `None of its ${nodes.length} nodes is connected to WhatsApp's servers.`,
+              mend: 'See the logs of the CoreApps. Of an expired client that is how it is: garbage collection may work all the same.',
+            }
+          : {
+              of,
+              status: 'ok',
+              saw: `${connected} of ${nodes.length} nodes are connected to WhatsApp's servers.`,
+            },
+        ...(life ? [certificateFinding(of, life)] : []),
+      ];
+    });
+  } catch (error) {
+    const saw = error instanceof Error ? error.message : String(error);
+    return [{ of, status: 'failed', saw, mend: mendOf(error, settings) }];
+  }
+}
+
+function mendOf(error: unknown, { url, secretArn }: WebAppSettings): string {
+  const { hostname, port } = new URL(url);
+  const put = `aws secretsmanager put-secret-value --secret-id ${secretArn} --secret-string '{"username": "…", "password": "…"}'`;
+  if (error instanceof WrongCredentialsError) return put;
+  if (error instanceof UntrustedCertificateError)
+    return `openssl s_client -connect ${hostname}:${port || 443} -showcerts </dev/null   # into webApp.certificateAuthority of the configuration, then: npx cdk deploy --all`;
+  if (error instanceof WebAppUnreachableError)
+    return 'webApp.url, network.subnets and network.securityGroupIds of the configuration, then: npx cdk deploy --all';
+  if (error instanceof WebAppError) return "See WebApp's log of this moment.";
+  if (error instanceof SecretArnIncomplete || error instanceof ResourceNotFoundException)
+    return `aws secretsmanager describe-secret --secret-id ${secretArn}   # its whole ARN into webApp.apiUser.secretArn of the configuration, then: npx cdk deploy --all`;
+  if (error instanceof SecretsManagerServiceException)
+    return `aws secretsmanager get-resource-policy --secret-id ${secretArn}   # it and the policy of the secret's key must let the function's role read it`;
+  return put;
+}
+
+function certificateFinding(of: string, { end, daysLeft }: CertificateLife): ExaminationFinding {
+  const day = end.slice(0, 10);
+  if (daysLeft >= CERTIFICATE_WARNING_DAYS)
+    return { of, status: 'ok', saw: `Its certificate is trusted until ${day}.` };
+  return {
+    of,
+    status: 'warning',
+    saw: `Its certificate is trusted until ${day} only.`,
+    mend: 'Renew it in WebApp, then webApp.certificateAuthority of the configuration and: npx cdk deploy --all',
+  };
+}
+
+async function lookAtQueue(queueUrl: string): Promise<ExaminationFinding> {
+  const of = queueUrl.slice(queueUrl.lastIndexOf('/') + 1);
+  try {
+    return {
+      of,
+      status: 'ok',
+      saw: `${(await callbacksIn(queueUrl)) ?? 'An unknown number of'} callbacks wait.`,
+    };
+  } catch (error) {
+    const saw = error instanceof Error ? error.message : String(error);
+    return { of, status: 'failed', saw, mend: 'npx cdk deploy --all' };
+  }
+}

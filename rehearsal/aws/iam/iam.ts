@@ -1,0 +1,89 @@
+import type { SimulatePrincipalPolicyCommandInput } from '@aws-sdk/client-iam';
+import * as client from '@aws-sdk/client-iam';
+import { AwsError } from '../aws-error.ts';
+import { type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
+import { checkPolicy } from '../policy/check-policy.ts';
+import type { PolicyDocument } from '../policy/document.ts';
+import { judge, type Principal } from '../policy/policy.ts';
+
+/** A role that is in no template, with its identity policies: of tasks that somebody else deployed. */
+export interface OtherRole {
+  arn: string;
+  policies: PolicyDocument[];
+}
+
+/** IAM, of which it is asked what a role may do. */
+export class Iam implements Service {
+  readonly signingName = 'iam';
+  readonly client = client;
+  readonly accessDenied = 'AccessDenied';
+  readonly namespace = 'https://iam.amazonaws.com/doc/2010-05-08/';
+  readonly operations: Operations;
+  readonly #aws: Cloud;
+  readonly #others = new Map<string, OtherRole>();
+
+  constructor(aws: Cloud) {
+    this.#aws = aws;
+    this.operations = {
+      SimulatePrincipalPolicy: operation(
+        ({ PolicySourceArn }: SimulatePrincipalPolicyCommandInput) => [
+          { action: 'iam:SimulatePrincipalPolicy', resource: required(PolicySourceArn) },
+        ],
+        (input) => this.#simulate(input),
+      ),
+    };
+  }
+
+  /** Makes a role, or gives it other policies. */
+  putRole(role: OtherRole): void {
+    for (const policy of role.policies) checkPolicy(policy, role.arn, 'identity');
+    this.#others.set(role.arn, role);
+  }
+
+  #simulate({
+    PolicySourceArn,
+    ActionNames = [],
+    ResourceArns = ['*'],
+  }: SimulatePrincipalPolicyCommandInput) {
+    const principal = this.#principal(required(PolicySourceArn));
+    return {
+      IsTruncated: false,
+      EvaluationResults: ActionNames.flatMap((action) =>
+        ResourceArns.map((resource) => {
+          const { denial } = judge({
+            principal,
+            action,
+            resource,
+            account: resource.split(':')[4] || principal.account,
+            conditions: {},
+          });
+          return {
+            EvalActionName: action,
+            EvalResourceName: resource,
+            EvalDecision:
+              denial === undefined
+                ? ('allowed' as const)
+                : denial.includes('explicit deny')
+                  ? ('explicitDeny' as const)
+                  : ('implicitDeny' as const),
+          };
+        }),
+      ),
+    };
+  }
+
+  #principal(arn: string): Principal & { kind: 'identity' } {
+    const other = this.#others.get(arn);
+    if (other !== undefined)
+      return {
+        kind: 'identity',
+        arn,
+        identityArn: arn,
+        account: arn.split(':')[4] ?? '',
+        policies: other.policies,
+      };
+    if (this.#aws.deployed.byArn(arn)?.type !== 'AWS::IAM::Role')
+      throw new AwsError('NoSuchEntity', `The role with name ${arn.replace(/^.*\//, '')} cannot be found.`);
+    return this.#aws.access.session(arn, 'simulated');
+  }
+}

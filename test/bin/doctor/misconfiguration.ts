@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import type { EcsTask } from '../../../rehearsal/aws/ecs/task.ts';
+import { functionNamed, settingsOf } from '../../../rehearsal/deployed-functions.ts';
+import type { World } from '../../../rehearsal/world.ts';
+
+/** Something that is wrong with emea, and what doctor must then say. */
+export interface Misconfiguration {
+  /** In words. */
+  what: string;
+  /** Spoils the world. Returns the way back. */
+  spoil(world: World): () => void;
+  check: string;
+  /** The only one that is looked at. @default all are */
+  job?: string;
+  status: 'warning' | 'failed';
+  saw: RegExp;
+  mend: RegExp;
+}
+
+/** Changes members of an object; returns the way back. */
+export function set<Value extends object>(value: Value, change: Partial<Value>): () => void {
+  const before = Object.fromEntries(
+    Object.keys(change).map((key) => [key, value[key as keyof Value]]),
+  ) as Partial<Value>;
+  Object.assign(value, change);
+  return () => Object.assign(value, before);
+}
+
+/** What a function was configured with. */
+export function configure(world: World, name: string, change: (settings: never) => void): () => void {
+  const resource = functionNamed(world.aws, name);
+  assert.ok(resource);
+  const settings = settingsOf<never>(resource);
+  change(settings);
+  const variables = resource.properties.child('Environment')?.child('Variables')?.values;
+  assert.ok(variables);
+  return set(variables, { UPKEEP_SETTINGS: JSON.stringify(settings) });
+}
+
+/** The service of CoreApps. */
+export function coreApps(world: World) {
+  const service = world.deployments.emea?.containers?.services.coreapp;
+  assert.ok(service);
+  return service;
+}
+
+export function coreAppTask(world: World): EcsTask {
+  const found = world.deployments.emea?.containers?.containers.find(({ role }) => role === 'coreapp');
+  assert.ok(found);
+  return found.task;
+}
