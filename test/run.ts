@@ -46,7 +46,12 @@ const LONGEST = [
   'test/rehearsal/permissions/',
   'test/functions/credential-rotation/',
   'test/functions/rotate-secret/',
+  'test/package/',
+  'test/functions/message-gc/',
+  'test/functions/upgrade-check/',
+  'test/functions/start-run/',
   'test/rehearsal/',
+  'test/bin/',
 ];
 /** How long each file took here when it ran last: JSON, milliseconds by file. */
 const TIMES = '.cache/test-times.json';

@@ -10,6 +10,7 @@ import { execAgents } from './checks/exec-agents.ts';
 import { execDefinitions } from './checks/exec-definitions.ts';
 import { functions } from './checks/functions.ts';
 import { jobs } from './checks/jobs.ts';
+import { runLists } from './checks/run-lists.ts';
 import { schedules } from './checks/schedules.ts';
 import { services } from './checks/services.ts';
 import { taskRoles } from './checks/task-roles.ts';
@@ -30,4 +31,5 @@ export const CHECKS: readonly Check[] = [
   commands,
   clearPasswords,
   jobs,
+  runLists,
 ];

@@ -54,6 +54,7 @@ const OTHER_LOG_PATHS: Record<string, readonly string[]> = {
   'callback-relay': ['CallbackRelay', 'Function'],
 };
 
+/** What an `UpkeepStack` is made of. */
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
   /** A checked one: see `loadConfiguration`. */
   readonly deployment: Deployment;
@@ -63,15 +64,25 @@ export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
 
 /** The upkeep of one WhatsApp deployment, in its account and region. Nothing in it touches another deployment. */
 export class UpkeepStack extends Stack {
+  /** What the deployment's jobs share. */
   readonly upkeep: Upkeep;
+  /** The bus on which the client's callbacks come. */
   readonly callbacks: CallbacksBus;
+  /** Passes callbacks on, where that is configured. */
   readonly relay: CallbackRelay | undefined;
+  /** Collects messages, where that is configured. */
   readonly messageGc: MessageGc | undefined;
+  /** Collects media, where that is configured. */
   readonly mediaGc: MediaGc | undefined;
+  /** Measures the databases, where that is configured. */
   readonly databaseSize: DatabaseSize | undefined;
+  /** Cleans up logs, where that is configured. */
   readonly logCleanup: LogCleanup | undefined;
+  /** Rotates the database password, where that is configured. */
   readonly credentialRotation: ClientCredentialRotation | undefined;
+  /** Says whether an upgrade may begin, where that is configured. */
   readonly upgradeCheck: UpgradeCheck | undefined;
+  /** The volume for media, where that is configured. */
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {

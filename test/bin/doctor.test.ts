@@ -6,6 +6,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
+import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
 import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
@@ -128,6 +129,25 @@ describe('doctor', () => {
       stripVTControlCharacters(shown).replaceAll('\r\n', '\n'),
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
+  });
+
+  it('finds what Lambda must list by either text of its reference, and says where it is not', async () => {
+    const { operations, durable } = world.aws.lambda;
+    const list = operations.ListDurableExecutionsByFunction;
+    assert.ok(list);
+    const clients = clientsIn(environment.AWS_REGION);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const look = () => lookForExamination(deployment, 'database-size', async () => {});
+    durable.unqualifiedList = '$LATEST';
+    const under = await look();
+    durable.unqualifiedList = 'all versions';
+    assert.match(under.saw, /under its version only/);
+    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
+    const gone = await look().finally(() => {
+      operations.ListDurableExecutionsByFunction = list;
+    });
+    assert.equal(gone.status, 'failed');
+    assert.match(gone.saw, /lists it neither with the function nor with a version/);
   });
 
   it('says where it could not look, and which right is missing', async () => {
