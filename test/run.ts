@@ -114,8 +114,12 @@ await queue.addAll(
 
 mkdirSync(dirname(TIMES), { recursive: true });
 writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(took) }));
-// What is synthesized lies in it too.
-rmSync(scratch, { recursive: true, maxRetries: 3 });
+try {
+  // What is synthesized lies in it too, and what a server deletes that ends only now.
+  rmSync(scratch, { recursive: true, maxRetries: 10 });
+} catch (error) {
+  console.log(`${scratch} is left: ${error}`);
+}
 
 for (const [file, milliseconds] of took.sort(([, a], [, b]) => b - a).slice(0, 5))
   console.log(`${Math.round(milliseconds / 1000)} s  ${file}`);
