@@ -32,27 +32,12 @@ import {
 } from './deployment-props.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
+import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
 import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
 import { UpgradeCheck } from './upgrade-check.ts';
-
-/** Where each job stands in the stack: what is on record of one lies there too, whether it is configured or not. */
-const JOB_PATHS: Record<string, [string, ...string[]]> = {
-  'message-gc': ['MessageGc', 'Job'],
-  'media-gc': ['MediaGc', 'Job'],
-  'log-cleanup': ['LogCleanup', 'Containers', 'Job'],
-  'credential-rotation': ['CredentialRotation', 'Rotation', 'Job'],
-  'database-size': ['DatabaseSize', 'Job'],
-  'upgrade-check': ['UpgradeCheck', 'Job'],
-};
-
-/** The functions beside the jobs that a configuration can be without. */
-const OTHER_LOG_PATHS: Record<string, readonly string[]> = {
-  'rotate-secret': ['CredentialRotation', 'Rotation', 'RotateSecret'],
-  'callback-relay': ['CallbackRelay', 'Function'],
-};
 
 /** What an `UpkeepStack` is made of. */
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
