@@ -1,7 +1,12 @@
 /**
- * A run over very many containers, whose commands end at once: durable operations, the largest of their results, and
- * what the heap grows by until the report is made. The containers and the durable context are played here, in no time;
- * what is measured is the work of the job itself.
+ * A run over very many containers, whose commands end at once.
+ *
+ * The first table is of the deployed function: its bundle in a process of its own, as Lambda runs it, with real calls
+ * and websockets, an agent that is as slow as the real one, and AWS's limits, rate of calls too. Only what answers in the
+ * containers is played, for no machine has five thousand. Its memory must hardly grow.
+ *
+ * The second is of the work of the job alone, without a process and a network: the durable context is played too, and what is
+ * told is what the heap grows by until the report is made.
  *
  *     node bench/many-containers.ts
  */
@@ -13,10 +18,15 @@ import { containerDetail, containerDetails } from '../functions/shared/container
 import type { FoundContainer } from '../functions/shared/containers/discover-containers.ts';
 import type { Reach, Seen } from '../functions/shared/containers/reach.ts';
 import { runInEachContainer } from '../functions/shared/containers/run-in-each-container.ts';
+import { AGENT_TIMING } from '../rehearsal/aws/session-manager/agent.ts';
+import { cleanUpMany } from '../test/rehearsal/many-containers.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
+const DEPLOYED_COUNTS = [500, 1_000, 5_000];
+/** So many sessions of a second each are as many as AWS starts in a second: 40. */
+const CONCURRENCY = 40;
 const COUNTS = [500, 1_000, 5_000, 20_000];
 /** As much as a report has of an output. */
 const WORDS = 500;
@@ -101,6 +111,33 @@ async function measure(count: number): Promise<Measured> {
   return { operations, largest, highest };
 }
 
+const deployed = new Table({
+  head: [
+    'containers',
+    'cleaned',
+    'ExecuteCommand',
+    'seconds',
+    'operations (of 3,000)',
+    'largest result, bytes (of 262,144)',
+    "the process's memory at its highest, MB (of 512)",
+  ],
+  style: { head: [], border: [] },
+});
+for (const count of DEPLOYED_COUNTS) {
+  const { report, record, calls, memory } = await cleanUpMany(count, CONCURRENCY, AGENT_TIMING);
+  if (report.outcome !== 'succeeded') throw new Error(`The run did not succeed: ${JSON.stringify(report)}`);
+  deployed.push([
+    count.toLocaleString('en'),
+    report.figures.containersCleaned,
+    calls.ExecuteCommand,
+    ((Date.parse(report.endedAt) - Date.parse(report.startedAt)) / 1000).toFixed(0),
+    record.operations,
+    record.largest.toLocaleString('en'),
+    memory?.toFixed(0) ?? 'not known here',
+  ]);
+}
+console.log(`Through the deployed function, in ${CONCURRENCY} containers at once:\n${deployed.toString()}`);
+
 const table = new Table({
   head: ['containers', 'operations (of 3,000)', 'largest result, bytes (of 262,144)', 'heap, MB'],
   style: { head: [], border: [] },
@@ -115,4 +152,4 @@ for (const count of COUNTS) {
     (highest / 1e6).toFixed(1),
   ]);
 }
-console.log(table.toString());
+console.log(`The job's own work, in 100 at once:\n${table.toString()}`);

@@ -113,7 +113,6 @@ async function inTerminal(
     ...(options.container !== undefined && { container: options.container }),
   };
   const [first] = await runningContainers(clients.ecs, where);
-  if (first === undefined) throw new Error(nothingRuns(where));
   await interactiveSession({
     cluster,
     ...first,
@@ -159,16 +158,11 @@ async function inContainers(
       if (words !== undefined) err.write(`${nameOf(event)}  ${words}\n`);
     }
   }
-  if (codes.length === 0) throw new Error(nothingRuns(where));
   return Math.max(...codes);
 }
 
 function clientsIn(region: string | undefined): Clients {
   return ecsExecClients(region === undefined ? {} : { region });
-}
-
-function nothingRuns({ cluster, service }: { cluster: string; service: string }): string {
-  return `Service ${service} has no running task in cluster ${cluster}.`;
 }
 
 /** Lines with where they are from before them; what ends in no line yet is kept. */

@@ -15,7 +15,7 @@ export interface Scale {
    * of the fault.
    * @default none, and no log clean-up
    */
-  containers?: 'few' | 'all';
+  containers?: 'few' | 'several' | 'all';
   /**
    * Whether containers log in to their databases, and the passwords are rotated. Needs containers. In a night in which
    * something goes wrong they are only where that is said of the fault.
@@ -39,8 +39,16 @@ export const FULL_SCALE: Scale = {
 
 /** What the clients run in ECS: a single instance, a cluster of 32 shards, and one in high availability. */
 const CONTAINERS = {
-  latam: { few: { webapp: 1, coreapp: 1 }, all: { webapp: 1, coreapp: 1 } },
-  emea: { few: { webapp: 1, coreapp: 2, master: 1 }, all: { webapp: 3, coreapp: 33, master: 2 } },
+  latam: {
+    few: { webapp: 1, coreapp: 1 },
+    several: { webapp: 1, coreapp: 1 },
+    all: { webapp: 1, coreapp: 1 },
+  },
+  emea: {
+    few: { webapp: 1, coreapp: 2, master: 1 },
+    several: { webapp: 1, coreapp: 15, master: 1 },
+    all: { webapp: 3, coreapp: 33, master: 2 },
+  },
   apac: { webapp: 2, master: 2, coreapp: 2, exporter: 1 },
 } as const;
 

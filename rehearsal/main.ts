@@ -47,6 +47,12 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
+  const unavailable = fault?.unavailable?.();
+  if (unavailable !== undefined) {
+    console.error(`The fault "${faultName}" cannot be had here. ${unavailable}`);
+    process.exitCode = 2;
+    return;
+  }
   say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
   const [postgres, found, cdkOut] = await Promise.all([
     startClientDatabases(),

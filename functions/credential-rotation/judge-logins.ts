@@ -41,8 +41,22 @@ export interface Seen {
   before: { tasks: number; seen: number };
   /** Addresses that such tasks had: what comes from there may be of a task that has ended. @default none */
   addressesBefore?: readonly string[];
+  /** Where the new tasks have no addresses of their own. @default they have */
+  hosts?: Hosts;
   /** Tasks that are to be replaced, of any service, were seen by their addresses: nothing hides those. @default false */
   showsAddresses?: boolean;
+}
+
+/** Hosts whose addresses the new tasks share. ECS does not tell those: only how many there are is known. */
+export interface Hosts {
+  /** How many run new tasks, of whichever service. */
+  count: number;
+  /** One of them runs several. */
+  areShared: boolean;
+  /** Addresses that other new tasks have for themselves. */
+  others: readonly string[];
+  /** Nobody but tasks logs in as the user, as we do where there is no administrator. */
+  canBeTold: boolean;
 }
 
 /** More of a kind nobody reads, and a run's history holds each look. */
@@ -137,15 +151,33 @@ export function judgeLogins(known: Seen): Proof {
       evidence: `Its new tasks ${ids(others)} log in ${sameUser ? 'with the old password' : `as the old user, not as ${username}`}.`,
       next: capitalized(WRONG_SOURCE),
     };
-  if (tasks.some(({ addresses }) => addresses.length === 0))
+  if (tasks.some(({ addresses }) => addresses.length === 0)) {
+    const { hosts } = known;
+    const from = new Set(
+      logged
+        .filter((login) => isSurelyNew(login) && !hosts?.others.includes(login.address))
+        .map(({ address }) => address),
+    );
+    const canBeTold = hosts?.canBeTold && !hosts.areShared && refused === 0;
+    // A stranger among them would make one more than there are hosts.
+    if (canBeTold && from.size === hosts.count)
+      return {
+        ...base,
+        seen: count,
+        answer: 'proven',
+        isHarmless: true,
+        evidence: `Each of the ${hosts.count} hosts with new tasks has one, and the database has seen logins with the new credential from as many addresses.`,
+      };
     return {
       ...base,
       answer: 'unknown',
       refused,
+      mayChange: canBeTold === true && from.size < hosts.count,
       isHarmless: refused === 0,
-      evidence: `Its tasks share the addresses of their hosts, so that the database does not tell whose sessions it has.${refusedText(refused)}`,
-      next: 'Give the tasks the network mode awsvpc, or say whenUnproven: "retire" once you have seen in their log that they log in.',
+      evidence: `Its tasks share the addresses of their hosts, so that the database does not tell whose sessions it has${canBeTold ? ` (${hosts.count} hosts with one new task each, logins with the new credential from ${from.size} addresses)` : ''}.${refusedText(refused)}`,
+      next: 'Give the tasks the network mode awsvpc; or an administrator, two users by turns and a host for each task, so that addresses can be counted. Or say whenUnproven: "retire" once you have seen in their log that they log in.',
     };
+  }
   const seen = seenAs(isNew).length;
   const found = { ...base, seen, refused };
   // Tasks that never log in are among the new ones as they were among the old.

@@ -7,8 +7,10 @@ import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
 import type { LoginMark, SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
-import { judgeLogins, type Proof } from './judge-logins.ts';
+import { type Hosts, judgeLogins, type Proof } from './judge-logins.ts';
 import { lookUntil } from './look-until.ts';
+import { type Packed, pack, unpack } from './packed.ts';
+import { addressesOf } from './plan-roll.ts';
 
 /** What the database showed before the first service was rolled. */
 export interface LoginsBefore {
@@ -32,12 +34,12 @@ export interface ProofRequest {
 }
 
 /** Looks, before anything is rolled, which tasks the database has seen log in. */
-export function loginsBefore(
+export async function loginsBefore(
   context: DurableContext,
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
-  return context.step('look for logins before the roll', async () => {
+  const packed = await context.step('look for logins before the roll', async () => {
     const addresses = new Map<string, string[][]>();
     for (const service of services) {
       const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
@@ -49,7 +51,7 @@ export function loginsBefore(
     });
     const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
     const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
-    return {
+    return pack<LoginsBefore>({
       ...(mark && { mark }),
       addresses: [...addresses.values()].flat(2),
       services: Object.fromEntries(
@@ -58,8 +60,9 @@ export function loginsBefore(
           { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
         ]),
       ),
-    };
+    });
   });
+  return unpack(packed);
 }
 
 /**
@@ -86,21 +89,28 @@ interface ProofSubject {
   service: ServiceAddress;
   isGiven: boolean;
   before: LoginsBefore;
+  /** Tasks were seen by their addresses in this run already. */
+  hasSeenTasks: boolean;
 }
 
 interface Look {
   proof: Proof;
   /** Who logged in from the addresses of new tasks, in this look and those before it. */
-  from: SeenLogin[];
+  from: Packed<SeenLogin[]>;
 }
 
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
-  { service, isGiven, before }: ProofSubject,
-  seenBefore: Look['from'] = [],
+  { service, isGiven, before, hasSeenTasks }: ProofSubject,
+  seenBefore?: Look['from'],
 ): Promise<Look> {
-  const old = before.services[service.name] ?? { tasks: 0, seen: 0 };
+  const showsAddresses = hasSeenTasks || Object.values(before.services).some(({ seen }) => seen > 0);
+  const noted = before.services[service.name] ?? { tasks: 0, seen: 0 };
+  // With one password alone old tasks cannot log in by now: that they were not seen tells nothing of the new ones.
+  const isShut = settings.strategy.kind === 'single-password' && showsAddresses;
+  const old = isShut ? { ...noted, seen: noted.tasks } : noted;
   const running = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const hosts = running.some(isOnHost) ? await hostsOf(ecs, settings, deliveredAt) : undefined;
   const tasks = running.map((task) => ({
     id: taskIdOf(task.taskArn ?? ''),
     addresses: ownAddressesOf(task),
@@ -114,7 +124,10 @@ async function look(
     olderSessions: old.tasks === 0,
   });
   const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
-  const from = distinct([...seenBefore, ...seen].filter(({ address }) => addresses.includes(address)));
+  const known = seenBefore === undefined ? [] : unpack(seenBefore);
+  const own = new Set(addresses);
+  const isOfInterest = ({ address }: SeenLogin) => hosts !== undefined || own.has(address);
+  const from = distinct([...known, ...seen].filter(isOfInterest));
   const proof = judgeLogins({
     tasks,
     logins:
@@ -126,12 +139,36 @@ async function look(
     isGiven,
     before: old,
     addressesBefore: before.addresses,
-    showsAddresses: Object.values(before.services).some((service) => service.seen > 0),
+    showsAddresses,
+    ...(hosts && { hosts }),
   });
-  return { proof, from };
+  return { proof, from: pack(from) };
 }
 
-function distinct(logins: Look['from']): Look['from'] {
+function isOnHost(task: Task): boolean {
+  return ownAddressesOf(task).length === 0 && task.containerInstanceArn !== undefined;
+}
+
+/** The container instances on which new tasks of any of the services share the host's address. */
+async function hostsOf(
+  ecs: ECSClient,
+  settings: CredentialRotationSettings,
+  deliveredAt: number,
+): Promise<Hosts> {
+  const all = await Promise.all(addressesOf(settings).map((service) => runningTasks(ecs, service)));
+  const young = all.flat().filter((task) => !isOlder(task, deliveredAt));
+  const instances = young.filter(isOnHost).map(({ containerInstanceArn }) => containerInstanceArn);
+  const count = new Set(instances).size;
+  return {
+    count,
+    areShared: count < instances.length,
+    others: young.flatMap(ownAddressesOf),
+    // Our own logins as the user would be among those that are counted.
+    canBeTold: settings.adminSecretArn !== undefined,
+  };
+}
+
+function distinct(logins: SeenLogin[]): SeenLogin[] {
   return [
     ...new Map(logins.map((login) => [`${login.address} ${login.username} ${login.isOld}`, login])).values(),
   ];

@@ -44,7 +44,10 @@ import { verify } from './verify.ts';
 import { waitForRuns } from './wait-for-runs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
 
+export type { SecretField } from '../shared/database/credential/secret.ts';
+export type { ExaminationFinding } from '../shared/run/examination.ts';
 export type { ApplicationHealth } from './application-health.ts';
+export type { CredentialRotationSettings } from './contract.ts';
 
 /** The fields of {@link CredentialRotationSettings}, for the schema of a function's settings. */
 export const credentialRotationEntries = {
@@ -84,7 +87,7 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
-/** What doctor has looked at: see {@link examineRotation}. */
+/** What doctor has looked at. */
 export function examineCredential(
   settings: CredentialRotationSettings,
   context: DurableContext,
@@ -208,12 +211,17 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,
     deliveredAt,
     steadyTimeoutSeconds,
     endBy,
-    prove: (inContext, plan, operation) => proveLogins(inContext, operation, proving, { ...plan, before }),
+    prove: (inContext, plan, operation) =>
+      proveLogins(inContext, operation, proving, { ...plan, before, hasSeenTasks }).then((proof) => {
+        hasSeenTasks ||= proof.seen > 0;
+        return proof;
+      }),
     stopsAt: (proof) => stopsRoll(settings, proof),
   };
   const { services, stopped } = await rollServices(context, plans, request);

@@ -1,4 +1,5 @@
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import { anyPassword } from '../whatsapp/client-database.ts';
 import { type Fault, HOUR } from './fault.ts';
 
 function withBlank({ username, password }: Login): Login {
@@ -96,6 +97,42 @@ export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
       ],
     },
     lasts: 36 * HOUR,
+  },
+  'second-password-by-hand': {
+    description: 'Somebody gives the user a second password by hand, for a program that a person looks after',
+    deployment: 'apac',
+    containers: true,
+    rotation: true,
+    strike({ credential, database }, { clock, secrets }) {
+      // When the night's rotation is over.
+      clock.at(Date.parse('2026-11-24T23:45:00Z'), async () => {
+        const username = credential?.login()?.username;
+        const second = anyPassword();
+        secrets.push(second);
+        await database.administer('ALTER USER ? IDENTIFIED BY ? RETAIN CURRENT PASSWORD', [username, second]);
+      });
+    },
+    // It is told once and left, for no rotation is due.
+    expected: {
+      outcomes: { 'credential-rotation': ['succeeded', 'partial'] },
+      alarms: ['apac-credential-rotation-partial'],
+    },
+    lasts: 36 * HOUR,
+  },
+  'database-read-only': {
+    description:
+      'The database is a replica when its password is to be changed, as after a failover that went wrong',
+    deployment: 'apac',
+    containers: true,
+    rotation: true,
+    async strike({ database }, { clock }) {
+      await database.administer('SET GLOBAL super_read_only = ON');
+      clock.at(clock.now() + 10 * HOUR, () => database.administer('SET GLOBAL read_only = OFF'));
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'] },
+      alarms: ['apac-credential-rotation-failed', 'apac-rotate-secret-failed'],
+    },
   },
   'database-away': {
     description: "The functions' way to the database is closed; the containers' is not",

@@ -28,6 +28,10 @@ export interface Fault {
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
   rotation?: true;
+  /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */
+  asAfterAGoodNight?: true;
+  /** Why it cannot be had on this machine; undefined where it can. @default it can */
+  unavailable?: () => string | undefined;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
   strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
@@ -47,6 +51,8 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
+  /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */
+  problems?: RegExp[];
   /** What AWS refuses in this night, by its sentences. @default nothing may be refused */
   refusals?: RegExp;
   /** Those that ring besides where the tables are large, as they are in the nights of `npm start`. @default none */

@@ -1,4 +1,5 @@
 import { CALLBACKS_FAULTS } from './callbacks.ts';
+import { CONTAINERS_FAULTS } from './containers.ts';
 import { CREDENTIAL_ROTATION_FAULTS } from './credential-rotation.ts';
 import { DATABASE_SIZE_FAULTS } from './database-size.ts';
 import type { Fault } from './fault.ts';
@@ -17,5 +18,6 @@ export const FAULTS: Record<string, Fault> = {
   ...MEDIA_FAULTS,
   ...DATABASE_SIZE_FAULTS,
   ...LOG_CLEANUP_FAULTS,
+  ...CONTAINERS_FAULTS,
   ...CREDENTIAL_ROTATION_FAULTS,
 };

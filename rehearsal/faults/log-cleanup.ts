@@ -32,16 +32,6 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     },
     expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
   },
-  'agent-stopped': {
-    description: "ECS Exec's agent does not run in one container",
-    deployment: 'emea',
-    containers: true,
-    strike({ containers }) {
-      const [first] = containers?.containers ?? [];
-      if (first) first.container.agentRunning = false;
-    },
-    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['emea-log-cleanup-partial'] },
-  },
   'websocket-cut': {
     description: 'The websocket of a session breaks in the middle of its output, three times',
     deployment: 'emea',
@@ -74,27 +64,6 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
         if (operation === 'ExecuteCommand' && input.task === late.arn) late.connected = ++calls > 3;
         return undefined;
       });
-    },
-    expected: GOOD,
-  },
-  'no-shell': {
-    description: 'One container has no shell, as distroless images have none',
-    deployment: 'emea',
-    containers: true,
-    strike({ containers }) {
-      containers?.containers.find(({ role }) => role === 'coreapp')?.container.lacks.add('sh');
-    },
-    expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['emea-log-cleanup-partial'] },
-  },
-  'run-folder-full': {
-    description: "No room is left in one container's /run: the run keeps its files elsewhere",
-    deployment: 'emea',
-    containers: true,
-    async strike({ containers }) {
-      const full = containers?.containers.findLast(({ role }) => role === 'coreapp')?.container;
-      // Without namespaces a container cannot mount anything.
-      if (full?.isolation !== 'namespaces') return;
-      await full.run('mount -t tmpfs -o size=64k tmpfs /run; head -c 99999 /dev/zero >/run/full');
     },
     expected: GOOD,
   },

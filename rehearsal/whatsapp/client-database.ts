@@ -15,6 +15,8 @@ export interface ClientDatabase {
    * @param address from which it is opened. @default any
    */
   logIn(login: Login, address?: string): Promise<() => Promise<void>>;
+  /** Has the server do a statement, as a person does who administers it. */
+  administer(statement: string, values?: unknown[]): Promise<void>;
   /** Deletes the databases. */
   drop(): Promise<void>;
 }

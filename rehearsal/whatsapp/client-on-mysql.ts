@@ -98,6 +98,9 @@ export async function mysqlClient(
       await client.query('SELECT id FROM ??.messages LIMIT 1', [store]);
       return () => client.end();
     },
+    async administer(statement, values) {
+      await administer([[statement, values ?? []]]);
+    },
     async drop() {
       await administer(databases.map((name) => ['DROP DATABASE ??', [name]]));
     },

@@ -61,6 +61,9 @@ export function postgresClient(
         await pool.query(`ALTER TABLE ${table} OWNER TO ${owner}`);
       return { user, administrator };
     },
+    async administer(statement, values) {
+      await pool.query(statement, values);
+    },
     async logIn({ username, password }, address) {
       const client = new pg.Client({
         host: '127.0.0.1',

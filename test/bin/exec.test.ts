@@ -7,7 +7,11 @@ import { PassThrough } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { spawn as startTerminal } from '@lydell/node-pty';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { AgentNotRunningError, ContainerGoneError } from '../../functions/shared/ecs-exec/errors.ts';
+import {
+  AgentNotRunningError,
+  ContainerGoneError,
+  EcsExecError,
+} from '../../functions/shared/ecs-exec/errors.ts';
 import {
   type ExecEvent,
   ecsExecClients,
@@ -148,7 +152,7 @@ describe('a command in the containers of a service', () => {
     assert.match(late.err, /stopped at its timeout/);
     const nothing = await cli('exec', 'shop', 'none', '--', 'true');
     assert.equal(nothing.status, 125);
-    assert.match(nothing.err, /Service not found|ServiceNotFound/);
+    assert.match(nothing.err, /no such service.*none of cluster shop\. \(SERVICE_NOT_FOUND\)/);
     const unclear = await cli('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
     assert.match(unclear.err, /must be a whole number/);
     assert.equal(unclear.status, 2);
@@ -166,6 +170,30 @@ describe('a command in the containers of a service', () => {
     const [failed] = events.filter((event) => event.event === 'failed');
     assert.ok(failed?.error instanceof AgentNotRunningError);
     assert.equal(failed.error.code, 'AGENT_NOT_RUNNING');
+  });
+
+  it('says so, with a code, where there is no task that runs, no such service and no such cluster', async () => {
+    const place = { account: ACCOUNT, region: REGION, cluster: 'shop', service: 'coming-up' };
+    const task = deployment.aws.ecs.addTask({ ...place, containers: [] });
+    for (const [where, code, words] of [
+      [{ service: 'coming-up' }, 'NO_RUNNING_TASK', /but 1, PENDING/],
+      [{ service: 'none' }, 'SERVICE_NOT_FOUND', /service none/],
+      [{ cluster: 'none' }, 'CLUSTER_NOT_FOUND', /cluster none/],
+    ] as const) {
+      const all = async () => {
+        for await (const _ of execInAll({ ...service(), ...where, command: ['true'] }));
+      };
+      await assert.rejects(all(), (error) => {
+        assert.ok(error instanceof EcsExecError);
+        assert.equal(error.code, code);
+        assert.match(error.message, words);
+        return true;
+      });
+    }
+    await task.stop('over');
+    const { status, err } = await cli('exec', 'shop', 'coming-up', '--all', '--', 'true');
+    assert.equal(status, 125);
+    assert.match(err, /has no running task in cluster shop, but none at all.*\(NO_RUNNING_TASK\)/);
   });
 
   it('is stopped everywhere when the iteration is broken off, or by its signal', async () => {

@@ -41,6 +41,15 @@ for (const engine of ['mysql', 'mariadb'] as const)
     await t.test('for an administrator of dual passwords', async () => {
       await run(sql(`${engine}-administrator`));
       current = await rotated(address, { kind: 'dual-password' }, current, ROTATOR);
+      if (engine !== 'mysql') return;
+      await run('ALTER USER client PASSWORD HISTORY 3');
+      const rotation = await credentialRotation(address, { kind: 'dual-password' });
+      assert.match(
+        (await rotation.preflight(ROTATOR, current)).join(),
+        /keeps a history of the passwords of/,
+      );
+      await run('ALTER USER client PASSWORD HISTORY DEFAULT');
+      assert.deepEqual(await rotation.preflight(ROTATOR, current), []);
     });
 
     await t.test('for an administrator who is to see the sessions', async () => {
@@ -58,6 +67,8 @@ for (const engine of ['mysql', 'mariadb'] as const)
     });
 
     await t.test('for alternating users, either of whom has the rights of the role', async () => {
+      // What it needed to change its own password the second one is not given by hand.
+      await run('REVOKE ALL PRIVILEGES, GRANT OPTION FROM client');
       await run(sql(`${engine}-alternating-users`));
       await run(sql(`${engine}-alternating-users-administrator`));
       for (const username of ['client_clone', 'client']) {

@@ -35,6 +35,18 @@ export class ClusterNotFoundError extends EcsExecError {
   override readonly code = 'CLUSTER_NOT_FOUND';
 }
 
+/** The cluster has no such service, or has one no more. */
+export class ServiceNotFoundError extends EcsExecError {
+  override name = 'ServiceNotFoundError';
+  override readonly code = 'SERVICE_NOT_FOUND';
+}
+
+/** The service has no task that runs: the message says how those stand that it has. */
+export class NoRunningTaskError extends EcsExecError {
+  override name = 'NoRunningTaskError';
+  override readonly code = 'NO_RUNNING_TASK';
+}
+
 /** The task was started without `enableExecuteCommand`: only a new task can have it. */
 export class ExecNotEnabledError extends EcsExecError {
   override name = 'ExecNotEnabledError';

@@ -1,6 +1,14 @@
 import { DescribeTasksCommand, type ECSClient, ListTasksCommand, type Task } from '@aws-sdk/client-ecs';
 import type { CommandResult } from './command-result.ts';
-import { EcsExecError, InvalidCommandError } from './errors.ts';
+import {
+  AccessDeniedError,
+  ClusterNotFoundError,
+  EcsExecError,
+  InvalidCommandError,
+  NoRunningTaskError,
+  ServiceNotFoundError,
+  ThrottledError,
+} from './errors.ts';
 import { execute } from './execute-command.ts';
 import { HandOver } from './hand-over.ts';
 import type { ExecuteOptions } from './run-options.ts';
@@ -22,7 +30,9 @@ export interface ExecInAllOptions
   > {
   /** Standard input of the command in each of the containers. @default none */
   stdin?: string | Uint8Array;
+  /** The cluster's name or ARN. */
   cluster: string;
+  /** The service's name or ARN. */
   service: string;
   /** @default the only container in which ECS Exec's agent runs */
   container?: string;
@@ -45,35 +55,70 @@ export type ExecEvent =
 const PAGE = 100;
 
 /**
- * The running containers of a service.
+ * The running containers of a service: at least one.
  *
  * @throws InvalidCommandError if the container is not named and more than one of a task could be meant
+ * @throws NoRunningTaskError, ServiceNotFoundError, ClusterNotFoundError, AccessDeniedError or ThrottledError
  */
 export async function runningContainers(
   ecs: ECSClient,
-  { cluster, service, container }: Pick<ExecInAllOptions, 'cluster' | 'service' | 'container'>,
-): Promise<RunningContainer[]> {
-  const found: RunningContainer[] = [];
-  let nextToken: string | undefined;
-  do {
-    const listed = await ecs.send(
-      new ListTasksCommand({
-        cluster,
-        serviceName: service,
-        desiredStatus: 'RUNNING',
-        maxResults: PAGE,
-        nextToken,
-      }),
+  where: Pick<ExecInAllOptions, 'cluster' | 'service' | 'container'>,
+): Promise<[RunningContainer, ...RunningContainer[]]> {
+  const { cluster, service, container } = where;
+  const tasks = await tasksOf(ecs, where);
+  const [first, ...others] = tasks
+    .filter(({ lastStatus }) => lastStatus === 'RUNNING')
+    .map((task) => ({ task: task.taskArn ?? '', container: container ?? onlyContainer(task) }));
+  if (first === undefined) {
+    const statuses = [...new Set(tasks.map(({ lastStatus }) => lastStatus))].join(', ');
+    const has = tasks.length === 0 ? 'none at all' : `${tasks.length}, ${statuses}`;
+    throw new NoRunningTaskError(
+      `Service ${service} has no running task in cluster ${cluster}, but ${has}. See its events in ECS for why none comes up.`,
     );
-    nextToken = listed.nextToken;
-    if (!listed.taskArns?.length) continue;
-    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: listed.taskArns }));
-    for (const task of tasks) {
-      if (task.lastStatus !== 'RUNNING') continue;
-      found.push({ task: task.taskArn ?? '', container: container ?? onlyContainer(task) });
-    }
-  } while (nextToken !== undefined);
-  return found;
+  }
+  return [first, ...others];
+}
+
+async function tasksOf(
+  ecs: ECSClient,
+  { cluster, service }: Pick<ExecInAllOptions, 'cluster' | 'service'>,
+): Promise<Task[]> {
+  const found: Task[] = [];
+  try {
+    let nextToken: string | undefined;
+    do {
+      const request = { cluster, serviceName: service, desiredStatus: 'RUNNING', maxResults: PAGE } as const;
+      const listed = await ecs.send(new ListTasksCommand({ ...request, nextToken }));
+      nextToken = listed.nextToken;
+      if (!listed.taskArns?.length) continue;
+      const described = await ecs.send(new DescribeTasksCommand({ cluster, tasks: listed.taskArns }));
+      found.push(...(described.tasks ?? []));
+    } while (nextToken !== undefined);
+    return found;
+  } catch (error) {
+    throw listingFailure(error, `service ${service} of cluster ${cluster}`);
+  }
+}
+
+function listingFailure(cause: unknown, where: string): unknown {
+  const { name, message } = Object(cause);
+  switch (name) {
+    case 'ServiceNotFoundException':
+    case 'ServiceNotActiveException':
+      return new ServiceNotFoundError(`There is no such service in this account and region: ${where}.`, {
+        cause,
+      });
+    case 'ClusterNotFoundException':
+      return new ClusterNotFoundError(`There is no such cluster in this account and region: ${where}.`, {
+        cause,
+      });
+    case 'AccessDeniedException':
+      return new AccessDeniedError(`No permission to list the tasks of ${where}: ${message}`, { cause });
+    case 'ThrottlingException':
+      return new ThrottledError(`AWS wants fewer calls (${where}): ${message}`, { cause });
+    default:
+      return cause;
+  }
 }
 
 function onlyContainer({ containers = [], taskArn }: Task): string {
@@ -90,6 +135,7 @@ function onlyContainer({ containers = [], taskArn }: Task): string {
  * Runs a command in every running container of a service, a few at a time, and gives what they print and how they
  * end, as it comes. Breaking off the iteration, or the signal, stops the commands.
  *
+ * @throws EcsExecError if the containers cannot be found, or none runs: as {@link runningContainers}
  * @throws the signal's reason
  */
 export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<ExecEvent, void> {

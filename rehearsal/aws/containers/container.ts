@@ -183,6 +183,20 @@ export class Container {
   }
 }
 
+/** What ECS and its agents need of a container: all that one has which only answers as if commands ran in it. */
+export type TaskContainer = Pick<
+  Container,
+  | 'name'
+  | 'runtimeId'
+  | 'running'
+  | 'agentRunning'
+  | 'lacks'
+  | 'address'
+  | 'stopped'
+  | 'startInTerminal'
+  | 'kill'
+>;
+
 /** The way into a container. */
 export interface ContainerWay {
   /** Programs that lead into it, before the command itself. */

@@ -5,7 +5,7 @@ import type {
   Task as ListedTask,
   TaskDefinition,
 } from '@aws-sdk/client-ecs';
-import type { Container } from '../containers/container.ts';
+import { Container, type TaskContainer } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import type { Place } from '../place.ts';
 import { clusterArn, lastPart, serviceArn, taskDefinitionArn } from './arns.ts';
@@ -26,7 +26,7 @@ export interface Definition extends Pick<TaskDefinition, 'taskRoleArn' | 'pidMod
 
 export interface TaskOptions extends ServiceOptions {
   /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
-  containers: Container[];
+  containers: TaskContainer[];
   /** The container instance that it runs on. @default Fargate */
   host?: DockerHost;
   /** Of a task that belongs to no service, as RunTask starts it: the service's name is its family. @default false */
@@ -49,7 +49,7 @@ export class EcsTask {
   readonly definition: Definition;
   /** Of Fargate. A fault can change it. */
   platformVersion = '1.4.0';
-  readonly containers: Container[];
+  readonly containers: TaskContainer[];
   readonly createdAt: number;
   startedAt: number | undefined;
   /** As ECS says it. A fault can change it. */
@@ -62,10 +62,10 @@ export class EcsTask {
    * With `pidMode: task`: the one container in which ECS Exec's agent runs, with one session at once. A fault can set
    * it. Undefined where each container has its own agent.
    */
-  agentIn: Container | undefined;
+  agentIn: TaskContainer | undefined;
   /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
   connected = true;
-  readonly #dockerIds = new Map<Container, string>();
+  readonly #dockerIds = new Map<TaskContainer, string>();
 
   constructor(options: TaskOptions, createdAt: number) {
     const { account, region, cluster, containers } = options;
@@ -83,7 +83,7 @@ export class EcsTask {
   }
 
   /** Its containers run from now on. */
-  run(containers: Container[], startedAt: number): void {
+  run(containers: TaskContainer[], startedAt: number): void {
     this.containers.push(...containers);
     for (const container of containers) container.address = this.containers[0]?.address;
     this.startedAt = startedAt;
@@ -91,6 +91,8 @@ export class EcsTask {
     for (const container of containers) {
       void container.stopped.then(() => this.#containerStopped());
       if (this.host === undefined) continue;
+      if (!(container instanceof Container))
+        throw new Error(`Docker cannot run ${container.name}: no process does.`);
       const id = randomBytes(32).toString('hex');
       this.#dockerIds.set(container, id);
       this.host.add(container, {
@@ -110,7 +112,7 @@ export class EcsTask {
   }
 
   /** Docker's id, or what Fargate shows for it. */
-  runtimeId(container: Container): string {
+  runtimeId(container: TaskContainer): string {
     return this.#dockerIds.get(container) ?? container.runtimeId;
   }
 
@@ -161,7 +163,7 @@ export function describeTask(task: EcsTask): ListedTask {
   };
 }
 
-function describeContainer(task: EcsTask, container: Container): ListedContainer {
+function describeContainer(task: EcsTask, container: TaskContainer): ListedContainer {
   const { enableExecuteCommand, lastStatus } = task;
   return {
     containerArn: containerArn(task, container),
@@ -188,11 +190,11 @@ export function instanceArn(cluster: string, { instanceId }: DockerHost): string
   return `${cluster.replace(':cluster/', ':container-instance/')}/${id}`;
 }
 
-export function containerArn(task: EcsTask, container: Container): string {
+export function containerArn(task: EcsTask, container: TaskContainer): string {
   return `${task.arn.replace(':task/', ':container/')}/${container.runtimeId}`;
 }
 
 /** As Session Manager names a container: by the cluster's name, the task's id and the runtime's. */
-export function sessionTarget(task: EcsTask, container: Container): string {
+export function sessionTarget(task: EcsTask, container: TaskContainer): string {
   return `ecs:${lastPart(task.clusterArn)}_${lastPart(task.arn)}_${task.runtimeId(container)}`;
 }

@@ -32,6 +32,9 @@ interface Running extends Invocation {
   timer: NodeJS.Timeout;
 }
 
+/** Of the function's memory, for what lives long in the heap: as Lambda's own start of Node has had it. */
+const HEAP_SHARE = 0.9;
+
 /** A process that runs a function, one invocation at a time: Lambda's execution environment. */
 export class FunctionProcess {
   /** No longer usable. */
@@ -50,6 +53,7 @@ export class FunctionProcess {
       process.execPath,
       [
         '--enable-source-maps',
+        `--max-old-space-size=${Math.floor(Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) * HEAP_SHARE)}`,
         '--import',
         join(here, `preload${extension}`),
         join(here, `runtime${extension}`),
@@ -126,6 +130,11 @@ export class FunctionProcess {
 
   failedToStart(error: InvocationError): void {
     this.#initializationError = error;
+  }
+
+  /** Has it do nothing more, as one whose event loop is blocked: what is to end it must come from outside. */
+  hang(): void {
+    this.#child.kill('SIGSTOP');
   }
 
   /** Kills it at once, as a crash would. */

@@ -18,7 +18,7 @@ import {
 } from '../../../functions/shared/ecs-exec/messages.ts';
 import { RESEND_INTERVAL } from '../../../functions/shared/ecs-exec/resend.ts';
 import { controlMessage, SequencedStream } from '../../../functions/shared/ecs-exec/stream.ts';
-import type { Container } from '../containers/container.ts';
+import type { TaskContainer } from '../containers/container.ts';
 import type { Terminal } from '../containers/terminal.ts';
 import { AgentOutput } from './output.ts';
 import { splitCommand } from './shlex.ts';
@@ -55,7 +55,7 @@ export interface AgentEncryption {
 
 export interface AgentSessionOptions {
   sessionId: string;
-  container: Container;
+  container: TaskContainer;
   command: string;
   timing: AgentTiming;
   encryption?: AgentEncryption;

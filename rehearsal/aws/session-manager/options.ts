@@ -1,3 +1,4 @@
+import type { TaskContainer } from '../containers/container.ts';
 import type { AgentTiming } from './agent.ts';
 
 /** A message between the agent and the client, for faults to judge. */
@@ -17,6 +18,8 @@ export type LinkFault = 'pass' | 'lose' | 'double' | 'damage' | 'cut' | { late: 
 /** What goes wrong, as long as it stands here. */
 export interface SessionFaults {
   link?: (message: LinkMessage) => LinkFault;
+  /** The service's words with which it refuses the websocket of a container's session. */
+  opening?: (container: TaskContainer) => string | undefined;
   /** ResumeSession finds no session. */
   neverResume?: boolean;
   /** Sessions have no tag with their target, which no document of ECS Exec promises. */

@@ -15,7 +15,7 @@ import {
   signatureFault,
   signatureScope,
 } from '../access/signature.ts';
-import type { Container } from '../containers/container.ts';
+import type { TaskContainer } from '../containers/container.ts';
 import { AGENT_TIMING, type AgentEncryption, AgentSession, type AgentTiming } from './agent.ts';
 import type { LinkFault, SessionFaults, SessionManagerOptions } from './options.ts';
 
@@ -32,7 +32,7 @@ export interface OpeningJudge {
 export type Opening = 'presigned' | 'signed' | 'unsigned';
 
 export interface OpenSession {
-  container: Container;
+  container: TaskContainer;
   /** As given to ExecuteCommand. */
   command: string;
   /** What is connected to: `ecs:CLUSTER_TASK_RUNTIME`. */
@@ -52,7 +52,7 @@ export interface SessionAccess {
 
 /**
  * Session Manager's service and its agents, as their clients see them on the wire: data channels over websockets,
- * to commands that run in {@link Container}s. Between client and agent it passes messages on as they are.
+ * to commands that run in containers. Between client and agent it passes messages on as they are.
  */
 export class SessionManager {
   faults: SessionFaults = {};
@@ -136,7 +136,7 @@ export class SessionManager {
   }
 
   /** Sessions that hold a place in the container. */
-  openSessions(container: Container): number {
+  openSessions(container: TaskContainer): number {
     return [...this.#sessions.values()].filter((each) => each.container === container && each.isOpen).length;
   }
 
@@ -162,7 +162,9 @@ export class SessionManager {
     const request = { method, url: new URL(url, `http://${headers.host}`), headers, body: new Uint8Array() };
     const scope = signatureScope(request);
     const opening = scope === undefined ? 'unsigned' : scope.presigned ? 'presigned' : 'signed';
-    const refused = this.#judged(sessionId, request, scope);
+    const session = this.#sessions.get(sessionId);
+    const refused =
+      (session && this.faults.opening?.(session.container)) ?? this.#judged(sessionId, request, scope);
     this.openings.push({ sessionId, opening, refused });
     return refused;
   }
@@ -217,7 +219,7 @@ export class SessionManager {
 /** One session as the service holds it: the agent on one side, at most one client on the other. */
 class Session {
   readonly sessionId: string;
-  readonly container: Container;
+  readonly container: TaskContainer;
   token = newToken();
   readonly #faults: () => SessionFaults;
   readonly #idleTimeout: number;
@@ -229,7 +231,7 @@ class Session {
 
   constructor(options: {
     sessionId: string;
-    container: Container;
+    container: TaskContainer;
     faults: () => SessionFaults;
     idleTimeout: number;
   }) {

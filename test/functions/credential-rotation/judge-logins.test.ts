@@ -174,6 +174,45 @@ const CASES: Case[] = [
     { tasks: [{ id: 'task-1', addresses: [] }] },
     { answer: 'unknown', says: /awsvpc/ },
   ],
+  ...(
+    [
+      ['each alone on its host, and logins from as many addresses', ['10.0.0.8', '10.0.0.9'], {}, 'proven'],
+      [
+        'each alone on its host, beside tasks of another service with addresses of their own',
+        ['10.0.0.8', '10.0.0.9', '10.0.0.1'],
+        { others: ['10.0.0.1'] },
+        'proven',
+      ],
+      ['one host from which nobody logged in yet', ['10.0.0.8'], {}, 'unknown'],
+      ['one more address than hosts', ['10.0.0.8', '10.0.0.9', '10.7.7.7'], {}, 'unknown'],
+      ['two tasks on one host', ['10.0.0.8', '10.0.0.9'], { areShared: true }, 'unknown'],
+      ['our own logins are among them', ['10.0.0.8', '10.0.0.9'], { canBeTold: false }, 'unknown'],
+      ['logins with the old credential', ['10.0.0.8', '10.0.0.9 wa_clone'], {}, 'unknown'],
+    ] as const
+  ).map(([what, logins, hosts, answer]): Case => {
+    const alone = { count: 2, areShared: false, others: [], canBeTold: true };
+    return [
+      `tasks share the addresses of their hosts: ${what}`,
+      { from: from(...logins), refused: 0 },
+      { tasks: TASKS.map(({ id }) => ({ id, addresses: [] })), hosts: { ...alone, ...hosts } },
+      {
+        answer,
+        mayChange:
+          answer === 'unknown' &&
+          logins.every((each) => each !== '10.7.7.7') &&
+          Object.keys(hosts).length === 0,
+      },
+    ];
+  }),
+  [
+    'tasks share the addresses of their hosts, and logins are refused',
+    { from: from('10.0.0.8', '10.0.0.9'), refused: 1 },
+    {
+      tasks: TASKS.map(({ id }) => ({ id, addresses: [] })),
+      hosts: { count: 2, areShared: false, others: [], canBeTold: true },
+    },
+    { answer: 'unknown', isHarmless: false, mayChange: false },
+  ],
   [
     'a pooler hides addresses, of the old tasks too',
     { from: from('10.5.5.5') },

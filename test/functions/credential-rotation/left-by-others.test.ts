@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import type { CredentialRotationSettings } from '../../../functions/credential-rotation/contract.ts';
-import {
-  explainRotation,
-  inspectDatabase,
-  retireOldCredential,
-} from '../../../functions/credential-rotation/database.ts';
+import { explainRotation, inspectDatabase } from '../../../functions/credential-rotation/database.ts';
 import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
 import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
-import { scramVerifier } from '../../../functions/shared/database/postgres/scram.ts';
 import { credentialRotation } from '../../../functions/shared/database/registry.ts';
 import {
   anyPassword,
@@ -66,50 +60,6 @@ for (const [name, start] of [
     const lost = await inspectDatabase(context, settings, secretsManager.client);
     assert.ok(lost.kind === 'failed' && lost.error === 'LoginRefused', JSON.stringify(lost));
   });
-
-test('the old user is closed only when no replica has sessions of it either', async (t) => {
-  const strategy = { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa' } as const;
-  const [database, replica] = await Promise.all([postgresDatabase(strategy), postgresDatabase(strategy)]);
-  for (const each of [database, replica]) t.after(() => each.stop());
-  const { rotator, user } = database;
-  for (const { username, password } of [rotator, user])
-    await replica.query(`ALTER ROLE ${username} PASSWORD '${scramVerifier(password)}'`);
-  const { settings, secretsManager, runSteps, versions } = await rotationBench(t, database);
-  await runSteps(versions.beginRotation());
-  const { port, certificateAuthority } = replica.address;
-  const retire = () =>
-    retireOldCredential(
-      context,
-      {
-        ...settings,
-        database: {
-          ...settings.database,
-          certificateAuthority: `${settings.database.certificateAuthority}\n${certificateAuthority}`,
-        },
-        replicas: [{ host: 'localhost', port }],
-        retirementPatienceSeconds: 60,
-      } as unknown as CredentialRotationSettings,
-      secretsManager.client,
-      Number.POSITIVE_INFINITY,
-    );
-  let close = () => {};
-  let closed: Promise<void> = Promise.resolve();
-  await new Promise<void>((opened) => {
-    const until = () =>
-      new Promise<void>((resolve) => {
-        close = resolve;
-      });
-    closed = replica.logIn(user, { until, opened });
-  });
-  const kept = await retire();
-  assert.ok(kept.kind === 'failed' && kept.error === 'OldPasswordInUse', JSON.stringify(kept));
-  assert.match(kept.message, new RegExp(`The replica localhost:${port} has 1 sessions of wa`));
-  await database.logIn(user);
-  close();
-  await closed;
-  assert.deepEqual(await retire(), { kind: 'done', value: 'retired' });
-  await assert.rejects(database.logIn(user));
-});
 
 test('the report says what the server said to a step of the rotation, and how to mend it', async (t) => {
   const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });

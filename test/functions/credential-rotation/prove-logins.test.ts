@@ -11,8 +11,15 @@ import { rotationBench } from '../rotate-secret/rotation-tests.ts';
 
 const ADDRESSES = ['127.8.0.1', '127.8.0.2'];
 
-/** ECS with a service of one running task for each address. */
+/** ECS with a service of one running task for each address: its own, or that of a host which ECS does not tell. */
 class Ecs extends ECSClient {
+  readonly #onHosts: boolean;
+
+  constructor(onHosts: boolean) {
+    super({ region: 'eu-central-1' });
+    this.#onHosts = onHosts;
+  }
+
   override send = async (command: unknown) => {
     if (command instanceof ListTasksCommand)
       return { taskArns: command.input.desiredStatus === 'RUNNING' ? ADDRESSES : [] };
@@ -23,7 +30,13 @@ class Ecs extends ECSClient {
         lastStatus: 'RUNNING',
         desiredStatus: 'RUNNING',
         createdAt: new Date(),
-        attachments: [{ type: 'ElasticNetworkInterface', details: [{ name: 'privateIPv4Address', value }] }],
+        ...(this.#onHosts
+          ? { containerInstanceArn: `container-instance/${value}` }
+          : {
+              attachments: [
+                { type: 'ElasticNetworkInterface', details: [{ name: 'privateIPv4Address', value }] },
+              ],
+            }),
       })),
     };
   };
@@ -42,9 +55,11 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
   const settings = {
     ...bench.settings,
     steadyTimeoutSeconds: 2,
+    clusterArn: 'shop',
+    services: [{ name: 'web' }],
   } as unknown as CredentialRotationSettings;
   /** Between two looks something happens, and no time passes. */
-  const prove = (between: (look: number) => Promise<void>) => {
+  const prove = (between: (look: number) => Promise<void>, onHosts = false) => {
     const context = {
       waitForCondition: async <State>(
         _name: string,
@@ -67,7 +82,7 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
       'web logs in',
       {
         settings,
-        ecs: new Ecs({ region: 'eu-central-1' }),
+        ecs: new Ecs(onHosts),
         secretsManager: bench.secretsManager.client,
         deliveredAt: 0,
         endBy: Number.POSITIVE_INFINITY,
@@ -76,30 +91,35 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
         service: { name: 'web', clusterArn: 'shop' },
         isGiven: true,
         before: { services: { web: { tasks: 2, seen: 2 } }, addresses: [] },
+        hasSeenTasks: false,
       },
     );
   };
 
-  await t.test('two tasks whose sessions come by turns are both proven', async () => {
-    let close = () => {};
-    let closed: Promise<void> = Promise.resolve();
-    const proof = await prove(async (look) => {
-      close();
-      await closed;
-      const from = ADDRESSES[look - 1];
-      if (from === undefined) return;
-      await new Promise<void>((opened) => {
-        const until = () =>
-          new Promise<void>((resolve) => {
-            close = resolve;
+  for (const onHosts of [false, true])
+    await t.test(
+      `two tasks whose sessions come by turns are both proven${onHosts ? ', each alone on its host' : ''}`,
+      async () => {
+        let close = () => {};
+        let closed: Promise<void> = Promise.resolve();
+        const proof = await prove(async (look) => {
+          close();
+          await closed;
+          const from = ADDRESSES[look - 1];
+          if (from === undefined) return;
+          await new Promise<void>((opened) => {
+            const until = () =>
+              new Promise<void>((resolve) => {
+                close = resolve;
+              });
+            closed = database.logIn(database.user, { from, until, opened });
           });
-        closed = database.logIn(database.user, { from, until, opened });
-      });
-    });
-    close();
-    await closed;
-    assert.deepEqual([proof.answer, proof.seen], ['proven', 2]);
-  });
+        }, onHosts);
+        close();
+        await closed;
+        assert.deepEqual([proof.answer, proof.seen], ['proven', 2]);
+      },
+    );
 
   await t.test('tasks that were seen in no look: nobody knows, and the roll stops there', async () => {
     const proof = await prove(async () => {});

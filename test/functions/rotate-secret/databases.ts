@@ -12,9 +12,9 @@ import { socketFrom } from '../../../rehearsal/aws/containers/client-socket.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
 import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
-import { type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
+import { type Postgres, type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
-import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
+import { serverCertificate, type TlsCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 
 /** A real server with an application's user, and a rotator that has no more rights than the documentation asks for. */
 export interface TestDatabase {
@@ -215,11 +215,16 @@ export const POSTGRES_15 = ['/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin'].f
   existsSync(folder),
 );
 
+interface PostgresDatabase extends TestDatabase {
+  server: Postgres;
+  tls: TlsCertificate;
+}
+
 /** @param options as of `startPostgres` */
 export async function postgresDatabase(
   strategy: Strategy,
   options: Omit<PostgresOptions, 'tls'> = {},
-): Promise<TestDatabase> {
+): Promise<PostgresDatabase> {
   const tls = await serverCertificate();
   const settings = { log_statement: 'all', log_connections: 'on', ...options.settings };
   const server = await startPostgres({ ...options, tls, settings });
@@ -263,6 +268,8 @@ export async function postgresDatabase(
     }
   }
   return {
+    server,
+    tls,
     address,
     strategy,
     user,

@@ -119,7 +119,9 @@ export async function compareOrUndo(
     }
     for (const login of logins) {
       for (const [database, sight] of before) {
-        const after = await lookAs({ ...address, database }, login);
+        const after = await withPostgres({ ...address, database }, login, (own) =>
+          lookAs(own, login.username),
+        );
         for (const difference of differences(sight, after)) {
           const text = told(login.username, database, difference);
           if (isLoss(difference, plan)) lost.push(text);

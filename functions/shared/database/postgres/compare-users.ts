@@ -1,6 +1,5 @@
-import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { splitList } from './role-settings.ts';
-import { type PostgresSession, withoutTimeouts, withPostgres } from './session.ts';
+import { type PostgresSession, withoutTimeouts } from './session.ts';
 
 /** What a user has in a database, as a session of his own tells it or as one would begin: each thing by its name. */
 export type Sight = ReadonlyMap<string, string>;
@@ -13,29 +12,26 @@ export interface Difference {
 }
 
 /**
- * Looks at a database as a user's new session has it: whom he acts as and with which attributes, the settings that it
+ * Looks at a database as a user's own, new session has it: whom he acts as and with which attributes, the settings that it
  * begins with, the schemas and tables that are found without their schema's name, privileges on tables, sequences, functions
  * and schemas, and roles. Nothing of the user's is run for that.
  */
-export function lookAs(address: DatabaseAddress, login: Login): Promise<Sight> {
-  return withPostgres(address, login, async (session) => {
-    await withoutTimeouts(session);
-    const { username } = login;
-    const [own] = await session.query('SELECT current_user AS role');
-    // What the session was given before our first statement.
-    const settings = await session.query(
-      "SELECT name, reset_val AS value FROM pg_settings WHERE name <> 'application_name'",
-    );
-    // What an application has made up does not stand there.
-    const madeUp = await session.query(
-      "SELECT name, current_setting(name, true) AS value FROM unnest($1::text[]) AS given (name) WHERE name LIKE '%.%'",
-      [[...(await givenSettings(session, username)).keys()]],
-    );
-    return look(session, {
-      login: username,
-      role: String(own?.role),
-      settings: new Map([...madeUp, ...settings].map(({ name, value }) => [String(name), String(value)])),
-    });
+export async function lookAs(session: PostgresSession, login: string): Promise<Sight> {
+  await withoutTimeouts(session);
+  const [own] = await session.query('SELECT current_user AS role');
+  // What the session was given before our first statement.
+  const settings = await session.query(
+    "SELECT name, reset_val AS value FROM pg_settings WHERE name <> 'application_name'",
+  );
+  // What an application has made up does not stand there.
+  const madeUp = await session.query(
+    "SELECT name, current_setting(name, true) AS value FROM unnest($1::text[]) AS given (name) WHERE name LIKE '%.%'",
+    [[...(await givenSettings(session, login)).keys()]],
+  );
+  return look(session, {
+    login,
+    role: String(own?.role),
+    settings: new Map([...madeUp, ...settings].map(({ name, value }) => [String(name), String(value)])),
   });
 }
 

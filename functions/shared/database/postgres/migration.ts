@@ -11,7 +11,7 @@ import { type Plan, type PostgresMigration, planOf, refuseRoleNotTaken, without 
 import { stateOf } from './migration-state.ts';
 import { loginNamesIn, loginNamesInStatements } from './names-in-expressions.ts';
 import { type RoleSetting, readRoleSettings } from './role-settings.ts';
-import { type PostgresSession, postgresAccepts, withPostgresLock } from './session.ts';
+import { type PostgresSession, postgresAccepts, withPostgres, withPostgresLock } from './session.ts';
 
 /**
  * Gives an application's user a second one beside it, who acts as the first: what either makes belongs to the first, and
@@ -51,9 +51,8 @@ export async function migrateToAlternatingUsers(
       return { outcome: 'was-migrated', owner: plan.owner, statements: [], notes: told };
     }
     const notes = [...plan.notes, ...before.unseen];
-    notes.push(
-      ...(await loginNames(address, session, migration, [current.username, other], before.databases)),
-    );
+    const said = await loginNamesInStatements(session, [current.username, other]);
+    notes.push(...loginNames(migration, said, before.names));
     // All of it once without an effect: what the server does not take is found before anything is there.
     await transaction(session, plan, admin, 'ROLLBACK');
     const rehearsal = await rehearse(address, plan, { ...looks, acceptLoginNames, actor });
@@ -112,17 +111,21 @@ function refusedStatement(error: unknown, statement: string, plan: Plan, admin: 
   );
 }
 
-/** What the user has in each database. One that does not let him in, for all that the catalogue says, is named. */
+/** What the user has in each database, and what asks for his name there. One that does not let him in, for all that the catalogue says, is named. */
 async function sightsOf(
   address: DatabaseAddress,
   login: Login,
   databases: readonly string[],
-): Promise<{ databases: string[]; sights: Map<string, Sight>; unseen: string[] }> {
+): Promise<{ sights: Map<string, Sight>; names: string[]; unseen: string[] }> {
   const sights = new Map<string, Sight>();
+  const names: string[] = [];
   const unseen: string[] = [];
   for (const database of databases) {
     try {
-      sights.set(database, await lookAs({ ...address, database }, login));
+      await withPostgres({ ...address, database }, login, async (session) => {
+        sights.set(database, await lookAs(session, login.username));
+        names.push(...(await loginNamesIn(session)).map((name) => `${name} (database ${database})`));
+      });
     } catch (error) {
       if (!(error instanceof LoginRefused)) throw error;
       unseen.push(
@@ -130,28 +133,22 @@ async function sightsOf(
       );
     }
   }
-  return { databases: [...sights.keys()], sights, unseen };
+  return { sights, names, unseen };
 }
 
-async function loginNames(
-  address: DatabaseAddress,
-  session: PostgresSession,
-  { current, acceptLoginNames }: Migration,
-  usernames: readonly string[],
-  databases: readonly string[],
-): Promise<string[]> {
-  const said = await loginNamesInStatements(session, usernames);
+/** @param said by the application; `undefined` where nobody kept it @param inDatabases what asks in the databases themselves */
+function loginNames(
+  { acceptLoginNames }: Migration,
+  said: readonly string[] | undefined,
+  inDatabases: readonly string[],
+): string[] {
   const notes =
     said === undefined
       ? [
           "Whether the application itself asks who has logged in (session_user), or says SET ROLE NONE, was not seen: the administrator's database shows it no statements (the extension pg_stat_statements, and pg_read_all_stats).",
         ]
       : [];
-  const found: string[] = [...(said ?? [])];
-  for (const database of databases) {
-    const names = await loginNamesIn({ ...address, database }, current);
-    found.push(...names.map((name) => `${name} (database ${database})`));
-  }
+  const found = [...(said ?? []), ...inDatabases];
   if (found.length === 0) return notes;
   const what = `These ask who has logged in (session_user), which is another name in every other rotation: ${found.join('; ')}.`;
   if (acceptLoginNames) return [...notes, what];

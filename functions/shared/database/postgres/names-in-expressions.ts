@@ -1,20 +1,17 @@
-import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { StatementRefused } from '../contract/errors.ts';
-import { type PostgresSession, withoutTimeouts, withPostgres } from './session.ts';
+import { type PostgresSession, withoutTimeouts } from './session.ts';
 
 /**
  * What in a database asks who has logged in (`session_user` and its like), as `policy p on schema.table`: it would tell two
  * users apart who act as one. What asks whom the session acts as (`current_user`, `user`) is told the same of both.
  */
-export function loginNamesIn(address: DatabaseAddress, login: Login): Promise<string[]> {
-  return withPostgres(address, login, async (session) => {
-    await withoutTimeouts(session);
-    const rows = await session.query(
-      `SELECT what FROM (${FOUND.join(' UNION ALL ')}) AS found (what, text)
-        WHERE text ~* '${ASKING.join('|')}' ORDER BY what`,
-    );
-    return rows.map(({ what }) => String(what));
-  });
+export async function loginNamesIn(session: PostgresSession): Promise<string[]> {
+  await withoutTimeouts(session);
+  const rows = await session.query(
+    `SELECT what FROM (${FOUND.join(' UNION ALL ')}) AS found (what, text)
+      WHERE text ~* '${ASKING.join('|')}' ORDER BY what`,
+  );
+  return rows.map(({ what }) => String(what));
 }
 
 /**

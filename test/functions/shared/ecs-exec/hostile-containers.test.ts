@@ -1,23 +1,26 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { StartError } from '../../../../functions/shared/ecs-exec/errors.ts';
 import { commandStatus, executeCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
+import {
+  fill,
+  hide,
+  leaveEmptyLock,
+  limitProcesses,
+  mountsUnavailable,
+  plantFiles,
+  usersUnavailable,
+} from '../../../../rehearsal/aws/containers/container-faults.ts';
 import { Cloud } from './cloud.ts';
 
-/** Some user of the container who is not the agent's. */
-const NOBODY = 65_534;
-
 describe('a container without room', () => {
-  for (const [what, options, fill] of [
-    ['no block is free', 'size=64k', 'head -c 99999 /dev/zero >/mnt/full/x'],
-    ['no inode is free', 'size=64k,nr_inodes=3', 'touch /mnt/full/x /mnt/full/y /mnt/full/z'],
-    ['one block is free', 'size=64k', 'head -c 61440 /dev/zero >/mnt/full/x'],
-  ] as const) {
-    it(`has the run's files elsewhere where ${what}`, async (context) => {
+  for (const how of ['no-block-free', 'no-inode-free', 'one-block-free'] as const) {
+    it(`has the run's files elsewhere: ${how}`, async (context) => {
+      const unavailable = mountsUnavailable();
+      if (unavailable !== undefined) return context.skip(unavailable);
       await using cloud = await Cloud.start();
-      if (!(await mounted(cloud, context, options))) return;
-      await cloud.container.run(`${fill} 2>/dev/null; true`);
+      await fill(cloud.container, '/mnt/full', how);
       const folders = ['/mnt/full', '/dev/shm'];
       const result = await executeCommand({
         ...base(cloud),
@@ -45,8 +48,10 @@ describe('a container without room', () => {
   }
 
   it('is named as the cause where there is room nowhere', async (context) => {
+    const unavailable = mountsUnavailable();
+    if (unavailable !== undefined) return context.skip(unavailable);
     await using cloud = await Cloud.start();
-    if (!(await mounted(cloud, context, 'size=64k,nr_inodes=1'))) return;
+    await fill(cloud.container, '/mnt/full', 'not-one-file');
     const timing = { longestStart: 500 };
     const failing = executeCommand({ ...base(cloud), folders: ['/mnt/full'], command: ['true'], timing });
     await assert.rejects(
@@ -56,19 +61,14 @@ describe('a container without room', () => {
   });
 
   it('that lets no further process be made has run nothing, and says so', async (context) => {
-    if (process.getuid?.() !== 0) return context.skip('only root can become another user');
+    const unavailable = usersUnavailable();
+    if (unavailable !== undefined) return context.skip(unavailable);
     await using cloud = await Cloud.start();
-    await cloud.container.run('chmod 1777 /dev/shm /tmp');
     for (const processes of [1, 2]) {
-      // A shell of a user who has no other process here, and may have so many.
-      const limits = `setpriv --reuid=${61_000 + processes} --clear-groups prlimit --nproc=${processes}`;
-      const shell = cloud.container.path('/opt/limited-sh');
-      writeFileSync(shell, `#!/bin/sh\n[ -w /etc ] && exec ${limits} sh "$@"\nexec sh "$@"\n`);
-      chmodSync(shell, 0o755);
+      await limitProcesses(cloud.container, processes);
       const failing = executeCommand({
         ...base(cloud),
         runId: `run-${processes}`,
-        shell: ['/opt/limited-sh'],
         folders: ['/dev/shm'],
         command: ['touch', '/tmp/has-run'],
       });
@@ -82,18 +82,27 @@ describe('a container without room', () => {
   });
 });
 
+describe('a container without the programs that are made use of', () => {
+  it('runs the command, and knows how it ended', async (context) => {
+    const unavailable = mountsUnavailable();
+    if (unavailable !== undefined) return context.skip(unavailable);
+    await using cloud = await Cloud.start();
+    for (const program of ['rm', 'dd', 'stat', 'wc', 'sleep']) await hide(cloud.container, program);
+    const result = await executeCommand({ ...base(cloud), command: { script: 'echo hi; exit 3' } });
+    assert.deepEqual([result.outcome, result.output.head], ['exited', 'hi\n']);
+    assert.equal(result.outcome === 'exited' && result.exitCode, 3);
+    // Without rm what is left is empty, and no run of the same id is taken for this one.
+    const again = await executeCommand({ ...base(cloud), command: { script: 'echo again' } });
+    assert.deepEqual([again.outcome, again.output.head], ['exited', 'again\n']);
+  });
+});
+
 describe('files that others have put there', () => {
   it('neither start nor end a run: a lock, a status, an output, links', async (context) => {
-    if (process.getuid?.() !== 0) return context.skip('only root can give a file to another user');
+    const unavailable = usersUnavailable();
+    if (unavailable !== undefined) return context.skip(unavailable);
     await using cloud = await Cloud.start();
-    const plant = (path: string, content: string) => {
-      const planted = cloud.container.path(path);
-      writeFileSync(planted, content);
-      chownSync(planted, NOBODY, NOBODY);
-    };
-    plant('/tmp/ecs-exec-run-1.lock', 'exit 0      \n1 1 token\n');
-    plant('/tmp/ecs-exec-run-1.token', 'all is well\n');
-    symlinkSync('/tmp/ecs-exec-run-1.lock', cloud.container.path('/var/tmp/ecs-exec-run-1.lock'));
+    plantFiles(cloud.container, 'run-1');
     const folders = ['/tmp', '/var/tmp', '/dev/shm'];
     assert.equal((await commandStatus({ ...base(cloud), folders })).outcome, 'unknown');
     const result = await executeCommand({
@@ -117,7 +126,7 @@ describe('files that others have put there', () => {
 
   it('may be an empty lock of our own, left by a full disk: the next folder is taken', async () => {
     await using cloud = await Cloud.start();
-    writeFileSync(cloud.container.path('/run/ecs-exec-run-1.lock'), '');
+    leaveEmptyLock(cloud.container, 'run-1');
     const result = await executeCommand({ ...base(cloud), command: ['echo', 'hi'] });
     assert.deepEqual([result.outcome, result.output.head], ['exited', 'hi\n']);
   });
