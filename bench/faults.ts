@@ -1,6 +1,7 @@
 /**
  * Plays each fault by its own command, `npm start -- --fault NAME`, at full scale, one after the other: each must end with
- * exit status 0, as each does at the tests' smaller scale. Takes about a minute each.
+ * exit status 0, as each does at the tests' smaller scale. Takes about a minute each on cores of its own; README.md has what was
+ * seen.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

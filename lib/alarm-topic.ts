@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { deploymentName, emails } from './checks/fields.ts';
 import { checkProps } from './checks/props.ts';
 
+/** What an `AlarmTopic` is made of. */
 export interface AlarmTopicProps {
   /** The alarms whose names begin with it and a hyphen may publish. */
   readonly deployment: string;
@@ -24,6 +25,7 @@ const PROPS = v.looseObject({
 
 /** The topic that a deployment's alarms go to: TLS only, and only those alarms may publish. */
 export class AlarmTopic extends Construct {
+  /** Where the alarms go. */
   readonly topic: Topic;
 
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {

@@ -38,6 +38,7 @@ const LASTING_PERIODS = 3;
 /** Below Lambda's 6 MB for a request, in which a body can have grown by its escapes. */
 const LARGEST_BODY = 5 * 1024 * 1024;
 
+/** What a `CallbackRelay` is made of. */
 export interface CallbackRelayProps {
   /** Begins the names of what is made. */
   readonly deployment: string;
@@ -81,15 +82,23 @@ export interface CallbackRelayProps {
  * status, and puts the callback on the bus beside it. What goes wrong with the bus rings an alarm and nothing else.
  */
 export class CallbackRelay extends Construct {
+  /** The function behind the URL. */
   readonly function: UpkeepFunction;
   /** The client's callback URL is its `url` with the secret path. */
   readonly functionUrl: FunctionUrl;
+  /** Rings when a callback went to the webhook and could not be put on the bus. */
   readonly notOnBusAlarm: Alarm;
+  /** Rings when the webhook does not answer callbacks with 200. */
   readonly webhookFailsAlarm: Alarm;
+  /** Rings when the webhook takes half of `webhookTimeout` on average. */
   readonly webhookSlowAlarm: Alarm;
+  /** Rings when a callback is too large for an event of the bus. */
   readonly tooLargeForBusAlarm: Alarm;
+  /** Rings when a callback is larger than the relay takes. */
   readonly overLimitAlarm: Alarm;
+  /** Rings when the function itself fails. */
   readonly errorsAlarm: Alarm;
+  /** Rings when requests are turned away for want of concurrency. */
   readonly throttlesAlarm: Alarm;
 
   private readonly deployment: string;

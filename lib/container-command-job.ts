@@ -71,6 +71,7 @@ function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobPr
  * run as partial.
  */
 export class ContainerCommandJob extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
 
   constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {

@@ -62,6 +62,7 @@ export interface ContainerServices {
 
 /** What every job in containers is told. */
 export interface ContainersJobProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
   /**
    * In the account and region of the stack: the cluster, or its name.
@@ -86,15 +87,19 @@ export interface ContainersJobProps {
 
 /** Containers with the name of their role. */
 export interface NamedContainerServices extends ContainerServices {
+  /** The role's name: lower case, digits, hyphens. */
   readonly name: string;
 }
 
 /** What a kind of job in containers adds. */
 export interface ContainersJobKind<Role extends NamedContainerServices> {
+  /** The job's name. Lower case, digits, hyphens, at most 22 characters. */
   readonly job: string;
+  /** One sentence, at most 200 characters. */
   readonly description: string;
   /** A folder of `functions/`. */
   readonly functionName: string;
+  /** Whose containers the command runs in. */
   readonly roles: Role[];
   /** The command for a role's containers: its document holds it, with `run-command`. */
   readonly commandOf: (role: Role) => Command;
@@ -114,6 +119,7 @@ const MAXIMUM_DOCUMENT_LENGTH = 65_536;
 
 /** A job whose function works in containers of a cluster, and may do so in those named and in no others. */
 export class ContainersJob<Role extends NamedContainerServices> extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** With `run-command`: all that can be run on the hosts, one for each role. */
   readonly documents: CfnDocument[] = [];

@@ -8,6 +8,7 @@ import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
 import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
 
+/** What a `DeadLetterQueue` is made of. */
 export interface DeadLetterQueueProps {
   /** Also the name of its alarm. */
   readonly queueName: string;
@@ -15,9 +16,11 @@ export interface DeadLetterQueueProps {
   readonly meaning: string;
   /** What to do about it; how to clear the queue is added. */
   readonly whatToDo: string[];
+  /** Where the alarms go. */
   readonly topic: ITopic;
   /**
-   * Counts those letters of which another alarm rings already: this one then rings for each letter more, when it comes.
+   * Has one for each minute in which a letter may come of which another alarm rings already: this one then rings for each letter
+   * more, when it comes.
    * @default none: it rings while anything is in the queue
    */
   readonly toldElsewhere?: Metric;
@@ -27,7 +30,9 @@ export interface DeadLetterQueueProps {
 
 /** A queue for what could not be delivered, and the alarm that rings for it. Keeps it for 14 days. */
 export class DeadLetterQueue extends Construct {
+  /** The queue itself. */
   readonly queue: Queue;
+  /** Rings while a message is in it. */
   readonly alarm: Alarm;
 
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
@@ -42,7 +47,7 @@ export class DeadLetterQueue extends Construct {
           whatToDo: [...props.whatToDo, `${deleteIt}.`],
           // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
           all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
-          toldElsewhere,
+          toldElsewhere: [toldElsewhere],
           label: 'letters of which no other alarm rings',
         })
       : alarmOnAny(this, 'Alarm', {

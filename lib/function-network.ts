@@ -4,6 +4,7 @@ import type { Finding } from './checks/mistakes.ts';
 
 /** Where in a VPC a function stands. */
 export interface FunctionNetwork {
+  /** The VPC of subnets and security groups. */
   readonly vpc: IVpc;
   /**
    * One in each availability zone to use, at most 16. From there the function must reach AWS: by a NAT gateway, or by

@@ -1,8 +1,21 @@
 export type { ReadReplica, RolledService, WhenUnproven } from '../functions/credential-rotation/contract.ts';
-export type { DatabaseAddress, Engine, Login } from '../functions/shared/database/contract/engine.ts';
-export type { Strategy } from '../functions/shared/database/contract/rotation.ts';
-export type { CredentialCopy } from '../functions/shared/database/credential/copies.ts';
-export type { CopyTemplate } from '../functions/shared/database/credential/copy-template.ts';
+export {
+  type DatabaseAddress,
+  ENGINES,
+  type Engine,
+  type Login,
+} from '../functions/shared/database/contract/engine.ts';
+export {
+  PASSWORD_FORMS,
+  type PasswordForm,
+  type Strategy,
+} from '../functions/shared/database/contract/rotation.ts';
+export type {
+  CredentialCopy,
+  KeyPlace,
+  ParameterPlace,
+} from '../functions/shared/database/credential/copies.ts';
+export type { CopyEncoding, CopyTemplate } from '../functions/shared/database/credential/copy-template.ts';
 export type { PasswordRules } from '../functions/shared/database/credential/password.ts';
 export type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 export type { WebAppSettings } from '../functions/shared/whatsapp/settings.ts';
@@ -38,7 +51,7 @@ export {
   type InterfaceEndpointsProps,
 } from './interface-endpoints.ts';
 export { keepRecords } from './job-records.ts';
-export type { Weekday } from './local-time.ts';
+export { WEEKDAYS, type Weekday } from './local-time.ts';
 export {
   type ExistingFileSystem,
   type LifecycleDays,
@@ -76,6 +89,7 @@ export {
   hoursUntilMissed,
   type MonthlyHours,
   monthlyHours,
+  type RunMetrics,
   type UpkeepAlarmProps,
   type WeeklyHours,
   weeklyHours,

@@ -32,9 +32,11 @@ const SERVICES: Record<EndpointService, InterfaceVpcEndpointAwsService> = {
   ssm: InterfaceVpcEndpointAwsService.SSM,
 };
 
+/** What `InterfaceEndpoints` are made of. */
 export interface InterfaceEndpointsProps {
   /** The functions that use them. */
   readonly network: Required<FunctionNetwork>;
+  /** Of which AWS services an endpoint is made. */
   readonly services: EndpointService[];
   /**
    * What else in the VPC calls these services. The endpoints take over the services' names for the whole VPC
@@ -49,6 +51,7 @@ export interface InterfaceEndpointsProps {
  * of the stack's account: nothing is carried out of it by somebody else's.
  */
 export class InterfaceEndpoints extends Construct {
+  /** Of the endpoints: lets in who was named. */
   readonly securityGroup: SecurityGroup;
 
   constructor(

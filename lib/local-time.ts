@@ -2,6 +2,7 @@ import { Temporal } from 'temporal-polyfill';
 
 const MINUTES_PER_DAY = 24 * 60;
 
+/** Days of the week, Monday first. */
 export const WEEKDAYS = [
   'monday',
   'tuesday',
@@ -11,6 +12,7 @@ export const WEEKDAYS = [
   'saturday',
   'sunday',
 ] as const;
+/** A day of the week, in English and lower case. */
 export type Weekday = (typeof WEEKDAYS)[number];
 
 /** Minutes since midnight of a local time `HH:MM`. */

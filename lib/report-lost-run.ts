@@ -1,32 +1,44 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
+import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { UpkeepFunction } from './upkeep-function.ts';
+import { asTemplateText, UpkeepFunction } from './upkeep-function.ts';
 
+/** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
+  /** The deployment whose runs it reports. */
   readonly deployment: string;
+  /** Where the alarms go. */
   readonly topic: ITopic;
+  /** Encrypts what is kept. @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
+  /** How long the log is kept. @default three months */
   readonly logRetention?: RetentionDays | undefined;
 }
 
 /** Notices a durable execution that ended without a report of its own, and reports it: by Lambda's status events. */
 export class ReportLostRun extends Construct {
+  /** The function that reports it. */
   readonly function: UpkeepFunction;
+  /** Rings when the function itself fails. */
   readonly errorsAlarm: Alarm;
+  /** What could not be reported ends in it. */
   readonly deadLetters: DeadLetterQueue;
 
   private readonly rule: Rule;
+  private ends: PolicyStatement | undefined;
+  private rings: PolicyStatement | undefined;
 
   constructor(scope: Construct, id: string, props: ReportLostRunProps) {
     super(scope, id);
@@ -80,9 +92,24 @@ export class ReportLostRun extends Construct {
     });
   }
 
-  /** Watches the runs of a job. */
-  watch(functionArn: string): void {
+  /**
+   * Watches the runs of a job.
+   * @param crashingAlarm of the job: a lost run of which it has told is reported, and no other alarm rings for it.
+   */
+  watch(functionArn: string, crashingAlarm: string): void {
     // The event may name the function alone, or its version too.
     this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
+    const { partition, region, account } = Stack.of(this);
+    const versions = `${functionArn}:*`;
+    const alarm = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashingAlarm}`;
+    this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
+    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarm]);
+    this.ends.addResources(versions);
+    this.rings.addResources(alarm);
+    acceptFinding(this.function.role, {
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, versions)}]`,
+      reason:
+        "A run is on record under the function's version that it began with, one more after each deploy.",
+    });
   }
 }

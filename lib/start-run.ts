@@ -64,11 +64,15 @@ export interface MonthlySchedule extends DailySchedule {
   readonly dayOfMonth: number;
 }
 
+/** What a `StartRun` is made of. */
 export interface StartRunProps extends Omit<StartRunSettings, 'jobs' | 'ledgerPath' | 'topicArn'> {
+  /** Where the alarms go. */
   readonly topic: ITopic;
   /** Whether somebody is to be told of the alarms: then each run's start looks whether anybody is subscribed. */
   readonly isAddressed: boolean;
+  /** Encrypts what is kept. @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
+  /** How long the log is kept. @default three months */
   readonly logRetention?: RetentionDays | undefined;
 }
 
@@ -94,7 +98,9 @@ export function commandToStart(deployment: string, job: string): string {
  * which EventBridge Scheduler cannot form. Runs started by hand go the same way.
  */
 export class StartRun extends Construct {
+  /** The function that starts runs. */
   readonly function: UpkeepFunction;
+  /** Rings when the function itself fails. */
   readonly errorsAlarm: Alarm;
   /** What a start that failed each time ends in. */
   readonly deadLetters: DeadLetterQueue;

@@ -26,12 +26,15 @@ const YEARS_AHEAD = 10;
 /** The longest day of the year, when daylight saving ends. */
 const LONGEST_DAY_HOURS = 25;
 
+/** What an `UpkeepAlarm` is made of. */
 export interface UpkeepAlarmProps {
+  /** Its name, unique in account and region. */
   readonly alarmName: string;
   /** What the alarm means, one sentence. */
   readonly meaning: string;
   /** What to do, step by step. */
   readonly whatToDo: string[];
+  /** Where the alarms go. */
   readonly topic: ITopic;
 }
 
@@ -51,23 +54,24 @@ export function alarmOnAny(
 }
 
 /**
- * Rings as soon as a metric counts more than another alarm's, which rings for those: one cause sends one message, and what has
- * another cause is not kept back.
+ * Rings as soon as a metric counts more than those of other alarms, which ring for these: one cause sends one message, and what
+ * has another cause is not kept back.
+ *
+ * The others may have no data, or never have had any: then `IF` gives 0 for each point of `all` (CloudWatch User Guide, "Using
+ * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
+ * have no data all the same, that sum does without it.
  */
 export function alarmOnOthers(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric; label: string },
+  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string },
 ): Alarm {
   const period = Duration.minutes(5);
+  const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      // A sum over a list does without what has no data, also where the other metric was never seen: FILL fills nothing then.
-      expression: 'SUM([all, -toldElsewhere])',
-      usingMetrics: {
-        all: props.all.with({ period }),
-        toldElsewhere: props.toldElsewhere.with({ period }),
-      },
+      expression: `SUM([all, ${told.map(([name]) => `-IF(all, ${name}, 0)`).join(', ')}])`,
+      usingMetrics: { all: props.all.with({ period }), ...Object.fromEntries(told) },
       period,
       label: props.label,
     }),
@@ -82,32 +86,46 @@ export function alarmOnOthers(
 const CRASHES = 5;
 /** Of the timeout: a run leaves its steps at 97 %, so what takes longer was cut, or nearly. */
 const NEAR_TIMEOUT = 0.99;
+/** Longer than an invocation and the pause after it: tries that take their whole time, one after the other, ring once. */
+const CRASHES_LAST = Duration.minutes(25);
 
-/** Rings when invocations of a durable function fail again and again, or when one takes all the time that it may. */
+/**
+ * Rings when invocations of a durable function fail again and again, when one takes all the time that it may, or when a run gave
+ * up because of that.
+ */
 export function alarmOnCrashes(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration },
+  props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration; givenUp: Metric },
 ): Alarm {
-  const { errors, duration, timeout } = props;
+  const { errors, duration, timeout, givenUp } = props;
   const period = Duration.minutes(5);
+  const nearly = Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `IF(errors >= ${CRASHES} || duration >= ${Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT)}, 1, 0)`,
-      usingMetrics: { errors: errors.with({ period }), duration: duration.with({ period }) },
+      // Without a report there is no number of those that gave up: with OR that counts as 0, as the guide's example of AND has it.
+      expression: `IF(errors >= ${CRASHES} || duration >= ${nearly} || givenUp >= 1, 1, 0)`,
+      usingMetrics: {
+        errors: errors.with({ period }),
+        duration: duration.with({ period }),
+        givenUp: givenUp.with({ period }),
+      },
       period,
       label: 'invocations that end by force',
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1,
+    evaluationPeriods: CRASHES_LAST.toMinutes() / period.toMinutes(),
+    datapointsToAlarm: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }
 
 /** Of one job: each run counts in all of them, as one or as nothing. */
 export interface RunMetrics {
+  /** Runs that succeeded. */
   readonly successes: Metric;
+  /** Runs that did only a part. */
   readonly partials: Metric;
 }
 
@@ -117,6 +135,7 @@ export interface DailySuccess {
   readonly flexibleWindow: Duration;
   /** How long the start may be tried again. */
   readonly startDelay: Duration;
+  /** How long a run may take, counted from its scheduled time. */
   readonly timeLimit: Duration;
 }
 
@@ -172,6 +191,7 @@ export function alarmOnMissing(
 export interface WeeklyHours {
   /** Hours since Monday 00:00 UTC. */
   first: number;
+  /** How many hours. */
   count: number;
 }
 
@@ -197,6 +217,7 @@ export function weeklyHours(
 export interface MonthlyHours {
   /** Hours since the first day's midnight in UTC: negative on the last day of the month before. */
   first: number;
+  /** How many hours. */
   count: number;
 }
 
@@ -325,6 +346,7 @@ export function createAlarm(
     threshold: number;
     comparisonOperator: ComparisonOperator;
     evaluationPeriods: number;
+    datapointsToAlarm?: number;
     treatMissingData: TreatMissingData;
   },
 ): Alarm {

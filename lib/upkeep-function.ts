@@ -20,6 +20,7 @@ export const ASYNCHRONOUS_EVENT_AGE = Duration.minutes(30);
 /** Lambda's limit on an environment is 4 KB; what stands in it besides the settings needs less than this. */
 export const MAXIMUM_SETTINGS_BYTES = 4096 - 128;
 
+/** What an `UpkeepFunction` is made of. */
 export interface UpkeepFunctionProps {
   /** At most 64 characters: policies name the function by it before it exists. */
   readonly functionName: string;
@@ -80,8 +81,11 @@ const PROPS = v.looseObject({
  * Node 24 on arm64, bundled by esbuild, with a log group of its own.
  */
 export class UpkeepFunction extends Construct implements IConnectable {
+  /** The Lambda function. */
   readonly function: LambdaFunction;
+  /** Its role, with named actions only. */
   readonly role: Role;
+  /** Its log. */
   readonly logGroup: LogGroup;
   /** Made of the name, so that a policy which the function waits for can name the function. */
   readonly functionArn: string;
@@ -144,16 +148,17 @@ export class UpkeepFunction extends Construct implements IConnectable {
   /**
    * Lets the function's code do something.
    * @param sid what for, in letters and digits.
+   * @returns the statement, to which resources can be added.
    */
   allow(
     sid: string,
     actions: string[],
     resources: string[],
     conditions?: PolicyStatement['conditions'],
-  ): void {
-    this.role.addToPolicy(
-      new PolicyStatement({ sid, actions, resources, ...(conditions && { conditions }) }),
-    );
+  ): PolicyStatement {
+    const statement = new PolicyStatement({ sid, actions, resources, ...(conditions && { conditions }) });
+    this.role.addToPolicy(statement);
+    return statement;
   }
 
   /**

@@ -15,7 +15,9 @@ const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 /** A job of the same deployment, by its name: one that there is in the end, or that there need not be. */
 export type JobReference = string | { readonly job: string; readonly optional: true };
 
+/** What an `UpkeepJob` is made of. */
 export interface UpkeepJobProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
   /** A kind of upkeep. The function's name is the deployment's with this. Lower case, digits, hyphens, at most 22 characters. */
   readonly job: string;

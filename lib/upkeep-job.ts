@@ -5,6 +5,9 @@ import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
 import {
   DURATION_METRIC,
+  GIVEN_UP_METRIC,
+  LETTER_EXPECTED_METRIC,
+  LOST_IN_CRASHES_METRIC,
   LOST_METRIC,
   METRIC_NAMESPACE,
   OUTCOME_METRICS,
@@ -46,16 +49,23 @@ const HISTORY = Duration.days(30);
 
 /** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
+  /** The job's name. */
   readonly job: string;
+  /** The durable function that does the work. */
   readonly function: UpkeepFunction;
   /** What start-run calls. Runs keep to the version behind it when they began. */
   readonly alias: Alias;
+  /** When it starts by itself; `undefined` where only a person starts it. */
   readonly schedule: Schedule | undefined;
+  /** Runs that Lambda could not begin or bring to an end. */
   readonly deadLetters: DeadLetterQueue;
+  /** Rings when a run failed. */
   readonly failedAlarm: Alarm;
+  /** Rings when a run did only a part. */
   readonly partialAlarm: Alarm;
   /** Of a job that has a schedule. */
   readonly missedAlarm: Alarm | undefined;
+  /** Rings when a run ended without a report of its own. */
   readonly lostAlarm: Alarm;
   /** Of the invocations, which a run has many of. */
   readonly crashingAlarm: Alarm;
@@ -76,6 +86,7 @@ export class UpkeepJob extends Construct {
     } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
+    const crashing = `${functionName}-crashing`;
     checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     this.upkeep = upkeep;
     this.job = job;
@@ -100,7 +111,8 @@ export class UpkeepJob extends Construct {
         `${again}.`,
       ],
       topic,
-      toldElsewhere: this.metricRunsLost(),
+      // The most, not the sum: it is told for some minutes, of one letter.
+      toldElsewhere: this.metric(LETTER_EXPECTED_METRIC, { statistic: 'Maximum' }),
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -134,7 +146,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(this.function.functionArn);
+    upkeep.reportLostRun.watch(this.function.functionArn, crashing);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);
@@ -147,7 +159,7 @@ export class UpkeepJob extends Construct {
       whatToDo: [report, againBy],
       topic,
       all: this.metricRunsFailed(),
-      toldElsewhere: this.metricRunsLost(),
+      toldElsewhere: [this.metricRunsLost(), this.metric(GIVEN_UP_METRIC)],
       label: 'runs that failed with a report of their own',
     });
     this.partialAlarm = alarmOnAny(this, 'Partial', {
@@ -157,7 +169,7 @@ export class UpkeepJob extends Construct {
       topic: upkeep.warningTopic,
       metric: this.metricRunsPartial(),
     });
-    this.lostAlarm = alarmOnAny(this, 'Lost', {
+    this.lostAlarm = alarmOnOthers(this, 'Lost', {
       alarmName: `${functionName}-lost`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
       whatToDo: [
@@ -166,20 +178,23 @@ export class UpkeepJob extends Construct {
         `Its event lies in the queue ${functionName}-dead-letters: delete it there.`,
       ],
       topic,
-      metric: this.metricRunsLost(),
+      all: this.metricRunsLost(),
+      toldElsewhere: [this.metric(LOST_IN_CRASHES_METRIC)],
+      label: 'lost runs of which the alarm on crashes has not told',
     });
     this.crashingAlarm = alarmOnCrashes(this, 'Crashing', {
-      alarmName: `${functionName}-crashing`,
-      meaning: `Invocations of ${functionName} end by force, at their timeout or again and again: Lambda repeats each until the run's own time is over.`,
+      alarmName: crashing,
+      meaning: `Invocations of ${functionName} end by force, at their timeout or again and again. A run that gave up because of it has a report; else Lambda repeats them until the run's own time is over.`,
       whatToDo: [
         `Look in the log /aws/lambda/${functionName} for how they end: memory, time, an error at the start.`,
-        `Stop the run in the Lambda console (function ${functionName}, "Durable executions"): until it ends, jobs that conflict with it are skipped.`,
+        `If the run goes on, stop it in the Lambda console (function ${functionName}, "Durable executions"): until it ends, jobs that conflict with it are skipped. No other alarm tells of its end.`,
         againBy,
       ],
       topic,
       errors: this.function.function.metricErrors({ statistic: 'Sum' }),
       duration: this.function.function.metricDuration({ statistic: 'Maximum' }),
       timeout: INVOCATION,
+      givenUp: this.metric(GIVEN_UP_METRIC),
     });
     this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
     new CfnOutput(this, 'StartCommand', {

@@ -14,6 +14,7 @@ import { letServicesEncrypt } from './encryption.ts';
 import { ReportLostRun } from './report-lost-run.ts';
 import { StartRun } from './start-run.ts';
 
+/** What an `Upkeep` is made of. */
 export interface UpkeepProps {
   /**
    * Names what is looked after, and begins the name of everything made for it: unique in its account and region.
@@ -67,13 +68,19 @@ const PROPS = v.looseObject({
  * deployment, and give it to all of its jobs: only those that share one know of each other (`conflictsWith`, `waitsFor`).
  */
 export class Upkeep extends Construct {
+  /** Its name. */
   readonly deployment: string;
+  /** Where the alarms of all jobs go. */
   readonly topic: ITopic;
   /** Of what can wait for the morning. */
   readonly warningTopic: ITopic;
+  /** What encrypts queues, logs and environment; `undefined` for keys that AWS owns. */
   readonly encryptionKey: IKey | undefined;
+  /** How long logs are kept; `undefined` for three months. */
   readonly logRetention: RetentionDays | undefined;
+  /** What starts the runs of all jobs. */
   readonly startRun: StartRun;
+  /** What reports runs that ended without a report. */
   readonly reportLostRun: ReportLostRun;
 
   constructor(scope: Construct, id: string, props: UpkeepProps) {

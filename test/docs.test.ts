@@ -6,6 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 import { securityDocument } from './docs/permissions-table.ts';
+import { rollSizeTable } from './docs/roll-size.ts';
 import { runSizeTable } from './docs/run-size.ts';
 
 // Nothing is bundled: only what the templates say counts here.
@@ -47,6 +48,26 @@ test('docs/container-jobs.md has the table of what a run leaves on record, and a
     const [operations = 0, largest = 0, longestName = 0] = line.split('|').slice(5, 8).map(Number);
     assert.ok(operations < 3_000 && largest < 262_144 && longestName <= 256, line);
   }
+});
+
+test('docs/operations.md has the table of what the roll of a rotation leaves on record, and all of it is within Lambda’s limits', async () => {
+  const table = await rollSizeTable();
+  assert.ok(readFileSync('docs/operations.md', 'utf8').includes(table), table);
+  for (const line of table.split('\n').slice(2)) {
+    const [operations = 0, largest = 0, longestName = 0] = line.split('|').slice(5, 8).map(Number);
+    assert.ok(operations < 3_000 && largest < 262_144 && longestName <= 256, line);
+  }
+});
+
+test('the jobs of which docs/operations.md says that no number of containers matters to them cannot ask for tasks', () => {
+  assert.match(
+    readFileSync('docs/operations.md', 'utf8'),
+    /No number of containers matters to message-gc, media-gc, database-size and upgrade-check:\nnone of them may ask/,
+  );
+  for (const { template } of templates)
+    for (const [name, policy] of Object.entries(template.findResources('AWS::IAM::Policy')))
+      if (/^(MessageGc|MediaGc|DatabaseSize|UpgradeCheck)/.test(name))
+        assert.doesNotMatch(JSON.stringify(policy), /ecs:(ListTasks|DescribeTasks|\*)/, name);
 });
 
 test('docs/security.md gives a reason for every action of every role', () => {

@@ -9,7 +9,9 @@ import { eventRules } from './checks/event-rules.ts';
 import { execAgents } from './checks/exec-agents.ts';
 import { execDefinitions } from './checks/exec-definitions.ts';
 import { functions } from './checks/functions.ts';
+import { instances } from './checks/instances.ts';
 import { jobs } from './checks/jobs.ts';
+import { runLists } from './checks/run-lists.ts';
 import { schedules } from './checks/schedules.ts';
 import { services } from './checks/services.ts';
 import { taskRoles } from './checks/task-roles.ts';
@@ -28,6 +30,8 @@ export const CHECKS: readonly Check[] = [
   execDefinitions,
   taskRoles,
   commands,
+  instances,
   clearPasswords,
   jobs,
+  runLists,
 ];

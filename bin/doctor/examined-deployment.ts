@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { type Clients as ExecClients, ecsExecClients } from '../../functions/shared/ecs-exec/index.ts';
 import type { DeployedUpkeep } from '../deployments.ts';
@@ -25,6 +26,7 @@ export interface Clients {
   lambda: LambdaClient;
   scheduler: SchedulerClient;
   sns: SNSClient;
+  ssm: SSMClient;
 }
 
 /** For the environment's credentials, and its region unless one is named. */
@@ -40,6 +42,7 @@ export function clientsIn(region: string | undefined): Clients {
     lambda: new LambdaClient(options),
     scheduler: new SchedulerClient(options),
     sns: new SNSClient(options),
+    ssm: new SSMClient(options),
   };
 }
 

@@ -1,4 +1,5 @@
 import {
+  ClusterNotFoundException,
   type ContainerDefinition,
   DescribeServicesCommand,
   DescribeTaskDefinitionCommand,
@@ -21,6 +22,8 @@ export interface UsedService {
   jobs: string[];
   /** The containers that a job runs commands in by ECS Exec, with the role that each has there. */
   exec: ExecContainer[];
+  /** Whether a job runs commands in its containers by Run Command, on the instances where they are. */
+  byRunCommand: boolean;
 }
 
 interface ExecContainer {
@@ -43,6 +46,12 @@ const execSettings = v.object({
   command: v.optional(v.unknown()),
 });
 
+const runCommandSettings = v.object({
+  clusterArn: containersSettings.clusterArn,
+  reach: v.literal('run-command'),
+  roles: v.array(v.object(containerRole)),
+});
+
 const rollSettings = v.object({
   clusterArn: v.string(),
   secretArn: v.string(),
@@ -59,7 +68,14 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
   const found = new Map<string, UsedService>();
   const use = (clusterArn: string, name: string, job: string): UsedService => {
     const label = `${lastPart(clusterArn)}/${lastPart(name)}`;
-    const known = found.get(label) ?? { label, clusterArn, name: lastPart(name), jobs: [], exec: [] };
+    const known = found.get(label) ?? {
+      label,
+      clusterArn,
+      name: lastPart(name),
+      jobs: [],
+      exec: [],
+      byRunCommand: false,
+    };
     known.jobs.push(job);
     found.set(label, known);
     return known;
@@ -71,6 +87,9 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
         const paths = [script, program].filter(isPath);
         use(settings.clusterArn, service, job).exec.push({ container, role, paths });
       }
+  for (const { job, settings } of await deployment.settingsOf(runCommandSettings))
+    for (const { services } of settings.roles)
+      for (const service of services) use(settings.clusterArn, service, job).byRunCommand = true;
   for (const { job, settings } of await deployment.settingsOf(rollSettings))
     for (const { name, clusterArn = settings.clusterArn } of settings.services) use(clusterArn, name, job);
   return [...found.values()];
@@ -87,11 +106,15 @@ export function describedService(
   { clusterArn: cluster, name, label }: UsedService,
 ): Promise<Service | undefined> {
   return deployment.once(`service ${label}`, async () => {
-    const answer = await deployment.clients.ecs.send(
-      new DescribeServicesCommand({ cluster, services: [name] }),
-    );
+    const { ecs } = deployment.clients;
+    const asked = ecs.send(new DescribeServicesCommand({ cluster, services: [name] }));
+    const { services = [] } = await asked.catch((error: unknown) => {
+      // That the cluster is not there is told by the check of the clusters.
+      if (error instanceof ClusterNotFoundException) return { services: [] };
+      throw error;
+    });
     // ECS remembers deleted services for a while.
-    return answer.services?.find(({ status }) => status !== 'INACTIVE');
+    return services.find(({ status }) => status !== 'INACTIVE');
   });
 }
 

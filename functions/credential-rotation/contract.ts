@@ -3,6 +3,7 @@ import type { CredentialSettings } from '../shared/database/credential/settings.
 
 /** credential-rotation's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface CredentialRotationSettings extends CredentialSettings {
+  /** Whose credential it is. */
   deployment: string;
   /** A run rotates a credential that is so old. A younger one is only looked after. */
   rotateAfterDays: number;
@@ -33,6 +34,7 @@ export interface CredentialRotationSettings extends CredentialSettings {
 
 /** Its certificate is checked as the database's is. */
 export interface ReadReplica {
+  /** Its host name, as containers have it. */
   host: string;
   /** @default the database's */
   port?: number;
@@ -41,6 +43,7 @@ export interface ReadReplica {
 /** `keep`: the run is partial, and both credentials stay valid. */
 export type WhenUnproven = 'keep' | 'retire';
 
+/** An ECS service whose tasks are replaced. */
 export interface RolledService {
   /** Unique among them: its alarm and its metric are named after it. */
   name: string;

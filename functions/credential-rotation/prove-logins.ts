@@ -9,6 +9,7 @@ import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { type Hosts, judgeLogins, type Proof } from './judge-logins.ts';
 import { lookUntil } from './look-until.ts';
+import { type Packed, pack, unpack } from './packed.ts';
 import { addressesOf } from './plan-roll.ts';
 
 /** What the database showed before the first service was rolled. */
@@ -33,12 +34,12 @@ export interface ProofRequest {
 }
 
 /** Looks, before anything is rolled, which tasks the database has seen log in. */
-export function loginsBefore(
+export async function loginsBefore(
   context: DurableContext,
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
-  return context.step('look for logins before the roll', async () => {
+  const packed = await context.step('look for logins before the roll', async () => {
     const addresses = new Map<string, string[][]>();
     for (const service of services) {
       const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
@@ -50,7 +51,7 @@ export function loginsBefore(
     });
     const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
     const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
-    return {
+    return pack<LoginsBefore>({
       ...(mark && { mark }),
       addresses: [...addresses.values()].flat(2),
       services: Object.fromEntries(
@@ -59,8 +60,9 @@ export function loginsBefore(
           { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
         ]),
       ),
-    };
+    });
   });
+  return unpack(packed);
 }
 
 /**
@@ -94,13 +96,13 @@ interface ProofSubject {
 interface Look {
   proof: Proof;
   /** Who logged in from the addresses of new tasks, in this look and those before it. */
-  from: SeenLogin[];
+  from: Packed<SeenLogin[]>;
 }
 
 async function look(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   { service, isGiven, before, hasSeenTasks }: ProofSubject,
-  seenBefore: Look['from'] = [],
+  seenBefore?: Look['from'],
 ): Promise<Look> {
   const showsAddresses = hasSeenTasks || Object.values(before.services).some(({ seen }) => seen > 0);
   const noted = before.services[service.name] ?? { tasks: 0, seen: 0 };
@@ -122,8 +124,10 @@ async function look(
     olderSessions: old.tasks === 0,
   });
   const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
-  const isOfInterest = ({ address }: SeenLogin) => hosts !== undefined || addresses.includes(address);
-  const from = distinct([...seenBefore, ...seen].filter(isOfInterest));
+  const known = seenBefore === undefined ? [] : unpack(seenBefore);
+  const own = new Set(addresses);
+  const isOfInterest = ({ address }: SeenLogin) => hosts !== undefined || own.has(address);
+  const from = distinct([...known, ...seen].filter(isOfInterest));
   const proof = judgeLogins({
     tasks,
     logins:
@@ -138,7 +142,7 @@ async function look(
     showsAddresses,
     ...(hosts && { hosts }),
   });
-  return { proof, from };
+  return { proof, from: pack(from) };
 }
 
 function isOnHost(task: Task): boolean {
@@ -164,7 +168,7 @@ async function hostsOf(
   };
 }
 
-function distinct(logins: Look['from']): Look['from'] {
+function distinct(logins: SeenLogin[]): SeenLogin[] {
   return [
     ...new Map(logins.map((login) => [`${login.address} ${login.username} ${login.isOld}`, login])).values(),
   ];

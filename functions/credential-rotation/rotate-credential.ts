@@ -44,7 +44,10 @@ import { verify } from './verify.ts';
 import { waitForRuns } from './wait-for-runs.ts';
 import { waitUntilSteady } from './wait-until-steady.ts';
 
+export type { SecretField } from '../shared/database/credential/secret.ts';
+export type { ExaminationFinding } from '../shared/run/examination.ts';
 export type { ApplicationHealth } from './application-health.ts';
+export type { CredentialRotationSettings } from './contract.ts';
 
 /** The fields of {@link CredentialRotationSettings}, for the schema of a function's settings. */
 export const credentialRotationEntries = {
@@ -84,7 +87,7 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
-/** What doctor has looked at: see {@link examineRotation}. */
+/** What doctor has looked at. */
 export function examineCredential(
   settings: CredentialRotationSettings,
   context: DurableContext,

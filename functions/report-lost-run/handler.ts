@@ -1,9 +1,11 @@
 import * as v from 'valibot';
 import { identityOf } from '../shared/run/identity.ts';
+import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { publishReport } from '../shared/run/publish-report.ts';
-import { LOST_METRIC } from '../shared/run/report.ts';
+import { LETTER_EXPECTED_METRIC, LOST_IN_CRASHES_METRIC, LOST_METRIC } from '../shared/run/report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { DurableExecutionStatusChange, ReportLostRunSettings } from './contract.ts';
+import { toldByCrashes } from './told-by-crashes.ts';
 
 const settingsSchema = v.object({ deployment: v.string() }) satisfies v.GenericSchema<ReportLostRunSettings>;
 
@@ -26,6 +28,13 @@ const WHAT_HAPPENED = {
 
 const settings = readSettings(settingsSchema);
 
+const MINUTE_MS = 60_000;
+/**
+ * From the minute in which the run ended: those in which its dead letter may be counted, for Lambda sends it then, and SQS counts
+ * by its own clock. As many as the alarm's window has: some window then has both this letter and another that comes in them.
+ */
+const LETTER_MINUTES = [-1, 0, 1, 2, 3];
+
 /** Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. */
 export async function handler(event: unknown): Promise<void> {
   const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
@@ -34,10 +43,12 @@ export async function handler(event: unknown): Promise<void> {
   const job = identity?.job ?? jobOf(detail.functionArn);
   const startedAt = detail.startTimestamp && new Date(detail.startTimestamp).toISOString();
   const scheduledFor = identity?.scheduledFor ?? startedAt ?? endedAt;
+  const { deployment } = settings;
+  const inCrashes = await toldByCrashes(detail.durableExecutionArn, `${deployment}-${job}-crashing`);
   await publishReport(
     {
       job,
-      deployment: settings.deployment,
+      deployment,
       runId: detail.durableExecutionName,
       scheduledFor,
       startedAt: startedAt ?? scheduledFor,
@@ -47,15 +58,22 @@ export async function handler(event: unknown): Promise<void> {
       problems: [
         {
           what: `The run ${WHAT_HAPPENED[detail.status]}; what it had done until then is in its history.`,
-          where: `${settings.deployment}, durable execution ${detail.durableExecutionArn}`,
+          where: `${deployment}, durable execution ${detail.durableExecutionArn}`,
           next: `Look at the execution in Lambda's console and at the function's log, mend the cause, then start ${job} by hand.`,
         },
       ],
     },
-    { [LOST_METRIC]: 1 },
+    { [LOST_METRIC]: 1, [LOST_IN_CRASHES_METRIC]: inCrashes ? 1 : 0 },
     // Beside the run's dead letter, however late this is: no letter that comes with the report is taken for the run's.
     new Date(time),
   );
+  for (const minute of LETTER_MINUTES)
+    publishMetrics(
+      { deployment, job },
+      { [LETTER_EXPECTED_METRIC]: 1 },
+      {},
+      new Date(Date.parse(time) + minute * MINUTE_MS),
+    );
 }
 
 function jobOf(functionArn: string): string {

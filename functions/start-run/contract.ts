@@ -1,6 +1,7 @@
 /** What a schedule, or a person by hand, sends to start-run. At most {@link MAXIMUM_EVENT_BYTES} as JSON. */
 export interface StartRunEvent {
   job: string;
+  /** The deployment whose runs it starts. */
   deployment: string;
   /**
    * Of a schedule: an instant with its zone (ISO 8601) that is not ahead and at most {@link OLDEST_START_HOURS} ago. By hand it
@@ -23,6 +24,7 @@ export const OLDEST_START_HOURS = 25;
 
 /** start-run's environment variable `UPKEEP_SETTINGS`, as JSON. */
 export interface StartRunSettings {
+  /** The deployment whose runs it starts. */
   deployment: string;
   /** IANA name. */
   timeZone: string;
@@ -32,6 +34,7 @@ export interface StartRunSettings {
   ledgerPath: string;
   /** Of the alarms, where somebody is to be told of them. */
   topicArn?: string;
+  /** What it may start, by the job's name. */
   jobs: Record<string, JobTarget>;
 }
 

@@ -8,6 +8,7 @@ import { type Finding, pathText, shapeMistakes } from './mistakes.ts';
 /** What a construct was given is mistaken. Each mistake is one sentence that names the property and what is allowed. */
 export class PropsError extends Error {
   override readonly name = 'PropsError';
+  /** One sentence a mistake, each naming its property. */
   readonly mistakes: string[];
 
   /** @param path of the construct. */

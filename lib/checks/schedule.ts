@@ -14,7 +14,9 @@ const YEARS_AHEAD = 10;
 
 /** The local hours in which runs may work. */
 export interface Window {
+  /** Local time `HH:MM` at which it begins. */
   readonly from: string;
+  /** Local time `HH:MM` at which it ends: of the next day, where that is before `from`. */
   readonly to: string;
   /** Whether ends that are the same are meant. */
   readonly wholeDay?: boolean | undefined;

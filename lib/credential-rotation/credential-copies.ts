@@ -12,6 +12,7 @@ export type RotatedCopy = CredentialCopy & {
 
 /** A credential that is rotated, with where it is kept. */
 export interface RotatedCredential {
+  /** The secret that is rotated. */
   readonly secretArn: string;
   /** The KMS key of the secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly secretKeyArn?: string;

@@ -22,7 +22,9 @@ export interface RotatedService extends Omit<RolledService, 'clusterArn'> {
   readonly clusterName?: string | undefined;
 }
 
+/** What a `CredentialRotation` is made of. */
 export interface CredentialRotationProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
   /**
    * The secret that is rotated: JSON, as AWS documents it for databases. Of whichever stack; one that is not of this app by
@@ -34,6 +36,7 @@ export interface CredentialRotationProps {
    * The server: a database of RDS itself, whose security groups then let the functions in; or where it listens.
    */
   readonly database: DatabaseAddress | IDatabaseInstance | IDatabaseCluster;
+  /** How the database has two valid credentials at once, or that it has not. */
   readonly strategy: Strategy;
   /**
    * The secret of a user that may change passwords.
@@ -60,6 +63,7 @@ export interface CredentialRotationProps {
   readonly network: FunctionNetwork;
   /** When to look, each day: most days nothing is due, and the run only sees to it that all is well. */
   readonly schedule: DailySchedule;
+  /** How long a run may take, counted from its scheduled time. */
   readonly timeLimit: Duration;
   /** At which age the credential is rotated. Whole days. @default 30 days */
   readonly rotateAfter?: Duration;

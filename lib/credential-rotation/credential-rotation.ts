@@ -58,13 +58,17 @@ const UNRETIRED_HOURS = 20;
  * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
  */
 export class CredentialRotation extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** For what compares the copies with it. */
   readonly credential: RotatedCredential;
   /** What Secrets Manager calls. */
   readonly rotateSecret: UpkeepFunction;
+  /** Rings when the function that Secrets Manager calls fails. */
   readonly rotationFailedAlarm: Alarm;
+  /** Rings when the credential is older than `maximumAge`. */
   readonly ageAlarm: Alarm;
+  /** Rings when an old credential is still valid though it should be retired. */
   readonly unretiredAlarm: Alarm;
   /** One for each service, in the order of the services: the roll stopped at it. */
   readonly stoppedAlarms: Alarm[];

@@ -15,8 +15,11 @@ const NEAR_LIMIT_PERCENT = 80;
 /** A passing peak is none of the operator's business. */
 const NEAR_LIMIT_PERIODS = 3;
 
+/** What `MediaVolumeAlarms` are made of. */
 export interface MediaVolumeAlarmsProps {
+  /** The volume that they look at. */
   readonly volume: MediaVolumeBase;
+  /** Where the alarms go. */
   readonly topic: ITopic;
   /** Whether the file system's throughput is bursting, and its credits can run out. @default false */
   readonly bursting?: boolean;
@@ -35,9 +38,13 @@ export interface MediaVolumeAlarmsProps {
 export class MediaVolumeAlarms extends Construct {
   /** On burst credits, with bursting throughput. */
   readonly burstCreditsAlarm: Alarm | undefined;
+  /** Rings when the volume is near its throughput. */
   readonly throughputAlarm: Alarm;
+  /** Rings when the volume is near its limit of operations. */
   readonly operationsAlarm: Alarm;
+  /** Rings when it is larger than `maximumSize`. */
   readonly sizeAlarm: Alarm | undefined;
+  /** Rings when the last backup is older than `maximumBackupAge`. */
   readonly backupAlarm: Alarm | undefined;
 
   constructor(scope: Construct, id: string, props: MediaVolumeAlarmsProps) {

@@ -38,6 +38,7 @@ export interface MediaAccess {
   readonly directoryOwner?: { readonly uid: number; readonly gid: number; readonly mode: string };
 }
 
+/** How a container mounts the volume. */
 export interface MountOptions {
   /** A container of the task definition, or its name. */
   readonly container: ContainerDefinition | string;
@@ -63,8 +64,11 @@ export interface MountLines {
 
 /** A volume of media that tasks can mount, whether made here or there before. */
 export abstract class MediaVolumeBase extends Construct implements IConnectable {
+  /** Whose volume it is. */
   readonly deployment: string;
+  /** The file system itself. */
   readonly fileSystem: IFileSystem;
+  /** Through which clients mount it. */
   readonly accessPoint: IAccessPoint;
   readonly connections: Connections;
   /** What clients see of the file system. */

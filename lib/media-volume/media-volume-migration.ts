@@ -11,6 +11,7 @@ import type { MediaVolume } from './media-volume.ts';
 /** NFS. */
 const NFS_PORT = 2049;
 
+/** What a `MediaVolumeMigration` is made of. */
 export interface MediaVolumeMigrationProps {
   /** The file system that holds the media now. It is only read. */
   readonly source: {
@@ -20,7 +21,9 @@ export interface MediaVolumeMigrationProps {
     /** The one of its mount targets: DataSync is let in. */
     readonly securityGroup: ISecurityGroup;
   };
+  /** The volume to which files are copied. */
   readonly destination: MediaVolume;
+  /** The VPC in which DataSync reaches both. */
   readonly vpc: IVpc;
   /** Where DataSync stands: in a zone with mount targets of both. */
   readonly subnet: ISubnet;
@@ -32,6 +35,7 @@ export interface MediaVolumeMigrationProps {
  * client writes to the new volume, for a further run would undo what was written there.
  */
 export class MediaVolumeMigration extends Construct {
+  /** The DataSync task, which copies when it is started. */
   readonly task: CfnTask;
   /** What the task found, file by file. */
   readonly log: LogGroup;

@@ -56,9 +56,11 @@ export type MediaThroughput =
   /** So many MiB a second, paid for whether used or not. */
   | { readonly provisionedMebibytesPerSecond: number };
 
+/** What a `MediaVolume` is made of. */
 export interface MediaVolumeProps {
   /** Begins the name of the file system. */
   readonly deployment: string;
+  /** The VPC of the subnets. */
   readonly vpc: IVpc;
   /** Where the tasks run. One in each availability zone: EFS has one mount target in each. */
   readonly subnets: ISubnet[];
@@ -70,6 +72,7 @@ export interface MediaVolumeProps {
   readonly roleArns?: string[];
   /** Who may reach it in the network. @default only those of {@link MediaVolumeBase.allowFrom} */
   readonly clients?: IConnectable[];
+  /** What clients see of the file system, and as whom they work in it. @default the directory /media, owners kept */
   readonly access?: MediaAccess;
   /** @default the account's key for EFS, which AWS manages */
   readonly encryptionKey?: IKey;
@@ -103,7 +106,9 @@ export interface MediaVolumeProps {
 
 /** A file system that exists. */
 export interface ExistingFileSystem {
+  /** Begins the names of what is made for it. */
   readonly deployment: string;
+  /** Its ID, `fs-…`. */
   readonly fileSystemId: string;
   /** The one of its mount targets. */
   readonly securityGroupId: string;

@@ -23,8 +23,11 @@ import { alarmOnAny } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 import { callbackSender } from './configuration/fields.ts';
 
+/** What a `CallbacksBus` is made of. */
 export interface CallbacksBusProps {
+  /** Begins the names of what is made. */
   readonly deployment: string;
+  /** Where the alarms go. */
   readonly topic: ITopic;
   /** @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
@@ -53,7 +56,9 @@ const PROPS = v.looseObject({
  * detail on this bus, and rules send what a job waits for to that job's queue.
  */
 export class CallbacksBus extends Construct {
+  /** The deployment whose callbacks it takes. */
   readonly deployment: string;
+  /** The bus on which the webhook puts callbacks. */
   readonly bus: EventBus;
   /** The client's notifications of garbage collection, of messages and of media. */
   readonly gcNotifications: Queue;

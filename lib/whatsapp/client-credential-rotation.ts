@@ -15,7 +15,9 @@ import { ROLLED_ROLES } from './rolled-roles.ts';
 
 /** The services whose containers read the credential at their start. */
 export interface ClientServices {
+  /** Names of the services that run WebApp. */
   readonly webapp?: string[] | undefined;
+  /** Names of the services that run Master. */
   readonly master?: string[] | undefined;
   /** Never are two of their tasks replaced at once, for each owns a shard. */
   readonly coreapp?: string[] | undefined;
@@ -23,6 +25,7 @@ export interface ClientServices {
   readonly others?: RotatedService[] | undefined;
 }
 
+/** A role of the client whose services are replaced. */
 export type RolledRole = keyof ClientServices;
 
 /** Where a client that was made with Meta's AWS template keeps copies of the password. */
@@ -40,12 +43,16 @@ export interface MetaTemplate {
     | undefined;
 }
 
+/** What a `ClientCredentialRotation` is made of. */
 export interface ClientCredentialRotationProps
   extends Omit<CredentialRotationProps, 'services' | 'application' | 'database'> {
+  /** The server on which the client's databases are. */
   readonly database: DatabaseAddress;
+  /** How WebApp is reached, and by which API user. */
   readonly webApp: WebAppSettings;
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly webAppSecretKeyArn?: string;
+  /** The client's ECS services, by role. */
   readonly services: ClientServices;
   /** In which their services are replaced. @default WebApps, Masters, CoreApps, then the others */
   readonly order?: readonly RolledRole[];
@@ -55,6 +62,7 @@ export interface ClientCredentialRotationProps
 
 /** The rotation of the password with which a WhatsApp client logs in to its database, to its last container. */
 export class ClientCredentialRotation extends Construct {
+  /** The rotation underneath. */
   readonly rotation: CredentialRotation;
 
   constructor(scope: Construct, id: string, props: ClientCredentialRotationProps) {

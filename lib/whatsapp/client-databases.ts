@@ -19,6 +19,7 @@ export interface ClientDatabases {
    * @default the prefix without underscores and hyphens at its ends, or `default`
    */
   readonly name?: string | undefined;
+  /** The server on which they are. */
   readonly database: DatabaseAddress;
   /**
    * The Secrets Manager secret of a database user of its own, in AWS's JSON form, which needs no right to read a row:

@@ -58,12 +58,17 @@ const FIGURES = {
   daysUntilTenMillion: 'daysUntilTenMillion',
 };
 
+/** What a `DatabaseSize` is made of. */
 export interface DatabaseSizeProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
+  /** Which databases are measured: a set for each client that has databases of its own. */
   readonly sets: ClientDatabases[];
   /** From where the databases can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
   readonly network: FunctionNetwork;
+  /** When it runs. */
   readonly schedule: DailySchedule;
+  /** How long a run may take, counted from its scheduled time. */
   readonly timeLimit: Duration;
   /**
    * Counts the rows one by one in each run, for at most so long a table. The user then needs `SELECT` on a column.
@@ -90,6 +95,7 @@ const PROPS = v.looseObject({
  * its media volume is; and whether the copies of its database password hold it.
  */
 export class DatabaseSize extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Of all sets. */
   readonly alarms: Alarm[] = [];

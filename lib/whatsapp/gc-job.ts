@@ -22,14 +22,19 @@ import type { CallbacksBus } from './callbacks-bus.ts';
 
 /** What a job needs that has the client collect garbage, of messages or of media. */
 export interface GcProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
+  /** The bus on which the client's callbacks come. */
   readonly callbacks: CallbacksBus;
+  /** How WebApp is reached, and by which API user. */
   readonly webApp: WebAppSettings;
   /** The KMS key of the API user's secret. @default the account's own key for Secrets Manager, which needs no permission */
   readonly webAppSecretKeyArn?: string;
   /** From where WebApp can be reached, and AWS's interfaces: see `ENDPOINT_SERVICES`. */
   readonly network: FunctionNetwork;
+  /** When it runs. */
   readonly schedule: DailySchedule | WeeklySchedule;
+  /** How long a run may take, counted from its scheduled time. */
   readonly timeLimit: Duration;
   /** How often garbage collection may be asked for in one run. */
   readonly maximumCalls: number;

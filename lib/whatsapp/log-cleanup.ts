@@ -88,7 +88,9 @@ const PROPS = v.looseObject({
  * of it, and tells when a container's own rotation of logs does not work.
  */
 export class LogCleanup extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
+  /** Rings when a container has little space left for logs. */
   readonly nearlyFullAlarm: Alarm;
 
   constructor(scope: Construct, id: string, props: LogCleanupProps) {

@@ -8,6 +8,7 @@ import { UpkeepJob } from '../upkeep-job.ts';
 import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
 import { GC_PROPS } from './prop-schemas.ts';
 
+/** What a `MediaGc` is made of. */
 export type MediaGcProps = GcProps;
 
 /**
@@ -15,7 +16,9 @@ export type MediaGcProps = GcProps;
  * has no errors. Never beside message garbage collection, with which it shares the queue of callbacks.
  */
 export class MediaGc extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
+  /** Rings when WebApp's certificate is about to expire. */
   readonly certificateAlarm: Alarm;
 
   constructor(scope: Construct, id: string, props: MediaGcProps) {

@@ -9,6 +9,7 @@ import type { Deployment } from './configuration/checks.ts';
 
 /** The network of a volume's tasks, named and not looked up. */
 export interface MediaVolumeNetwork {
+  /** The VPC's ID, `vpc-…`. */
   readonly vpcId: string;
   /** Where the tasks run: one subnet in each availability zone. */
   readonly subnets: readonly { readonly id: string; readonly availabilityZone: string }[];
@@ -16,9 +17,11 @@ export interface MediaVolumeNetwork {
   readonly clientSecurityGroupIds: readonly string[];
 }
 
+/** What a `MediaVolumeStack` is made of. */
 export interface MediaVolumeStackProps
   extends StackProps,
     Omit<MediaVolumeProps, 'vpc' | 'subnets' | 'clients' | 'encryptionKey'> {
+  /** Where the volume can be mounted. */
   readonly network: MediaVolumeNetwork;
   /** `aws`: the account's key for EFS. `customer-managed`: a key of the stack, kept with the volume. @default aws */
   readonly encryption?: 'aws' | 'customer-managed';
@@ -53,6 +56,7 @@ export class MediaVolumeStack extends Stack {
     });
   }
 
+  /** The volume of the stack. */
   readonly volume: MediaVolume;
 
   constructor(scope: Construct, id: string, props: MediaVolumeStackProps) {

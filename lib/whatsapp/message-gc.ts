@@ -19,8 +19,11 @@ const QUEUE_URL_BYTES = 140;
 
 /** Marking messages read shows to customers, as blue ticks. */
 export interface MarkReadProps {
+  /** Messages younger than this stay unread until they are old enough. */
   readonly olderThan: Duration;
+  /** The most requests to WebApp a second. */
   readonly requestsPerSecond: number;
+  /** The most requests to WebApp at once. */
   readonly concurrency: number;
 }
 
@@ -54,7 +57,9 @@ const PROPS = v.looseObject({
 
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
 export class MessageGc extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
+  /** Rings when WebApp's certificate is about to expire. */
   readonly certificateAlarm: Alarm;
   /** Whether it reads from databases, and the metrics of earlier runs. */
   readonly tellsRows: boolean;

@@ -27,7 +27,9 @@ import { SETS, setNameFindings, UPGRADE_CHECK_PROPS } from './prop-schemas.ts';
 /** Longer than a downtime window can be, with which preparing ends; a mere check takes minutes. */
 const TIME_LIMIT = Duration.hours(24);
 
+/** What an `UpgradeCheck` is made of. */
 export interface UpgradeCheckProps {
+  /** What this deployment's jobs share. */
   readonly upkeep: Upkeep;
   /** Their user needs no more rights than that of `DatabaseSize`. */
   readonly sets: ClientDatabases[];
@@ -74,6 +76,7 @@ function findings({ sets, network, storage = [] }: UpgradeCheckProps): Finding[]
  * until it may. It has no schedule. A check may be asked for at any time, preparing inside the downtime window.
  */
 export class UpgradeCheck extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
 
   constructor(scope: Construct, id: string, props: UpgradeCheckProps) {

@@ -32,28 +32,14 @@ import {
 } from './deployment-props.ts';
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
+import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
 import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
 import { MessageGc } from './message-gc.ts';
 import { UpgradeCheck } from './upgrade-check.ts';
 
-/** Where each job stands in the stack: what is on record of one lies there too, whether it is configured or not. */
-const JOB_PATHS: Record<string, [string, ...string[]]> = {
-  'message-gc': ['MessageGc', 'Job'],
-  'media-gc': ['MediaGc', 'Job'],
-  'log-cleanup': ['LogCleanup', 'Containers', 'Job'],
-  'credential-rotation': ['CredentialRotation', 'Rotation', 'Job'],
-  'database-size': ['DatabaseSize', 'Job'],
-  'upgrade-check': ['UpgradeCheck', 'Job'],
-};
-
-/** The functions beside the jobs that a configuration can be without. */
-const OTHER_LOG_PATHS: Record<string, readonly string[]> = {
-  'rotate-secret': ['CredentialRotation', 'Rotation', 'RotateSecret'],
-  'callback-relay': ['CallbackRelay', 'Function'],
-};
-
+/** What an `UpkeepStack` is made of. */
 export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
   /** A checked one: see `loadConfiguration`. */
   readonly deployment: Deployment;
@@ -63,15 +49,25 @@ export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
 
 /** The upkeep of one WhatsApp deployment, in its account and region. Nothing in it touches another deployment. */
 export class UpkeepStack extends Stack {
+  /** What the deployment's jobs share. */
   readonly upkeep: Upkeep;
+  /** The bus on which the client's callbacks come. */
   readonly callbacks: CallbacksBus;
+  /** Passes callbacks on, where that is configured. */
   readonly relay: CallbackRelay | undefined;
+  /** Collects messages, where that is configured. */
   readonly messageGc: MessageGc | undefined;
+  /** Collects media, where that is configured. */
   readonly mediaGc: MediaGc | undefined;
+  /** Measures the databases, where that is configured. */
   readonly databaseSize: DatabaseSize | undefined;
+  /** Cleans up logs, where that is configured. */
   readonly logCleanup: LogCleanup | undefined;
+  /** Rotates the database password, where that is configured. */
   readonly credentialRotation: ClientCredentialRotation | undefined;
+  /** Says whether an upgrade may begin, where that is configured. */
   readonly upgradeCheck: UpgradeCheck | undefined;
+  /** The volume for media, where that is configured. */
   readonly mediaVolume: MediaVolumeBase | undefined;
 
   constructor(scope: Construct, id: string, { deployment, mediaVolume, ...props }: UpkeepStackProps) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CACHE = fileURLToPath(new URL('../../.cache/databases/', import.meta.url));
+const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'];
 
 /**
  * Gives a server a data folder as its initialization leaves it. That is done once for each program and its options and
@@ -22,7 +23,13 @@ export async function copyInitialized(
   const { size, mtimeMs } = await stat(program);
   const key = JSON.stringify([program, size, mtimeMs, ...options]);
   const template = join(CACHE, createHash('sha256').update(key).digest('hex').slice(0, 16));
-  if (!existsSync(template)) await make(template, initialize);
+  try {
+    if (!existsSync(template)) await make(template, initialize);
+  } catch (error) {
+    // An installed package may lie where nobody may write.
+    if (!(error instanceof Error && 'code' in error && UNWRITABLE.includes(String(error.code)))) throw error;
+    return initialize(data);
+  }
   await cp(template, data, { recursive: true, mode: constants.COPYFILE_FICLONE });
 }
 

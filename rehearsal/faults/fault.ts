@@ -28,6 +28,8 @@ export interface Fault {
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
   rotation?: true;
+  /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */
+  asAfterAGoodNight?: true;
   /** Why it cannot be had on this machine; undefined where it can. @default it can */
   unavailable?: () => string | undefined;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */

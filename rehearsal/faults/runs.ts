@@ -1,47 +1,33 @@
-import { seededRandom } from '../aws/seeded-random.ts';
 import { startRun, stopRuns } from '../operator.ts';
-import { type Fault, GOOD, isGcRequest, once, SUNDAY } from './fault.ts';
+import { type Fault, GOOD, HOUR, isGcRequest, once, SUNDAY } from './fault.ts';
+import { cutAtRandom, SCALED_TIMEOUT } from './random-cuts.ts';
 
-/** So often each job is ended by force: once less than after how many in a row a run gives up. */
-const CUTS = 2;
+/** Of the invocations up to the one that hangs, in milliseconds: longer than it takes to come there. */
+const HUNG_TIMEOUT = 6_000;
 
-/** A job's calls of AWS among which the moments of its cuts are drawn; its short runs have not many more. */
-const FIRST_CALLS = 30;
-
-function beginsReport({ Updates: updates }: Record<string, unknown>): boolean {
-  return Array.isArray(updates) && updates.some(({ Name: name }) => name === 'report');
-}
-
-const JOBS = ['message-gc', 'media-gc', 'log-cleanup', 'database-size', 'credential-rotation'];
+const JOBS = [
+  'message-gc',
+  'media-gc',
+  'log-cleanup',
+  'database-size',
+  'credential-rotation',
+  'upgrade-check',
+];
 
 /** @param seed of the moments: the same one, the same cuts. */
-export function cutAtRandom(deployment: 'latam' | 'emea', seed: string): Fault {
+export function cutsOfAllJobs(seed: string): Fault {
   return {
-    description: `Each job's function is ended by force twice, at random moments (seed "${seed}"), as Lambda's timeout would: its run is replayed, nothing is done twice and nothing is left out`,
-    deployment,
+    description: `Functions have fifteen seconds, and each job's is ended by force twice, at random moments (seed "${seed}"), as Lambda's timeout does: its run is replayed, nothing is done twice and nothing is left out`,
+    deployment: 'emea',
     containers: true,
     rotation: true,
     starts: SUNDAY,
-    strike(_target, { aws }) {
-      const random = seededRandom(seed);
-      const functions = new Map<string, { calls: number; cuts: number[] }>();
-      aws.onCall(({ caller, input }) => {
-        const name = caller.function?.name;
-        if (name === undefined || !JOBS.some((job) => name === `${deployment}-${job}`)) return undefined;
-        const known = functions.get(name) ?? {
-          calls: 0,
-          cuts: Array.from({ length: CUTS }, () => 1 + Math.floor(random() * FIRST_CALLS)),
-        };
-        functions.set(name, known);
-        // A report is told at least once: cut while it is told, a run would tell the same one twice.
-        if (beginsReport(input)) known.cuts = [];
-        known.calls += 1;
-        if (!known.cuts.includes(known.calls)) return undefined;
-        aws.killFunction(name);
-        return random() < 0.5 ? 'drop' : undefined;
-      });
+    asAfterAGoodNight: true,
+    strike(_target, { aws, clock }) {
+      cutAtRandom(aws, { functions: JOBS.map((job) => `emea-${job}`), seed, cuts: 2 });
+      clock.at(SUNDAY + 2 * HOUR, () => startRun(aws, 'emea', 'upgrade-check'));
     },
-    expected: GOOD,
+    expected: { outcomes: { 'upgrade-check': ['succeeded'] }, alarms: [] },
   };
 }
 
@@ -82,7 +68,7 @@ export const RUNS_FAULTS: Record<string, Fault> = {
         return 'drop';
       });
     },
-    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-crashing'] },
   },
   'function-does-not-start': {
     description:
@@ -95,21 +81,23 @@ export const RUNS_FAULTS: Record<string, Fault> = {
           : undefined,
       );
     },
-    // Lambda ends the execution hours later, by its timeout.
-    expected: {
-      outcomes: { 'message-gc': ['failed'] },
-      alarms: ['latam-message-gc-crashing', 'latam-message-gc-lost'],
-    },
+    // Lambda ends the execution hours later, by its timeout: of that the alarm has told.
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-crashing'] },
   },
-  'cut-at-random': cutAtRandom('emea', seedOfTheDay()),
-  'marking-cut': {
+  'cut-at-random': cutsOfAllJobs(seedOfTheDay()),
+  'step-cut-by-timeout': {
     description:
-      'The function is killed while it marks messages read: what it had received comes back, and is marked',
+      "The function hangs while it marks messages read, and Lambda's timeout cuts the step: what it had received comes back, and is marked",
     deployment: 'latam',
     strike(_target, { aws }, hooks) {
+      let hangs = false;
+      aws.lambda.scaleTimeout('latam-message-gc', () => (hangs ? SCALED_TIMEOUT : HUNG_TIMEOUT));
       hooks.onRequest = once(
         ({ path }: { path: string }) => path.startsWith('/v1/messages/'),
-        () => aws.killFunction('latam-message-gc'),
+        () => {
+          hangs = true;
+          aws.lambda.hang('latam-message-gc');
+        },
       );
     },
     expected: GOOD,

@@ -6,6 +6,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
+import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS } from '../../bin/doctor/checks.ts';
 import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
@@ -17,7 +18,7 @@ import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
-import { MISCONFIGURATIONS } from './doctor/misconfigurations.ts';
+import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -103,11 +104,26 @@ describe('doctor', () => {
       [],
     );
     assert.equal(status, 0);
-    // None of the checks has nothing to look at here.
+    // None of the checks has nothing to look at here, but for the one of what is reached otherwise.
     assert.deepEqual(
-      [...new Set(found.map(({ check }) => check))].sort(),
+      [...new Set(found.map(({ check }) => check)), 'instances for Run Command'].sort(),
       CHECKS.map(({ name }) => name).sort(),
     );
+  });
+
+  it('gives instances that Run Command reaches no warning', async () => {
+    const back = reachedByRunCommand('heard of')(world);
+    const clients = clientsIn(undefined);
+    const found = await examine(
+      new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients),
+      CHECKS.filter(({ name }) => ['services', 'instances for Run Command'].includes(name)),
+    );
+    back();
+    assert.deepEqual(
+      found.filter(({ status }) => status !== 'ok'),
+      [],
+    );
+    assert.ok(found.some(({ saw }) => saw === 'Systems Manager hears of 1 instances.'));
   });
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
@@ -128,6 +144,25 @@ describe('doctor', () => {
       stripVTControlCharacters(shown).replaceAll('\r\n', '\n'),
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
+  });
+
+  it('finds what Lambda must list by either text of its reference, and says where it is not', async () => {
+    const { operations, durable } = world.aws.lambda;
+    const list = operations.ListDurableExecutionsByFunction;
+    assert.ok(list);
+    const clients = clientsIn(environment.AWS_REGION);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const look = () => lookForExamination(deployment, 'database-size', async () => {});
+    durable.unqualifiedList = '$LATEST';
+    const under = await look();
+    durable.unqualifiedList = 'all versions';
+    assert.match(under.saw, /under its version only/);
+    operations.ListDurableExecutionsByFunction = { ...list, does: () => ({ DurableExecutions: [] }) };
+    const gone = await look().finally(() => {
+      operations.ListDurableExecutionsByFunction = list;
+    });
+    assert.equal(gone.status, 'failed');
+    assert.match(gone.saw, /lists it neither with the function nor with a version/);
   });
 
   it('says where it could not look, and which right is missing', async () => {

@@ -40,6 +40,8 @@ const REASONS: Record<string, string> = {
   FollowOtherRuns: 'no restart in the middle of the work of others',
   FollowRunsOf:
     "whether a run that is in the way has ended. A run's result is its report, which holds no secret",
+  HowRunsEnded:
+    'whether a lost run was ended by force again and again. What is on record of a run holds no secret',
   KeepDurableState: "a durable run's own state",
   LambdaStandsInTheVpc:
     "Lambda stands in the VPC with them, and they work only where they are allowed on everything (Lambda's guide, VPC). The role denies them to the function's own code",
@@ -88,6 +90,7 @@ const REASONS: Record<string, string> = {
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
+  WhatRang: 'whether the alarm on crashes has told of it: then no other one does',
   WriteLog: 'its log, and by it its metrics',
 };
 

@@ -7,7 +7,7 @@ import { runInEachContainer } from '../../functions/shared/containers/run-in-eac
 import { insideInvocations } from '../../functions/shared/run/time-left.ts';
 
 /** What one run leaves on record. */
-interface RunSize {
+export interface RunSize {
   /** As Lambda meters them: each retry and each look for a condition is one. */
   operations: number;
   /** Bytes of the largest result of one. */
@@ -19,7 +19,7 @@ interface RunSize {
 }
 
 /** Time that passes only when everything waits for it. */
-class VirtualTime {
+export class VirtualTime {
   #sleepers: { at: number; wake: () => void }[] = [];
 
   sleep(milliseconds: number): Promise<void> {
@@ -45,7 +45,7 @@ class VirtualTime {
 }
 
 /** A context that records as Lambda does, and keeps nothing. */
-function countingContext(time: VirtualTime, size: RunSize): DurableContext {
+export function countingContext(time: VirtualTime, size: RunSize): DurableContext {
   const count = (name: string) => {
     size.operations += 1;
     size.longestName = Math.max(size.longestName, name.length);

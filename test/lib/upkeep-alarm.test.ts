@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Duration } from 'aws-cdk-lib';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { alarmOnOthers } from '../../lib/upkeep-alarm.ts';
+import { alarmOnCrashes, alarmOnOthers } from '../../lib/upkeep-alarm.ts';
 import { ACCOUNT, deploy, MINUTE, REGION, START } from '../rehearsal/aws/deploy.ts';
 
 const of = (metricName: string) => new Metric({ namespace: 'Upkeep', metricName, statistic: 'Sum' });
@@ -16,7 +17,7 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
         whatToDo: ['Look.'],
         topic: new Topic(stack, 'Alarms'),
         all: of('RunsFailed'),
-        toldElsewhere: of('RunsLost'),
+        toldElsewhere: [of('RunsLost')],
         label: 'failed with a report',
       });
     },
@@ -51,5 +52,85 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
       assert.equal(aws.alarms.filter(({ to }) => to === 'ALARM').length - before, 1);
       assert.ok(clock.now() > START);
       assert.deepEqual(rings, [1, 0, 1, 0, 1, 0]);
+    },
+  ));
+
+test('a letter and its report in two minutes ring nothing, and another letter rings whenever it comes', () =>
+  deploy(
+    (stack) => {
+      alarmOnOthers(stack, 'Letters', {
+        alarmName: 'letters',
+        meaning: 'A letter came.',
+        whatToDo: ['Look.'],
+        topic: new Topic(stack, 'Alarms'),
+        all: of('Letters'),
+        toldElsewhere: [of('LettersExpected').with({ statistic: 'Maximum' })],
+        label: 'letters',
+      });
+    },
+    async ({ aws, clock }) => {
+      const place = { account: ACCOUNT, region: REGION };
+      const rings: Record<string, number> = {};
+      const sevenMinutes = [-7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7];
+      for (const letter of [-1, 0, 1, 2, 3])
+        for (const other of [undefined, ...sevenMinutes]) {
+          const report = clock.now() + 20 * MINUTE;
+          const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
+          const put = (name: string, minute: number, value = 1) =>
+            aws.cloudWatch.put(place, 'Upkeep', name, {}, value, report + minute * MINUTE);
+          // SQS tells each minute of a queue that is in use.
+          for (let minute = -8; minute < 20; minute++) put('Letters', minute, 0);
+          for (const minute of [-1, 0, 1, 2, 3]) put('LettersExpected', minute);
+          put('Letters', letter);
+          if (other !== undefined) put('Letters', other);
+          await clock.runUntil(report + 20 * MINUTE);
+          const rang = aws.alarms.filter(({ to }) => to === 'ALARM').length - before;
+          if (other === undefined ? rang > 0 : rang === 0) rings[`${letter}, ${other}`] = rang;
+        }
+      assert.deepEqual(rings, {});
+    },
+  ));
+
+test('tries that take their whole time ring once, and a run that gives up after them rings nothing more', () =>
+  deploy(
+    (stack) => {
+      alarmOnCrashes(stack, 'Crashing', {
+        alarmName: 'crashing',
+        meaning: 'Invocations end by force.',
+        whatToDo: ['Look.'],
+        topic: new Topic(stack, 'Alarms'),
+        errors: of('Errors'),
+        duration: of('Duration').with({ statistic: 'Maximum' }),
+        timeout: Duration.minutes(15),
+        givenUp: of('RunsGivenUp'),
+      });
+    },
+    async ({ aws, clock }) => {
+      const place = { account: ACCOUNT, region: REGION };
+      const put = (name: string, value: number) => aws.cloudWatch.put(place, 'Upkeep', name, {}, value);
+      const rings = async (minutes: number) => {
+        const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
+        await clock.runUntil(clock.now() + minutes * MINUTE);
+        return aws.alarms.filter(({ to }) => to === 'ALARM').length - before;
+      };
+      const rang: number[] = [];
+      for (let attempt = 1; attempt <= 3; attempt++) {
+        put('Errors', 1);
+        put('Duration', 900_000);
+        rang.push(await rings(15));
+      }
+      put('RunsGivenUp', 1);
+      rang.push(await rings(90));
+      // Crashes at once are no five before the run gives up, and are told then.
+      put('Errors', 3);
+      put('Duration', 500);
+      rang.push(await rings(5));
+      put('RunsGivenUp', 1);
+      rang.push(await rings(90));
+      put('RunsGivenUp', 0);
+      put('Errors', 2);
+      put('Duration', 500);
+      rang.push(await rings(90));
+      assert.deepEqual(rang, [1, 0, 0, 0, 0, 1, 0]);
     },
   ));

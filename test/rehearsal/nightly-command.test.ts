@@ -9,7 +9,10 @@ import { simulatedClock } from '../../rehearsal/aws/clock.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
 import { functionNamed } from '../../rehearsal/deployed-functions.ts';
+import { cutAtRandom } from '../../rehearsal/faults/random-cuts.ts';
+import { seedOfTheDay } from '../../rehearsal/faults/runs.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
+import { assertDocumented, runRecords } from './run-records.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
 async function play(
@@ -73,12 +76,15 @@ test('the example runs its command in each container of a web service, with its 
       [1, 0, 0].map((code) => [code, 'pruned\n']),
       'keepOutput: of those too in which it ended well',
     );
+    const { 'prune-sessions': ofCommand } = runRecords({ aws });
+    assert.ok(ofCommand);
+    assertDocumented({ 'run-in-containers': ofCommand });
     for (const container of containers)
       assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
     assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'));
   }));
 
-test('a function that dies in the middle of its run starts no command a second time, and learns how each ended', () => {
+test('a function that dies in the middle of its run, and at a random moment besides, starts no command a second time, and learns how each ended', () => {
   let killed = 0;
   return play(
     'echo started >>/srv/starts; sleep 3',
@@ -89,6 +95,7 @@ test('a function that dies in the middle of its run starts no command a second t
         assert.equal(readFileSync(container.path('/srv/starts'), 'utf8'), 'started\n');
     },
     (aws) => {
+      cutAtRandom(aws, { functions: ['shop-prune-sessions'], seed: seedOfTheDay(), cuts: 1 });
       const stop = aws.onCall(({ operation }) => {
         if (operation !== 'ExecuteCommand') return undefined;
         stop();

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import type { World } from '../../rehearsal/world.ts';
 
 /** What the largest run of a job left on record. */
@@ -25,8 +27,23 @@ export function runRecords({ aws }: Pick<World, 'aws'>): Record<string, RunRecor
     records[job] = {
       operations: Math.max(before.operations, counted),
       largest: Math.max(before.largest, ...sizes),
-      longestName: Math.max(before.longestName, ...names),
+      longestName: Math.max(before.longestName, 0, ...names),
     };
   }
   return records;
+}
+
+/** docs/operations.md says of each job what its runs leave on record in the rehearsal, at most, and not much more than there is. */
+export function assertDocumented(records: Record<string, RunRecord>): void {
+  const documented = readFileSync('docs/operations.md', 'utf8').split('\n');
+  for (const [job, record] of Object.entries(records)) {
+    const row = documented.find((line) => line.startsWith(`| ${job} |`));
+    const [operations = 0, largest = 0, longestName = 0] = (row ?? '').split('|').slice(2, 5).map(Number);
+    const said = `${job}: ${JSON.stringify(record)}, documented ${row}`;
+    assert.ok(
+      record.operations <= operations && record.largest <= largest && record.longestName <= longestName,
+      said,
+    );
+    assert.ok(operations <= 2 * record.operations, said);
+  }
 }

@@ -9,6 +9,7 @@ import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld } from '../../rehearsal/world.ts';
+import { assertDocumented, runRecords } from './run-records.ts';
 import { buildStage, type Stage } from './stage.ts';
 
 const MINUTE = 60_000;
@@ -94,4 +95,7 @@ test("the sample's deployment is prepared for an upgrade by its own message-gc, 
   const left = await deployments.emea?.store?.count();
   assert.equal((left?.sent ?? 1) + (left?.read ?? 1), 0);
   assert.deepEqual(aws.denials, []);
+  const { 'upgrade-check': ofUpgradeCheck } = runRecords(world);
+  assert.ok(ofUpgradeCheck);
+  assertDocumented({ 'upgrade-check': ofUpgradeCheck });
 });

@@ -28,7 +28,7 @@ export const jobs: Check = {
 
 async function look(deployment: ExaminedDeployment, job: string): Promise<Finding[]> {
   const { name } = deployment;
-  const arn = await begin(deployment, { examine: true, job, deployment: name });
+  const arn = await examinationOf(deployment, job);
   const log = `aws logs tail /aws/lambda/${name}-${job} --since 10m`;
   const until = Date.now() + PATIENCE_MS;
   while (Date.now() < until) {
@@ -57,6 +57,12 @@ async function look(deployment: ExaminedDeployment, job: string): Promise<Findin
       mend: log,
     },
   ];
+}
+
+/** The execution in which a job's function looks, as start-run began it, once. */
+export function examinationOf(deployment: ExaminedDeployment, job: string): Promise<string> {
+  const request: ExaminationRequest = { examine: true, job, deployment: deployment.name };
+  return deployment.once(`examination of ${job}`, () => begin(deployment, request));
 }
 
 async function begin({ clients, name }: ExaminedDeployment, request: ExaminationRequest): Promise<string> {

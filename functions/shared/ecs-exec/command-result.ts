@@ -17,7 +17,9 @@ export type CommandStatus<Content extends string | Uint8Array = string> =
   /** The container knows no run of this id: not started there, or forgotten. */
   | ({ outcome: 'unknown' } & Printed<Content>);
 
+/** What a command has printed. */
 export interface Printed<Content extends string | Uint8Array> {
+  /** What was kept of it. */
   output: Output<Content>;
   /** Bytes that the sink did not get: it was too slow, or had failed. */
   skippedBySink: number;

@@ -30,7 +30,9 @@ export interface ExecInAllOptions
   > {
   /** Standard input of the command in each of the containers. @default none */
   stdin?: string | Uint8Array;
+  /** The cluster's name or ARN. */
   cluster: string;
+  /** The service's name or ARN. */
   service: string;
   /** @default the only container in which ECS Exec's agent runs */
   container?: string;

@@ -19,6 +19,7 @@ export interface InteractiveOptions extends Target {
   output: Writable & { columns?: number; rows?: number };
   /** Ends the session. */
   signal?: AbortSignal;
+  /** Intervals and patience, for those who know why. @default what the agent needs */
   timing?: Partial<Pick<AttendanceTiming, 'watchAfter'>>;
 }
 

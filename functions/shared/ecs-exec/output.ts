@@ -2,11 +2,13 @@ import { type Resolvers, withResolvers } from './timers.ts';
 
 /** What a command printed: all of it, or its beginning and end if that was too much to keep. */
 export interface Output<Content extends string | Uint8Array = string> {
+  /** Its beginning. */
   head: Content;
   /** Empty if nothing was left out. */
   tail: Content;
   /** Bytes between the two that were counted only. */
   omittedBytes: number;
+  /** How many bytes there were, kept or not. */
   totalBytes: number;
 }
 

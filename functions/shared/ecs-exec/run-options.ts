@@ -24,22 +24,28 @@ export interface RunOptions extends Target {
   shell?: string[];
   /** Folders of the container for the run's files: the first that can be written. @default /run, /tmp, /var/tmp, /dev/shm */
   folders?: string[];
+  /** Intervals and patience, for those who know why. @default what the agent needs */
   timing?: Partial<AttendanceTiming>;
 }
 
 /** Output as text, as most commands print it. */
 export interface TextOptions {
+  /** Whether output comes byte for byte rather than as text. */
   bytes?: false;
+  /** Gets all of the output as it comes. @default it is kept only, head and tail */
   sink?: Sink<string>;
 }
 
 /** Output byte for byte, for which it is encoded in the container (by base64 or od). */
 export interface ByteOptions {
+  /** Whether output comes byte for byte rather than as text. */
   bytes: true;
+  /** Gets all of the output as it comes. @default it is kept only, head and tail */
   sink?: Sink<Uint8Array>;
 }
 
 export interface CommandOptions extends RunOptions {
+  /** What is run: a program with its arguments, or a script for the container's `sh`. */
   command: Command;
   /**
    * Standard input. It is brought into the container before the command starts, which then reads it from a file of its

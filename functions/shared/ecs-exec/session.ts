@@ -26,8 +26,11 @@ import { withResolvers, withTimeout } from './timers.ts';
 export interface Clients {
   /** For ExecuteCommand alone: it must not repeat a call by itself, for the command could start twice. */
   starting: ECSClient;
+  /** Starts sessions. */
   ecs: ECSClient;
+  /** Resumes and ends them. */
   ssm: SSMClient;
+  /** Agrees on a session's key, where the cluster encrypts them. */
   kms: KMSClient;
 }
 

@@ -24,6 +24,7 @@ export type ExaminationFinding = {
 
 /** The result of such an execution. */
 export interface Examination {
+  /** One for each thing that was looked at. */
   findings: ExaminationFinding[];
 }
 

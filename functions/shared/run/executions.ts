@@ -16,14 +16,24 @@ export type ExecutionFilter = Pick<
 /** As the ARN of an execution has its function's version. */
 const PUBLISHED = /:\d+\/durable-execution\//;
 
+/** A function's runs, of all its versions, the newest first: its durable executions but for those in which doctor has it look. */
+export async function executionsOf(
+  lambda: LambdaClient,
+  functionName: string,
+  filter: ExecutionFilter = {},
+): Promise<Execution[]> {
+  const all = await everyExecutionOf(lambda, functionName, filter);
+  return all.filter(({ DurableExecutionName: name = '' }) => !name.startsWith(EXAMINATION_PREFIX));
+}
+
 /**
- * A function's durable executions, of all its versions, the newest first, but for those that are no runs. Lambda's reference has said two things of a list
+ * A function's durable executions, of all its versions, the newest first. Lambda's reference has said two things of a list
  * without a qualifier (all versions; `$LATEST` only) and two of its order, so this rests on none of them: a list that shows no
  * execution of a published version is asked for again, version by version, and everything is sorted here.
  *
  * Needs `lambda:ListDurableExecutionsByFunction` on the function and its versions, and `lambda:ListVersionsByFunction`.
  */
-export async function executionsOf(
+export async function everyExecutionOf(
   lambda: LambdaClient,
   functionName: string,
   filter: ExecutionFilter = {},
@@ -41,10 +51,7 @@ export async function executionsOf(
       }
   }
   const startOf = ({ StartTimestamp: start }: Execution) => start?.getTime() ?? 0;
-  const runs = [...found.values()].filter(
-    ({ DurableExecutionName: name = '' }) => !name.startsWith(EXAMINATION_PREFIX),
-  );
-  return runs.sort((one, other) => startOf(other) - startOf(one));
+  return [...found.values()].sort((one, other) => startOf(other) - startOf(one));
 }
 
 async function listed(

@@ -1,4 +1,4 @@
-import { type Event, GetDurableExecutionHistoryCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { type Event, LambdaClient, paginateGetDurableExecutionHistory } from '@aws-sdk/client-lambda';
 import { logger } from './publish-report.ts';
 import { REQUEST_LIMITS } from './request-limits.ts';
 
@@ -7,10 +7,12 @@ export interface FailedInvocations {
   count: number;
   /** How the last one ended. */
   error: string;
+  /** When the first one began. */
+  since: Date | undefined;
 }
 
-/** Events of one invocation that got nowhere are few: this is far more than those of the invocations that matter. */
-const EVENTS = 100;
+/** Events of one invocation that got nowhere are few: a page has those of far more than the invocations that matter to a run. */
+const PAGE = 100;
 
 /** That the run got further. Not the beginning of a step, nor its failure, which a step that is cut has too. */
 const PROGRESS = /^(Step|Context|Wait|Callback|ChainedInvoke)(Succeeded|Cancelled|TimedOut)$/;
@@ -20,36 +22,40 @@ const lambda = new LambdaClient({ requestHandler: REQUEST_LIMITS });
 /**
  * How often Lambda has repeated the invocation in vain, as the execution's history tells: each try is counted there, by Lambda
  * itself, whatever ended it. A history that cannot be read is none.
+ * @param pages of the history that are read at most, the newest first.
  */
-export async function failedInvocations(durableExecutionArn: string): Promise<FailedInvocations> {
+export async function failedInvocations(durableExecutionArn: string, pages = 1): Promise<FailedInvocations> {
+  const failed: FailedInvocations = { count: 0, error: '', since: undefined };
   try {
-    const { Events: events = [] } = await lambda.send(
-      new GetDurableExecutionHistoryCommand({
-        DurableExecutionArn: durableExecutionArn,
-        ReverseOrder: true,
-        IncludeExecutionData: true,
-        MaxItems: EVENTS,
-      }),
+    let read = 0;
+    const history = paginateGetDurableExecutionHistory(
+      { client: lambda, pageSize: PAGE },
+      { DurableExecutionArn: durableExecutionArn, ReverseOrder: true, IncludeExecutionData: true },
     );
-    return countFailed(events);
+    for await (const { Events: events = [] } of history)
+      if (!countFailed(events, failed) || ++read >= pages) break;
   } catch (error) {
     logger.warn("The run's history cannot be read, so that its failed tries are not counted.", {
       error: error as Error,
     });
-    return { count: 0, error: '' };
-  }
-}
-
-/** @param events the newest first. */
-export function countFailed(events: readonly Event[]): FailedInvocations {
-  const failed: FailedInvocations = { count: 0, error: '' };
-  for (const { EventType: type = '', InvocationCompletedDetails: invocation } of events) {
-    if (PROGRESS.test(type)) break;
-    if (type !== 'InvocationCompleted') continue;
-    const { ErrorType: kind, ErrorMessage: message } = invocation?.Error?.Payload ?? {};
-    if (kind === undefined && message === undefined) break;
-    failed.count += 1;
-    failed.error ||= [kind, message].filter(Boolean).join(': ');
   }
   return failed;
+}
+
+/**
+ * @param events the newest first.
+ * @param failed what the events after them gave: it is counted up.
+ * @returns whether those before them may count too.
+ */
+function countFailed(events: readonly Event[], failed: FailedInvocations): boolean {
+  for (const { EventType: type = '', InvocationCompletedDetails: invocation } of events) {
+    if (PROGRESS.test(type)) return false;
+    if (type !== 'InvocationCompleted') continue;
+    const { ErrorType: kind, ErrorMessage: message } = invocation?.Error?.Payload ?? {};
+    if (kind === undefined && message === undefined) return false;
+    failed.count += 1;
+    failed.error ||= [kind, message].filter(Boolean).join(': ');
+    failed.since = invocation?.StartTimestamp;
+  }
+  return true;
 }

@@ -13,7 +13,9 @@ export interface Problem {
 
 /** What a run did. Every job ends with one, in its log, its metrics and an event. */
 export interface RunReport {
+  /** The job's name. */
   job: string;
+  /** The deployment's name. */
   deployment: string;
   /** The name of the durable execution, made of deployment, job and scheduled time, or `manual-` and what names the request. */
   runId: string;
@@ -23,9 +25,11 @@ export interface RunReport {
   startedAt: string;
   /** ISO 8601, UTC. */
   endedAt: string;
+  /** How the run ended. */
   outcome: Outcome;
   /** Numbers with plain names, such as `messagesDeleted`. Each becomes a metric. */
   figures: Record<string, number>;
+  /** What went wrong, or must be known, one by one. */
   problems: Problem[];
   /** What the figures leave out, such as a list of nodes. In the log line and the event, not in the metrics. */
   details?: Record<string, unknown>;
@@ -55,6 +59,18 @@ export const OUTCOME_METRICS = {
 
 /** The metric of runs that ended without a report of their own: told as 0 by each report, so that it can be reckoned with. */
 export const LOST_METRIC = 'RunsLost';
+
+/** The metric of runs that gave up because their invocations were ended by force: it counts in the failed ones as well. */
+export const GIVEN_UP_METRIC = 'RunsGivenUp';
+
+/** The metric of lost runs of which the alarm on crashes has told already: they count in the lost ones as well. */
+export const LOST_IN_CRASHES_METRIC = 'RunsLostInCrashes';
+
+/**
+ * The metric that says, in each minute in which the dead letter of a lost run may come, that one is expected: Lambda sends it by
+ * itself, and letter and report need not fall into one minute.
+ */
+export const LETTER_EXPECTED_METRIC = 'LettersExpected';
 
 /** The metric of a run's length, in seconds. */
 export const DURATION_METRIC = 'RunSeconds';

@@ -1,7 +1,10 @@
 /** What start-run passes to the job: the same for the same run, since its durable execution is found by name and payload. */
 export interface RunEvent {
+  /** The job's name. */
   job: string;
+  /** The deployment's name. */
   deployment: string;
+  /** Names the run: the name of its durable execution. */
   runId: string;
   /** When the schedule wanted the run, or when it was asked for by hand. ISO 8601, UTC. */
   scheduledFor: string;
@@ -22,7 +25,10 @@ export interface RunEvent {
 
 /** A run that another one waits for. */
 export interface OtherRun {
+  /** The job's name. */
   job: string;
+  /** Names the run: the name of its durable execution. */
   runId: string;
+  /** Of its durable execution. */
   durableExecutionArn: string;
 }

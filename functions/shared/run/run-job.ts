@@ -3,14 +3,14 @@ import * as v from 'valibot';
 import { type Examination, examined, isExamination, type Look } from './examination.ts';
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
-import type { Problem, RunReport } from './report.ts';
+import { GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
 
-export type { ExaminationFinding } from './examination.ts';
-export type { Problem, RunReport } from './report.ts';
-export type { RunEvent } from './run-event.ts';
+export type { Examination, ExaminationFinding, Look } from './examination.ts';
+export type { Outcome, Problem, RunReport } from './report.ts';
+export type { OtherRun, RunEvent } from './run-event.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
@@ -39,7 +39,7 @@ const runEvent = v.object({
 /**
  * Plays one run of a job inside a durable execution, and ends it with its report, whatever happens:
  * an error thrown by the procedure becomes a report with the outcome `failed`. A run that begins when it should have ended
- * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout ({@link insideInvocations}). A run whose invocations end by force three times in a row without getting further gives up.
+ * does nothing, whatever started it. No operation of a run is cut by Lambda's timeout. A run whose invocations end by force three times in a row without getting further gives up.
  *
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  * @param look what `wa-upkeep doctor` has looked at with the function's rights and from its place, in no run at all. It changes
@@ -74,7 +74,8 @@ export async function runJob(
     if (run.outsideWindow) report.details = { ...result.details, outsideWindow: true };
     if (run.nobodyGetsAlarmsOf)
       report.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
-    tellReport(report);
+    // The alarm on crashes tells of those that gave up; whatever tells of failed runs counts them out.
+    tellReport(report, { [GIVEN_UP_METRIC]: result.figures.failedInvocations === undefined ? 0 : 1 });
     return report;
   });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.

@@ -28,6 +28,12 @@ const LONGEST_PAUSE_SECONDS = 15 * 60;
 /** After a callback was taken, those that the client had before have come: its longest pause between two tries is that (Meta's default). */
 const LATEST_CALLBACK_SECONDS = 15 * 60;
 
+/**
+ * Callbacks that a look for answers takes, the rest is for the next one: their receipt handles, of some 400 characters each, are on record
+ * until then, where a result may have 262,144 bytes. The client has 33 nodes at most.
+ */
+const MOST_IN_A_LOOK = 300;
+
 export interface CollectedGarbage {
   calls: GcCall[];
   /** What no callback has come of when the run ends, be it of this run's requests or of earlier ones'. */
@@ -251,7 +257,7 @@ async function lookForCallbacks(
   before: Answers,
 ): Promise<Answers> {
   await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
-  const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
+  const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl, MOST_IN_A_LOOK);
   let { pending, gone, nodesCheckedAt } = before;
   const { heard, setAside, doubtful, unnamed } = hear(
     { kind, deployment: settings.deployment, nodes: asked.kind === 'processing' ? asked.nodes : undefined },
@@ -292,13 +298,15 @@ async function presentNodes(settings: GcSettings): Promise<string[] | undefined>
   }
 }
 
-async function look(queueUrl: string) {
+/** @param most callbacks that are taken. @default all that there are */
+async function look(queueUrl: string, most = Number.POSITIVE_INFINITY) {
   const arrived: Arrived[] = [];
   const receiptHandles: string[] = [];
   const unreadable = new Set<string>();
   let oddEntries = 0;
   for (;;) {
-    const received = await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
+    const isFull = receiptHandles.length >= most;
+    const received = isFull ? [] : await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
     if (received.length === 0) return { arrived, receiptHandles, unreadable: unreadable.size + oddEntries };
     for (const { callback, deployments, receiptHandle } of received) {
       const { notifications, unreadable } = parseGcCallback(callback);

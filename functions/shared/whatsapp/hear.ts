@@ -22,7 +22,9 @@ export interface Heard {
 
 export const NOTHING_HEARD: Heard = { heard: {}, setAside: [], doubtful: [], unnamed: [] };
 
-/** So many are described; what was set aside is counted elsewhere. */
+/** So many are kept with their description, each in the run's history; the others count. */
+const MOST_KEPT = 50;
+/** So many are described in a sentence. */
 const MOST_DESCRIBED = 5;
 /** Of what others wrote, in a sentence. */
 const SHOWN_CHARACTERS = 200;
@@ -45,7 +47,7 @@ export function hear(
     const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
     const reason = reasonToSetAside({ kind, deployment, nodes }, { notification, deployments }, node);
     if (reason) {
-      setAside.push(`${describe(notification)} (${reason})`);
+      setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
       continue;
     }
     const other = heard[node];

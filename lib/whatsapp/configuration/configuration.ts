@@ -19,6 +19,7 @@ export function defineUpkeep(configuration: UpkeepConfiguration): UpkeepConfigur
 /** A configuration with mistakes. Each is one sentence that names the field and what is allowed. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
+  /** One sentence a mistake, each naming its field. */
   readonly mistakes: string[];
 
   constructor(file: string, mistakes: string[]) {

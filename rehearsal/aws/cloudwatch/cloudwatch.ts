@@ -142,8 +142,13 @@ export class CloudWatch implements Service, Metrics {
         },
       ),
       DescribeAlarmHistory: operation(
-        anywhere('cloudwatch:DescribeAlarmHistory'),
-        (input: DescribeAlarmHistoryCommandInput, call) => ({
+        ({ AlarmName: name = '*' }: DescribeAlarmHistoryCommandInput, { account, region }) => [
+          {
+            action: 'cloudwatch:DescribeAlarmHistory',
+            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
+          },
+        ],
+        (input, call) => ({
           AlarmHistoryItems: this.history
             .filter(
               ({ alarm, arn }) =>
@@ -156,7 +161,12 @@ export class CloudWatch implements Service, Metrics {
               Timestamp: new Date(time),
               HistoryItemType: 'StateUpdate' as const,
               HistorySummary: `Alarm updated from ${from} to ${to}`,
-              HistoryData: JSON.stringify({ oldState: from, newState: to, reason }),
+              // As the AWS CLI's example of describe-alarm-history has it.
+              HistoryData: JSON.stringify({
+                version: '1.0',
+                oldState: { stateValue: from },
+                newState: { stateValue: to, stateReason: reason },
+              }),
             }))
             .reverse(),
         }),

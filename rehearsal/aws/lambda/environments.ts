@@ -17,6 +17,8 @@ export const LOST = 'Rehearsal.Lost';
 
 /** The processes that functions run in: each an execution environment. */
 export class Environments {
+  /** Milliseconds in place of a function's own timeout, by its name, asked for each invocation. */
+  readonly timeouts = new Map<string, () => number>();
   readonly #aws: Cloud;
   readonly #processes = new Map<string, FunctionProcess>();
   /** Of inline code that was unpacked, and of compiled code. */
@@ -58,12 +60,13 @@ export class Environments {
       ) ?? this.#start(fn, target.version);
     environment.cancel();
     const { clock } = this.#aws;
+    const timeout = this.timeouts.get(fn.name)?.() ?? fn.timeout;
     const outcome = await environment.process.invoke({
       requestId,
       payload,
       invokedArn: target.arn,
-      deadline: clock.now() + fn.timeout,
-      timeout: fn.timeout,
+      deadline: clock.now() + timeout,
+      timeout,
     });
     if (environment.process.ended) this.#forget(fn, environment);
     else {
@@ -86,6 +89,11 @@ export class Environments {
       killed++;
     }
     return killed;
+  }
+
+  /** Has a function's processes that are at work do nothing more. */
+  hang(fn: LambdaFunction): void {
+    for (const { process } of fn.processes) if (process.busy) process.hang();
   }
 
   /** Writes to the function's log. */

@@ -132,6 +132,11 @@ export class FunctionProcess {
     this.#initializationError = error;
   }
 
+  /** Has it do nothing more, as one whose event loop is blocked: what is to end it must come from outside. */
+  hang(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
   /** Kills it at once, as a crash would. */
   kill(): void {
     this.ended = true;

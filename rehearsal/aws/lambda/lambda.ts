@@ -140,6 +140,11 @@ export class Lambda implements Service, Functions, Runner {
     };
   }
 
+  /** Gives a function other timeouts than its template's: `draw` is asked for each invocation, and gives milliseconds. */
+  scaleTimeout(functionName: string, draw: () => number): void {
+    this.#environments.timeouts.set(functionName, draw);
+  }
+
   /** Takes an asynchronous invocation that was allowed already. Undefined, or why it can't be taken. */
   enqueue(arn: string, payload: string, durableName?: string): string | undefined {
     let target: Target;
@@ -208,6 +213,11 @@ export class Lambda implements Service, Functions, Runner {
       if (fn.name === name || fn.resource.logicalId.startsWith(name)) killed += this.#environments.kill(fn);
     }
     return killed;
+  }
+
+  /** Has what a function is at do nothing more, until Lambda's timeout ends it. */
+  hang(name: string): void {
+    for (const fn of this.#functions.values()) if (fn.name === name) this.#environments.hang(fn);
   }
 
   /** How many processes are alive, by function name. */

@@ -67,3 +67,5 @@ function mapHosts(map: Record<string, string>): void {
 function symbolsOf(array: unknown[]): Record<symbol, unknown> {
   return Object.fromEntries(Object.getOwnPropertySymbols(array).map((key) => [key, Reflect.get(array, key)]));
 }
+const http = process.getBuiltinModule('node:http');
+for (const name of ['WebSocket', 'CloseEvent', 'MessageEvent']) Reflect.deleteProperty(http, name);

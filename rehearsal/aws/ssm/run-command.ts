@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
+  DescribeInstanceInformationCommandInput,
   GetCommandInvocationCommandInput,
   ListCommandInvocationsCommandInput,
   ListCommandsCommandInput,
@@ -97,6 +98,24 @@ export class RunCommand {
           ];
         },
         (input, call) => this.#send(input, call),
+      ),
+      DescribeInstanceInformation: operation(
+        anywhere('ssm:DescribeInstanceInformation'),
+        ({ Filters = [] }: DescribeInstanceInformationCommandInput, { account, region }) => {
+          if (Filters.some(({ Key }) => Key !== 'InstanceIds'))
+            throw new AwsError('InvalidFilterKey', 'the stand-in understands InstanceIds only');
+          const wanted = Filters.flatMap(({ Values = [] }) => Values);
+          return {
+            InstanceInformationList: [...this.instances.values()]
+              .filter((instance) => instance.account === account && instance.region === region)
+              .filter(({ host }) => wanted.length === 0 || wanted.includes(host.instanceId))
+              .map(({ host, fault }) => ({
+                InstanceId: host.instanceId,
+                PingStatus: fault === 'unreachable' ? ('ConnectionLost' as const) : ('Online' as const),
+                ResourceType: 'EC2Instance' as const,
+              })),
+          };
+        },
       ),
       GetCommandInvocation: operation(
         anywhere('ssm:GetCommandInvocation'),

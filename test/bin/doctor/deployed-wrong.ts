@@ -28,5 +28,8 @@ export const SEEN_OF_LATAM = [
   /^alarms, latam-message-gc-failed: It has no action/,
   /^rules of the callbacks bus, [^:]+: It is switched off.* \| aws events enable-rule --event-bus-name latam-callbacks --name \S+$/,
   // The stand-ins have no client of latam here.
+  /^clusters, whatsapp-latam: There is no active cluster /,
+  /^services, whatsapp-latam\/webapp: The cluster has no service of this name, and log-cleanup is configured with it\. \| aws ecs list-services /,
+  /^services, whatsapp-latam\/coreapp: The cluster has no service of this name/,
   /^what the jobs need, message-gc, https:\/\/webapp\.latam\.internal: There is no secret .* \| aws secretsmanager describe-secret --secret-id /,
 ];

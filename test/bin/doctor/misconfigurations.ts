@@ -35,7 +35,11 @@ const sessions = (configuration: object) => (world: World) => {
   };
 };
 
-type LogCleanup = { clusterArn: string; roles: { services: string[]; container: string; script: string }[] };
+type LogCleanup = {
+  clusterArn: string;
+  reach: string;
+  roles: { services: string[]; container: string; script: string }[];
+};
 
 const configureLogCleanup = (change: (settings: LogCleanup) => void) => (world: World) =>
   configure(world, 'emea-log-cleanup', change as (settings: never) => void);
@@ -56,6 +60,25 @@ const onInstance = (change: (host: DockerHost) => void) => (world: World) => {
     back();
     tasks.splice(tasks.indexOf(task), 1);
     rmSync(folder, { recursive: true });
+  };
+};
+
+/** Has them cleaned by Run Command there, and only them. */
+export const reachedByRunCommand = (agent: 'unknown' | 'silent' | 'heard of') => (world: World) => {
+  const { account, region } = coreApps(world).options;
+  const back = onInstance((host) => {
+    if (agent === 'unknown') return;
+    const instance = world.aws.ssm.manage(host, { account, region });
+    if (agent === 'silent') instance.fault = 'unreachable';
+  })(world);
+  const settings = configureLogCleanup((each) => {
+    each.reach = 'run-command';
+    each.roles = each.roles.filter(({ container }) => container === 'wa-coreapp');
+  })(world);
+  return () => {
+    settings();
+    back();
+    world.aws.ssm.instances.delete('i-0123456789abcdef0');
   };
 };
 
@@ -314,6 +337,32 @@ export const MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'warning',
     saw: /^There is no task role, so ECS Exec's agent has the rights of the instance's profile/,
     mend: /"taskRoleArn": /,
+  },
+  {
+    what: 'an instance that Systems Manager does not know',
+    spoil: reachedByRunCommand('unknown'),
+    check: 'instances for Run Command',
+    status: 'failed',
+    saw: /^Systems Manager does not know the instance i-0123456789abcdef0\.$/,
+    mend: /--instance-ids i-0123456789abcdef0 .* AmazonSSMManagedInstanceCore/,
+  },
+  {
+    what: 'an instance whose agent is silent',
+    spoil: reachedByRunCommand('silent'),
+    check: 'instances for Run Command',
+    status: 'failed',
+    saw: /^Systems Manager does not hear of the instance i-0123456789abcdef0: ConnectionLost\.$/,
+    mend: /^sudo systemctl restart amazon-ssm-agent /,
+  },
+  {
+    what: 'tasks of Fargate that are to be reached by Run Command',
+    spoil: configureLogCleanup((settings) => {
+      settings.reach = 'run-command';
+    }),
+    check: 'instances for Run Command',
+    status: 'failed',
+    saw: /^Its tasks are on no instance/,
+    mend: /^No runCommand in the configuration/,
   },
   {
     what: 'an account of few invocations',

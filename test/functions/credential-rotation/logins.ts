@@ -16,9 +16,12 @@ export interface Logins {
   stop(): Promise<void>;
 }
 
-/** From one login to the next, and for how long each is kept: there is always one. Milliseconds. */
-const PAUSE = 1000;
-const SESSION = 1300;
+/**
+ * From one login to the next, and for how long each is kept: there is always one. Besides, all log in at the end of each of
+ * a run's operations. Real milliseconds.
+ */
+const PAUSE = 3000;
+const SESSION = 3500;
 
 export function startLogins(database: TestDatabase): Logins {
   const loops: Promise<void>[] = [];

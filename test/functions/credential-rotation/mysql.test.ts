@@ -1,4 +1,4 @@
 import { mysqlDatabase } from '../rotate-secret/databases.ts';
 import { testRotationDays } from './rotation-days-tests.ts';
 
-testRotationDays('MySQL', mysqlDatabase, { kind: 'dual-password' }, { plays: 'strategy' });
+testRotationDays('MySQL', mysqlDatabase, { kind: 'dual-password' });

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../../functions/shared/database/contract/rotation.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
@@ -11,48 +10,34 @@ import { databaseFor, type TestDatabase } from '../rotate-secret/databases.ts';
 import {
   type Days,
   EVENING,
-  EXPORTER,
-  exporterLine,
+  expectCopies,
   JOB,
   MORNING,
   onOperationEnd,
   PARAMETER,
+  rotateByHand,
   rotationDays,
-  SECRET,
   soon,
 } from './rotation-days.ts';
-import { killAt, refuseAfter, stopAfter } from './run-faults.ts';
+import { type BrokenOff, CALLS, cutAfter, killAt, refuseAfter, stopAfter } from './run-faults.ts';
 import { expectNoPasswordIn, watchFunctions } from './secrecy.ts';
 
 const KILLED = ['after every operation', 'in the middle of any kind of call'] as const;
-/** The kinds of calls that a rotation makes. */
-const CALLS = [
-  'GetSecretValue',
-  'DescribeSecret',
-  'RotateSecret',
-  'PutSecretValue',
-  'GetParameter',
-  'PutParameter',
-  'DescribeServices',
-  'DescribeTaskDefinition',
-  'ListTasks',
-  'DescribeTasks',
-  'StopTask',
-  'UpdateService',
-  'PutEvents',
-];
 /** The operation before which a run changes nothing. */
 const BEGINNING = 'start the rotation';
+/** The last one that changes anything. */
+const RETIREMENT = 'retire the old password 1';
 const PLACE = { account: ACCOUNT, region: REGION };
 
 export interface RotationDaysOptions {
   props?: Partial<CredentialRotationProps>;
   /**
-   * `engine`: what the engine has a part in: a rotation, with kills; a stop after each operation that asks the database;
-   * each connection refused. `strategy`: besides, the courses that a strategy decides, whatever the engine: a roll that
-   * stops, steps that fail, rotations by hand. `everything`: besides, what depends on neither: stops after all other
-   * operations, which leave the database as the operation before does; AWS refuses everything from an operation on; kills
-   * in the middle of a call (rotate-secret's own tests have each call and statement, on each engine).
+   * `engine`: what the engine has a part in: a rotation, with a kill after each operation that asks the database, with a
+   * stop there, and with a database that cannot be reached from there on. `strategy`: besides, the courses that a strategy
+   * decides, whatever the engine: a roll that stops, steps that fail, rotations by hand. `everything`: besides, what depends
+   * on neither: kills after all other operations and in the middle of a call; stops after all that change anything, each
+   * finished by a run of its own; AWS refuses everything from an operation on; each connection refused
+   * (rotate-secret's own tests have each call and statement, on each engine).
    * @default 'engine'
    */
   plays?: 'engine' | 'strategy' | 'everything';
@@ -79,9 +64,9 @@ export function testRotationDays(
         const operations: string[] = [];
         /** Those of them after which the database is not as after the one before. */
         const atDatabase = new Set<string>();
-        /** Of the functions to the database, in a whole rotation. */
-        let connections = 0;
-        /** Of them: those before the rotation is asked for. */
+        /** Those of them after which the database, AWS or the containers are not as after the one before. */
+        const changing = new Set<string>();
+        /** The functions' connections to the database in a whole rotation, before the rotation is asked for. */
         let connectionsBefore = 0;
 
         /** No run may leave anything else behind, once the next one could do its part. */
@@ -120,17 +105,24 @@ export function testRotationDays(
           const askedBefore = wire.asked;
           let asked = askedBefore;
           const seenOf = watchFunctions(days);
-          const stopLooking = onOperationEnd(days, (name, calls) => {
+          let running = '';
+          const stopLooking = onOperationEnd(days, (name, { calls, changes }) => {
             // After one without a call, all but the run's own record is as it was before.
             if (calls > 0) operations.push(name);
-            if (wire.asked > asked) atDatabase.add(operations.at(-1) ?? name);
+            const latest = operations.at(-1) ?? name;
+            if (wire.asked > asked) atDatabase.add(latest);
+            const runningBefore = running;
+            running = days
+              .containers()
+              .map(({ runtimeId }) => runtimeId)
+              .join();
+            if (wire.asked > asked || changes > 0 || running !== runningBefore) changing.add(latest);
             asked = wire.asked;
             if (!operations.includes(BEGINNING)) connectionsBefore = asked - askedBefore;
             soon(days, () => logins.round());
           });
           const second = await days.day();
           stopLooking();
-          connections = wire.asked - askedBefore;
           assert.equal(second.outcome, 'succeeded', JSON.stringify(second.problems));
           const { rotations, tasksReplaced, credentialAgeDays, oldPasswordHours } = second.figures;
           assert.deepEqual(
@@ -163,9 +155,48 @@ export function testRotationDays(
           await expectNoPasswordIn(days, seenOf());
         });
 
+        const begun = () => operations.indexOf(BEGINNING);
+        const isBefore = (operation: string) => operations.indexOf(operation) < begun();
+        /** The operations that the engine has a part in, and the one with which the rotation begins. */
+        const asking = () => operations.filter((name) => name === BEGINNING || atDatabase.has(name));
+
+        /**
+         * Breaks runs off after one operation after the other. Each goes on with what the ones before it have left, and the
+         * last one finishes.
+         */
+        const breakOffAfterEach = async (
+          points: string[],
+          breakOff: (days: Days, operation: string) => BrokenOff,
+          expectBrokenOff: (report: RunReport | undefined, point: string) => void,
+        ): Promise<void> => {
+          let old = current();
+          for (const point of points) {
+            let broken = breakOff(days, point);
+            let report = await days.run({ rotate: true });
+            if (!broken.happened()) {
+              // The ones before it had left it nothing to do there: it is the end of their rotation.
+              broken.mend();
+              expectFinished(report, point);
+              assert.equal(await expectWhole(old, point), 'rotated');
+              old = current();
+              broken = breakOff(days, point);
+              report = await days.run({ rotate: true });
+            }
+            assert.ok(broken.happened(), `broken off after ${point}`);
+            broken.mend();
+            expectBrokenOff(report, point);
+            if (isBefore(point)) await expectUnchanged(old, point);
+            else assert.ok(await accepts(current()), `the current credential logs in after ${point}`);
+            if (!hasGap) await expectNoFailedLogin(point);
+          }
+          expectFinished(await days.run(), 'all of them');
+          assert.equal(await expectWhole(old, 'all of them'), 'rotated');
+        };
+
         for (const where of KILLED.slice(0, plays === 'everything' ? 2 : 1))
           await t.test(`a function that is killed ${where} ends the rotation in the same run`, async (t) => {
-            const points = where === 'after every operation' ? operations : CALLS;
+            const ends = plays === 'everything' ? operations : asking();
+            const points = where === 'after every operation' ? ends : CALLS;
             const killedAt = new Set<string>();
             // Each run gets on by at least one: it is killed at the first call that was not killed yet.
             for (let left = points.length; left > 0 && killedAt.size < points.length; left--) {
@@ -184,20 +215,20 @@ export function testRotationDays(
         await t.test(
           'a run that is stopped after any operation leaves what the next one finishes',
           async (t) => {
-            const begun = operations.indexOf(BEGINNING);
-            const points = operations.filter(
-              (operation, index) => plays === 'everything' || index === begun || atDatabase.has(operation),
-            );
-            const isBefore = (operation: string) => operations.indexOf(operation) < begun;
-            const outcomes: string[] = [];
+            if (plays !== 'everything') {
+              await breakOffAfterEach(asking(), stopAfter, () => {});
+              t.diagnostic(`${asking().join(', ')}: ${logins.made} logins, ${logins.failed} failed`);
+              return;
+            }
+            const points = operations.filter((name) => name === BEGINNING || changing.has(name));
             for (const [index, operation] of points.entries()) {
               const old = current();
-              const stopped = stopAfter(days, operation);
+              const stop = stopAfter(days, operation);
               await days.run({ rotate: true });
-              assert.ok(stopped(), `stopped after ${operation}`);
+              assert.ok(stop.happened(), `stopped after ${operation}`);
+              // Before the rotation is asked for nothing changes; from then on there is no way back.
               if (isBefore(operation) && isBefore(points[index + 1] ?? BEGINNING)) {
                 await expectUnchanged(old, operation);
-                outcomes.push('unchanged');
                 continue;
               }
               // As "After a failure" in the docs says what is valid until then.
@@ -207,62 +238,44 @@ export function testRotationDays(
                 if (hasGap) assert.ok(!(await accepts(old)), operation);
               }
               expectFinished(await days.run(), operation);
-              outcomes.push(await expectWhole(old, operation));
+              const outcome = await expectWhole(old, operation);
+              assert.equal(outcome, isBefore(operation) ? 'unchanged' : 'rotated', operation);
             }
-            t.diagnostic(
-              `${points.join(', ')}: ${outcomes.join(', ')}: ${logins.made} logins, ${logins.failed} failed`,
-            );
-            // Before the rotation is asked for nothing changes; from then on there is no way back.
-            assert.deepEqual(
-              outcomes,
-              points.map((point) => (isBefore(point) ? 'unchanged' : 'rotated')),
-            );
-            assert.ok(new Set(outcomes).size === 2, 'both are among them');
+            t.diagnostic(`${points.join(', ')}: ${logins.made} logins, ${logins.failed} failed`);
           },
         );
 
         if (plays === 'everything')
           await t.test(
             'a run that AWS refuses all after any operation leaves what the next one finishes',
-            async (t) => {
-              const begun = operations.indexOf(BEGINNING);
-              for (const [index, operation] of operations.entries()) {
-                const old = current();
-                const mend = refuseAfter(days, operation);
-                const report = await days.run({ rotate: true });
-                mend();
-                assert.ok(report, `a report after ${operation}`);
-                if (index < begun - 1) {
-                  await expectUnchanged(old, operation);
-                  continue;
-                }
-                expectFinished(await days.run(), operation);
-                await expectWhole(old, operation);
-              }
-              t.diagnostic(`${logins.made} logins, ${logins.failed} failed`);
-            },
+            () =>
+              breakOffAfterEach(operations, refuseAfter, (report, point) =>
+                assert.ok(report, `a report after ${point}`),
+              ),
           );
 
         await t.test(
           'a run that the database refuses any connection fails, and the next one finishes',
           async () => {
-            // The last one counts refused logins, and the report can do without.
-            for (let number = 0; number < connections - 1; number++) {
+            const expectFailed = (report: RunReport | undefined, after: string) => {
+              assert.ok(report, after);
+              assert.notEqual(report.outcome, 'succeeded', after);
+            };
+            for (let number = 0; number < (plays === 'everything' ? connectionsBefore : 1); number++) {
               const old = current();
               const after = `connection ${number}`;
               const first = wire.asked + number;
               wire.refuses = (asked) => asked >= first;
-              const report = await days.run({ rotate: true });
+              expectFailed(await days.run({ rotate: true }), after);
               wire.refuses = () => false;
-              assert.ok(report, after);
-              assert.notEqual(report.outcome, 'succeeded', after);
-              if (number < connectionsBefore - 1) {
-                await expectUnchanged(old, after);
-                continue;
-              }
-              expectFinished(await days.run(), after);
-              await expectWhole(old, after);
+              await expectUnchanged(old, after);
             }
+            // Whoever has retired the old one asks for refused logins only, and the report can do without.
+            const isBeforeTheEnd = (name: string) =>
+              operations.indexOf(name) < operations.indexOf(RETIREMENT);
+            const points = asking().filter((name) => !isBefore(name) && isBeforeTheEnd(name));
+            assert.ok(points.length > 4, points.join(', '));
+            await breakOffAfterEach(points, cutAfter, expectFailed);
           },
         );
 
@@ -380,21 +393,5 @@ export function testRotationDays(
       },
       { props },
     );
-  });
-}
-
-/** As in the console. */
-async function rotateByHand({ client }: Days): Promise<void> {
-  const secrets = new SecretsManagerClient(client());
-  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
-  secrets.destroy();
-}
-
-/** Each place other than the secret holds the credential. */
-function expectCopies({ aws, database }: Days, login: Login): void {
-  assert.equal(aws.ssm.parameter(PARAMETER, PLACE)?.value, `${login.username} ${login.password}`);
-  assert.deepEqual(JSON.parse(aws.secrets.value(EXPORTER) ?? ''), {
-    other: 'kept',
-    data_src_name: exporterLine(database, login),
   });
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -269,18 +270,26 @@ async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
 
 /**
  * Calls the listener at the end of each operation of the job's runs, before the function hears that it is on record.
- * `calls`: how many the function has made for it, besides those for the record.
+ * `calls`: how many the function has made for it, besides those for the record; `changes`: how many of them do more than read.
  */
-export function onOperationEnd({ aws }: Days, listener: (name: string, calls: number) => void): () => void {
+export function onOperationEnd(
+  { aws }: Days,
+  listener: (name: string, made: { calls: number; changes: number }) => void,
+): () => void {
   let calls = 0;
+  let changes = 0;
   return aws.onCall(({ caller, service, operation, input }) => {
     if (caller.function?.name !== JOB) return undefined;
-    if (service !== 'lambda') calls += 1;
+    if (service !== 'lambda') {
+      calls += 1;
+      if (!/^(?:Get|Describe|List)/.test(operation)) changes += 1;
+    }
     if (operation !== 'CheckpointDurableExecution') return undefined;
     for (const { Name, Action } of Array.isArray(input.Updates) ? input.Updates.filter(isRecord) : []) {
       if (Action !== 'SUCCEED' || typeof Name !== 'string') continue;
-      listener(Name, calls);
+      listener(Name, { calls, changes });
       calls = 0;
+      changes = 0;
     }
     return undefined;
   });
@@ -291,6 +300,22 @@ export function soon({ clock }: Days, work: () => void | Promise<void>): void {
   void clock.hold(async () => {
     await turn();
     await work();
+  });
+}
+
+/** As in the console. */
+export async function rotateByHand({ client }: Days): Promise<void> {
+  const secrets = new SecretsManagerClient(client());
+  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
+  secrets.destroy();
+}
+
+/** Each place other than the secret holds the credential. */
+export function expectCopies({ aws, database }: Days, login: Login): void {
+  assert.equal(aws.ssm.parameter(PARAMETER, PLACE)?.value, `${login.username} ${login.password}`);
+  assert.deepEqual(JSON.parse(aws.secrets.value(EXPORTER) ?? ''), {
+    other: 'kept',
+    data_src_name: exporterLine(database, login),
   });
 }
 

@@ -3,6 +3,23 @@ import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambd
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import { type Days, JOB, onOperationEnd, soon } from './rotation-days.ts';
 
+/** The kinds of calls that a rotation makes. */
+export const CALLS = [
+  'GetSecretValue',
+  'DescribeSecret',
+  'RotateSecret',
+  'PutSecretValue',
+  'GetParameter',
+  'PutParameter',
+  'DescribeServices',
+  'DescribeTaskDefinition',
+  'ListTasks',
+  'DescribeTasks',
+  'StopTask',
+  'UpdateService',
+  'PutEvents',
+];
+
 /** AWS's services that a run works with; Lambda only keeps its record. */
 const WORKED_WITH = ['ecs', 'secretsmanager', 'ssm'];
 /** After so long without a call a function that is refused every one has given up. Real milliseconds. */
@@ -48,8 +65,16 @@ export function killAt(
   return { killedAt, stopKilling };
 }
 
-/** Stops the run right after an operation; it does nothing any more. Whether that has come. */
-export function stopAfter(days: Days, operation: string): () => boolean {
+/** What breaks a run off from the end of an operation on. */
+export interface BrokenOff {
+  /** Whether the operation came to its end, and all that was begun then is over. */
+  happened(): boolean;
+  /** Takes away what breaks it off. */
+  mend(): void;
+}
+
+/** Stops the run right after an operation; it does nothing any more. */
+export function stopAfter(days: Days, operation: string): BrokenOff {
   const { aws, client, logins } = days;
   let state: 'before' | 'stopping' | 'stopped' = 'before';
   let lastCall = 0;
@@ -69,15 +94,18 @@ export function stopAfter(days: Days, operation: string): () => boolean {
       await logins.round();
       while (Date.now() - lastCall < QUIET) await delay(QUIET / 4);
       state = 'stopped';
-      unhook();
-      stopListening();
+      mend();
     });
   });
-  return () => state === 'stopped';
+  const mend = () => {
+    unhook();
+    stopListening();
+  };
+  return { happened: () => state === 'stopped', mend };
 }
 
-/** From the end of an operation on AWS refuses all that the function asks for. Returns the way to mend that. */
-export function refuseAfter(days: Days, operation: string): () => void {
+/** From the end of an operation on AWS refuses all that the function asks for. */
+export function refuseAfter(days: Days, operation: string): BrokenOff {
   let refusing = false;
   const unhook = days.aws.onCall(({ caller, service }) =>
     refusing && caller.function?.name === JOB && WORKED_WITH.includes(service)
@@ -89,8 +117,29 @@ export function refuseAfter(days: Days, operation: string): () => void {
     refusing = true;
     soon(days, () => days.logins.round());
   });
-  return () => {
-    unhook();
-    stopListening();
+  return {
+    happened: () => refusing,
+    mend: () => {
+      unhook();
+      stopListening();
+    },
+  };
+}
+
+/** From the end of an operation on the functions reach no database. */
+export function cutAfter(days: Days, operation: string): BrokenOff {
+  const { wire } = days;
+  let isCut = false;
+  const stopListening = onOperationEnd(days, (name) => {
+    if (isCut || name !== operation) return;
+    isCut = true;
+    wire.refuses = () => true;
+  });
+  return {
+    happened: () => isCut,
+    mend: () => {
+      stopListening();
+      wire.refuses = () => false;
+    },
   };
 }

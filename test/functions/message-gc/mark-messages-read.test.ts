@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Fault } from '../../../rehearsal/faults/fault.ts';
-import { cutAtRandom, seedOfTheDay } from '../../../rehearsal/faults/runs.ts';
+import { cutAtRandom } from '../../../rehearsal/faults/random-cuts.ts';
+import { seedOfTheDay } from '../../../rehearsal/faults/runs.ts';
 import { playNight } from '../../../rehearsal/night.ts';
 import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
@@ -90,14 +91,14 @@ test('what a try that was ended by force had received is marked by the next one,
 test(`ended by force at random moments (CUT_SEED=${seedOfTheDay()}), every message that is old enough is read and the queue is empty`, async () => {
   let unreadLeft: number | undefined;
   let queued: number | undefined;
-  const [run] = await night(async (target, world, hooks) => {
+  const [run] = await night(async (target, world) => {
     const { webApp, store } = target;
     const { clock, aws } = world;
     const now = clock.now();
     await webApp.deliverInbound(
       inboundMessages({ count: 300, conversations: 150, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
     );
-    await cutAtRandom('latam', seedOfTheDay()).strike(target, world, hooks);
+    cutAtRandom(aws, { functions: ['latam-message-gc'], seed: seedOfTheDay(), cuts: 2 });
     clock.at(now + 11 * HOUR, async () => {
       unreadLeft = (await store?.count())?.unread;
       queued = aws.sqs.bodies('latam-unread-messages').length;

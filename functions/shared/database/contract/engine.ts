@@ -1,8 +1,10 @@
 /** Where a database listens, and how its certificate is checked. */
 export interface DatabaseAddress {
+  /** What kind of server it is. */
   engine: Engine;
   /** A name that stands in the server's certificate. */
   host: string;
+  /** The TCP port on which it listens. */
   port: number;
   /** The database to connect to. @default `postgres` on PostgreSQL, none on the others. */
   database?: string;
@@ -27,6 +29,8 @@ export type EngineFamily = (typeof ENGINES)[Engine];
 
 /** A user name with its password. */
 export interface Login {
+  /** The database's user. */
   username: string;
+  /** Its password, in plain text. */
   password: string;
 }

@@ -24,6 +24,7 @@ export type Strategy =
  */
 export type PasswordForm = (typeof PASSWORD_FORMS)[number];
 
+/** Forms in which PostgreSQL can be told to store a password. */
 export const PASSWORD_FORMS = ['scram-sha-256'] as const;
 
 /** What a rotation's second step did. */

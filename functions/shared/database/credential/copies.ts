@@ -16,7 +16,9 @@ import { currentSecret } from './stored-secret.ts';
 /** A place other than the secret from which containers read the credential. It must exist already. */
 export type CredentialCopy = CopyTemplate & (ParameterPlace | KeyPlace);
 
-interface ParameterPlace {
+/** A parameter of Systems Manager. */
+export interface ParameterPlace {
+  /** That it is one. */
   kind: 'parameter';
   /** Of Parameter Store. */
   name: string;
@@ -24,8 +26,11 @@ interface ParameterPlace {
   keyId?: string;
 }
 
-interface KeyPlace {
+/** A field of another secret that is JSON. */
+export interface KeyPlace {
+  /** That it is one. */
   kind: 'secret';
+  /** The other secret's full ARN. */
   secretArn: string;
   /** Of the secret's JSON object. */
   key: string;

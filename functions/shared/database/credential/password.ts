@@ -9,7 +9,7 @@ export interface PasswordRules {
   length?: number;
   /**
    * The characters to draw from: printable ASCII.
-   * @default {@link DEFAULT_ALPHABET}
+   * @default letters, digits and `-_.`
    */
   alphabet?: string;
   /** Characters of the alphabet that must not appear. @default none */

@@ -85,6 +85,7 @@ export function parseSecret(value: string | undefined, arn: string): DatabaseSec
 
 /** A field of the rotated secret itself that holds the password among other text, such as a URL. */
 export interface SecretField extends CopyTemplate {
+  /** The field's name. */
   key: string;
 }
 

@@ -11,7 +11,9 @@ import { currentSecret } from './stored-secret.ts';
 export interface CredentialSettings {
   /** The secret that is rotated. One that RDS manages (`rds!…`) is not. */
   secretArn: string;
+  /** The server on which it logs in. */
   database: DatabaseAddress;
+  /** How the database has two valid credentials at once, or that it has not. */
   strategy: Strategy;
   /**
    * The secret of the user that changes passwords.

@@ -14,12 +14,13 @@ import {
   parseAnswer,
 } from './execution.ts';
 import { eventError, eventResult, History } from './history.ts';
+import { LARGEST_ANSWER } from './limits.ts';
 import { commonOf, type Due } from './update.ts';
 
 /**
  * Lambda repeats an invocation that crashed or timed out "with exponential backoff" until the execution's own timeout; no
  * retry strategy is asked (Developer Guide, "Retries for Lambda durable functions", June 2026). First wait and longest one are
- * not published: assumed.
+ * not published: assumed (README.md, beside this).
  */
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 5 * 60_000;
@@ -202,7 +203,10 @@ export class Executions {
     }
     if (answer === undefined) return this.#crashed(execution);
     execution.crashes = 0;
-    if (answer.Status === 'SUCCEEDED') {
+    if (answer.Status === 'SUCCEEDED' && Buffer.byteLength(answer.Result ?? '') > LARGEST_ANSWER) {
+      const ErrorMessage = `the answer of an asynchronous execution has at most ${LARGEST_ANSWER} bytes`;
+      this.end(execution, 'FAILED', { error: { ErrorType: 'Function.ResponseSizeTooLarge', ErrorMessage } });
+    } else if (answer.Status === 'SUCCEEDED') {
       this.end(execution, 'SUCCEEDED', { result: answer.Result });
     } else if (answer.Status === 'FAILED') {
       this.end(execution, 'FAILED', { error: answer.Error });

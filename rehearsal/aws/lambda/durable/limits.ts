@@ -8,6 +8,8 @@ export const MOST_OPERATIONS = 3000;
  * repositories), so it is what has to be enough.
  */
 const LARGEST_PAYLOAD = 262_144;
+/** Bytes of the answer of an execution that was started asynchronously (Lambda quotas, asynchronous invocations). */
+export const LARGEST_ANSWER = 1_048_576;
 /** Names of operations: API reference, `OperationUpdate`. */
 const NAME = /^[\x20-\x7E]{1,256}$/;
 /** Updates in one checkpoint. */

@@ -114,16 +114,24 @@ export function callbackDue(
   heard: Date,
 ): Due | undefined {
   const ends = [
-    { seconds: options?.TimeoutSeconds, from: started, message: 'Callback timed out' },
-    { seconds: options?.HeartbeatTimeoutSeconds, from: heard, message: 'Callback timed out on heartbeat' },
-  ].flatMap(({ seconds, from, message }) =>
+    {
+      seconds: options?.TimeoutSeconds,
+      from: started,
+      error: { ErrorType: 'Callback.Timeout', ErrorMessage: 'Callback timed out' },
+    },
+    {
+      seconds: options?.HeartbeatTimeoutSeconds,
+      from: heard,
+      error: { ErrorType: 'Callback.Heartbeat', ErrorMessage: 'Callback timed out on heartbeat' },
+    },
+  ].flatMap(({ seconds, from, error }) =>
     seconds === undefined || seconds <= 0
       ? []
-      : [{ time: new Date(from.getTime() + seconds * SECOND), message }],
+      : [{ time: new Date(from.getTime() + seconds * SECOND), error }],
   );
   const [first] = ends.sort((one, other) => one.time.getTime() - other.time.getTime());
   if (first === undefined) return undefined;
-  const { time, message } = first;
+  const { time, error } = first;
   return {
     time,
     change: (waiting) => ({
@@ -133,7 +141,7 @@ export function callbackDue(
       CallbackDetails: {
         ...waiting.CallbackDetails,
         CallbackId: waiting.CallbackDetails?.CallbackId ?? '',
-        Error: { ErrorType: 'Callback.Timeout', ErrorMessage: message },
+        Error: error,
       },
     }),
   };

@@ -14,6 +14,30 @@ const media = (gc: object, key = 'message') => ({ services: [{ [key]: { gc } }] 
 const request = { kind: 'media' as const, deployment: 'shop', nodes: [SINGLE_INSTANCE] };
 
 describe('of the callbacks that came, a request', () => {
+  it('keeps on record what fits there, of as many nodes as a client has and whatever else comes', () => {
+    const nodes = Array.from(
+      { length: 33 },
+      (_, number) => `whatsapp-production-coreapp-${number}:9dfe77618dba`,
+    );
+    const gc = (node: string) => ({
+      services: [{ message: { gc: { messages_deleted: 123_456_789, node, status: 'complete' } } }],
+    });
+    const others = Array.from(
+      { length: 5_000 },
+      (_, number) => `somebody-elses-coreapp-${number}:9dfe77618dba`,
+    );
+    const { heard, setAside } = hear(
+      { kind: 'message', deployment: 'shop', nodes },
+      NOTHING_HEARD,
+      [...others, ...nodes].flatMap((node) => arrived(gc(node))),
+    );
+    assert.equal(Object.keys(heard).length, 33);
+    assert.equal(setAside.length, 5_000);
+    // Beside it stand the receipt handles of one look.
+    const handles = 300 * 400;
+    assert.ok(Buffer.byteLength(JSON.stringify({ heard, setAside })) + handles < 262_144);
+  });
+
   for (const { what, callback } of [
     { what: 'that names a node', callback: media({ items_deleted: 5, status: 'complete', node: 'core:1' }) },
     { what: 'without a count', callback: media({ status: 'complete' }) },

@@ -200,15 +200,25 @@ test('a callback without heartbeats times out; each heartbeat puts that off, up 
     const [status, message] = await ended(lambda, arn);
     assert.equal(status, 'FAILED');
     assert.match(String(message), /timed out on heartbeat/);
+    const timedOut = (await historyOf(lambda, arn)).find(({ EventType }) => EventType === 'CallbackTimedOut');
+    assert.equal(timedOut?.CallbackTimedOutDetails?.Error?.Payload?.ErrorType, 'Callback.Heartbeat');
     await assert.rejects(beat(), /has ended/);
   }));
 
-test('what users met as the largest result, and names that are not plain ASCII, are refused', () =>
+test('what users met as the largest result, an answer of more than 1 MB, and names that are not plain ASCII, are refused', () =>
   withJob(async (start, { clock, lambda }) => {
-    const [large, named] = [await start('large'), await start('named')];
+    const [large, answer, named] = [await start('large'), await start('answer'), await start('named')];
     await clock.runUntil(START + MINUTE);
     assert.match(String((await ended(lambda, large))[1]), /less than or equal to 262144 bytes/);
+    assert.match(String((await ended(lambda, answer))[1]), /at most 1048576 bytes/);
     assert.match(String((await ended(lambda, named))[1]), /not of the form/);
+  }));
+
+test('a chained invocation, which the stand-in has not, is refused by name when it is created', () =>
+  withJob(async (start, { clock, lambda }) => {
+    const arn = await start('chained');
+    await clock.runUntil(START + MINUTE);
+    assert.match(String((await ended(lambda, arn))[1]), /has no operations of the type CHAINED_INVOKE/);
   }));
 
 test('is not waited for where it may last over fifteen minutes', () =>
