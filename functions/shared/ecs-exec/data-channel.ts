@@ -89,8 +89,6 @@ export class DataChannel {
   #socket: WebSocket | undefined;
   /** What the websocket runs over. */
   #wire: Socket | undefined;
-  /** While it holds back what is sent. */
-  #gathering: Socket | undefined;
   #size: TerminalSize;
   #opening: 'unknown' | 'handshake' | 'done' = 'unknown';
   #cipher: SessionCipher | undefined;
@@ -363,13 +361,9 @@ export class DataChannel {
   /** The acknowledgements of all messages that came at once leave at once, in one write. */
   #gather(): void {
     const wire = this.#wire;
-    if (wire === undefined || wire === this.#gathering) return;
-    this.#gathering = wire;
+    if (wire === undefined || wire.writableCorked > 0) return;
     wire.cork();
-    process.nextTick(() => {
-      if (this.#gathering === wire) this.#gathering = undefined;
-      wire.uncork();
-    });
+    process.nextTick(() => wire.uncork());
   }
 
   #ping(): void {

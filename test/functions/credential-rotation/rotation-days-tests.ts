@@ -273,7 +273,9 @@ export function testRotationDays(
             // Whoever has retired the old one asks for refused logins only, and the report can do without.
             const isBeforeTheEnd = (name: string) =>
               operations.indexOf(name) < operations.indexOf(RETIREMENT);
-            const points = asking().filter((name) => !isBefore(name) && isBeforeTheEnd(name));
+            const rotating = asking().filter((name) => !isBefore(name) && isBeforeTheEnd(name));
+            // With one password there is nothing to retire: after the last proof the database is not needed.
+            const points = hasGap ? rotating.slice(0, -1) : rotating;
             assert.ok(points.length > 4, points.join(', '));
             await breakOffAfterEach(points, cutAfter, expectFailed);
           },
