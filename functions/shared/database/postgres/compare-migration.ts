@@ -1,10 +1,11 @@
 import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { ConnectionRefused, LoginRefused, RotationRefused } from '../contract/errors.ts';
+import { ConnectionRefused, LoginRefused, RotationRefused, StatementRefused } from '../contract/errors.ts';
 import { randomPassword } from '../credential/password.ts';
 import { atOneMoment, compareRows, countAs } from './compare-rows.ts';
 import { type Difference, differences, lookAhead, lookAs, type Sight, settingsOf } from './compare-users.ts';
-import type { Plan } from './migration-plan.ts';
+import { DEPENDENT_OBJECTS } from './errors.ts';
+import { dropByHand, type Plan } from './migration-plan.ts';
 import { scramVerifier } from './scram.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
 
@@ -142,19 +143,16 @@ export async function compareOrUndo(
     }
   } catch (error) {
     if (!plan.makes) throw error;
-    await undo(session, plan);
+    const undone = await undo(session, plan);
     if (!(error instanceof LoginRefused)) throw error;
     throw new RotationRefused(
-      `${error.message} It was made a moment ago, so that pg_hba.conf must be what keeps it out: let ${other} in there as ${current.username}. The second user was taken away again.`,
+      `${error.message} It was made a moment ago, so that pg_hba.conf must be what keeps it out: let ${other} in there as ${current.username}. ${undone}`,
     );
   }
   if (lost.length > 0) {
-    if (plan.makes) await undo(session, plan);
+    const undone = plan.makes ? await undo(session, plan) : `See to it before ${plan.second} is rotated.`;
     throw new RotationRefused(
-      `A session of the two users is not what one of ${current.username} was: ${lost.join('; ')}. ` +
-        (plan.makes
-          ? 'The second user was taken away again.'
-          : `See to it before ${plan.second} is rotated.`),
+      `A session of the two users is not what one of ${current.username} was: ${lost.join('; ')}. ${undone}`,
     );
   }
   if (plan.makes) {
@@ -164,8 +162,17 @@ export async function compareOrUndo(
   return notes;
 }
 
-async function undo(session: PostgresSession, plan: Plan): Promise<void> {
-  await session.query(`DROP ROLE ${pg.escapeIdentifier(plan.second)}`);
+/** @returns what was done */
+async function undo(session: PostgresSession, { second }: Plan): Promise<string> {
+  const name = pg.escapeIdentifier(second);
+  try {
+    await session.query(`DROP ROLE ${name}`);
+    return 'The second user was taken away again.';
+  } catch (error) {
+    if (!(error instanceof StatementRefused) || error.code !== DEPENDENT_OBJECTS) throw error;
+    await session.query(`ALTER ROLE ${name} NOLOGIN PASSWORD NULL`);
+    return `It was closed; ${dropByHand(second)}`;
+  }
 }
 
 /** More than before is none, nor is that whoever was the second user acts as the first now. */

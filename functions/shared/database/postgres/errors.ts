@@ -13,6 +13,7 @@ import {
 export const INSUFFICIENT_PRIVILEGE = '42501';
 export const LOCK_NOT_AVAILABLE = '55P03';
 export const QUERY_CANCELED = '57014';
+export const DEPENDENT_OBJECTS = '2BP01';
 const READ_ONLY = '25006';
 
 /**

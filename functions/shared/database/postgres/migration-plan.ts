@@ -40,6 +40,12 @@ export function without(state: State, role: string): State {
   };
 }
 
+/** Whoever owns something may give a role a right on it, also one that is there for a moment: then it cannot be dropped. */
+export function dropByHand(role: string): string {
+  const name = pg.escapeIdentifier(role);
+  return `${role} cannot be dropped, for somebody has given it something meanwhile. In each database, as an administrator: DROP OWNED BY ${name}. Then: DROP ROLE ${name}.`;
+}
+
 /** From PostgreSQL 16 on, CREATEROLE reaches only roles that one administers. */
 const ROLE_ADMIN_VERSION = 160_000;
 

@@ -6,8 +6,15 @@ import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.ts';
 import { compareOrUndo, refuseLosses, rehearse } from './compare-migration.ts';
 import { lookAs, type Sight } from './compare-users.ts';
-import { INSUFFICIENT_PRIVILEGE } from './errors.ts';
-import { type Plan, type PostgresMigration, planOf, refuseRoleNotTaken, without } from './migration-plan.ts';
+import { DEPENDENT_OBJECTS, INSUFFICIENT_PRIVILEGE } from './errors.ts';
+import {
+  dropByHand,
+  type Plan,
+  type PostgresMigration,
+  planOf,
+  refuseRoleNotTaken,
+  without,
+} from './migration-plan.ts';
 import { stateOf } from './migration-state.ts';
 import { loginNamesIn, loginNamesInStatements } from './names-in-expressions.ts';
 import { type RoleSetting, readRoleSettings } from './role-settings.ts';
@@ -95,7 +102,12 @@ async function transaction(
 }
 
 function refusedStatement(error: unknown, statement: string, plan: Plan, admin: Login): unknown {
-  if (!(error instanceof StatementRefused) || error.code !== INSUFFICIENT_PRIVILEGE) return error;
+  if (!(error instanceof StatementRefused)) return error;
+  if (error.code === DEPENDENT_OBJECTS)
+    return new RotationRefused(
+      `An earlier migration was cut off, and ${dropByHand(plan.second)} Nothing was changed. Then run this again.`,
+    );
+  if (error.code !== INSUFFICIENT_PRIVILEGE) return error;
   const [, setting] = /^ALTER ROLE .* SET "(.+?)" TO /s.exec(statement) ?? [];
   if (setting !== undefined && setting !== 'role') {
     return new RotationRefused(

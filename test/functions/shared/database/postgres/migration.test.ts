@@ -397,11 +397,16 @@ for (const [version, binaries] of [
       const login = { username: 'app', password: anyPassword() };
       await parts.query(`CREATE ROLE app LOGIN PASSWORD '${scramVerifier(login.password)}'`);
       await parts.query('CREATE TABLE public.theirs (id INT)');
-      await parts.query('GRANT SELECT ON public.theirs TO app');
       for (const [body, error, text] of [
         ["RAISE EXCEPTION 'closed'", ConnectionRefused, /An event trigger of logins refuses it/],
         ['REVOKE SELECT ON public.theirs FROM app', RotationRefused, /table public\.theirs was t/],
+        [
+          'GRANT USAGE ON SCHEMA public TO app_clone; REVOKE SELECT ON public.theirs FROM app',
+          RotationRefused,
+          /It was closed; app_clone cannot be dropped.*DROP OWNED BY "app_clone"/,
+        ],
       ] as const) {
+        await parts.query('GRANT SELECT ON public.theirs TO app');
         await parts.query(
           `CREATE FUNCTION public.at_login() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN IF session_user = 'app_clone' THEN ${body}; END IF; END$$`,
         );
@@ -409,7 +414,10 @@ for (const [version, binaries] of [
         await parts.query('ALTER EVENT TRIGGER at_login ENABLE ALWAYS');
         const failed = await rejected(migrate({ current: login, acceptLoginNames: true }), error);
         assert.match(failed.message, text);
-        assert.deepEqual(await parts.query("SELECT FROM pg_roles WHERE rolname = 'app_clone'"), []);
+        const left = await parts.query(
+          "SELECT rolcanlogin AS open FROM pg_roles WHERE rolname = 'app_clone'",
+        );
+        assert.deepEqual(left, body.startsWith('GRANT') ? [{ open: false }] : []);
         await parts.query('DROP EVENT TRIGGER at_login');
         await parts.query('DROP FUNCTION public.at_login()');
       }
@@ -433,6 +441,10 @@ for (const [version, binaries] of [
         "SELECT rolcanlogin AS open, shobj_description(oid, 'pg_authid') AS comment FROM pg_roles WHERE rolname = 'cut_clone'";
       const [cut] = await parts.query(left);
       assert.match(String(cut?.comment), /has not ended: run it again/);
+      await parts.query('GRANT USAGE ON SCHEMA public TO cut_clone');
+      const { message } = await rejected(migrate({ current: login }), RotationRefused);
+      assert.match(message, /cut_clone cannot be dropped.*DROP OWNED BY "cut_clone"/);
+      await parts.query('DROP OWNED BY cut_clone');
       const { outcome, statements } = await migrate({ current: login });
       assert.deepEqual([outcome, statements[0]], ['migrated', 'DROP ROLE "cut_clone"']);
       assert.deepEqual(await parts.query(left), [{ open: false, comment: null }]);
