@@ -8,6 +8,12 @@ import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
 import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
 
+/**
+ * Of a queue that was not used for six hours, which is how a dead-letter queue should be (SQS Developer Guide, "Monitoring Amazon
+ * SQS queues using CloudWatch").
+ */
+const METRICS_LATE_BY = Duration.minutes(15);
+
 /** What a `DeadLetterQueue` is made of. */
 export interface DeadLetterQueueProps {
   /** Also the name of its alarm. */
@@ -48,6 +54,7 @@ export class DeadLetterQueue extends Construct {
           // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
           all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
           toldElsewhere: [toldElsewhere],
+          lateBy: METRICS_LATE_BY,
           label: 'letters of which no other alarm rings',
         })
       : alarmOnAny(this, 'Alarm', {

@@ -60,11 +60,14 @@ export function alarmOnAny(
  * The others may have no data, or never have had any: then `IF` gives 0 for each point of `all` (CloudWatch User Guide, "Using
  * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
  * have no data all the same, that sum does without it.
+ *
+ * @param props `lateBy`: so long after its time a point of `all` may first be seen. The alarm looks back as far, so that none is
+ *   missed, and stays on for as long. @default 0
  */
 export function alarmOnOthers(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string },
+  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string; lateBy?: Duration },
 ): Alarm {
   const period = Duration.minutes(5);
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
@@ -77,7 +80,8 @@ export function alarmOnOthers(
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1,
+    evaluationPeriods: 1 + Math.ceil((props.lateBy?.toMinutes() ?? 0) / period.toMinutes()),
+    datapointsToAlarm: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }

@@ -1,7 +1,7 @@
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 
 /**
- * A value for the run's history, where it takes a tenth or so of its JSON: of 5,000 tasks, each with an address of IPv4 and one of
+ * A value for the run's history, where it takes a fifth or so of its JSON: of 5,000 tasks, each with an address of IPv4 and one of
  * IPv6, the addresses alone would be more than the 262,144 bytes that Lambda takes as a step's result.
  */
 export type Packed<Value> = string & { readonly packed?: Value };

@@ -45,6 +45,14 @@ export async function handler(event: unknown): Promise<void> {
   const scheduledFor = identity?.scheduledFor ?? startedAt ?? endedAt;
   const { deployment } = settings;
   const inCrashes = await toldByCrashes(detail.durableExecutionArn, `${deployment}-${job}-crashing`);
+  // Before the bus is waited for, which may take longer than this function has.
+  for (const minute of LETTER_MINUTES)
+    publishMetrics(
+      { deployment, job },
+      { [LETTER_EXPECTED_METRIC]: 1 },
+      {},
+      new Date(Date.parse(time) + minute * MINUTE_MS),
+    );
   await publishReport(
     {
       job,
@@ -67,13 +75,6 @@ export async function handler(event: unknown): Promise<void> {
     // Beside the run's dead letter, however late this is: no letter that comes with the report is taken for the run's.
     new Date(time),
   );
-  for (const minute of LETTER_MINUTES)
-    publishMetrics(
-      { deployment, job },
-      { [LETTER_EXPECTED_METRIC]: 1 },
-      {},
-      new Date(Date.parse(time) + minute * MINUTE_MS),
-    );
 }
 
 function jobOf(functionArn: string): string {

@@ -11,6 +11,7 @@ import { judgeLogins } from '../../functions/credential-rotation/judge-logins.ts
 import { pack } from '../../functions/credential-rotation/packed.ts';
 import type { RollablePlan } from '../../functions/credential-rotation/plan-roll.ts';
 import { rollServices } from '../../functions/credential-rotation/roll-services.ts';
+import { seededRandom } from '../../rehearsal/aws/seeded-random.ts';
 import { countingContext, type RunSize, VirtualTime } from './run-size.ts';
 
 const SERVICE = 'whatsapp-production-coreapp';
@@ -128,16 +129,16 @@ class RolledService {
   }
 }
 
-/** What the database shows of as many tasks, each with two addresses. */
-function loginsOf(tasks: number) {
-  return Array.from({ length: tasks }, (_, number) => {
-    const bytes = [number >> 8, number & 255];
-    const [high = '', low = ''] = bytes.map((byte) => byte.toString(16));
-    return {
-      id: number.toString(16).padStart(32, '0'),
-      addresses: [`10.0.${bytes.join('.')}`, `2600:1f18:4a3:6900:${high}${low}:${low}9f:e2${high}:${number}`],
-    };
-  });
+/** What the database shows of as many tasks, each with two addresses: of that of IPv6 the last 64 bits are random, as in a VPC. */
+function loginsOf(tasks: number, random: () => number) {
+  const group = () => Math.floor(random() * 65_536).toString(16);
+  return Array.from({ length: tasks }, (_, number) => ({
+    id: number.toString(16).padStart(32, '0'),
+    addresses: [
+      `10.0.${number >> 8}.${number & 255}`,
+      `2600:1f18:4a3:6900:${group()}:${group()}:${group()}:${group()}`,
+    ],
+  }));
 }
 
 /** Plays the roll of a rotation over one service, by its own code. */
@@ -156,21 +157,23 @@ export async function rollSize(
       ...{ service: address, isGiven: true },
       ...(kind === 'forced' ? { kind, strategy: 'ROLLING' } : { kind }),
     };
-    const known = loginsOf(tasks);
-    // Who has two connects by one of them.
-    const from = known.map(({ addresses: [address = ''] }) => ({ address, username: 'whatsapp_clone' }));
+    const random = seededRandom(`${tasks} tasks`);
+    const upTo = (most: number) => Math.floor(random() * most);
+    const known = loginsOf(tasks, random);
+    // Who has two connects by one of them: by the one that takes more.
+    const from = known.map(({ addresses: [, address = ''] }) => ({ address, username: 'whatsapp_clone' }));
     // As loginsBefore records it, of a server that counts both users' logins and refuses each address some.
     await context.step('look for logins before the roll', async () =>
       pack({
         mark: {
           at: '123456789',
           logins: Object.fromEntries(
-            from.flatMap(({ address }, index) => [
-              [`${address} whatsapp`, index],
-              [`${address} whatsapp_clone`, 7 * index],
+            from.flatMap(({ address }) => [
+              [`${address} whatsapp`, upTo(50_000)],
+              [`${address} whatsapp_clone`, upTo(50_000)],
             ]),
           ),
-          refusedFrom: Object.fromEntries(from.map(({ address }, index) => [address, index % 3])),
+          refusedFrom: Object.fromEntries(from.map(({ address }) => [address, upTo(3)])),
         },
         services: { [SERVICE]: { tasks, seen: tasks } },
         addresses: known.flatMap(({ addresses }) => addresses),

@@ -65,6 +65,7 @@ test('a letter and its report in two minutes ring nothing, and another letter ri
         topic: new Topic(stack, 'Alarms'),
         all: of('Letters'),
         toldElsewhere: [of('LettersExpected').with({ statistic: 'Maximum' })],
+        lateBy: Duration.minutes(15),
         label: 'letters',
       });
     },
@@ -79,15 +80,26 @@ test('a letter and its report in two minutes ring nothing, and another letter ri
           const put = (name: string, minute: number, value = 1) =>
             aws.cloudWatch.put(place, 'Upkeep', name, {}, value, report + minute * MINUTE);
           // SQS tells each minute of a queue that is in use.
-          for (let minute = -8; minute < 20; minute++) put('Letters', minute, 0);
+          for (let minute = -20; minute < 40; minute++) put('Letters', minute, 0);
           for (const minute of [-1, 0, 1, 2, 3]) put('LettersExpected', minute);
           put('Letters', letter);
           if (other !== undefined) put('Letters', other);
           await clock.runUntil(report + 20 * MINUTE);
           const rang = aws.alarms.filter(({ to }) => to === 'ALARM').length - before;
           if (other === undefined ? rang > 0 : rang === 0) rings[`${letter}, ${other}`] = rang;
+          await clock.runUntil(report + 40 * MINUTE);
         }
       assert.deepEqual(rings, {});
+      // Of a queue that was long unused all minutes come at once, a quarter of an hour later.
+      await clock.runUntil(clock.now() + 60 * MINUTE);
+      const letter = clock.now();
+      await clock.runUntil(letter + 15 * MINUTE);
+      const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
+      aws.cloudWatch.put(place, 'Upkeep', 'Letters', {}, 1, letter);
+      for (let minute = 1; minute <= 30; minute++)
+        aws.cloudWatch.put(place, 'Upkeep', 'Letters', {}, 0, letter + minute * MINUTE);
+      await clock.runUntil(letter + 30 * MINUTE);
+      assert.equal(aws.alarms.filter(({ to }) => to === 'ALARM').length - before, 1);
     },
   ));
 
