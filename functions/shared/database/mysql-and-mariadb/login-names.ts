@@ -21,7 +21,7 @@ export async function loginNamesIn(session: MysqlSession): Promise<{ found: stri
 
 /** A table may be called user; and one's own row in the list of connections has the name too. */
 const LOGIN =
-  /\b(?:user\s*\(\s*\)|session_user\b|system_user\b|processlist\b[\s\S]*\bconnection_id\s*\(|connection_id\s*\([\s\S]*\bprocesslist\b)/i;
+  /\b(?:user\s*\(\s*\)|session_user\b|system_user\b|processlist(?:_\w+)?\b[\s\S]*\b(?:connection_id|ps_current_thread_id)\s*\(|(?:connection_id|ps_current_thread_id)\s*\([\s\S]*\bprocesslist(?:_\w+)?\b)/i;
 const LOGIN_OR_CURRENT = new RegExp(`${LOGIN.source}|\\bcurrent_user\\b`, 'i');
 
 const OURS = (column: string) =>

@@ -42,8 +42,9 @@ export function compareRows(
  * Stands still at a moment of the database, so that what is written meanwhile makes no difference.
  *
  * Counting runs a table's policies, which are its owner's code, with the rights of the two: so only where the owner is
- * somebody whom they obey anyhow (a superuser, the database's owner, a role of theirs, the administrator), or where nothing in
- * them is anybody's code but the server's own.
+ * somebody whom they obey anyhow (a superuser, the database's owner, a role of theirs, the administrator); or where nothing in
+ * them is anybody's code but the server's own, and nobody else can change that between a look and the count, of which no lock
+ * of a reader keeps an owner. Whose the schema is, may put another table in its place.
  */
 export function atOneMoment<T>(
   address: DatabaseAddress,
@@ -63,7 +64,7 @@ export function atOneMoment<T>(
         for (const { name, owner, obeyed, harmless } of tables) {
           const table = String(name);
           if (obeyed !== true && harmless !== true) {
-            found.uncounted.push(`${table} (its policies are ${owner}'s, and were not run)`);
+            found.uncounted.push(`${table} (its policies are ${owner}'s to change, and were not run)`);
             continue;
           }
           const [before, after] = [await count(first, table), await countOf(table)];
@@ -99,14 +100,27 @@ function textOf(counted: Counted): string {
 /** Policies are the application's, and may call what it likes. */
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
-/** Those of which rows may be counted by the session's user. The server runs what is immutable in any of the texts as it plans. */
+/** In SQL: whether the session's user obeys a role anyhow. The last one is the database's owner by another name. */
+const isObeyed = (role: string) => `EXISTS (
+  SELECT FROM pg_roles r WHERE r.oid = ${role}
+     AND (r.rolsuper OR r.rolname IN ($1, 'pg_database_owner') OR pg_has_role(r.oid, 'USAGE')
+       OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())))`;
+
+/** In SQL: whether nobody can log in and act as a role but whom the session's user obeys anyhow. */
+const isNobodyElses = (role: string) => `NOT EXISTS (
+  SELECT FROM pg_roles l WHERE l.rolcanlogin AND pg_has_role(l.oid, ${role}, 'MEMBER') AND NOT ${isObeyed('l.oid')})`;
+
+/**
+ * Those of which rows may be counted by the session's user. The server runs what is immutable in any of the texts as it plans;
+ * of a partition, also in its parent's.
+ */
 const TABLES = `
-  SELECT quote_ident(nspname) || '.' || quote_ident(relname) AS name, o.rolname AS owner,
-      o.rolsuper OR o.rolname = $1 OR pg_has_role(o.oid, 'USAGE')
-        OR o.oid = (SELECT datdba FROM pg_database WHERE datname = current_database()) AS obeyed,
-      NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
+  SELECT quote_ident(nspname) || '.' || quote_ident(relname) AS name, CASE WHEN settled THEN o.rolname ELSE s.rolname END AS owner,
+      settled AND ${isObeyed('o.oid')} AS obeyed,
+      settled AND ${isNobodyElses('o.oid')} AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhparent, inhrelid))
         AND ${arePlain(`SELECT polqual::text FROM pg_policy WHERE polrelid = c.oid UNION ALL ${PLANNED('c.oid')}`)} AS harmless
-     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_roles o ON o.oid = relowner
+     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_roles o ON o.oid = relowner JOIN pg_roles s ON s.oid = nspowner,
+       LATERAL (SELECT ${isObeyed('nspowner')} OR ${isNobodyElses('nspowner')} AS settled) AS schema
     WHERE relrowsecurity AND relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
     ORDER BY 1`;
 

@@ -220,9 +220,11 @@ export async function withPostgresLock<T>(
       );
       const told = holders.map(
         ({ pid, usename, program, address: from }) =>
-          `the session ${pid} of ${usename ?? 'a user that is not shown'}${program ? ` as "${program}"` : ''}${from ? ` from ${from}` : ''}`,
+          `the session ${pid} of ${usename ?? 'a user that is not shown'}${program ? ` as ${JSON.stringify(program)}` : ''}${from ? ` from ${from}` : ''}`,
       );
-      throw lockHeld(credential, address, told, `SELECT pg_terminate_backend(${holders[0]?.pid})`);
+      // A shared lock has several, and each of them keeps us out.
+      const ends = holders.map(({ pid }) => `pg_terminate_backend(${pid})`);
+      throw lockHeld(credential, address, told, `SELECT ${ends.join(', ')}`);
     }
     return work(session);
   });

@@ -138,6 +138,9 @@ for (const [engine, start, dialect] of [
       await query(
         'CREATE VIEW waweb.own AS SELECT user AS me FROM information_schema.processlist WHERE id = connection_id()',
       );
+      await query(
+        'CREATE VIEW waweb.thread AS SELECT processlist_user AS me FROM performance_schema.threads WHERE processlist_id = connection_id()',
+      );
       // A table of that name.
       await query('CREATE PROCEDURE waweb.adds() INSERT INTO user (id) VALUES (1)');
       // Who has made it, for whoever looks.
@@ -160,6 +163,7 @@ for (const [engine, start, dialect] of [
         'trigger waweb.who',
         'view waweb.mine',
         'view waweb.own',
+        'view waweb.thread',
       ];
       assert.ok(message.includes(`: ${asking.join('; ')}. Nothing was changed`), message);
       await query('DROP TABLE waweb.made');
@@ -169,6 +173,7 @@ for (const [engine, start, dialect] of [
       await query('DROP TRIGGER waweb.who');
       await query('DROP VIEW waweb.mine');
       await query('DROP VIEW waweb.own');
+      await query('DROP VIEW waweb.thread');
       await query('DROP VIEW waweb.maker');
     });
 

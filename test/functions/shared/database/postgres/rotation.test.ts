@@ -22,6 +22,7 @@ import { startPostgres } from '../../../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
 import { anyPassword, postgresDatabase } from '../../../rotate-secret/databases.ts';
 import { knowingCurrent, rejected, secretOf } from '../helpers.ts';
+import { connect } from './sessions.ts';
 
 test('PostgreSQL', async (t) => {
   const database = await postgresDatabase({ kind: 'single-password', user: 'wa' });
@@ -227,13 +228,21 @@ test('PostgreSQL', async (t) => {
 
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const pending = secretOf({ username: 'wa', password: randomPassword() });
-    await withPostgresLock(address, rotator, 'wa', async () => {
-      const request = { admin: rotator, current, pending, previous };
-      assert.match(
-        (await rejected(rotation.set(request), RotationBusy)).message,
-        /holds its lock: the session \d+ of rotator as "credential rotation" from \S+\. .* SELECT pg_terminate_backend\(\d+\)$/,
-      );
-    });
+    const held = await withPostgresLock(address, rotator, 'wa', ({ query: ask }) =>
+      ask("SELECT (classid::int8 << 32 | objid::int8) AS key FROM pg_locks WHERE locktype = 'advisory'"),
+    );
+    // Of two others who have it in common, one of a name that goes on as our own words would.
+    const others = [await connect(address, rotator), await connect(address, rotator)];
+    for (const other of others) {
+      await other.query(`SET application_name = 'x"; DROP it'`);
+      await other.query('SELECT pg_advisory_lock_shared($1)', [held[0]?.key]);
+    }
+    const request = { admin: rotator, current, pending, previous };
+    assert.match(
+      (await rejected(rotation.set(request), RotationBusy)).message,
+      /holds its lock: the session \d+ of rotator as "x\\"; DROP it" from \S+; .* SELECT pg_terminate_backend\(\d+\), pg_terminate_backend\(\d+\)$/,
+    );
+    for (const other of others) await other.end();
   });
 
   await t.test(
