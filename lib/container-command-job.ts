@@ -16,7 +16,7 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly description?: string;
   /**
    * By role, a name of your own: lower case, digits, hyphens. Containers of one role can stand in for each other, so
-   * the command runs in at most half of them at once (rounded up, but never in all unless there is one), and so of each service.
+   * the command runs in at most half of them at once (rounded up, but never in all unless there is one), and so of each service's tasks.
    */
   readonly roles: Record<string, ContainerServices>;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */

@@ -9,7 +9,6 @@ import {
   containerFigures,
   containerProblems,
   isDone,
-  lastWords,
   limited,
   outcomeOf,
   whereIs,
@@ -19,6 +18,7 @@ import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { type Ran, runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { lastWords } from '../shared/containers/words.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';

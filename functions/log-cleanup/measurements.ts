@@ -1,3 +1,4 @@
+import { firstWords } from '../shared/containers/words.ts';
 import type { RotationRules } from './contract.ts';
 
 /** What was measured in a container at one time. */
@@ -158,6 +159,9 @@ export function bytesFreed({ before, after }: Measurements): number {
   return Math.max(0, total(before) - total(after));
 }
 
+/** Of a file's name, which a container can make as long as it likes. */
+const NAME_BYTES = 120;
+
 /** What breaks the container's own rules of rotation, a sentence each. */
 export function brokenRotation(
   { oversized, archived }: Measurement,
@@ -166,12 +170,13 @@ export function brokenRotation(
   return [
     ...oversized.map(
       ({ path, bytes }) =>
-        `${path} has ${inMegabytes(bytes)} MB, though it should be rotated above ${inMegabytes(maximumBytes)} MB.`,
+        `${firstWords(path, NAME_BYTES)} has ${inMegabytes(bytes)} MB, though it should be rotated above ${inMegabytes(maximumBytes)} MB.`,
     ),
     ...archived
       .filter(({ files }) => files > keptFiles)
       .map(
-        ({ log, files }) => `The archive has ${files} files of ${log}, though it should keep ${keptFiles}.`,
+        ({ log, files }) =>
+          `The archive has ${files} files of ${firstWords(log, NAME_BYTES)}, though it should keep ${keptFiles}.`,
       ),
   ];
 }

@@ -7,7 +7,6 @@ import {
   containerFigures,
   containerProblems,
   isDone,
-  lastWords,
   outcomeOf,
 } from '../shared/containers/container-report.ts';
 import { type Discovery, discoverContainers } from '../shared/containers/discover-containers.ts';
@@ -15,6 +14,7 @@ import { orderId } from '../shared/containers/reach.ts';
 import { reachOf } from '../shared/containers/reach-of.ts';
 import { runInEachContainer } from '../shared/containers/run-in-each-container.ts';
 import { containerRole, containersSettings } from '../shared/containers/settings.ts';
+import { lastWords } from '../shared/containers/words.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';

@@ -172,13 +172,16 @@ describe('a command in the containers of a service', () => {
     assert.equal(failed.error.code, 'AGENT_NOT_RUNNING');
   });
 
-  it('says so, with a code, where there is no task that runs, no such service and no such cluster', async () => {
+  it('says so, with a code, where there is no task that runs, no such service, no such cluster, or it would run nowhere', async () => {
     const place = { account: ACCOUNT, region: REGION, cluster: 'shop', service: 'coming-up' };
     const task = deployment.aws.ecs.addTask({ ...place, containers: [] });
     for (const [where, code, words] of [
       [{ service: 'coming-up' }, 'NO_RUNNING_TASK', /but 1, PENDING/],
       [{ service: 'none' }, 'SERVICE_NOT_FOUND', /service none/],
       [{ cluster: 'none' }, 'CLUSTER_NOT_FOUND', /cluster none/],
+      [{ concurrency: 0 }, 'INVALID_COMMAND', /concurrency is 0/],
+      [{ concurrency: Number.NaN }, 'INVALID_COMMAND', /concurrency is NaN/],
+      [{ limit: 0 }, 'INVALID_COMMAND', /limit is 0/],
     ] as const) {
       const all = async () => {
         for await (const _ of execInAll({ ...service(), ...where, command: ['true'] }));

@@ -1,19 +1,9 @@
-import { stripVTControlCharacters } from 'node:util';
 import type { Outcome, Problem } from '../run/report.ts';
 import { type Discovery, type FoundContainer, taskIdOf } from './discover-containers.ts';
 import type { EndedAndRead, Ran } from './run-in-each-container.ts';
 
 /** More of a kind would make a report that nobody reads, and that EventBridge may not take. */
 const MAXIMUM_PROBLEMS = 50;
-
-/** Characters of a command's output that are told. */
-const LAST_WORDS = 500;
-
-/** The end of an output as a report tells it: without control characters, of which JSON makes six each. */
-export function lastWords(output: string): string {
-  const end = stripVTControlCharacters(output.slice(-2 * LAST_WORDS));
-  return end.replace(/(?![\n\t])\p{Cc}/gu, ' ').slice(-LAST_WORDS);
-}
 
 /** What a report says of a container. */
 export interface ContainerDetail {

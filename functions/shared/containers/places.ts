@@ -1,6 +1,6 @@
 import type { FoundContainer } from './discover-containers.ts';
 
-/** How many containers may be busy at once: of each role, and of each service whatever its role has. */
+/** How much may be busy at once: of each role so many containers, and of each service so many tasks, whatever their roles have. */
 export interface Places {
   byRole: Map<string, number>;
   byService: Map<string, number>;
@@ -39,10 +39,15 @@ function mostAtOnce(count: number): number {
   return Math.max(1, Math.min(Math.ceil(count / 2), count - 1));
 }
 
-/** How many containers of each service may be busy at once, whatever its role allows. */
+/** By tasks: with one container busy in each of them, of whatever role, a service would be busy as a whole. */
 function limitsByService(containers: FoundContainer[]): Map<string, number> {
   const services = Map.groupBy(containers, ({ service }) => service);
-  return new Map([...services].map(([service, { length }]) => [service, mostAtOnce(length)]));
+  return new Map(
+    [...services].map(([service, its]) => [
+      service,
+      mostAtOnce(new Set(its.map(({ taskArn }) => taskArn)).size),
+    ]),
+  );
 }
 
 /** Of each role the same share in each part, so that all roles are worked in all the time. */

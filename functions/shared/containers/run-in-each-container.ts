@@ -3,6 +3,7 @@ import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
 import type { Ended, Order, Reach } from './reach.ts';
+import { firstWords } from './words.ts';
 
 /** What became of the command in a container; of its output, what the job reads from it. */
 export interface Ran<Read> {
@@ -57,8 +58,8 @@ const IN_VIEW = 100;
  * then, a hundred at most, its result stays under the 262,144 that AWS allows.
  */
 const KNOWN_BYTES = 80_000;
-/** Characters of why a command did not go well. */
-const DETAIL_LENGTH = 800;
+/** Of why a command did not go well. */
+const DETAIL_BYTES = 800;
 /** How long one look stays with a part: most commands end within it, and Lambda is not paid for longer ones. */
 const PATIENCE_SECONDS = 60;
 const LEAST_PATIENCE_SECONDS = 5;
@@ -71,8 +72,8 @@ const RESERVED_SHARE = 1 / 10;
 export const PAUSES: Pauses = { first: 15, longest: 300, notNow: PATIENCE_SECONDS, full: 21 * 60 };
 
 /**
- * Runs the command in every container, a few at a time, and never in all of a role or of a service at once (unless there is
- * but one). Nor in two containers of one task: those that share process ids (`pidMode: task`) have one session at once.
+ * Runs the command in every container, a few at a time, and never in all of a role, or in all tasks of a service, at once (unless
+ * there is but one). Nor in two containers of one task: those that share process ids (`pidMode: task`) have one session at once.
  * Those in which it failed are tried once more at the end, later where sessions were in the way. A command that takes long is waited for without paying for
  * a function.
  */
@@ -221,7 +222,13 @@ async function lookAtAll<Read>(
   const sessions = new Map<string, Promise<unknown>>();
   const hasRoom = (index: number) =>
     (busy.get(serviceOf(index)) ?? 0) < (places.byService.get(serviceOf(index)) ?? 1);
-  const taskIsFree = (index: number) => !sessions.has(part[index]?.taskArn ?? '');
+  /** A command in one of its containers goes on. */
+  const isBusy = (taskArn: string) =>
+    watches.some(({ stage }, index) => stage === 'running' && part[index]?.taskArn === taskArn);
+  const taskIsFree = (index: number) => {
+    const { taskArn = '' } = part[index] ?? {};
+    return !sessions.has(taskArn) && !isBusy(taskArn);
+  };
   await Promise.all(
     [...places.byRole].map(async ([role, placesOfRole]) => {
       const ofRole = [...part.keys()].filter((index) => part[index]?.role === role);
@@ -234,13 +241,15 @@ async function lookAtAll<Read>(
         const [container, watch] = [part[index], watches[index]];
         if (container === undefined || watch === undefined) return;
         if (watch.stage !== 'running') count(index, 1);
-        const after = await oneAtATime(sessions, container.taskArn, () =>
-          lookSafely(container, watch, options, until),
+        const after = await oneAtATime(sessions, container.taskArn, async () =>
+          watch.stage === 'waiting' && !isOver(options) && isBusy(container.taskArn)
+            ? watch
+            : lookSafely(container, watch, options, until),
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
         known += bytesOf(after);
-        throttled ||= after.stage === 'waiting';
+        throttled ||= after.stage === 'waiting' && after !== watch;
       };
       await Promise.all(
         Array.from({ length: Math.max(placesOfRole, running.length) }, async (_, place) => {
@@ -299,7 +308,11 @@ async function lookSafely<Read>(
     return await look(container, watch, options, until);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { stage: 'done', ended: { outcome: 'lost', detail: detail.slice(0, DETAIL_LENGTH) }, seconds: 0 };
+    return {
+      stage: 'done',
+      ended: { outcome: 'lost', detail: firstWords(detail, DETAIL_BYTES) },
+      seconds: 0,
+    };
   }
 }
 
@@ -353,7 +366,7 @@ async function look<Read>(
   const seconds = Math.round((lookedAt - begunAt) / 100) / 10;
   switch (seen.outcome) {
     case 'not-now':
-      return { stage: 'waiting', detail: seen.detail.slice(0, DETAIL_LENGTH) };
+      return { stage: 'waiting', detail: firstWords(seen.detail, DETAIL_BYTES) };
     case 'running':
       return {
         stage: 'running',
@@ -375,7 +388,7 @@ async function look<Read>(
         seconds,
       };
     default:
-      return { stage: 'done', ended: { ...seen, detail: seen.detail.slice(0, DETAIL_LENGTH) }, seconds };
+      return { stage: 'done', ended: { ...seen, detail: firstWords(seen.detail, DETAIL_BYTES) }, seconds };
   }
 }
 

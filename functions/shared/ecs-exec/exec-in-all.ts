@@ -136,10 +136,13 @@ function onlyContainer({ containers = [], taskArn }: Task): string {
  * end, as it comes. Breaking off the iteration, or the signal, stops the commands.
  *
  * @throws EcsExecError if the containers cannot be found, or none runs: as {@link runningContainers}
+ * @throws InvalidCommandError if it would run nowhere: `concurrency` or `limit` less than 1
  * @throws the signal's reason
  */
 export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<ExecEvent, void> {
   const { clients = ecsExecClients(), concurrency = 10, limit, runId = madeUp(), ...rest } = options;
+  atLeastOne('concurrency', concurrency);
+  if (limit !== undefined) atLeastOne('limit', limit);
   const containers = (await runningContainers(clients.ecs, options)).slice(0, limit);
   const broken = new AbortController();
   const signal = AbortSignal.any([broken.signal, ...(options.signal ? [options.signal] : [])]);
@@ -187,6 +190,11 @@ export async function* execInAll(options: ExecInAllOptions): AsyncGenerator<Exec
     events.end();
     await all;
   }
+}
+
+/** With none of them it would end without a word, as if all had gone well. */
+function atLeastOne(name: string, count: number): void {
+  if (!(count >= 1)) throw new InvalidCommandError(`${name} is ${count}: it must be at least 1.`);
 }
 
 function commandOf({

@@ -11,8 +11,10 @@ export interface FailedInvocations {
   since: Date | undefined;
 }
 
-/** Events of one invocation that got nowhere are few: a page has those of far more than the invocations that matter to a run. */
+/** Events of one invocation that got nowhere are few, but for what it begins at once, such as commands in many containers. */
 const PAGE = 100;
+/** Of those of the newest invocations that got nowhere: where the run got further, only the first is read. */
+const PAGES = 10;
 
 /** That the run got further. Not the beginning of a step, nor its failure, which a step that is cut has too. */
 const PROGRESS = /^(Step|Context|Wait|Callback|ChainedInvoke)(Succeeded|Cancelled|TimedOut)$/;
@@ -24,7 +26,10 @@ const lambda = new LambdaClient({ requestHandler: REQUEST_LIMITS });
  * itself, whatever ended it. A history that cannot be read is none.
  * @param pages of the history that are read at most, the newest first.
  */
-export async function failedInvocations(durableExecutionArn: string, pages = 1): Promise<FailedInvocations> {
+export async function failedInvocations(
+  durableExecutionArn: string,
+  pages = PAGES,
+): Promise<FailedInvocations> {
   const failed: FailedInvocations = { count: 0, error: '', since: undefined };
   try {
     let read = 0;

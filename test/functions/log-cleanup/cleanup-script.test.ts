@@ -223,3 +223,16 @@ test('a container that died between the measurements has but the first', () => {
 test('lines without the marker, or that only look like it, are not measurements', () => {
   assert.deepEqual(readMeasurements('y before live 1 2\nx elsewhere live 1 2\n x before live 1 2', 'x'), {});
 });
+
+test('what is told of a log stays short, whatever its name', () => {
+  const name = `/var/log/${'✓\u0001'.repeat(1_000)}`;
+  const { after } = readMeasurements(
+    `x after live 1 2\nx after archive 0 0\nx after oversized 99999999 ${name}\nx after archived 9 ${name}\nx after measured`,
+    'x',
+  );
+  assert.ok(after);
+  const told = brokenRotation(after, { maximumBytes: 1, keptFiles: 3 });
+  assert.equal(told.length, 2);
+  for (const sentence of told) assert.ok(Buffer.byteLength(JSON.stringify(sentence)) < 250, sentence);
+  assert.match(told[0] ?? '', /^\/var\/log\/✓ ✓.* has 95 MB, though it should be rotated/);
+});

@@ -25,6 +25,16 @@ function found(counts: Record<string, number>): FoundContainer[] {
   );
 }
 
+/** With each container another one in its task, of a role of its own. */
+function withSidecars(containers: FoundContainer[]): FoundContainer[] {
+  const sidecars = containers.map((each) => ({
+    ...each,
+    role: 'proxy',
+    runtimeId: `${each.runtimeId} proxy`,
+  }));
+  return [...containers, ...sidecars];
+}
+
 /** Containers that behave as their names say, and keep what was started in them under the order's id. */
 class Containers implements Reach {
   readonly calls: string[] = [];
@@ -181,12 +191,35 @@ describe('runInEachContainer', () => {
       20,
       ({ taskArn }) => taskArn,
     );
-    const tasks = found({ web: 6 });
-    const sidecars = tasks.map((each) => ({ ...each, role: 'proxy', runtimeId: `${each.runtimeId} proxy` }));
-    const { ran } = await run([...tasks, ...sidecars], reach);
+    const { ran } = await run(withSidecars(found({ web: 6 })), reach);
     assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 12);
     assert.ok([...reach.mostBusy.values()].every((most) => most === 1));
     assert.equal(reach.mostBusy.size, 6);
+  });
+
+  test('is never busy in all tasks of a service at once, whose containers have two roles', async () => {
+    const reach = new Containers(
+      () => DONE,
+      20,
+      ({ service }) => service,
+    );
+    const { ran } = await run(withSidecars(found({ web: 2 })), reach);
+    assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 4);
+    assert.deepEqual(Object.fromEntries(reach.mostBusy), { web: 1 });
+  });
+
+  test('begins in no other container of a task while a command goes on in one that outlasts a look', async () => {
+    const going = new Set<string>();
+    const beside: string[] = [];
+    const reach = new Containers(({ runtimeId, taskArn }, look) => {
+      if (going.has(taskArn) && runtimeId !== 'web 0') beside.push(runtimeId);
+      const goesOn = runtimeId === 'web 0' && look < 4;
+      going[goesOn ? 'add' : 'delete'](taskArn);
+      return goesOn ? { outcome: 'running', handle: 'h' } : DONE;
+    });
+    const { ran } = await run(withSidecars(found({ web: 3 })), reach);
+    assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 6);
+    assert.deepEqual(beside, []);
   });
 
   test('handles 5,000 containers in few operations, each far under the limits of a step, and in little memory', async () => {
@@ -212,6 +245,16 @@ describe('runInEachContainer', () => {
     const { ran, largest } = await run(found({ webapp: 150 }), reach, { concurrency: 20 });
     assert.equal(ran.filter(({ ended }) => ended.outcome === 'exited').length, 150);
     assert.ok(largest < 200_000, `a result of ${largest} bytes; AWS allows 262,144`);
+  });
+
+  test('keeps results small whatever a hundred containers at once say of why nothing was started', async () => {
+    for (const said of ['\u0001', '✓']) {
+      const detail = said.repeat(5_000);
+      const reach = new Containers(() => ({ outcome: 'not-started', detail, isFinal: true }), 1);
+      const { ran, largest } = await run(found({ webapp: 250 }), reach, { concurrency: 100 });
+      assert.equal(ran.length, 250);
+      assert.ok(largest < 262_144, `a result of ${largest} bytes; AWS allows 262,144`);
+    }
   });
 
   test('holds up none of the others by one that takes long', async () => {
