@@ -41,8 +41,23 @@ export function refuseUnknownJob({ deployment, jobs }: DeployedUpkeep, job: stri
     throw new Error(`${deployment} has no job ${job}. It has ${Object.keys(jobs).sort().join(', ')}.`);
 }
 
+/**
+ * The deployments named, or all of the account and region where none is.
+ * @throws Error where one of them, or any at all, is not there
+ */
+export async function deploymentsNamed(lambda: LambdaClient, names: string[]): Promise<DeployedUpkeep[]> {
+  const deployments = await (names.length > 0
+    ? Promise.all(names.map((name) => deploymentNamed(lambda, name)))
+    : allDeployments(lambda));
+  if (deployments.length === 0)
+    throw new Error(
+      `There is no deployment in ${await lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
+    );
+  return deployments;
+}
+
 /** All deployments of the account and region, by name. */
-export async function allDeployments(lambda: LambdaClient): Promise<DeployedUpkeep[]> {
+async function allDeployments(lambda: LambdaClient): Promise<DeployedUpkeep[]> {
   const found: DeployedUpkeep[] = [];
   for await (const { Functions: functions = [] } of paginateListFunctions({ client: lambda }, {}))
     for (const { FunctionName: name, Environment: environment } of functions) {

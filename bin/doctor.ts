@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
-import { allDeployments, deploymentNamed } from './deployments.ts';
+import { deploymentsNamed } from './deployments.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
 import { permissionChecks } from './doctor/permissions/permissions.ts';
@@ -48,13 +48,7 @@ ${EXIT_CODES_HELP}`,
             ? undefined
             : permissionChecks(permissions === true ? undefined : permissions);
         const clients = clientsIn(region);
-        const deployments = await (names.length > 0
-          ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
-          : allDeployments(clients.lambda));
-        if (deployments.length === 0)
-          throw new Error(
-            `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
-          );
+        const deployments = await deploymentsNamed(clients.lambda, names);
         const found: Diagnosis[] = [];
         for (const upkeep of deployments) {
           const diagnoses = await examine(new ExaminedDeployment(upkeep, clients), checks);

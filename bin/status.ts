@@ -6,9 +6,9 @@ import { Cron } from 'croner';
 import PQueue from 'p-queue';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import {
-  allDeployments,
   type DeployedUpkeep,
   deploymentNamed,
+  deploymentsNamed,
   type Run,
   refuseUnknownJob,
   runNamed,
@@ -74,13 +74,7 @@ ${EXIT_CODES_HELP}`,
             cloudWatch: new CloudWatchClient(where),
             scheduler: new SchedulerClient(where),
           };
-          const deployments = await (names.length > 0
-            ? Promise.all(names.map((name) => deploymentNamed(clients.lambda, name)))
-            : allDeployments(clients.lambda));
-          if (deployments.length === 0)
-            throw new Error(
-              `There is no deployment in ${await clients.lambda.config.region()}: is it the right account and region (--region, AWS_PROFILE)?`,
-            );
+          const deployments = await deploymentsNamed(clients.lambda, names);
           const queue = new PQueue({ concurrency: AT_ONCE });
           const found = await queue.addAll(deployments.map((one) => () => statusOf(clients, one)));
           if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
