@@ -1,11 +1,10 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults/faults.ts';
 import { playNight } from './night.ts';
 import type { Night } from './night-checks.ts';
-import { synthesize } from './synthesize.ts';
+import { startStage } from './start-stage.ts';
 
 /** No colours, so that a log of it reads well too. */
 const PLAIN = { head: [], border: [] };
@@ -54,21 +53,16 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     return;
   }
   say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
-  const [postgres, found, cdkOut] = await Promise.all([
-    startClientDatabases(),
-    startClientMysql(),
-    synthesize(),
-  ]);
-  const mysql = typeof found === 'string' ? undefined : found;
-  if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
+  const stage = await startStage();
+  if (stage.withoutMysql)
+    console.log(`${stage.withoutMysql} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
-    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { faults: [fault] }) });
+    const night = await playNight({ ...stage, onEvent, ...(fault && { faults: [fault] }) });
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
   } finally {
-    rmSync(cdkOut, { recursive: true });
-    await Promise.all([postgres.stop(), mysql?.stop()]);
+    await stage.close();
   }
 }
 

@@ -136,6 +136,8 @@ export interface LogGroups {
     text: string,
     role: Principal,
     functionName: string,
+    /** It is Lambda's own line about an invocation. */
+    isPlatform?: boolean,
   ): void;
 }
 
@@ -154,7 +156,14 @@ export interface Queues {
 
 /** Amazon SNS, as services publish to it. */
 export interface Topics {
-  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): void;
+  /** Undefined, or why the topic does not take it. */
+  publish(
+    service: string,
+    sourceArn: string,
+    topicArn: string,
+    subject: string,
+    message: string,
+  ): string | undefined;
 }
 
 /** Amazon EventBridge, as services tell it what happened. */

@@ -31,6 +31,13 @@ export interface AlarmHistory {
   reason: string;
 }
 
+/** What CloudWatch did because of it. */
+interface AlarmAction extends Pick<AlarmHistory, 'time' | 'alarm' | 'arn'> {
+  action: string;
+  /** Why it failed. */
+  error: string | undefined;
+}
+
 const MINUTE = 60_000;
 
 /**
@@ -46,6 +53,7 @@ export class CloudWatch implements Service, Metrics {
   readonly accessDenied = 'AccessDenied';
   readonly namespace = 'http://monitoring.amazonaws.com/doc/2010-08-01/';
   readonly history: AlarmHistory[] = [];
+  readonly #actions: AlarmAction[] = [];
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #metrics = new Map<string, Metric>();
@@ -148,28 +156,7 @@ export class CloudWatch implements Service, Metrics {
             resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
           },
         ],
-        (input, call) => ({
-          AlarmHistoryItems: this.history
-            .filter(
-              ({ alarm, arn }) =>
-                (input.AlarmName ?? alarm) === alarm &&
-                arn.startsWith(`arn:aws:cloudwatch:${call.region}:${call.account}:`),
-            )
-            .map(({ time, alarm, from, to, reason }) => ({
-              AlarmName: alarm,
-              AlarmType: 'MetricAlarm' as const,
-              Timestamp: new Date(time),
-              HistoryItemType: 'StateUpdate' as const,
-              HistorySummary: `Alarm updated from ${from} to ${to}`,
-              // As the AWS CLI's example of describe-alarm-history has it.
-              HistoryData: JSON.stringify({
-                version: '1.0',
-                oldState: { stateValue: from },
-                newState: { stateValue: to, stateReason: reason },
-              }),
-            }))
-            .reverse(),
-        }),
+        (input, call) => this.#alarmHistory(input, call),
       ),
       GetMetricStatistics: operation(
         anywhere('cloudwatch:GetMetricStatistics'),
@@ -282,7 +269,7 @@ export class CloudWatch implements Service, Metrics {
   #act(alarm: Alarm, before: AlarmState): void {
     const { name, arn, account, region, properties } = alarm.resource;
     for (const action of alarm.actions[alarm.state]) {
-      this.#aws.sns.publish(
+      const error = this.#aws.sns.publish(
         'cloudwatch.amazonaws.com',
         arn,
         action,
@@ -299,7 +286,47 @@ export class CloudWatch implements Service, Metrics {
           StateChangeTime: new Date(alarm.since).toISOString(),
         }),
       );
+      this.#actions.push({ time: this.#aws.clock.now(), alarm: name, arn, action, error });
     }
+  }
+
+  #alarmHistory(input: DescribeAlarmHistoryCommandInput, { account, region }: Place) {
+    const prefix = `arn:aws:cloudwatch:${region}:${account}:`;
+    const isWanted = ({ alarm, arn, time }: Pick<AlarmHistory, 'time' | 'alarm' | 'arn'>) =>
+      (input.AlarmName ?? alarm) === alarm &&
+      arn.startsWith(prefix) &&
+      time >= (input.StartDate?.getTime() ?? 0) &&
+      time <= (input.EndDate?.getTime() ?? Number.POSITIVE_INFINITY);
+    // The data as the AWS CLI's example of describe-alarm-history has them.
+    const updates = this.history.filter(isWanted).map(({ time, alarm, from, to, reason }) => ({
+      AlarmName: alarm,
+      AlarmType: 'MetricAlarm' as const,
+      Timestamp: new Date(time),
+      HistoryItemType: 'StateUpdate' as const,
+      HistorySummary: `Alarm updated from ${from} to ${to}`,
+      HistoryData: JSON.stringify({
+        version: '1.0',
+        oldState: { stateValue: from },
+        newState: { stateValue: to, stateReason: reason },
+      }),
+    }));
+    const actions = this.#actions.filter(isWanted).map(({ time, alarm, action, error }) => ({
+      AlarmName: alarm,
+      AlarmType: 'MetricAlarm' as const,
+      Timestamp: new Date(time),
+      HistoryItemType: 'Action' as const,
+      HistorySummary: `${error === undefined ? 'Successfully executed' : 'Failed to execute'} action ${action}`,
+      HistoryData: JSON.stringify({
+        actionState: error === undefined ? 'Succeeded' : 'Failed',
+        notificationResource: action,
+        error: error ?? null,
+      }),
+    }));
+    const items = [...updates, ...actions]
+      .filter(({ HistoryItemType: type }) => (input.HistoryItemType ?? type) === type)
+      .sort((one, other) => one.Timestamp.getTime() - other.Timestamp.getTime());
+    if (input.ScanBy !== 'TimestampAscending') items.reverse();
+    return { AlarmHistoryItems: items.slice(0, input.MaxRecords ?? items.length) };
   }
 
   #values({ queries, period }: Alarm, end: number, length: number): Series {
