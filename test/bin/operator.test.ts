@@ -401,8 +401,9 @@ describe('the command line of an operator', () => {
     let out = '';
     const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
       child.stdout.on('data', (text) => {
+        const isFirst = !out.includes('\n');
         out += text;
-        child.kill('SIGINT');
+        if (isFirst && out.includes('\n')) child.kill('SIGINT');
       });
       child.on('close', (...ended) => resolve(ended));
     });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { findPlugin } from '../functions/shared/ecs-exec/plugin.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** As the README has a newcomer say, in an empty folder, up to the first report. */
@@ -23,6 +24,8 @@ const AWS_CLI = (() => {
     return undefined;
   }
 })();
+
+const PLUGIN = findPlugin();
 
 describe('npm run stand-in', () => {
   const folder = mkdtempSync(join(tmpdir(), 'newcomer-'));
@@ -79,7 +82,7 @@ describe('npm run stand-in', () => {
     const child = spawn(program, words, {
       cwd: folder,
       env: {
-        PATH: process.env.PATH ?? '',
+        PATH: `${process.env.PATH}${PLUGIN === undefined ? '' : `:${dirname(PLUGIN)}`}`,
         HOME: process.env.HOME ?? '',
         ...{ AWS_CONFIG_FILE: profiles, AWS_PROFILE: profile, AWS_PAGER: '' },
       },
@@ -185,6 +188,20 @@ describe('npm run stand-in', () => {
       [['dynamodb', 'list-tables'], 'dynamodb'],
     ] as const)
       assert.match((await aws(...words)).err, new RegExp(`stand-in has no ${lacks}`));
+  });
+
+  it("opens a session in a container for AWS's session-manager-plugin, as `aws ecs execute-command` starts it", {
+    skip: (AWS_CLI === undefined || PLUGIN === undefined) && 'this machine has not both of them',
+  }, async () => {
+    const place = ['--cluster', 'whatsapp-emea', '--endpoint-url', endpoint, '--output', 'text'];
+    const { out: tasks } = await run(
+      'aws',
+      ['ecs', 'list-tasks', ...place, '--service-name', 'master', '--query', 'taskArns[0]'],
+      'emea',
+    );
+    const command = ['--task', tasks.trim(), '--interactive', '--command', 'echo through the plugin'];
+    const { out, err } = await run('aws', ['ecs', 'execute-command', ...place, ...command], 'emea');
+    assert.match(out, /^through the plugin\r?$/m, err);
   });
 
   it('ends with Ctrl-C, and leaves no credentials behind', async () => {
