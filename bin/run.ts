@@ -110,7 +110,7 @@ export async function startAndFollow(
   lambda: LambdaClient,
   job: string,
   deployment: string,
-  options: Pick<RunOptions, 'outsideWindow' | 'options' | 'json'>,
+  options: Pick<RunOptions, 'options' | 'json'>,
 ): Promise<RunReport | undefined> {
   const started = await begin(lambda, job, deployment, options);
   return lastReport(lambda, await arnOf(lambda, started), options.json);

@@ -104,11 +104,11 @@ async function subscribersOf(sns: SNSClient, alarms: MetricAlarm[]): Promise<Map
   const found = new Map<string, Subscriber[]>();
   for (const TopicArn of new Set(alarms.flatMap(topicsOf))) {
     const of: Subscriber[] = [];
+    // Of one that is not confirmed the ARN is a word, such as PendingConfirmation.
     for await (const { Subscriptions: page = [] } of paginateListSubscriptionsByTopic(
       { client: sns },
       { TopicArn },
     ))
-      // Of one that is not confirmed the ARN is a word, such as PendingConfirmation.
       for (const { Protocol: protocol = '', Endpoint: endpoint = '', SubscriptionArn: arn } of page)
         of.push({ protocol, endpoint, confirmed: arn?.startsWith('arn:') === true });
     found.set(TopicArn, of);

@@ -59,10 +59,8 @@ ${EXIT_CODES_HELP}`,
           ...(prepare && { prepare }),
           ...(exactCount !== undefined && { exactCount: { timeLimitSeconds: exactCount } }),
         };
-        // A check is in nobody's way: what must not be outside the window it refuses itself.
         const report = await startAndFollow(lambda, JOB, deployment, {
           options: { ...options },
-          ...(!prepare && { outsideWindow: true }),
           ...(json && { json }),
         });
         if (report === undefined) return;
