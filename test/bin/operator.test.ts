@@ -349,7 +349,7 @@ describe('the command line of an operator', () => {
     assert.match((await cli(only)).err, /^There is no terminal to ask on: say --yes/);
     const asked = await inTerminal(only, [['[y/N] ', 'n\r']]);
     assert.match(
-      asked.shown,
+      stripVTControlCharacters(asked.shown),
       /^\d+ alarms of latam ring, each once\. Told is whatsapp-oncall@example\.com\./,
     );
     assert.equal(world.aws.notifications.length, before);
@@ -380,7 +380,7 @@ describe('the command line of an operator', () => {
     const unheard = await inTerminal(one, [['[y/N] ', 'y\r']]);
     world.aws.sns.unconfirmed.delete(email.endpoint);
     assert.equal(unheard.status, 1);
-    assert.match(unheard.shown, /Told is nobody, for no subscription is confirmed/);
+    assert.match(stripVTControlCharacters(unheard.shown), /Told is nobody, for no subscription is confirmed/);
     assert.match(stripVTControlCharacters(unheard.shown), /latam-message-gc-failed: nobody is told/);
     assert.equal((await cli(['test-alarms', 'latam', '--only', 'nothing-like-it', '--yes'])).status, 1);
   });
