@@ -36,7 +36,7 @@ export function upgradeCheckCommand(): Command {
     .option('--prepare', 'have garbage collected, inside the downtime window, until it may')
     .option(
       '--exact-count <seconds>',
-      "count the rows one by one where the server's estimate is too vague, each table for so long at most",
+      'count the rows of each table one by one, each for so long at most',
       seconds,
     )
     .option('--json', 'the report alone, as JSON')

@@ -156,14 +156,8 @@ export interface Queues {
 
 /** Amazon SNS, as services publish to it. */
 export interface Topics {
-  /** Undefined, or why the topic does not take it. */
-  publish(
-    service: string,
-    sourceArn: string,
-    topicArn: string,
-    subject: string,
-    message: string,
-  ): string | undefined;
+  /** Returns whether the topic took it. */
+  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): boolean;
 }
 
 /** Amazon EventBridge, as services tell it what happened. */

@@ -29,13 +29,8 @@ export interface AlarmHistory {
   from: AlarmState;
   to: AlarmState;
   reason: string;
-}
-
-/** What CloudWatch did because of it. */
-interface AlarmAction extends Pick<AlarmHistory, 'time' | 'alarm' | 'arn'> {
-  action: string;
-  /** Why it failed. */
-  error: string | undefined;
+  /** What the change had done: none, where the alarm's actions are switched off. */
+  actions: { arn: string; succeeded: boolean }[];
 }
 
 const MINUTE = 60_000;
@@ -53,7 +48,6 @@ export class CloudWatch implements Service, Metrics {
   readonly accessDenied = 'AccessDenied';
   readonly namespace = 'http://monitoring.amazonaws.com/doc/2010-08-01/';
   readonly history: AlarmHistory[] = [];
-  readonly #actions: AlarmAction[] = [];
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #metrics = new Map<string, Metric>();
@@ -156,7 +150,18 @@ export class CloudWatch implements Service, Metrics {
             resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
           },
         ],
-        (input, call) => this.#alarmHistory(input, call),
+        (input, call) => ({
+          AlarmHistoryItems: this.history
+            .filter(
+              ({ alarm, arn }) =>
+                (input.AlarmName ?? alarm) === alarm &&
+                arn.startsWith(`arn:aws:cloudwatch:${call.region}:${call.account}:`),
+            )
+            .flatMap(historyItems)
+            .filter(({ HistoryItemType: kind }) => (input.HistoryItemType ?? kind) === kind)
+            .reverse()
+            .slice(0, input.MaxRecords),
+        }),
       ),
       GetMetricStatistics: operation(
         anywhere('cloudwatch:GetMetricStatistics'),
@@ -251,25 +256,28 @@ export class CloudWatch implements Service, Metrics {
   #change(alarm: Alarm, state: AlarmState, reason: string): void {
     if (state === alarm.state) return;
     const { name, arn } = alarm.resource;
-    this.history.push({
+    const change: AlarmHistory = {
       time: this.#aws.clock.now(),
       alarm: name,
       arn,
       from: alarm.state,
       to: state,
       reason,
-    });
+      actions: [],
+    };
+    this.history.push(change);
     const before = alarm.state;
     alarm.state = state;
     alarm.since = this.#aws.clock.now();
     alarm.reason = reason;
-    if (alarm.actionsEnabled) this.#act(alarm, before);
+    if (alarm.actionsEnabled) change.actions = this.#act(alarm, before);
   }
 
-  #act(alarm: Alarm, before: AlarmState): void {
+  #act(alarm: Alarm, before: AlarmState): AlarmHistory['actions'] {
     const { name, arn, account, region, properties } = alarm.resource;
-    for (const action of alarm.actions[alarm.state]) {
-      const error = this.#aws.sns.publish(
+    return alarm.actions[alarm.state].map((action) => ({
+      arn: action,
+      succeeded: this.#aws.sns.publish(
         'cloudwatch.amazonaws.com',
         arn,
         action,
@@ -285,48 +293,8 @@ export class CloudWatch implements Service, Metrics {
           OldStateValue: before,
           StateChangeTime: new Date(alarm.since).toISOString(),
         }),
-      );
-      this.#actions.push({ time: this.#aws.clock.now(), alarm: name, arn, action, error });
-    }
-  }
-
-  #alarmHistory(input: DescribeAlarmHistoryCommandInput, { account, region }: Place) {
-    const prefix = `arn:aws:cloudwatch:${region}:${account}:`;
-    const isWanted = ({ alarm, arn, time }: Pick<AlarmHistory, 'time' | 'alarm' | 'arn'>) =>
-      (input.AlarmName ?? alarm) === alarm &&
-      arn.startsWith(prefix) &&
-      time >= (input.StartDate?.getTime() ?? 0) &&
-      time <= (input.EndDate?.getTime() ?? Number.POSITIVE_INFINITY);
-    // The data as the AWS CLI's example of describe-alarm-history has them.
-    const updates = this.history.filter(isWanted).map(({ time, alarm, from, to, reason }) => ({
-      AlarmName: alarm,
-      AlarmType: 'MetricAlarm' as const,
-      Timestamp: new Date(time),
-      HistoryItemType: 'StateUpdate' as const,
-      HistorySummary: `Alarm updated from ${from} to ${to}`,
-      HistoryData: JSON.stringify({
-        version: '1.0',
-        oldState: { stateValue: from },
-        newState: { stateValue: to, stateReason: reason },
-      }),
+      ),
     }));
-    const actions = this.#actions.filter(isWanted).map(({ time, alarm, action, error }) => ({
-      AlarmName: alarm,
-      AlarmType: 'MetricAlarm' as const,
-      Timestamp: new Date(time),
-      HistoryItemType: 'Action' as const,
-      HistorySummary: `${error === undefined ? 'Successfully executed' : 'Failed to execute'} action ${action}`,
-      HistoryData: JSON.stringify({
-        actionState: error === undefined ? 'Succeeded' : 'Failed',
-        notificationResource: action,
-        error: error ?? null,
-      }),
-    }));
-    const items = [...updates, ...actions]
-      .filter(({ HistoryItemType: type }) => (input.HistoryItemType ?? type) === type)
-      .sort((one, other) => one.Timestamp.getTime() - other.Timestamp.getTime());
-    if (input.ScanBy !== 'TimestampAscending') items.reverse();
-    return { AlarmHistoryItems: items.slice(0, input.MaxRecords ?? items.length) };
   }
 
   #values({ queries, period }: Alarm, end: number, length: number): Series {
@@ -464,4 +432,30 @@ export class CloudWatch implements Service, Metrics {
 
 function nextMinute(now: number): number {
   return (Math.floor(now / MINUTE) + 1) * MINUTE;
+}
+
+/** A change and what it had done, as DescribeAlarmHistory gives them: of both the form is that of what was seen on AWS. */
+function historyItems({ time, alarm, from, to, reason, actions }: AlarmHistory) {
+  const item = { AlarmName: alarm, AlarmType: 'MetricAlarm' as const, Timestamp: new Date(time) };
+  return [
+    {
+      ...item,
+      HistoryItemType: 'StateUpdate' as const,
+      HistorySummary: `Alarm updated from ${from} to ${to}`,
+      HistoryData: JSON.stringify({
+        version: '1.0',
+        oldState: { stateValue: from },
+        newState: { stateValue: to, stateReason: reason },
+      }),
+    },
+    ...actions.map(({ arn, succeeded }) => ({
+      ...item,
+      HistoryItemType: 'Action' as const,
+      HistorySummary: `${succeeded ? 'Successfully executed' : 'Failed to execute'} action ${arn}`,
+      HistoryData: JSON.stringify({
+        actionState: succeeded ? 'Succeeded' : 'Failed',
+        notificationResource: arn,
+      }),
+    })),
+  ];
 }

@@ -133,18 +133,11 @@ export class Sns implements Service, Topics {
   }
 
   /** A service's message in its own name. What the topic or its key does not allow is dropped. */
-  publish(
-    service: string,
-    sourceArn: string,
-    topicArn: string,
-    subject: string,
-    message: string,
-  ): string | undefined {
+  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): boolean {
     const topic = this.#topics.find((other) => other.arn === topicArn);
     if (topic === undefined) {
-      const unknown = 'the topic is in no template';
-      this.#aws.drop(sourceArn, topicArn, unknown);
-      return unknown;
+      this.#aws.drop(sourceArn, topicArn, 'the topic is in no template');
+      return false;
     }
     const principal: Principal = { kind: 'service', service };
     const conditions = { 'aws:SourceArn': sourceArn, 'aws:SourceAccount': sourceArn.split(':')[4] };
@@ -153,7 +146,7 @@ export class Sns implements Service, Topics {
       this.#mayEncrypt(topic, principal, conditions);
     if (refused === undefined) this.#keep(topic, subject, message);
     else this.#aws.drop(sourceArn, topicArn, refused);
-    return refused;
+    return refused === undefined;
   }
 
   #mayEncrypt(
