@@ -48,6 +48,7 @@ export async function loginsBefore(
     const asked = await askForLogins(settings, secretsManager, {
       addresses: [...addresses.values()].flat(2),
       patience: PATIENCE,
+      triesOld: true,
     });
     const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
     const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
