@@ -5,7 +5,7 @@ import { App } from 'aws-cdk-lib';
 import { checkConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { stackName } from '../lib/whatsapp/stack-names.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
-import type { Template } from './aws/template/assembly.ts';
+import { readAssembly, type Template } from './aws/template/assembly.ts';
 import configuration from './upkeep.config.ts';
 
 const ADMINISTRATOR = {
@@ -36,27 +36,25 @@ function isMysql({ engine }: { engine: string }): boolean {
   return /mysql/.test(engine);
 }
 
-/**
- * Puts in the place of the templates of deployments on MySQL what the CDK makes of them on MariaDB. The functions' code is
- * the same, and was bundled for those.
- */
-export function configureForMariadb(templates: Record<string, Template>): void {
+/** Kept while the process lives: each night of it is the same. */
+let synthesized: string | undefined;
+
+/** Puts what the CDK makes of deployments on MariaDB in the place of their templates on MySQL. */
+export function configureForMariadb(templates: Record<string, Template>, assets: Map<string, string>): void {
+  synthesized ??= synthesizeOnMariadb();
+  const made = readAssembly(synthesized);
+  for (const { name, template } of made.stacks) Object.assign(templates[name] ?? {}, template);
+  for (const [key, folder] of made.assets) assets.set(key, folder);
+}
+
+/** As `cdk synth` does, but in this process: functions know the database drivers of their configuration only. */
+function synthesizeOnMariadb(): string {
   const outdir = mkdtempSync(join(tmpdir(), 'cdk.out-'));
-  try {
-    const app = new App({ outdir, analyticsReporting: false, context: { 'aws:cdk:bundling-stacks': [] } });
-    const deployments = checkConfiguration(ON_MARIADB, { file: 'rehearsal/upkeep.config.ts', folder: '.' });
-    for (const deployment of deployments)
-      if (deployment.databases?.some(({ engine }) => engine === 'mariadb'))
-        new UpkeepStack(app, stackName(deployment.name), { deployment });
-    for (const { stackName: name, template } of app.synth().stacks) {
-      const { Resources: bundled = {} } = templates[name] ?? {};
-      for (const [id, { Type: type, Properties: properties }] of Object.entries(
-        (template as Template).Resources,
-      ))
-        if (type === 'AWS::Lambda::Function' && properties) properties.Code = bundled[id]?.Properties?.Code;
-      Object.assign(templates[name] ?? {}, template);
-    }
-  } finally {
-    rmSync(outdir, { recursive: true, force: true });
-  }
+  process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));
+  const app = new App({ outdir, analyticsReporting: false });
+  const deployments = checkConfiguration(ON_MARIADB, { file: 'rehearsal/upkeep.config.ts', folder: '.' });
+  for (const deployment of deployments)
+    if (deployment.databases?.some(({ engine }) => engine === 'mariadb'))
+      new UpkeepStack(app, stackName(deployment.name), { deployment });
+  return app.synth().directory;
 }

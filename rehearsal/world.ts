@@ -105,11 +105,11 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
   const aws = await startAws({
     ...options,
     clock,
-    change: (templates) => {
-      if (mysql?.engine === 'mariadb') configureForMariadb(templates);
+    change: (templates, assets) => {
+      if (mysql?.engine === 'mariadb') configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
         if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
-      change?.(templates);
+      change?.(templates, assets);
     },
   });
   const stops: (() => Promise<unknown>)[] = [];
