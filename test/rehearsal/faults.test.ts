@@ -43,17 +43,9 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
 
 /** Played in one night each, at the same hour: they strike different deployments and jobs, or come to the same. */
 const NIGHTS = [
-  [
-    'password-misread',
-    'user-misread-by-masters-on-mariadb',
-    'callback-twice',
-    'database-user-locked-out',
-    'wrong-password',
-    'cleanup-fails',
-  ],
+  ['password-misread', 'callback-twice', 'database-user-locked-out', 'wrong-password', 'cleanup-fails'],
   [
     'user-misread-by-masters',
-    'password-misread-on-mariadb',
     'function-killed',
     'media-volume-too-large',
     'callback-never-comes',
@@ -114,7 +106,7 @@ const PLAYED_BY_COMMAND = Object.keys(MISREAD_CREDENTIALS_FAULTS).filter(
 test('each fault is played', () => {
   assert.deepEqual([...NIGHTS.flat(), ...PLAYED_BY_COMMAND].sort(), Object.keys(FAULTS).sort());
   const misread = NIGHTS.flat().filter((name) => name in MISREAD_CREDENTIALS_FAULTS);
-  for (const each of [/^password-/, /^user-/, /^old-/, /-by-masters/, /-on-mysql$/, /-on-mariadb$/])
+  for (const each of [/^password-/, /^user-/, /^old-/, /-by-masters/, /-on-mysql$/])
     assert.ok(
       misread.some((name) => each.test(name)),
       String(each),
