@@ -52,8 +52,11 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
-  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
-  const stage = await startStage();
+  const engine = fault?.engine ?? 'mysql';
+  say(
+    `Synthesizing the stacks of the sample configuration, and starting PostgreSQL and ${engine === 'mysql' ? 'MySQL' : 'MariaDB'}`,
+  );
+  const stage = await startStage({ engine, streams: fault?.replica ?? false });
   if (stage.withoutMysql)
     console.log(`${stage.withoutMysql} The night is played without the deployment on MySQL.`);
   try {

@@ -10,11 +10,21 @@ export interface Stage extends Pick<WorldOptions, 'cdkOut' | 'postgres' | 'mysql
   close(): Promise<void>;
 }
 
-/** Synthesizes the sample, and starts the database servers. */
-export async function startStage(): Promise<Stage> {
+/**
+ * Synthesizes the sample, and starts the database servers.
+ *
+ * @param databases PostgreSQL's replicas may stream where that is said; MariaDB may take MySQL's place
+ */
+export async function startStage({
+  streams = false,
+  engine = 'mysql',
+}: {
+  streams?: boolean;
+  engine?: NonNullable<WorldOptions['mysql']>['engine'];
+} = {}): Promise<Stage> {
   const [postgres, found, cdkOut] = await Promise.all([
-    startClientDatabases(),
-    startClientMysql(),
+    startClientDatabases({ streams }),
+    startClientMysql(engine),
     synthesize(),
   ]);
   const mysql = typeof found === 'string' ? undefined : found;
