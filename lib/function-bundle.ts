@@ -20,6 +20,8 @@ export interface BundlePurpose {
   readonly leaveOut?: readonly string[] | undefined;
   /** Of which regions' Amazon RDS the roots are in a bundle of our own functions. @default of all */
   readonly rdsRegions?: readonly string[] | undefined;
+  /** Whether the entry is one of our own functions. @default by its place */
+  readonly isOwn?: boolean | undefined;
 }
 
 /**
@@ -69,6 +71,11 @@ export interface Bundle {
   metafile: Metafile;
 }
 
+/** How many there are in this process by now. */
+export function bundlesBuilt(): number {
+  return bundles.size;
+}
+
 /** Shares bundles with other processes by a folder: for tests, which run in many, and meanwhile no source changes. */
 export function keepBundlesIn(folder: string): void {
   keptIn = folder;
@@ -93,10 +100,13 @@ function wordsOf({ leaveOut = [], rdsRegions = ['every region'] }: BundlePurpose
   return [...leaveOut, ...rdsRegions];
 }
 
-function build(entry: string, { leaveOut = [], rdsRegions }: BundlePurpose): Bundle {
+function build(
+  entry: string,
+  { leaveOut = [], rdsRegions, isOwn = isOwnEntry(entry) }: BundlePurpose,
+): Bundle {
   const { outputFiles, metafile } = buildSync({
     ...bundleOptions(entry),
-    ...(isOwnEntry(entry) && lean(rdsRegions)),
+    ...(isOwn && lean(rdsRegions)),
     external: [...leaveOut, ...NEVER_IN_NODE],
     write: false,
     metafile: true,

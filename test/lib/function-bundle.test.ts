@@ -4,50 +4,9 @@ import { globSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { describe, it, test } from 'node:test';
-import { reachesToLeaveOut } from '../../functions/shared/containers/reach-of.ts';
-import type { Engine } from '../../functions/shared/database/contract/engine.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
+import { BUNDLE_KINDS, limitOf, nameOf, purposeOf, REGION } from '../../bench/bundle-kinds.ts';
 import { entryFile } from '../../lib/entry-file.ts';
 import { bundle } from '../../lib/function-bundle.ts';
-
-interface Bundled {
-  functionName: string;
-  /** Those of its databases, of which one is on RDS in {@link REGION}. @default it has none */
-  engines?: Engine[];
-  /** How it comes into containers. */
-  reach?: 'ecs-exec' | 'run-command';
-}
-
-const REGION = 'eu-central-1';
-
-/** The most that a bundle may weigh, in KB of minified code, all its files together. */
-const LIMITS = { withoutDriver: 700, withDriver: 1200 };
-
-const BUNDLES: Bundled[] = [
-  { functionName: 'callback-relay' },
-  { functionName: 'start-run' },
-  { functionName: 'report-lost-run' },
-  // The nearest to its limit: of SSM's client, of which two commands are called, its errors alone are 77.
-  { functionName: 'log-cleanup', reach: 'ecs-exec' },
-  { functionName: 'log-cleanup', reach: 'run-command' },
-  { functionName: 'run-in-containers', reach: 'ecs-exec' },
-  { functionName: 'run-in-containers', reach: 'run-command' },
-  { functionName: 'media-gc' },
-  { functionName: 'message-gc', engines: [] },
-  { functionName: 'message-gc', engines: ['postgres'] },
-  { functionName: 'message-gc', engines: ['mysql'] },
-  { functionName: 'database-size', engines: ['postgres'] },
-  { functionName: 'database-size', engines: ['aurora-mysql'] },
-  { functionName: 'upgrade-check', engines: ['postgres'] },
-  { functionName: 'upgrade-check', engines: ['aurora-mysql'] },
-  { functionName: 'rotate-secret', engines: ['postgres'] },
-  { functionName: 'rotate-secret', engines: ['aurora-mysql'] },
-  { functionName: 'credential-rotation', engines: ['postgres'] },
-  { functionName: 'credential-rotation', engines: ['mariadb'] },
-  // The heaviest: 315 of it are mysql2, of which 145 are the names of the servers' errors.
-  { functionName: 'client-credential-rotation', engines: ['postgres'] },
-  { functionName: 'client-credential-rotation', engines: ['aurora-mysql'] },
-];
 
 /** What must not be deployed with a function: the CDK and tools, and schema libraries besides the one in use. */
 const FORBIDDEN = [
@@ -67,17 +26,16 @@ const OPTIONAL = new Set(['bufferutil', 'cardinal', 'pg-native', 'utf-8-validate
 
 test('each function has its bundle weighed', () => {
   const functions = globSync('functions/*/handler.ts').map((path) => basename(dirname(path)));
-  assert.deepEqual([...new Set(BUNDLES.map(({ functionName }) => functionName))].sort(), functions.sort());
+  assert.deepEqual(
+    [...new Set(BUNDLE_KINDS.map(({ functionName }) => functionName))].sort(),
+    functions.sort(),
+  );
 });
 
-for (const { functionName, engines, reach } of BUNDLES) {
-  const purpose = {
-    leaveOut: reach ? reachesToLeaveOut(reach) : importsToLeaveOut(engines ?? []),
-    rdsRegions: engines?.length ? [REGION] : [],
-  };
-  const limit = engines?.length ? LIMITS.withDriver : LIMITS.withoutDriver;
-  const kind = engines ? ` for databases of ${engines.join() || 'no engine'}` : reach ? ` by ${reach}` : '';
-  describe(`the bundle of ${functionName}${kind}`, () => {
+for (const each of BUNDLE_KINDS) {
+  const { functionName, engines } = each;
+  const [purpose, limit] = [purposeOf(each), limitOf(each)];
+  describe(`the bundle of ${nameOf(each)}`, () => {
     const { metafile, outputFiles } = bundle(entryFile(functionName), purpose);
     const packages = packagesOf(Object.keys(metafile.inputs));
     const code = outputFiles.filter(({ path }) => path.endsWith('.mjs'));
