@@ -40,7 +40,7 @@ export const BUNDLE_KINDS: BundleKind[] = [
   { functionName: 'client-credential-rotation', engines: ['aurora-mysql'] },
 ];
 
-export function purposeOf({ engines = [], reach }: BundleKind): Required<BundlePurpose> {
+export function purposeOf({ engines = [], reach }: BundleKind): BundlePurpose & { leaveOut: string[] } {
   return {
     leaveOut: reach ? reachesToLeaveOut(reach) : importsToLeaveOut(engines),
     rdsRegions: engines.length > 0 ? [REGION] : [],
