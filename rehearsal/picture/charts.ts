@@ -169,7 +169,7 @@ export function rowsFalling(points: Recording['rows']): Chart {
             scale: { type: 'utc', domain },
             axis: { ...UTC_TIME.axis, format: '%H:%M:%S', tickCount: 5 },
           },
-          y: { field: 'rows', ...y },
+          y: { field: 'rows', stack: null, ...y },
         },
       },
       ...(most > LARGE_ROWS * 0.75

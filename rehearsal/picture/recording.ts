@@ -48,7 +48,7 @@ export interface RecordedLogins {
   seconds: LoginsOfSecond[];
   /** Rotations of the password that ended. */
   changes: { second: number; time: number; failed: boolean }[];
-  /** Deployments of the services, by which their tasks get the new password. `end`: the last second seen, where it goes on. */
+  /** When the run saw to each service that its tasks got the new password. */
   rolls: {
     service: string;
     begin: number;
@@ -83,30 +83,31 @@ export function record({ aws, clock, deployments }: World): (night: Night) => Re
     const end = clock.now();
     const played = Object.values(deployments);
     const names = played.map(({ name }) => name).sort();
+    const executions = aws.lambda.durable
+      .list()
+      .map(({ arn, name, status, started, ended, events }): RecordedExecution => {
+        // arn:aws:lambda:REGION:ACCOUNT:function:DEPLOYMENT-JOB:…
+        const functionName = arn.split(':')[6] ?? '';
+        const deployment = deploymentOf(functionName, names);
+        return {
+          deployment,
+          job: functionName.slice(deployment.length + 1),
+          runId: name,
+          status,
+          begin: started,
+          end: ended ?? end,
+          ...stepSpans(events, ended ?? end),
+        };
+      })
+      .sort((one, other) => one.begin - other.begin);
     return {
       begin,
       end,
       deployments: names,
-      executions: aws.lambda.durable
-        .list()
-        .map(({ arn, name, status, started, ended, events }): RecordedExecution => {
-          // arn:aws:lambda:REGION:ACCOUNT:function:DEPLOYMENT-JOB:…
-          const functionName = arn.split(':')[6] ?? '';
-          const deployment = deploymentOf(functionName, names);
-          return {
-            deployment,
-            job: functionName.slice(deployment.length + 1),
-            runId: name,
-            status,
-            begin: started,
-            end: ended ?? end,
-            ...stepSpans(events, ended ?? end),
-          };
-        })
-        .sort((one, other) => one.begin - other.begin),
+      executions,
       alarms: ringing(aws.alarms, night, names),
       rows: played.flatMap((deployment) => rowsOf(deployment, night, { begin, end })),
-      logins: played.flatMap((deployment) => loginsOf(aws, deployment, begin, moments)),
+      logins: played.flatMap((deployment) => loginsOf(aws, deployment, executions, moments)),
       calls: callsOf(aws.calls),
     };
   };
@@ -161,8 +162,8 @@ function rowsOf(
 function loginsOf(
   aws: World['aws'],
   { name: deployment, logins: { tried }, containers }: PlayedDeployment,
-  begin: number,
-  moments: Moment[],
+  executions: readonly RecordedExecution[],
+  moments: readonly Moment[],
 ): RecordedLogins[] {
   const rotation = functionNamed(aws, `${deployment}-credential-rotation`);
   const [first] = tried;
@@ -173,20 +174,25 @@ function loginsOf(
   const seconds = bySecond(tried, secondOf);
   const { secretArn } = settingsOf<CredentialRotationSettings>(rotation);
   const changes = aws.secrets.rotations
-    .filter((ended) => ended.secretArn === secretArn && ended.time >= begin)
+    .filter(({ isTest, ...ended }) => ended.secretArn === secretArn && !isTest)
     .map(({ time, error }) => ({ second: secondAt(time), time, failed: error !== undefined }));
+  const spans = executions
+    .filter((execution) => execution.deployment === deployment && execution.job === 'credential-rotation')
+    .flatMap((execution) => execution.spans);
   const rolls = Object.values(containers?.services ?? {})
-    .flatMap(({ options: { service }, everyDeployment }) =>
-      everyDeployment
-        .filter(({ created }) => created >= begin)
-        .map(({ created, updated, state }) => ({
-          service,
-          begin: secondAt(created),
-          end: state === 'IN_PROGRESS' ? seconds.length : secondAt(updated),
-          time: created,
-          state: ROLL_STATES[state],
-        })),
-    )
+    .flatMap(({ options: { service }, everyDeployment: [latest] }) => {
+      // Some services are deployed anew, of others tasks are stopped one by one: the run's steps name the service.
+      const its = spans.filter(({ step }) => ` ${step} `.includes(` ${service} `));
+      const [first] = its;
+      if (!first) return [];
+      return {
+        service,
+        begin: secondAt(first.begin),
+        end: secondAt(Math.max(...its.map(({ end }) => end))),
+        time: first.begin,
+        state: ROLL_STATES[latest?.state ?? 'COMPLETED'],
+      };
+    })
     .sort((one, other) => one.time - other.time);
   return [{ deployment, seconds, changes, rolls }];
 }

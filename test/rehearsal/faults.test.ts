@@ -8,6 +8,7 @@ import { playNight } from '../../rehearsal/night.ts';
 import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
 import { nightPage } from '../../rehearsal/picture/page.ts';
 import { type Recording, record } from '../../rehearsal/picture/recording.ts';
+import { assertDashboards } from './assert-dashboards.ts';
 import { assertNightPage } from './picture/assert-night-page.ts';
 import { startBrowser } from './picture/browser.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
@@ -39,6 +40,7 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
     onEnd(world, night) {
       records = runRecords(world);
       recording = recorded?.(night);
+      assertDashboards(world, night);
     },
   });
   assert.deepEqual(night.mismatches, []);

@@ -90,7 +90,7 @@ function column(page: Page, chart: string, index: number): Promise<number[]> {
     .locator('table')
     .last()
     .evaluate(
-      (table: HTMLTableElement, index) =>
+      (table, index) =>
         [...(table.tBodies[0]?.rows ?? [])].map(({ cells }) =>
           Number(cells[index]?.querySelector('data')?.value),
         ),
@@ -130,18 +130,17 @@ async function assertShown(page: Page, size: 'wide' | 'narrow'): Promise<void> {
     assert.deepEqual(shown, [size], `${title}`);
     assert.ok(marks > 0, `${title} has marks`);
   }
-  const [needed, there] = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    document.documentElement.clientWidth,
-  ]);
+  const [needed, there] = await page
+    .locator('html')
+    .evaluate(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
   assert.ok((needed ?? 0) <= (there ?? 0), `the page is ${needed} wide of ${there}`);
 }
 
 async function coloursOf(page: Page): Promise<{ text: string; background: string; bar: string }> {
-  return page.evaluate(() => {
-    const bar = document.querySelector('svg .mark-rect path');
-    const { color: text, backgroundColor: background } = getComputedStyle(document.body);
-    return { text, background, bar: bar ? getComputedStyle(bar).fill : '' };
+  return page.locator('body').evaluate((body) => {
+    const styleOf = (element: typeof body) => body.ownerDocument.defaultView.getComputedStyle(element);
+    const { color: text, backgroundColor: background } = styleOf(body);
+    return { text, background, bar: styleOf(body.querySelector('svg .mark-rect path')).fill };
   });
 }
 
