@@ -49,7 +49,7 @@ const PROPS = v.looseObject({
 
 function isCommand(value: unknown): boolean {
   if (Array.isArray(value))
-    return value.every((part) => typeof part === 'string') && value[0] !== undefined && value[0] !== '';
+    return value.every((part) => typeof part === 'string') && (value[0] ?? '').trim() !== '';
   if (typeof value !== 'object' || value === null || !('script' in value)) return false;
   if (typeof value.script !== 'string') return false;
   // Comments alone do nothing, and do it well.

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { keepBundlesIn } from '../lib/function-bundle.ts';
 import { defineUpkeep } from '../lib/whatsapp/configuration/configuration.ts';
 import sample from '../upkeep.config.ts';
 import { certificateFile } from './certificates.ts';
@@ -9,6 +10,9 @@ export const RELAYED = 'emea';
 export const RELAYED_WEBHOOK = 'webhook.emea.internal';
 /** The secret path of the relay. */
 export const RELAY_PATH = 'f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b897350f6a1c0d2e4b89';
+
+// Of a run of all tests, of which others bundle the same functions.
+if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 
 /**
  * The sample's deployments as they are, but for the certificates, which are those that the stand-ins can show, for one

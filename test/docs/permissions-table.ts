@@ -90,7 +90,7 @@ const REASONS: Record<string, string> = {
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
-  WhatRang: 'whether the alarm on crashes has told of it: then no other one does',
+  WhatRang: 'whether the alarm on crashes, or on the dead letter, has told of it: then no other one does',
   WriteLog: 'its log, and by it its metrics',
 };
 
