@@ -58,10 +58,13 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
-  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
+  const engine = fault?.engine ?? 'mysql';
+  say(
+    `Synthesizing the stacks of the sample configuration, and starting PostgreSQL and ${engine === 'mysql' ? 'MySQL' : 'MariaDB'}`,
+  );
   const [postgres, found, cdkOut] = await Promise.all([
-    startClientDatabases(),
-    startClientMysql(),
+    startClientDatabases({ streams: fault?.replica ?? false }),
+    startClientMysql(engine),
     synthesize(),
   ]);
   const mysql = typeof found === 'string' ? undefined : found;
