@@ -1,4 +1,5 @@
-import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration } from 'aws-cdk-lib';
+import type { IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
@@ -7,6 +8,7 @@ import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { field } from './checks/fields.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
+import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
 
 export interface ContainerCommandJobProps extends ContainersJobProps {
@@ -70,7 +72,7 @@ function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobPr
  * A command that ends with another status than 0, or is killed because it takes too long, counts as failed, and the
  * run as partial.
  */
-export class ContainerCommandJob extends Construct {
+export class ContainerCommandJob extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
 
@@ -98,6 +100,18 @@ export class ContainerCommandJob extends Construct {
       props,
     );
     this.job = containers.job;
+  }
+
+  /** In how many containers the command ended well, and in how many it did not. */
+  dashboardWidgets(): IWidget[] {
+    const { job } = this.job;
+    const period = Duration.days(1);
+    return [
+      graph(`Containers in which ${job} ended well`, [
+        this.metricContainersSucceeded({ period }).attachTo(this),
+      ]),
+      graph(`Containers in which ${job} did not`, [this.metricContainersFailed({ period }).attachTo(this)]),
+    ];
   }
 
   /** Containers in which the command ended well. @default the sum over five minutes */
