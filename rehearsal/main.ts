@@ -69,9 +69,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     let end: ((night: Night) => Recording) | undefined;
     let recording: Recording | undefined;
     const night = await playNight({
-      cdkOut,
-      postgres,
-      mysql,
+      ...stage,
       onEvent,
       onBegin(world) {
         end = record(world);
