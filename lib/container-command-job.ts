@@ -5,8 +5,10 @@ import type { RunInContainersSettings } from '../functions/run-in-containers/con
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { field } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
+import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
 
 export interface ContainerCommandJobProps extends ContainersJobProps {
@@ -19,6 +21,25 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * the command runs in at most half of them at once (rounded up, but never in all unless there is one), and so of each service's tasks.
    */
   readonly roles: Record<string, ContainerServices>;
+  /**
+   * Where the command runs.
+   *
+   * - `every-container`: in every one that runs when the run begins.
+   * - `one-container`: in any one of them, another in each run, and in the next where it could not be begun: cron with `docker exec`.
+   * - `new-task`: in a task of its own, by `RunTask`, made as those of the service: for what needs more than a busy container
+   *   has to spare, or must not end with it.
+   *
+   * @default 'every-container'
+   */
+  readonly in?: 'every-container' | 'one-container' | 'new-task';
+  /** With `new-task`: what the job may start. @default what the service has, where that is given itself and made in this app */
+  readonly taskDefinition?: NewTaskDefinition;
+  /**
+   * Environment variables for the command, besides those that the container has. No secrets: they stand in the function's
+   * environment, with `new-task` in what ECS tells of the task, with `run-command` in the SSM document.
+   * @default none
+   */
+  readonly environment?: Record<string, string>;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
   /**
@@ -36,7 +57,25 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly keepOutput?: boolean;
 }
 
+/** Of POSIX, without those that the job or ECS set. */
+const VARIABLE_NAME = /^(?!UPKEEP_MARKER$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
+
 const PROPS = v.looseObject({
+  in: v.optional(
+    field(
+      v.picklist(['every-container', 'one-container', 'new-task']),
+      'one of every-container, one-container, new-task',
+      'Where the command runs.',
+    ),
+  ),
+  environment: v.optional(
+    field(
+      v.record(v.pipe(v.string(), v.regex(VARIABLE_NAME)), v.string()),
+      'an object of texts by the names of environment variables, which must not begin with AWS_ or ECS_',
+      'The environment.',
+      { secret: true },
+    ),
+  ),
   roles: field(v.looseObject({}), 'an object with a name for each role', 'The roles.'),
   command: field(
     v.custom<Command>(isCommand),
@@ -63,9 +102,54 @@ function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobPr
     : { script: `${STOP_AT_FIRST_FAILURE}${'script' in command ? command.script : ''}` };
 }
 
+/** The container's own `env` is not needed for it. */
+function withEnvironment(command: Command, environment: Record<string, string> = {}): Command {
+  const names = Object.keys(environment);
+  if (names.length === 0) return command;
+  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  const exported = names.map((name, index) => `export ${name}="\${${index}}"`).join('; ');
+  return [
+    'sh',
+    '-c',
+    `${exported}; shift ${names.length - 1}; exec "$@"`,
+    ...Object.values(environment),
+    ...words,
+  ];
+}
+
+/** What no single property can say. */
+function findings({ in: where = 'every-container', roles, ...props }: ContainerCommandJobProps): Finding[] {
+  const names = Object.keys(roles);
+  const isNewTask = where === 'new-task';
+  return [
+    ...(where !== 'every-container' && names.length > 1
+      ? [
+          {
+            field: ['roles'],
+            problem: `are ${names.join(', ')}; with in: "${where}" the command runs in one place, so there must be one role.`,
+          },
+        ]
+      : []),
+    ...(isNewTask && (props.reach || props.concurrency)
+      ? [props.reach ? 'reach' : 'concurrency'].map((name) => ({
+          field: [name],
+          problem: 'is of containers that run already; with in: "new-task" it must be left out.',
+        }))
+      : []),
+    ...(!isNewTask && props.taskDefinition
+      ? [
+          {
+            field: ['taskDefinition'],
+            problem: `is for in: "new-task"; with in: "${where}" it must be left out.`,
+          },
+        ]
+      : []),
+  ];
+}
+
 /**
- * A command, run on a schedule in every container of ECS services, with an exit status from each: cron with
- * `docker exec`, for ECS. Works with any application.
+ * A command, run on a schedule in every container of ECS services, in one of them or in a task of its own, with an exit status
+ * from each: cron with `docker exec`, for ECS. Works with any application.
  *
  * A command that ends with another status than 0, or is killed because it takes too long, counts as failed, and the
  * run as partial.
@@ -77,25 +161,39 @@ export class ContainerCommandJob extends Construct {
   constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {
     super(scope, id);
     passesPropsOn(this);
-    checkProps(this, PROPS, props);
-    const { job, command: given } = props;
+    checkProps(this, PROPS, props, () => findings(props));
+    const { job, command: given, in: where = 'every-container' } = props;
     const command = commandOf(props);
     const shown = Array.isArray(given) ? given.join(' ') : given.script;
+    const place =
+      where === 'every-container'
+        ? 'In each container'
+        : where === 'one-container'
+          ? 'In one container'
+          : 'In a new task';
+    const description = props.description ?? `${place}: ${shown.replaceAll(/\s+/g, ' ').slice(0, 100)}`;
+    const roles = Object.entries(props.roles).map(([name, services]) => ({ name, ...services }));
+    const [role] = roles;
+    if (where === 'new-task' && role) {
+      this.job = new NewTaskJob(this, 'NewTask', { ...props, description, role, command }).job;
+      return;
+    }
     const containers = new ContainersJob(
       this,
       'Containers',
       {
         job,
-        description: props.description ?? `In each container: ${shown.replaceAll(/\s+/g, ' ').slice(0, 100)}`,
+        description,
         functionName: 'run-in-containers',
-        roles: Object.entries(props.roles).map(([name, services]) => ({ name, ...services })),
-        commandOf: () => command,
-        settings: { command, ...(props.keepOutput && { keepOutput: true }) } satisfies Pick<
-          RunInContainersSettings,
-          'command' | 'keepOutput'
-        >,
+        roles,
+        commandOf: () => withEnvironment(command, props.environment),
+        settings: {
+          command: withEnvironment(command, props.environment),
+          ...(where === 'one-container' && { in: where }),
+          ...(props.keepOutput && { keepOutput: true }),
+        } satisfies Pick<RunInContainersSettings, 'command' | 'in' | 'keepOutput'>,
       },
-      props,
+      { ...props, retryFailed: props.retryFailed ?? where === 'every-container' },
     );
     this.job = containers.job;
   }

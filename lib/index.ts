@@ -70,6 +70,7 @@ export {
   MediaVolumeMigration,
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
+export type { NewTaskDefinition } from './new-task-job.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {

@@ -39,7 +39,9 @@ export class EcsExecReach implements Reach {
         deadline: new Date(stay.deadline),
         attendFor: stay.patienceMilliseconds,
       });
-      return seenOf(status);
+      return status.outcome === 'gone' && status.notAskedToStart
+        ? { outcome: 'gone', detail: status.reason, beforeStart: true }
+        : seenOf(status);
     } catch (error) {
       if (!(error instanceof EcsExecError)) throw error;
       const detail = error.message;

@@ -30,8 +30,8 @@ export type Ended =
   | { outcome: 'exited'; exitCode: number; output: string }
   /** It took too long and was killed. */
   | { outcome: 'timed-out'; output: string }
-  /** The container or its task stopped meanwhile. */
-  | { outcome: 'gone'; detail: string }
+  /** The container or its task stopped meanwhile. `beforeStart`: before this look could have had it started. */
+  | { outcome: 'gone'; detail: string; beforeStart?: true }
   /** It was started, or may have been, and how it ended could not be learned. */
   | { outcome: 'lost'; detail: string }
   /**

@@ -13,7 +13,12 @@ export function describeDefinition(
   const family = managed?.options.service ?? task?.service;
   if (arn === undefined || family === undefined) throw client('Unable to describe task definition.');
   const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
-  const { container, others = [], ...definition } = managed?.options.definition ?? task?.definition ?? {};
+  const {
+    container,
+    others = [],
+    inessential = [],
+    ...definition
+  } = managed?.options.definition ?? task?.definition ?? {};
   const names = new Set(tasks.flatMap(({ containers }) => containers.map(({ name }) => name)));
   return {
     taskDefinition: {
@@ -24,6 +29,7 @@ export function describeDefinition(
       ...definition,
       containerDefinitions: [
         ...[...(names.size > 0 ? names : [family])].map((name) => ({
+          essential: !inessential.includes(name),
           environment,
           secrets: secrets ?? task?.secrets ?? [],
           ...container,
