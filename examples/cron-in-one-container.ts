@@ -27,6 +27,15 @@ export function cronInOneContainer(app: App): Stack {
     roles: { desk: { services: ['desk'], container: 'app' } },
     command: ['/srv/close-tickets', '--idle', '14 days'],
     environment: { REASON: "nobody's turn" },
+    // Read when the command runs, and brought over the session: it stands in no command line and no log.
+    secrets: {
+      DESK_TOKEN: {
+        secretArn: `arn:aws:secretsmanager:eu-central-1:${stack.account}:secret:desk/api-a1B2c3`,
+        key: 'token',
+      },
+    },
+    stdin: 'billing\nshipping\n',
+    keepOutput: true,
     timeout: Duration.minutes(20),
     schedule: { at: '03:15' },
   });

@@ -1,15 +1,26 @@
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import type { RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
+import type { CommandSecret, RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { field } from './checks/fields.ts';
+import { field, keyArn, secretArn, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
+import { ofSecret } from './encryption.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
+
+/** A secret of Secrets Manager that a command gets. */
+export interface SecretForCommand {
+  /** The whole ARN, in the stack's account and region. */
+  readonly secretArn: string;
+  /** Of a JSON object: the field. @default all of its text */
+  readonly key?: string;
+  /** The customer managed key of the secret. @default it is encrypted with AWS's own */
+  readonly encryptionKeyArn?: string;
+}
 
 export interface ContainerCommandJobProps extends ContainersJobProps {
   /** A name for the job, such as `nightly-vacuum`. Lower case, digits, hyphens, at most 22 characters. */
@@ -40,6 +51,15 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * @default none
    */
   readonly environment?: Record<string, string>;
+  /**
+   * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
+   * over the encrypted session: they are in no command line, log, event or metric, and masked where the command prints them. By ECS
+   * Exec only: a new task gets its secrets by its task definition.
+   * @default none
+   */
+  readonly secrets?: Record<string, SecretForCommand>;
+  /** The command's standard input: text, or a secret. By ECS Exec only. @default empty */
+  readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
   /**
@@ -60,7 +80,31 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
 /** Of POSIX, without those that the job or ECS set. */
 const VARIABLE_NAME = /^(?!UPKEEP_MARKER$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
 
+const secret = field(
+  v.strictObject({
+    secretArn: secretArn('The secret.'),
+    key: v.optional(field(v.pipe(v.string(), v.minLength(1)), 'the name of a field', 'The field.')),
+    encryptionKeyArn: v.optional(keyArn('The key of the secret.')),
+  }),
+  'an object with "secretArn"',
+  'A secret.',
+);
+
 const PROPS = v.looseObject({
+  secrets: v.optional(
+    field(
+      v.record(v.pipe(v.string(), v.regex(VARIABLE_NAME)), secret),
+      'an object of { secretArn } by the names of environment variables, which must not begin with AWS_ or ECS_',
+      'The secrets.',
+    ),
+  ),
+  stdin: v.optional(
+    secretField(
+      v.union([v.string(), secret]),
+      'a text, or an object with "secretArn"',
+      'The standard input.',
+    ),
+  ),
   in: v.optional(
     field(
       v.picklist(['every-container', 'one-container', 'new-task']),
@@ -117,6 +161,35 @@ function withEnvironment(command: Command, environment: Record<string, string> =
   ];
 }
 
+/**
+ * The values come on lines before the command's own input, one for each name, and are taken off it by the shell itself, so that no
+ * process ever has one among its arguments.
+ */
+const READ_SECRETS = `for upkeep_name; do
+shift
+[ "$upkeep_name" = -- ] && break
+IFS= read -r upkeep_line || { echo "The secrets did not arrive." >&2; exit 125; }
+upkeep_line=$(printf %b_ "$upkeep_line")
+export "$upkeep_name=\${upkeep_line%_}"
+done
+unset upkeep_name upkeep_line
+exec "$@"`;
+
+function withSecrets(command: Command, names: string[]): Command {
+  if (names.length === 0) return command;
+  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  return ['sh', '-c', READ_SECRETS, 'sh', ...names, '--', ...words];
+}
+
+/** As the function's settings have it: its key is a matter of permissions only. */
+function toldOf({ secretArn, key }: SecretForCommand): CommandSecret {
+  return { secretArn, ...(key !== undefined && { key }) };
+}
+
+function mapped(secrets: Record<string, SecretForCommand>): Record<string, CommandSecret> {
+  return Object.fromEntries(Object.entries(secrets).map(([name, each]) => [name, toldOf(each)]));
+}
+
 /** What no single property can say. */
 function findings({ in: where = 'every-container', roles, ...props }: ContainerCommandJobProps): Finding[] {
   const names = Object.keys(roles);
@@ -136,6 +209,14 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
           problem: 'is of containers that run already; with in: "new-task" it must be left out.',
         }))
       : []),
+    ...(['secrets', 'stdin'] as const)
+      .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
+      .map((name) => ({
+        field: [name],
+        problem: isNewTask
+          ? 'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.'
+          : 'is for ECS Exec; with reach: "run-command" it must be left out.',
+      })),
     ...(!isNewTask && props.taskDefinition
       ? [
           {
@@ -178,6 +259,8 @@ export class ContainerCommandJob extends Construct {
       this.job = new NewTaskJob(this, 'NewTask', { ...props, description, role, command }).job;
       return;
     }
+    const { secrets, stdin } = props;
+    const commandWith = withSecrets(withEnvironment(command, props.environment), Object.keys(secrets ?? {}));
     const containers = new ContainersJob(
       this,
       'Containers',
@@ -186,16 +269,28 @@ export class ContainerCommandJob extends Construct {
         description,
         functionName: 'run-in-containers',
         roles,
-        commandOf: () => withEnvironment(command, props.environment),
+        commandOf: () => commandWith,
         settings: {
-          command: withEnvironment(command, props.environment),
+          command: commandWith,
+          ...(secrets && { secrets: mapped(secrets) }),
+          ...(stdin !== undefined && { stdin: typeof stdin === 'string' ? stdin : toldOf(stdin) }),
           ...(where === 'one-container' && { in: where }),
           ...(props.keepOutput && { keepOutput: true }),
-        } satisfies Pick<RunInContainersSettings, 'command' | 'in' | 'keepOutput'>,
+        } satisfies Pick<RunInContainersSettings, 'command' | 'in' | 'keepOutput' | 'secrets' | 'stdin'>,
       },
       { ...props, retryFailed: props.retryFailed ?? where === 'every-container' },
     );
     this.job = containers.job;
+    this.letReadSecrets([...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])]);
+  }
+
+  private letReadSecrets(secrets: SecretForCommand[]): void {
+    const own = this.job.function;
+    const arns = [...new Set(secrets.map(({ secretArn }) => secretArn))];
+    if (arns.length > 0) own.allow('ReadSecrets', ['secretsmanager:GetSecretValue'], arns);
+    const keys = new Map(secrets.map(({ secretArn, encryptionKeyArn }) => [secretArn, encryptionKeyArn]));
+    for (const [index, [secretArn, key]] of [...keys].entries())
+      if (key) own.allow(`DecryptSecret${index}`, ['kms:Decrypt'], [key], ofSecret(own, secretArn));
   }
 
   /** Containers in which the command ended well. @default the sum over five minutes */

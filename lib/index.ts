@@ -25,7 +25,11 @@ export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { CallbackRelay, type CallbackRelayProps } from './callback-relay.ts';
 export { PropsError } from './checks/props.ts';
 export type { Window } from './checks/schedule.ts';
-export { ContainerCommandJob, type ContainerCommandJobProps } from './container-command-job.ts';
+export {
+  ContainerCommandJob,
+  type ContainerCommandJobProps,
+  type SecretForCommand,
+} from './container-command-job.ts';
 export {
   type ContainerReach,
   type ContainerServices,

@@ -1,5 +1,6 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import {
   containerDetail,
@@ -26,10 +27,15 @@ import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import type { RunInContainersSettings } from './contract.ts';
+import { ReachWithInput, SecretInput, takesInput } from './secret-input.ts';
+
+const secret = v.object({ secretArn: v.string(), key: v.exactOptional(v.string()) });
 
 const settingsSchema = v.object({
   ...containersSettings,
   roles: v.array(v.object(containerRole)),
+  secrets: v.exactOptional(v.record(v.string(), secret)),
+  stdin: v.exactOptional(v.union([v.string(), secret])),
   in: v.exactOptional(v.literal('one-container')),
   keepOutput: v.exactOptional(v.boolean()),
   command: v.union([v.array(v.string()), v.object({ script: v.string() })]),
@@ -38,6 +44,8 @@ const settingsSchema = v.object({
 const ecs = namingErrors(
   new ECSClient({ retryMode: 'adaptive', maxAttempts: 10, requestHandler: REQUEST_LIMITS }),
 );
+
+const secrets = new SecretsManagerClient({ requestHandler: REQUEST_LIMITS });
 
 /** Runs a command in every container of the services, or in one of them, and says of each how it ended. */
 export const handler = withDurableExecution((event: unknown, context) =>
@@ -49,9 +57,12 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
   const discover = (context: DurableContext) =>
     discoverContainers(ecs, settings, (name, work) => context.step(name, work));
   if (run.options?.dryRun === true) return dryRun(settings, await discover(context));
+  const input = takesInput(settings) ? new SecretInput(secrets, settings) : undefined;
+  // Before any container is entered: none of it is kept.
+  if (input) await context.step('read secrets', async () => void (await input.read()));
   const options = {
     ...settings,
-    reach: reachOf(settings),
+    reach: input ? new ReachWithInput(reachOf(settings), input) : reachOf(settings),
     orderOf: () => ({ ...orderId(run), command: settings.command, marker: '' }),
     readOutput: lastWords,
     endBy: Date.parse(run.endBy),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,14 +15,20 @@ import type { EcsTask } from '../../rehearsal/aws/ecs/task.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
 import { startRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
+import { Evidence } from './permissions/needed.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 
 const START = Date.parse('2027-01-10T23:00:00Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** The window, in Berlin's winter, begins at 00:00 UTC; the runs by hand after the scheduled one. */
-const FIRST_BY_HAND = Date.parse('2027-01-11T01:00:00Z');
-const BETWEEN = 12 * MINUTE;
+const FIRST_BY_HAND = Date.parse('2027-01-11T00:36:00Z');
+/** An alarm is quiet again by then. */
+const BETWEEN = 19 * MINUTE;
+
+/** Of the token, what no quoting changes. */
+const CORE = 'tk-5f3a9c07';
+const TOKEN = `it's "${CORE}"\n$HOME é`;
 
 interface ByHand {
   what: string;
@@ -118,7 +124,7 @@ const RUNS: ByHand[] = [
   },
   {
     what: 'a function that dies when ECS has just taken the request starts no second task',
-    script: 'echo started >>"$STARTS"; sleep 1',
+    script: 'echo started >>/srv/starts; sleep 1',
     before({ aws }) {
       const stop = aws.onCall(({ operation }) => {
         if (operation !== 'RunTask') return undefined;
@@ -162,7 +168,7 @@ async function startContainer(name: string): Promise<Container> {
   containers.push(container);
   const path = container.path('/srv/migrate');
   if (name === 'app' && !program.removed) {
-    writeFileSync(path, `#!/bin/sh\n${program.script.replaceAll('$STARTS', join(folder, 'starts'))}\n`);
+    writeFileSync(path, `#!/bin/sh\n${program.script}\n`);
     chmodSync(path, 0o755);
   }
   return container;
@@ -170,7 +176,10 @@ async function startContainer(name: string): Promise<Container> {
 
 function writeCron(container: Container): void {
   const path = container.path('/srv/close-tickets');
-  writeFileSync(path, '#!/bin/sh\necho "$* because $REASON" >>/srv/closed\n');
+  writeFileSync(
+    path,
+    '#!/bin/sh\necho "$* because $REASON with $DESK_TOKEN:" $(cat) >>/srv/closed\necho "logged in by $DESK_TOKEN"\n',
+  );
   chmodSync(path, 0o755);
 }
 
@@ -209,6 +218,8 @@ before(async () => {
       },
     },
   });
+  const secret = `arn:aws:secretsmanager:${region}:${account}:secret:desk/api-a1B2c3`;
+  aws.secrets.put(secret, JSON.stringify({ token: TOKEN }));
   for (let number = 0; number < 3; number++) {
     const container = await startContainer('app');
     desk.push(container);
@@ -253,6 +264,13 @@ after(async () => {
   clock.close();
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** What stands in a file of all containers. */
+function linesIn(of: Container[], path: string): string {
+  return of
+    .map((each) => (existsSync(each.path(path)) ? readFileSync(each.path(path), 'utf8') : ''))
+    .join('');
+}
 
 /** Tasks that belong to no service. */
 function started(): EcsTask[] {
@@ -307,7 +325,7 @@ describe('of the migration as a new task', () => {
     });
 
   test('the one whose function died was started once', () => {
-    assert.equal(readFileSync(join(folder, 'starts'), 'utf8'), 'started\n');
+    assert.equal(linesIn(containers, '/srv/starts'), 'started\n');
   });
 });
 
@@ -319,14 +337,43 @@ test('cron as docker exec in one container: in one that is there, and in another
     report.problems[0]?.what ?? '',
     /^The command was not begun in this container, and another one was tried/,
   );
-  const closed = desk.flatMap((container) => {
-    try {
-      return readFileSync(container.path('/srv/closed'), 'utf8');
-    } catch {
-      return [];
-    }
-  });
-  assert.deepEqual(closed, ["--idle 14 days because nobody's turn\n"]);
+  assert.equal(
+    linesIn(desk, '/srv/closed'),
+    `--idle 14 days because nobody's turn with ${TOKEN}: billing shipping\n`,
+  );
+  const { containers: [detail] = [] } = report.details as { containers: Detail[] };
+  assert.equal(detail?.output, 'logged in by ****\n');
+});
+
+test('whatever the job may do of ECS, roles, logs and secrets it needs: without it this night would have been denied something', async (t) => {
+  const evidence = new Evidence();
+  evidence.add({ aws });
+  const own = evidence.allowed.filter(
+    ({ of, action, kind }) =>
+      kind === 'identity' &&
+      (/MigrateNewTask/.test(of)
+        ? /^(ecs|iam|logs:Get)/.test(action)
+        : /CloseTickets/.test(of) && /^(ecs|secretsmanager)/.test(action)),
+  );
+  assert.equal(own.length, 13, JSON.stringify(own));
+  for (const each of own)
+    await t.test(`${each.of}: ${each.action}`, () => assert.ok(evidence.isNeeded(each), each.statement));
+});
+
+test('a secret of the command is in no log, event, message or record of a run', () => {
+  const told = [
+    aws.logs,
+    aws.events.taken,
+    aws.notifications,
+    aws.lambda.durable.list().map(({ operations }) => operations),
+    aws.calls,
+  ];
+  const texts = told.map((each) => JSON.stringify(each));
+  assert.ok(texts.every((text) => text.length > 2));
+  assert.deepEqual(
+    texts.filter((text) => text.includes(CORE)),
+    [],
+  );
 });
 
 test('nothing was denied, and a run leaves on record what the docs say', () => {

@@ -35,6 +35,7 @@ export class EcsExecReach implements Reach {
       const status = await startCommand({
         ...this.#run(container, order),
         command: withMarker(order),
+        ...(order.stdin !== undefined && { stdin: order.stdin }),
         ...(order.supersedes !== undefined && { supersedes: order.supersedes }),
         deadline: new Date(stay.deadline),
         attendFor: stay.patienceMilliseconds,

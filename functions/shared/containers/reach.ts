@@ -10,6 +10,8 @@ export interface Order {
   command: Command;
   /** Given to the command in the environment variable `UPKEEP_MARKER`. Hexadecimal, or empty for none. */
   marker: string;
+  /** The command's standard input, by ECS Exec. @default none: reading ends at once */
+  stdin?: string;
 }
 
 /** The id of a run's order, and those of the job's earlier runs, of which there is never one at the same time. */
