@@ -93,8 +93,8 @@ const secret = field(
 const PROPS = v.looseObject({
   secrets: v.optional(
     field(
-      v.record(v.pipe(v.string(), v.regex(VARIABLE_NAME)), secret),
-      'an object of { secretArn } by the names of environment variables, which must not begin with AWS_ or ECS_',
+      v.record(v.string(), secret),
+      'an object of { secretArn } by the names of environment variables',
       'The secrets.',
     ),
   ),
@@ -114,8 +114,8 @@ const PROPS = v.looseObject({
   ),
   environment: v.optional(
     field(
-      v.record(v.pipe(v.string(), v.regex(VARIABLE_NAME)), v.string()),
-      'an object of texts by the names of environment variables, which must not begin with AWS_ or ECS_',
+      v.record(v.string(), v.string()),
+      'an object of texts by the names of environment variables',
       'The environment.',
       { secret: true },
     ),
@@ -195,6 +195,14 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
   const names = Object.keys(roles);
   const isNewTask = where === 'new-task';
   return [
+    ...(['environment', 'secrets'] as const).flatMap((field) =>
+      Object.keys(props[field] ?? {})
+        .filter((name) => !VARIABLE_NAME.test(name))
+        .map((name) => ({
+          field: [field],
+          problem: `have the name "${name}"; it must be of letters, digits and _, and not begin with AWS_ or ECS_.`,
+        })),
+    ),
     ...(where !== 'every-container' && names.length > 1
       ? [
           {

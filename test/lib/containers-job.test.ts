@@ -9,6 +9,7 @@ import {
   ContainerImage,
   FargateService,
   FargateTaskDefinition,
+  type ICluster,
   LogDrivers,
 } from 'aws-cdk-lib/aws-ecs';
 import { AwsSolutionsChecks } from 'cdk-nag';
@@ -204,7 +205,7 @@ describe('a job in containers', () => {
     [
       'a variable that ECS sets',
       { environment: { AWS_REGION: 'eu-west-1' } },
-      /environment.*must not begin with AWS_/,
+      /environment have the name "AWS_REGION"; .* not begin with AWS_/,
     ],
     [
       'a command that no environment holds',
@@ -268,13 +269,17 @@ describe('a job in containers', () => {
           availabilityZones: ['eu-west-1a'],
           privateSubnetIds: ['subnet-1'],
         });
-        const cluster = new Cluster(stack, 'Cluster', { vpc });
+        const cluster = new Cluster(stack, 'Cluster', { vpc, clusterName: 'shop' });
         const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
         definition.addContainer('app', {
           image: ContainerImage.fromRegistry('orders'),
           logging: LogDrivers.awsLogs({ streamPrefix: 'orders' }),
         });
-        const service = new FargateService(stack, 'Service', { cluster, taskDefinition: definition });
+        const service = new FargateService(stack, 'Service', {
+          // Only under exactOptionalPropertyTypes are the CDK's own types at odds here.
+          cluster: cluster as ICluster,
+          taskDefinition: definition,
+        });
         new ContainerCommandJob(stack, 'Migrate', {
           upkeep,
           job: 'migrate',
@@ -285,7 +290,7 @@ describe('a job in containers', () => {
       });
       const found = ofNewTask(stack);
       assert.match(found.RunTask.Resource, /:task-definition\/orders:\*$/);
-      assert.match(JSON.stringify(found.HandRolesOn.Resource), /DefinitionTaskRole.*DefinitionExecutionRole/);
+      assert.match(found.HandRolesOn.Resource, /TaskRole.*, .*ExecutionRole/);
       assert.ok(found.ReadOutput);
     });
 

@@ -89,7 +89,7 @@ const RUNS: ByHand[] = [
     problem: /CannotStartContainerError.*executable file not found/,
   },
   {
-    what: 'want of capacity passes: before the task is accepted, and after',
+    what: 'a task that an earlier run left behind is stopped first, and want of capacity passes: before the task is accepted, and after',
     faults: [
       placement('RESOURCE:MEMORY'),
       { at: 'request', error: new AwsError('ClientException', 'Capacity is unavailable at this time.') },
@@ -97,8 +97,24 @@ const RUNS: ByHand[] = [
     ],
     script: 'echo migrated',
     outcome: 'succeeded',
-    tasks: 2,
-    check: ({ figures }) => assert.equal(figures.tasksWithoutPlace, 3),
+    before({ aws, clock }) {
+      const left = aws.ecs.addTask({
+        ...place,
+        cluster: 'shop',
+        service: 'orders',
+        containers: [],
+        isAlone: true,
+        startedBy: 'orders/migrate',
+        tags: { 'upkeep:job': 'orders/migrate' },
+      });
+      Object.assign(left, { createdAt: clock.now() - HOUR });
+    },
+    tasks: 3,
+    check({ figures }, { tasks: [left, ...own] }) {
+      assert.equal(figures.tasksWithoutPlace, 3);
+      assert.match(left?.stoppedReason ?? '', /left over from an earlier run/);
+      assert.ok(own.every(({ createdAt }) => createdAt > (left?.stoppedAt ?? Number.POSITIVE_INFINITY)));
+    },
   },
   {
     what: 'what does not pass is not tried again',
@@ -156,6 +172,7 @@ const program = {
   },
 };
 
+const place = { account: '', region: '' };
 const folder = mkdtempSync(join(tmpdir(), 'one-place-'));
 const clock = simulatedClock(START, folder);
 const containers: Container[] = [];
@@ -186,6 +203,7 @@ function writeCron(container: Container): void {
 before(async () => {
   const app = new App({ outdir: join(folder, 'cdk.out'), analyticsReporting: false });
   const { account, region } = nightlyMigration(app);
+  Object.assign(place, { account, region });
   cronInOneContainer(app);
   aws = await startAws({ cdkOut: app.synth().directory, clock, sessions: { timing: { readingDelay: 50 } } });
   const start = async () => [await startContainer('app'), await startContainer('proxy')];
