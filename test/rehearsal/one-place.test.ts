@@ -1,5 +1,7 @@
+// In one file though long: one night, in which all of it is played.
+
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,6 +17,7 @@ import type { EcsTask } from '../../rehearsal/aws/ecs/task.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
 import { startRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
+import { playStacks } from '../../rehearsal/stacks/play.ts';
 import { Evidence } from './permissions/needed.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 
@@ -399,4 +402,30 @@ test('nothing was denied, and a run leaves on record what the docs say', () => {
   const { 'close-tickets': inOne, migrate } = runRecords({ aws });
   assert.ok(inOne && migrate);
   assertDocumented({ 'run-in-containers': inOne, 'run-in-new-task': migrate });
+});
+
+test('wa-upkeep rehearse plays both, with what is described to stand in the containers', async () => {
+  const srv = join(folder, 'srv');
+  mkdirSync(srv);
+  for (const name of ['migrate', 'close-tickets'])
+    writeFileSync(join(srv, name), `#!/bin/sh\necho ${name} done\n`, { mode: 0o755 });
+  const { account, region } = place;
+  const { runs, denied } = await playStacks({
+    cdkOut: join(folder, 'cdk.out'),
+    description: {
+      containers: { app: { folders: { '/srv': srv } } },
+      tasks: { orders: 1, desk: 2 },
+      secrets: { [`arn:aws:secretsmanager:${region}:${account}:secret:desk/api-a1B2c3`]: { token: 'any' } },
+    },
+    start: START,
+    hours: 5,
+  });
+  assert.deepEqual(
+    runs.map(({ job, outcome, problems }) => [job, outcome, problems]),
+    [
+      ['migrate', 'succeeded', []],
+      ['close-tickets', 'succeeded', []],
+    ],
+  );
+  assert.deepEqual(denied, []);
 });

@@ -10,7 +10,7 @@ export function describeDefinition(
   tasks: EcsTask[],
 ) {
   const [task] = tasks;
-  const family = managed?.options.service ?? task?.service;
+  const family = managed?.options.family ?? managed?.options.service ?? task?.family;
   if (arn === undefined || family === undefined) throw client('Unable to describe task definition.');
   const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
   const {
@@ -42,6 +42,6 @@ export function describeDefinition(
 }
 
 /** Whether a definition is that of a service. */
-export function isDefinitionOf(arn: string | undefined, serviceArn: string): boolean {
-  return taskDefinitionArn(serviceArn) === arn;
+export function isDefinitionOf(arn: string | undefined, serviceArn: string, family?: string): boolean {
+  return taskDefinitionArn(serviceArn, family) === arn;
 }

@@ -74,7 +74,7 @@ export class Ecs implements Service {
     this.#aws = aws;
     this.#sessions = sessions;
     const serviceOf = (definition: string) =>
-      [...this.#managed].find(([service]) => isDefinitionOf(definition, service))?.[1];
+      [...this.#managed].find(([arn, { options }]) => isDefinitionOf(definition, arn, options.family))?.[1];
     this.runTasks = new RunTasks({
       clock: aws.clock,
       serviceOf,
@@ -129,12 +129,12 @@ export class Ecs implements Service {
       ),
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
-        (input: DescribeTaskDefinitionCommandInput, call) => {
-          const { taskDefinition: arn } = input;
-          const isOf = (service: string) => isDefinitionOf(arn, service) && isIn(service, call);
-          const [, managed] = [...this.#managed].find(([service]) => isOf(service)) ?? [];
-          const tasks = this.tasks.filter(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
-          return describeDefinition(arn, managed, tasks);
+        ({ taskDefinition: arn = '' }: DescribeTaskDefinitionCommandInput, call) => {
+          if (!isIn(arn, call)) return describeDefinition(undefined, undefined, []);
+          const tasks = this.tasks.filter(({ clusterArn, service, family }) =>
+            isDefinitionOf(arn, serviceArn(clusterArn, service), family),
+          );
+          return describeDefinition(arn, serviceOf(arn), tasks);
         },
       ),
       UpdateService: operation(

@@ -362,7 +362,7 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
       ],
     }),
     deploymentController: { type: controller ?? ('ECS' as const) },
-    taskDefinition: taskDefinitionArn(arn),
+    taskDefinition: taskDefinitionArn(arn, service.options.family),
     ...service.options.capacity,
     deploymentConfiguration: {
       minimumHealthyPercent: minimumHealthyPercent ?? 100,
@@ -379,7 +379,7 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
       return {
         id: deployment.id,
         status: index === 0 ? 'PRIMARY' : 'ACTIVE',
-        taskDefinition: taskDefinitionArn(arn),
+        taskDefinition: taskDefinitionArn(arn, service.options.family),
         desiredCount: index === 0 ? desiredCount : 0,
         runningCount: inState(mine, 'RUNNING'),
         pendingCount: inState(mine, 'PENDING'),

@@ -16,6 +16,8 @@ export interface ServiceOptions extends Place {
   /** Its name; made by its first service. */
   cluster: string;
   service: string;
+  /** Of its task definition. @default its name */
+  family?: string;
 }
 
 /** What a task definition says besides its family and its containers' names. A fault can change it. */
@@ -58,6 +60,7 @@ export class EcsTask {
   readonly arn: string;
   readonly clusterArn: string;
   readonly service: string;
+  readonly family: string;
   readonly host: DockerHost | undefined;
   readonly isAlone: boolean;
   readonly secrets: { name: string; valueFrom: string }[];
@@ -94,6 +97,7 @@ export class EcsTask {
     this.arn = `arn:aws:ecs:${region}:${account}:task/${cluster}/${this.id}`;
     this.clusterArn = clusterArn(cluster, options);
     this.service = options.service;
+    this.family = options.family ?? options.service;
     this.host = options.host;
     this.isAlone = options.isAlone ?? false;
     this.secrets = options.secrets ?? [];
@@ -163,8 +167,8 @@ export function describeTask(task: EcsTask): ListedTask {
   return {
     taskArn: task.arn,
     clusterArn: task.clusterArn,
-    group: `${task.isAlone ? 'family' : 'service'}:${task.service}`,
-    taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service)),
+    group: `${task.isAlone ? 'family' : 'service'}:${task.isAlone ? task.family : task.service}`,
+    taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service), task.family),
     launchType: host ? 'EC2' : 'FARGATE',
     ...(!host && { platformVersion: task.platformVersion }),
     lastStatus: task.lastStatus,
