@@ -26,22 +26,19 @@ import { concurrencyByRole } from '../functions/shared/containers/places.ts';
 import { executeCommand } from '../functions/shared/ecs-exec/execute-command.ts';
 import { ecsExecClients, openChannel } from '../functions/shared/ecs-exec/session.ts';
 import { quote } from '../functions/shared/ecs-exec/wrapper.ts';
-import { LogCleanup, Upkeep } from '../lib/index.ts';
+import { Upkeep } from '../lib/index.ts';
 import { simulatedClock } from '../rehearsal/aws/clock.ts';
 import { type Aws, startAws } from '../rehearsal/aws/server.ts';
 import { reportsOf } from '../rehearsal/run-reports.ts';
 import { type ClientTasks, startClientTasks } from '../rehearsal/whatsapp/client-tasks.ts';
 import { findPlugin, runPlugin } from '../test/functions/shared/ecs-exec/plugin.ts';
+import { cleanClient, cleanedServices } from '../test/rehearsal/cleaned-client.ts';
 
 const WHERE = { account: '123456789012', region: 'eu-central-1' };
 /** In how many containers the job may be busy, its default: {@link concurrencyByRole} makes 2, 17 and 1 of it. */
 const CONCURRENCY = 20;
 const START = Date.parse('2027-01-11T00:00:00Z');
-const ROLES = {
-  webapp: { service: 'webapp', container: 'wa-web', tasks: 3 },
-  coreapp: { service: 'coreapp', container: 'wa-coreapp', tasks: 33 },
-  master: { service: 'master', container: 'wa-master', tasks: 2 },
-};
+const ROLES = cleanedServices({ webapp: 3, coreapp: 33, master: 2 });
 const SCRIPT = '/opt/whatsapp/bin/cleanup.sh';
 const FOLDERS = {
   logs: ['/var/log/whatsapp', '/usr/local/waent/logs'],
@@ -122,17 +119,7 @@ async function withClient(
     timeZone: 'Europe/Berlin',
     window: { from: '01:00', to: '05:00' },
   });
-  new LogCleanup(stack, 'LogCleanup', {
-    upkeep,
-    cluster: 'client',
-    roles: {
-      webapp: { services: ['webapp'], container: 'wa-web' },
-      coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
-      master: { services: ['master'], container: 'wa-master' },
-    },
-    schedule: { at: '03:00' },
-    concurrency: CONCURRENCY,
-  });
+  cleanClient(stack, upkeep, { schedule: { at: '03:00' }, concurrency: CONCURRENCY });
   const aws = await startAws({ cdkOut: app.synth().directory, clock, sessions: { unsignedOpenings } });
   const tasks = await startClientTasks({ aws, ...WHERE, cluster: 'client', folder, roles: ROLES });
   try {

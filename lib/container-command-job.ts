@@ -1,4 +1,5 @@
-import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration } from 'aws-cdk-lib';
+import type { IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { CommandSecret, RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
@@ -8,6 +9,7 @@ import { field, keyArn, secretArn, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
+import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { ofSecret } from './encryption.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
@@ -130,7 +132,7 @@ const PROPS = v.looseObject({
 
 function isCommand(value: unknown): boolean {
   if (Array.isArray(value))
-    return value.every((part) => typeof part === 'string') && value[0] !== undefined && value[0] !== '';
+    return value.every((part) => typeof part === 'string') && (value[0] ?? '').trim() !== '';
   if (typeof value !== 'object' || value === null || !('script' in value)) return false;
   if (typeof value.script !== 'string') return false;
   // Comments alone do nothing, and do it well.
@@ -243,7 +245,7 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
  * A command that ends with another status than 0, or is killed because it takes too long, counts as failed, and the
  * run as partial.
  */
-export class ContainerCommandJob extends Construct {
+export class ContainerCommandJob extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
 
@@ -299,6 +301,18 @@ export class ContainerCommandJob extends Construct {
     const keys = new Map(secrets.map(({ secretArn, encryptionKeyArn }) => [secretArn, encryptionKeyArn]));
     for (const [index, [secretArn, key]] of [...keys].entries())
       if (key) own.allow(`DecryptSecret${index}`, ['kms:Decrypt'], [key], ofSecret(own, secretArn));
+  }
+
+  /** In how many containers the command ended well, and in how many it did not. */
+  dashboardWidgets(): IWidget[] {
+    const { job } = this.job;
+    const period = Duration.days(1);
+    return [
+      graph(`Containers in which ${job} ended well`, [
+        this.metricContainersSucceeded({ period }).attachTo(this),
+      ]),
+      graph(`Containers in which ${job} did not`, [this.metricContainersFailed({ period }).attachTo(this)]),
+    ];
   }
 
   /** Containers in which the command ended well. @default the sum over five minutes */

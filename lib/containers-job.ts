@@ -11,6 +11,7 @@ import {
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
 } from '../functions/shared/containers/host-script.ts';
+import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { acceptFinding } from './accept-finding.ts';
@@ -168,6 +169,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
       job: kind.job,
       description: kind.description,
       entry: entryFile(kind.functionName),
+      importsToLeaveOut: reachesToLeaveOut(reach.by),
       settings,
       ...(schedule && { schedule }),
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,

@@ -4,15 +4,10 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { LETTER_WAITS_MINUTES } from '../functions/shared/run/report.ts';
 import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
 import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
-
-/**
- * Of a queue that was not used for six hours, which is how a dead-letter queue should be (SQS Developer Guide, "Monitoring Amazon
- * SQS queues using CloudWatch").
- */
-const METRICS_LATE_BY = Duration.minutes(15);
 
 /** What a `DeadLetterQueue` is made of. */
 export interface DeadLetterQueueProps {
@@ -26,7 +21,7 @@ export interface DeadLetterQueueProps {
   readonly topic: ITopic;
   /**
    * Has one for each minute in which a letter may come of which another alarm rings already: this one then rings for each letter
-   * more, when it comes.
+   * more, once that has had its time.
    * @default none: it rings while anything is in the queue
    */
   readonly toldElsewhere?: Metric;
@@ -54,7 +49,7 @@ export class DeadLetterQueue extends Construct {
           // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
           all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
           toldElsewhere: [toldElsewhere],
-          lateBy: METRICS_LATE_BY,
+          after: Duration.minutes(LETTER_WAITS_MINUTES),
           label: 'letters of which no other alarm rings',
         })
       : alarmOnAny(this, 'Alarm', {

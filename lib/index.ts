@@ -44,6 +44,14 @@ export type {
   CredentialRotationProps,
   RotatedService,
 } from './credential-rotation/credential-rotation-props.ts';
+export type { OnDashboard } from './dashboards/on-dashboard.ts';
+export {
+  OverviewDashboard,
+  type OverviewDashboardProps,
+  type OverviewedDeployment,
+} from './dashboards/overview-dashboard.ts';
+export { RunQueries, type RunQueriesProps } from './dashboards/run-queries.ts';
+export { UpkeepDashboard, type UpkeepDashboardProps } from './dashboards/upkeep-dashboard.ts';
 export { DeadLetterQueue, type DeadLetterQueueProps } from './dead-letter-queue.ts';
 export { DURABLE_REGIONS } from './durable-regions.ts';
 export type { ClusterReference, ServiceReference } from './ecs-services.ts';

@@ -8,6 +8,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
+import { LOST_RUN_EVENT_MINUTES } from '../functions/shared/run/report.ts';
 import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
@@ -86,7 +87,7 @@ export class ReportLostRun extends Construct {
         new LambdaFunction(this.function.function, {
           deadLetterQueue: this.deadLetters.queue,
           retryAttempts: 10,
-          maxEventAge: Duration.hours(1),
+          maxEventAge: Duration.minutes(LOST_RUN_EVENT_MINUTES),
         }),
       ],
     });
@@ -94,18 +95,18 @@ export class ReportLostRun extends Construct {
 
   /**
    * Watches the runs of a job.
-   * @param crashingAlarm of the job: a lost run of which it has told is reported, and no other alarm rings for it.
+   * @param alarms of the job, by name: a lost run of which one of them has told is reported, and no other alarm rings for it.
    */
-  watch(functionArn: string, crashingAlarm: string): void {
+  watch(functionArn: string, alarms: readonly string[]): void {
     // The event may name the function alone, or its version too.
     this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
-    const alarm = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashingAlarm}`;
+    const arns = alarms.map((alarm) => `arn:${partition}:cloudwatch:${region}:${account}:alarm:${alarm}`);
     this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
-    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarm]);
+    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], arns);
     this.ends.addResources(versions);
-    this.rings.addResources(alarm);
+    this.rings.addResources(...arns);
     acceptFinding(this.function.role, {
       id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, versions)}]`,
       reason:

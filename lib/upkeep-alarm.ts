@@ -53,6 +53,9 @@ export function alarmOnAny(
   });
 }
 
+/** Of an alarm on what is old: after them it is quiet again. */
+const PERIODS_ON = 4;
+
 /**
  * Rings as soon as a metric counts more than those of other alarms, which ring for these: one cause sends one message, and what
  * has another cause is not kept back.
@@ -61,26 +64,28 @@ export function alarmOnAny(
  * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
  * have no data all the same, that sum does without it.
  *
- * @param props `lateBy`: so long after its time a point of `all` may first be seen. The alarm looks back as far, so that none is
- *   missed, and stays on for as long. @default 0
+ * @param props `after`: only a point of `all` that is so old rings, by when whoever tells of it elsewhere has done so. @default at once
  */
 export function alarmOnOthers(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string; lateBy?: Duration },
+  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string; after?: Duration },
 ): Alarm {
   const period = Duration.minutes(5);
+  const seconds = props.after?.toSeconds() ?? 0;
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
+  const others = `SUM([all, ${told.map(([name]) => `-IF(all, ${name}, 0)`).join(', ')}])`;
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `SUM([all, ${told.map(([name]) => `-IF(all, ${name}, 0)`).join(', ')}])`,
+      // EPOCH has a value for each period, the newest of them has just ended.
+      expression: seconds > 0 ? `IF(EPOCH(all) <= MAX(EPOCH(all)) - ${seconds}, ${others}, 0)` : others,
       usingMetrics: { all: props.all.with({ period }), ...Object.fromEntries(told) },
       period,
       label: props.label,
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1 + Math.ceil((props.lateBy?.toMinutes() ?? 0) / period.toMinutes()),
+    evaluationPeriods: seconds > 0 ? Math.ceil(seconds / period.toSeconds()) + PERIODS_ON : 1,
     datapointsToAlarm: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
@@ -90,8 +95,11 @@ export function alarmOnOthers(
 const CRASHES = 5;
 /** Of the timeout: a run leaves its steps at 97 %, so what takes longer was cut, or nearly. */
 const NEAR_TIMEOUT = 0.99;
-/** Longer than an invocation and the pause after it: tries that take their whole time, one after the other, ring once. */
-const CRASHES_LAST = Duration.minutes(25);
+/**
+ * Longer than an invocation, by as much as the pause after it may take for tries that take their whole time, one after the other,
+ * to ring once. How long Lambda pauses nobody says: after longer pauses the alarm rings for each of the three tries that a run has.
+ */
+const CRASHES_COUNT_FOR = Duration.minutes(30);
 
 /**
  * Rings when invocations of a durable function fail again and again, when one takes all the time that it may, or when a run gave
@@ -103,7 +111,7 @@ export function alarmOnCrashes(
   props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration; givenUp: Metric },
 ): Alarm {
   const { errors, duration, timeout, givenUp } = props;
-  const period = Duration.minutes(5);
+  const period = CRASHES_COUNT_FOR;
   const nearly = Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
@@ -119,8 +127,7 @@ export function alarmOnCrashes(
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: CRASHES_LAST.toMinutes() / period.toMinutes(),
-    datapointsToAlarm: 1,
+    evaluationPeriods: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }

@@ -7,8 +7,8 @@ import {
   DURATION_METRIC,
   GIVEN_UP_METRIC,
   LETTER_EXPECTED_METRIC,
-  LOST_IN_CRASHES_METRIC,
   LOST_METRIC,
+  LOST_TOLD_METRIC,
   METRIC_NAMESPACE,
   OUTCOME_METRICS,
 } from '../functions/shared/run/report.ts';
@@ -49,6 +49,8 @@ const HISTORY = Duration.days(30);
 
 /** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
+  /** What it shares with the other jobs of its deployment. */
+  readonly upkeep: Upkeep;
   /** The job's name. */
   readonly job: string;
   /** The durable function that does the work. */
@@ -70,8 +72,6 @@ export class UpkeepJob extends Construct {
   /** Of the invocations, which a run has many of. */
   readonly crashingAlarm: Alarm;
 
-  private readonly upkeep: Upkeep;
-
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
     const {
@@ -87,6 +87,7 @@ export class UpkeepJob extends Construct {
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
     const crashing = `${functionName}-crashing`;
+    const letters = `${functionName}-dead-letters`;
     checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     this.upkeep = upkeep;
     this.job = job;
@@ -103,7 +104,7 @@ export class UpkeepJob extends Construct {
     const again = `Mend the cause; then ${orWait}start one by hand${when}`;
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
-      queueName: `${functionName}-dead-letters`,
+      queueName: letters,
       meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
@@ -119,7 +120,8 @@ export class UpkeepJob extends Construct {
       functionName,
       description: props.description,
       entry: props.entry,
-      ...(props.importsToLeaveOut && { importsToLeaveOut: props.importsToLeaveOut }),
+      importsToLeaveOut: props.importsToLeaveOut,
+      rdsRegions: props.rdsRegions,
       settings: props.settings,
       timeout: INVOCATION,
       memorySize: props.memorySize ?? 512,
@@ -146,7 +148,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(this.function.functionArn, crashing);
+    upkeep.reportLostRun.watch(this.function.functionArn, [crashing, letters]);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);
@@ -179,8 +181,8 @@ export class UpkeepJob extends Construct {
       ],
       topic,
       all: this.metricRunsLost(),
-      toldElsewhere: [this.metric(LOST_IN_CRASHES_METRIC)],
-      label: 'lost runs of which the alarm on crashes has not told',
+      toldElsewhere: [this.metric(LOST_TOLD_METRIC)],
+      label: 'lost runs of which no other alarm has told',
     });
     this.crashingAlarm = alarmOnCrashes(this, 'Crashing', {
       alarmName: crashing,

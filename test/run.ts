@@ -6,7 +6,7 @@
  *   npm test -- --changed                 those affected by what is not committed, the nearest first, for less than two minutes
  *   npm test -- --changed=main            likewise, by what differs from a commit or branch
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -39,20 +39,44 @@ const named = args.filter((arg) => !arg.startsWith('--'));
  * is broken off; those nearest to the change come first. Milliseconds.
  */
 const CHANGED_LIMIT = 115_000;
-/** Their files take longest, so they come first, in this order: then no core waits for the other at the end. */
+/** These take longest, so they come first, in this order: then no core waits for the other at the end. */
 const LONGEST = [
-  'test/rehearsal/faults.test.ts',
   'test/functions/credential-rotation/mariadb.test.ts',
-  'test/rehearsal/permissions/',
-  'test/functions/credential-rotation/',
-  'test/functions/rotate-secret/',
+  'test/rehearsal/faults.test.ts',
+  'test/functions/credential-rotation/proof.test.ts',
+  'test/rehearsal/permissions/permissions.test.ts',
+  'test/functions/credential-rotation/postgres.test.ts',
   'test/package/',
+  'test/functions/credential-rotation/',
+  'test/bin/move-media.test.ts',
+  'test/rehearsal/log-cleanup.test.ts',
   'test/functions/message-gc/',
   'test/functions/upgrade-check/',
-  'test/functions/start-run/',
-  'test/rehearsal/',
+  'test/functions/client-credential-rotation/',
   'test/bin/',
+  'test/functions/rotate-secret/',
+  'test/functions/shared/ecs-exec/execute-command.test.ts',
+  'test/functions/shared/containers/reach.test.ts',
+  'test/functions/shared/database/mysql/sizes.test.ts',
+  'test/functions/start-run/',
+  'test/functions/shared/database/postgres/',
+  'test/rehearsal/',
 ];
+type Part = Pick<NonNullable<Parameters<typeof run>[0]>, 'testNamePatterns' | 'testSkipPatterns'>;
+
+/** Of the longest, which tests each of several processes runs: together all of them. */
+const PARTS: Record<string, Part[]> = {
+  'test/rehearsal/faults.test.ts': [
+    { testNamePatterns: /^in the night of [a-l]/ },
+    { testNamePatterns: /^in the night of [s-z]/ },
+    { testNamePatterns: /^in the night of [m-r]/ },
+    { testSkipPatterns: /^in the night of [a-z]/ },
+  ],
+  'test/functions/credential-rotation/proof.test.ts': [
+    { testNamePatterns: /^PostgreSQL/ },
+    { testSkipPatterns: /^PostgreSQL/ },
+  ],
+};
 /** How long each file took here when it ran last: JSON, milliseconds by file. */
 const TIMES = '.cache/test-times.json';
 /** What a file takes of which that is not known: one of the longest, and any other. Milliseconds. */
@@ -75,45 +99,46 @@ process.env.BUNDLES = join(scratch, 'bundles');
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const begun = Date.now();
 
-const isWhole = !isChanged && named.length === 0;
-// For all files that play nights, while the checks run. Where it fails each of them tries by itself, and says why.
-const synthesizing = isWhole ? synthesize().catch(() => undefined) : undefined;
-
-const checks: [string, string[]][] = [
-  ['biome', ['ci', '--error-on-warnings']],
+/** What `cdk synth` makes, for all files that play nights. Where it fails each of them tries by itself, and says why. */
+let synthesizing: Promise<void> | undefined;
+const CHECKS: [string, string[]][] = [
+  ['biome', ['ci', '--error-on-warnings', '--colors=off']],
   ['tsc', ['--noEmit']],
 ];
-for (const [command, words] of named.length > 0 ? [] : checks) {
-  console.log(`> ${[command, ...words].join(' ')}`);
-  const { status } = spawnSync(command, words, { stdio: 'inherit' });
-  counts[status === 0 ? 'passed' : 'failed'] += 1;
-}
-
 const known: Record<string, number> = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
 const files = isChanged
   ? affectedFiles(changedSince)
   : named.length > 0
     ? named.flatMap(filesIn)
     : allFiles();
-const cdkOut = await synthesizing;
-if (cdkOut !== undefined) process.env.SYNTHESIZED = cdkOut;
+const playsNights =
+  named.length > 0
+    ? new Set<string>()
+    : new Set(affectedBy(['rehearsal/synthesize.ts'], importGraph()).keys());
 const left: string[] = [];
 const took: [file: string, milliseconds: number][] = [];
 /** What is said once more at the very end, where whoever reads only that will see it. */
 const failures: string[] = [];
-// Two for each core: a file waits for processes, servers and disks nearly half of its time.
+// Three for each core: a file waits for processes, servers and real time more than half of its time.
 const breakOff = new AbortController();
 if (isChanged) setTimeout(() => breakOff.abort(), CHANGED_LIMIT - (Date.now() - begun)).unref();
-const queue = new PQueue({ concurrency: 2 * availableParallelism() });
+const queue = new PQueue({ concurrency: 3 * availableParallelism() });
+if (!isChanged && named.length === 0) synthesizing = queue.add(share);
+if (named.length === 0) void queue.addAll(CHECKS.map((check) => () => runCheck(...check)));
 await queue.addAll(
-  files.map((file) => async () => {
-    if (isChanged && Date.now() - begun + expected(file) > CHANGED_LIMIT) left.push(file);
-    else await runFile(file);
-  }),
+  files.flatMap((file) =>
+    (named.length > 0 ? [{}] : (PARTS[file] ?? [{}])).map((part) => async () => {
+      if (isChanged && Date.now() - begun + expected(file) > CHANGED_LIMIT) left.push(file);
+      else await runFile(file, part);
+    }),
+  ),
 );
+await queue.onIdle();
 
 mkdirSync(dirname(TIMES), { recursive: true });
-writeFileSync(TIMES, JSON.stringify({ ...known, ...Object.fromEntries(took) }));
+for (const [file] of took) known[file] = 0;
+for (const [file, milliseconds] of took) known[file] = (known[file] ?? 0) + milliseconds;
+writeFileSync(TIMES, JSON.stringify(known));
 try {
   // What is synthesized lies in it too, and what a server deletes that ends only now.
   rmSync(scratch, { recursive: true, maxRetries: 10 });
@@ -132,10 +157,29 @@ const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exitCode = counts.failed === 0 ? 0 : 1;
 
-async function runFile(file: string): Promise<void> {
+async function share(): Promise<void> {
+  const cdkOut = await synthesize().catch(() => undefined);
+  if (cdkOut !== undefined) process.env.SYNTHESIZED = cdkOut;
+}
+
+async function runCheck(command: string, words: string[]): Promise<void> {
+  const { error, stdout, stderr } = await new Promise<{ error: unknown; stdout: string; stderr: string }>(
+    (resolve) => {
+      execFile(command, words, { maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) =>
+        resolve({ error, stdout, stderr }),
+      );
+    },
+  );
+  counts[error ? 'failed' : 'passed'] += 1;
+  if (error) failures.push(`✖ ${command}`);
+  console.log(`> ${[command, ...words].join(' ')}\n${stdout}${stderr}`);
+}
+
+async function runFile(file: string, part: Part): Promise<void> {
+  if (playsNights.has(file)) await synthesizing;
   const start = Date.now();
   const { signal } = breakOff;
-  const tests = run({ files: [file], signal });
+  const tests = run({ files: [file], signal, ...part });
   const count = (kind: keyof typeof counts, { details }: { details: { type?: string | undefined } }) => {
     if (signal.aborted) return;
     if (details.type !== 'suite') counts[kind] += 1;

@@ -18,6 +18,9 @@ type RollWay =
 /** Of a service that can be rolled. */
 export type RollablePlan = Exclude<RollPlan, { kind: 'refused' }>;
 
+/** Of a service: ECS's own limit on them. As many have room in what Lambda takes as a step's result. */
+const MOST_TASKS = 5000;
+
 /** How each service is rolled: decided from its own settings, before anything is changed. */
 export async function planRoll(
   ecs: ECSClient,
@@ -73,6 +76,11 @@ function wayOf(
     );
   }
   const { desiredCount: desired = 0, deploymentConfiguration = {} } = service;
+  if (desired > MOST_TASKS)
+    return refused(
+      `It has ${desired} tasks; who of its new ones logs in is kept on record for ${MOST_TASKS} at most.`,
+      'Divide it into services of fewer tasks.',
+    );
   const { minimumHealthyPercent = 100, maximumPercent = 200, strategy = 'ROLLING' } = deploymentConfiguration;
   // The others start a whole second fleet, whatever the percentages. A task that is stopped is replaced under each.
   if (strategy !== 'ROLLING')

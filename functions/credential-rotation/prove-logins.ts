@@ -4,23 +4,14 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
 import { isOlder, livingTasks, type ServiceAddress } from '../shared/containers/services.ts';
 import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
-import type { LoginMark, SeenLogin } from '../shared/database/contract/rotation.ts';
+import type { SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { type Hosts, judgeLogins, type Proof } from './judge-logins.ts';
+import { type LoginsBefore, recordedInParts } from './logins-before.ts';
 import { lookUntil } from './look-until.ts';
 import { type Packed, pack, unpack } from './packed.ts';
 import { addressesOf } from './plan-roll.ts';
-
-/** What the database showed before the first service was rolled. */
-export interface LoginsBefore {
-  /** Absent: the database could not be asked. */
-  mark?: LoginMark;
-  /** By service: its tasks that are to be replaced, and how many of them had logged in. */
-  services: Record<string, { tasks: number; seen: number }>;
-  /** Of the tasks that are to be replaced, in all services: new ones may be given them again. */
-  addresses: string[];
-}
 
 /** What a proof needs. */
 export interface ProofRequest {
@@ -34,35 +25,41 @@ export interface ProofRequest {
 }
 
 /** Looks, before anything is rolled, which tasks the database has seen log in. */
-export async function loginsBefore(
+export function loginsBefore(
   context: DurableContext,
+  request: ProofRequest,
+  services: ServiceAddress[],
+): Promise<LoginsBefore> {
+  return recordedInParts(context, 'look for logins before the roll', () => lookBefore(request, services));
+}
+
+async function lookBefore(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
-  const packed = await context.step('look for logins before the roll', async () => {
-    const addresses = new Map<string, string[][]>();
-    for (const service of services) {
-      const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
-      addresses.set(service.name, old.map(ownAddressesOf));
-    }
-    const asked = await askForLogins(settings, secretsManager, {
-      addresses: [...addresses.values()].flat(2),
-      patience: PATIENCE,
-    });
-    const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
-    const hasLoggedIn = (own: string[]) => from.some(({ address }) => own.includes(address));
-    return pack<LoginsBefore>({
-      ...(mark && { mark }),
-      addresses: [...addresses.values()].flat(2),
-      services: Object.fromEntries(
-        [...addresses].map(([service, tasks]) => [
-          service,
-          { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
-        ]),
-      ),
-    });
+  const addresses = new Map<string, string[][]>();
+  for (const service of services) {
+    const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
+    addresses.set(service.name, old.map(ownAddressesOf));
+  }
+  const asked = await askForLogins(settings, secretsManager, {
+    addresses: [...addresses.values()].flat(2),
+    patience: PATIENCE,
+    triesOld: true,
   });
-  return unpack(packed);
+  const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
+  const seen = new Set(from.map(({ address }) => address));
+  const hasLoggedIn = (own: string[]) => own.some((address) => seen.has(address));
+  return {
+    ...(mark && { mark }),
+    addresses: [...addresses.values()].flat(2),
+    services: Object.fromEntries(
+      [...addresses].map(([service, tasks]) => [
+        service,
+        { tasks: tasks.length, seen: tasks.filter(hasLoggedIn).length },
+      ]),
+    ),
+  };
 }
 
 /**

@@ -29,6 +29,8 @@ export interface RolledResult {
   tasksReplaced: number;
   /** Why it failed, with what ECS says. */
   reason?: string;
+  /** What to do about that. @default what the proof says, or to look into ECS */
+  next?: string;
   /** Whether its new tasks log in. Absent: the roll did not come so far. */
   proof?: Proof;
 }
@@ -44,9 +46,21 @@ export interface RollRequest {
   prove(context: DurableContext, plan: RollPlan, operation: string): Promise<Proof>;
   /** Whether the roll must not go on after such a proof. */
   stopsAt(proof: Proof): boolean;
+  /** How many durable operations the run has on record, about: the roll counts its own. */
+  operations: { count: number };
 }
 
 const LOOK_SECONDS = 15;
+
+/**
+ * Of the 3,000 operations that Lambda keeps of a run, each look counted: the others are for what comes after the roll. A run that
+ * has none left is ended by force, without a report.
+ */
+const MOST_OPERATIONS = 2500;
+/** Of one service, besides the looks at its deployment or its tasks: for proofs that its tasks log in, mostly. */
+const OPERATIONS_OF_SERVICE = 30;
+/** Of a task that is replaced by itself, besides the looks. */
+const OPERATIONS_OF_TASK = 3;
 
 /**
  * Replaces every task of a service that is older than the delivery, waits until the service is steady again, and looks
@@ -60,6 +74,9 @@ export async function rollService(
   const { kind: how, service } = plan;
   const { name } = service;
   const result = { service: name, how };
+  if (isTooMuch(request, OPERATIONS_OF_SERVICE))
+    return { ...result, outcome: 'failed', tasksReplaced: 0, ...tooManyOperations(request) };
+  request.operations.count += OPERATIONS_OF_SERVICE;
   const before = await context.step(`look at ${name}`, () => lookAt(request, service)).catch(refusal);
   if ('reason' in before) return { ...result, outcome: 'failed', tasksReplaced: 0, ...before };
   const { old } = before;
@@ -76,9 +93,22 @@ export async function rollService(
   return { ...result, outcome: 'failed', tasksReplaced, ...end };
 }
 
+/** Whether Lambda might have no room for the looks at what is to be begun, if they take as long as they may. */
+function isTooMuch({ operations, steadyTimeoutSeconds }: RollRequest, others: number): boolean {
+  return operations.count + others + steadyTimeoutSeconds / LOOK_SECONDS > MOST_OPERATIONS;
+}
+
+function tooManyOperations({ operations }: RollRequest) {
+  return {
+    reason: `Lambda keeps 3000 operations of a run on record, and this one has some ${operations.count} of them: too few are left to go on.`,
+    next: 'Nothing needs to be mended: the next run goes on from there. Start it by hand to have that at once.',
+  };
+}
+
 /** `reason`: why it stopped. */
 interface Replaced {
   reason?: string;
+  next?: string;
   proof?: Proof;
 }
 
@@ -134,13 +164,16 @@ async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress
 }
 
 /** `undefined` when it is done; otherwise why not. */
-type End = { reason: string; proof?: Proof } | undefined;
+type End = { reason: string; next?: string; proof?: Proof } | undefined;
 
 interface Progress {
   kind: 'moving' | 'done' | 'failed';
   reason: string;
   at: number;
 }
+
+/** Of a condition that is looked at again and again, with how often that was. */
+type Looked = Progress & { looks: number };
 
 async function forceDeployment(
   context: DurableContext,
@@ -161,15 +194,16 @@ async function forceDeployment(
   const deadline = Math.min(begun.at + steadyTimeoutSeconds * 1000, endBy);
   const end = await context.waitForCondition(
     `${service.name} is deployed`,
-    async (): Promise<Progress> => {
+    async ({ looks }: Looked): Promise<Looked> => {
       const progress =
         strategy === 'ROLLING'
           ? await rollingProgress(request, service, begun.id)
           : await deploymentProgress(request, service, idBefore, begun.at);
-      return late(progress, deadline, steadyTimeoutSeconds);
+      return { ...late(progress, deadline, steadyTimeoutSeconds), looks: looks + 1 };
     },
     movingUntilTheEnd(begun.at),
   );
+  request.operations.count += end.looks;
   if (end.kind === 'done') return undefined;
   return { reason: `${end.reason} ${await eventsOf(context, service, request)}` };
 }
@@ -254,6 +288,7 @@ async function replaceTaskByTask(
     );
     if (task === undefined) return undefined;
     if (at >= endBy) return { reason: 'The downtime window ended before all tasks were replaced.' };
+    if (isTooMuch(request, OPERATIONS_OF_TASK)) return tooManyOperations(request);
     // Stopping the same task again does nothing, so this step may be repeated.
     await context.step(`stop a task of ${name} ${number}`, async () => {
       await ecs.send(
@@ -263,9 +298,13 @@ async function replaceTaskByTask(
     const deadline = Math.min(at + steadyTimeoutSeconds * 1000, endBy);
     const end = await context.waitForCondition(
       `${name} is steady again ${number}`,
-      async () => late(await steadiness(request, service, task, at), deadline, steadyTimeoutSeconds),
+      async ({ looks }: Looked): Promise<Looked> => ({
+        ...late(await steadiness(request, service, task, at), deadline, steadyTimeoutSeconds),
+        looks: looks + 1,
+      }),
       movingUntilTheEnd(at),
     );
+    request.operations.count += OPERATIONS_OF_TASK + end.looks;
     if (end.kind !== 'done') {
       return {
         reason: `The task ${taskIdOf(task)} was stopped, and no steady one took its place: ${end.reason} ${await eventsOf(context, service, request)}`,
@@ -318,8 +357,8 @@ function late(progress: Progress, deadline: number, seconds: number): Progress {
 
 function movingUntilTheEnd(at: number) {
   return {
-    initialState: { kind: 'moving', reason: '', at } as Progress,
-    waitStrategy: ({ kind }: Progress) =>
+    initialState: { kind: 'moving', reason: '', at, looks: 0 } as Looked,
+    waitStrategy: ({ kind }: Looked) =>
       kind === 'moving'
         ? ({ shouldContinue: true, delay: { seconds: LOOK_SECONDS } } as const)
         : ({ shouldContinue: false } as const),

@@ -49,6 +49,7 @@ export async function rollServices(
         services: [result.service],
         what: `The roll stopped at the service ${result.service}: ${result.reason}${untouched.length > 0 ? ` Not touched: ${untouched.join(', ')}.` : ''}`,
         next:
+          result.next ??
           result.proof?.next ??
           'See in ECS why its tasks do not come up, and mend that. The next run goes on from there.',
       },

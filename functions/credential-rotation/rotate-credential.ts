@@ -87,6 +87,9 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
+/** Durable operations up to the roll, about, but for the looks at runs that are waited for. */
+const OPERATIONS_BEFORE_ROLL = 200;
+
 /** What doctor has looked at. */
 export function examineCredential(
   settings: CredentialRotationSettings,
@@ -112,11 +115,15 @@ export async function rotateCredential(
   const endBy = Date.parse(run.endBy);
 
   let found = await inspect(context, settings, clients);
+  let looks = 0;
   if (isToAct(found, settings, options)) {
     const others = await waitForRuns(context, run.runsToWaitFor ?? [], settings, lambda, endBy);
     if (others.kind === 'still-running') return skipped(found, otherRunsProblem(deployment, others.runs));
     // Somebody may have rotated by hand meanwhile.
-    if (others.kind === 'ended') found = await inspect(context, settings, clients);
+    if (others.kind === 'ended') {
+      looks = others.looks;
+      found = await inspect(context, settings, clients);
+    }
   }
   const { secret, database, unfinished } = found;
   if (database.kind === 'failed') return failed(secret, databaseProblem(settings, database));
@@ -150,7 +157,7 @@ export async function rotateCredential(
   await measure(context, stopwatch, 'preflight');
   const told = application && connected && { application, connected };
   try {
-    await carryOut(context, settings, { found, plans, endBy, ...(told && { told }) }, findings);
+    await carryOut(context, settings, { found, plans, endBy, looks, ...(told && { told }) }, findings);
   } catch (error) {
     // What AWS refuses from here on must not hide what was done.
     if (!(error instanceof DurableOperationError)) throw error;
@@ -164,6 +171,8 @@ interface Beginning {
   plans: RollablePlan[];
   /** Epoch milliseconds. */
   endBy: number;
+  /** For the end of other runs. */
+  looks: number;
   told?: { application: ApplicationHealth; connected: ConnectedParts };
 }
 
@@ -171,7 +180,7 @@ interface Beginning {
 async function carryOut(
   context: DurableContext,
   settings: CredentialRotationSettings,
-  { found: { secret, database, unfinished, isRetainedByOthers }, plans, endBy, told }: Beginning,
+  { found: { secret, database, unfinished, isRetainedByOthers }, plans, endBy, looks, told }: Beginning,
   findings: Findings,
 ): Promise<void> {
   const { deployment, steadyTimeoutSeconds } = settings;
@@ -223,6 +232,7 @@ async function carryOut(
         return proof;
       }),
     stopsAt: (proof) => stopsRoll(settings, proof),
+    operations: { count: OPERATIONS_BEFORE_ROLL + looks },
   };
   const { services, stopped } = await rollServices(context, plans, request);
   findings.services = services;

@@ -8,7 +8,10 @@ import type { OtherRun } from '../shared/run/run-event.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 /** `ended`: something was waited for, so that what was found before may no longer hold. */
-export type OtherRuns = { kind: 'none' } | { kind: 'ended' } | { kind: 'still-running'; runs: string };
+export type OtherRuns =
+  | { kind: 'none' }
+  | { kind: 'ended'; looks: number }
+  | { kind: 'still-running'; runs: string };
 
 /** Between two looks: what is waited for takes minutes to hours. */
 const LOOK_SECONDS = 60;
@@ -46,7 +49,7 @@ export async function waitForRuns(
     },
   );
   if (runs) return { kind: 'still-running', runs };
-  return { kind: looks > 1 ? 'ended' : 'none' };
+  return looks > 1 ? { kind: 'ended', looks } : { kind: 'none' };
 }
 
 interface Look {

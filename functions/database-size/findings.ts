@@ -1,5 +1,6 @@
-import type { ExactCount, TableSize } from '../shared/database/contract/sizes.ts';
-import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import type { TableSize } from '../shared/database/contract/sizes.ts';
+import type { Answer, CountOutcome } from '../shared/database/sizes/measure-set.ts';
+import type { UnsoundValue } from '../shared/run/metric-history.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import {
@@ -29,11 +30,15 @@ export interface TableFindings {
   /** Undefined: not asked for. */
   count: Answer<CountOutcome> | undefined;
   /** When it reaches its limit. Undefined: not asked for, or the rows are unknown. */
-  forecast: Answer<Forecast> | undefined;
+  forecast: Answer<JudgedForecast> | undefined;
 }
 
-/** What became of a count; `no-time`: it might have gone on after the window. */
-export type CountOutcome = ExactCount | { kind: 'no-time' };
+/** A forecast, and what of the history was left out of it. */
+export type JudgedForecast = Forecast & {
+  /** When it was made, in epoch milliseconds. */
+  at: number;
+  unsound: UnsoundValue[];
+};
 
 /** What was found out of the media volume. */
 export interface VolumeFindings {
@@ -76,6 +81,8 @@ const NOT_COUNTED = {
   },
 } as const;
 
+const DAY_MS = 24 * 3600 * 1000;
+
 /** After so many days a forecast is due: three values make one. */
 const FORECAST_DUE_DAYS = 3;
 
@@ -95,7 +102,10 @@ export function figuresOf({ tables, idleConnections }: SetFindings): Record<stri
       figures[table.limit.figure] = roundedDays(forecast.value.days);
   }
   const bytes = tables.flatMap(({ measured }) =>
-    measured.kind === 'told' && measured.value.bytes.kind === 'known' ? [measured.value.bytes] : [],
+    // Statistics are of the server's last look, which may be of before a table grew by a hundred times: details alone have them.
+    measured.kind === 'told' && measured.value.bytes.kind === 'known' && measured.value.bytes.from === 'files'
+      ? [measured.value.bytes]
+      : [],
   );
   if (tables.length > 0 && bytes.length === tables.length) {
     figures[SET_FIGURES.tableBytes] = bytes.reduce((sum, { table }) => sum + table, 0);
@@ -200,6 +210,13 @@ function problemsOf(deployment: string, { set, tables, idleConnections }: SetFin
         where,
         next: `See in the reports of the other days why the rows were unknown, and whether the job runs daily. Until then the growth alarm keeps the state that it has.`,
       });
+    const unsound = forecast?.kind === 'told' ? recentOf(forecast.value) : [];
+    if (unsound.length > 0)
+      found.push({
+        what: `The metrics of ${table.table} have values that are no numbers of rows, and were left out of the forecast: ${unsound.map(({ what }) => what).join('; ')}.`,
+        where,
+        next: 'Find out who publishes them (nothing but database-size should). Until a value is three days old it is told daily; CloudWatch deletes none.',
+      });
     if (forecast?.kind === 'not-told') {
       found.push({
         what: `How fast ${table.table} grows is unknown: ${forecast.error}`,
@@ -212,6 +229,11 @@ function problemsOf(deployment: string, { set, tables, idleConnections }: SetFin
   if (idleConnections?.kind === 'not-told') problems.push(notTold(idleConnections.error));
   // One cause, such as a refused login, keeps several things from being told.
   return [...new Map(problems.map((problem) => [problem.what, problem])).values()];
+}
+
+/** Older ones were told, and nobody can take them away. */
+function recentOf({ at, unsound }: JudgedForecast): UnsoundValue[] {
+  return unsound.filter((value) => at - value.at <= FORECAST_DUE_DAYS * DAY_MS);
 }
 
 function volumeProblemsOf(deployment: string, { volume, lastBackup }: VolumeFindings): Problem[] {
@@ -288,7 +310,13 @@ function detailsOf(findings: SetFindings) {
   };
 }
 
-function forecastDetails(forecast: Forecast): { daysLeft?: number; rowsPerDay?: number } {
-  if (forecast.kind === 'too-few-days') return {};
-  return { daysLeft: roundedDays(forecast.days), rowsPerDay: Math.round(forecast.perDay) };
+function forecastDetails(forecast: JudgedForecast) {
+  const leftOut = forecast.unsound.map(({ what }) => what);
+  return {
+    ...(forecast.kind === 'made' && {
+      daysLeft: roundedDays(forecast.days),
+      rowsPerDay: Math.round(forecast.perDay),
+    }),
+    ...(leftOut.length > 0 && { leftOut }),
+  };
 }

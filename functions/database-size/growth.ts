@@ -1,5 +1,5 @@
 import { medianAbsoluteDeviation, quantileSorted } from 'simple-statistics';
-import { hourlyHistory } from '../shared/run/metric-history.ts';
+import { hourlyHistory, type UnsoundValue } from '../shared/run/metric-history.ts';
 
 /** Rows at a moment, in epoch milliseconds. */
 export interface Point {
@@ -62,7 +62,7 @@ const PEAK_DAYS = 14;
  * @param daysAhead an alarm is to ring so many days before. Within a tenth of the limit no more are told.
  */
 export function forecast(limit: number, now: Point, history: readonly Point[], daysAhead: number): Forecast {
-  const usable = history.filter(({ at, rows }) => Number.isFinite(rows) && rows >= 0 && at < now.at);
+  const usable = history.filter(({ at }) => at < now.at);
   const points = alike([...usable, now], now.at);
   if (now.rows >= limit) return { kind: 'made', days: 0, perDay: 0 };
   const recent = sinceChangeOfLevel(points);
@@ -298,13 +298,16 @@ function stepsOf(points: readonly Point[]): { days: number; perDay: number }[] {
   });
 }
 
-/** What a table's metrics told of the last four weeks: the lowest value of each hour. */
+/** What a table's metrics told of the last four weeks: the lowest value of each hour; and what of it cannot be. */
 export async function historyOf(
   { rows, margin }: { rows: string; margin: string },
   dimensions: Record<string, string>,
   now: number,
-): Promise<Point[]> {
-  const [hours = [], margins = []] = await hourlyHistory(
+): Promise<{ points: Point[]; unsound: UnsoundValue[] }> {
+  const {
+    hours: [hours = [], margins = []],
+    unsound,
+  } = await hourlyHistory(
     [
       { metricName: rows, dimensions, statistic: 'Minimum' },
       { metricName: margin, dimensions, statistic: 'Maximum' },
@@ -312,8 +315,9 @@ export async function historyOf(
     { from: now - (PAST_DAYS + 1) * DAY_MS, to: now },
   );
   const marginAt = new Map(margins.map(({ at, value }) => [at, value]));
-  return hours.map(({ at, value }) => {
+  const points = hours.map(({ at, value }) => {
     const known = marginAt.get(at);
     return { at, rows: value, ...(known !== undefined && { margin: known }) };
   });
+  return { points, unsound };
 }

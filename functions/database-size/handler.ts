@@ -28,14 +28,14 @@ import {
   type WatchedTable,
 } from './contract.ts';
 import {
-  type CountOutcome,
   figuresOf,
+  type JudgedForecast,
   knownRows,
   resultOf,
   type SetFindings,
   type TableFindings,
 } from './findings.ts';
-import { type Forecast, forecast, historyOf } from './growth.ts';
+import { forecast, historyOf } from './growth.ts';
 import { lastBackupOf } from './last-backup.ts';
 import { comparePasswordCopies } from './password-copies.ts';
 
@@ -121,7 +121,7 @@ async function lookAt(
       exactCount && found.kind === 'told'
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
             withTimeLeft(context, longestCount(exactCount), () =>
-              countInTime(set, table, exactCount.timeLimitSeconds, Date.parse(run.endBy)),
+              countTable(set, table, { ...exactCount, endBy: Date.parse(run.endBy) }),
             ),
           )
         : undefined;
@@ -138,28 +138,20 @@ async function lookAt(
   return { set, tables, idleConnections: measured.idleConnections };
 }
 
-/** A count reads the whole table: none is begun that may go on into the day. */
-async function countInTime(
-  set: DatabaseSet,
-  table: WatchedTable,
-  timeLimitSeconds: number,
-  endBy: number,
-): Promise<Answer<CountOutcome>> {
-  if (Date.now() + timeLimitSeconds * 1000 > endBy) return { kind: 'told', value: { kind: 'no-time' } };
-  return countTable(set, table, timeLimitSeconds);
-}
-
 async function forecastOf(
   limit: NonNullable<WatchedTable['limit']>,
   known: { rows: number; margin: number },
   figure: string,
   dimensions: Record<string, string>,
-): Promise<Answer<Forecast>> {
+): Promise<Answer<JudgedForecast>> {
   const at = Date.now();
   try {
     const metrics = { rows: metricName(figure), margin: metricName(`${figure}${MARGIN}`) };
-    const history = await historyOf(metrics, dimensions, at);
-    return { kind: 'told', value: forecast(limit.rows, { at, ...known }, history, limit.daysAhead) };
+    const { points, unsound } = await historyOf(metrics, dimensions, at);
+    return {
+      kind: 'told',
+      value: { ...forecast(limit.rows, { at, ...known }, points, limit.daysAhead), at, unsound },
+    };
   } catch (error) {
     return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
   }

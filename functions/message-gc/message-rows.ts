@@ -1,7 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
 import { type Answer, measureSet } from '../shared/database/sizes/measure-set.ts';
-import { type HourlyMetric, hourlyHistory } from '../shared/run/metric-history.ts';
+import { type HourlyMetric, hourlyHistory, type UnsoundValue } from '../shared/run/metric-history.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName, type Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
@@ -112,8 +112,11 @@ interface JudgedSet {
   set: MessageSet;
   before: RowRange | undefined;
   after: RowRange | undefined;
-  growth: Answer<Growth> | undefined;
+  growth: Answer<JudgedGrowth> | undefined;
 }
+
+/** `leftOut`: values of the metrics that cannot be, by which nothing was judged. */
+type JudgedGrowth = Growth & { leftOut?: string[] };
 
 function rangeOf(answer: Answer<TableSize> | undefined): RowRange | undefined {
   return answer?.kind === 'told' && answer.value.rows.kind === 'estimate' ? answer.value.rows : undefined;
@@ -140,9 +143,15 @@ async function growthOf(
   now: { deleted: number; before: RowRange; after: RowRange },
   run: RunEvent,
   context: DurableContext,
-): Promise<Answer<Growth>> {
+): Promise<Answer<JudgedGrowth>> {
   const history = await context.step(`rows of earlier runs of ${set}`, () => earlierRuns(run, set));
-  return history.kind === 'told' ? { kind: 'told', value: judgeGrowth(history.value, now) } : history;
+  if (history.kind === 'not-told') return history;
+  const { runs, unsound } = history.value;
+  const leftOut = unsound.map(({ what }) => what);
+  return {
+    kind: 'told',
+    value: { ...judgeGrowth(runs, now), ...(leftOut.length > 0 && { leftOut }) },
+  };
 }
 
 function dimensionsOf({ deployment, job }: RunEvent, set: string): Record<string, string> {
@@ -150,7 +159,10 @@ function dimensionsOf({ deployment, job }: RunEvent, set: string): Record<string
 }
 
 /** The runs of the last two months, put together of their metrics: those of one hour are one. What was deleted is told of all sets. */
-async function earlierRuns(run: RunEvent, set: string): Promise<Answer<EarlierRun[]>> {
+async function earlierRuns(
+  run: RunEvent,
+  set: string,
+): Promise<Answer<{ runs: EarlierRun[]; unsound: UnsoundValue[] }>> {
   const { deployment, job } = run;
   const of = (figure: string, statistic: HourlyMetric['statistic']) => ({
     metricName: metricName(figure),
@@ -159,7 +171,10 @@ async function earlierRuns(run: RunEvent, set: string): Promise<Answer<EarlierRu
   });
   const now = Date.now();
   try {
-    const [deleted = [], ...others] = await hourlyHistory(
+    const {
+      hours: [deleted = [], ...others],
+      unsound,
+    } = await hourlyHistory(
       [
         { ...of('messagesDeleted', 'Sum'), dimensions: { deployment, job } },
         of(ROW_FIGURES.before, 'Minimum'),
@@ -178,7 +193,7 @@ async function earlierRuns(run: RunEvent, set: string): Promise<Answer<EarlierRu
         ...(atMost !== undefined && { atMost }),
       };
     });
-    return { kind: 'told', value: runs };
+    return { kind: 'told', value: { runs, unsound } };
   } catch (error) {
     return notTold(error);
   }

@@ -2,10 +2,10 @@ import * as v from 'valibot';
 import { identityOf } from '../shared/run/identity.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { publishReport } from '../shared/run/publish-report.ts';
-import { LETTER_EXPECTED_METRIC, LOST_IN_CRASHES_METRIC, LOST_METRIC } from '../shared/run/report.ts';
+import { LETTER_EXPECTED_METRIC, LOST_METRIC, LOST_TOLD_METRIC } from '../shared/run/report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { DurableExecutionStatusChange, ReportLostRunSettings } from './contract.ts';
-import { toldByCrashes } from './told-by-crashes.ts';
+import { toldElsewhere } from './told-elsewhere.ts';
 
 const settingsSchema = v.object({ deployment: v.string() }) satisfies v.GenericSchema<ReportLostRunSettings>;
 
@@ -39,12 +39,20 @@ const LETTER_MINUTES = [-1, 0, 1, 2, 3];
 export async function handler(event: unknown): Promise<void> {
   const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
   const endedAt = new Date(time).toISOString();
+  // The name is whatever a caller has given the execution: the function tells what ran.
+  const job = jobOf(detail.functionArn);
   const identity = identityOf(detail.durableExecutionName, settings.deployment);
-  const job = identity?.job ?? jobOf(detail.functionArn);
   const startedAt = detail.startTimestamp && new Date(detail.startTimestamp).toISOString();
-  const scheduledFor = identity?.scheduledFor ?? startedAt ?? endedAt;
+  const scheduledFor = (identity?.job === job ? identity.scheduledFor : undefined) ?? startedAt ?? endedAt;
   const { deployment } = settings;
-  const inCrashes = await toldByCrashes(detail.durableExecutionArn, `${deployment}-${job}-crashing`);
+  const isTold = await toldElsewhere(
+    {
+      durableExecutionArn: detail.durableExecutionArn,
+      startedAt: startedAt === undefined ? undefined : new Date(startedAt),
+      endedAt: new Date(endedAt),
+    },
+    { crashing: `${deployment}-${job}-crashing`, deadLetters: `${deployment}-${job}-dead-letters` },
+  );
   // Before the bus is waited for, which may take longer than this function has.
   for (const minute of LETTER_MINUTES)
     publishMetrics(
@@ -71,9 +79,7 @@ export async function handler(event: unknown): Promise<void> {
         },
       ],
     },
-    { [LOST_METRIC]: 1, [LOST_IN_CRASHES_METRIC]: inCrashes ? 1 : 0 },
-    // Beside the run's dead letter, however late this is: no letter that comes with the report is taken for the run's.
-    new Date(time),
+    { [LOST_METRIC]: 1, [LOST_TOLD_METRIC]: isTold ? 1 : 0 },
   );
 }
 

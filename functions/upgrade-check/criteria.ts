@@ -1,5 +1,5 @@
-import type { ExactCount, LargestTable, RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
-import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import type { LargestTable, RowEstimate, TableSize } from '../shared/database/contract/sizes.ts';
+import type { Answer, CountOutcome } from '../shared/database/sizes/measure-set.ts';
 import type { CleaningRun } from './cleaning-runs.ts';
 import type { CheckedSet, CheckedTable, UpgradeCheckSettings } from './contract.ts';
 import type { Space } from './free-space.ts';
@@ -37,7 +37,7 @@ export interface RowsKnown {
   table: CheckedTable;
   measured: Answer<TableSize>;
   /** Undefined: not asked for. */
-  count: Answer<ExactCount> | undefined;
+  count: Answer<CountOutcome> | undefined;
 }
 
 /** Between which numbers a table's rows lie; `undefined` if that is unknown. */
@@ -51,13 +51,6 @@ export function rangeOf({
   const { atLeast, atMost, filesHold = 0 } = measured.value.rows;
   // The number may be wrong without a sign: only what the files can hold is sure.
   return { atLeast, atMost: Math.max(atMost, filesHold) };
-}
-
-/** Whether an estimate says enough; if not, a count would. */
-export function isVague(measured: Answer<TableSize>, maximumRows: number): boolean {
-  if (measured.kind === 'not-told') return false;
-  const range = rangeOf({ measured, count: undefined });
-  return range === undefined || (range.atLeast <= maximumRows && range.atMost > maximumRows);
 }
 
 /** Of each table whether it has few enough rows; where none is looked at, that this is unknown. */
@@ -80,13 +73,11 @@ export function rowsFindings(known: readonly RowsKnown[], settings: UpgradeCheck
 export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): Finding {
   const { set, table, measured, count } = known;
   const { deployment, maximumRows, cleaning } = settings;
+  const counted = count?.kind === 'told' && count.value.kind === 'counted';
   const about = {
     criterion: `rows of ${table.table}`,
     where: `${deployment}, set ${set.name} on ${set.database.host}`,
-    source:
-      count?.kind === 'told' && count.value.kind === 'counted'
-        ? 'a count of the rows'
-        : "the server's own estimate",
+    source: counted ? 'a count of the rows' : "the server's own estimate",
   };
   const cleans = cleaning?.tables.includes(table.table) ?? false;
   const range = rangeOf(known);
@@ -112,13 +103,13 @@ export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): F
     return {
       ...about,
       answer: 'yes',
-      what: `${table.table} has at most ${number(range.atMost)} rows; ${limit}.`,
+      what: `${table.table} has at most ${number(range.atMost)} rows; ${limit}.${uncounted}`,
     };
   if (range.atLeast > maximumRows)
     return {
       ...about,
       answer: 'no',
-      what: `${table.table} has at least ${number(range.atLeast)} rows; ${limit}.${uncounted}`,
+      what: `${table.table} has at least ${number(range.atLeast)} rows${counted ? '' : " by the server's estimate"}; ${limit}.${uncounted}`,
       next: cleans
         ? `Have ${cleaning?.job} run until it has fewer: ask again with prepare.`
         : `Make the table smaller, then ask again.`,
@@ -137,13 +128,18 @@ function reasonOf(rows: RowEstimate): string {
   return rows.kind === 'unknown' ? rows.reason : '';
 }
 
-function whyUncounted(count: Answer<ExactCount> | undefined): string {
+function whyUncounted(count: Answer<CountOutcome> | undefined): string {
   if (!count || (count.kind === 'told' && count.value.kind === 'counted')) return '';
   if (count.kind === 'not-told') return ` They were not counted: ${count.error}`;
-  return count.value.kind === 'locked'
-    ? ' They were not counted: somebody holds a lock by which nobody may read.'
-    : ' They were not counted: that takes longer than the time limit.';
+  return ` They were not counted: ${NOT_COUNTED[count.value.kind]}.`;
 }
+
+const NOT_COUNTED = {
+  locked: 'somebody holds a lock by which nobody may read',
+  'too-slow': 'that takes longer than the time limit',
+  'no-time': 'that might have gone on after the time by which this run must end',
+  counted: 'they were',
+} as const;
 
 /**
  * Whether the cleaning job has succeeded lately.

@@ -57,15 +57,10 @@ export const handler = withDurableExecution((event: unknown, context) =>
 async function upgradeCheck(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
   const options = parseOrThrow(optionsSchema, run.options ?? {}, 'The options of this run');
-  const first = await look(settings, options, context);
+  const limits = { ...options, endBy: Date.parse(run.endBy) };
+  const first = await look(settings, limits, context);
   if (!options.prepare) return resultOf(settings, first);
-  const prepared = await prepare(
-    settings,
-    run,
-    first,
-    (context) => look(settings, options, context),
-    context,
-  );
+  const prepared = await prepare(settings, run, first, (context) => look(settings, limits, context), context);
   return resultOf(settings, prepared.look, prepared);
 }
 

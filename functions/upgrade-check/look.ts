@@ -18,7 +18,6 @@ import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './co
 import {
   cleaningFinding,
   type Finding,
-  isVague,
   quietFinding,
   type RowsKnown,
   rangeOf,
@@ -45,13 +44,13 @@ const ecs = namingErrors(new ECSClient({ requestHandler: REQUEST_LIMITS }));
 /** Looks at everything that an upgrade asks for, and changes nothing. */
 export async function look(
   settings: UpgradeCheckSettings,
-  { exactCount }: Pick<UpgradeCheckOptions, 'exactCount'>,
+  { exactCount, endBy }: Pick<UpgradeCheckOptions, 'exactCount'> & { endBy: number },
   context: DurableContext,
 ): Promise<Look> {
   const rows: RowsKnown[] = [];
   const largest = new Map<string, Answer<LargestTable>[]>();
   for (const set of settings.sets) {
-    rows.push(...(await rowsOf(set, settings.maximumRows, exactCount, context)));
+    rows.push(...(await rowsOf(set, exactCount && { ...exactCount, endBy }, context)));
     const asked = await tryAgain(context, `largest table of ${set.name}`, () =>
       largestTable(set, set.databases),
     );
@@ -97,8 +96,7 @@ async function runsThatGoOn(
 
 async function rowsOf(
   set: CheckedSet,
-  maximumRows: number,
-  exactCount: UpgradeCheckOptions['exactCount'],
+  exactCount: { timeLimitSeconds: number; endBy: number } | undefined,
   context: DurableContext,
 ): Promise<RowsKnown[]> {
   const asked = await tryAgain(context, `measure ${set.name}`, () => measureSet(set));
@@ -109,11 +107,9 @@ async function rowsOf(
         ? asked
         : (asked.value.tables[index] ?? { kind: 'not-told' as const, error: 'It was not looked for.' });
     const count =
-      exactCount && isVague(measured, maximumRows)
+      exactCount && measured.kind === 'told'
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
-            withTimeLeft(context, longestCount(exactCount), () =>
-              countTable(set, table, exactCount.timeLimitSeconds),
-            ),
+            withTimeLeft(context, longestCount(exactCount), () => countTable(set, table, exactCount)),
           )
         : undefined;
     rows.push({ set, table, measured, count });

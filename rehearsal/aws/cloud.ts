@@ -154,7 +154,8 @@ export interface Queues {
 
 /** Amazon SNS, as services publish to it. */
 export interface Topics {
-  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): void;
+  /** Returns whether the topic took it. */
+  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): boolean;
 }
 
 /** Amazon EventBridge, as services tell it what happened. */

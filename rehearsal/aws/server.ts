@@ -47,7 +47,7 @@ export interface AwsOptions {
   cdkOut: string;
   clock: Clock;
   /** Changes the parsed templates, by stack name, before they are deployed. */
-  change?: (templates: Record<string, Template>) => void;
+  change?: (templates: Record<string, Template>, assets: Map<string, string>) => void;
   /** What is taken to be known of resources of types that are not understood. Default: they stop the rehearsal. */
   otherwise?: (type: string) => ResourceType;
   /** Default: a free one. */

@@ -8,6 +8,7 @@ import {
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
 import { judgeLogins } from '../../functions/credential-rotation/judge-logins.ts';
+import { recordedInParts } from '../../functions/credential-rotation/logins-before.ts';
 import { pack } from '../../functions/credential-rotation/packed.ts';
 import type { RollablePlan } from '../../functions/credential-rotation/plan-roll.ts';
 import { rollServices } from '../../functions/credential-rotation/roll-services.ts';
@@ -145,7 +146,7 @@ function loginsOf(tasks: number, random: () => number) {
 export async function rollSize(
   tasks: number,
   { kind, limitSeconds }: { kind: 'forced' | 'task-by-task'; limitSeconds: number },
-): Promise<RunSize> {
+): Promise<RunSize & { stopped?: string }> {
   mock.timers.enable({ apis: ['Date'], now: START });
   try {
     const time = new VirtualTime();
@@ -163,23 +164,21 @@ export async function rollSize(
     // Who has two connects by one of them: by the one that takes more.
     const from = known.map(({ addresses: [, address = ''] }) => ({ address, username: 'whatsapp_clone' }));
     // As loginsBefore records it, of a server that counts both users' logins and refuses each address some.
-    await context.step('look for logins before the roll', async () =>
-      pack({
-        mark: {
-          at: '123456789',
-          logins: Object.fromEntries(
-            from.flatMap(({ address }) => [
-              [`${address} whatsapp`, upTo(50_000)],
-              [`${address} whatsapp_clone`, upTo(50_000)],
-            ]),
-          ),
-          refusedFrom: Object.fromEntries(from.map(({ address }) => [address, upTo(3)])),
-        },
-        services: { [SERVICE]: { tasks, seen: tasks } },
-        addresses: known.flatMap(({ addresses }) => addresses),
-      }),
-    );
-    const { services } = await time.play(
+    await recordedInParts(context, 'look for logins before the roll', async () => ({
+      mark: {
+        at: '123456789',
+        logins: Object.fromEntries(
+          from.flatMap(({ address }) => [
+            [`${address} whatsapp`, upTo(50_000)],
+            [`${address} whatsapp_clone`, upTo(50_000)],
+          ]),
+        ),
+        refusedFrom: Object.fromEntries(from.map(({ address }) => [address, upTo(3)])),
+      },
+      services: { [SERVICE]: { tasks, seen: tasks } },
+      addresses: known.flatMap(({ addresses }) => addresses),
+    }));
+    const { services, stopped } = await time.play(
       rollServices(context, [plan], {
         ecs: service.client,
         deliveredAt: START,
@@ -201,11 +200,12 @@ export async function rollSize(
             }))
             .then(({ proof }) => proof),
         stopsAt: ({ answer }) => answer === 'disproven',
+        operations: { count: 0 },
       }),
     );
     if (services.length !== 1) throw new Error('The service was not rolled.');
     size.done = service.replaced;
-    return size;
+    return { ...size, ...(stopped && { stopped: `${stopped.what} ${stopped.next}` }) };
   } finally {
     mock.timers.reset();
   }

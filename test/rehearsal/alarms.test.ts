@@ -39,6 +39,8 @@ interface Metric {
   bad: Values;
   /** Milliseconds. @default five minutes */
   period?: number;
+  /** How long ago the newest value was, in milliseconds. @default now */
+  ago?: number;
 }
 
 /** By the alarm's name without the deployment's. */
@@ -109,7 +111,8 @@ const RINGERS: Ringer[] = [
   })),
   ...['message-gc', 'media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
     alarm: `${job}-dead-letters`,
-    metrics: [ofQueue(`${job}-dead-letters`, 'NumberOfMessagesSent')],
+    // The alarm waits so long for the report of the letter's run.
+    metrics: [{ ...ofQueue(`${job}-dead-letters`, 'NumberOfMessagesSent'), ago: 46 * MINUTE }],
   })),
   ...['log-cleanup', 'upgrade-check'].map((job) => ({
     alarm: `${job}-failed`,
@@ -235,7 +238,7 @@ function put({ alarm, metrics }: Ringer, which: 'good' | 'bad'): void {
     const [deployment = ''] = name.split('-');
     for (const metric of metrics)
       for (const [index, value] of metric[which].entries()) {
-        const time = clock.now() - index * (metric.period ?? 5 * MINUTE);
+        const time = clock.now() - (metric.ago ?? 0) - index * (metric.period ?? 5 * MINUTE);
         const { namespace, dimensions } = metric;
         aws.cloudWatch.put({ account, region }, namespace, metric.name, dimensions(deployment), value, time);
       }

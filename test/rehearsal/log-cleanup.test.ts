@@ -7,7 +7,7 @@ import { ECSClient, ExecuteCommandCommand, ListTasksCommand } from '@aws-sdk/cli
 import { SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import type { RunReport } from '../../functions/shared/run/report.ts';
-import { type ContainerReach, LogCleanup, Upkeep } from '../../lib/index.ts';
+import { type ContainerReach, Upkeep } from '../../lib/index.ts';
 import { AwsError } from '../../rehearsal/aws/aws-error.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
@@ -20,6 +20,7 @@ import {
   startClientTasks,
 } from '../../rehearsal/whatsapp/client-tasks.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from './aws/deploy.ts';
+import { cleanClient, cleanedServices } from './cleaned-client.ts';
 
 const tag = { key: 'deployment', value: 'shop' };
 const runCommand: ContainerReach = { by: 'run-command', instanceTag: tag };
@@ -51,14 +52,7 @@ async function play({
       timeZone: 'Europe/Paris',
       window: { from: '13:00', to: '17:00' },
     });
-    new LogCleanup(stack, 'LogCleanup', {
-      upkeep,
-      cluster: 'client',
-      roles: {
-        webapp: { services: ['webapp'], container: 'wa-web' },
-        coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
-        master: { services: ['master'], container: 'wa-master' },
-      },
+    cleanClient(stack, upkeep, {
       schedule: { at: '13:30' },
       timeout: Duration.seconds(4),
       nearlyFullPercent,
@@ -76,11 +70,7 @@ async function play({
           region: REGION,
           cluster: 'client',
           folder,
-          roles: {
-            webapp: { service: 'webapp', container: 'wa-web', tasks: 3 },
-            coreapp: { service: 'coreapp', container: 'wa-coreapp', tasks: 4 },
-            master: { service: 'master', container: 'wa-master', tasks: 2 },
-          },
+          roles: cleanedServices({ webapp: 3, coreapp: 4, master: 2 }),
           ...tasks,
         });
         const of = (role: ClientRole, number: number) => {

@@ -7,8 +7,10 @@ export interface FailedInvocations {
   count: number;
   /** How the last one ended. */
   error: string;
-  /** When the first one began. */
+  /** When the first one began, of those that were read. */
   since: Date | undefined;
+  /** Whether the history has more than was read, all of which got nowhere. */
+  goesFurtherBack: boolean;
 }
 
 /** Events of one invocation that got nowhere are few, but for what it begins at once, such as commands in many containers. */
@@ -30,15 +32,18 @@ export async function failedInvocations(
   durableExecutionArn: string,
   pages = PAGES,
 ): Promise<FailedInvocations> {
-  const failed: FailedInvocations = { count: 0, error: '', since: undefined };
+  const failed: FailedInvocations = { count: 0, error: '', since: undefined, goesFurtherBack: false };
   try {
     let read = 0;
     const history = paginateGetDurableExecutionHistory(
       { client: lambda, pageSize: PAGE },
       { DurableExecutionArn: durableExecutionArn, ReverseOrder: true, IncludeExecutionData: true },
     );
-    for await (const { Events: events = [] } of history)
-      if (!countFailed(events, failed) || ++read >= pages) break;
+    for await (const { Events: events = [], NextMarker: next } of history) {
+      if (!countFailed(events, failed)) break;
+      failed.goesFurtherBack = ++read >= pages && next !== undefined;
+      if (failed.goesFurtherBack) break;
+    }
   } catch (error) {
     logger.warn("The run's history cannot be read, so that its failed tries are not counted.", {
       error: error as Error,

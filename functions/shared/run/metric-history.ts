@@ -17,18 +17,27 @@ export interface HourlyValue {
   value: number;
 }
 
+/** A value that no count has: no number, or below zero. It is told, and not believed. */
+export interface UnsoundValue {
+  /** As of {@link HourlyValue}. */
+  at: number;
+  /** The metric, the value and the hour, as a person reads them. */
+  what: string;
+}
+
 const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
 
 /**
- * What metrics told of a time: of each metric the hours with a value, in no order.
+ * What metrics that count something told of a time: of each metric the hours with a value, in no order.
  * @param from and `to` in epoch milliseconds.
  * @throws what the SDK throws.
  */
 export async function hourlyHistory(
   metrics: readonly HourlyMetric[],
   { from, to }: { from: number; to: number },
-): Promise<HourlyValue[][]> {
-  const values = metrics.map((): HourlyValue[] => []);
+): Promise<{ hours: HourlyValue[][]; unsound: UnsoundValue[] }> {
+  const hours = metrics.map((): HourlyValue[] => []);
+  const unsound: UnsoundValue[] = [];
   const pages = paginateGetMetricData(
     { client: cloudWatch },
     {
@@ -50,13 +59,15 @@ export async function hourlyHistory(
   );
   for await (const { MetricDataResults: results = [] } of pages) {
     for (const { Id: id = '', Timestamps: times = [], Values: found = [] } of results) {
-      values[Number(id.slice(1))]?.push(
-        ...times.flatMap((time, index) => {
-          const value = found[index];
-          return value === undefined ? [] : [{ at: time.getTime(), value }];
-        }),
-      );
+      const metric = Number(id.slice(1));
+      for (const [index, time] of times.entries()) {
+        const value = found[index];
+        if (value === undefined) continue;
+        const at = time.getTime();
+        if (Number.isFinite(value) && value >= 0) hours[metric]?.push({ at, value });
+        else unsound.push({ at, what: `${metrics[metric]?.metricName} ${value} at ${time.toISOString()}` });
+      }
     }
   }
-  return values;
+  return { hours, unsound };
 }

@@ -19,18 +19,14 @@ export const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_
 
 const eventBridge = namingErrors(new EventBridgeClient({ maxAttempts: 6, requestHandler: REQUEST_LIMITS }));
 
-type Others = [
-  /** Counts that are no figures of the report, by metric name. */
-  extraMetrics?: Record<string, number>,
-  /** Of when the metrics are. @default now */
-  at?: Date,
-];
-
-/** Tells of a run in the function's log: one line, and its metrics (embedded metric format). Neither can fail. */
-export function tellReport(report: RunReport, ...[extraMetrics = {}, at]: Others): void {
+/**
+ * Tells of a run in the function's log: one line, and its metrics (embedded metric format). Neither can fail.
+ * @param extraMetrics counts that are no figures of the report, by metric name.
+ */
+export function tellReport(report: RunReport, extraMetrics: Record<string, number> = {}): void {
   logger.info('Run report', { report });
   const { deployment, job } = report;
-  publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS, at);
+  publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS);
 }
 
 /**
@@ -56,8 +52,8 @@ export async function sendReport(report: RunReport): Promise<void> {
  * Tells of a run, each part once, for a function that Lambda would otherwise repeat as a whole: what the bus does not take is
  * in the log and the metrics nonetheless, and the log says that it did not.
  */
-export async function publishReport(report: RunReport, ...others: Others): Promise<void> {
-  tellReport(report, ...others);
+export async function publishReport(report: RunReport, extraMetrics?: Record<string, number>): Promise<void> {
+  tellReport(report, extraMetrics);
   try {
     await sendReport(report);
   } catch (error) {

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { type Examination, examined, isExamination, type Look } from './examination.ts';
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
+import { recordableReport } from './recordable.ts';
 import { GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
@@ -70,10 +71,11 @@ export async function runJob(
   const report = await context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
-    const report: RunReport = { job, deployment, runId, scheduledFor, startedAt, endedAt, ...result };
-    if (run.outsideWindow) report.details = { ...result.details, outsideWindow: true };
+    const whole: RunReport = { job, deployment, runId, scheduledFor, startedAt, endedAt, ...result };
+    if (run.outsideWindow) whole.details = { ...result.details, outsideWindow: true };
     if (run.nobodyGetsAlarmsOf)
-      report.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
+      whole.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
+    const report = recordableReport(whole);
     // The alarm on crashes tells of those that gave up; whatever tells of failed runs counts them out.
     tellReport(report, { [GIVEN_UP_METRIC]: result.figures.failedInvocations === undefined ? 0 : 1 });
     return report;

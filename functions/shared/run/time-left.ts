@@ -7,6 +7,7 @@ import {
   type WaitForConditionCheckFunc,
   type WaitForConditionConfig,
 } from '@aws/durable-execution-sdk-js';
+import { recordable, recordableError, recordableName, TooLargeToRecord } from './recordable.ts';
 
 /** Of a whole invocation, kept at its end for recording what was done: half a minute of Lambda's fifteen. */
 const RESERVED_SHARE = 1 / 30;
@@ -40,7 +41,7 @@ interface Invocation {
  * A context in which Lambda's timeout cuts nothing: each step, and each look for a condition, is begun with enough of the
  * invocation left or waits for the next one, and is left shortly before the invocation's end. A step that was left is tried again
  * from its beginning, three times; one that must not be done twice counts as interrupted; a look is repeated with what was
- * known before it.
+ * known before it. What Lambda would refuse to record is an error of the step, and names are cut to what it takes.
  * What submits a callback, and conditions whose state has its own way to be written, are as the SDK has them.
  * @param context at the beginning of an invocation.
  */
@@ -107,9 +108,10 @@ function ofChildren(operation: (...parameters: unknown[]) => unknown, invocation
     Array.isArray(value) && value.every((each) => guarded(each) !== each);
   return (...parameters: unknown[]) =>
     operation(
-      ...parameters.map((parameter) =>
-        isListOfWork(parameter) ? parameter.map(guarded) : guarded(parameter),
-      ),
+      ...parameters.map((parameter) => {
+        if (typeof parameter === 'string') return recordableName(parameter);
+        return isListOfWork(parameter) ? parameter.map(guarded) : guarded(parameter);
+      }),
     );
 }
 
@@ -125,9 +127,11 @@ function stepOf(context: DurableContext, invocation: Invocation) {
   ) => {
     const [name, work, config = {}] = named(parameters);
     const { semantics, retryStrategy = retryPresets.default } = config;
-    return context.step(name, (step) => inTime(invocation, name ?? 'a step', () => work(step)), {
+    const told = name ?? 'a step';
+    return context.step(name, (step) => inTime(invocation, told, () => work(step)), {
       ...config,
       retryStrategy: (error, attempt) => {
+        if (error instanceof TooLargeToRecord) return { shouldRetry: false };
         if (error instanceof TooLittleTimeLeft) return { shouldRetry: true, delay: AT_ONCE };
         if (!(error instanceof OutOfTime)) return retryStrategy(error, attempt);
         const isRepeatable = semantics !== StepSemantics.AtMostOncePerRetry;
@@ -144,7 +148,7 @@ function named<Work extends (...parameters: never[]) => unknown, Config>(
   const [first, second, third] = parameters;
   return typeof first === 'function'
     ? [undefined, first, second as Config | undefined]
-    : [first, second as Work, third];
+    : [first === undefined ? undefined : recordableName(first), second as Work, third];
 }
 
 /** What is recorded of looks that were not made, or left: what was known before them. */
@@ -216,7 +220,9 @@ async function inTime<Result>(
     timer = setTimeout(() => reject(new OutOfTime(what)), most);
   });
   try {
-    return await Promise.race([work(), late]);
+    return recordable(name, await Promise.race([work(), late]));
+  } catch (error) {
+    throw recordableError(error);
   } finally {
     clearTimeout(timer);
   }

@@ -29,6 +29,8 @@ export interface AlarmHistory {
   from: AlarmState;
   to: AlarmState;
   reason: string;
+  /** What the change had done: none, where the alarm's actions are switched off. */
+  actions: { arn: string; succeeded: boolean }[];
 }
 
 const MINUTE = 60_000;
@@ -155,20 +157,10 @@ export class CloudWatch implements Service, Metrics {
                 (input.AlarmName ?? alarm) === alarm &&
                 arn.startsWith(`arn:aws:cloudwatch:${call.region}:${call.account}:`),
             )
-            .map(({ time, alarm, from, to, reason }) => ({
-              AlarmName: alarm,
-              AlarmType: 'MetricAlarm' as const,
-              Timestamp: new Date(time),
-              HistoryItemType: 'StateUpdate' as const,
-              HistorySummary: `Alarm updated from ${from} to ${to}`,
-              // As the AWS CLI's example of describe-alarm-history has it.
-              HistoryData: JSON.stringify({
-                version: '1.0',
-                oldState: { stateValue: from },
-                newState: { stateValue: to, stateReason: reason },
-              }),
-            }))
-            .reverse(),
+            .flatMap(historyItems)
+            .filter(({ HistoryItemType: kind }) => (input.HistoryItemType ?? kind) === kind)
+            .reverse()
+            .slice(0, input.MaxRecords),
         }),
       ),
       GetMetricStatistics: operation(
@@ -229,6 +221,12 @@ export class CloudWatch implements Service, Metrics {
     return sum;
   }
 
+  /** Whether a metric ever had a value, wherever it is. */
+  has(namespace: string, name: string, dimensions: Record<string, string>): boolean {
+    const wanted = `/${namespace}/${name}/${dimensionsKey(dimensions)}`;
+    return [...this.#metrics.keys()].some((key) => key.endsWith(wanted));
+  }
+
   close(): void {
     this.#cancel();
   }
@@ -264,25 +262,28 @@ export class CloudWatch implements Service, Metrics {
   #change(alarm: Alarm, state: AlarmState, reason: string): void {
     if (state === alarm.state) return;
     const { name, arn } = alarm.resource;
-    this.history.push({
+    const change: AlarmHistory = {
       time: this.#aws.clock.now(),
       alarm: name,
       arn,
       from: alarm.state,
       to: state,
       reason,
-    });
+      actions: [],
+    };
+    this.history.push(change);
     const before = alarm.state;
     alarm.state = state;
     alarm.since = this.#aws.clock.now();
     alarm.reason = reason;
-    if (alarm.actionsEnabled) this.#act(alarm, before);
+    if (alarm.actionsEnabled) change.actions = this.#act(alarm, before);
   }
 
-  #act(alarm: Alarm, before: AlarmState): void {
+  #act(alarm: Alarm, before: AlarmState): AlarmHistory['actions'] {
     const { name, arn, account, region, properties } = alarm.resource;
-    for (const action of alarm.actions[alarm.state]) {
-      this.#aws.sns.publish(
+    return alarm.actions[alarm.state].map((action) => ({
+      arn: action,
+      succeeded: this.#aws.sns.publish(
         'cloudwatch.amazonaws.com',
         arn,
         action,
@@ -298,8 +299,8 @@ export class CloudWatch implements Service, Metrics {
           OldStateValue: before,
           StateChangeTime: new Date(alarm.since).toISOString(),
         }),
-      );
-    }
+      ),
+    }));
   }
 
   #values({ queries, period }: Alarm, end: number, length: number): Series {
@@ -437,4 +438,30 @@ export class CloudWatch implements Service, Metrics {
 
 function nextMinute(now: number): number {
   return (Math.floor(now / MINUTE) + 1) * MINUTE;
+}
+
+/** A change and what it had done, as DescribeAlarmHistory gives them: of both the form is that of what was seen on AWS. */
+function historyItems({ time, alarm, from, to, reason, actions }: AlarmHistory) {
+  const item = { AlarmName: alarm, AlarmType: 'MetricAlarm' as const, Timestamp: new Date(time) };
+  return [
+    {
+      ...item,
+      HistoryItemType: 'StateUpdate' as const,
+      HistorySummary: `Alarm updated from ${from} to ${to}`,
+      HistoryData: JSON.stringify({
+        version: '1.0',
+        oldState: { stateValue: from },
+        newState: { stateValue: to, stateReason: reason },
+      }),
+    },
+    ...actions.map(({ arn, succeeded }) => ({
+      ...item,
+      HistoryItemType: 'Action' as const,
+      HistorySummary: `${succeeded ? 'Successfully executed' : 'Failed to execute'} action ${arn}`,
+      HistoryData: JSON.stringify({
+        actionState: succeeded ? 'Succeeded' : 'Failed',
+        notificationResource: arn,
+      }),
+    })),
+  ];
 }

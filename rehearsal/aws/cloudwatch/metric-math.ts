@@ -25,7 +25,7 @@ export class UnknownMetricMath extends Error {
   override readonly name = 'UnknownMetricMath';
 }
 
-/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, DATE, DAY, HOUR. */
+/** Parses what templates use: arithmetic, comparisons, AND, OR, FILL, IF, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, DATE, DAY, EPOCH, HOUR. */
 export function parseMetricMath(text: string): MathExpression {
   const tokens = tokenize(text);
   const uses = new Set<string>();
@@ -206,6 +206,7 @@ const SCALAR: Record<string, (value: number) => number> = {
 const OF_TIME: Record<string, (time: Date) => number> = {
   DATE: (time) => time.getUTCDate(),
   DAY: (time) => time.getUTCDay() || 7,
+  EPOCH: (time) => time.getTime() / 1000,
   HOUR: (time) => time.getUTCHours(),
 };
 

@@ -133,11 +133,11 @@ export class Sns implements Service, Topics {
   }
 
   /** A service's message in its own name. What the topic or its key does not allow is dropped. */
-  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): void {
+  publish(service: string, sourceArn: string, topicArn: string, subject: string, message: string): boolean {
     const topic = this.#topics.find((other) => other.arn === topicArn);
     if (topic === undefined) {
       this.#aws.drop(sourceArn, topicArn, 'the topic is in no template');
-      return;
+      return false;
     }
     const principal: Principal = { kind: 'service', service };
     const conditions = { 'aws:SourceArn': sourceArn, 'aws:SourceAccount': sourceArn.split(':')[4] };
@@ -146,6 +146,7 @@ export class Sns implements Service, Topics {
       this.#mayEncrypt(topic, principal, conditions);
     if (refused === undefined) this.#keep(topic, subject, message);
     else this.#aws.drop(sourceArn, topicArn, refused);
+    return refused === undefined;
   }
 
   #mayEncrypt(

@@ -16,12 +16,8 @@ export interface Logins {
   stop(): Promise<void>;
 }
 
-/**
- * From one login to the next, and for how long each is kept: there is always one. Besides, all log in at the end of each of
- * a run's operations. Real milliseconds.
- */
+/** From one login to the next. Besides, all log in at the end of each of a run's operations. Real milliseconds. */
 const PAUSE = 3000;
-const SESSION = 3500;
 
 export function startLogins(database: TestDatabase): Logins {
   const loops: Promise<void>[] = [];
@@ -43,22 +39,34 @@ export function startLogins(database: TestDatabase): Logins {
           });
           logins.made += 1;
         } catch (error) {
-          opened?.();
           if (!container.running) return;
           logins.failed += 1;
           logins.reasons.push(`${container.name}: ${error instanceof Error ? error.message : error}`);
         }
       };
-      const loop = async (opened: () => void) => {
-        const kept = new Set<Promise<void>>();
+      /** It keeps its session until it has the next one, however long that takes on a busy machine. */
+      const loop = async (tried: () => void) => {
+        const sessions: Promise<void>[] = [];
+        let endLast = () => {};
         while (container.running) {
-          const session = attempt(() => atMost(SESSION), opened);
-          kept.add(session);
-          void session.then(() => kept.delete(session));
+          let end = () => {};
+          const ended = new Promise<void>((resolve) => {
+            end = resolve;
+          });
+          const session = attempt(
+            () => Promise.race([ended, container.stopped]),
+            () => {
+              endLast();
+              endLast = end;
+              tried();
+            },
+          );
+          void session.then(tried);
+          sessions.push(session);
           await atMost(PAUSE);
         }
         attempts.delete(container);
-        await Promise.all(kept);
+        await Promise.all(sessions);
       };
       attempts.set(container, attempt);
       return new Promise((resolve) => loops.push(loop(resolve)));

@@ -7,6 +7,8 @@ import {
   type TableFindings,
 } from '../../../functions/database-size/findings.ts';
 
+const DAY = 24 * 3600 * 1000;
+const WHOLE = { at: 100 * DAY, unsound: [] };
 const BYTES = { kind: 'known', table: 100, indexes: 10, from: 'files' } as const;
 
 function messages(change: Partial<TableFindings> = {}): TableFindings {
@@ -26,7 +28,7 @@ function messages(change: Partial<TableFindings> = {}): TableFindings {
       },
     },
     count: undefined,
-    forecast: { kind: 'told', value: { kind: 'made', days: 3, perDay: 1 } },
+    forecast: { kind: 'told', value: { kind: 'made', days: 3, perDay: 1, ...WHOLE } },
     ...change,
   };
 }
@@ -65,10 +67,14 @@ describe('the report of database-size', () => {
   it('sums up what is known of every set; of days left the fewest', () => {
     const { outcome, figures, problems } = resultOf('shop', [
       set('a', [messages()], { kind: 'told', value: 2 }),
-      set('b', [messages({ forecast: { kind: 'told', value: { kind: 'made', days: 1, perDay: 1 } } })], {
-        kind: 'told',
-        value: 1,
-      }),
+      set(
+        'b',
+        [messages({ forecast: { kind: 'told', value: { kind: 'made', days: 1, perDay: 1, ...WHOLE } } })],
+        {
+          kind: 'told',
+          value: 1,
+        },
+      ),
     ]);
     assert.equal(outcome, 'succeeded');
     assert.deepEqual(problems, []);
@@ -138,12 +144,38 @@ describe('the report of database-size', () => {
     const known = (sinceDays: number) =>
       resultOf('shop', [
         set('a', [
-          messages({ forecast: { kind: 'told', value: { kind: 'too-few-days', days: 2, sinceDays } } }),
+          messages({
+            forecast: { kind: 'told', value: { kind: 'too-few-days', days: 2, sinceDays, ...WHOLE } },
+          }),
         ]),
       ]);
     assert.equal(known(2).outcome, 'succeeded');
     assert.equal(known(4).outcome, 'partial');
     assert.match(known(4).problems[0]?.what ?? '', /cannot be told: in the 4 days .* known of 2/);
     assert.equal(known(4).figures.daysLeft, undefined);
+  });
+
+  it('tells a value of the past that is no number, for three days as a problem', () => {
+    const withOne = (daysAgo: number) => {
+      const unsound = [{ at: WHOLE.at - daysAgo * DAY, what: 'MessageRows -5 at some hour' }];
+      const forecast = { kind: 'made', days: 3, perDay: 1, at: WHOLE.at, unsound } as const;
+      return resultOf('shop', [set('a', [messages({ forecast: { kind: 'told', value: forecast } })])]);
+    };
+    assert.equal(withOne(2).outcome, 'partial');
+    assert.match(withOne(2).problems[0]?.what ?? '', /no numbers of rows, .* MessageRows -5 at some hour/);
+    assert.equal(withOne(4).outcome, 'succeeded');
+    assert.match(JSON.stringify(withOne(4).details), /"leftOut":\["MessageRows -5 at some hour"\]/);
+  });
+
+  it('has no figure of bytes that are statistics: they are told in the details, with their source', () => {
+    const { measured } = messages();
+    assert.ok(measured.kind === 'told');
+    const statistics = { ...measured.value, bytes: { ...BYTES, from: 'statistics' } as const };
+    const { outcome, figures, details } = resultOf('shop', [
+      set('a', [messages({ measured: { kind: 'told', value: statistics } })]),
+    ]);
+    assert.equal(outcome, 'succeeded');
+    assert.deepEqual(figures, { messageRows: 5, daysLeft: 3, unknownSizes: 0 });
+    assert.match(JSON.stringify(details), /"from":"statistics"/);
   });
 });

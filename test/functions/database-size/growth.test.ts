@@ -382,12 +382,4 @@ describe('a forecast', () => {
       days: NOT_IN_SIGHT_DAYS,
       perDay: 0,
     }));
-
-  it('does not believe a number that is none', () => {
-    const nonsense = [Number.NaN, -5, Number.POSITIVE_INFINITY].map((rows, index) => ({
-      at: START - (index + 1) * DAY,
-      rows,
-    }));
-    assert.equal(at(5, nonsense).kind, 'too-few-days');
-  });
 });

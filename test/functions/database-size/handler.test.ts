@@ -461,6 +461,19 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       assert.equal(reportsOf(aws).at(-1)?.outcome, 'failed');
       assert.match(reportsOf(aws).at(-1)?.problems[0]?.what ?? '', /options of this run .*timeLimitSeconds/);
 
+      // What nobody counted.
+      for (const [hours, value] of [
+        [30, -5],
+        [31, Number.NaN],
+      ] as const)
+        aws.cloudWatch.put(
+          { account: ACCOUNT, region: REGION },
+          'Upkeep',
+          'MessageRows',
+          { ...DIMENSIONS, set: 'wa1' },
+          value,
+          clock.now() - hours * HOUR,
+        );
       // Four minutes before the end of the window.
       await clock.runUntil(START + 17 * HOUR - 4 * MINUTE);
       await start(300);
@@ -468,6 +481,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       const late = reportsOf(aws).at(-1);
       assert.equal(late?.outcome, 'partial');
       assert.match(late?.problems[0]?.what ?? '', /might have gone on after the end of the window.*estimate/);
+      const unsound = late?.problems.find(({ what }) => /no numbers of rows/.test(what))?.what ?? '';
+      assert.match(unsound, /MessageRows -5 at 20/);
+      assert.match(unsound, /MessageRows (NaN|null) at 20/);
     }));
 
   it('fails when the database refuses the login, and says what to do, without the password', () =>

@@ -8,9 +8,17 @@ const ended = Math.floor(Date.now() / MINUTE) * MINUTE - 3 * HOUR;
 /** AWS's clock in answers is in seconds. */
 const seconds = (minutesBefore: number) => (ended - minutesBefore * MINUTE) / 1000;
 
-/** What Lambda has on record of the run, the newest first, and when the alarm on crashes went on, in minutes before its end. */
+/** An alarm that went on so many minutes before the run's end, and told its topic unless its actions were switched off. */
+interface Ring {
+  minutes: number;
+  alarm?: 'crashing' | 'dead-letters';
+  isMute?: true;
+}
+
+/** What Lambda has on record of the run, the newest first, on pages of so many. */
 let events: object[] = [];
-let rings: number[] = [];
+let pageSize = Number.POSITIVE_INFINITY;
+let rings: Ring[] = [];
 /** Lambda and CloudWatch take what is asked, and do not answer. */
 let isSilent = false;
 const asked: string[] = [];
@@ -24,16 +32,30 @@ const bus = createServer((request, response) => {
   request.on('end', () => {
     if (isSilent && !target.includes('PutEvents')) return;
     response.writeHead(200, { 'content-type': 'application/json' });
-    if (target.includes('/history')) response.end(JSON.stringify({ Events: events }));
-    else if (target.includes('DescribeAlarmHistory')) {
-      assert.match(body, /latam-message-gc-crashing/);
-      const item = (stateValue: string) => ({ newState: { stateValue } });
+    if (target.includes('/history')) {
+      const from = Number(new URL(request.url ?? '', 'http://lambda').searchParams.get('Marker') ?? 0);
+      const next = from + pageSize;
+      const marker = next < events.length ? { NextMarker: String(next) } : {};
+      response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));
+    } else if (target.includes('DescribeAlarmHistory')) {
+      const [, of] = /latam-message-gc-(crashing|dead-letters)/.exec(body) ?? [];
+      assert.ok(of);
+      const item = (kind: string, minutes: number, data: object) => ({
+        HistoryItemType: kind,
+        Timestamp: seconds(minutes),
+        HistoryData: JSON.stringify(data),
+      });
+      const change = (minutes: number, stateValue: string) =>
+        item('StateUpdate', minutes, { newState: { stateValue } });
       response.end(
         JSON.stringify({
-          AlarmHistoryItems: rings.flatMap((minutes) => [
-            { Timestamp: seconds(minutes - 20), HistoryData: JSON.stringify(item('OK')) },
-            { Timestamp: seconds(minutes), HistoryData: JSON.stringify(item('ALARM')) },
-          ]),
+          AlarmHistoryItems: rings
+            .filter(({ alarm = 'crashing' }) => alarm === of)
+            .flatMap(({ minutes, isMute }) => [
+              change(minutes - 20, 'OK'),
+              ...(isMute ? [] : [item('Action', minutes, { actionState: 'Succeeded' })]),
+              change(minutes, 'ALARM'),
+            ]),
         }),
       );
     } else response.end('{"Entries":[{}]}');
@@ -41,7 +63,7 @@ const bus = createServer((request, response) => {
 });
 
 let handler: (event: unknown) => Promise<void>;
-let toldByCrashes: (durableExecutionArn: string, alarmName: string, patience?: number) => Promise<boolean>;
+let toldElsewhere: typeof import('../../../functions/report-lost-run/told-elsewhere.ts').toldElsewhere;
 const lines: string[] = [];
 
 before(async () => {
@@ -62,7 +84,7 @@ before(async () => {
     return true;
   });
   ({ handler } = await import('../../../functions/report-lost-run/handler.ts'));
-  ({ toldByCrashes } = await import('../../../functions/report-lost-run/told-by-crashes.ts'));
+  ({ toldElsewhere } = await import('../../../functions/report-lost-run/told-elsewhere.ts'));
 });
 after(() => {
   mock.restoreAll();
@@ -71,16 +93,20 @@ after(() => {
 });
 
 /** The metrics that a lost run's end tells. */
-async function told(): Promise<Record<string, unknown>[]> {
+async function told(
+  name = 'latam-message-gc-20261125T053000Z',
+  at = ended,
+): Promise<Record<string, unknown>[]> {
   lines.length = 0;
   const functionArn = 'arn:aws:lambda:eu-central-1:111111111111:function:latam-message-gc:7';
   await handler({
-    time: new Date(ended).toISOString(),
+    time: new Date(at).toISOString(),
     detail: {
-      durableExecutionArn: `${functionArn}/durable-execution/latam-message-gc-20261125T053000Z/1`,
-      durableExecutionName: 'latam-message-gc-20261125T053000Z',
+      durableExecutionArn: `${functionArn}/durable-execution/${name}/1`,
+      durableExecutionName: name,
       functionArn,
       status: 'TIMED_OUT',
+      startTimestamp: new Date(at - 24 * HOUR).toISOString(),
     },
   });
   return lines.map((line) => JSON.parse(line)).filter(({ _aws: metrics }) => metrics);
@@ -96,44 +122,120 @@ const crashed = (minutes: number) => ({
 });
 const gotFurther = { EventType: 'StepSucceeded' };
 
-test('a report that comes hours late counts when the run ended, beside its dead letter', async () => {
+test('a report that comes hours late rings when it comes, and expects the letter when the run ended', async () => {
   const all = await told();
   const report = all.pop();
   const letters = all;
-  assert.deepEqual([report?.RunsLost, report?.RunsFailed, report?.RunsLostInCrashes], [1, 1, 0]);
+  assert.deepEqual([report?.RunsLost, report?.RunsFailed, report?.RunsLostTold], [1, 1, 0]);
   const timeOf = (metrics: Record<string, unknown> | undefined) =>
     (metrics?._aws as { Timestamp?: number } | undefined)?.Timestamp;
-  assert.equal(timeOf(report), ended);
+  assert.ok(Math.abs((timeOf(report) ?? 0) - Date.now()) < MINUTE);
   assert.deepEqual(
     letters.map((metrics) => [metrics.LettersExpected, ((timeOf(metrics) ?? 0) - ended) / MINUTE]),
     [-1, 0, 1, 2, 3].map((minute) => [1, minute]),
   );
 });
 
-for (const [what, history, rang, inCrashes] of [
-  ['that crashed until its end, for which the alarm rang', [crashed(1), crashed(200)], [195], 1],
+const TIMES = Array.from({ length: 30 }, (_, index) => crashed(1 + index));
+const cases: [what: string, history: object[], rang: Ring[], isTold: 0 | 1][] = [
+  ['that crashed until its end, for which the alarm rang', [crashed(1), crashed(200)], [{ minutes: 195 }], 1],
   ['that crashed too rarely for the alarm', [crashed(1), crashed(200)], [], 0],
-  ['that was lost to crashes after the alarm had rung for others', [crashed(1), crashed(2)], [195], 0],
+  [
+    'that was lost to crashes after the alarm had rung for others',
+    [crashed(1), crashed(2)],
+    [{ minutes: 195 }],
+    0,
+  ],
   [
     'that got further after its crashes, and was lost to something else',
     [gotFurther, crashed(200)],
-    [195],
+    [{ minutes: 195 }],
     0,
   ],
-] as const)
-  test(`of a run ${what}, ${inCrashes ? 'no other alarm' : 'the alarm on lost runs'} tells`, async () => {
-    events = [...history];
-    rings = [...rang];
+  [
+    'that crashed until its end while the actions of the alarm on crashes were switched off',
+    [crashed(1), crashed(200)],
+    [{ minutes: 195, isMute: true }],
+    0,
+  ],
+  [
+    'that crashed for longer than its history is read, and for which the alarm rang before that',
+    TIMES,
+    [{ minutes: 195 }],
+    1,
+  ],
+  [
+    'that crashed for longer than its history is read, after the alarm had rung for an earlier one',
+    TIMES,
+    [{ minutes: 25 * 60 }],
+    0,
+  ],
+  [
+    'whose report is so late that the alarm on its letter has rung',
+    [],
+    [{ alarm: 'dead-letters', minutes: -47 }],
+    1,
+  ],
+  [
+    'whose report is late, and for whose letter an alarm with its actions switched off has rung',
+    [],
+    [{ alarm: 'dead-letters', minutes: -47, isMute: true }],
+    0,
+  ],
+  [
+    "whose report is late, after the alarm on letters rang for others'",
+    [],
+    [
+      { alarm: 'dead-letters', minutes: 5 },
+      { alarm: 'dead-letters', minutes: -100 },
+    ],
+    0,
+  ],
+];
+for (const [what, history, rang, isTold] of cases)
+  test(`of a run ${what}, ${isTold ? 'no other alarm' : 'the alarm on lost runs'} tells`, async () => {
+    events = history;
+    pageSize = 1;
+    rings = rang;
     const report = (await told()).at(-1);
-    assert.deepEqual([report?.RunsLost, report?.RunsLostInCrashes], [1, inCrashes]);
+    assert.deepEqual([report?.RunsLost, report?.RunsLostTold], [1, isTold]);
   });
+
+test('a report in time asks nobody for the alarm on its letter, which waits for it', async () => {
+  events = [];
+  rings = [];
+  asked.length = 0;
+  assert.equal((await told(undefined, Date.now() - 40 * MINUTE)).at(-1)?.RunsLostTold, 0);
+  assert.equal(asked.filter((target) => target.includes('DescribeAlarmHistory')).length, 1);
+});
+
+test('what ran is told by the function, whatever somebody has named the execution', async () => {
+  events = [];
+  for (const name of [
+    'latam-credential-rotation-20261125T053000Z',
+    'latam-media-gc-manual-0123456789',
+    'x',
+  ]) {
+    const report = (await told(name)).at(-1);
+    assert.deepEqual([report?.job, report?.RunsLost], ['message-gc', 1]);
+    const { report: said } = JSON.parse(lines.find((line) => line.includes('"Run report"')) ?? '{}');
+    assert.deepEqual(
+      [said.job, said.runId, said.scheduledFor],
+      ['message-gc', name, new Date(ended - 24 * HOUR).toISOString()],
+    );
+  }
+});
 
 test('who does not answer does not keep a lost run from its report', async () => {
   isSilent = true;
   assert.equal(
-    await toldByCrashes(
-      'arn:aws:lambda:eu-central-1:111111111111:function:f:7/durable-execution/n/1',
-      'f-crashing',
+    await toldElsewhere(
+      {
+        durableExecutionArn: 'arn:aws:lambda:eu-central-1:111111111111:function:f:7/durable-execution/n/1',
+        startedAt: undefined,
+        endedAt: new Date(ended),
+      },
+      { crashing: 'latam-message-gc-crashing', deadLetters: 'latam-message-gc-dead-letters' },
       1,
     ),
     false,

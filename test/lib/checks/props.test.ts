@@ -341,6 +341,7 @@ describe('a command in containers', () => {
     ['a command as one text', { command: '/srv/prune --all' }, `command is "/srv/prune --all"; ${command}`],
     ['an empty command', { command: [] }, `command is []; ${command}`],
     ['an empty program', { command: [''] }, `command is [""]; ${command}`],
+    ['a program of spaces', { command: [' '] }, `command is [" "]; ${command}`],
     ['an empty script', { command: { script: ' \n' } }, `command is {"script":" \\n"}; ${command}`],
     [
       'a script of comments alone',

@@ -44,7 +44,7 @@ export interface TableSize {
 
 /** A table's rows as far as the server knows them without counting. */
 export type RowEstimate =
-  /** The truth lies between `atLeast` and `atMost`. */
+  /** The truth lies between `atLeast` and `atMost`; docs/database-size.md says which changes of just before escape a server. */
   | {
       kind: 'estimate';
       rows: number;

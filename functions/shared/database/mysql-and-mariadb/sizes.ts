@@ -13,6 +13,7 @@ import {
   prepare,
   type Server,
 } from './innodb-server.ts';
+import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
 import { bytesOf, type FoundTable, rowsOf, type TableRow, withFiles } from './table-estimates.ts';
 import { filesOf } from './table-files.ts';
@@ -35,11 +36,10 @@ export function innodbSizes(
       connected(login, async (session, server) => {
         const { largest, others, hidden } = await find(session, address, login, search, server);
         const { database, row, fileBytes } = largest;
-        const bytes = bytesOf(row, fileBytes, rowsOf(row, server));
+        const known = rowsOf(largest, server);
+        const bytes = bytesOf(row, fileBytes, known);
         const rows =
-          hidden.length > 0
-            ? hiddenRows(login, hidden)
-            : await withFiles(session, largest, rowsOf(row, server), fileBytes);
+          hidden.length > 0 ? hiddenRows(login, hidden) : await withFiles(session, largest, known, fileBytes);
         return {
           database,
           ...(others.length > 0 && { others: others.map((other) => other.database) }),
@@ -89,6 +89,8 @@ async function find(
   const all: FoundTable[] = [];
   const views: string[] = [];
   for (const database of visible) {
+    // First, so that a sample that is made in between is not taken for the one before it: the error is the larger one's then.
+    const sampleRows = await lastSample(session, database, table);
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
     if (!row) continue;
@@ -102,6 +104,7 @@ async function find(
       table,
       row: tableRowOf(row),
       fileBytes: files.kind === 'known' ? files.sizes.get(table) : undefined,
+      sampleRows,
     });
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));

@@ -19,15 +19,17 @@ export interface FoundTable {
   row: TableRow;
   /** Its file, and those of its parts and full-text indexes. Undefined: the user may not see that, or it has none of its own. */
   fileBytes: number | undefined;
+  /** Rows of the server's last sample, asked for before {@link row}. Undefined: the user may not see that. */
+  sampleRows: number | undefined;
 }
 
+/** How wrong a sample of InnoDB may be: MySQL's manual says "as much as 40% to 50%" (INFORMATION_SCHEMA TABLES). */
+const SAMPLE_FACTOR = 2;
+
 /**
- * How wrong InnoDB's number of rows may be. MySQL's manual says "as much as 40% to 50%" (INFORMATION_SCHEMA TABLES),
- * which is a factor of two. The number is a sample's, to which later inserts and deletes are added, so that the
- * sample's error weighs the more after many deletes, until some seconds later the server samples anew: just after
- * deleting nine in ten, a factor of 1.6 to 2.1 was measured. A server that is restarted, or a table that is altered,
- * some seconds after a bulk load falls back to the sample before it, until a tenth of the rows changes: no bound holds
- * then, and nothing shows it to a user of so few rights.
+ * The same where the user may not see the last sample. The number is the sample's, from which deletes are subtracted and to
+ * which inserts are added: the sample's error stays, and weighs the more the fewer rows are left. Of a sample within 50 %
+ * no more than a quarter may be gone, then; the server samples anew within some ten seconds of a tenth having changed.
  */
 const INNODB_FACTOR = 3;
 
@@ -40,10 +42,16 @@ const PAGE_BYTES = 16_384;
  */
 const LEAST_ROW_BYTES = 18;
 
+/** So many fit into one page. Of fewer a factor says nothing. */
+const FEW_ROWS = Math.floor(PAGE_BYTES / LEAST_ROW_BYTES);
+
 /** How few pages a sample may have: the default of persistent statistics (innodb_stats_persistent_sample_pages). */
 const LEAST_SAMPLE_PAGES = 20;
 
-export function rowsOf({ engine, rows, tableBytes, options }: TableRow, { statistics }: Server): RowEstimate {
+export function rowsOf(
+  { row: { engine, rows, tableBytes, options }, sampleRows }: Pick<FoundTable, 'row' | 'sampleRows'>,
+  { statistics }: Server,
+): RowEstimate {
   if (rows === null || rows === undefined) {
     return {
       kind: 'unknown',
@@ -81,7 +89,19 @@ export function rowsOf({ engine, rows, tableBytes, options }: TableRow, { statis
       reason: 'nearly all rows were deleted just now; the server looks at the table anew in some seconds',
     };
   }
-  return estimate(Number(rows), INNODB_FACTOR, Math.floor(PAGE_BYTES / LEAST_ROW_BYTES));
+  const told = estimate(Number(rows), INNODB_FACTOR, FEW_ROWS);
+  return told.kind === 'unknown' || sampleRows === undefined ? told : sinceSample(told.rows, sampleRows);
+}
+
+/** As wrong as the sample was, of which rows may have gone since, or of which more may have come: inserts are counted. */
+function sinceSample(rows: number, sampleRows: number): RowEstimate {
+  const sampled = Math.max(rows, sampleRows);
+  return {
+    kind: 'estimate',
+    rows,
+    atLeast: Math.max(0, Math.floor(rows - sampled * (1 - 1 / SAMPLE_FACTOR)) - FEW_ROWS),
+    atMost: Math.ceil(rows + sampled * (SAMPLE_FACTOR - 1)) + FEW_ROWS,
+  };
 }
 
 function optionOf(options: unknown, name: string): boolean | undefined {

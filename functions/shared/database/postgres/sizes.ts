@@ -205,14 +205,12 @@ function rowsOf(
 ): RowEstimate {
   if (counted) {
     const known = estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
-    // The files have grown, as the counters do not know: rows were loaded while they were off (track_counts), or updated.
-    const byPages = tuples >= 0 && pagesThen > 0 ? (tuples / pagesThen) * (pages ?? pagesThen) : 0;
-    const emptyThen = pagesThen === 0 && (pages ?? 0) > 0 ? (pages ?? 0) * MOST_ROWS_PER_PAGE : 0;
-    const grown = Math.max(byPages, inserted === 0 || live === 0 ? emptyThen : 0) * COUNTERS_FACTOR;
-    const haveGrown = (pages ?? pagesThen) > pagesThen * COUNTERS_FACTOR;
-    if (known.kind === 'estimate' && haveGrown && grown > known.atMost * COUNTERS_FACTOR)
-      return { ...known, atMost: Math.ceil(grown) };
-    return known;
+    if (known.kind === 'unknown' || pages === undefined || pages <= pagesThen) return known;
+    // The files have grown, perhaps as the counters do not know: rows were loaded while they were off (track_counts), or updated.
+    const hasDensity = tuples > 0 && pagesThen > 0;
+    const byPages = hasDensity ? (tuples / pagesThen) * pages * COUNTERS_FACTOR : pages * MOST_ROWS_PER_PAGE;
+    const explained = !hasDensity && live >= LEAST_ROWS_PER_PAGE * (pages - 1);
+    return explained ? known : { ...known, atMost: Math.max(known.atMost, Math.ceil(byPages)) };
   }
   // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;

@@ -29,6 +29,9 @@ export interface MeasuredSet {
   idleConnections?: Answer<number>;
 }
 
+/** What became of a count; `no-time`: it might have gone on after the time by which the run must end. */
+export type CountOutcome = ExactCount | { kind: 'no-time' };
+
 /** For the secret, the connection and an answer that comes late. */
 const COUNT_MARGIN_SECONDS = 60;
 
@@ -62,14 +65,16 @@ export function longestCount({ timeLimitSeconds }: { timeLimitSeconds: number })
 }
 
 /**
- * Counts a table of a set row by row.
+ * Counts a table of a set row by row. A count reads the whole table: none is begun that may go on into the day.
+ * @param endBy when the run must end, in epoch milliseconds.
  * @throws DatabaseUnreachable, after which asking again may help.
  */
 export async function countTable(
   set: Omit<SetToMeasure, 'tables'>,
   table: TableSearch,
-  timeLimitSeconds: number,
-): Promise<Answer<ExactCount>> {
+  { timeLimitSeconds, endBy }: { timeLimitSeconds: number; endBy: number },
+): Promise<Answer<CountOutcome>> {
+  if (Date.now() + timeLimitSeconds * 1000 > endBy) return { kind: 'told', value: { kind: 'no-time' } };
   return answer(
     (async () => {
       const reader = await sizeReader(set.database);

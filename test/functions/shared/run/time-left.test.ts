@@ -104,6 +104,24 @@ describe('insideInvocations', { concurrency: true }, () => {
     assert.equal(tries, 3);
   });
 
+  test('what is more than Lambda records fails at once, with a sentence, of a step as of a look', async () => {
+    let tries = 0;
+    const much = () => {
+      tries += 1;
+      return Promise.resolve('x'.repeat(300_000));
+    };
+    const { error } = await play((context) => context.step('finds much', much));
+    assert.match(error ?? '', /"finds much" found more than Lambda keeps on record of a run: 300002 bytes/);
+    assert.equal(tries, 1);
+    const looked = await play((context) =>
+      context.waitForCondition<string>('sees much', much, {
+        initialState: '',
+        waitStrategy: () => ({ shouldContinue: false }),
+      }),
+    );
+    assert.match(looked.error ?? '', /"sees much" found more than Lambda keeps/);
+  });
+
   test('what must not be done twice counts as interrupted where it was left', async () => {
     let tries = 0;
     const { result } = await play((context) =>

@@ -39,6 +39,8 @@ const cases: [expression: string, result: Series][] = [
   ['a >= 1 AND a < 3', [1, _, 0]],
   ['DAY(a)', [7, 1, 1]],
   ['HOUR(never)', [23, 0, 1]],
+  ['EPOCH(never) - MAX(EPOCH(a))', [-7200, -3600, 0]],
+  ['IF(EPOCH(a) <= MAX(EPOCH(a)) - 3600, SUM([a]), 0)', [1, 0, 0]],
   ['FILL(IF(DAY(never) == 1, never, 1), 0)', [1, 0, 0]],
 ];
 

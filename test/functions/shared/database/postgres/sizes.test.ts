@@ -122,6 +122,20 @@ test('PostgreSQL tells the size of a table', async (t) => {
     await server.run('INSERT INTO loaded SELECT generate_series(1, 300000)');
     await server.run('SET track_counts = on');
     assertWithin((await sizes.table(server.login, search)).rows, 310_000);
+    // By a third only.
+    await server.run('ANALYZE loaded');
+    await server.run('SET track_counts = off');
+    await server.run('INSERT INTO loaded SELECT generate_series(1, 100000)');
+    await server.run('SET track_counts = on');
+    assertWithin((await sizes.table(server.login, search)).rows, 410_000);
+    // It was empty, and of some the counters know.
+    await server.run('TRUNCATE loaded');
+    await server.run('VACUUM ANALYZE loaded');
+    await server.run('SET track_counts = off');
+    await server.run('INSERT INTO loaded SELECT generate_series(1, 50000)');
+    await server.run('SET track_counts = on');
+    await server.run('INSERT INTO loaded SELECT generate_series(1, 50)');
+    assertWithin((await sizes.table(server.login, search)).rows, 50_050);
   });
 
   await t.test('of an empty table', async () => {

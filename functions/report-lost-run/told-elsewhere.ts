@@ -1,0 +1,106 @@
+import { setTimeout } from 'node:timers/promises';
+import { CloudWatchClient, DescribeAlarmHistoryCommand } from '@aws-sdk/client-cloudwatch';
+import { failedInvocations } from '../shared/run/failed-invocations.ts';
+import { namingErrors } from '../shared/run/naming-errors.ts';
+import { logger } from '../shared/run/publish-report.ts';
+import { LETTER_WAITS_MINUTES } from '../shared/run/report.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
+
+const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
+
+/** Of a history: how often Lambda repeats an invocation nobody says, so that a longer one is not read to its beginning. */
+const PAGES = 20;
+
+/** Of the function's minute: the run has to be reported in it, whoever else does not answer. */
+const PATIENCE_MS = 20_000;
+
+/** CloudWatch's limit. Each time that an alarm tells somebody gives a few. */
+const HISTORY_ITEMS = 100;
+
+const MINUTE_MS = 60_000;
+/** After the letter's time: within which it rings, if nobody has told of its run by then. SQS can be a quarter of an hour late. */
+const LETTER_RINGS_WITHIN_MS = 20 * MINUTE_MS;
+
+/** A run that ended without a report. */
+export interface LostRun {
+  durableExecutionArn: string;
+  startedAt: Date | undefined;
+  endedAt: Date;
+}
+
+/** CloudWatch's own `HistoryData`, as far as it is read: of a change of state, and of an action. */
+interface HistoryData {
+  newState?: { stateValue?: string };
+  actionState?: string;
+}
+
+/**
+ * Whether another alarm has told somebody of a lost run already: that on crashes, where the run's last invocations were ended by
+ * force, since the first of these began; or that on its dead letter, which waits for the report, where this comes later still.
+ * What cannot be found out, or not in time, is not told.
+ * @param alarms their names.
+ * @param patience milliseconds.
+ */
+export async function toldElsewhere(
+  run: LostRun,
+  alarms: { crashing: string; deadLetters: string },
+  patience = PATIENCE_MS,
+): Promise<boolean> {
+  const told = await Promise.race([
+    Promise.all([crashesToldOf(run, alarms.crashing), letterToldOf(run, alarms.deadLetters)]),
+    setTimeout(patience, undefined, { ref: false }),
+  ]);
+  if (told === undefined) logger.warn('Whether another alarm has told of this run was not known in time.');
+  return told?.includes(true) ?? false;
+}
+
+async function crashesToldOf({ durableExecutionArn, startedAt }: LostRun, alarm: string): Promise<boolean> {
+  const [{ since, goesFurtherBack }, messages] = await Promise.all([
+    failedInvocations(durableExecutionArn, PAGES),
+    messagesOf(alarm),
+  ]);
+  const first = goesFurtherBack ? (startedAt ?? since) : since;
+  return first !== undefined && messages.some((message) => message >= first);
+}
+
+async function letterToldOf({ endedAt }: LostRun, alarm: string): Promise<boolean> {
+  const rings = new Date(endedAt.getTime() + (LETTER_WAITS_MINUTES - 1) * MINUTE_MS);
+  if (Date.now() < rings.getTime()) return false;
+  const last = new Date(rings.getTime() + LETTER_RINGS_WITHIN_MS);
+  const messages = await messagesOf(alarm);
+  return messages.some((message) => message >= rings && message <= last);
+}
+
+/**
+ * When an alarm went on and told somebody, as far as a page of its history tells. Of one whose actions are switched off, or whose
+ * topic does not take its message, the history has the change of state and no action that succeeded.
+ */
+async function messagesOf(alarmName: string): Promise<Date[]> {
+  try {
+    const { AlarmHistoryItems: items = [] } = await cloudWatch.send(
+      new DescribeAlarmHistoryCommand({
+        AlarmName: alarmName,
+        ScanBy: 'TimestampDescending',
+        MaxRecords: HISTORY_ITEMS,
+      }),
+    );
+    const entries = items.flatMap(({ HistoryItemType: kind, Timestamp: at, HistoryData: data = '{}' }) => {
+      if (at === undefined || (kind !== 'StateUpdate' && kind !== 'Action')) return [];
+      return [{ kind, at, ...(JSON.parse(data) as HistoryData) }];
+    });
+    const changes = entries.filter(({ kind }) => kind === 'StateUpdate');
+    // An action is on record at the very moment of its change, or soon after it.
+    return changes
+      .filter(({ newState }) => newState?.stateValue === 'ALARM')
+      .filter(({ at: since }) => {
+        const until = changes.findLast(({ at }) => at > since)?.at ?? new Date();
+        return entries.some(
+          ({ actionState, at }) => actionState === 'Succeeded' && at >= since && (at < until || at <= since),
+        );
+      })
+      .map(({ at }) => at);
+  } catch (error) {
+    logger.warn(`Whether the alarm ${alarmName} told somebody could not be found out.`, error as Error);
+    return [];
+  }
+}

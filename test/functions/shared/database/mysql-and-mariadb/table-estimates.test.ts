@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { rowsOf } from '../../../../../functions/shared/database/mysql-and-mariadb/table-estimates.ts';
+import { assertWithin } from '../sizes/checks.ts';
+
+const SERVER = {
+  nameOf: (name: string) => name,
+  performanceSchema: true,
+  statistics: { persistent: true, recalculated: true, samplePages: 20 },
+  grants: '',
+  patterns: true,
+  files: { tablespaces: '', tables: '' },
+};
+
+function told(rows: number, sampleRows: number | undefined) {
+  const row = {
+    engine: 'InnoDB',
+    rows,
+    tableBytes: 60_000_000,
+    indexBytes: 0,
+    options: '',
+    format: 'Dynamic',
+  };
+  return rowsOf({ row, sampleRows }, SERVER);
+}
+
+test('how wrong a number is goes by the sample that it was reckoned from', () => {
+  // A table of 250,000 rows, of which a sample told 336,006: all were deleted.
+  assertWithin(told(86_006, 336_006), 0);
+  // Half too few were sampled, and nine in ten deleted.
+  assertWithin(told(25_000, 250_000), 275_000);
+  // Half too few, and as many came.
+  assertWithin(told(500_000, 250_000), 750_000);
+});
+
+test('a sample from before a bulk load makes the number no vaguer than it is', () => {
+  const rows = told(300_000, 2);
+  assertWithin(rows, 300_000);
+  assert.ok(
+    rows.kind === 'estimate' && rows.atLeast > 140_000 && rows.atMost < 610_000,
+    JSON.stringify(rows),
+  );
+});
+
+test('without a right to see the sample, a number is within a factor of three', () => {
+  const rows = told(300_000, undefined);
+  assert.ok(rows.kind === 'estimate' && rows.atLeast > 99_000 && rows.atMost > 900_000, JSON.stringify(rows));
+});
