@@ -19,7 +19,7 @@ import type { RotateSecretSettings } from '../../functions/rotate-secret/contrac
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
+import { bundledFor as bundledForDatabases } from '../bundled-for.ts';
 import { pathText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
 import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
@@ -106,7 +106,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
     };
     const { deployment, encryptionKey, logRetention } = upkeep;
     const [elsewhere, fields] = ownFields(secretArn, copies);
-    const leaveOut = importsToLeaveOut([database.engine]);
+    const bundledFor = bundledForDatabases(this, [database]);
     const credential: CredentialSettings = {
       secretArn,
       database,
@@ -118,7 +118,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
       functionName: `${deployment}-rotate-secret`,
       description: `The steps of Secrets Manager's rotation of the database credential of ${deployment}`,
       entry: entryFile('rotate-secret'),
-      importsToLeaveOut: leaveOut,
+      ...bundledFor,
       settings: {
         deployment,
         ...credential,
@@ -162,7 +162,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
       job: JOB,
       description: `Rotation of the database credential of ${deployment}, to the last container`,
       entry: application?.entry ?? entryFile(JOB),
-      importsToLeaveOut: leaveOut,
+      ...bundledFor,
       settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,

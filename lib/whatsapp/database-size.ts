@@ -17,9 +17,9 @@ import {
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import { acceptFinding } from '../accept-finding.ts';
+import { bundledFor } from '../bundled-for.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import {
   copySettings,
@@ -144,7 +144,10 @@ export class DatabaseSize extends Construct implements OnDashboard {
       job: 'database-size',
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
-      importsToLeaveOut: importsToLeaveOut(props.sets.map(({ database }) => database.engine)),
+      ...bundledFor(
+        this,
+        props.sets.map(({ database }) => database),
+      ),
       settings,
       schedule,
       timeLimit,

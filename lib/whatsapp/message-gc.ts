@@ -3,8 +3,8 @@ import type { Alarm, IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-clou
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { bundledFor } from '../bundled-for.ts';
 import { field, wholeNumber } from '../checks/fields.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
@@ -100,7 +100,10 @@ export class MessageGc extends Construct implements OnDashboard {
       job: 'message-gc',
       description: `Message garbage collection of ${upkeep.deployment}`,
       entry: entryFile('message-gc'),
-      importsToLeaveOut: importsToLeaveOut(sets.map(({ database }) => database.engine)),
+      ...bundledFor(
+        this,
+        sets.map(({ database }) => database),
+      ),
       settings,
       schedule,
       timeLimit,
