@@ -19,7 +19,7 @@ import type { Place } from '../place.ts';
 import type { Principal } from '../policy/policy.ts';
 import { filterOf } from './filter-pattern.ts';
 
-/** A line in a function's log. */
+/** A line that a function wrote, or a container. */
 export interface LogLine {
   /** Epoch milliseconds on the rehearsal's clock. */
   time: number;
@@ -39,6 +39,8 @@ interface Group extends Place {
   name: string;
   /** Epoch milliseconds. */
   created: number;
+  /** Also of containers that have said nothing yet. */
+  streams: Set<string>;
   lines: NumberedLine[];
 }
 
@@ -49,11 +51,12 @@ const DESCRIBED = 50;
 const ANSWER_BYTES = 1024 ** 2;
 const EVENT_BYTES = 26;
 
-/** CloudWatch Logs, as Lambda writes to it and as it is read. */
+/** CloudWatch Logs: what Lambda writes to it, and the containers whose log driver is `awslogs`; and how it is read. */
 export class Logs implements Service, LogGroups {
   readonly signingName = 'logs';
   readonly client = client;
   readonly operations: Operations;
+  /** Of functions. */
   readonly lines: LogLine[] = [];
   readonly #aws: Cloud;
   readonly #groups = new Map<string, Group>();
@@ -148,10 +151,9 @@ export class Logs implements Service, LogGroups {
 
   #events(input: GetLogEventsCommandInput, call: Call) {
     const { startTime = 0, endTime = Number.POSITIVE_INFINITY, limit = EVENTS, startFromHead } = input;
-    const ofStream = this.#kept(this.#known(nameOf(input), call)).filter(
-      ({ stream }) => stream === input.logStreamName,
-    );
-    if (ofStream.length === 0)
+    const group = this.#known(nameOf(input), call);
+    const ofStream = this.#kept(group).filter(({ stream }) => stream === input.logStreamName);
+    if (!group.streams.has(input.logStreamName ?? ''))
       throw new AwsError('ResourceNotFoundException', 'The specified log stream does not exist.');
     const within = ofStream.filter(({ time }) => time >= startTime && time < endTime);
     const [, direction, text] = /^([fb])\/(\d+)$/.exec(input.nextToken ?? '') ?? [];
@@ -223,10 +225,24 @@ export class Logs implements Service, LogGroups {
     const group = this.#groups.get(key) ?? {
       ...{ name, account, region },
       created: this.#aws.clock.now(),
+      streams: new Set<string>(),
       lines: [],
     };
     this.#groups.set(key, group);
     return group;
+  }
+
+  /** Opens the stream of a container, as its log driver does before it starts. */
+  openStream(place: Place, name: string, stream: string): (text: string) => void {
+    const group = { account: place.account, region: place.region, name };
+    this.#group(group).streams.add(stream);
+    return (text) => this.#keep(group, { time: this.#aws.clock.now(), group: name, stream, text });
+  }
+
+  #keep(place: Place & { name: string }, line: LogLine): void {
+    const { lines, streams } = this.#group(place);
+    streams.add(line.stream);
+    lines.push({ ...line, number: lines.length });
   }
 
   /** What a group's retention has left of it. */
@@ -256,8 +272,7 @@ export class Logs implements Service, LogGroups {
     const time = this.#aws.clock.now();
     const line: LogLine = { time, group: group.name, stream, text, ...(isPlatform && { isPlatform }) };
     this.lines.push(line);
-    const { lines } = this.#group(group);
-    lines.push({ ...line, number: lines.length });
+    this.#keep(group, line);
     if (text.startsWith('{') && text.includes('"_aws"')) this.#aws.cloudWatch.readEmbedded(text, group);
   }
 
