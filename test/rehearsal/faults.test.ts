@@ -7,6 +7,11 @@ import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { MISREAD_CREDENTIALS_FAULTS } from '../../rehearsal/faults/misread-credentials.ts';
 import { playNight } from '../../rehearsal/night.ts';
 import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
+import { nightPage } from '../../rehearsal/picture/page.ts';
+import { type Recording, record } from '../../rehearsal/picture/recording.ts';
+import { assertDashboards } from './assert-dashboards.ts';
+import { assertNightPage } from './picture/assert-night-page.ts';
+import { startBrowser } from './picture/browser.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 import { buildStage, type Stage } from './stage.ts';
 
@@ -20,13 +25,23 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   const scale: Scale = { ...stage.scale, containers: 'few', rotation: true };
   const mysql = await stage.startMysql();
   if (typeof mysql === 'string') t.diagnostic(`${mysql} It was played without the deployment on MySQL.`);
+  // Fetched, if need be, while the night goes on.
+  const starting = startBrowser();
+  starting.catch(() => {});
   let records: ReturnType<typeof runRecords> = {};
+  let recorded: ((night: Night) => Recording) | undefined;
+  let recording: Recording | undefined;
   const night = await playNight({
     ...stage,
     scale,
     ...(typeof mysql !== 'string' && { mysql }),
-    onEnd(world) {
+    onBegin(world) {
+      recorded = record(world);
+    },
+    onEnd(world, night) {
       records = runRecords(world);
+      recording = recorded?.(night);
+      assertDashboards(world, night);
     },
   });
   assert.deepEqual(night.mismatches, []);
@@ -39,6 +54,16 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
     ['emea: 0 failed', ...(typeof mysql === 'string' ? [] : ['apac: 0 failed'])],
   );
   assertDocumented(records);
+  await t.test(
+    'and is a page whose figures are those of the reports, on a screen and on a phone',
+    async (t) => {
+      const browser = await starting;
+      if (typeof browser === 'string') return t.skip(browser);
+      t.after(() => browser.close());
+      assert.ok(recording);
+      await assertNightPage(browser, await nightPage({ night, recording, faults: [] }), night);
+    },
+  );
 });
 
 /** Played in one night each, at the same hour: they strike different deployments and jobs, or come to the same. */
