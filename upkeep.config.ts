@@ -3,6 +3,8 @@ import { defineUpkeep } from './lib/whatsapp/configuration/configuration.ts';
 /** A sample of three deployments. docs/configuration.md names every field, with its default. */
 export default defineUpkeep({
   notifications: { emails: ['whatsapp-oncall@example.com'] },
+  // One of each deployment; see the costs in the README.
+  dashboards: true,
   deployments: [
     {
       name: 'latam',

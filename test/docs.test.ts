@@ -1,44 +1,73 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { App } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
-import { loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
-import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
-import { securityDocument } from './docs/permissions-table.ts';
+import { FAULTS } from '../rehearsal/faults/faults.ts';
+import { everyTemplate, securityDocument } from './docs/permissions-table.ts';
 import { rollSizeTable } from './docs/roll-size.ts';
 import { runSizeTable } from './docs/run-size.ts';
 
-// Nothing is bundled: only what the templates say counts here.
-const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
-const stacks = (await loadConfiguration('upkeep.config.ts')).map(
-  (deployment) => new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment }),
-);
-const templates = stacks.map((stack) => ({
-  deployment: stack.upkeep.deployment,
-  template: Template.fromStack(stack),
-}));
+const templates = everyTemplate().map(({ name: deployment, template }) => ({ deployment, template }));
 
-test('docs/operations.md explains every alarm', () => {
-  const operations = readFileSync('docs/operations.md', 'utf8');
-  for (const { deployment, template } of templates) {
-    const jobs = Object.values(template.findResources('AWS::Lambda::Function')).flatMap(
-      ({ Properties: lambda }) =>
-        lambda.DurableConfig ? lambda.FunctionName.slice(deployment.length + 1) : [],
+/** Alarms as docs/operations.md names them: of any deployment, job, service and set of databases. */
+function alarmNames({ deployment, template }: (typeof templates)[number]): string[] {
+  const jobs = Object.values(template.findResources('AWS::Lambda::Function')).flatMap(
+    ({ Properties: lambda }) =>
+      lambda.DurableConfig ? lambda.FunctionName.slice(deployment.length + 1) : [],
+  );
+  // Those that each job has.
+  const ofJob = new RegExp(
+    `^${deployment}-(${jobs.join('|')})-(crashing|dead-letters|failed|lost|missed|partial)$`,
+  );
+  return Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties: alarm }) =>
+    String(alarm.AlarmName)
+      .replace(ofJob, 'DEPLOYMENT-JOB-$2')
+      .replace(`${deployment}-`, 'DEPLOYMENT-')
+      .replace(/-credential-rotation-stopped-.+$/, '-credential-rotation-stopped-SERVICE')
+      .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1'),
+  );
+}
+
+/** Each section of an alarm, or of several: its names, and its text. */
+function alarmSections(): { names: string[]; text: string }[] {
+  const [, ...sections] = readFileSync('docs/operations.md', 'utf8').split(/^### (?=`DEPLOYMENT-)/m);
+  return sections.map((section) => {
+    const [heading = ''] = section.split('\n');
+    return {
+      names: [...heading.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+      text: section.split(/^## /m)[0] ?? '',
+    };
+  });
+}
+
+test('docs/operations.md has a section for every alarm, and an alarm for every section', () => {
+  const named = alarmSections().flatMap(({ names }) => names);
+  assert.deepEqual([...new Set(named)].sort(), named.sort(), 'an alarm has one section');
+  const alarms = templates.flatMap(alarmNames);
+  assert.deepEqual([...new Set(alarms)].sort(), named.sort());
+});
+
+test('each section of an alarm says what it means, what to look at, what to do and how to test it', () => {
+  for (const { names, text } of alarmSections())
+    assert.match(
+      text,
+      /^- \*\*Means:\*\* \S.*\n- \*\*Look at:\*\* \S.*\n- \*\*Do:\*\* \S.*\n- \*\*Test:\*\* \S/m,
+      names.join(', '),
     );
-    // Those that each job has.
-    const ofJob = new RegExp(
-      `^${deployment}-(${jobs.join('|')})-(crashing|dead-letters|failed|lost|missed|partial)$`,
-    );
-    for (const alarm of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
-      const name = String(alarm.Properties.AlarmName)
-        .replace(ofJob, 'DEPLOYMENT-JOB-$2')
-        .replace(`${deployment}-`, 'DEPLOYMENT-')
-        .replace(/-credential-rotation-stopped-.+$/, '-credential-rotation-stopped-SERVICE')
-        .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1');
-      assert.ok(operations.includes(`\`${name}\``), name);
+});
+
+test('a fault that docs/operations.md names as the test of an alarm rings that alarm', () => {
+  for (const { names, text } of alarmSections())
+    for (const [, fault = ''] of text.matchAll(/--fault ([\w-]+)/g)) {
+      const { alarms = [], alarmsOfLargeTables = [] } = FAULTS[fault]?.expected ?? {};
+      const patterns = names.map(
+        (name) =>
+          new RegExp(`^${name.replace('DEPLOYMENT', '[a-z]+').replace(/JOB|SERVICE|SET/, '[\\w-]+')}$`),
+      );
+      const rings = [...alarms, ...alarmsOfLargeTables].some((alarm) =>
+        patterns.some((each) => each.test(alarm)),
+      );
+      assert.ok(rings, `${fault} rings ${alarms}, not ${names}`);
     }
-  }
 });
 
 test('docs/container-jobs.md has the table of what a run leaves on record, and all of it is within Lambda’s limits', async () => {

@@ -51,16 +51,27 @@ export function inspectDatabase(
   );
 }
 
-/** Asks who has logged in from where, as either of the credential's users. `username`: the current one. */
+/**
+ * Asks who has logged in from where, as either of the credential's users. `username`: the current one.
+ * @param triesOld whether it is tried, by a login with it, if the server notes logins with the old one of two passwords
+ */
 export function askForLogins(
   settings: CredentialSettings,
   client: SecretsManagerClient,
-  question: Omit<LoginQuestion, 'usernames'>,
+  { triesOld = false, ...question }: Omit<LoginQuestion, 'usernames' | 'old'> & { triesOld?: boolean },
 ): Promise<Tried<{ seen: SeenLogins; username: string }>> {
+  const { secretArn, strategy } = settings;
   return attempt(settings, client, async ({ rotation, admin, current }) => {
     const { username } = current.secret;
     const usernames = [...new Set([username, rotation.nextUsername(username)])];
-    return { seen: await rotation.logins(admin, { ...question, usernames }), username };
+    const old =
+      triesOld && strategy.kind === 'dual-password'
+        ? (await findSecret(client, secretArn, { stage: 'AWSPREVIOUS' }))?.secret
+        : undefined;
+    return {
+      seen: await rotation.logins(admin, { ...question, usernames, ...(old && { old }) }),
+      username,
+    };
   });
 }
 

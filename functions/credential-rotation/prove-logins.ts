@@ -45,6 +45,7 @@ async function lookBefore(
   const asked = await askForLogins(settings, secretsManager, {
     addresses: [...addresses.values()].flat(2),
     patience: PATIENCE,
+    triesOld: true,
   });
   const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
   const seen = new Set(from.map(({ address }) => address));

@@ -2,6 +2,7 @@ import { Duration, Stack, Token } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
+  type IWidget,
   type Metric,
   type MetricOptions,
   TreatMissingData,
@@ -18,9 +19,10 @@ import type { RotateSecretSettings } from '../../functions/rotate-secret/contrac
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
+import { bundledFor as bundledForDatabases } from '../bundled-for.ts';
 import { pathText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
@@ -57,7 +59,7 @@ const UNRETIRED_HOURS = 20;
  * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
  * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
  */
-export class CredentialRotation extends Construct {
+export class CredentialRotation extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** For what compares the copies with it. */
@@ -75,6 +77,7 @@ export class CredentialRotation extends Construct {
 
   private readonly props: CredentialRotationProps;
   private readonly rotated: Rotated;
+  private readonly maximumAge: Duration;
 
   constructor(scope: Construct, id: string, props: CredentialRotationProps) {
     super(scope, id);
@@ -87,6 +90,7 @@ export class CredentialRotation extends Construct {
     const { upkeep, strategy, application } = props;
     const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
+    this.maximumAge = maximumAge;
     refuse(this, ...ambiguousCopies(props), ...missingRoots(this.rotated, Stack.of(this).region));
     refuse(
       this,
@@ -102,7 +106,7 @@ export class CredentialRotation extends Construct {
     };
     const { deployment, encryptionKey, logRetention } = upkeep;
     const [elsewhere, fields] = ownFields(secretArn, copies);
-    const leaveOut = importsToLeaveOut([database.engine]);
+    const bundledFor = bundledForDatabases(this, [database]);
     const credential: CredentialSettings = {
       secretArn,
       database,
@@ -114,7 +118,7 @@ export class CredentialRotation extends Construct {
       functionName: `${deployment}-rotate-secret`,
       description: `The steps of Secrets Manager's rotation of the database credential of ${deployment}`,
       entry: entryFile('rotate-secret'),
-      importsToLeaveOut: leaveOut,
+      ...bundledFor,
       settings: {
         deployment,
         ...credential,
@@ -158,7 +162,7 @@ export class CredentialRotation extends Construct {
       job: JOB,
       description: `Rotation of the database credential of ${deployment}, to the last container`,
       entry: application?.entry ?? entryFile(JOB),
-      importsToLeaveOut: leaveOut,
+      ...bundledFor,
       settings: allSettings,
       schedule: props.schedule,
       timeLimit: props.timeLimit,
@@ -270,6 +274,22 @@ export class CredentialRotation extends Construct {
       dimensionsMap: { deployment, job: JOB, [SERVICE_DIMENSION]: service },
       ...options,
     });
+  }
+
+  /** The age of the credential, with the age at which the alarm rings, and the tasks that were replaced. */
+  dashboardWidgets(): IWidget[] {
+    const { deployment } = this.props.upkeep;
+    const period = Duration.days(1);
+    return [
+      graph(
+        `Age of the database credential of ${deployment} (days)`,
+        [this.metricCredentialAgeDays({ period }).attachTo(this)],
+        { leftAnnotations: [{ value: this.maximumAge.toDays(), label: 'the alarm rings' }] },
+      ),
+      graph(`Tasks of ${deployment} replaced for a new password`, [
+        this.metricTasksReplaced({ period }).attachTo(this),
+      ]),
+    ];
   }
 
   private latest(name: string, options?: MetricOptions): Metric {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { Duration, Stack, Token } from 'aws-cdk-lib';
-import { MathExpression, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { type IWidget, MathExpression, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { type Connections, type IConnectable, Port } from 'aws-cdk-lib/aws-ec2';
 import { CfnTaskDefinition, type ContainerDefinition, type TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import type { IAccessPoint, IFileSystem } from 'aws-cdk-lib/aws-efs';
@@ -8,6 +8,7 @@ import { Policy } from 'aws-cdk-lib/aws-iam';
 import { Construct, type IDependable } from 'constructs';
 import { LAST_BACKUP_FIGURE } from '../../functions/database-size/contract.ts';
 import { METRIC_NAMESPACE, metricName } from '../../functions/shared/run/report.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { mountStatement } from './file-system-policy.ts';
 
 /** NFS. */
@@ -63,7 +64,7 @@ export interface MountLines {
 }
 
 /** A volume of media that tasks can mount, whether made here or there before. */
-export abstract class MediaVolumeBase extends Construct implements IConnectable {
+export abstract class MediaVolumeBase extends Construct implements IConnectable, OnDashboard {
   /** Whose volume it is. */
   readonly deployment: string;
   /** The file system itself. */
@@ -181,6 +182,13 @@ export abstract class MediaVolumeBase extends Construct implements IConnectable 
       }),
       fstab: `${fileSystemId} /mnt/wa/media efs _netdev,tls,iam,accesspoint=${accessPointId} 0 0`,
     };
+  }
+
+  /** Its size. */
+  dashboardWidgets(): IWidget[] {
+    return [
+      graph(`Bytes of the media volume of ${this.deployment}`, [this.metricStorageBytes().attachTo(this)]),
+    ];
   }
 
   /** A metric of the file system. @default the average over five minutes */

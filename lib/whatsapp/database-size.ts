@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
+  type IWidget,
   type Metric,
   type MetricOptions,
   TreatMissingData,
@@ -16,15 +17,16 @@ import {
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import { acceptFinding } from '../accept-finding.ts';
+import { bundledFor } from '../bundled-for.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import {
   copySettings,
   letReadCopies,
   type RotatedCredential,
 } from '../credential-rotation/credential-copies.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { ofSecret } from '../encryption.ts';
 import { entryFile } from '../entry-file.ts';
 import { type FunctionNetwork, networkFindings } from '../function-network.ts';
@@ -94,7 +96,7 @@ const PROPS = v.looseObject({
  * Tells how large a WhatsApp client's databases are, daily, and how soon they will be too large; how old the last backup of
  * its media volume is; and whether the copies of its database password hold it.
  */
-export class DatabaseSize extends Construct {
+export class DatabaseSize extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Of all sets. */
@@ -142,7 +144,10 @@ export class DatabaseSize extends Construct {
       job: 'database-size',
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
-      importsToLeaveOut: importsToLeaveOut(props.sets.map(({ database }) => database.engine)),
+      ...bundledFor(
+        this,
+        props.sets.map(({ database }) => database),
+      ),
       settings,
       schedule,
       timeLimit,
@@ -200,6 +205,31 @@ export class DatabaseSize extends Construct {
       period: Duration.hours(1),
       ...options,
     });
+  }
+
+  /** The rows of each set's `messages`, with the two limits, and the bytes of its tables. */
+  dashboardWidgets(): IWidget[] {
+    const period = Duration.days(1);
+    return [
+      graph(
+        `Rows of messages of ${this.upkeep.deployment}`,
+        this.sets.map(({ name }) => this.metricMessageRows(name, { period, label: name }).attachTo(this)),
+        {
+          leftAnnotations: [
+            { value: LARGE_ROWS, label: '2 million: large' },
+            { value: SEVERAL_CALLS_ROWS, label: '10 million: one call may not be enough' },
+          ],
+        },
+      ),
+      graph(
+        `Bytes of messages and media of ${this.upkeep.deployment}`,
+        this.sets.flatMap(({ name }) => [
+          this.metricTableBytes(name, { period, label: `${name} tables` }).attachTo(this),
+          this.metricIndexBytes(name, { period, label: `${name} indexes` }).attachTo(this),
+        ]),
+        { stacked: true },
+      ),
+    ];
   }
 
   private metric(set: string, figure: string, options?: MetricOptions): Metric {

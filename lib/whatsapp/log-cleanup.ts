@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
+  type IWidget,
   type Metric,
   type MetricOptions,
   TreatMissingData,
@@ -19,6 +20,7 @@ import {
   type ContainersJobProps,
   type NamedContainerServices,
 } from '../containers-job.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
 import type { UpkeepJob } from '../upkeep-job.ts';
 import type { JobReference } from '../upkeep-job-props.ts';
@@ -87,11 +89,14 @@ const PROPS = v.looseObject({
  * Runs the WhatsApp client's clean-up script in each of its containers, daily, as its makers ask; measures what came
  * of it, and tells when a container's own rotation of logs does not work.
  */
-export class LogCleanup extends Construct {
+export class LogCleanup extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Rings when a container has little space left for logs. */
   readonly nearlyFullAlarm: Alarm;
+
+  private readonly roles: ClientRole[];
+  private readonly nearlyFullPercent: number;
 
   constructor(scope: Construct, id: string, props: LogCleanupProps) {
     super(scope, id);
@@ -99,6 +104,8 @@ export class LogCleanup extends Construct {
     checkProps(this, PROPS, props);
     const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
     const { deployment, warningTopic: topic } = upkeep;
+    this.roles = CLIENT_ROLES.filter((role) => roles[role]);
+    this.nearlyFullPercent = nearlyFullPercent;
     const containers = new ContainersJob<Omit<LogRole, 'services'> & NamedContainerServices>(
       this,
       'Containers',
@@ -168,6 +175,27 @@ export class LogCleanup extends Construct {
   /** Free space of the fullest log file system after the clean-up, of all roles or of one. @default the minimum over five minutes */
   metricLowestFreePercent(options?: MetricOptions & { readonly role?: ClientRole }): Metric {
     return this.metricOf('LowestFreePercent', { statistic: 'Minimum', ...options });
+  }
+
+  /** What was freed, and the free space of the fullest log file system, by role. */
+  dashboardWidgets(): IWidget[] {
+    const { deployment } = this.job.upkeep;
+    const period = Duration.days(1);
+    return [
+      graph(
+        `Bytes freed in the containers of ${deployment}`,
+        this.roles.map((role) => this.metricBytesFreed({ role, period, label: role }).attachTo(this)),
+        { stacked: true },
+      ),
+      graph(
+        `Lowest free log space of ${deployment} (%)`,
+        this.roles.map((role) => this.metricLowestFreePercent({ role, period, label: role }).attachTo(this)),
+        {
+          leftYAxis: { min: 0, max: 100, showUnits: false },
+          leftAnnotations: [{ value: this.nearlyFullPercent, label: 'nearly full' }],
+        },
+      ),
+    ];
   }
 
   private metricOf(

@@ -1,8 +1,10 @@
-import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration } from 'aws-cdk-lib';
+import type { Alarm, IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { MediaGcSettings } from '../../functions/media-gc/contract.ts';
 import { checkProps, passesPropsOn } from '../checks/props.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
@@ -15,7 +17,7 @@ export type MediaGcProps = GcProps;
  * Media garbage collection of a WhatsApp client: deletes what was unused for over 30 days, asked for again until it
  * has no errors. Never beside message garbage collection, with which it shares the queue of callbacks.
  */
-export class MediaGc extends Construct {
+export class MediaGc extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Rings when WebApp's certificate is about to expire. */
@@ -39,6 +41,16 @@ export class MediaGc extends Construct {
     });
     letCollectGarbage(this.job.function, props);
     this.certificateAlarm = alarmOnCertificate(this, this.job, props);
+  }
+
+  /** What was deleted, and how often it was asked for. */
+  dashboardWidgets(): IWidget[] {
+    const { deployment } = this.job.upkeep;
+    const period = Duration.days(1);
+    return [
+      graph(`Media deleted of ${deployment}`, [this.metricItemsDeleted({ period }).attachTo(this)]),
+      graph(`Media garbage collections of ${deployment}`, [this.metricCalls({ period }).attachTo(this)]),
+    ];
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */

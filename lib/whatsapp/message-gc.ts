@@ -1,12 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Alarm, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { bundledFor } from '../bundled-for.ts';
 import { field, wholeNumber } from '../checks/fields.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
+import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
@@ -56,7 +57,7 @@ const PROPS = v.looseObject({
 });
 
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
-export class MessageGc extends Construct {
+export class MessageGc extends Construct implements OnDashboard {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Rings when WebApp's certificate is about to expire. */
@@ -99,7 +100,10 @@ export class MessageGc extends Construct {
       job: 'message-gc',
       description: `Message garbage collection of ${upkeep.deployment}`,
       entry: entryFile('message-gc'),
-      importsToLeaveOut: importsToLeaveOut(sets.map(({ database }) => database.engine)),
+      ...bundledFor(
+        this,
+        sets.map(({ database }) => database),
+      ),
       settings,
       schedule,
       timeLimit,
@@ -116,6 +120,16 @@ export class MessageGc extends Construct {
       ]);
     this.tellsRows = sets.length > 0;
     if (this.tellsRows) letReadSizes(this.job.function, sets);
+  }
+
+  /** What was deleted, and how often it was asked for. */
+  dashboardWidgets(): IWidget[] {
+    const { deployment } = this.job.upkeep;
+    const period = Duration.days(1);
+    return [
+      graph(`Messages deleted of ${deployment}`, [this.metricMessagesDeleted({ period }).attachTo(this)]),
+      graph(`Message garbage collections of ${deployment}`, [this.metricCalls({ period }).attachTo(this)]),
+    ];
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */

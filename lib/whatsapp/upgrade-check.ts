@@ -2,7 +2,6 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import {
   ANSWER_FIGURE,
@@ -11,6 +10,7 @@ import {
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
 import { acceptFinding } from '../accept-finding.ts';
+import { bundledFor } from '../bundled-for.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { valueText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
@@ -116,7 +116,10 @@ export class UpgradeCheck extends Construct {
       job: 'upgrade-check',
       description: `Whether ${upkeep.deployment} may be upgraded`,
       entry: entryFile('upgrade-check'),
-      importsToLeaveOut: importsToLeaveOut(sets.map(({ database }) => database.engine)),
+      ...bundledFor(
+        this,
+        sets.map(({ database }) => database),
+      ),
       settings,
       timeLimit: TIME_LIMIT,
       outsideWindow: true,

@@ -4,6 +4,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
 import { PropsError } from '../checks/props.ts';
+import { UpkeepDashboard } from '../dashboards/upkeep-dashboard.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import { InterfaceEndpoints } from '../interface-endpoints.ts';
@@ -20,6 +21,7 @@ import {
   rotatedServers,
   rotationStrategy,
 } from './configuration/credential-rotation-checks.ts';
+import { dashboardParts } from './dashboard-parts.ts';
 import { DatabaseSize } from './database-size.ts';
 import {
   clientDatabases,
@@ -160,6 +162,8 @@ export class UpkeepStack extends Stack {
         ),
       });
 
+    if (deployment.dashboards)
+      new UpkeepDashboard(this, 'Dashboard', { upkeep: this.upkeep, parts: dashboardParts(this) });
     new CfnOutput(this, 'CallbacksBusName', {
       value: this.callbacks.bus.eventBusName,
       description: 'The EventBusName with which the webhook puts events',

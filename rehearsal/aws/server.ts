@@ -47,7 +47,7 @@ export interface AwsOptions {
   cdkOut: string;
   clock: Clock;
   /** Changes the parsed templates, by stack name, before they are deployed. */
-  change?: (templates: Record<string, Template>) => void;
+  change?: (templates: Record<string, Template>, assets: Map<string, string>) => void;
   /** What is taken to be known of resources of types that are not understood. Default: they stop the rehearsal. */
   otherwise?: (type: string) => ResourceType;
   /** Default: a free one. */
@@ -129,7 +129,7 @@ export class Aws implements Cloud, Desk {
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;
-    this.ecs = new Ecs(this, sessions);
+    this.ecs = new Ecs(this, sessions, this.logGroups);
     this.ssm = new Ssm(this, sessions);
     sessions.judgeBy({
       access: this.access,
@@ -144,6 +144,7 @@ export class Aws implements Cloud, Desk {
       this.events,
       this.iam,
       this.lambda,
+      this.logGroups,
       this.scheduler,
       this.secrets,
       this.sns,

@@ -11,11 +11,11 @@ export interface BucketRate {
 
 /** Throttles calls as AWS does: by buckets of tokens that fill up with time. */
 export class TokenBuckets {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #rate: BucketRate;
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
 
-  constructor(clock: Clock, rate: BucketRate) {
+  constructor(clock: Pick<Clock, 'now'>, rate: BucketRate) {
     this.#clock = clock;
     this.#rate = rate;
   }
@@ -35,6 +35,7 @@ export class TokenBuckets {
 
   /** Empties them, as other callers of the account would. */
   drain(): void {
-    for (const bucket of this.#buckets.values()) bucket.tokens = 0;
+    const at = this.#clock.now();
+    for (const bucket of this.#buckets.values()) Object.assign(bucket, { tokens: 0, at });
   }
 }

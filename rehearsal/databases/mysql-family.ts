@@ -15,6 +15,7 @@ const run = promisify(execFile);
 
 /** A running MySQL or MariaDB, and how to log in to it as its administrator. */
 export interface DatabaseServer {
+  engine: 'mysql' | 'mariadb';
   host: string;
   port: number;
   /** May do everything, from everywhere. */
@@ -102,6 +103,8 @@ async function start(
     { program: program.command.at(-1) ?? '', options: [...program.options, ...STORAGE, ...family.storage] },
     (path) => family.initialize(program, dataFolder(path)),
   );
+  // Each server makes an identity of its own, so that one can follow another.
+  await rm(join(file('data'), 'auto.cnf'), { force: true });
 
   const port = await freePort();
   const socket = file('socket');
@@ -153,6 +156,7 @@ async function start(
     throw error;
   }
   return {
+    engine: family.engine,
     host: 'localhost',
     port,
     user: 'administrator',

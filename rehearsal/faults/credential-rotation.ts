@@ -1,10 +1,8 @@
-import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import { keepCertificate } from '../certificates.ts';
+import { startPgbouncer } from '../databases/pgbouncer.ts';
+import { REPLICA } from '../upkeep.config.ts';
 import { anyPassword } from '../whatsapp/client-database.ts';
 import { type Fault, HOUR } from './fault.ts';
-
-function withBlank({ username, password }: Login): Login {
-  return { username, password: `${password} ` };
-}
 
 /** What goes wrong of the database's password and those who use it. */
 export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
@@ -26,51 +24,6 @@ export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
       alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
     },
     lasts: 36 * HOUR,
-  },
-  'password-misread': {
-    description:
-      'Each container that starts takes the new password with a blank at its end, and runs on without a login',
-    deployment: 'emea',
-    containers: true,
-    rotation: true,
-    strike({ credential }) {
-      if (credential) credential.misread = withBlank;
-    },
-    expected: {
-      outcomes: { 'credential-rotation': ['failed'] },
-      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-webapp'],
-    },
-  },
-  'user-misread': {
-    description: "CoreApps that start log in as a user that there is not; the others' new password is right",
-    deployment: 'emea',
-    containers: true,
-    rotation: true,
-    strike({ credential }) {
-      if (credential)
-        credential.misread = (login, role) => (role === 'coreapp' ? { ...login, username: 'nobody' } : login);
-    },
-    expected: {
-      outcomes: { 'credential-rotation': ['failed'] },
-      alarms: ['emea-credential-rotation-failed', 'emea-credential-rotation-stopped-coreapp'],
-    },
-  },
-  'password-misread-on-mysql': {
-    description:
-      'Masters that start take the new password with a blank at its end; both passwords are of one user',
-    deployment: 'apac',
-    containers: true,
-    rotation: true,
-    strike({ credential }) {
-      if (credential) credential.misread = (login, role) => (role === 'master' ? withBlank(login) : login);
-    },
-    expected: {
-      outcomes: { 'credential-rotation': ['failed'] },
-      alarms: [
-        'apac-credential-rotation-failed',
-        'apac-credential-rotation-stopped-whatsapp-apac-WAEntMasterService',
-      ],
-    },
   },
   'password-copy-overwritten': {
     description: "An update of the client's stack writes the old password back into its parameter",
@@ -148,6 +101,70 @@ export const CREDENTIAL_ROTATION_FAULTS: Record<string, Fault> = {
     expected: {
       outcomes: { 'credential-rotation': ['failed'], 'database-size': ['failed'] },
       alarms: ['emea-credential-rotation-failed', 'emea-database-size-failed'],
+    },
+  },
+  'logins-not-shown': {
+    description: 'The administrator may not see who logs in, at the first rotation: the old password is kept',
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    strike: ({ database }) => database.administer('REVOKE pg_read_all_stats FROM whatsapp_rotator'),
+    expected: {
+      outcomes: { 'credential-rotation': ['partial'] },
+      alarms: ['emea-credential-rotation-partial'],
+      bothPasswords: true,
+      problems: [/GRANT pg_read_all_stats TO "whatsapp_rotator"/],
+    },
+  },
+  'pooler-before-database': {
+    description:
+      "The functions' way to the database leads through pgbouncer in transaction mode, behind which no lock holds",
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    async strike({ database }, { aws, atEnd }) {
+      const { host } = REPLICA;
+      const { certificate, key } = await keepCertificate(host, host);
+      const logins = aws.secrets.everyValue().flatMap((value) => {
+        const { username, password } = JSON.parse(value);
+        return username && password ? [{ username, password }] : [];
+      });
+      const pooler = await startPgbouncer(database, 'transaction', logins, {
+        authority: certificate,
+        certificate,
+        key,
+      });
+      atEnd(pooler.stop);
+      aws.hosts[`${host}:5432`] = `127.0.0.1:${pooler.address.port}`;
+    },
+    // Counting goes through it.
+    expected: {
+      outcomes: { 'credential-rotation': ['failed'] },
+      alarms: ['emea-credential-rotation-failed'],
+      problems: [/a pooler such as pgbouncer .* Configure the address of the server itself/],
+    },
+  },
+  'old-user-on-replica': {
+    description:
+      'A program has a session of the old user on the read replica all night: that user is not closed',
+    deployment: 'emea',
+    containers: true,
+    rotation: true,
+    replica: true,
+    async strike({ credential, database }, { aws, atEnd }) {
+      const { host, port } = REPLICA;
+      const replica = await database.startReplica?.(await keepCertificate(host, host));
+      const old = credential?.login();
+      if (!replica || !old) return;
+      atEnd(replica.stop);
+      aws.hosts[`${host}:${port}`] = `127.0.0.1:${replica.port}`;
+      atEnd(await replica.logIn(old));
+    },
+    expected: {
+      outcomes: { 'credential-rotation': ['partial'] },
+      alarms: ['emea-credential-rotation-partial'],
+      bothPasswords: true,
+      problems: [/The replica \S+ has 1 sessions of whatsapp_a/],
     },
   },
 };

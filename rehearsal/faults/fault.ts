@@ -28,6 +28,10 @@ export interface Fault {
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
   rotation?: true;
+  /** Of the deployment that is struck, where it is not that of the sample. @default 'mysql' for apac */
+  engine?: 'mariadb';
+  /** Whether a replica follows the database. */
+  replica?: true;
   /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */
   asAfterAGoodNight?: true;
   /** Whether a function may be cut while it tells its report, so that the same one can come twice. */
@@ -55,6 +59,8 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
+  /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
+  bothPasswords?: true;
   /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */
   problems?: RegExp[];
   /** What AWS refuses in this night, by its sentences. @default nothing may be refused */

@@ -5,6 +5,7 @@ import { DATABASE_SIZE_FAULTS } from './database-size.ts';
 import type { Fault } from './fault.ts';
 import { LOG_CLEANUP_FAULTS } from './log-cleanup.ts';
 import { MEDIA_FAULTS } from './media.ts';
+import { MISREAD_CREDENTIALS_FAULTS } from './misread-credentials.ts';
 import { RUNS_FAULTS } from './runs.ts';
 import { SCHEDULES_FAULTS } from './schedules.ts';
 import { WEB_APP_FAULTS } from './web-app.ts';
@@ -19,5 +20,6 @@ export const FAULTS: Record<string, Fault> = {
   ...DATABASE_SIZE_FAULTS,
   ...LOG_CLEANUP_FAULTS,
   ...CONTAINERS_FAULTS,
+  ...MISREAD_CREDENTIALS_FAULTS,
   ...CREDENTIAL_ROTATION_FAULTS,
 };

@@ -1,4 +1,5 @@
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
+import type { Certificate } from './certificate.ts';
 import type { RowCounts } from './message-store.ts';
 
 /** The databases of one client on a real server, and who may log in there. */
@@ -15,10 +16,17 @@ export interface ClientDatabase {
    * @param address from which it is opened. @default any
    */
   logIn(login: Login, address?: string): Promise<() => Promise<void>>;
+  /** Starts a read replica, of a server that was started so that one can follow it. @default none can be had of this engine */
+  startReplica?(certificate: Certificate): Promise<ClientReplica>;
   /** Has the server do a statement, as a person does who administers it. */
   administer(statement: string, values?: unknown[]): Promise<void>;
   /** Deletes the databases. */
   drop(): Promise<void>;
+}
+
+/** A server that follows that of a client. */
+export interface ClientReplica extends Pick<ClientDatabase, 'port' | 'logIn'> {
+  stop(): Promise<void>;
 }
 
 /** Who logs in to a client's databases. */

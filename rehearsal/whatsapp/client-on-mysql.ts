@@ -9,9 +9,26 @@ import { CLIENT_DATABASES } from './message-store.ts';
 const ROWS = 500;
 const USER = 'whatsapp';
 
-/** That of a client on MySQL, of which only what is here is played: its databases with some rows. */
+/** Who changes its password: on MySQL the user itself may. */
+const ADMINISTRATORS = { mysql: USER, mariadb: 'rotator' };
+
+/** What lets who changes it do so, and see who logs in: on MySQL with which of two passwords too, where the server tells that. */
+const RIGHTS = {
+  mysql: [
+    'GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ?',
+    'GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO ?',
+    'GRANT SELECT ON performance_schema.error_log TO ?',
+  ],
+  mariadb: [
+    'GRANT CREATE USER ON *.* TO ?',
+    'GRANT SELECT ON mysql.global_priv TO ?',
+    'GRANT PROCESS ON *.* TO ?',
+  ],
+};
+
+/** That of a client on MySQL or MariaDB, of which only what is here is played: its databases with some rows. */
 export async function mysqlClient(
-  { port, user, password }: DatabaseServer,
+  { engine, port, user, password }: DatabaseServer,
   prefix: string,
   { host, certificateAuthority }: ClientAddress,
 ): Promise<ClientDatabase> {
@@ -79,18 +96,18 @@ export async function mysqlClient(
       return login;
     },
     async createUsers() {
-      const login = { username: USER, password: anyPassword() };
+      const user = { username: USER, password: anyPassword() };
+      const administrator = ADMINISTRATORS[engine];
+      const other = administrator === USER ? undefined : { username: administrator, password: anyPassword() };
       await administer([
-        ['DROP USER IF EXISTS ?', [USER]],
-        ['CREATE USER ? IDENTIFIED BY ?', [USER, login.password]],
+        ...[user, ...(other ? [other] : [])].flatMap(({ username, password }): [string, unknown[]][] => [
+          ['DROP USER IF EXISTS ?', [username]],
+          ['CREATE USER ? IDENTIFIED BY ?', [username, password]],
+        ]),
         ...databases.map((name): [string, unknown[]] => ['GRANT ALL ON ??.* TO ?', [name, USER]]),
-        ['GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ?', [USER]],
-        [
-          'GRANT SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes) ON mysql.user TO ?',
-          [USER],
-        ],
+        ...RIGHTS[engine].map((grant): [string, unknown[]] => [grant, [administrator]]),
       ]);
-      return { user: login, administrator: undefined };
+      return { user, administrator: other };
     },
     async logIn(login, address) {
       const client = await connection(login, address);

@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import { scramVerifier } from '../../functions/shared/database/postgres/scram.ts';
 import { socketFrom } from '../aws/containers/client-socket.ts';
-import type { Postgres } from '../databases/postgres.ts';
+import { type Postgres, startPostgres } from '../databases/postgres.ts';
 import { anyPassword, type ClientAddress, type ClientDatabase } from './client-database.ts';
 import type { MessageStore } from './message-store.ts';
 
@@ -14,13 +14,32 @@ export interface AlternatingUsers {
 
 /** That of a client whose databases a message store made, on PostgreSQL. */
 export function postgresClient(
-  { port }: Postgres,
+  server: Postgres,
   store: MessageStore,
   { host, certificateAuthority }: ClientAddress,
   names: AlternatingUsers | undefined,
 ): ClientDatabase {
+  const { port } = server;
   const { pool, databases } = store;
   const [messageDatabase = ''] = databases;
+  const logInTo =
+    (port: number): ClientDatabase['logIn'] =>
+    async ({ username, password }, address) => {
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port,
+        stream: () => socketFrom(address),
+        user: username,
+        password,
+        database: messageDatabase,
+        ssl: { ca: certificateAuthority, servername: host },
+      });
+      // A server that is stopped under an idle connection is no error of ours.
+      client.on('error', () => {});
+      await client.connect();
+      await client.query('SELECT FROM chats LIMIT 1');
+      return () => client.end();
+    };
   return {
     port,
     count: store.count,
@@ -64,21 +83,10 @@ export function postgresClient(
     async administer(statement, values) {
       await pool.query(statement, values);
     },
-    async logIn({ username, password }, address) {
-      const client = new pg.Client({
-        host: '127.0.0.1',
-        port,
-        stream: () => socketFrom(address),
-        user: username,
-        password,
-        database: messageDatabase,
-        ssl: { ca: certificateAuthority, servername: host },
-      });
-      // A server that is stopped under an idle connection is no error of ours.
-      client.on('error', () => {});
-      await client.connect();
-      await client.query('SELECT FROM chats LIMIT 1');
-      return () => client.end();
+    logIn: logInTo(port),
+    async startReplica(certificate) {
+      const replica = await startPostgres({ tls: certificate, standbyOf: server });
+      return { port: replica.port, logIn: logInTo(replica.port), stop: replica.stop };
     },
   };
 }

@@ -20,6 +20,8 @@ export interface Collection {
   outcome: 'running' | 'complete' | 'failed' | 'abandoned';
   /** Rows deleted so far, those of media with their files. */
   deleted: number;
+  /** Those of each statement, in order. `time`: epoch milliseconds on the clock. */
+  statements: { time: number; deleted: number }[];
 }
 
 /** How a collector works. */
@@ -156,6 +158,7 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
         startedAt: clock.now(),
         outcome: 'running',
         deleted: 0,
+        statements: [],
       };
       collections.push(collection);
       onCollection(collection);
@@ -186,6 +189,7 @@ export function garbageCollector(options: CollectorOptions): GarbageCollector {
       if (limit <= 0) return garbage.remains();
       const { deleted, done } = await garbage.delete(limit);
       collection.deleted += deleted;
+      collection.statements.push({ time: clock.now(), deleted });
       await clock.sleep((deleted / rowsPerSecond) * 1000);
       if (done) return garbage.remains();
     }

@@ -12,6 +12,18 @@ export interface GivenLogin extends Login {
 /** Opens a connection of its own and uses it; returns the way to close it. `address`: from which. */
 export type LogIn = (login: Login, address?: string) => Promise<() => Promise<void>>;
 
+/** A login that was tried. */
+export interface TriedLogin {
+  /** Epoch milliseconds by this machine's own clock. */
+  realTime: number;
+  /** Epoch milliseconds on the rehearsal's clock. */
+  time: number;
+  /** Which of the credentials that were given out: 0 for the first one, 1 for that which took its place, and so on. */
+  credential: number;
+  /** `misread`: refused, as what the container took for its credential has to be. */
+  outcome: 'made' | 'failed' | 'misread';
+}
+
 /** What the logins of a client's containers came to. */
 export interface LoginCount {
   made: number;
@@ -29,12 +41,16 @@ export class Logins {
   readonly count: LoginCount = { made: 0, failed: 0 };
   /** Of each login that failed: the container, and what the driver said. */
   readonly failures: string[] = [];
+  /** Each one, as they ended. */
+  readonly tried: TriedLogin[] = [];
   /** How many containers have begun. */
   containers = 0;
   readonly #clock: Clock;
   readonly #logIn: LogIn;
   readonly #pause: number;
   readonly #loops = new Set<Promise<void>>();
+  /** Those that were given out, in order, each as its user name and password. */
+  readonly #credentials: string[] = [];
   #ended = false;
 
   /** @param pause real milliseconds between two logins of a container */
@@ -81,12 +97,20 @@ export class Logins {
     try {
       const close = await this.#logIn(login, address);
       this.count.made += 1;
+      this.#note(login, 'made');
       return close;
     } catch (error) {
+      this.#note(login, login.isMisread ? 'misread' : 'failed');
       if (login.isMisread) return async () => {};
       this.count.failed += 1;
       this.failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
       return async () => {};
     }
+  }
+  #note({ username, password }: GivenLogin, outcome: TriedLogin['outcome']): void {
+    const given = JSON.stringify([username, password]);
+    const known = this.#credentials.indexOf(given);
+    const credential = known >= 0 ? known : this.#credentials.push(given) - 1;
+    this.tried.push({ realTime: Date.now(), time: this.#clock.now(), credential, outcome });
   }
 }

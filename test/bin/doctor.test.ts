@@ -16,6 +16,7 @@ import { callStartRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
 import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
@@ -71,6 +72,7 @@ describe('doctor', () => {
       policy: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }] },
     });
     return {
+      ...COMPILE_CACHE,
       PATH: process.env.PATH ?? '',
       AWS_ENDPOINT_URL: world.aws.endpoint,
       AWS_REGION: startRun.region,

@@ -20,6 +20,7 @@ import {
 } from '../../functions/shared/ecs-exec/index.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../rehearsal/aws/deploy.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** A service of three tasks, started once for all that runs in them. */
 describe('a command in the containers of a service', () => {
@@ -73,6 +74,7 @@ describe('a command in the containers of a service', () => {
   function environment(): Record<string, string> {
     const { endpoint, region, credentials } = deployment.client();
     return {
+      ...COMPILE_CACHE,
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,

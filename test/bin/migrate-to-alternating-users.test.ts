@@ -18,6 +18,7 @@ import {
 import { startSecretsManager } from '../functions/rotate-secret/secrets-manager.ts';
 import { IN_POSTGRES, makeRich, SEEN } from '../functions/shared/database/postgres/rich-database.ts';
 import { as, connect } from '../functions/shared/database/postgres/sessions.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname;
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wa-db-AbCdEf';
@@ -281,6 +282,7 @@ async function runsOn(database: TestDatabase, administrator: Login) {
           {
             cwd: REPOSITORY,
             env: {
+              ...COMPILE_CACHE,
               PATH: process.env.PATH,
               HOME: folder,
               AWS_ENDPOINT_URL: secretsManager.endpoint,

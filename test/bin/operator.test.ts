@@ -8,6 +8,7 @@ import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** 02:00 in São Paulo, an hour into latam's downtime window and half an hour before its schedule. */
 const IN_THE_WINDOW = Date.parse('2026-11-25T05:00:00Z');
@@ -48,6 +49,7 @@ describe('the command line of an operator', () => {
       'scheduler:ListSchedules',
     );
     environment = {
+      ...COMPILE_CACHE,
       PATH: process.env.PATH ?? '',
       AWS_ENDPOINT_URL: world.aws.endpoint,
       AWS_REGION: startRun.region,

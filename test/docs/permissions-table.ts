@@ -117,7 +117,7 @@ interface Row {
  */
 export function permissionsTable(): string {
   const rows = new Map<string, Row>();
-  for (const { name, template } of templates()) {
+  for (const { name, template } of everyTemplate()) {
     for (const [id, statement] of statementsOf(template)) {
       const who = roleName(id, template, name);
       const sid = (statement.Sid ?? String([statement.Action].flat().join())).replace(/\d+$/, '');
@@ -186,7 +186,15 @@ export function securityDocument(text: string): string {
   return `${text.slice(0, before)}${BEGIN}\n\n${permissionsTable()}\n\n${text.slice(after)}`;
 }
 
-function templates(): { name: string; template: Template }[] {
+let made: { name: string; template: Template }[] | undefined;
+
+/** Of the sample's deployments, and of one with more parts: together they have every permission and every alarm. Made once. */
+export function everyTemplate(): { name: string; template: Template }[] {
+  made ??= makeTemplates();
+  return made;
+}
+
+function makeTemplates(): { name: string; template: Template }[] {
   const [, emea] = structuredClone(sample.deployments);
   const source = { file: 'upkeep.config.ts', folder: REPOSITORY };
   const withMore = {
@@ -197,6 +205,7 @@ function templates(): { name: string; template: Template }[] {
         name: 'more',
         mediaVolume: {
           create: {
+            throughput: 'bursting' as const,
             clientSecurityGroupIds: ['sg-0a1b2c3d4e5f60009'],
             roleArns: ['arn:aws:iam::222222222222:role/emea-webapp'],
           },

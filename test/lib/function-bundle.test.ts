@@ -1,54 +1,12 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { globSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { describe, it } from 'node:test';
-import type { Engine } from '../../functions/shared/database/contract/engine.ts';
-import { importsToLeaveOut } from '../../functions/shared/database/registry.ts';
+import { basename, dirname } from 'node:path';
+import { describe, it, test } from 'node:test';
+import { BUNDLE_KINDS, limitOf, nameOf, purposeOf, REGION } from '../../bench/bundle-kinds.ts';
 import { entryFile } from '../../lib/entry-file.ts';
 import { bundle } from '../../lib/function-bundle.ts';
-
-interface Bundled {
-  functionName: string;
-  /** With what its settings need. @default all that the function can do */
-  engines?: Engine[];
-  /** The one with whose strategies it rotates a credential. */
-  rotatesOn?: Engine;
-  /**
-   * The most that it may weigh, in KB of minified code: what it weighs now and a tenth more. What grows beyond has to say
-   * why, here.
-   */
-  budget: number;
-}
-
-const BUNDLES: Bundled[] = [
-  // undici is 530 of it: its connections add the least to a callback. EventBridge's client is most of the rest.
-  { functionName: 'callback-relay', budget: 1000 },
-  // undici is 530 of it, for a pinned certificate; the AWS SDK's three clients and the durable SDK the most of the rest.
-  { functionName: 'message-gc', engines: [], budget: 1360 },
-  // pg, and the authorities of Amazon RDS.
-  { functionName: 'message-gc', engines: ['postgres'], budget: 1670 },
-  // mysql2, whose tables of character sets are 480 of it, and the authorities.
-  { functionName: 'message-gc', engines: ['aurora-mysql'], budget: 2500 },
-  { functionName: 'message-gc', engines: ['mariadb'], budget: 2500 },
-  { functionName: 'media-gc', budget: 1360 },
-  // The drivers: pg and mysql2, whose tables of character sets are 330 of it, and the authorities of Amazon RDS.
-  { functionName: 'database-size', budget: 1960 },
-  // The driver and the authorities, as database-size; the clients of ECS and CloudWatch.
-  { functionName: 'upgrade-check', engines: ['postgres'], budget: 1050 },
-  { functionName: 'upgrade-check', engines: ['aurora-mysql'], budget: 1880 },
-  // The clients of EventBridge, CloudWatch and Lambda.
-  { functionName: 'report-lost-run', budget: 480 },
-  // The driver, and the authorities of Amazon RDS, 181; Secrets Manager's client and Lambda's.
-  { functionName: 'rotate-secret', rotatesOn: 'postgres', budget: 780 },
-  { functionName: 'rotate-secret', rotatesOn: 'aurora-mysql', budget: 1610 },
-  // The clients of ECS and Parameter Store, and the durable SDK besides.
-  { functionName: 'credential-rotation', rotatesOn: 'postgres', budget: 1150 },
-  { functionName: 'credential-rotation', rotatesOn: 'aurora-mysql', budget: 1990 },
-  // undici besides, for a pinned certificate.
-  { functionName: 'client-credential-rotation', rotatesOn: 'postgres', budget: 1760 },
-  { functionName: 'client-credential-rotation', rotatesOn: 'aurora-mysql', budget: 2590 },
-  { functionName: 'client-credential-rotation', rotatesOn: 'mariadb', budget: 2590 },
-  { functionName: 'start-run', budget: 640 },
-];
 
 /** What must not be deployed with a function: the CDK and tools, and schema libraries besides the one in use. */
 const FORBIDDEN = [
@@ -63,22 +21,39 @@ const FORBIDDEN = [
   'aws-sdk',
 ];
 
-/** What mysql2 and pg use if it is there, and do without if not. */
-const OPTIONAL = new Set(['cardinal', 'pg-native']);
+/** What mysql2, pg and ws use if it is there, and do without if not. */
+const OPTIONAL = new Set(['bufferutil', 'cardinal', 'pg-native', 'utf-8-validate']);
 
-for (const { functionName, rotatesOn, engines = rotatesOn && [rotatesOn], budget } of BUNDLES)
-  describe(`the bundle of ${functionName}${engines ? ` for databases of ${engines.join() || 'no engine'}` : ''}`, () => {
-    const leaveOut = engines ? importsToLeaveOut(engines) : [];
-    const { metafile, outputFiles } = bundle(entryFile(functionName), leaveOut);
+test('each function has its bundle weighed', () => {
+  const functions = globSync('functions/*/handler.ts').map((path) => basename(dirname(path)));
+  assert.deepEqual(
+    [...new Set(BUNDLE_KINDS.map(({ functionName }) => functionName))].sort(),
+    functions.sort(),
+  );
+});
+
+for (const each of BUNDLE_KINDS) {
+  const { functionName, engines } = each;
+  const [purpose, limit] = [purposeOf(each), limitOf(each)];
+  describe(`the bundle of ${nameOf(each)}`, () => {
+    const { metafile, outputFiles } = bundle(entryFile(functionName), purpose);
     const packages = packagesOf(Object.keys(metafile.inputs));
+    const code = outputFiles.filter(({ path }) => path.endsWith('.mjs'));
 
-    it(`weighs at most ${budget} KB`, () => {
-      const code = outputFiles.find(({ path }) => path.endsWith('.mjs'));
-      const weight = Math.ceil((code?.contents.length ?? 0) / 1024);
+    it(`weighs at most ${limit} KB`, () => {
+      const weight = Math.ceil(code.reduce((sum, { contents }) => sum + contents.length, 0) / 1024);
       assert.ok(
-        weight > 0 && weight <= budget,
+        weight > 100 && weight <= limit,
         `${weight} KB. The heaviest packages:\n${heaviest(metafile)}`,
       );
+    });
+
+    it("holds the roots of its databases' region, and of no other", () => {
+      const held = new Set<string>();
+      for (const { contents } of code)
+        for (const [, region = ''] of Buffer.from(contents).toString().matchAll(CERTIFICATE))
+          held.add(/CN=Amazon RDS (\S+)/.exec(new X509Certificate(pem(region)).subject)?.[1] ?? 'Amazon');
+      assert.deepEqual([...held].sort(), engines?.length ? ['Amazon', REGION] : []);
     });
 
     if (engines)
@@ -110,14 +85,24 @@ for (const { functionName, rotatesOn, engines = rotatesOn && [rotatesOn], budget
 
     it('imports nothing but what Node itself has', () => {
       const imported = Object.values(metafile.outputs).flatMap(({ imports }) =>
-        imports.map(({ path }) => path),
+        imports.flatMap(({ path, external }) => (external ? path : [])),
       );
       assert.deepEqual(
-        imported.filter((path) => !isBuiltin(path) && !OPTIONAL.has(path) && !leaveOut.includes(path)),
+        imported.filter(
+          (path) => !isBuiltin(path) && !OPTIONAL.has(path) && !purpose.leaveOut.includes(path),
+        ),
         [],
       );
     });
   });
+}
+
+/** In a string of minified code. */
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z\d+/=\\\s]+)-----END CERTIFICATE-----/g;
+
+function pem(body: string): string {
+  return `-----BEGIN CERTIFICATE-----${body.replaceAll('\\n', '\n')}-----END CERTIFICATE-----`;
+}
 
 /** Each package with the folders that it was taken from. */
 function packagesOf(inputs: string[]): Map<string, Set<string>> {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { Aws } from 'aws-cdk-lib';
 import { DURABLE_REGIONS } from '../../lib/durable-regions.ts';
-import { rdsRootProblems, regionsWithRdsRoot } from '../../lib/rds-roots.ts';
+import { rdsRegionsOf, rdsRootProblems, rdsRoots, regionsWithRdsRoot } from '../../lib/rds-roots.ts';
 import sample from '../../upkeep.config.ts';
 import { changed, mistakesOf } from './whatsapp/configuration/mistaken.ts';
 
@@ -24,4 +26,19 @@ test('a configuration with "rds" in a region without one is refused by the field
     text,
     /deployments\[\d\]\.databases\[0\]\.certificateAuthority is "rds", and among the certificates/,
   );
+});
+
+test("the regions whose roots a function needs are those in its servers' names, or else the stack's", () => {
+  const rds = (host: string) => ({ host, certificateAuthority: 'rds' });
+  const here = rds('shop.abc123.eu-west-1.rds.amazonaws.com');
+  const there = rds('shop.cluster-abc123.ap-southeast-2.rds.amazonaws.com');
+  assert.deepEqual(rdsRegionsOf([here, there], 'eu-central-1'), ['ap-southeast-2', 'eu-west-1']);
+  assert.deepEqual(rdsRegionsOf([rds('database.shop.internal')], 'eu-central-1'), ['eu-central-1']);
+  assert.deepEqual(rdsRegionsOf([{ host: 'database', certificateAuthority: 'PEM' }], 'eu-central-1'), []);
+  assert.equal(rdsRegionsOf([rds('database.shop.internal')], Aws.REGION), undefined);
+});
+
+test('roots that have ended are not among them', () => {
+  for (const pem of rdsRoots([...regionsWithRdsRoot()]))
+    assert.ok(new X509Certificate(pem).validToDate.getFullYear() > 2030, pem);
 });

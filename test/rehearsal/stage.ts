@@ -9,8 +9,8 @@ import { synthesize } from '../../rehearsal/synthesize.ts';
 export interface Stage {
   cdkOut: string;
   postgres: Postgres;
-  /** Started when it is first asked for. A text: why there is none, outside CI. */
-  startMysql(): Promise<DatabaseServer | string>;
+  /** Started when it is first asked for, or a MariaDB in its place. A text: why there is none, outside CI. */
+  startMysql(engine?: DatabaseServer['engine']): Promise<DatabaseServer | string>;
   /** Few rows: what is tested is the course of the night. */
   scale: Scale;
   close(): Promise<void>;
@@ -22,20 +22,26 @@ export interface Stage {
  */
 export async function buildStage(): Promise<Stage> {
   const { SYNTHESIZED: shared } = process.env;
-  const [postgres, cdkOut] = await Promise.all([startClientDatabases(), shared ?? synthesize()]);
-  let mysql: ReturnType<typeof startClientMysql> | undefined;
+  const [postgres, cdkOut] = await Promise.all([
+    startClientDatabases({ streams: true }),
+    shared ?? synthesize(),
+  ]);
+  const started = new Map<DatabaseServer['engine'], ReturnType<typeof startClientMysql>>();
   return {
     cdkOut,
     postgres,
-    startMysql() {
-      mysql ??= startClientMysql();
-      return mysql;
+    startMysql(engine = 'mysql') {
+      const server = started.get(engine) ?? startClientMysql(engine);
+      started.set(engine, server);
+      return server;
     },
     scale: { rows: 20_000, unread: 60, media: 200, loginPause: 3_000 },
     async close() {
       await postgres.stop();
-      const started = await mysql?.catch(() => undefined);
-      if (started && typeof started !== 'string') await started.stop();
+      for (const starting of started.values()) {
+        const server = await starting.catch(() => undefined);
+        if (server && typeof server !== 'string') await server.stop();
+      }
       if (shared === undefined) rmSync(cdkOut, { recursive: true });
     },
   };

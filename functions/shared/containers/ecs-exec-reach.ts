@@ -10,7 +10,7 @@ import {
 import { commandStatus, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
 import type { Output } from '../ecs-exec/output.ts';
 import type { RunOptions } from '../ecs-exec/run-options.ts';
-import type { Clients } from '../ecs-exec/session.ts';
+import { type Clients, ecsExecClients } from '../ecs-exec/session.ts';
 import type { Command } from '../ecs-exec/wrapper.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import type { Order, Reach, Seen, Stay } from './reach.ts';
@@ -19,6 +19,10 @@ import type { Order, Reach, Seen, Stay } from './reach.ts';
 const KEPT = 16_384;
 /** How long after its deadline a command is still looked for that no session reaches. */
 const UNREACHABLE_MILLISECONDS = 120_000;
+
+export function ecsExecReach(cluster: string): Reach {
+  return new EcsExecReach(ecsExecClients(), cluster);
+}
 
 /** Into containers by ECS Exec. */
 export class EcsExecReach implements Reach {
@@ -35,11 +39,14 @@ export class EcsExecReach implements Reach {
       const status = await startCommand({
         ...this.#run(container, order),
         command: withMarker(order),
+        ...(order.stdin !== undefined && { stdin: order.stdin }),
         ...(order.supersedes !== undefined && { supersedes: order.supersedes }),
         deadline: new Date(stay.deadline),
         attendFor: stay.patienceMilliseconds,
       });
-      return seenOf(status);
+      return status.outcome === 'gone' && status.notAskedToStart
+        ? { outcome: 'gone', detail: status.reason, beforeStart: true }
+        : seenOf(status);
     } catch (error) {
       if (!(error instanceof EcsExecError)) throw error;
       const detail = error.message;

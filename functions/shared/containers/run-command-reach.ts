@@ -3,8 +3,10 @@ import {
   type GetCommandInvocationCommandOutput,
   InvocationDoesNotExist,
   SendCommandCommand,
-  type SSMClient,
+  SSMClient,
 } from '@aws-sdk/client-ssm';
+import { namingErrors } from '../run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../run/request-limits.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import {
   HOST_PARAMETERS,
@@ -23,6 +25,10 @@ const FIRST_PAUSE_MILLISECONDS = 500;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 /** How long to stay with a command that no instance has fetched: one that is out of reach keeps it for an hour. */
 const PENDING_PATIENCE_MILLISECONDS = 10_000;
+
+export function runCommandReach(): Reach {
+  return new RunCommandReach(namingErrors(new SSMClient({ maxAttempts: 1, requestHandler: REQUEST_LIMITS })));
+}
 
 /**
  * Into containers on EC2 instances by SSM Run Command, whose document calls `docker exec` on the host.

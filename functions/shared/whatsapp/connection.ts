@@ -1,5 +1,6 @@
+import type { IncomingMessage } from 'node:http';
+import { Agent, type RequestOptions, request } from 'node:https';
 import { type ConnectionOptions, connect, TLSSocket } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher, request } from 'undici';
 import { certificateAdvice, type SeenCertificate, seenCertificate } from './certificate.ts';
 import { UntrustedCertificateError, WebAppUnreachableError } from './errors.ts';
 import type { WebAppSettings } from './settings.ts';
@@ -7,12 +8,21 @@ import type { WebAppSettings } from './settings.ts';
 /** Between two bytes, and for all of an answer: WebApp answers what is asked here within seconds. */
 const PATIENCE = { idleMs: 30_000, totalMs: 60_000 };
 
+/** For the connection and its TLS, of the idle time: a security group that drops packets is told sooner than a slow answer. */
+const CONNECT_MS = 10_000;
+
+/** How long a connection is kept for the next request: less than servers and load balancers keep theirs (5 seconds, Node's). */
+const KEEP_MS = 4_000;
+
 /** More than any answer to what is asked here: the health of a hundred nodes takes 20 KB. */
 const MAXIMUM_ANSWER_BYTES = 1024 * 1024;
 
 /** Codes with which OpenSSL and Node refuse a certificate (`openssl verify`, x509 errors). */
 const CERTIFICATE_CODES =
   /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE|HOSTNAME/;
+
+/** What WebApp is asked by. */
+export type Method = 'GET' | 'POST' | 'PUT';
 
 /** What WebApp answered, as text. */
 export interface Answer {
@@ -23,59 +33,88 @@ export interface Answer {
 /** Connections to WebApp, which trust the configured certificate and no other. */
 export interface Connection {
   /** @throws UntrustedCertificateError, WebAppUnreachableError */
-  send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    headers: Record<string, string>,
-    body?: object,
-  ): Promise<Answer>;
+  send(method: Method, path: string, headers: Record<string, string>, body?: object): Promise<Answer>;
   /** What WebApp showed, once something was sent. */
   certificate(): SeenCertificate | undefined;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export function connectTo(settings: WebAppSettings, patience = PATIENCE): Connection {
   const { certificateAuthority: ca, serverName } = settings;
-  const trust = { ca, ...(serverName && { servername: serverName }) };
-  let seen: SeenCertificate | undefined;
-  const connector = buildConnector(trust);
-  const dispatcher = new Agent({
-    connect: (options, callback) =>
-      connector(options, (...result) => {
-        const [, socket] = result;
-        const certificate = socket instanceof TLSSocket && socket.getPeerX509Certificate();
-        if (certificate) seen = seenCertificate(certificate);
-        callback(...result);
-      }),
+  const agent = new Agent({
+    keepAlive: true,
+    timeout: KEEP_MS,
+    ca,
+    ...(serverName && { servername: serverName }),
   });
+  let seen: SeenCertificate | undefined;
+  const see = ({ socket }: IncomingMessage) => {
+    const certificate = !seen && socket instanceof TLSSocket && socket.getPeerX509Certificate();
+    if (certificate) seen = seenCertificate(certificate);
+  };
 
   return {
     async send(method, path, headers, body) {
       const url = new URL(path, settings.url);
+      const options = {
+        method,
+        agent,
+        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+      };
       try {
-        const response = await request(url, {
-          method,
-          dispatcher,
-          headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
-          body: body ? JSON.stringify(body) : null,
-          headersTimeout: patience.idleMs,
-          bodyTimeout: patience.idleMs,
-          signal: AbortSignal.timeout(patience.totalMs),
-        });
-        return { status: response.statusCode, text: await textOf(response.body) };
+        return await exchange(url, options, body && JSON.stringify(body), patience, see);
       } catch (error) {
         throw await explained(error, settings, url);
       }
     },
     certificate: () => seen,
     // What is under way is of no use any more, and could keep the function waiting.
-    close: () => dispatcher.destroy(),
+    close: () => agent.destroy(),
   };
 }
 
 class TooLargeError extends Error {}
+class TooSlowError extends Error {}
 
-async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
+/** One request and its whole answer. */
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  body: string | undefined,
+  { idleMs, totalMs }: typeof PATIENCE,
+  onResponse: (response: IncomingMessage) => void,
+): Promise<Answer> {
+  const timers: NodeJS.Timeout[] = [];
+  const answer = new Promise<Answer>((resolve, reject) => {
+    const giveUp = (error: Error) => {
+      reject(error);
+      sent.destroy();
+    };
+    const sent = request(url, { ...options, timeout: idleMs }, (response) => {
+      onResponse(response);
+      textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), giveUp);
+    });
+    sent.on('error', reject);
+    sent.on('timeout', () => giveUp(new TooSlowError()));
+    sent.on('socket', (socket) => {
+      if (!socket.connecting) return;
+      const timer = setTimeout(() => giveUp(timedOut()), CONNECT_MS);
+      timers.push(timer);
+      socket.once('secureConnect', () => clearTimeout(timer));
+    });
+    timers.push(setTimeout(() => giveUp(new TooSlowError()), totalMs));
+    sent.end(body);
+  });
+  return answer.finally(() => {
+    for (const timer of timers) clearTimeout(timer);
+  });
+}
+
+function timedOut(): Error {
+  return Object.assign(new Error(), { code: 'ETIMEDOUT' });
+}
+
+async function textOf(body: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -93,7 +132,7 @@ async function explained(error: unknown, settings: WebAppSettings, url: URL): Pr
     return new WebAppUnreachableError(
       `What answered at ${url.origin} is not WebApp: its answer has more than ${MAXIMUM_ANSWER_BYTES} bytes. Check the load balancer before it.`,
     );
-  if (code === 'TimeoutError')
+  if (error instanceof TooSlowError)
     return new WebAppUnreachableError(
       `WebApp at ${url.origin} did not finish its answer in time. Check how busy it and its database are.`,
     );

@@ -1,12 +1,11 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Dispatcher } from 'undici';
 import * as v from 'valibot';
 import { namingErrors } from '../run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../run/request-limits.ts';
 import { readSecretValue } from '../run/secret-value.ts';
 import { parseOrThrow } from '../run/settings.ts';
 import type { SeenCertificate } from './certificate.ts';
-import { type Answer, type Connection, connectTo } from './connection.ts';
+import { type Answer, type Connection, connectTo, type Method } from './connection.ts';
 import { WebAppError, WebAppUnreachableError, WrongCredentialsError } from './errors.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, nodeErrors } from './notifications.ts';
@@ -142,7 +141,7 @@ export async function withWebApp<T>(
       await session.logout();
     }
   } finally {
-    await connection.close();
+    connection.close();
   }
 }
 
@@ -201,7 +200,7 @@ class Session implements WebApp {
     return this.#parse(healthAnswer, await this.#authorized('GET', path), path);
   }
 
-  async #authorized(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<unknown> {
+  async #authorized(method: Method, path: string, body?: object): Promise<unknown> {
     this.#token ??= this.#login();
     const token = this.#token;
     const send = async (bearer: string) =>

@@ -19,6 +19,8 @@ export type Deployment = Omit<DeploymentOutput, 'notifications'> & {
   field: string;
   /** Of all deployments. */
   additionalDurableRegions: string[];
+  /** Likewise. */
+  dashboards: boolean;
   notifications: NotificationsOutput;
   /** The certificates to trust, PEM, read from the file that is configured. */
   certificateAuthority: string;
@@ -70,6 +72,7 @@ export function checkDeployments(
       ...deployment,
       field: pathText(root),
       additionalDurableRegions: whole.additionalDurableRegions,
+      dashboards: whole.dashboards === true,
       notifications,
       certificateAuthority,
       relayCertificateAuthority,

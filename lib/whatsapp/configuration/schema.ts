@@ -265,6 +265,14 @@ const deploymentSchema = v.strictObject({
 /** The whole configuration. It says what each field allows; what no single field can say, by `checkDeployments`. */
 export const configurationSchema = v.strictObject({
   notifications: v.optional(notificationsSchema),
+  dashboards: v.optional(
+    field(
+      v.boolean(),
+      'true or false',
+      'Whether each deployment gets a CloudWatch dashboard, and each account of two deployments and more one over all. The first three of an account are free.',
+    ),
+    false,
+  ),
   additionalDurableRegions: v.optional(
     field(
       v.array(pattern(/^[a-z]{2}(-[a-z]+)+-\d$/, 'the name of an AWS region', 'A region.')),

@@ -221,6 +221,12 @@ export class CloudWatch implements Service, Metrics {
     return sum;
   }
 
+  /** Whether a metric ever had a value, wherever it is. */
+  has(namespace: string, name: string, dimensions: Record<string, string>): boolean {
+    const wanted = `/${namespace}/${name}/${dimensionsKey(dimensions)}`;
+    return [...this.#metrics.keys()].some((key) => key.endsWith(wanted));
+  }
+
   close(): void {
     this.#cancel();
   }

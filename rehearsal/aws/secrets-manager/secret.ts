@@ -31,6 +31,8 @@ export interface RotationEnd {
   versionId: string;
   /** Undefined: it succeeded. */
   error: string | undefined;
+  /** It only tested the rotation function, as it was given to the secret. */
+  isTest?: true;
 }
 
 /** The version that a label is on. */

@@ -307,6 +307,7 @@ export class SecretsManager implements Service {
       secretArn: secret.arn,
       versionId: version.id,
       error,
+      isTest: true,
     });
   }
 

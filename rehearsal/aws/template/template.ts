@@ -9,8 +9,8 @@ export interface ReadOptions {
   types: ResourceTypes;
   /** What is taken to be known of the others. */
   otherwise?: (type: string) => ResourceType;
-  /** Changes the parsed templates, by stack name, before they are read. */
-  change?: (templates: Record<string, Template>) => void;
+  /** Changes the parsed templates, by stack name, and the folders of assets, by their keys, before they are read. */
+  change?: (templates: Record<string, Template>, assets: Map<string, string>) => void;
 }
 
 /** CDK writes it into every stack, for nobody. */
@@ -19,7 +19,10 @@ const ALWAYS: ResourceTypes = { 'AWS::CDK::Metadata': { arn: arnOf('cdk'), prope
 /** Reads a cloud assembly (`cdk.out`). Throws {@link UnknownTemplate}. */
 export function readTemplates(cdkOut: string, options: ReadOptions): Deployed {
   const assembly = readAssembly(cdkOut);
-  options.change?.(Object.fromEntries(assembly.stacks.map((stack) => [stack.name, stack.template])));
+  options.change?.(
+    Object.fromEntries(assembly.stacks.map((stack) => [stack.name, stack.template])),
+    assembly.assets,
+  );
   const types: ResourceTypes = { ...ALWAYS, ...options.types };
   for (const { Type } of assembly.stacks.flatMap(({ template }) => Object.values(template.Resources)))
     types[Type] ??= options.otherwise?.(Type);

@@ -16,32 +16,24 @@ export function encode(schema: NormalizedSchema, value: unknown, path: string, f
   if (schema.isDocumentSchema()) return value;
   if (schema.isListSchema()) {
     if (!Array.isArray(value)) throw wrong(path, 'a list', value);
-    return value.map((item, index) => encode(schema.getValueSchema(), item, `${path}[${index}]`, format));
+    const items = schema.getValueSchema();
+    return value.map((item, index) => encode(items, item, `${path}[${index}]`, format));
   }
   if (schema.isMapSchema()) {
     if (!isRecord(value)) throw wrong(path, 'a map', value);
+    const items = schema.getValueSchema();
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [
-        key,
-        encode(schema.getValueSchema(), item, `${path}.${key}`, format),
-      ]),
+      Object.entries(value).map(([key, item]) => [key, encode(items, item, `${path}.${key}`, format)]),
     );
   }
   if (schema.isStructSchema()) {
     if (!isRecord(value)) throw wrong(path, 'a structure', value);
-    refuseUnknown(value, new Set(Object.keys(schema.getMemberSchemas())), path);
+    const { names, byKey } = membersOf(schema);
+    refuseUnknown(value, names, path);
     requireMembers(schema, value, path);
     const result: Record<string, unknown> = {};
-    for (const [name, member] of schema.structIterator()) {
-      if (value[name] !== undefined) {
-        result[member.getMergedTraits().jsonName ?? name] = encode(
-          member,
-          value[name],
-          `${path}.${name}`,
-          format,
-        );
-      }
-    }
+    for (const [key, { name, member }] of byKey)
+      if (value[name] !== undefined) result[key] = encode(member, value[name], `${path}.${name}`, format);
     return result;
   }
   if (schema.isTimestampSchema()) {
@@ -59,15 +51,14 @@ export function decode(schema: NormalizedSchema, value: unknown, path: string): 
   if (schema.isDocumentSchema()) return value;
   if (schema.isListSchema()) {
     if (!Array.isArray(value)) throw serialization(path);
-    return value.map((item, index) => decode(schema.getValueSchema(), item, `${path}[${index}]`));
+    const items = schema.getValueSchema();
+    return value.map((item, index) => decode(items, item, `${path}[${index}]`));
   }
   if (schema.isMapSchema()) {
     if (!isRecord(value)) throw serialization(path);
+    const items = schema.getValueSchema();
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [
-        key,
-        decode(schema.getValueSchema(), item, `${path}.${key}`),
-      ]),
+      Object.entries(value).map(([key, item]) => [key, decode(items, item, `${path}.${key}`)]),
     );
   }
   if (schema.isStructSchema()) return decodeStructure(schema, value, path);
@@ -93,13 +84,8 @@ export function decodeStructure(
 ): Record<string, unknown> {
   if (!isRecord(value)) throw serialization(path);
   if (schema.isUnitSchema()) return {};
-  const byKey = new Map(
-    [...schema.structIterator()].map(([name, member]) => [
-      member.getMergedTraits().jsonName ?? name,
-      { name, member },
-    ]),
-  );
-  refuseUnknown(value, new Set(byKey.keys()), path);
+  const { keys, byKey } = membersOf(schema);
+  refuseUnknown(value, keys, path);
   const result: Record<string, unknown> = {};
   for (const [key, { name, member }] of byKey) {
     const item = value[key];
@@ -107,6 +93,30 @@ export function decodeStructure(
   }
   requireMembers(schema, result, path);
   return result;
+}
+
+interface Members {
+  names: ReadonlySet<string>;
+  /** As they stand in JSON. */
+  keys: ReadonlySet<string>;
+  byKey: ReadonlyMap<string, { name: string; member: NormalizedSchema }>;
+}
+
+/** By a structure's own schema: the SDK would make each member's anew. */
+const MEMBERS = new WeakMap<object, Members>();
+
+function membersOf(schema: NormalizedSchema): Members {
+  const raw: unknown = schema.getSchema();
+  if (typeof raw !== 'object' || raw === null) throw new TypeError(`${schema.getName()} is no structure`);
+  const known = MEMBERS.get(raw);
+  if (known) return known;
+  const members = [...schema.structIterator()];
+  const byKey = new Map(
+    members.map(([name, member]) => [member.getMergedTraits().jsonName ?? name, { name, member }]),
+  );
+  const made = { names: new Set(members.map(([name]) => name)), keys: new Set(byKey.keys()), byKey };
+  MEMBERS.set(raw, made);
+  return made;
 }
 
 function scalar(schema: NormalizedSchema, value: unknown, path: string): unknown {
@@ -138,7 +148,7 @@ export function requireMembers(schema: NormalizedSchema, value: Record<string, u
   }
 }
 
-export function refuseUnknown(value: unknown, known: Set<string>, path: string): void {
+export function refuseUnknown(value: unknown, known: ReadonlySet<string>, path: string): void {
   if (!isRecord(value)) throw serialization(path);
   for (const key of Object.keys(value)) {
     if (value[key] !== undefined && !known.has(key) && key !== '__type') {

@@ -159,7 +159,7 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
     await rotationDays(
       database,
       async (days) => {
-        const { accepts, aws, run, current, ringing, logins } = days;
+        const { accepts, aws, run, current, ringing, logins, clock } = days;
         await days.day(0);
 
         await t.test(
@@ -182,6 +182,10 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
               );
             }
             await expectWho(days, { old, oldLogsIn: true, newLogsIn: true });
+            // The alarm looks at an hour.
+            await clock.runUntil(clock.now() + HOUR);
+            const rang = aws.alarms.flatMap(({ alarm, to }) => (to === 'ALARM' ? [alarm] : []));
+            assert.ok(rang.includes('shop-credential-rotation-partial'), rang.join(', '));
 
             await database.query(seeing);
             const finished = await run();

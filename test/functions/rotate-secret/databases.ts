@@ -11,7 +11,7 @@ import { scramVerifier } from '../../../functions/shared/database/postgres/scram
 import { socketFrom } from '../../../rehearsal/aws/containers/client-socket.ts';
 import { startMariadb } from '../../../rehearsal/databases/mariadb.ts';
 import { startMysql } from '../../../rehearsal/databases/mysql.ts';
-import type { DatabaseServer } from '../../../rehearsal/databases/mysql-family.ts';
+import type { DatabaseServer, StartOptions } from '../../../rehearsal/databases/mysql-family.ts';
 import { type Postgres, type PostgresOptions, startPostgres } from '../../../rehearsal/databases/postgres.ts';
 import { ServerUnavailable } from '../../../rehearsal/databases/server-program.ts';
 import { serverCertificate, type TlsCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
@@ -91,8 +91,8 @@ const ROTATOR = 'rotator';
 /** Two accounts of each user: what is done to one must be done to the other. */
 const HOSTS = ['%', '10.0.0.%'];
 
-export async function mysqlDatabase(strategy: Strategy): Promise<TestDatabase> {
-  const database = ofMysqlFamily(await startMysql({ generalLog: true }), 'mysql', strategy);
+export async function mysqlDatabase(strategy: Strategy, options: StartOptions = {}): Promise<TestDatabase> {
+  const database = ofMysqlFamily(await startMysql({ generalLog: true, ...options }), 'mysql', strategy);
   const { user, rotator, query } = database;
   // Each account costs the time of its hashes, thousands of rounds each; shared/database/mysql/rotation.test.ts has several.
   const hosts = strategy.kind === 'dual-password' ? ['%'] : HOSTS;

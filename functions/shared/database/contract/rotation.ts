@@ -90,6 +90,11 @@ export interface LoginQuestion {
   addresses: readonly string[];
   /** Seconds for which to look on until then, since connections may be short. @default 0 */
   patience?: number;
+  /**
+   * The old one of a user's two passwords, if it is still valid. A server that seems to note logins with it is tried: what its
+   * log leaves out, by whatever filter, only that shows. @default none, and the mark does not say that it notes them
+   */
+  old?: Login;
 }
 
 /** A moment in the life of a server, to be kept between two looks. */
@@ -102,7 +107,7 @@ export interface LoginMark {
   refusedFrom: Record<string, number>;
   /** How many it had refused anybody; only where it counts them. */
   refused?: number;
-  /** It noted each login with the second one of a user's two passwords. */
+  /** It notes each login with the second one of a user's two passwords: one was seen there. */
   tellsPasswords?: true;
 }
 

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { StatementRefused } from '../contract/errors.ts';
 import type { LoginMark, LoginQuestion, SeenLogin, SeenLogins } from '../contract/rotation.ts';
 import { clientAddress } from '../rotation/client-addresses.ts';
-import type { MysqlDialect, SecondPasswordLogins } from './dialect.ts';
-import { type MysqlSession, maySeeAllSessions } from './session.ts';
+import type { Account, MysqlDialect, SecondPasswordLogins } from './dialect.ts';
+import { isHashOf } from './password-hash.ts';
+import { type MysqlSession, maySeeAllSessions, withMysql } from './session.ts';
 
 /** Who has logged in from where, by the sessions that there are and, where the server keeps them, by its counts. */
 export async function mysqlLogins(
@@ -14,9 +16,16 @@ export async function mysqlLogins(
     secondPasswordLogins,
   }: Pick<MysqlDialect, 'loginCounts' | 'refusedLoginsStatus' | 'secondPasswordLogins'>,
   rotator: string,
-  { usernames, since, olderSessions = false, addresses, patience = 0 }: LoginQuestion,
+  {
+    usernames,
+    since,
+    olderSessions = false,
+    addresses,
+    patience = 0,
+    noted,
+  }: LoginQuestion & { noted: number | undefined },
 ): Promise<SeenLogins> {
-  const number = await connectionNumber(session);
+  const number = Math.max(await connectionNumber(session), noted ?? 0);
   // A server that was started anew counts connections, and all else, from the beginning.
   const before = since && Number(since.at) < number ? since : undefined;
   // Everybody sees the own ones.
@@ -55,7 +64,7 @@ export async function mysqlLogins(
       logins: counts.logins ?? {},
       refusedFrom: counts.refusedFrom ?? {},
       ...(refused !== undefined && { refused }),
-      ...(second && { tellsPasswords: true }),
+      ...(noted !== undefined && { tellsPasswords: true }),
     };
     const grants = [...(seesSessions ? [] : [`GRANT PROCESS ON *.* TO ${rotator}`]), ...counts.grants];
     const isComparable = since === undefined || before !== undefined;
@@ -67,6 +76,30 @@ export async function mysqlLogins(
       ...(grants.length > 0 && { grant: grants.join('; ') }),
     };
   }
+}
+
+/**
+ * Logs in with the old one of a user's two passwords, and looks whether the server has noted that. A log at the right level may
+ * leave it out all the same: by a filter of its own (`log_filter_dragnet`), by a provider's.
+ * @returns the number of that connection; `undefined` where the server does not tell, or the password is not valid any more
+ */
+export async function notedLogin(
+  address: DatabaseAddress,
+  session: MysqlSession,
+  { admin, dialect, old }: { admin: Login; dialect: MysqlDialect; old: Login | undefined },
+): Promise<number | undefined> {
+  const { secondPasswordLogins } = dialect;
+  if (old === undefined || secondPasswordLogins === undefined) return undefined;
+  const { username } = old;
+  if ((await secondPasswordLogins(session, [username])) === undefined) return undefined;
+  // Nothing of ours is to be refused.
+  const accounts = await dialect.accounts(session, admin, [username]);
+  const isSecond = ({ hashes: [, second] }: Account) =>
+    second !== undefined && isHashOf(old.password, second) === true;
+  if (accounts.length === 0 || !accounts.every(isSecond)) return undefined;
+  const number = await withMysql(address, old, connectionNumber);
+  const noted = await secondPasswordLogins(session, [username]);
+  return noted?.numbers.has(number) ? number : undefined;
 }
 
 /** @param since connections after this one are noted if they are with the second password */

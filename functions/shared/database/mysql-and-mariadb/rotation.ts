@@ -3,7 +3,7 @@ import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
 import { alternatingUsersOn } from './alternating-users.ts';
 import type { MysqlDialect } from './dialect.ts';
 import { dualPasswordOn } from './dual-password.ts';
-import { mysqlLogins } from './logins.ts';
+import { mysqlLogins, notedLogin } from './logins.ts';
 import { proveUse } from './prove-use.ts';
 import { mysqlSessions, mysqlStatus, withMysql } from './session.ts';
 
@@ -26,7 +26,10 @@ export function mysqlFamilyRotation(
     sessions: (admin, username, patience) =>
       withMysql(address, admin, (session) => mysqlSessions(session, username, patience)),
     logins: (admin, question) =>
-      withMysql(address, admin, (session) => mysqlLogins(session, dialect, admin.username, question)),
+      withMysql(address, admin, async (session) => {
+        const noted = await notedLogin(address, session, { admin, dialect, old: question.old });
+        return mysqlLogins(session, dialect, admin.username, { ...question, noted });
+      }),
     refusedLogins: (admin) => mysqlStatus(address, admin, dialect.refusedLoginsStatus),
     preflight: async (admin, { username }) => {
       const { preflight } = dialect;

@@ -88,6 +88,7 @@ const OWN_MODE = "SET SESSION sql_mode = '', sql_quote_show_create = 1";
 
 /**
  * Does the work while holding the lock of a credential, which the server frees when the connection closes.
+ * @param waitSeconds for whoever holds it; whole seconds
  * @throws {@link RotationBusy}
  */
 export async function withMysqlLock<T>(
@@ -95,10 +96,11 @@ export async function withMysqlLock<T>(
   admin: Login,
   credential: string,
   work: (session: MysqlSession) => Promise<T>,
+  waitSeconds = LOCK_TIMEOUT_SECONDS,
 ): Promise<T> {
   return withMysql(address, admin, async (session) => {
     const name = `upkeep:${createHash('sha256').update(credential).digest('hex').slice(0, 40)}`;
-    const [row] = await session.query(`SELECT GET_LOCK('${name}', ${LOCK_TIMEOUT_SECONDS}) AS locked`);
+    const [row] = await session.query(`SELECT GET_LOCK('${name}', ${waitSeconds}) AS locked`);
     if (Number(row?.locked) !== 1) {
       const [holder] = await session.query(
         `SELECT IS_USED_LOCK('${name}') AS id, USER AS username, HOST AS host FROM (SELECT 1) AS one

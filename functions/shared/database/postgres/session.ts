@@ -195,6 +195,7 @@ export async function postgresAccepts(address: DatabaseAddress, login: Login): P
  * Does the work while holding the advisory lock of a credential, which ends with the connection. Two changes of
  * roles at once fail otherwise.
  *
+ * @param waitSeconds for whoever holds it
  * @throws {@link RotationBusy}; {@link RotationRefused} behind a pooler, which may give the lock to somebody else's session
  */
 export async function withPostgresLock<T>(
@@ -202,12 +203,13 @@ export async function withPostgresLock<T>(
   admin: Login,
   credential: string,
   work: (session: PostgresSession) => Promise<T>,
+  waitSeconds = LOCK_TIMEOUT_SECONDS,
 ): Promise<T> {
   return withPostgres(address, admin, async (session) => {
     if (session.isPooled) throw pooled(address);
     const key = createHash('sha256').update(`upkeep:${credential}`).digest().readBigInt64BE();
     try {
-      await session.query(`SET lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
+      await session.query(`SET lock_timeout = '${waitSeconds * 1000}ms'`);
       await session.query(`SELECT pg_advisory_lock(${key})`);
     } catch (error) {
       if (!(error instanceof StatementRefused) || error.code !== LOCK_NOT_AVAILABLE) throw error;

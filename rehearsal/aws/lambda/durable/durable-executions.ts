@@ -2,6 +2,7 @@ import type {
   CheckpointDurableExecutionCommandInput,
   CheckpointDurableExecutionResponse,
   ErrorObject,
+  Event,
   GetDurableExecutionCommandInput,
   GetDurableExecutionHistoryCommandInput,
   GetDurableExecutionStateCommandInput,
@@ -141,19 +142,30 @@ export class DurableExecutions extends Executions {
     arn: string;
     name: string;
     status: ExecutionStatus;
+    /** Epoch milliseconds. */
+    started: number;
+    /** Undefined while it goes on. */
+    ended: number | undefined;
+    /** What happened in it, without payloads. */
+    events: Event[];
     invocations: number;
     /** Operations as Lambda meters them: each retry and each poll counted. */
     counted: number;
     operations: Operation[];
   }[] {
-    return [...this.executions.values()].map(({ arn, name, status, invocations, counted, operations }) => ({
-      arn,
-      name,
-      status,
-      invocations,
-      counted,
-      operations: [...operations.values()],
-    }));
+    return [...this.executions.values()].map(
+      ({ arn, name, status, started, ended, history, invocations, counted, operations }) => ({
+        arn,
+        name,
+        status,
+        started,
+        ended,
+        events: history.all(),
+        invocations,
+        counted,
+        operations: [...operations.values()],
+      }),
+    );
   }
 
   /** Whether the caller may read what is on record: in its name Lambda asks the key. */

@@ -19,6 +19,11 @@ export class History {
     this.#events.push({ ...details, EventType: type, EventId: id, EventTimestamp: new Date(time) });
   }
 
+  /** Without payloads, in order. */
+  all(): Event[] {
+    return this.#events.map(withoutData);
+  }
+
   /** As GetDurableExecutionHistory answers: without their payloads, unless these are asked for. */
   page(options: {
     reverse: boolean;

@@ -32,7 +32,7 @@ async function between(
     { idleMs: 300, totalMs: 500 },
   );
   t.after(async () => {
-    await connection.close();
+    connection.close();
     await stopListening(server);
   });
   return connection;
@@ -49,12 +49,16 @@ const fingerprint = ({ certificate }: Certificate) => new X509Certificate(certif
 
 test('what is trusted is told: its fingerprint and its end', async (t) => {
   const certificate = await createCertificate(HOST, { validTo: new Date(Date.now() + 10 * DAY) });
-  const connection = await between(t, certificate, {
-    certificateAuthority: certificate.certificate,
-    serverName: HOST,
+  const ports: unknown[] = [];
+  const trusted = { certificateAuthority: certificate.certificate, serverName: HOST };
+  const connection = await between(t, certificate, trusted, (request, response) => {
+    ports.push(request.socket.remotePort);
+    response.end('{}');
   });
   assert.equal(connection.certificate(), undefined);
   assert.deepEqual(await connection.send('GET', '/', {}), { status: 200, text: '{}' });
+  await connection.send('PUT', '/', {}, {});
+  assert.equal(new Set(ports).size, 1, 'the second request goes over the same connection');
   const seen = connection.certificate();
   assert.equal(seen?.fingerprint, fingerprint(certificate));
   assert.ok(Math.abs(Date.parse(seen?.validTo ?? '') - Date.now() - 10 * DAY) < DAY);
@@ -152,7 +156,7 @@ test('who is not there at all is told as not reachable, with the code', async (t
     certificateAuthority: certificate.certificate,
     serverName: HOST,
   });
-  await connection.close();
+  connection.close();
   const gone = connectTo({
     url: 'https://127.0.0.1:1',
     secretArn: '',

@@ -96,11 +96,14 @@ test('throttles at the published rates: a hundred calls at once, then as many as
       const results = await Promise.allSettled(Array.from({ length: calls }, describe));
       return results.filter(({ status }) => status === 'fulfilled').length;
     };
+    const begun = clock.now();
     const taken = await burst(150);
-    assert.ok(taken >= 100 && taken < 150, `${taken}`);
     clock.advance(2_000);
     const refilled = await burst(100);
-    assert.ok(refilled >= 40 && refilled < 100, `${refilled}`);
+    assert.ok(taken >= 100 && refilled >= 40, `${taken}, ${refilled}`);
+    // Time goes on while the calls are made.
+    const seconds = (clock.now() - begun) / 1000;
+    assert.ok(taken + refilled <= 100 + 20 * seconds, `${taken} and ${refilled} in ${seconds} s`);
   }));
 
 test('a command through ECS Exec runs in the container, with its exit code told', () =>

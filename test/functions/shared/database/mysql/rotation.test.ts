@@ -269,12 +269,26 @@ test('MySQL', async (t) => {
 
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
     const current = await user();
-    await withMysqlLock(address, rotator, current.username, async () => {
-      assert.match(
-        (await rejected(rotation.retained(rotator, current), RotationBusy)).message,
-        /holds its lock: the connection \d+ of rotator from \S+\. .* KILL \d+$/,
-      );
+    const release = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const holder = withMysqlLock(address, rotator, current.username, () => {
+      held.resolve();
+      return release.promise;
     });
+    await held.promise;
+    const attempt = () => withMysqlLock(address, rotator, current.username, async () => {}, 0);
+    assert.match(
+      (await rejected(attempt(), RotationBusy)).message,
+      /holds its lock: the connection \d+ of rotator from \S+\. .* KILL \d+$/,
+    );
+    const waiting = rotation.retained(rotator, current);
+    while (
+      (await query("SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User lock'")).length === 0
+    )
+      await delay(10);
+    release.resolve();
+    await holder;
+    assert.equal(await waiting, false);
   });
 
   await t.test('counts sessions where it may, and refused logins', async () => {
@@ -343,23 +357,28 @@ test('MySQL', async (t) => {
       });
     };
     const asked = { usernames: [current.username], addresses: [] };
+    const mark = async () => (await rotation.logins(rotator, { ...asked, old: current })).mark;
     const told = async (since: LoginMark) =>
       (await rotation.logins(rotator, { ...asked, since })).from?.map(({ isOld }) => isOld).sort();
 
     // As by default: nobody can tell.
     await query('SET GLOBAL log_error_verbosity = 2');
     await query('GRANT SELECT ON performance_schema.error_log TO rotator');
-    let { mark } = await rotation.logins(rotator, asked);
-    assert.equal(mark.tellsPasswords, undefined);
+    let since = await mark();
+    assert.equal(since.tellsPasswords, undefined);
     await (await from(current))();
-    assert.deepEqual(await told(mark), [undefined]);
+    assert.deepEqual(await told(since), [undefined]);
 
     await query('SET GLOBAL log_error_verbosity = 3');
     // What came before may not have been noted.
-    assert.deepEqual(await told(mark), [undefined]);
-    ({ mark } = await rotation.logins(rotator, asked));
+    assert.deepEqual(await told(since), [undefined]);
+    // Nor is it known without trying.
+    for (const old of [{}, { old: pending }])
+      assert.equal((await rotation.logins(rotator, { ...asked, ...old })).mark.tellsPasswords, undefined);
+    since = await mark();
+    assert.equal(since.tellsPasswords, true);
     const sessions = [await from(pending), await from(current)];
-    assert.deepEqual(await told(mark), [false, true]);
+    assert.deepEqual(await told(since), [false, true]);
     const { message } = await rejected(retire(), OldPasswordInUse);
     assert.match(
       message,
@@ -367,7 +386,10 @@ test('MySQL', async (t) => {
     );
     for (const close of sessions) await close();
     // Its connection has ended, and which of the two was whose is not known any more.
-    assert.deepEqual(await told(mark), [undefined, undefined].slice(0, process.platform === 'linux' ? 2 : 1));
+    assert.deepEqual(
+      await told(since),
+      [undefined, undefined].slice(0, process.platform === 'linux' ? 2 : 1),
+    );
 
     // One that comes and goes while it is looked.
     const [refused] = await Promise.allSettled([
@@ -376,17 +398,36 @@ test('MySQL', async (t) => {
     ]);
     assert.match(refused.status === 'rejected' ? refused.reason.message : '', /with the old password/);
 
+    // Each plugin has a code of its own: one that this server still has.
+    const sha256 = secretOf({ username: 'sha256', password: anyPassword() });
+    await query("CREATE USER sha256@'%' IDENTIFIED WITH sha256_password BY ?", [sha256.password]);
+    await query("ALTER USER sha256@'%' IDENTIFIED BY ? RETAIN CURRENT PASSWORD", [anyPassword()]);
+    await query("GRANT SELECT ON waweb.* TO sha256@'%'");
+    await logIn(sha256);
+    const codes = await query(
+      "SELECT DISTINCT ERROR_CODE AS code FROM performance_schema.error_log WHERE DATA LIKE '%Second password was used%' ORDER BY 1",
+    );
+    assert.deepEqual(codes, [{ code: 'MY-013301' }, { code: 'MY-013302' }]);
+
     await query("SET GLOBAL log_error_suppression_list = 'MY-013302'");
-    assert.equal((await rotation.logins(rotator, asked)).mark.tellsPasswords, undefined);
+    assert.equal((await mark()).tellsPasswords, undefined);
     await query("SET GLOBAL log_error_suppression_list = ''");
+    // A filter that no setting of the log's level shows.
+    const [services] = await query('SELECT @@GLOBAL.log_error_services AS names');
+    await query("INSTALL COMPONENT 'file://component_log_filter_dragnet'");
+    await query("SET GLOBAL dragnet.log_error_filter_rules = 'IF err_code == 13302 THEN drop.'");
+    await query("SET GLOBAL log_error_services = 'log_filter_dragnet; log_sink_internal'");
+    assert.equal((await mark()).tellsPasswords, undefined);
+    await query('SET GLOBAL log_error_services = ?', [services?.names]);
+    await query("UNINSTALL COMPONENT 'file://component_log_filter_dragnet'");
     await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
-    assert.equal((await rotation.logins(rotator, asked)).mark.tellsPasswords, undefined);
+    assert.equal((await mark()).tellsPasswords, undefined);
     await query('GRANT SELECT ON performance_schema.error_log TO rotator');
 
-    ({ mark } = await rotation.logins(rotator, asked));
+    since = await mark();
     await (await from(pending))();
     // Nobody came with the old one since.
-    assert.deepEqual(await told(mark), [false]);
+    assert.deepEqual(await told(since), [false]);
     assert.equal(await retire(), 'retired');
     await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
   });

@@ -8,9 +8,9 @@ import { randomPassword } from '../../../../../functions/shared/database/credent
 import { withPostgres } from '../../../../../functions/shared/database/postgres/session.ts';
 import { credentialRotation, sizeReader } from '../../../../../functions/shared/database/registry.ts';
 import { PackagesUnavailable } from '../../../../../rehearsal/databases/debian-packages.ts';
+import { type Pgbouncer, startPgbouncer } from '../../../../../rehearsal/databases/pgbouncer.ts';
 import { postgresDatabase } from '../../../rotate-secret/databases.ts';
 import { knowingCurrent, rejected, secretOf } from '../helpers.ts';
-import { type Pgbouncer, startPgbouncer } from './pgbouncer.ts';
 import { as } from './sessions.ts';
 
 const STRATEGY = { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa' } as const;

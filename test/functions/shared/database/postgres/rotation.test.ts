@@ -227,7 +227,6 @@ test('PostgreSQL', async (t) => {
   );
 
   await t.test('waits for the lock of the credential, and gives up with the reason', async () => {
-    const pending = secretOf({ username: 'wa', password: randomPassword() });
     const held = await withPostgresLock(address, rotator, 'wa', ({ query: ask }) =>
       ask("SELECT (classid::int8 << 32 | objid::int8) AS key FROM pg_locks WHERE locktype = 'advisory'"),
     );
@@ -237,12 +236,20 @@ test('PostgreSQL', async (t) => {
       await other.query(`SET application_name = 'x"; DROP it'`);
       await other.query('SELECT pg_advisory_lock_shared($1)', [held[0]?.key]);
     }
-    const request = { admin: rotator, current, pending, previous };
     assert.match(
-      (await rejected(rotation.set(request), RotationBusy)).message,
+      (
+        await rejected(
+          withPostgresLock(address, rotator, 'wa', async () => {}, 0.001),
+          RotationBusy,
+        )
+      ).message,
       /holds its lock: the session \d+ of rotator as "x\\"; DROP it" from \S+; .* SELECT pg_terminate_backend\(\d+\), pg_terminate_backend\(\d+\)$/,
     );
+    const waiting = withPostgresLock(address, rotator, 'wa', async () => 'got it');
+    while ((await query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).length === 0)
+      await delay(10);
     for (const other of others) await other.end();
+    assert.equal(await waiting, 'got it');
   });
 
   await t.test(

@@ -3,10 +3,10 @@ import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DatabaseAddress, Login } from '../../../../../functions/shared/database/contract/engine.ts';
-import { unpackedPackages } from '../../../../../rehearsal/databases/debian-packages.ts';
-import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
-import { freePort, watchedServer } from '../../../../../rehearsal/databases/watched-server.ts';
+import type { DatabaseAddress, Login } from '../../functions/shared/database/contract/engine.ts';
+import { unpackedPackages } from './debian-packages.ts';
+import { serverCertificate, type TlsCertificate } from './tls-certificate.ts';
+import { freePort, watchedServer } from './watched-server.ts';
 
 /** A real pgbouncer before a real server, with one session of that for each user. */
 export interface Pgbouncer {
@@ -17,15 +17,17 @@ export interface Pgbouncer {
 /**
  * Starts the pgbouncer on the PATH, or Debian's.
  * @param logins who may log in through it
+ * @param certificate that it shows. @default one for `localhost`
  * @throws PackagesUnavailable where there is none
  */
 export async function startPgbouncer(
-  { port: serverPort }: DatabaseAddress,
+  { port: serverPort }: Pick<DatabaseAddress, 'port'>,
   poolMode: 'session' | 'transaction' | 'statement',
   logins: readonly Login[],
+  certificate?: TlsCertificate,
 ): Promise<Pgbouncer> {
   const command = await program();
-  const tls = await serverCertificate();
+  const tls = certificate ?? (await serverCertificate());
   const folder = await mkdtemp(join(tmpdir(), 'pgbouncer-'));
   const port = await freePort();
   const file = async (name: string, text: string) => {

@@ -1,0 +1,70 @@
+/**
+ * docs/performance.md, made of what `npm run bench -- --json` found:
+ *
+ *     npm run --silent bench -- --json > figures.json && npm run docs:performance figures.json
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { type Figure, isMet } from './figures.ts';
+
+/** What a run of the benches found, and where. */
+export interface Measured {
+  machine: { cpu: string; cores: number; memoryGigabytes: number; node: string; system: string; day: string };
+  /** Benches that did not end well. */
+  failed: string[];
+  figures: Figure[];
+}
+
+const PAGE = 'docs/performance.md';
+/** What the page says between them is written by this; the rest by hand. */
+const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->'];
+
+export function machineOf(): Measured['machine'] {
+  return {
+    cpu: cpus()[0]?.model.trim() || process.arch,
+    cores: availableParallelism(),
+    memoryGigabytes: Math.round(totalmem() / 1024 ** 3),
+    node: process.version,
+    system: `${process.platform} ${process.arch}`,
+    day: new Date().toISOString().slice(0, 10),
+  };
+}
+
+export function valueText({ value, unit }: Figure): string {
+  const digits = Math.abs(value) >= 100 ? 0 : 2;
+  const number = value.toLocaleString('en', { maximumFractionDigits: digits });
+  return unit === undefined ? `${number} times` : `${number} ${unit}`;
+}
+
+export function goalText(figure: Figure): string {
+  const { goal } = figure;
+  if (!goal) return '';
+  const words = 'atMost' in goal ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`;
+  if (isMet(figure)) return `${words}: met`;
+  const wanted = 'atMost' in goal ? goal.atMost : goal.atLeast;
+  return `${words}: missed by ${Math.round(Math.abs(figure.value / wanted - 1) * 100)} %`;
+}
+
+/** The part of the page that a run of the benches gives. */
+export function figuresText({ machine, failed, figures }: Measured): string {
+  const { day, cpu, cores, memoryGigabytes, node, system } = machine;
+  const row = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [
+    `Measured on ${day}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}.`,
+    ...(failed.length > 0 ? ['', `Did not end well in this run: ${failed.join(', ')}.`] : []),
+    '',
+    row(['Bench', 'What', 'Against', 'Measured', 'Goal']),
+    row(['---', '---', '---', '--:', '---']),
+    ...figures.map((each) => row([each.bench, each.what, each.rival, valueText(each), goalText(each)])),
+  ].join('\n');
+}
+
+if (import.meta.main) {
+  const [file] = process.argv.slice(2);
+  if (file === undefined) throw new Error('Name the file that `npm run --silent bench -- --json` wrote.');
+  const measured: Measured = JSON.parse(readFileSync(file, 'utf8'));
+  const page = readFileSync(PAGE, 'utf8');
+  const [before, after] = [page.indexOf(BEGIN) + BEGIN.length, page.indexOf(END)];
+  writeFileSync(PAGE, `${page.slice(0, before)}\n${figuresText(measured)}\n${page.slice(after)}`);
+  console.log(`${PAGE}: ${measured.figures.length} figures`);
+}

@@ -1,0 +1,66 @@
+/**
+ * What `npm run bench` runs. Each bench measures against its rival in the same run; the figures of all are put into one table.
+ *
+ *   npm run bench                       all of them, one after the other: an hour on two quiet cores
+ *   npm run bench NAME...               those named, by their files in bench/; of one alone, its own words too
+ *   npm run bench -- --json             the table as JSON, with the kind of machine: `npm run docs:performance` reads it
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Figure } from './figures.ts';
+import { goalText, type Measured, machineOf, valueText } from './performance-page.ts';
+
+/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`) are asked for by name. */
+const ALL = [
+  'bundles',
+  'cold-start',
+  'synth',
+  'callback-relay',
+  'exec-look',
+  'session-channel',
+  'database-size',
+  'rotation-calls',
+  'log-cleanup',
+  'many-containers',
+];
+
+const args = process.argv.slice(2);
+const asJson = args.includes('--json');
+const named = args.filter((arg) => existsSync(`bench/${arg}.ts`));
+const others = args.filter((arg) => !named.includes(arg) && arg !== '--json');
+const unknown = named.length === 0 && others.length > 0;
+if (unknown) {
+  console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz and faults.`);
+  process.exit(2);
+}
+const folder = mkdtempSync(join(tmpdir(), 'bench-figures-'));
+const file = join(folder, 'figures');
+const failed: string[] = [];
+for (const name of named.length > 0 ? named : ALL) {
+  // What a bench says itself is for people: with --json only the figures go to standard output.
+  const { status } = spawnSync(process.execPath, [`bench/${name}.ts`, ...others], {
+    stdio: ['inherit', asJson ? 2 : 'inherit', 'inherit'],
+    env: { ...process.env, BENCH_FIGURES: file },
+  });
+  if (status !== 0) failed.push(name);
+}
+const figures: Figure[] = existsSync(file)
+  ? readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  : [];
+rmSync(folder, { recursive: true });
+
+if (asJson) {
+  const measured: Measured = { machine: machineOf(), failed, figures };
+  console.log(JSON.stringify(measured, null, 2));
+} else {
+  const cells = figures.map((each) => [each.bench, each.what, each.rival, valueText(each), goalText(each)]);
+  const widths = [0, 1, 2, 3, 4].map((at) => Math.max(0, ...cells.map((row) => row[at]?.length ?? 0)));
+  for (const row of cells) console.log(row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
+}
+if (failed.length > 0) console.error(`Did not end well: ${failed.join(', ')}`);
+process.exitCode = failed.length === 0 ? 0 : 1;

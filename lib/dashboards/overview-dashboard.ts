@@ -1,0 +1,49 @@
+import { CfnOutput } from 'aws-cdk-lib';
+import { type CfnDashboard, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { Upkeep } from '../upkeep.ts';
+import { addressOf, alarmWidgets, createDashboard, runWidgets } from './dashboard-body.ts';
+import { FULL_WIDTH, type OnDashboard } from './on-dashboard.ts';
+
+/** A deployment on an `OverviewDashboard`. */
+export interface OverviewedDeployment {
+  /** Whose jobs and alarms are shown. */
+  readonly upkeep: Upkeep;
+  /** What is shown beneath them, a row each. @default nothing */
+  readonly parts?: readonly (OnDashboard | undefined)[];
+}
+
+/** What an `OverviewDashboard` is made of. */
+export interface OverviewDashboardProps {
+  /** In any regions of the account; CloudWatch shows each where it is. */
+  readonly deployments: readonly OverviewedDeployment[];
+  /** @default upkeep-overview */
+  readonly dashboardName?: string;
+}
+
+/** A CloudWatch dashboard over several deployments of an account: the alarms' states of each, the runs of all, and what their parts show. */
+export class OverviewDashboard extends Construct {
+  /** Its name, unique in the account. */
+  readonly dashboardName: string;
+  /** The dashboard itself. */
+  readonly dashboard: CfnDashboard;
+
+  constructor(scope: Construct, id: string, props: OverviewDashboardProps) {
+    super(scope, id);
+    const { deployments } = props;
+    this.dashboardName = props.dashboardName ?? 'upkeep-overview';
+    const upkeeps = deployments.map(({ upkeep }) => upkeep);
+    this.dashboard = createDashboard(this, this.dashboardName, () => [
+      ...upkeeps.flatMap((upkeep) => alarmWidgets(upkeep).map((widget) => [widget])),
+      runWidgets(upkeeps),
+      ...deployments.flatMap(({ upkeep, parts = [] }) => [
+        [new TextWidget({ width: FULL_WIDTH, height: 1, markdown: `## ${upkeep.deployment}` })],
+        ...parts.flatMap((part) => (part ? [part.dashboardWidgets()] : [])),
+      ]),
+    ]);
+    new CfnOutput(this, 'Address', {
+      value: addressOf(this, this.dashboardName),
+      description: `The dashboard over ${upkeeps.map(({ deployment }) => deployment).join(', ')}`,
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import { CfnOutput } from 'aws-cdk-lib';
+import { type CfnDashboard, type IWidget, LogQueryWidget, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { Upkeep } from '../upkeep.ts';
+import { addressOf, alarmWidgets, createDashboard, jobsOf, runWidgets } from './dashboard-body.ts';
+import { FULL_WIDTH, type OnDashboard } from './on-dashboard.ts';
+import { LATEST_REPORTS, RunQueries } from './run-queries.ts';
+
+/** What an `UpkeepDashboard` is made of. */
+export interface UpkeepDashboardProps {
+  /** Whose jobs and alarms are shown. */
+  readonly upkeep: Upkeep;
+  /** What is shown beneath them, a row each: `CredentialRotation`, `ContainerCommandJob`, `MediaVolume` and others. @default nothing */
+  readonly parts?: readonly (OnDashboard | undefined)[];
+  /** @default that of the deployment, and `-upkeep` */
+  readonly dashboardName?: string;
+}
+
+/**
+ * A CloudWatch dashboard of one deployment: its alarms' states, its runs over time, their latest reports, and what its parts
+ * show; with saved queries of its logs. The account's first three dashboards are free.
+ */
+export class UpkeepDashboard extends Construct {
+  /** Its name, unique in the account. */
+  readonly dashboardName: string;
+  /** The dashboard itself. */
+  readonly dashboard: CfnDashboard;
+
+  constructor(scope: Construct, id: string, props: UpkeepDashboardProps) {
+    super(scope, id);
+    const { upkeep, parts = [] } = props;
+    const { deployment } = upkeep;
+    this.dashboardName = props.dashboardName ?? `${deployment}-upkeep`;
+    this.dashboard = createDashboard(this, this.dashboardName, () => [
+      [headOf(upkeep)],
+      ...alarmWidgets(upkeep).map((widget) => [widget]),
+      ...(jobsOf(upkeep).length > 0 ? [runWidgets([upkeep]), [reportsOf(upkeep)]] : []),
+      ...parts.flatMap((part) => (part ? [part.dashboardWidgets()] : [])),
+    ]);
+    new RunQueries(this, 'Queries', { upkeep });
+    new CfnOutput(this, 'Address', {
+      value: addressOf(this, this.dashboardName),
+      description: `The dashboard of ${deployment}`,
+    });
+    new CfnOutput(this, 'StatusCommand', {
+      value: `npx wa-upkeep status ${deployment}`,
+      description: 'Shows the last and the next run of every job, and the alarms that ring',
+    });
+  }
+}
+
+function headOf(upkeep: Upkeep): IWidget {
+  const { deployment } = upkeep;
+  const jobs = jobsOf(upkeep).map(({ job }) => `\`${job}\``);
+  return new TextWidget({
+    width: FULL_WIDTH,
+    height: 3,
+    markdown: [
+      `# Upkeep of ${deployment}`,
+      `All well? \`npx wa-upkeep status ${deployment}\`. A job now: \`npx wa-upkeep run JOB ${deployment}\`, with one of ${jobs.join(', ')}. What each alarm means: docs/operations.md. Saved queries: Logs Insights, folder ${deployment}.`,
+    ].join('\n'),
+  });
+}
+
+function reportsOf(upkeep: Upkeep): IWidget {
+  return new LogQueryWidget({
+    title: 'Latest reports',
+    width: FULL_WIDTH,
+    height: 7,
+    logGroupNames: jobsOf(upkeep).map((job) => job.function.logGroup.logGroupName),
+    queryLines: LATEST_REPORTS,
+  });
+}

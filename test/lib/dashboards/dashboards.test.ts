@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Duration, Stack } from 'aws-cdk-lib';
+import { ContainerCommandJob, OverviewDashboard, Upkeep, UpkeepDashboard } from '../../../lib/index.ts';
+import { checkConfiguration } from '../../../lib/whatsapp/configuration/configuration.ts';
+import { OverviewStack } from '../../../lib/whatsapp/overview-stack.ts';
+import { UpkeepStack } from '../../../lib/whatsapp/upkeep-stack.ts';
+import sample from '../../../upkeep.config.ts';
+import {
+  appWithoutBundles,
+  ofType,
+  REPOSITORY,
+  type Resource,
+  resourcesOf,
+  sampleStack,
+  textOf,
+} from '../template.ts';
+
+interface Widget {
+  type: string;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  // biome-ignore lint/suspicious/noExplicitAny: as of a template, the tests say what they expect of it.
+  properties: any;
+}
+
+function dashboard(resources: Record<string, Resource>): { name: string; widgets: Widget[] } {
+  const [found] = ofType(resources, 'AWS::CloudWatch::Dashboard');
+  assert.ok(found);
+  const [, { Properties: properties }] = found;
+  return {
+    name: properties.DashboardName,
+    widgets: JSON.parse(textOf(properties.DashboardBody, resources)).widgets,
+  };
+}
+
+const titled = (widgets: Widget[], title: RegExp) =>
+  widgets.filter(({ properties }) => title.test(properties.title ?? ''));
+
+/** As `metric name, dimensions`. */
+const metricsOf = ({ properties }: Widget): string[] =>
+  properties.metrics.map(([, name, ...dimensions]: unknown[]) =>
+    [name, ...dimensions.filter((each) => typeof each === 'string')].join(' '),
+  );
+
+describe('the dashboard of a deployment', () => {
+  const resources = resourcesOf(sampleStack('emea', { dashboards: true }));
+  const { name, widgets } = dashboard(resources);
+
+  test('has the states of all of its alarms', () => {
+    assert.equal(name, 'emea-upkeep');
+    const shown = widgets
+      .filter(({ type }) => type === 'alarm')
+      .flatMap(({ properties }) => properties.alarms.map((arn: string) => arn.split(':alarm:')[1]));
+    const alarms = ofType(resources, 'AWS::CloudWatch::Alarm').map(
+      ([, { Properties }]) => Properties.AlarmName,
+    );
+    assert.ok(alarms.length > 40);
+    assert.deepEqual(shown.sort(), alarms.sort());
+  });
+
+  test('has when runs of each job succeeded and when they did not', () => {
+    const [succeeded] = titled(widgets, /^Runs that succeeded/);
+    assert.ok(succeeded);
+    assert.deepEqual(
+      metricsOf(succeeded)
+        .map((metric) => metric.split(' ').at(-1))
+        .sort(),
+      [
+        'credential-rotation',
+        'database-size',
+        'log-cleanup',
+        'media-gc',
+        'message-gc',
+        'upgrade-check',
+      ].filter((job) => metricsOf(succeeded).some((metric) => metric.endsWith(` ${job}`))),
+    );
+    assert.ok(metricsOf(succeeded).includes('RunsSucceeded deployment emea job message-gc'));
+    const [others] = titled(widgets, /^Runs that did not/);
+    assert.ok(others && metricsOf(others).includes('RunsFailed deployment emea job log-cleanup'));
+  });
+
+  test('draws the two limits into the rows of messages', () => {
+    const [rows] = titled(widgets, /^Rows of messages/);
+    assert.deepEqual(
+      rows?.properties.annotations.horizontal.map(({ value }: { value: number }) => value),
+      [2_000_000, 10_000_000],
+    );
+    assert.deepEqual(rows && metricsOf(rows), ['MessageRows deployment emea job database-size set wa1']);
+  });
+
+  test('has bytes freed and free log space by role, and the age of the credential', () => {
+    const [freed] = titled(widgets, /^Bytes freed/);
+    assert.deepEqual(
+      freed &&
+        metricsOf(freed)
+          .map((metric) => metric.split(' ')[0])
+          .sort(),
+      ['BytesFreedCoreapp', 'BytesFreedMaster', 'BytesFreedWebapp'],
+    );
+    const [free] = titled(widgets, /^Lowest free log space/);
+    assert.equal(free && metricsOf(free).length, 3);
+    const [age] = titled(widgets, /^Age of the database credential/);
+    assert.ok(age && metricsOf(age)[0]?.startsWith('CredentialAgeDays'));
+  });
+
+  test('no widget lies over another, and none beside the 24 columns', () => {
+    for (const one of widgets) {
+      assert.ok(one.x + one.width <= 24, JSON.stringify(one));
+      for (const other of widgets)
+        assert.ok(
+          one === other ||
+            one.x + one.width <= other.x ||
+            other.x + other.width <= one.x ||
+            one.y + one.height <= other.y ||
+            other.y + other.height <= one.y,
+        );
+    }
+  });
+
+  test('has saved queries over the logs of all functions, in a folder of the deployment', () => {
+    const queries = ofType(resources, 'AWS::Logs::QueryDefinition');
+    const functions = ofType(resources, 'AWS::Lambda::Function')
+      .map(([, { Properties }]) => `/aws/lambda/${Properties.FunctionName}`)
+      .filter((log) => log.includes('/emea-'));
+    assert.equal(queries.length, 4);
+    for (const [, { Properties }] of queries) {
+      assert.match(Properties.Name, /^emea\//);
+      const logs = Properties.LogGroupNames.map((log: unknown) => textOf(log, resources));
+      assert.deepEqual(logs.sort(), functions.sort());
+    }
+  });
+
+  test('is not there where it is not asked for, nor what is saved beside it', () => {
+    const without = resourcesOf(sampleStack('emea', { dashboards: false }));
+    assert.deepEqual(ofType(without, 'AWS::CloudWatch::Dashboard'), []);
+    assert.deepEqual(ofType(without, 'AWS::Logs::QueryDefinition'), []);
+  });
+});
+
+const upkeepOf = (stack: Stack, deployment: string) =>
+  new Upkeep(stack, 'Upkeep', {
+    deployment,
+    timeZone: 'Europe/Madrid',
+    window: { from: '01:00', to: '05:00' },
+  });
+
+const nightly = (upkeep: Upkeep) =>
+  new ContainerCommandJob(Stack.of(upkeep), 'Prune', {
+    upkeep,
+    job: 'prune',
+    cluster: 'shop',
+    roles: { web: { services: ['storefront'], container: 'app' } },
+    command: ['/srv/prune'],
+    timeout: Duration.minutes(20),
+    timeLimit: Duration.hours(1),
+    schedule: { at: '03:15' },
+  });
+
+describe('without WhatsApp', () => {
+  test('jobs and alarms that are made after the dashboard are on it, and so is what its parts show', () => {
+    const stack = new Stack(appWithoutBundles(), 'shop', {
+      env: { account: '1'.repeat(12), region: 'us-east-1' },
+    });
+    const upkeep = upkeepOf(stack, 'shop');
+    const parts: ContainerCommandJob[] = [];
+    new UpkeepDashboard(stack, 'Dashboard', { upkeep, parts });
+    parts.push(nightly(upkeep));
+    const { widgets } = dashboard(resourcesOf(stack));
+    const [succeeded] = titled(widgets, /^Runs that succeeded/);
+    assert.deepEqual(succeeded && metricsOf(succeeded), ['RunsSucceeded deployment shop job prune']);
+    assert.match(JSON.stringify(titled(widgets, /^Alarms/)), /:alarm:shop-prune-missed/);
+    assert.equal(titled(widgets, /^Containers in which prune/).length, 2);
+  });
+
+  test('an overview shows deployments of two regions, each where it is', () => {
+    const app = appWithoutBundles();
+    const account = '1'.repeat(12);
+    const deployments = [
+      ['eu-west-1', 'shop'],
+      ['us-east-1', 'till'],
+    ].map(([region = '', name = '']) => {
+      const upkeep = upkeepOf(new Stack(app, name, { env: { account, region } }), name);
+      return { upkeep, parts: [nightly(upkeep)] };
+    });
+    const stack = new Stack(app, 'overview', { env: { account, region: 'eu-west-1' } });
+    new OverviewDashboard(stack, 'Overview', { deployments });
+    const { name, widgets } = dashboard(resourcesOf(stack));
+    assert.equal(name, 'upkeep-overview');
+    assert.equal(titled(widgets, /^Alarms of (shop|till)/).length, 2);
+    const [succeeded] = titled(widgets, /^Runs that succeeded/);
+    const regions = succeeded?.properties.metrics.map((metric: unknown[]) => {
+      const options = metric.at(-1) as { region?: string };
+      return options.region ?? succeeded.properties.region;
+    });
+    assert.deepEqual(regions, ['AWS::Region', 'us-east-1']);
+    assert.match(
+      JSON.stringify(widgets),
+      /arn:aws:cloudwatch:us-east-1:111111111111:alarm:till-prune-missed/,
+    );
+  });
+});
+
+test('an account of two deployments gets one dashboard over both, one of a single deployment gets none', () => {
+  const [latam, emea, apac] = checkConfiguration(sample, { file: 'upkeep.config.ts', folder: REPOSITORY });
+  assert.ok(latam && emea && apac);
+  const app = appWithoutBundles();
+  const stacks = [latam, { ...emea, account: latam.account }, apac].map(
+    (deployment) => new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment }),
+  );
+  const overviews = OverviewStack.ofAccounts(app, stacks);
+  assert.deepEqual(
+    overviews.map(({ stackName }) => stackName),
+    ['upkeep-overview-111111111111'],
+  );
+  const [overview] = overviews;
+  assert.ok(overview);
+  const { widgets } = dashboard(resourcesOf(overview));
+  assert.deepEqual(
+    titled(widgets, /^(Alarms|Rows of messages) of/).map(({ properties }) => properties.title),
+    ['Alarms of latam', 'Alarms of emea', 'Rows of messages of emea'],
+  );
+});

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RunReport } from '../../../functions/shared/run/report.ts';
+import type { Night } from '../../../rehearsal/night-checks.ts';
+import { nightPage } from '../../../rehearsal/picture/page.ts';
+import type { Recording } from '../../../rehearsal/picture/recording.ts';
+
+const BEGIN = Date.parse('2026-11-24T21:00:00Z');
+const MINUTE = 60_000;
+const time = (minutes: number) => new Date(BEGIN + minutes * MINUTE).toISOString();
+
+const FAILED: RunReport = {
+  job: 'message-gc',
+  deployment: 'latam',
+  runId: 'latam-message-gc-1',
+  scheduledFor: time(60),
+  startedAt: time(61),
+  endedAt: time(65),
+  outcome: 'failed',
+  figures: { calls: 1, messagesDeleted: 0 },
+  problems: [{ what: 'WebApp said <b>no</b> & "went"', where: 'latam', next: 'Look at it.' }],
+};
+
+const NIGHT: Night = {
+  runs: [FAILED],
+  alarms: [{ name: 'latam-message-gc-failed', rangAt: time(65), told: true }],
+  rows: {},
+  media: {},
+  logs: {},
+  logins: [],
+  mismatches: [],
+};
+
+const RECORDING: Recording = {
+  begin: BEGIN,
+  end: BEGIN + 720 * MINUTE,
+  deployments: ['latam'],
+  executions: [
+    {
+      deployment: 'latam',
+      job: 'message-gc',
+      runId: 'latam-message-gc-1',
+      status: 'SUCCEEDED',
+      begin: BEGIN + 61 * MINUTE,
+      end: BEGIN + 65 * MINUTE,
+      crashes: [BEGIN + 62 * MINUTE],
+      spans: [
+        { step: 'ask for GC 1', kind: 'fails', begin: BEGIN + 61 * MINUTE, end: BEGIN + 62 * MINUTE },
+        { step: 'ask for GC 1', kind: 'retry', begin: BEGIN + 62 * MINUTE, end: BEGIN + 65 * MINUTE },
+      ],
+    },
+    {
+      deployment: 'latam',
+      job: 'media-gc',
+      runId: 'latam-media-gc-1',
+      status: 'STOPPED',
+      begin: BEGIN + 100 * MINUTE,
+      end: BEGIN + 110 * MINUTE,
+      crashes: [],
+      spans: [],
+    },
+  ],
+  alarms: [
+    { name: 'latam-message-gc-failed', deployment: 'latam', begin: BEGIN + 65 * MINUTE, end: undefined },
+  ],
+  rows: [],
+  logins: [],
+  calls: [{ service: 'lambda', allowed: 3, refused: 1 }],
+};
+
+const page = await nightPage({
+  night: NIGHT,
+  recording: RECORDING,
+  faults: ['WebApp says no'],
+});
+
+test('a night in which something went wrong says what, and shows the failed run open, with what to do next', () => {
+  assert.match(page, /What was made to go wrong:<\/strong> WebApp says no/);
+  assert.match(page, /0 of 1 runs succeeded\. 1 alarm rang/);
+  assert.match(page, /<details class="run" data-run="latam-message-gc-1" open>/);
+  assert.match(page, /Next: Look at it\./);
+  assert.match(page, /<th scope="row">ask for GC 1<\/th><td>fails<\/td>/);
+  assert.match(page, /waits for the next try/);
+  assert.match(page, /Invocations that ended with an error, or by force: 22:02:00/);
+});
+
+test('an alarm that still rings at the end of the night is told as that, and a run without a report by what Lambda has', () => {
+  assert.match(page, /latam-message-gc-failed<\/th><td>22:05:00<\/td>\n<td>not yet/);
+  assert.match(page, /latam media-gc: no report, stopped for Lambda/);
+});
+
+test('what reports say stands there as text', () => {
+  assert.match(page, /WebApp said &#60;b&#62;no&#60;\/b&#62; &#38; &#34;went&#34;/);
+  assert.ok(!page.includes('<b>no</b>'));
+});
+
+test('the page asks for nothing: no script, no address', () => {
+  assert.ok(
+    !/<script|<link (?!rel="icon" href="data:)|\b(src|href)="(?!data:)|url\(/.test(
+      page.replaceAll(/xlink:href="#/g, ''),
+    ),
+    'asks',
+  );
+  assert.match(page, /default-src 'none'/);
+});
+
+test('each chart is drawn in both sizes, in colours that the page has for dark and light', () => {
+  const figures = page.match(/<figure>/g)?.length ?? 0;
+  assert.ok(figures >= 3);
+  assert.equal(page.match(/<svg /g)?.length, 2 * figures);
+  const used = new Set(page.match(/var\((--[a-z]+)\)/g));
+  for (const name of used) {
+    const defined = page.split(`${name.slice(4, -1)}:`).length - 1;
+    assert.equal(defined, 2, `${name} is there in dark and light`);
+  }
+});
