@@ -129,7 +129,7 @@ export class Aws implements Cloud, Desk {
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;
-    this.ecs = new Ecs(this, sessions);
+    this.ecs = new Ecs(this, sessions, this.logGroups);
     this.ssm = new Ssm(this, sessions);
     sessions.judgeBy({
       access: this.access,
@@ -144,6 +144,7 @@ export class Aws implements Cloud, Desk {
       this.events,
       this.iam,
       this.lambda,
+      this.logGroups,
       this.scheduler,
       this.secrets,
       this.sns,

@@ -331,6 +331,30 @@ describe('moving the media volume', { skip: missing }, () => {
     });
   });
 
+  it('knows a write of the same second and size: before the switch, and after it', () => {
+    const again = (text: string) => {
+      const file = host.oldSide('incoming/unused.jpg');
+      const { mtimeMs } = statSync(file);
+      const second = Math.floor(mtimeMs / 1000);
+      const was = readFileSync(file, 'utf8');
+      writeFileSync(file, text.padEnd(was.length, '.').slice(0, was.length));
+      utimesSync(file, second, second + (mtimeMs % 1000 > 500 ? 0.25 : 0.75));
+      return readFileSync(file, 'utf8');
+    };
+    const arrived = () => readFileSync(host.newSide('incoming/unused.jpg'), 'utf8');
+    host.works('begin', 'copy', 'last-copy', 'verify');
+    const first = again('first');
+    assert.match(host.fails('switch'), /was changed after it was verified/);
+    host.works('last-copy');
+    host.fails('verify');
+    host.works('last-copy', 'verify', 'switch');
+    assert.equal(arrived(), first);
+    const second = again('other');
+    assert.match(host.works('status'), /ATTENTION: .* was written to since/);
+    host.works('switch');
+    assert.equal(arrived(), second);
+  });
+
   describe('fstab', () => {
     it('keeps each line as it was, also one without an end', () => {
       const before_ = host.fstab();
