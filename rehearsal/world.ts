@@ -49,7 +49,7 @@ export interface ClientScript
   percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
 
-export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port'> {
+export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port' | 'sessions'> {
   postgres: Postgres;
   /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
