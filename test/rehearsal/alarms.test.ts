@@ -131,12 +131,7 @@ const RINGERS: Ringer[] = [
     alarm: 'credential-rotation-unretired',
     metrics: [ofRuns('credential-rotation', 'OldPasswordHours', [19], [20])],
   },
-  ...[
-    'master',
-    'whatsapp-apac-WAEntWebService',
-    'whatsapp-apac-WAEntNotCECoreappService',
-    'whatsapp-apac-ms-WAMonitoringService',
-  ].map((service) => ({
+  ...['whatsapp-apac-WAEntNotCECoreappService', 'whatsapp-apac-ms-WAMonitoringService'].map((service) => ({
     alarm: `credential-rotation-stopped-${service}`,
     metrics: [ofRuns('credential-rotation', 'RollsStopped', [0], [1], { service })],
   })),
