@@ -1,6 +1,6 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
-import { Rule } from 'aws-cdk-lib/aws-events';
+import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -8,7 +8,12 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
-import { LOST_RUN_EVENT_MINUTES } from '../functions/shared/run/report.ts';
+import {
+  GIVEN_UP_FIGURE,
+  LOST_RUN_EVENT_MINUTES,
+  REPORT_EVENT_SOURCE,
+  REPORT_EVENT_TYPE,
+} from '../functions/shared/run/report.ts';
 import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
@@ -37,7 +42,8 @@ export class ReportLostRun extends Construct {
   /** What could not be reported ends in it. */
   readonly deadLetters: DeadLetterQueue;
 
-  private readonly rule: Rule;
+  private readonly functionArns: string[] = [];
+  private readonly deployment: string;
   private ends: PolicyStatement | undefined;
   private rings: PolicyStatement | undefined;
 
@@ -76,13 +82,11 @@ export class ReportLostRun extends Construct {
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
     });
-    this.rule = new Rule(this, 'Rule', {
-      description: `Durable executions of ${deployment} that failed, timed out or were stopped`,
-      eventPattern: {
-        source: ['aws.lambda'],
-        detailType: ['Durable Execution Status Change'],
-        detail: { status: ['FAILED', 'TIMED_OUT', 'STOPPED'] },
-      },
+    this.deployment = deployment;
+    new Rule(this, 'Rule', {
+      description: `Runs of ${deployment} that failed for Lambda, timed out, were stopped or gave up`,
+      // By one rule and one permission: the construct's type knows no `$or`.
+      eventPattern: { $or: Lazy.any({ produce: () => this.patterns() }) } as EventPattern,
       targets: [
         new LambdaFunction(this.function.function, {
           deadLetterQueue: this.deadLetters.queue,
@@ -93,13 +97,31 @@ export class ReportLostRun extends Construct {
     });
   }
 
+  private patterns(): Record<string, unknown>[] {
+    return [
+      {
+        source: ['aws.lambda'],
+        'detail-type': ['Durable Execution Status Change'],
+        detail: {
+          status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
+          // The event may name the function alone, or its version too.
+          functionArn: this.functionArns.flatMap((arn) => [arn, { prefix: `${arn}:` }]),
+        },
+      },
+      {
+        source: [REPORT_EVENT_SOURCE],
+        'detail-type': [REPORT_EVENT_TYPE],
+        detail: { deployment: [this.deployment], figures: { [GIVEN_UP_FIGURE]: [{ exists: true }] } },
+      },
+    ];
+  }
+
   /**
    * Watches the runs of a job.
    * @param alarms of the job, by name: a lost run of which one of them has told is reported, and no other alarm rings for it.
    */
   watch(functionArn: string, alarms: readonly string[]): void {
-    // The event may name the function alone, or its version too.
-    this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
+    this.functionArns.push(functionArn);
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
     const arns = alarms.map((alarm) => `arn:${partition}:cloudwatch:${region}:${account}:alarm:${alarm}`);
