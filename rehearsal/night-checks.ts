@@ -143,14 +143,16 @@ async function mediaMismatches(
 }
 
 /** What did not come of one fault among those of its night. */
-export function mismatchesOfFault(night: Night, { deployment: name, expected }: Fault): string[] {
+export function mismatchesOfFault(night: Night, fault: Fault): string[] {
+  const { deployment: name, expected } = fault;
   const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
     ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
-    ...problemMismatches(night, { deployment: name, expected }),
+    ...problemMismatches(night, fault),
+    ...(fault.mismatches?.() ?? []),
   ];
 }
 
@@ -203,6 +205,7 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
   for (const { name, told } of night.alarms)
     if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
   mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
+  mismatches.push(...faults.flatMap((fault) => fault.mismatches?.() ?? []));
   return mismatches;
 }
 

@@ -12,7 +12,7 @@ import {
   UNKNOWN,
   YOUNG,
 } from './night-checks.ts';
-import { reportsOf } from './run-reports.ts';
+import { distinctReports, reportsOf } from './run-reports.ts';
 import { inboundMessages } from './whatsapp/message-rows.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
 import {
@@ -206,7 +206,9 @@ async function play(
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
     .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
-  const night: Night = { runs: [...reportsOf(aws)], alarms, rows, media, logs, logins, mismatches: [] };
+  const reports = reportsOf(aws);
+  const runs = faults.some(({ cutsReports }) => cutsReports) ? distinctReports(reports) : reports;
+  const night: Night = { runs, alarms, rows, media, logs, logins, mismatches: [] };
   const mediaFiles = { before: mediaBefore, after: mediaAfter };
   night.mismatches.push(...(await mismatchesOf(night, world, { due, faults, scale, media: mediaFiles })));
   return night;
