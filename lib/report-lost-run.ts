@@ -42,8 +42,7 @@ export class ReportLostRun extends Construct {
   /** What could not be reported ends in it. */
   readonly deadLetters: DeadLetterQueue;
 
-  private readonly functionArns: string[] = [];
-  private readonly deployment: string;
+  private readonly jobs: string[] = [];
   private ends: PolicyStatement | undefined;
   private rings: PolicyStatement | undefined;
 
@@ -65,7 +64,7 @@ export class ReportLostRun extends Construct {
       functionName,
       description: `Reports the runs of ${deployment} that ended without a report`,
       entry: entryFile('report-lost-run'),
-      settings: { deployment } satisfies ReportLostRunSettings,
+      settings: { deployment, jobs: Lazy.list({ produce: () => this.jobs }) } satisfies ReportLostRunSettings,
       timeout: Duration.seconds(60),
       deadLetterQueue: this.deadLetters.queue,
       ...(encryptionKey && { encryptionKey }),
@@ -82,11 +81,31 @@ export class ReportLostRun extends Construct {
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
     });
-    this.deployment = deployment;
+    const { partition, region, account } = Stack.of(this);
     new Rule(this, 'Rule', {
       description: `Runs of ${deployment} that failed for Lambda, timed out, were stopped or gave up`,
-      // By one rule and one permission: the construct's type knows no `$or`.
-      eventPattern: { $or: Lazy.any({ produce: () => this.patterns() }) } as EventPattern,
+      // The construct's type knows no `$or`.
+      eventPattern: {
+        $or: [
+          {
+            source: ['aws.lambda'],
+            'detail-type': ['Durable Execution Status Change'],
+            detail: {
+              status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
+              // Not each job's: a pattern has room for 2,048 characters (EventBridge quotas), which ten jobs would fill. Of
+              // another deployment whose name begins like this one's the function does nothing.
+              functionArn: [
+                { prefix: `arn:${partition}:lambda:${region}:${account}:function:${deployment}-` },
+              ],
+            },
+          },
+          {
+            source: [REPORT_EVENT_SOURCE],
+            'detail-type': [REPORT_EVENT_TYPE],
+            detail: { deployment: [deployment], figures: { [GIVEN_UP_FIGURE]: [{ exists: true }] } },
+          },
+        ],
+      } as EventPattern,
       targets: [
         new LambdaFunction(this.function.function, {
           deadLetterQueue: this.deadLetters.queue,
@@ -97,31 +116,12 @@ export class ReportLostRun extends Construct {
     });
   }
 
-  private patterns(): Record<string, unknown>[] {
-    return [
-      {
-        source: ['aws.lambda'],
-        'detail-type': ['Durable Execution Status Change'],
-        detail: {
-          status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
-          // The event may name the function alone, or its version too.
-          functionArn: this.functionArns.flatMap((arn) => [arn, { prefix: `${arn}:` }]),
-        },
-      },
-      {
-        source: [REPORT_EVENT_SOURCE],
-        'detail-type': [REPORT_EVENT_TYPE],
-        detail: { deployment: [this.deployment], figures: { [GIVEN_UP_FIGURE]: [{ exists: true }] } },
-      },
-    ];
-  }
-
   /**
    * Watches the runs of a job.
    * @param alarms of the job, by name: a lost run of which one of them has told is reported, and no other alarm rings for it.
    */
-  watch(functionArn: string, alarms: readonly string[]): void {
-    this.functionArns.push(functionArn);
+  watch(job: string, functionArn: string, alarms: readonly string[]): void {
+    this.jobs.push(job);
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
     const arns = alarms.map((alarm) => `arn:${partition}:cloudwatch:${region}:${account}:alarm:${alarm}`);

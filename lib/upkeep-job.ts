@@ -106,7 +106,7 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so. That was 45 minutes ago: for so long this alarm waits for the report.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
         'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',
@@ -149,7 +149,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(this.function.functionArn, [crashing, letters]);
+    upkeep.reportLostRun.watch(job, this.function.functionArn, [crashing, letters]);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);

@@ -26,4 +26,6 @@ export interface GivenUpRun {
 /** report-lost-run's environment variable `UPKEEP_SETTINGS`, as JSON. */
 export interface ReportLostRunSettings {
   deployment: string;
+  /** The deployment's, by name. */
+  jobs: string[];
 }

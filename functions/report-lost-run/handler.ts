@@ -14,7 +14,10 @@ import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { DurableExecutionStatusChange, GivenUpRun, ReportLostRunSettings } from './contract.ts';
 import { crashesTold, toldElsewhere } from './told-elsewhere.ts';
 
-const settingsSchema = v.object({ deployment: v.string() }) satisfies v.GenericSchema<ReportLostRunSettings>;
+const settingsSchema = v.object({
+  deployment: v.string(),
+  jobs: v.array(v.string()),
+}) satisfies v.GenericSchema<ReportLostRunSettings>;
 
 const eventSchema = v.object({
   time: v.string(),
@@ -62,6 +65,8 @@ export async function handler(event: unknown): Promise<void> {
   const endedAt = new Date(time).toISOString();
   // The name is whatever a caller has given the execution: the function tells what ran.
   const job = jobOf(detail.functionArn);
+  // Of a deployment whose name begins like this one's.
+  if (!settings.jobs.includes(job)) return;
   const identity = identityOf(detail.durableExecutionName, settings.deployment);
   const startedAt = detail.startTimestamp && new Date(detail.startTimestamp).toISOString();
   const scheduledFor = (identity?.job === job ? identity.scheduledFor : undefined) ?? startedAt ?? endedAt;

@@ -75,7 +75,7 @@ before(async () => {
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
-    UPKEEP_SETTINGS: JSON.stringify({ deployment: 'latam' }),
+    UPKEEP_SETTINGS: JSON.stringify({ deployment: 'latam', jobs: ['message-gc'] }),
   });
   const write = process.stdout.write.bind(process.stdout);
   mock.method(process.stdout, 'write', (text: string | Uint8Array) => {
@@ -252,6 +252,22 @@ test('what ran is told by the function, whatever somebody has named the executio
       ['message-gc', name, new Date(ended - 24 * HOUR).toISOString()],
     );
   }
+});
+
+test('of a run of another deployment, whose name begins like this one’s, nothing is told', async () => {
+  lines.length = 0;
+  asked.length = 0;
+  const functionArn = 'arn:aws:lambda:eu-central-1:111111111111:function:latam-2-message-gc:7';
+  await handler({
+    time: new Date(ended).toISOString(),
+    detail: {
+      durableExecutionArn: `${functionArn}/durable-execution/x/1`,
+      durableExecutionName: 'x',
+      functionArn,
+      status: 'STOPPED',
+    },
+  });
+  assert.deepEqual([lines, asked], [[], []]);
 });
 
 test('who does not answer does not keep a lost run from its report', async () => {
