@@ -2,6 +2,7 @@ import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Scale } from './clients.ts';
 import type { Fault } from './faults/fault.ts';
 import { reportsOf } from './run-reports.ts';
+import { UNKNOWN, YOUNG } from './unread-messages.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
 import type { PlayedDeployment, World } from './world.ts';
@@ -36,10 +37,6 @@ interface FileTotal {
   files: number;
   bytes: number;
 }
-
-/** Inbound messages of the single instance that it is not to mark. */
-export const YOUNG = 40;
-export const UNKNOWN = 15;
 
 /** At which the sample's database-size rings. */
 const LARGE_ROWS = 2_000_000;

@@ -56,6 +56,8 @@ export async function runJob(
   const context = insideInvocations(durableContext);
   if (isExamination(event)) return examined(context, look);
   const run = parseOrThrow(runEvent, event, 'The event of this run');
+  // A process may have had another run before.
+  logger.appendKeys({ runId: run.runId });
   let isFirst = false;
   const startedAt = await context.step('start', async () => {
     isFirst = true;
