@@ -129,7 +129,8 @@ export function alarmOnCrashes(
   const nearly = Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `IF(errors >= ${CRASHES} || duration >= ${nearly}, 1, 0)`,
+      // Filled, for CloudWatch prefers old points to missing ones, and would ring again for them after the last invocation.
+      expression: `IF(FILL(errors, 0) >= ${CRASHES} || FILL(duration, 0) >= ${nearly}, 1, 0)`,
       usingMetrics: {
         errors: errors.with({ period }),
         duration: duration.with({ period }),
