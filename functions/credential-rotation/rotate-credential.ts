@@ -33,6 +33,7 @@ import {
   rotationProblem,
   secondPasswordProblem,
   strayCopyProblem,
+  unaskedProblem,
   unsteadyProblem,
 } from './problems.ts';
 import { loginsBefore, proveLogins } from './prove-logins.ts';
@@ -220,6 +221,11 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  // With one password alone only the roll ends the gap in which containers cannot log in.
+  if (before.unread !== undefined && settings.strategy.kind !== 'single-password') {
+    problems.push(unaskedProblem(settings, before.unread));
+    return;
+  }
   let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,

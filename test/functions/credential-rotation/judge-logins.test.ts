@@ -243,6 +243,30 @@ const CASES: Case[] = [
     {},
     { answer: 'unknown', isHarmless: false, mayChange: true, says: /network is away/ },
   ],
+  [
+    'no task runs that should: they may end because they cannot log in',
+    { from: [] },
+    { tasks: [], missing: 2 },
+    {
+      answer: 'unknown',
+      isHarmless: false,
+      mayChange: true,
+      isMissing: true,
+      says: /2 of its tasks do not run/,
+    },
+  ],
+  [
+    'one of two runs and logs in, and the other one does not run',
+    { from: from('10.0.0.1') },
+    { tasks: TASKS.slice(0, 1), missing: 1 },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isMissing: true, says: /1 of its tasks do/ },
+  ],
+  [
+    'one does not run, and the other one is refused',
+    { from: [], refusedFrom: { '10.0.0.1': 3 } },
+    { tasks: TASKS.slice(0, 1), missing: 1 },
+    { answer: 'disproven' },
+  ],
 ];
 
 test('evidence is judged: proven, disproven, or not to be known', async (t) => {
