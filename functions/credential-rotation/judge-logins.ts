@@ -212,8 +212,11 @@ function judgeRunning(known: Seen): Proof {
   const found = { ...base, seen, refused };
   // Tasks that never log in are among the new ones as they were among the old.
   const silent = before.tasks - before.seen;
+  // One of those that were not seen may be the one that is refused.
+  const isSomebodyRefused = refused > 0 && refusedFrom === undefined && seen < count;
   const isProven =
-    seen === count || (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent);
+    seen === count ||
+    (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent && !isSomebodyRefused);
   if (seen > 0 && (isProven || (before.tasks === 0 && refused === 0))) {
     const isTold = seenAs(isSurelyNew).length === seen;
     const evidence = `The database has seen ${seen} of its ${count} new tasks log in as ${username}, each from its own address${sameUser && isTold ? ' and with the new password' : ''}.`;
@@ -241,7 +244,7 @@ function judgeRunning(known: Seen): Proof {
   return {
     ...found,
     answer: 'unknown',
-    mayChange: wasSeen && seen < wanted,
+    mayChange: wasSeen && (seen < wanted || isSomebodyRefused),
     isMissing: before.seen > 0 && seen < wanted && !countsRefused,
     isSilent: before.tasks === 0 && seen === 0 && showsAddresses && !countsRefused,
     isHarmless: refused === 0 && (!wasSeen || seen >= wanted),

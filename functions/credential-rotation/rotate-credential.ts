@@ -190,7 +190,9 @@ async function carryOut(
   const retained = database.kind === 'done' && database.value.retained;
 
   if (isRetainedByOthers) {
-    const discarded = await retireOldCredential(context, settings, secretsManager, endBy);
+    const discarded = await retireOldCredential(context, settings, secretsManager, endBy, {
+      endsRotation: false,
+    });
     if (discarded.kind === 'failed') {
       problems.push(retirementProblem(deployment, discarded));
       return;

@@ -41,6 +41,18 @@ const CASES: Case[] = [
     { answer: 'proven' },
   ],
   [
+    'as many as before, and logins are refused of which nobody knows whose',
+    { from: from('10.0.0.2'), refused: 4 },
+    { before: { tasks: 2, seen: 1 } },
+    { answer: 'unknown', isHarmless: false, mayChange: true, says: /refused 4 logins meanwhile/ },
+  ],
+  [
+    'as many as before, and the server tells that logins of others are refused',
+    { from: from('10.0.0.2'), refused: 4, refusedFrom: { '10.0.0.9': 4 } },
+    { before: { tasks: 2, seen: 1 } },
+    { answer: 'proven' },
+  ],
+  [
     'fewer than before, and the server counts no refused logins',
     { from: from('10.0.0.2') },
     { before: BOTH },
