@@ -23,6 +23,7 @@ export const BUNDLE_KINDS: BundleKind[] = [
   { functionName: 'log-cleanup', reach: 'run-command' },
   { functionName: 'run-in-containers', reach: 'ecs-exec' },
   { functionName: 'run-in-containers', reach: 'run-command' },
+  { functionName: 'run-in-new-task' },
   { functionName: 'media-gc' },
   { functionName: 'message-gc', engines: [] },
   { functionName: 'message-gc', engines: ['postgres'] },

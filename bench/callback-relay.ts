@@ -14,6 +14,7 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import type { LambdaFunctionURLEvent } from 'aws-lambda';
 import { Pool } from 'undici';
 import { listen } from '../rehearsal/aws/listen.ts';
+import { tell } from './figures.ts';
 
 /** EventBridge's PutEvents takes some tens of milliseconds. */
 const BUS_MILLISECONDS = 20;
@@ -82,6 +83,14 @@ async function measure(): Promise<void> {
         if ((await ways[way]()) !== 200) throw new Error(`${way}: not answered with 200`);
         if (round >= 0) times[way].push(performance.now() - begin);
       }
+    const value = quantile(times.relayed, 0.5) / quantile(times.direct, 0.5);
+    tell({
+      bench: 'callback-relay',
+      what: `a webhook that takes ${milliseconds} ms, a bus that takes ${BUS_MILLISECONDS} ms`,
+      rival: 'the webhook called directly',
+      value,
+      ...(milliseconds > 0 && { goal: { atMost: 1.3 } }),
+    });
     rows.push(
       [
         `${milliseconds} ms`,
@@ -89,7 +98,7 @@ async function measure(): Promise<void> {
           quantile(times[way], 0.5),
           quantile(times[way], 0.95),
         ]),
-        quantile(times.relayed, 0.5) / quantile(times.direct, 0.5),
+        value,
         quantile(times.relayed, 0.5) - quantile(times.direct, 0.5),
       ]
         .map((cell) => (typeof cell === 'number' ? cell.toFixed(2) : cell).padStart(14))

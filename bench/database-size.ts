@@ -16,6 +16,7 @@ import {
   startSizedInnodb,
   startSizedPostgres,
 } from '../test/functions/shared/database/sizes/servers.ts';
+import { median, tell } from './figures.ts';
 
 const ROUNDS = 9;
 const SERVERS: Record<string, () => Promise<SizedServer>> = {
@@ -50,6 +51,12 @@ async function measure(name: string, server: SizedServer): Promise<void> {
       counts.push(await milliseconds(() => sizes.count(server.login, MESSAGES, 600_000)));
     }
     const [size, count] = [median(estimates), median(counts)];
+    tell({
+      bench: 'database-size',
+      what: `the size of a table of ${ROWS} rows on ${name}`,
+      rival: 'COUNT(*)',
+      value: size / count,
+    });
     console.log(
       `${name}: ${ROWS} rows; size ${size.toFixed(1)} ms (slowest ${Math.max(...estimates).toFixed(1)} ms), ` +
         `COUNT(*) ${count.toFixed(1)} ms: ${(count / size).toFixed(1)} times as long`,
@@ -63,8 +70,4 @@ async function milliseconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -7,6 +7,7 @@
 import Table from 'cli-table3';
 import { commandStatus, startCommand, stopCommand } from '../functions/shared/ecs-exec/execute-command.ts';
 import { Cloud } from '../test/functions/shared/ecs-exec/cloud.ts';
+import { tell } from './figures.ts';
 
 const LENGTHS = [100_000, 1_000_000, 10_000_000, 100_000_000];
 const keep = { head: 16_384, tail: 16_384 };
@@ -33,6 +34,13 @@ for (const length of LENGTHS) {
   cloud.gateway.faults = {};
   await stopCommand(run);
   shortest ??= messages;
+  tell({
+    bench: 'exec-look',
+    what: `messages of a look at ${length.toLocaleString('en')} bytes`,
+    rival: 'the shortest output',
+    value: messages / shortest,
+    goal: { atMost: 1.1 },
+  });
   table.push([length.toLocaleString('en'), messages, (messages / shortest).toFixed(2)]);
 }
 console.log(table.toString());

@@ -33,6 +33,7 @@ import { reportsOf } from '../rehearsal/run-reports.ts';
 import { type ClientTasks, startClientTasks } from '../rehearsal/whatsapp/client-tasks.ts';
 import { findPlugin, runPlugin } from '../test/functions/shared/ecs-exec/plugin.ts';
 import { cleanClient, cleanedServices } from '../test/rehearsal/cleaned-client.ts';
+import { tell } from './figures.ts';
 
 const WHERE = { account: '123456789012', region: 'eu-central-1' };
 /** In how many containers the job may be busy, its default: {@link concurrencyByRole} makes 2, 17 and 1 of it. */
@@ -95,8 +96,12 @@ async function main(): Promise<void> {
   row('the job', job, '');
   for (const [name, loop] of Object.entries(loops))
     row(`in a loop: ${name}`, loop, `1/${(loop.seconds / job.seconds).toFixed(1)} of it`);
-  console.log(table.toString());
   const { ideal = Number.NaN } = job;
+  const about = { bench: 'log-cleanup', what: "the job's time for 38 containers" };
+  tell({ ...about, rival: 'the ideal', value: job.seconds / ideal, goal: { atMost: 1.15 } });
+  for (const [name, { seconds }] of Object.entries(loops))
+    tell({ ...about, rival: `one by one: ${name}`, value: job.seconds / seconds, goal: { atMost: 0.1 } });
+  console.log(table.toString());
   const most = Math.max(...Object.values(ROLES).map(({ tasks }) => tasks));
   console.log(
     `Ideal: ${ideal.toFixed(1)} s, each container's own time in the places that the settings allow. The job takes ${(job.seconds / ideal).toFixed(2)} times that (1.15 is the goal; less is better).`,

@@ -20,6 +20,7 @@ import type { Reach, Seen } from '../functions/shared/containers/reach.ts';
 import { runInEachContainer } from '../functions/shared/containers/run-in-each-container.ts';
 import { AGENT_TIMING } from '../rehearsal/aws/session-manager/agent.ts';
 import { cleanUpMany } from '../test/rehearsal/many-containers.ts';
+import { tell } from './figures.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -126,6 +127,20 @@ const deployed = new Table({
 for (const count of DEPLOYED_COUNTS) {
   const { report, record, calls, memory } = await cleanUpMany(count, CONCURRENCY, AGENT_TIMING);
   if (report.outcome !== 'succeeded') throw new Error(`The run did not succeed: ${JSON.stringify(report)}`);
+  const about = {
+    bench: 'many-containers',
+    what: `${count.toLocaleString('en')} containers by the deployed function`,
+  };
+  tell({ ...about, rival: 'of 3,000', value: record.operations, unit: 'operations', goal: { atMost: 3000 } });
+  tell({
+    ...about,
+    rival: 'of 262,144',
+    value: record.largest,
+    unit: 'bytes at most in one result',
+    goal: { atMost: 262_144 },
+  });
+  if (memory !== undefined)
+    tell({ ...about, rival: 'of 512', value: memory, unit: 'MB of memory', goal: { atMost: 512 } });
   deployed.push([
     count.toLocaleString('en'),
     report.figures.containersCleaned,

@@ -21,6 +21,7 @@ import {
 } from '../test/functions/rotate-secret/databases.ts';
 import { startSecretsManager } from '../test/functions/rotate-secret/secrets-manager.ts';
 import { stepEvents } from '../test/functions/rotate-secret/steps.ts';
+import { tell } from './figures.ts';
 
 interface Counts extends DatabaseCounts {
   calls: number;
@@ -155,6 +156,14 @@ for (const contest of CONTESTS) {
   const { engine, strategy, rival } = contest;
   try {
     const { rotation, retirement } = await measure(contest);
+    for (const column of COLUMNS)
+      tell({
+        bench: 'rotation-calls',
+        what: `${engine} ${strategy.kind}: ${column} of a rotation`,
+        rival: `AWS's ${rival.name}: ${rival.counts[column]}`,
+        value: rotation[column],
+        unit: column,
+      });
     console.log(row(`${engine} ${strategy.kind}: rotation`, rotation));
     console.log(row('  retirement of the old password', retirement));
   } catch (error) {

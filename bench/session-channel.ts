@@ -22,6 +22,7 @@ import { PayloadType, serializeFrame } from '../functions/shared/ecs-exec/frame.
 import { channelClosed } from '../functions/shared/ecs-exec/messages.ts';
 import { OutputKeeper } from '../functions/shared/ecs-exec/output.ts';
 import { controlMessage } from '../functions/shared/ecs-exec/stream.ts';
+import { tell } from './figures.ts';
 
 /** Bytes of output in a message: what the agent reads at once. */
 const MESSAGE_LENGTH = 1_024;
@@ -71,6 +72,13 @@ async function bench(megabytes: number): Promise<void> {
   }
   const speed = (kind: keyof typeof runs) => median(results[kind].map((each) => each.megabytesPerSecond));
   const ratio = speed('channel') / speed('plain');
+  tell({
+    bench: 'session-channel',
+    what: "the data channel's throughput (more is better)",
+    rival: 'a plain echo by the same WebSocket',
+    value: ratio,
+    goal: { atLeast: GOAL },
+  });
   const reached = ratio >= GOAL ? 'reached' : 'missed';
   console.log(
     `The data channel has ${ratio.toFixed(2)} times the speed of the plain echo (more is better; the goal, ${GOAL} or more, is ${reached}).`,

@@ -1,4 +1,10 @@
 import {
+  type CloudWatchClient,
+  type MetricAlarm,
+  paginateDescribeAlarms,
+  type StateValue,
+} from '@aws-sdk/client-cloudwatch';
+import {
   GetDurableExecutionCommand,
   type GetDurableExecutionResponse,
   GetFunctionConfigurationCommand,
@@ -65,6 +71,38 @@ async function allDeployments(lambda: LambdaClient): Promise<DeployedUpkeep[]> {
       if (upkeep) found.push(upkeep);
     }
   return found.sort((a, b) => a.deployment.localeCompare(b.deployment));
+}
+
+/**
+ * AWS's time, as far as the client has heard of it: the SDK keeps by how much this machine's clock differs where that is more than
+ * it forgives, and what stands in for AWS has a time of its own.
+ */
+export function awsTime({ config }: LambdaClient): Date {
+  return new Date(Date.now() + config.systemClockOffset);
+}
+
+/** Of all deployments, as each client has been told once. */
+const NAMES = new WeakMap<LambdaClient, Promise<string[]>>();
+
+/** A deployment's alarms: not those of another one whose name begins with its name. */
+export async function alarmsOf(
+  lambda: LambdaClient,
+  cloudWatch: CloudWatchClient,
+  deployment: string,
+  state?: StateValue,
+): Promise<MetricAlarm[]> {
+  const names = NAMES.get(lambda) ?? allDeployments(lambda).then((all) => all.map((one) => one.deployment));
+  NAMES.set(lambda, names);
+  const longer = (await names)
+    .map((name) => `${name}-`)
+    .filter((prefix) => prefix.startsWith(`${deployment}-`) && prefix !== `${deployment}-`);
+  const alarms: MetricAlarm[] = [];
+  for await (const { MetricAlarms: page = [] } of paginateDescribeAlarms(
+    { client: cloudWatch },
+    { AlarmNamePrefix: `${deployment}-`, ...(state && { StateValue: state }) },
+  ))
+    alarms.push(...page);
+  return alarms.filter(({ AlarmName: name = '' }) => !longer.some((prefix) => name.startsWith(prefix)));
 }
 
 /** Nothing, of a function that is somebody else's and only ends in the same words. */

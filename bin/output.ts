@@ -38,6 +38,27 @@ export function outcomeText(outcome: Outcome): string {
   return styleText(COLOURS[outcome], outcome, { stream: process.stdout });
 }
 
+const LEVELS: Record<string, 'red' | 'yellow'> = { CRITICAL: 'red', ERROR: 'red', WARN: 'yellow' };
+const LONGEST_LEVEL = 5;
+
+/** A log line's level in its colour, in a column. */
+export function levelText(level: string): string {
+  const padded = level.padEnd(LONGEST_LEVEL);
+  const colour = LEVELS[level];
+  return colour ? styleText(colour, padded, { stream: process.stdout }) : padded;
+}
+
+const ANSWERS: Record<string, 'green' | 'red'> = { yes: 'green', no: 'red' };
+
+/** The answer to a question, in its colour. */
+export function answerText(answer: string): string {
+  return styleText(ANSWERS[answer] ?? 'yellow', answer, { stream: process.stdout });
+}
+
+export function okText(text: string): string {
+  return styleText('green', text, { stream: process.stdout });
+}
+
 export function alarmText(name: string): string {
   return styleText('red', name, { stream: process.stdout });
 }

@@ -34,6 +34,8 @@ interface RunOptions {
   region?: string;
 }
 
+type Begun = Exclude<StartOutcome, { outcome: 'skipped' }>;
+
 /** `wa-upkeep run`: a job by hand, by way of start-run as every other, followed to its report. */
 export function runCommand(): Command {
   return new Command('run')
@@ -98,6 +100,29 @@ async function start(
   deployment: string,
   options: RunOptions,
 ): Promise<void> {
+  const started = await begin(lambda, job, deployment, options);
+  if (options.follow) await follow(lambda, await arnOf(lambda, started), options.json);
+  else if (options.json) process.stdout.write(`${JSON.stringify(started)}\n`);
+}
+
+/** Starts a job as `run` does, and follows it to its report. Undefined: the person has seen enough, and the run goes on. */
+export async function startAndFollow(
+  lambda: LambdaClient,
+  job: string,
+  deployment: string,
+  options: Pick<RunOptions, 'options' | 'json'>,
+): Promise<RunReport | undefined> {
+  const started = await begin(lambda, job, deployment, options);
+  return lastReport(lambda, await arnOf(lambda, started), options.json);
+}
+
+/** @throws Error if it is skipped, with start-run's reason, or start-run fails */
+async function begin(
+  lambda: LambdaClient,
+  job: string,
+  deployment: string,
+  options: Pick<RunOptions, 'outsideWindow' | 'request' | 'options'>,
+): Promise<Begun> {
   const event: StartRunEvent = {
     job,
     deployment,
@@ -117,13 +142,11 @@ async function start(
   if (started.outcome === 'skipped') throw new Error(`${started.runId} was skipped. ${started.reason}`);
   const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
   process.stderr.write(`${started.runId} ${words}.\n`);
-  if (options.follow)
-    await follow(
-      lambda,
-      started.durableExecutionArn ?? (await runNamed(lambda, started.runId)).arn,
-      options.json,
-    );
-  else if (options.json) process.stdout.write(`${JSON.stringify(started)}\n`);
+  return started;
+}
+
+async function arnOf(lambda: LambdaClient, { runId, durableExecutionArn }: Begun): Promise<string> {
+  return durableExecutionArn ?? (await runNamed(lambda, runId)).arn;
 }
 
 /** What start-run would say, as far as it can be seen from outside: it alone decides, when it is asked. */
@@ -156,14 +179,24 @@ async function foresee(
 }
 
 async function follow(lambda: LambdaClient, arn: string, json: boolean | undefined): Promise<void> {
+  const report = await lastReport(lambda, arn, json);
+  if (report === undefined) return;
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : reportText(report));
+  if (report.outcome !== 'succeeded') process.exitCode = EXIT_CODES.problem;
+}
+
+/** @throws Error if the run ended without a report */
+async function lastReport(
+  lambda: LambdaClient,
+  arn: string,
+  json: boolean | undefined,
+): Promise<RunReport | undefined> {
   const run = await lastOf(lambda, arn, json);
-  if (run === undefined) return;
-  if (run.report === undefined)
+  if (run !== undefined && run.report === undefined)
     throw new Error(
-      `${run.runId} ended without a report (${run.status}): see its history in Lambda's console, "Durable executions", and the alarm …-lost.`,
+      `${run.runId} ended without a report (${run.status}): see its history in Lambda's console, "Durable executions", its lines (wa-upkeep logs ${run.runId}) and the alarm …-lost.`,
     );
-  process.stdout.write(json ? `${JSON.stringify(run.report)}\n` : reportText(run.report));
-  if (run.report.outcome !== 'succeeded') process.exitCode = EXIT_CODES.problem;
+  return run?.report;
 }
 
 /** Shows what happens until the run has ended; undefined: the person has seen enough. */

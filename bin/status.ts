@@ -1,4 +1,5 @@
-import { CloudWatchClient, type MetricAlarm, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
+import { setTimeout } from 'node:timers/promises';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { GetScheduleCommand, paginateListSchedules, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { Command, InvalidArgumentError } from 'commander';
@@ -6,6 +7,8 @@ import { Cron } from 'croner';
 import PQueue from 'p-queue';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import {
+  alarmsOf,
+  awsTime,
   type DeployedUpkeep,
   deploymentNamed,
   deploymentsNamed,
@@ -14,7 +17,16 @@ import {
   runNamed,
   runsOf,
 } from './deployments.ts';
-import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, localTime, outcomeText, table } from './output.ts';
+import {
+  alarmText,
+  EXIT_CODES,
+  EXIT_CODES_HELP,
+  giveUp,
+  localTime,
+  messageOf,
+  outcomeText,
+  table,
+} from './output.ts';
 import { reportText } from './run.ts';
 
 const DAY_MS = 24 * 3600_000;
@@ -22,6 +34,10 @@ const DAY_MS = 24 * 3600_000;
 const STATUS_DAYS = 15;
 /** How many deployments are asked about at once, each in some calls. */
 const AT_ONCE = 5;
+/** Between two looks, by default. */
+const WATCH_SECONDS = 30;
+/** A terminal's: to the upper left, and everything away. */
+const CLEARED = '\u001B[H\u001B[2J\u001B[3J';
 /** Of a report's figures, in the table. */
 const SHOWN_FIGURES = 3;
 
@@ -44,6 +60,14 @@ export interface DeploymentStatus {
   alarms: { name: string; since: Date | undefined; console: string; means: string }[];
 }
 
+interface StatusOptions {
+  json?: true;
+  quiet?: true;
+  /** Seconds; true: the default. */
+  watch?: number | true;
+  region?: string;
+}
+
 interface Clients {
   lambda: LambdaClient;
   cloudWatch: CloudWatchClient;
@@ -57,35 +81,71 @@ export function statusCommand(): Command {
     .argument('[deployments...]', 'default: all of the account and region')
     .option('--json', 'everything, with the last reports, as JSON')
     .option('--quiet', 'only what is wrong')
+    .option('--watch [seconds]', 'look again, every 30 seconds by default, until Ctrl-C', lookSeconds)
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
       `
+Examples:
+  wa-upkeep status
+  wa-upkeep status shop --watch 10
+
 Times are each deployment's own. A problem: an alarm rings, a last run failed, was partial or ended without a report, or a schedule is
 switched off.
 ${EXIT_CODES_HELP}`,
     )
-    .action(
-      async (names: string[], { json, quiet, region }: { json?: true; quiet?: true; region?: string }) => {
-        try {
-          const where = { ...(region && { region }) };
-          const clients: Clients = {
-            lambda: new LambdaClient(where),
-            cloudWatch: new CloudWatchClient(where),
-            scheduler: new SchedulerClient(where),
-          };
-          const deployments = await deploymentsNamed(clients.lambda, names);
-          const queue = new PQueue({ concurrency: AT_ONCE });
-          const found = await queue.addAll(deployments.map((one) => () => statusOf(clients, one)));
-          if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-          else process.stdout.write(textOf(found, quiet === true));
-          if (found.some(({ jobs, alarms }) => alarms.length > 0 || jobs.some(isWrong)))
-            process.exitCode = EXIT_CODES.problem;
-        } catch (error) {
-          giveUp(error);
-        }
-      },
-    );
+    .action(async (names: string[], { json, quiet, watch, region }: StatusOptions) => {
+      try {
+        const where = { ...(region && { region }) };
+        const clients: Clients = {
+          lambda: new LambdaClient(where),
+          cloudWatch: new CloudWatchClient(where),
+          scheduler: new SchedulerClient(where),
+        };
+        const show = async () => {
+          const found = await allStatuses(clients, names);
+          process.exitCode = found.some(({ jobs, alarms }) => alarms.length > 0 || jobs.some(isWrong))
+            ? EXIT_CODES.problem
+            : EXIT_CODES.good;
+          return json
+            ? `${JSON.stringify(found, undefined, watch ? undefined : 2)}\n`
+            : textOf(found, quiet === true);
+        };
+        if (watch === undefined) process.stdout.write(await show());
+        else await showAgain(show, watch === true ? WATCH_SECONDS : watch);
+      } catch (error) {
+        giveUp(error);
+      }
+    });
+}
+
+async function allStatuses(clients: Clients, names: string[]): Promise<DeploymentStatus[]> {
+  const deployments = await deploymentsNamed(clients.lambda, names);
+  const queue = new PQueue({ concurrency: AT_ONCE });
+  return queue.addAll(deployments.map((one) => () => statusOf(clients, one)));
+}
+
+/** On a terminal in the place of what was shown before, elsewhere after it if it is another. What AWS cannot tell once it is asked again. */
+async function showAgain(show: () => Promise<string>, seconds: number): Promise<void> {
+  const enough = new AbortController();
+  const stop = () => enough.abort();
+  process.once('SIGINT', stop);
+  let before = '';
+  try {
+    while (!enough.signal.aborted) {
+      const text = await show().catch((error: unknown) => {
+        process.exitCode = EXIT_CODES.problem;
+        return `${messageOf(error)}\n`;
+      });
+      if (process.stdout.isTTY)
+        process.stdout.write(`${CLEARED}${text}\nEvery ${seconds} s, until Ctrl-C.\n`);
+      else if (text !== before) process.stdout.write(text);
+      before = text;
+      await setTimeout(seconds * 1000, undefined, { signal: enough.signal }).catch(() => {});
+    }
+  } finally {
+    process.off('SIGINT', stop);
+  }
 }
 
 /** `wa-upkeep history`: the runs of a job, as far as Lambda remembers them. */
@@ -109,7 +169,7 @@ export function historyCommand(): Command {
           const upkeep = await deploymentNamed(lambda, deployment);
           refuseUnknownJob(upkeep, job);
           const { timeZone } = upkeep;
-          const since = new Date(Date.now() - days * DAY_MS);
+          const since = new Date(awsTime(lambda).getTime() - days * DAY_MS);
           const runs = await runsOf(lambda, `${deployment}-${job}`, { since });
           if (json) process.stdout.write(`${JSON.stringify(runs, undefined, 2)}\n`);
           else if (runs.length === 0)
@@ -161,10 +221,11 @@ export function showCommand(): Command {
 
 async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<DeploymentStatus> {
   const { deployment, timeZone, jobs } = upkeep;
-  const since = new Date(Date.now() - STATUS_DAYS * DAY_MS);
+  const now = awsTime(clients.lambda);
+  const since = new Date(now.getTime() - STATUS_DAYS * DAY_MS);
   const [schedules, alarms, region] = await Promise.all([
-    schedulesOf(clients.scheduler, deployment),
-    ringing(clients.cloudWatch, deployment),
+    schedulesOf(clients.scheduler, deployment, now),
+    alarmsOf(clients.lambda, clients.cloudWatch, deployment, 'ALARM'),
     clients.lambda.config.region(),
   ]);
   const found: JobStatus[] = [];
@@ -204,6 +265,7 @@ interface JobSchedule {
 async function schedulesOf(
   scheduler: SchedulerClient,
   deployment: string,
+  now: Date,
 ): Promise<Map<string, JobSchedule>> {
   const found = new Map<string, JobSchedule>();
   const GroupName = `${deployment}-upkeep`;
@@ -217,26 +279,16 @@ async function schedulesOf(
       if (job === undefined) continue;
       const enabled = schedule.State === 'ENABLED';
       const { ScheduleExpression: expression = '', ScheduleExpressionTimezone: timeZone = 'UTC' } = schedule;
-      found.set(job, { enabled, next: enabled ? nextTime(expression, timeZone) : undefined });
+      found.set(job, { enabled, next: enabled ? nextTime(expression, timeZone, now) : undefined });
     }
   return found;
 }
 
 /** Of EventBridge's `cron(minute hour day month weekday year)`, as our constructs write it; undefined of another form. */
-function nextTime(expression: string, timezone: string): Date | undefined {
+function nextTime(expression: string, timezone: string, now: Date): Date | undefined {
   const [, fields] = /^cron\((\S+ \S+ \S+ \S+ \S+) \*\)$/.exec(expression) ?? [];
   if (fields === undefined) return undefined;
-  return new Cron(fields.replaceAll('?', '*'), { timezone }).nextRun() ?? undefined;
-}
-
-async function ringing(cloudWatch: CloudWatchClient, deployment: string): Promise<MetricAlarm[]> {
-  const found: MetricAlarm[] = [];
-  const pages = paginateDescribeAlarms(
-    { client: cloudWatch },
-    { AlarmNamePrefix: `${deployment}-`, StateValue: 'ALARM' },
-  );
-  for await (const { MetricAlarms: alarms = [] } of pages) found.push(...alarms);
-  return found;
+  return new Cron(fields.replaceAll('?', '*'), { timezone }).nextRun(now) ?? undefined;
 }
 
 function isWrong({ last, report, schedule }: JobStatus): boolean {
@@ -292,5 +344,13 @@ function figuresOf(report: RunReport | undefined): string {
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return Number(text);
+}
+
+function lookSeconds(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw new InvalidArgumentError(
+      'It must be a whole number of seconds from 1. Deployments come before it.',
+    );
   return Number(text);
 }

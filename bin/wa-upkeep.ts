@@ -2,9 +2,12 @@
 import { Command } from 'commander';
 import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
+import { logsCommand } from './logs.ts';
 import { EXIT_CODES } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
 import { historyCommand, showCommand, statusCommand } from './status.ts';
+import { testAlarmsCommand } from './test-alarms.ts';
+import { upgradeCheckCommand } from './upgrade-check.ts';
 
 /** The operator's command line: a file for each group of subcommands. */
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
@@ -15,6 +18,9 @@ for (const command of [
   watchCommand(),
   historyCommand(),
   showCommand(),
+  logsCommand(),
+  upgradeCheckCommand(),
+  testAlarmsCommand(),
   execCommand(),
 ])
   program.addCommand(command);

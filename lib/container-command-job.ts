@@ -2,14 +2,27 @@ import { Duration } from 'aws-cdk-lib';
 import type { IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import type { RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
+import type { CommandSecret, RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { field } from './checks/fields.ts';
+import { field, keyArn, secretArn, secretField } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
+import { ofSecret } from './encryption.ts';
+import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
+
+/** A secret of Secrets Manager that a command gets. */
+export interface SecretForCommand {
+  /** The whole ARN, in the stack's account and region. */
+  readonly secretArn: string;
+  /** Of a JSON object: the field. @default all of its text */
+  readonly key?: string;
+  /** The customer managed key of the secret. @default it is encrypted with AWS's own */
+  readonly encryptionKeyArn?: string;
+}
 
 export interface ContainerCommandJobProps extends ContainersJobProps {
   /** A name for the job, such as `nightly-vacuum`. Lower case, digits, hyphens, at most 22 characters. */
@@ -21,6 +34,34 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * the command runs in at most half of them at once (rounded up, but never in all unless there is one), and so of each service's tasks.
    */
   readonly roles: Record<string, ContainerServices>;
+  /**
+   * Where the command runs.
+   *
+   * - `every-container`: in every one that runs when the run begins.
+   * - `one-container`: in any one of them, another in each run, and in the next where it could not be begun: cron with `docker exec`.
+   * - `new-task`: in a task of its own, by `RunTask`, made as those of the service: for what needs more than a busy container
+   *   has to spare, or must not end with it.
+   *
+   * @default 'every-container'
+   */
+  readonly in?: 'every-container' | 'one-container' | 'new-task';
+  /** With `new-task`: what the job may start. @default what the service has, where that is given itself and made in this app */
+  readonly taskDefinition?: NewTaskDefinition;
+  /**
+   * Environment variables for the command, besides those that the container has. No secrets: they stand in the function's
+   * environment, with `new-task` in what ECS tells of the task, with `run-command` in the SSM document.
+   * @default none
+   */
+  readonly environment?: Record<string, string>;
+  /**
+   * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
+   * over the encrypted session: they are in no command line, log, event or metric, and masked where the command prints them. By ECS
+   * Exec only: a new task gets its secrets by its task definition.
+   * @default none
+   */
+  readonly secrets?: Record<string, SecretForCommand>;
+  /** The command's standard input: text, or a secret. By ECS Exec only. @default empty */
+  readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
   /**
@@ -38,7 +79,49 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly keepOutput?: boolean;
 }
 
+/** Of POSIX, without those that the job or ECS set. */
+const VARIABLE_NAME = /^(?!UPKEEP_MARKER$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
+
+const secret = field(
+  v.strictObject({
+    secretArn: secretArn('The secret.'),
+    key: v.optional(field(v.pipe(v.string(), v.minLength(1)), 'the name of a field', 'The field.')),
+    encryptionKeyArn: v.optional(keyArn('The key of the secret.')),
+  }),
+  'an object with "secretArn"',
+  'A secret.',
+);
+
 const PROPS = v.looseObject({
+  secrets: v.optional(
+    field(
+      v.record(v.string(), secret),
+      'an object of { secretArn } by the names of environment variables',
+      'The secrets.',
+    ),
+  ),
+  stdin: v.optional(
+    secretField(
+      v.union([v.string(), secret]),
+      'a text, or an object with "secretArn"',
+      'The standard input.',
+    ),
+  ),
+  in: v.optional(
+    field(
+      v.picklist(['every-container', 'one-container', 'new-task']),
+      'one of every-container, one-container, new-task',
+      'Where the command runs.',
+    ),
+  ),
+  environment: v.optional(
+    field(
+      v.record(v.string(), v.string()),
+      'an object of texts by the names of environment variables',
+      'The environment.',
+      { secret: true },
+    ),
+  ),
   roles: field(v.looseObject({}), 'an object with a name for each role', 'The roles.'),
   command: field(
     v.custom<Command>(isCommand),
@@ -65,9 +148,99 @@ function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobPr
     : { script: `${STOP_AT_FIRST_FAILURE}${'script' in command ? command.script : ''}` };
 }
 
+/** The container's own `env` is not needed for it. */
+function withEnvironment(command: Command, environment: Record<string, string> = {}): Command {
+  const names = Object.keys(environment);
+  if (names.length === 0) return command;
+  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  const exported = names.map((name, index) => `export ${name}="\${${index}}"`).join('; ');
+  return [
+    'sh',
+    '-c',
+    `${exported}; shift ${names.length - 1}; exec "$@"`,
+    ...Object.values(environment),
+    ...words,
+  ];
+}
+
 /**
- * A command, run on a schedule in every container of ECS services, with an exit status from each: cron with
- * `docker exec`, for ECS. Works with any application.
+ * The values come on lines before the command's own input, one for each name, and are taken off it by the shell itself, so that no
+ * process ever has one among its arguments.
+ */
+const READ_SECRETS = `for upkeep_name; do
+shift
+[ "$upkeep_name" = -- ] && break
+IFS= read -r upkeep_line || { echo "The secrets did not arrive." >&2; exit 125; }
+upkeep_line=$(printf %b_ "$upkeep_line")
+export "$upkeep_name=\${upkeep_line%_}"
+done
+unset upkeep_name upkeep_line
+exec "$@"`;
+
+function withSecrets(command: Command, names: string[]): Command {
+  if (names.length === 0) return command;
+  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
+  return ['sh', '-c', READ_SECRETS, 'sh', ...names, '--', ...words];
+}
+
+/** As the function's settings have it: its key is a matter of permissions only. */
+function toldOf({ secretArn, key }: SecretForCommand): CommandSecret {
+  return { secretArn, ...(key !== undefined && { key }) };
+}
+
+function mapped(secrets: Record<string, SecretForCommand>): Record<string, CommandSecret> {
+  return Object.fromEntries(Object.entries(secrets).map(([name, each]) => [name, toldOf(each)]));
+}
+
+/** What no single property can say. */
+function findings({ in: where = 'every-container', roles, ...props }: ContainerCommandJobProps): Finding[] {
+  const names = Object.keys(roles);
+  const isNewTask = where === 'new-task';
+  return [
+    ...(['environment', 'secrets'] as const).flatMap((field) =>
+      Object.keys(props[field] ?? {})
+        .filter((name) => !VARIABLE_NAME.test(name))
+        .map((name) => ({
+          field: [field],
+          problem: `have the name "${name}"; it must be of letters, digits and _, and not begin with AWS_ or ECS_.`,
+        })),
+    ),
+    ...(where !== 'every-container' && names.length > 1
+      ? [
+          {
+            field: ['roles'],
+            problem: `are ${names.join(', ')}; with in: "${where}" the command runs in one place, so there must be one role.`,
+          },
+        ]
+      : []),
+    ...(isNewTask && (props.reach || props.concurrency)
+      ? [props.reach ? 'reach' : 'concurrency'].map((name) => ({
+          field: [name],
+          problem: 'is of containers that run already; with in: "new-task" it must be left out.',
+        }))
+      : []),
+    ...(['secrets', 'stdin'] as const)
+      .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
+      .map((name) => ({
+        field: [name],
+        problem: isNewTask
+          ? 'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.'
+          : 'is for ECS Exec; with reach: "run-command" it must be left out.',
+      })),
+    ...(!isNewTask && props.taskDefinition
+      ? [
+          {
+            field: ['taskDefinition'],
+            problem: `is for in: "new-task"; with in: "${where}" it must be left out.`,
+          },
+        ]
+      : []),
+  ];
+}
+
+/**
+ * A command, run on a schedule in every container of ECS services, in one of them or in a task of its own, with an exit status
+ * from each: cron with `docker exec`, for ECS. Works with any application.
  *
  * A command that ends with another status than 0, or is killed because it takes too long, counts as failed, and the
  * run as partial.
@@ -79,27 +252,55 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
   constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {
     super(scope, id);
     passesPropsOn(this);
-    checkProps(this, PROPS, props);
-    const { job, command: given } = props;
+    checkProps(this, PROPS, props, () => findings(props));
+    const { job, command: given, in: where = 'every-container' } = props;
     const command = commandOf(props);
     const shown = Array.isArray(given) ? given.join(' ') : given.script;
+    const place =
+      where === 'every-container'
+        ? 'In each container'
+        : where === 'one-container'
+          ? 'In one container'
+          : 'In a new task';
+    const description = props.description ?? `${place}: ${shown.replaceAll(/\s+/g, ' ').slice(0, 100)}`;
+    const roles = Object.entries(props.roles).map(([name, services]) => ({ name, ...services }));
+    const [role] = roles;
+    if (where === 'new-task' && role) {
+      this.job = new NewTaskJob(this, 'NewTask', { ...props, description, role, command }).job;
+      return;
+    }
+    const { secrets, stdin } = props;
+    const commandWith = withSecrets(withEnvironment(command, props.environment), Object.keys(secrets ?? {}));
     const containers = new ContainersJob(
       this,
       'Containers',
       {
         job,
-        description: props.description ?? `In each container: ${shown.replaceAll(/\s+/g, ' ').slice(0, 100)}`,
+        description,
         functionName: 'run-in-containers',
-        roles: Object.entries(props.roles).map(([name, services]) => ({ name, ...services })),
-        commandOf: () => command,
-        settings: { command, ...(props.keepOutput && { keepOutput: true }) } satisfies Pick<
-          RunInContainersSettings,
-          'command' | 'keepOutput'
-        >,
+        roles,
+        commandOf: () => commandWith,
+        settings: {
+          command: commandWith,
+          ...(secrets && { secrets: mapped(secrets) }),
+          ...(stdin !== undefined && { stdin: typeof stdin === 'string' ? stdin : toldOf(stdin) }),
+          ...(where === 'one-container' && { in: where }),
+          ...(props.keepOutput && { keepOutput: true }),
+        } satisfies Pick<RunInContainersSettings, 'command' | 'in' | 'keepOutput' | 'secrets' | 'stdin'>,
       },
-      props,
+      { ...props, retryFailed: props.retryFailed ?? where === 'every-container' },
     );
     this.job = containers.job;
+    this.letReadSecrets([...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])]);
+  }
+
+  private letReadSecrets(secrets: SecretForCommand[]): void {
+    const own = this.job.function;
+    const arns = [...new Set(secrets.map(({ secretArn }) => secretArn))];
+    if (arns.length > 0) own.allow('ReadSecrets', ['secretsmanager:GetSecretValue'], arns);
+    const keys = new Map(secrets.map(({ secretArn, encryptionKeyArn }) => [secretArn, encryptionKeyArn]));
+    for (const [index, [secretArn, key]] of [...keys].entries())
+      if (key) own.allow(`DecryptSecret${index}`, ['kms:Decrypt'], [key], ofSecret(own, secretArn));
   }
 
   /** In how many containers the command ended well, and in how many it did not. */

@@ -80,7 +80,10 @@ export interface ContainersJobProps {
   readonly reach?: ContainerReach;
   /** In how many containers, over all, work goes on at once. At least one for each role. @default 20 */
   readonly concurrency?: number;
-  /** Whether a container in which the command failed is tried once more at the end. @default true */
+  /**
+   * Whether a container in which the command failed is tried once more at the end.
+   * @default true, where the command runs in every container; false, where it runs in one place: what is to run once is mostly not made for running twice
+   */
   readonly retryFailed?: boolean;
   /** Jobs of the same deployment during whose runs this one must not start. @default only itself */
   readonly conflictsWith?: JobReference[];

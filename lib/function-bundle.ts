@@ -4,7 +4,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import { Stack } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
 import { type BuildOptions, buildSync, type Metafile, type OutputFile } from 'esbuild';
 import { PropsError } from './checks/props.ts';
 import { isOwnEntry, substitutes } from './entry-file.ts';
@@ -31,12 +33,14 @@ export interface BundlePurpose {
  * entry (none is there for a package installed in another app), would deploy the metafile with the bundle, and
  * runs anew for each stack.
  *
- * @param where whose code it is, for messages
+ * @param scope whose code it is: for messages, and because the CDK says for each stack whether this command needs its bundles
+ * (`cdk ls` needs none, `cdk deploy ONE` only one stack's)
  */
-export function bundledCode(entry: string, purpose: BundlePurpose, where: string): Code {
+export function bundledCode(scope: Construct, entry: string, purpose: BundlePurpose): Code {
+  if (!Stack.of(scope).bundlingRequired) return Code.fromAsset(dirname(entry));
   const made = bundle(entry, purpose);
   if (!Object.values(made.metafile.outputs).some((output) => output.exports.includes('handler')))
-    throw new PropsError(where, [
+    throw new PropsError(scope.node.path, [
       `entry is "${entry}", which exports no handler; it must have export const handler = … (an ES module: module.exports is not seen).`,
     ]);
   return Code.fromAsset(folderOf(made));

@@ -25,7 +25,11 @@ export { AlarmTopic, type AlarmTopicProps } from './alarm-topic.ts';
 export { CallbackRelay, type CallbackRelayProps } from './callback-relay.ts';
 export { PropsError } from './checks/props.ts';
 export type { Window } from './checks/schedule.ts';
-export { ContainerCommandJob, type ContainerCommandJobProps } from './container-command-job.ts';
+export {
+  ContainerCommandJob,
+  type ContainerCommandJobProps,
+  type SecretForCommand,
+} from './container-command-job.ts';
 export {
   type ContainerReach,
   type ContainerServices,
@@ -78,6 +82,7 @@ export {
   MediaVolumeMigration,
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
+export type { NewTaskDefinition } from './new-task-job.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {

@@ -82,10 +82,9 @@ const PROPS = v.looseObject({
   window: downtimeWindow('The downtime window.'),
 });
 
-/** What an operator types to start a run by hand. */
+/** What an operator types to start a run by hand: of AWS's own command line the two versions want it in two ways. */
 export function shellCommandToStart(deployment: string, job: string): string {
-  const payload = JSON.stringify({ job, deployment });
-  return `aws lambda invoke --function-name ${deployment}-start-run --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout`;
+  return `npx wa-upkeep run ${job} ${deployment}`;
 }
 
 /** Likewise, as Markdown. */

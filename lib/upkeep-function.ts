@@ -109,11 +109,10 @@ export class UpkeepFunction extends Construct implements IConnectable {
     this.function = new LambdaFunction(this, 'Function', {
       functionName: props.functionName,
       description: props.description,
-      code: bundledCode(
-        props.entry,
-        { leaveOut: props.importsToLeaveOut, rdsRegions: props.rdsRegions },
-        this.node.path,
-      ),
+      code: bundledCode(this, props.entry, {
+        leaveOut: props.importsToLeaveOut,
+        rdsRegions: props.rdsRegions,
+      }),
       handler: `${BUNDLE_NAME}.handler`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,

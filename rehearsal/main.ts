@@ -1,13 +1,12 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { startClientDatabases, startClientMysql } from './client-databases.ts';
 import { FAULTS } from './faults/faults.ts';
 import { playNight } from './night.ts';
 import type { Night } from './night-checks.ts';
 import { nightPage } from './picture/page.ts';
 import { type Recording, record } from './picture/recording.ts';
-import { synthesize } from './synthesize.ts';
+import { startStage } from './start-stage.ts';
 
 /** No colours, so that a log of it reads well too. */
 const PLAIN = { head: [], border: [] };
@@ -62,21 +61,15 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   say(
     `Synthesizing the stacks of the sample configuration, and starting PostgreSQL and ${engine === 'mysql' ? 'MySQL' : 'MariaDB'}`,
   );
-  const [postgres, found, cdkOut] = await Promise.all([
-    startClientDatabases({ streams: fault?.replica ?? false }),
-    startClientMysql(engine),
-    synthesize(),
-  ]);
-  const mysql = typeof found === 'string' ? undefined : found;
-  if (typeof found === 'string') console.log(`${found} The night is played without the deployment on MySQL.`);
+  const stage = await startStage({ engine, streams: fault?.replica ?? false });
+  if (stage.withoutMysql)
+    console.log(`${stage.withoutMysql} The night is played without the deployment on MySQL.`);
   try {
     say(fault ? `Playing a night in which this goes wrong: ${fault.description}` : 'Playing a good night');
     let end: ((night: Night) => Recording) | undefined;
     let recording: Recording | undefined;
     const night = await playNight({
-      cdkOut,
-      postgres,
-      mysql,
+      ...stage,
       onEvent,
       onBegin(world) {
         end = record(world);
@@ -92,8 +85,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     conclude(night);
     console.log(`The night as a picture: ${PAGE}`);
   } finally {
-    rmSync(cdkOut, { recursive: true });
-    await Promise.all([postgres.stop(), mysql?.stop()]);
+    await stage.close();
   }
 }
 

@@ -2,6 +2,7 @@ import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Scale } from './clients.ts';
 import type { Fault } from './faults/fault.ts';
 import { reportsOf } from './run-reports.ts';
+import { UNKNOWN, YOUNG } from './unread-messages.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
 import type { PlayedDeployment, World } from './world.ts';
@@ -36,10 +37,6 @@ interface FileTotal {
   files: number;
   bytes: number;
 }
-
-/** Inbound messages of the single instance that it is not to mark. */
-export const YOUNG = 40;
-export const UNKNOWN = 15;
 
 /** At which the sample's database-size rings. */
 const LARGE_ROWS = 2_000_000;
@@ -143,14 +140,16 @@ async function mediaMismatches(
 }
 
 /** What did not come of one fault among those of its night. */
-export function mismatchesOfFault(night: Night, { deployment: name, expected }: Fault): string[] {
+export function mismatchesOfFault(night: Night, fault: Fault): string[] {
+  const { deployment: name, expected } = fault;
   const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
     ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
-    ...problemMismatches(night, { deployment: name, expected }),
+    ...problemMismatches(night, fault),
+    ...(fault.mismatches?.() ?? []),
   ];
 }
 
@@ -203,6 +202,7 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
   for (const { name, told } of night.alarms)
     if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
   mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
+  mismatches.push(...faults.flatMap((fault) => fault.mismatches?.() ?? []));
   return mismatches;
 }
 

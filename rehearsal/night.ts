@@ -9,22 +9,14 @@ import {
   type Night,
   storageBytes,
   totalOf,
-  UNKNOWN,
-  YOUNG,
 } from './night-checks.ts';
-import { reportsOf } from './run-reports.ts';
-import { inboundMessages } from './whatsapp/message-rows.ts';
+import { distinctReports, reportsOf } from './run-reports.ts';
+import { collectionText, tell } from './tell.ts';
+import { deliverUnread } from './unread-messages.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
-import {
-  type ClientScript,
-  createWorld,
-  type PlayedDeployment,
-  type World,
-  type WorldOptions,
-} from './world.ts';
+import { type ClientScript, createWorld, type World, type WorldOptions } from './world.ts';
 
 const HOUR = 3600 * 1000;
-const DAY = 24 * HOUR;
 
 /**
  * In the evening of both deployments' time zones, before their downtime windows. Of a Sunday, so that the weekly jobs
@@ -103,10 +95,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
         },
         onCollection(collection) {
           for (const hooks of hooksOf(name)) hooks.onCollection?.(collection);
-          const { kind, node = 'the client', outcome, deleted } = collection;
-          const what =
-            outcome === 'running' ? `collects ${kind} garbage` : `${outcome}, ${deleted} rows deleted`;
-          onEvent(world.clock.now(), `${name}: ${node} ${what}`);
+          onEvent(world.clock.now(), collectionText(name, collection));
         },
       };
       return [name, script];
@@ -143,7 +132,7 @@ async function play(
   const logsBefore = logBytes(world);
   const mediaBefore = mediaOf(world);
   await clock.hold(async () => {
-    if (latam && scale.unread > 0) await deliverUnread(latam, scale, start);
+    if (latam && scale.unread > 0) await deliverUnread(latam, scale.unread, start);
     for (const { fault, hooks } of striking) {
       const struck = world.deployments[fault.deployment];
       if (struck) await fault.strike(struck, world, hooks);
@@ -206,7 +195,9 @@ async function play(
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
     .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
-  const night: Night = { runs: [...reportsOf(aws)], alarms, rows, media, logs, logins, mismatches: [] };
+  const reports = reportsOf(aws);
+  const runs = faults.some(({ cutsReports }) => cutsReports) ? distinctReports(reports) : reports;
+  const night: Night = { runs, alarms, rows, media, logs, logins, mismatches: [] };
   const mediaFiles = { before: mediaBefore, after: mediaAfter };
   night.mismatches.push(...(await mismatchesOf(night, world, { due, faults, scale, media: mediaFiles })));
   return night;
@@ -246,47 +237,4 @@ function logBytes({ deployments }: World): Record<string, number> {
       containers && jobs.includes('log-cleanup') ? [[name, containers.files().bytes]] : [],
     ),
   );
-}
-
-/** Thousands of messages from customers, most of them old enough to be marked read, some not, some unknown by now. */
-async function deliverUnread(
-  { webApp, store }: PlayedDeployment,
-  { unread }: Scale,
-  now: number,
-): Promise<void> {
-  const conversations = Math.ceil(unread / 10);
-  const old = { oldest: now - 6 * DAY, newest: now - 2 * DAY };
-  // The newest of their conversations, so that each is asked for before an earlier one is.
-  const unknown = inboundMessages({
-    count: UNKNOWN,
-    conversations,
-    oldest: now - 30 * HOUR,
-    newest: now - 29 * HOUR,
-  });
-  await webApp.deliverInbound([
-    ...inboundMessages({ count: unread, conversations, ...old }),
-    ...unknown,
-    ...inboundMessages({
-      count: YOUNG,
-      conversations,
-      oldest: now - 2 * HOUR,
-      newest: now,
-    }),
-  ]);
-  await store?.forget(unknown.map(({ id }) => id));
-}
-
-function tell(
-  aws: World['aws'],
-  told: { reports: number; alarms: number },
-  onEvent: (at: number, what: string) => void,
-): typeof told {
-  for (const { endedAt, deployment, job, outcome, problems } of reportsOf(aws).slice(told.reports))
-    onEvent(
-      Date.parse(endedAt),
-      [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
-    );
-  for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
-    if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
-  return { reports: reportsOf(aws).length, alarms: aws.alarms.length };
 }

@@ -1,49 +1,132 @@
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startClientDatabases, startClientMysql } from './client-databases.ts';
+import { writeProfiles } from './aws-profiles.ts';
 import { clientsOf } from './clients.ts';
-import { synthesize } from './synthesize.ts';
-import { createWorld } from './world.ts';
+import { answerClock, CLOCK_PATH, readMoment, readSpeed } from './clock-page.ts';
+import { RunningClock } from './running-clock.ts';
+import { startStage } from './start-stage.ts';
+import { collectionText, tell } from './tell.ts';
+import { deliverUnread } from './unread-messages.ts';
+import configuration from './upkeep.config.ts';
+import { type ClientScript, createWorld } from './world.ts';
 
-/** Small: who looks at the sample deployments need not wait for many rows. */
-const SCALE = { rows: 20_000, unread: 0, media: 200 };
+/** Small: who looks at the sample deployments need not wait for many rows, nor for many containers. */
+const SCALE = {
+  rows: 20_000,
+  unread: 100,
+  media: 200,
+  containers: 'few',
+  rotation: true,
+  loginPause: 2_000,
+} as const;
+const PORT = 4600;
+/** Beside what else the rehearsal keeps, which git does not see. */
+const PROFILES = join(import.meta.dirname, '..', '.cache', 'stand-in.ini');
+/** Between two looks at what there is to tell. */
+const TELL_MS = 500;
 
-const { values } = parseArgs({ options: { port: { type: 'string' } } });
+const NAMES = configuration.deployments.map(({ name }) => name);
 
-const cdkOut = await synthesize();
-const postgres = await startClientDatabases();
-const found = await startClientMysql();
-const mysql = typeof found === 'string' ? undefined : found;
-if (typeof found === 'string') console.log(`${found} The deployment on MySQL has no stand-ins.`);
-const world = await createWorld({
-  cdkOut,
-  postgres,
-  mysql,
-  clients: clientsOf(SCALE, Date.now(), mysql),
-  start: undefined,
-  ...(values.port && { port: Number(values.port) }),
+const USAGE = `npm run stand-in has the world of npm start stand on this machine, to be used by hand: AWS with all that is deployed, the clients
+with their containers and databases, the webhooks. Its time runs by itself; it stays until Ctrl-C.
+
+  npm run stand-in                          now, in real time
+  npm run stand-in -- --at 02:00            today at two in the deployment's time zone; or at 2026-11-29T02:00:00-03:00
+  npm run stand-in -- --at 23:20 --in emea  in another deployment's time zone (${NAMES.join(', ')}; default: ${NAMES[0]})
+  npm run stand-in -- --speed 60            a minute a second; work takes as long as it takes
+  npm run stand-in -- --port NUMBER         the endpoint's (default: ${PORT}; 0: a free one)
+  npm run stand-in -- --profiles FILE       where AWS's tools find the profiles (default: .cache/stand-in.ini)
+
+The clock, while it runs:
+
+  curl http://127.0.0.1:${PORT}${CLOCK_PATH}                     what time it is
+  curl -X POST "http://127.0.0.1:${PORT}${CLOCK_PATH}?to=02:30"  on to the next half past two, with all that happens until then
+  curl -X POST "http://127.0.0.1:${PORT}${CLOCK_PATH}?by=2h30m"  on by so much
+  curl -X POST "http://127.0.0.1:${PORT}${CLOCK_PATH}?speed=60"`;
+
+const { values } = parseArgs({
+  options: {
+    at: { type: 'string' },
+    in: { type: 'string' },
+    speed: { type: 'string', default: '1' },
+    port: { type: 'string', default: String(PORT) },
+    profiles: { type: 'string', default: PROFILES },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
 
-const accounts = new Map(world.aws.deployed.resources.map(({ account, region }) => [account, region]));
-console.log(`The stand-ins are up, in real time, until Ctrl-C. Endpoint: ${world.aws.endpoint}\n`);
-for (const [account, region] of accounts) {
-  const { accessKeyId, secretAccessKey, sessionToken } = world.aws.credentialsFor({
-    arn: `arn:aws:sts::${account}:assumed-role/operator/stand-in`,
-    policy: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] },
-  });
-  console.log(`# account ${account}
-export AWS_ENDPOINT_URL=${world.aws.endpoint}
-export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}
-export AWS_ACCESS_KEY_ID=${accessKeyId}
-export AWS_SECRET_ACCESS_KEY=${secretAccessKey}
-export AWS_SESSION_TOKEN=${sessionToken}
-`);
-}
-for (const { name, webApp, webhook } of Object.values(world.deployments))
-  console.log(`${name}: WebApp on https://127.0.0.1:${webApp.port}, the webhook on ${webhook.url}`);
+if (values.help) console.log(USAGE);
+else await standIn();
 
-await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-await world.close();
-await Promise.all([postgres.stop(), mysql?.stop()]);
-rmSync(cdkOut, { recursive: true });
+async function standIn(): Promise<void> {
+  const settings = read();
+  if (settings === undefined) return;
+  const { start, timeZone, speed, port } = settings;
+  console.log('· Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL …');
+  const stage = await startStage();
+  if (stage.withoutMysql) console.log(`${stage.withoutMysql} The deployment on MySQL has no client.`);
+  const clients = Object.entries(clientsOf(SCALE, start, stage.mysql)).map(
+    ([name, client]): [string, ClientScript] => [
+      name,
+      { ...client, onCollection: (event) => onEvent(world.clock.now(), collectionText(name, event)) },
+    ],
+  );
+  const world = await createWorld({ ...stage, clients: Object.fromEntries(clients), start, port });
+  const { aws, clock, deployments } = world;
+  const { latam } = deployments;
+  if (latam) await clock.hold(() => deliverUnread(latam, SCALE.unread, start));
+  const running = new RunningClock(clock, speed, (error) =>
+    console.error(error instanceof Error ? error.message : error),
+  );
+  aws.pages.set(CLOCK_PATH, (request, response) => void answerClock(running, timeZone, request, response));
+  const deleteProfiles = writeProfiles(values.profiles, aws, configuration.deployments);
+
+  console.log(`· It stands at ${aws.endpoint}, ${new Date(start).toISOString()}. For AWS's tools and the command line, in another terminal:
+
+export AWS_CONFIG_FILE=${values.profiles}
+export AWS_PROFILE=${NAMES[0]}        # or ${NAMES.slice(1).join(', ')}
+`);
+  for (const { name, webApp, webhook } of Object.values(deployments))
+    console.log(`${name}: WebApp on https://127.0.0.1:${webApp.port}, the webhook on ${webhook.url}`);
+  let told = { reports: 0, alarms: 0 };
+  const telling = setInterval(() => {
+    told = tell(aws, told, onEvent);
+  }, TELL_MS);
+
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  clearInterval(telling);
+  deleteProfiles();
+  const stopped = running.stop();
+  await world.close();
+  await stopped;
+  await stage.close();
+}
+
+/** Undefined, after saying why, where something of the command line was not understood. */
+function read(): { start: number; timeZone: string; speed: number; port: number } | undefined {
+  try {
+    const name = values.in ?? NAMES[0];
+    const deployment = configuration.deployments.find((each) => each.name === name);
+    if (!deployment) throw new Error(`There is no deployment ${name}: ${NAMES.join(', ')}.`);
+    const { timeZone } = deployment;
+    const now = Date.now();
+    const port = Number(values.port);
+    if (!(Number.isInteger(port) && port >= 0 && port < 65_536))
+      throw new Error(`${values.port} is no number of a port.`);
+    return {
+      start: values.at === undefined ? now : readMoment(values.at, timeZone, now, 'today'),
+      timeZone,
+      speed: readSpeed(values.speed),
+      port,
+    };
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
+
+function onEvent(at: number, what: string): void {
+  console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
+}

@@ -88,8 +88,10 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
-/** Durable operations up to the roll, about, but for the looks at runs that are waited for. */
+/** Durable operations up to the roll, about, besides the looks. */
 const OPERATIONS_BEFORE_ROLL = 200;
+/** The shortest pause between two of them that is made before the roll. Seconds. */
+const SHORTEST_PAUSE = 10;
 
 /** What doctor has looked at. */
 export function examineCredential(
@@ -167,6 +169,18 @@ export async function rotateCredential(
   return end();
 }
 
+/** As many as there can have been in the time that it took. */
+function operationsBeforeRoll(
+  { rotationTimeoutSeconds }: CredentialRotationSettings,
+  { secret, looks }: { secret: Inspection['secret']; looks: number },
+  { seconds }: Findings['stopwatch'],
+): number {
+  // One that was in flight was waited for before the first time was taken, and its whole time where it is pending still.
+  const inFlight = secret.pendingVersion === undefined ? 0 : rotationTimeoutSeconds;
+  const waited = Object.values(seconds).reduce((sum, part) => sum + part, inFlight);
+  return OPERATIONS_BEFORE_ROLL + looks + Math.ceil(waited / SHORTEST_PAUSE);
+}
+
 interface Beginning {
   found: Inspection;
   plans: RollablePlan[];
@@ -240,7 +254,7 @@ async function carryOut(
         return proof;
       }),
     stopsAt: (proof) => stopsRoll(settings, proof),
-    operations: { count: OPERATIONS_BEFORE_ROLL + looks },
+    operations: { count: operationsBeforeRoll(settings, { secret, looks }, stopwatch) },
   };
   const { services, stopped } = await rollServices(context, plans, request);
   findings.services = services;

@@ -34,8 +34,7 @@ export class UpkeepDashboard extends Construct {
     this.dashboard = createDashboard(this, this.dashboardName, () => [
       [headOf(upkeep)],
       ...alarmWidgets(upkeep).map((widget) => [widget]),
-      runWidgets([upkeep]),
-      [reportsOf(upkeep)],
+      ...(jobsOf(upkeep).length > 0 ? [runWidgets([upkeep]), [reportsOf(upkeep)]] : []),
       ...parts.flatMap((part) => (part ? [part.dashboardWidgets()] : [])),
     ]);
     new RunQueries(this, 'Queries', { upkeep });

@@ -2,6 +2,7 @@ import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { OverviewDashboard } from '../dashboards/overview-dashboard.ts';
 import { MediaVolume } from '../media-volume/media-volume.ts';
+import { dashboardParts } from './dashboard-parts.ts';
 import { overviewStackName } from './stack-names.ts';
 import type { UpkeepStack } from './upkeep-stack.ts';
 
@@ -30,10 +31,12 @@ export class OverviewStack extends Stack {
       ...(first && { env: { account: first.account, region: first.region } }),
     });
     new OverviewDashboard(this, 'Overview', {
-      deployments: stacks.map(({ upkeep, region, dashboardParts }) => ({
-        upkeep,
+      deployments: stacks.map((stack) => ({
+        upkeep: stack.upkeep,
         // Of a volume that is made in another region the id is not known here.
-        parts: dashboardParts.filter((part) => region === this.region || !(part instanceof MediaVolume)),
+        parts: dashboardParts(stack).filter(
+          (part) => stack.region === this.region || !(part instanceof MediaVolume),
+        ),
       })),
     });
   }

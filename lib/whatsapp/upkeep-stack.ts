@@ -4,7 +4,6 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
 import { PropsError } from '../checks/props.ts';
-import type { OnDashboard } from '../dashboards/on-dashboard.ts';
 import { UpkeepDashboard } from '../dashboards/upkeep-dashboard.ts';
 import { createEncryptionKey } from '../encryption.ts';
 import type { FunctionNetwork } from '../function-network.ts';
@@ -22,6 +21,7 @@ import {
   rotatedServers,
   rotationStrategy,
 } from './configuration/credential-rotation-checks.ts';
+import { dashboardParts } from './dashboard-parts.ts';
 import { DatabaseSize } from './database-size.ts';
 import {
   clientDatabases,
@@ -163,7 +163,7 @@ export class UpkeepStack extends Stack {
       });
 
     if (deployment.dashboards)
-      new UpkeepDashboard(this, 'Dashboard', { upkeep: this.upkeep, parts: this.dashboardParts });
+      new UpkeepDashboard(this, 'Dashboard', { upkeep: this.upkeep, parts: dashboardParts(this) });
     new CfnOutput(this, 'CallbacksBusName', {
       value: this.callbacks.bus.eventBusName,
       description: 'The EventBusName with which the webhook puts events',
@@ -176,12 +176,6 @@ export class UpkeepStack extends Stack {
       value: this.upkeep.startRun.function.function.functionName,
       description: 'Starts a run by hand: payload {"job":"message-gc","deployment":"…"}',
     });
-  }
-
-  /** What shows itself on dashboards. */
-  get dashboardParts(): (OnDashboard | undefined)[] {
-    const { databaseSize, messageGc, mediaGc, logCleanup, credentialRotation, mediaVolume } = this;
-    return [databaseSize, messageGc, mediaGc, logCleanup, credentialRotation?.rotation, mediaVolume];
   }
 
   private createRelay(

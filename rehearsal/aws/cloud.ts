@@ -136,6 +136,8 @@ export interface LogGroups {
     text: string,
     role: Principal,
     functionName: string,
+    /** It is Lambda's own line about an invocation. */
+    isPlatform?: boolean,
   ): void;
 }
 

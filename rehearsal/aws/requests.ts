@@ -49,7 +49,7 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
     answered = await perform(desk, request, protocol, requestId);
   } catch (error) {
     if (error instanceof UnknownPolicy || error instanceof UnknownTemplate) desk.stop(error);
-    answered = writeError(desk.service(service)?.client, protocol, error, requestId);
+    answered = writeError({ service, client: desk.service(service)?.client }, protocol, error, requestId);
   }
   if (answered === 'drop') {
     response.destroy();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { AccessControl, type ApiCall, type Caller, type Credentials } from './access/access-control.ts';
 import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
@@ -107,6 +107,8 @@ export class Aws implements Cloud, Desk {
   readonly dropped: Dropped[] = [];
   readonly callInterceptors = new Set<(call: InterceptedCall) => Interception>();
   readonly invokeInterceptors = new Set<(invoke: InterceptedInvoke) => Interception>();
+  /** What is answered at the endpoint besides AWS, by path. */
+  readonly pages = new Map<string, RequestListener>();
   readonly #endpoints: VpcEndpoints;
   readonly #services: Map<string, Service>;
   readonly #server: Server;
@@ -129,7 +131,7 @@ export class Aws implements Cloud, Desk {
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;
-    this.ecs = new Ecs(this, sessions);
+    this.ecs = new Ecs(this, sessions, this.logGroups);
     this.ssm = new Ssm(this, sessions);
     sessions.judgeBy({
       access: this.access,
@@ -144,6 +146,7 @@ export class Aws implements Cloud, Desk {
       this.events,
       this.iam,
       this.lambda,
+      this.logGroups,
       this.scheduler,
       this.secrets,
       this.sns,
@@ -186,9 +189,9 @@ export class Aws implements Cloud, Desk {
     return this.access.denials;
   }
 
-  /** What the functions logged. */
+  /** What the functions logged, without Lambda's own lines about their invocations. */
   get logs(): LogLine[] {
-    return this.logGroups.lines;
+    return this.logGroups.lines.filter(({ isPlatform }) => !isPlatform);
   }
 
   /** Every change of an alarm's state. */
@@ -277,7 +280,9 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     });
     const aws = new Aws(server, endpoint, clock, deployed, gateway);
     server.on('request', (request, response) => {
-      void clock.hold(() => answer(aws, request, response));
+      const page = aws.pages.get(request.url?.replace(/\?.*/, '') ?? '');
+      if (page) page(request, response);
+      else void clock.hold(() => answer(aws, request, response));
     });
     return aws;
   } catch (error) {

@@ -34,6 +34,10 @@ export interface Fault {
   replica?: true;
   /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */
   asAfterAGoodNight?: true;
+  /** Whether a function may be cut while it tells its report, so that the same one can come twice. */
+  cutsReports?: true;
+  /** What did not come of the strike itself, after the night. */
+  mismatches?: () => string[];
   /** Why it cannot be had on this machine; undefined where it can. @default it can */
   unavailable?: () => string | undefined;
   /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */

@@ -7,7 +7,7 @@ export const SCALED_TIMEOUT = 15_000;
 const SHORTEST = 1000;
 const LONGEST = 5000;
 
-/** A job's invocations, and its calls of AWS, among which the moments of its cuts are drawn; its short runs have not many more. */
+/** A job's invocations, and its calls of AWS, among which the moments of its cuts are drawn. */
 const FIRST_INVOCATIONS = 4;
 const FIRST_CALLS = 30;
 
@@ -16,52 +16,75 @@ export interface RandomCuts {
   functions: readonly string[];
   /** The same one, the same moments. */
   seed: string;
-  /** So often each function is cut, at most: a run gives up after three in a row. */
+  /** So often each function is cut before its report, and then once more: a run gives up after three in a row. */
   cuts: number;
+}
+
+interface Moments {
+  calls: number[];
+  invocations: Map<number, number>;
+  called: number;
+  /** While it tells its report, and still to come: a job with a short run does not reach each of the moments before. */
+  atReport: ('checkpoint' | 'event')[];
 }
 
 /**
  * Has functions work with a timeout of fifteen seconds, and ends each by force some times, as Lambda's timeout does: at a
  * random call of AWS, of which some are lost with it, or after a random time of an invocation, which the function is told as
- * Lambda tells it.
- * @returns how often each was ended by a call so far.
+ * Lambda tells it; and once while it tells its report. What is drawn and not reached before the report comes there.
+ * @returns how often each was cut so far: in the end, where it ran, once more than `cuts`.
  */
 export function cutAtRandom(aws: Aws, { functions, seed, cuts }: RandomCuts): Map<string, number> {
   const random = seededRandom(seed);
   const upTo = (most: number) => 1 + Math.floor(random() * most);
-  const killed = new Map<string, number>();
+  const isHead = () => random() < 0.5;
+  const came = new Map<string, number>();
+  const count = (name: string) => came.set(name, (came.get(name) ?? 0) + 1);
   const drawn = new Map(
     functions.map((name) => {
-      const moments = { calls: [] as number[], invocations: new Map<number, number>() };
-      for (let cut = 0; cut < cuts; cut++)
-        if (random() < 0.5) moments.calls.push(upTo(FIRST_CALLS));
+      const moments: Moments = { calls: [], invocations: new Map(), called: 0, atReport: [] };
+      while (moments.calls.length + moments.invocations.size < cuts)
+        if (isHead()) moments.calls.push(upTo(FIRST_CALLS));
         else moments.invocations.set(upTo(FIRST_INVOCATIONS), SHORTEST + random() * (LONGEST - SHORTEST));
-      return [name, { ...moments, called: 0 }];
+      return [name, moments];
     }),
   );
   for (const [name, { invocations }] of drawn) {
     let invocation = 0;
     aws.lambda.scaleTimeout(name, () => {
       invocation += 1;
-      return invocations.get(invocation) ?? SCALED_TIMEOUT;
+      const shortened = invocations.get(invocation);
+      if (shortened === undefined) return SCALED_TIMEOUT;
+      invocations.delete(invocation);
+      count(name);
+      return shortened;
     });
   }
-  aws.onCall(({ caller, input }) => {
+  const reporting = new Set<string>();
+  aws.onCall(({ caller, operation, input }) => {
     const name = caller.function?.name ?? '';
     const moments = drawn.get(name);
     if (moments === undefined) return undefined;
-    // A report is told at least once: cut while it is told, a run would tell the same one twice.
-    if (beginsReport(input)) {
+    const isReport = beginsReport(input);
+    if (isReport && !reporting.has(name)) {
+      reporting.add(name);
+      const left = 1 + moments.calls.length + moments.invocations.size;
       moments.calls = [];
       moments.invocations.clear();
+      moments.atReport = Array.from({ length: left }, () => (isHead() ? 'checkpoint' : 'event'));
     }
     moments.called += 1;
-    if (!moments.calls.includes(moments.called)) return undefined;
+    const call = moments.calls.indexOf(moments.called);
+    const atReport = moments.atReport.indexOf(isReport ? 'checkpoint' : 'event');
+    if (call >= 0) moments.calls.splice(call, 1);
+    else if (atReport >= 0 && (isReport || (reporting.has(name) && operation === 'PutEvents')))
+      moments.atReport.splice(atReport, 1);
+    else return undefined;
     aws.killFunction(name);
-    killed.set(name, (killed.get(name) ?? 0) + 1);
-    return random() < 0.5 ? 'drop' : undefined;
+    count(name);
+    return isHead() ? 'drop' : undefined;
   });
-  return killed;
+  return came;
 }
 
 function beginsReport({ Updates: updates }: Record<string, unknown>): boolean {

@@ -16,18 +16,25 @@ const JOBS = [
 
 /** @param seed of the moments: the same one, the same cuts. */
 export function cutsOfAllJobs(seed: string): Fault {
+  let came = new Map<string, number>();
+  const functions = JOBS.map((job) => `emea-${job}`);
   return {
-    description: `Functions have fifteen seconds, and each job's is ended by force twice, at random moments (seed "${seed}"), as Lambda's timeout does: its run is replayed, nothing is done twice and nothing is left out`,
+    description: `Functions have fifteen seconds, and each job's is ended by force twice, at random moments (seed "${seed}"), as Lambda's timeout does, and once while it tells its report: its run is replayed, nothing is done twice and nothing is left out`,
     deployment: 'emea',
     containers: true,
     rotation: true,
     starts: SUNDAY,
     asAfterAGoodNight: true,
+    cutsReports: true,
     strike(_target, { aws, clock }) {
-      cutAtRandom(aws, { functions: JOBS.map((job) => `emea-${job}`), seed, cuts: 2 });
+      came = cutAtRandom(aws, { functions, seed, cuts: 2 });
       clock.at(SUNDAY + 2 * HOUR, () => startRun(aws, 'emea', 'upgrade-check'));
     },
     expected: { outcomes: { 'upgrade-check': ['succeeded'] }, alarms: [] },
+    mismatches: () =>
+      functions
+        .filter((name) => came.get(name) !== 3)
+        .map((name) => `${name}: expected 3 cuts, came ${came.get(name) ?? 0}.`),
   };
 }
 
@@ -68,7 +75,7 @@ export const RUNS_FAULTS: Record<string, Fault> = {
         return 'drop';
       });
     },
-    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-crashing'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'function-does-not-start': {
     description:

@@ -7,6 +7,7 @@ import type { RunReport } from '../../functions/shared/run/report.ts';
 import { type Clock, simulatedClock } from '../aws/clock.ts';
 import { Container } from '../aws/containers/container.ts';
 import { clusterArn } from '../aws/ecs/arns.ts';
+import type { Definition } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
 import { type Aws, RESOURCE_TYPES, startAws } from '../aws/server.ts';
 import type { Template } from '../aws/template/assembly.ts';
@@ -51,6 +52,11 @@ export interface Played {
 type Settings = Partial<CredentialRotationSettings> & {
   roles?: { services: string[]; container: string }[];
   clusterArn?: string;
+  /** Of a job in tasks of its own. */
+  service?: string;
+  container?: string;
+  family?: string;
+  logGroup?: string;
 };
 
 /** Plays synthesized stacks for some hours: by their schedules, with their functions, containers and databases. */
@@ -194,6 +200,8 @@ interface KnownService extends Place {
   service: string;
   names: Set<string>;
   secretArn?: string;
+  family?: string;
+  logGroup?: string;
 }
 
 function servicesIn(deployed: Deployed): KnownService[] {
@@ -215,6 +223,12 @@ function servicesIn(deployed: Deployed): KnownService[] {
   for (const { settings, place } of settingsIn(deployed)) {
     for (const { services: names, container } of settings.roles ?? [])
       for (const name of names) known(place, settings.clusterArn, name).names.add(container);
+    const { service, container, family, logGroup } = settings;
+    if (service && container && family) {
+      const own = known(place, settings.clusterArn, service);
+      own.names.add(container);
+      Object.assign(own, { family, ...(logGroup && { logGroup }) });
+    }
     if (settings.rotateAfterDays !== undefined && settings.secretArn)
       for (const { name, clusterArn: own } of settings.services ?? [])
         known(place, own ?? settings.clusterArn, name).secretArn = settings.secretArn;
@@ -228,7 +242,7 @@ async function startServices(
   databases: ReadonlyMap<string, { database: RotatedDatabase; logins: Logins }>,
 ): Promise<void> {
   const { aws, description } = stage;
-  for (const { names, secretArn, ...where } of servicesIn(aws.deployed)) {
+  for (const { names, secretArn, logGroup, ...where } of servicesIn(aws.deployed)) {
     const desiredCount = description.tasks[where.service] ?? TASKS;
     const start = async (): Promise<Container[]> => {
       const started: Container[] = [];
@@ -246,6 +260,7 @@ async function startServices(
       desiredCount,
       start,
       running,
+      ...(logGroup && { definition: loggingTo(logGroup) }),
       ...(secretArn !== undefined && {
         secrets: ['username', 'password'].map((key) => ({
           name: key.toUpperCase(),
@@ -254,6 +269,11 @@ async function startServices(
       }),
     });
   }
+}
+
+function loggingTo(group: string): Definition {
+  const options = { 'awslogs-group': group, 'awslogs-stream-prefix': 'ecs' };
+  return { container: { logConfiguration: { logDriver: 'awslogs', options } } };
 }
 
 async function startContainer({ folder, description, containers }: Stage, name: string): Promise<Container> {

@@ -1,3 +1,4 @@
+// In one file though long: one world, in which each command finds what those before it left.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -14,17 +15,30 @@ import { COMPILE_CACHE } from './compile-cache.ts';
 const IN_THE_WINDOW = Date.parse('2026-11-25T05:00:00Z');
 const MINUTE = 60_000;
 
+const UPGRADE_CHECK = [
+  'lambda:GetDurableExecution',
+  'lambda:GetDurableExecutionHistory',
+  'lambda:GetFunctionConfiguration',
+  'lambda:InvokeFunction',
+];
+
 describe('the command line of an operator', () => {
   let stage: Stage;
   let world: World;
   let environment: Record<string, string>;
   let clientOptions: { region: string; endpoint: string };
   let credentialsFor: (...actions: string[]) => ReturnType<World['aws']['credentialsFor']>;
+  /** Of a person in the other account, who may do what upgrade-check needs. */
+  let inEmea: Record<string, string>;
 
   before(async () => {
     stage = await buildStage();
-    const { latam } = clientsOf({ rows: 2_000, unread: 0 }, IN_THE_WINDOW);
-    world = await createWorld({ ...stage, clients: latam ? { latam } : {}, start: IN_THE_WINDOW });
+    const { latam, emea } = clientsOf({ rows: 2_000, unread: 0 }, IN_THE_WINDOW);
+    world = await createWorld({
+      ...stage,
+      clients: latam && emea ? { latam, emea } : {},
+      start: IN_THE_WINDOW,
+    });
     const startRun = world.aws.deployed
       .ofType('AWS::Lambda::Function')
       .find(({ name }) => name === 'latam-start-run');
@@ -37,7 +51,9 @@ describe('the command line of an operator', () => {
       });
     // What docs/command-line.md says that a person needs.
     const { accessKeyId, secretAccessKey, sessionToken } = credentialsFor(
+      'cloudwatch:DescribeAlarmHistory',
       'cloudwatch:DescribeAlarms',
+      'cloudwatch:SetAlarmState',
       'lambda:GetDurableExecution',
       'lambda:GetDurableExecutionHistory',
       'lambda:GetFunctionConfiguration',
@@ -45,8 +61,10 @@ describe('the command line of an operator', () => {
       'lambda:ListDurableExecutionsByFunction',
       'lambda:ListFunctions',
       'lambda:ListVersionsByFunction',
+      'logs:FilterLogEvents',
       'scheduler:GetSchedule',
       'scheduler:ListSchedules',
+      'sns:ListSubscriptionsByTopic',
     );
     environment = {
       ...COMPILE_CACHE,
@@ -56,6 +74,27 @@ describe('the command line of an operator', () => {
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_SESSION_TOKEN: sessionToken ?? '',
+    };
+    const emeas = world.aws.deployed
+      .ofType('AWS::Lambda::Function')
+      .find(({ name }) => name === 'emea-start-run');
+    assert.ok(emeas);
+    const theirs = world.aws.credentialsFor({
+      arn: `arn:aws:sts::${emeas.account}:assumed-role/operator/somebody`,
+      policy: {
+        Version: '2012-10-17',
+        Statement: [
+          { Effect: 'Allow', Action: UPGRADE_CHECK, Resource: '*' },
+          { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*' },
+        ],
+      },
+    });
+    inEmea = {
+      ...environment,
+      AWS_REGION: emeas.region,
+      AWS_ACCESS_KEY_ID: theirs.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: theirs.secretAccessKey,
+      AWS_SESSION_TOKEN: theirs.sessionToken,
     };
   });
   after(async () => {
@@ -70,8 +109,12 @@ describe('the command line of an operator', () => {
   }
 
   /** Runs the command line as a process of its own, and may do something as soon as it has said something. */
-  function cli(words: string[], onceItSpeaks?: (err: string) => void): Promise<Ended> {
-    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', ...words], { env: environment });
+  function cli(
+    words: string[],
+    onceItSpeaks?: (err: string) => void,
+    env: Record<string, string> = environment,
+  ): Promise<Ended> {
+    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', ...words], { env });
     let [out, err] = ['', ''];
     child.stdout.on('data', (text) => {
       out += text;
@@ -205,6 +248,169 @@ describe('the command line of an operator', () => {
     await new Promise((resolve) => terminal.onExit(resolve));
     assert.ok(shown.includes(styleText('green', 'succeeded', { validateStream: false })));
     assert.equal(stripVTControlCharacters(shown).replaceAll('\r\n', '\n').trim(), piped.out.trim());
+  });
+
+  /** In a terminal of its own; types what it is told to when it has shown something. */
+  async function inTerminal(
+    words: string[],
+    typed: [once: string, what: string][] = [],
+    env = environment,
+  ): Promise<{ status: number; shown: string }> {
+    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', ...words], {
+      env: { ...env, TERM: 'xterm-256color' },
+      cols: 400,
+    });
+    let shown = '';
+    const waiting = [...typed];
+    const status = await new Promise<number>((resolve) => {
+      terminal.onData((text) => {
+        shown += text;
+        const [next] = waiting;
+        if (next === undefined || !shown.includes(next[0])) return;
+        waiting.shift();
+        terminal.write(next[1]);
+      });
+      terminal.onExit(({ exitCode }) => resolve(exitCode));
+    });
+    return { status, shown: shown.replaceAll('\r\n', '\n') };
+  }
+
+  it("shows a run's own lines in the log, and no others", async () => {
+    const runs = reportsOf(world.aws).filter(({ job }) => job === 'message-gc');
+    const [first, second] = runs;
+    assert.ok(first && second);
+    const { status, out } = await cli(['logs', first.runId]);
+    assert.equal(status, 0);
+    assert.match(out, /^\d\d:\d\d:\d\d\.\d{3} {2}START RequestId: \S+ Version: \d+$/m);
+    assert.match(out, new RegExp(`^\\S+ {2}INFO {3}Run report {2}\\{"report":.*${first.runId}`, 'm'));
+    assert.match(out, /REPORT RequestId: /);
+    assert.doesNotMatch(out, new RegExp(`${second.runId}|_aws`));
+    const { out: all } = await cli(['logs', first.runId, '--json']);
+    const lines: { text: string }[] = all
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    // Metrics and all: what Lambda says of the run's invocations is there of each.
+    const starts = lines.filter(({ text }) => text.startsWith('START '));
+    assert.equal(starts.length, lines.filter(({ text }) => text.startsWith('REPORT ')).length);
+    assert.ok(starts.length > 0 && lines.some(({ text }) => text.includes('"_aws"')));
+    const terminal = await inTerminal(['logs', first.runId]);
+    assert.equal(stripVTControlCharacters(terminal.shown), out);
+  });
+
+  it('shows the lines of a run that goes on as they come, to its end', async () => {
+    let begun: Promise<void> | undefined;
+    const { err } = await cli(['run', 'message-gc', 'latam', '--no-follow']);
+    const [runId = ''] = err.split(' ');
+    const { status, out } = await new Promise<Ended>((resolve) => {
+      const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'logs', '--follow', runId], {
+        env: environment,
+      });
+      let [shown, said] = ['', ''];
+      child.stdout.on('data', (text) => {
+        shown += text;
+      });
+      child.stderr.on('data', (text) => {
+        said += text;
+      });
+      begun = world.clock.runUntil(world.clock.now() + 20 * MINUTE);
+      child.on('close', (code) => resolve({ status: code, out: shown, err: said }));
+    });
+    await begun;
+    assert.equal(status, 0);
+    assert.match(out, new RegExp(`Run report .*${runId}`));
+    assert.equal(out.match(/Run report/g)?.length, 1);
+  });
+
+  it('says whether the client may be upgraded, and why not', async () => {
+    let playing: Promise<void> | undefined;
+    const ended = await cli(
+      ['upgrade-check', 'emea'],
+      () => {
+        playing = world.clock.runUntil(world.clock.now() + 5 * MINUTE);
+      },
+      inEmea,
+    );
+    await playing;
+    assert.equal(ended.status, 1, ended.err);
+    assert.match(ended.out, /^emea may not be upgraded yet/);
+    assert.match(ended.out, /^criterion +answer +where +what$/m);
+    assert.match(ended.out, /^rows of messages +yes +/m);
+    assert.match(ended.out, /^ {2}Next: \S/m);
+    const none = await cli(['upgrade-check', 'latam']);
+    assert.equal(none.status, 1);
+    assert.match(none.err, /^latam has no job upgrade-check/);
+    assert.equal((await cli(['upgrade-check', 'emea', '--exact-count', '700'])).status, 2);
+    const terminal = await inTerminal(['upgrade-check', 'latam']);
+    assert.match(terminal.shown, /^latam has no job upgrade-check/);
+  });
+
+  it('rings each alarm once, says who was told, and leaves it as it was', async () => {
+    const before = world.aws.notifications.length;
+    const only = ['test-alarms', 'latam', '--only', 'message-gc-'];
+    assert.match((await cli(only)).err, /^There is no terminal to ask on: say --yes/);
+    const asked = await inTerminal(only, [['[y/N] ', 'n\r']]);
+    assert.match(
+      stripVTControlCharacters(asked.shown),
+      /^\d+ alarms of latam ring, each once\. Told is whatsapp-oncall@example\.com\./,
+    );
+    assert.equal(world.aws.notifications.length, before);
+
+    const { status, out, err } = await cli([...only, '--yes', '--json']);
+    assert.equal(status, 0, err);
+    const trials: { alarm: string; outcome: string; to: object[] }[] = JSON.parse(out);
+    const email = { protocol: 'email', endpoint: 'whatsapp-oncall@example.com' };
+    assert.ok(trials.some(({ alarm }) => alarm === 'latam-message-gc-failed'));
+    for (const { alarm, outcome, to } of trials) {
+      if (outcome === 'rings already') continue;
+      assert.deepEqual({ outcome, to }, { outcome: 'told', to: [email] }, alarm);
+      const sent = world.aws.notifications
+        .slice(before)
+        .filter(({ subject }) => subject === `ALARM: "${alarm}" in us-east-1`);
+      assert.equal(sent.length, 1, alarm);
+    }
+    const again = await cli(['status', 'latam', '--json']);
+    assert.deepEqual(
+      JSON.parse(again.out)[0].alarms.filter(({ name }: { name: string }) =>
+        trials.some(({ alarm, outcome }) => alarm === name && outcome !== 'rings already'),
+      ),
+      [],
+    );
+
+    world.aws.sns.unconfirmed.add(email.endpoint);
+    const one = ['test-alarms', 'latam', '--only', 'message-gc-failed'];
+    const unheard = await inTerminal(one, [['[y/N] ', 'y\r']]);
+    world.aws.sns.unconfirmed.delete(email.endpoint);
+    assert.equal(unheard.status, 1);
+    assert.match(stripVTControlCharacters(unheard.shown), /Told is nobody, for no subscription is confirmed/);
+    assert.match(stripVTControlCharacters(unheard.shown), /latam-message-gc-failed: nobody is told/);
+    assert.equal((await cli(['test-alarms', 'latam', '--only', 'nothing-like-it', '--yes'])).status, 1);
+  });
+
+  it('looks again and again whether all is well, until Ctrl-C', async () => {
+    const { status, shown } = await inTerminal(
+      ['status', 'latam', '--watch', '1'],
+      [
+        ['Every 1 s', ''],
+        ['Every 1 s, until Ctrl-C.\r\n\u001B[H', '\u0003'],
+      ],
+    );
+    assert.ok(status === 0 || status === 1);
+    assert.match(stripVTControlCharacters(shown), /deployment +job +last run/);
+    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'status', 'latam', '--watch', '1', '--json'], {
+      env: environment,
+    });
+    let out = '';
+    const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
+      child.stdout.on('data', (text) => {
+        const isFirst = !out.includes('\n');
+        out += text;
+        if (isFirst && out.includes('\n')) child.kill('SIGINT');
+      });
+      child.on('close', (...ended) => resolve(ended));
+    });
+    assert.deepEqual([code === status, signal], [true, null]);
+    assert.equal(JSON.parse(out)[0].deployment, 'latam');
   });
 
   it('names what there is instead of what there is not', async () => {

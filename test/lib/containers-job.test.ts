@@ -1,8 +1,19 @@
+// In one file though long: all that a command in containers may do by its place, and each mistake, on the same stacks.
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { Duration, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Vpc } from 'aws-cdk-lib/aws-ec2';
+import {
+  Cluster,
+  ContainerImage,
+  FargateService,
+  FargateTaskDefinition,
+  type ICluster,
+  LogDrivers,
+} from 'aws-cdk-lib/aws-ecs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { ContainerCommandJob, type ContainerCommandJobProps, LogCleanup, Upkeep } from '../../lib/index.ts';
 import { brokenLinks } from './links.ts';
@@ -152,6 +163,53 @@ describe('a job in containers', () => {
       /"web-1" and "web-1-", which make one figure \(containersFailedWeb1\)/,
     ],
     [
+      'two roles, where the command runs in one place',
+      {
+        in: 'one-container',
+        roles: { a: { services: ['a'], container: 'a' }, b: { services: ['b'], container: 'b' } },
+      },
+      /roles are a, b; with in: "one-container" the command runs in one place/,
+    ],
+    [
+      'a new task of a service of which only the name is known',
+      { in: 'new-task' },
+      /taskDefinition is missing/,
+    ],
+    [
+      'a new task of two services',
+      { in: 'new-task', roles: { web: { services: ['a', 'b'], container: 'a' } } },
+      /roles\.web\.services/,
+    ],
+    [
+      'a way into a new task',
+      { in: 'new-task', reach: runCommand },
+      /reach is of containers that run already/,
+    ],
+    [
+      'a role of another form',
+      { in: 'new-task', taskDefinition: { family: 'web', roleArns: ['task-role'] } },
+      /taskDefinition\.roleArns\[0\].*the ARN of a role/,
+    ],
+    [
+      'a task definition, where no task is started',
+      { taskDefinition: { family: 'web', roleArns: [] } },
+      /taskDefinition is for in: "new-task"/,
+    ],
+    [
+      'a new task whose command ECS would not take',
+      {
+        in: 'new-task',
+        taskDefinition: { family: 'web', roleArns: [] },
+        command: ['echo', 'x'.repeat(4_000)],
+      },
+      /characters; \d+ fit into/,
+    ],
+    [
+      'a variable that ECS sets',
+      { environment: { AWS_REGION: 'eu-west-1' } },
+      /environment have the name "AWS_REGION"; .* not begin with AWS_/,
+    ],
+    [
       'a command that no environment holds',
       { command: ['echo', 'x'.repeat(5_000)] },
       /fit into a function's environment/,
@@ -166,6 +224,109 @@ describe('a job in containers', () => {
     it(`refuses ${name}`, () => {
       assert.throws(() => commandStack(props), message);
     });
+
+  describe('in a new task', () => {
+    const taskDefinition = {
+      family: 'storefront',
+      roleArns: ['arn:aws:iam::111111111111:role/task', 'arn:aws:iam::111111111111:role/execution'],
+      logGroup: '/ecs/storefront',
+    };
+    const inCluster = { 'ecs:cluster': CLUSTER };
+    const ofNewTask = (stack: Stack) => {
+      const resources = resourcesOf(stack);
+      const [, policy] = ofType(resources, 'AWS::IAM::Policy').find(([id]) => /NewTask/.test(id)) ?? [];
+      return Object.fromEntries(
+        policy?.Properties.PolicyDocument.Statement.map((statement: Record<string, unknown>) => [
+          statement.Sid,
+          { ...plain(statement), Resource: textOf(statement.Resource, resources) },
+        ]),
+      );
+    };
+
+    it('may start tasks of the one family, hand on exactly its roles, and stop what it started', () => {
+      const { RunTask, HandRolesOn, StopOwnTasks, TagTasks, ReadOutput } = ofNewTask(
+        commandStack({ in: 'new-task', taskDefinition }),
+      );
+      assert.equal(RunTask.Resource, 'arn:aws:ecs:eu-west-1:111111111111:task-definition/storefront:*');
+      assert.deepEqual(RunTask.Condition, { ArnEquals: inCluster });
+      assert.equal(HandRolesOn.Resource, taskDefinition.roleArns.join(', '));
+      assert.deepEqual(HandRolesOn.Condition, {
+        StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
+      });
+      assert.deepEqual(StopOwnTasks.Condition, {
+        ArnEquals: inCluster,
+        StringEquals: { 'aws:ResourceTag/upkeep:job': 'shop/prune' },
+      });
+      assert.equal(TagTasks.Condition.StringEquals['ecs:CreateAction'], 'RunTask');
+      assert.equal(
+        ReadOutput.Resource,
+        'arn:aws:logs:eu-west-1:111111111111:log-group:/ecs/storefront:log-stream:*',
+      );
+    });
+
+    it('learns from a service that is made in the app what it may do', () => {
+      const stack = stackWith((stack, upkeep) => {
+        const vpc = Vpc.fromVpcAttributes(stack, 'Vpc', {
+          vpcId: 'vpc-1',
+          availabilityZones: ['eu-west-1a'],
+          privateSubnetIds: ['subnet-1'],
+        });
+        const cluster = new Cluster(stack, 'Cluster', { vpc, clusterName: 'shop' });
+        const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
+        definition.addContainer('app', {
+          image: ContainerImage.fromRegistry('orders'),
+          logging: LogDrivers.awsLogs({ streamPrefix: 'orders' }),
+        });
+        const service = new FargateService(stack, 'Service', {
+          // Only under exactOptionalPropertyTypes are the CDK's own types at odds here.
+          cluster: cluster as ICluster,
+          taskDefinition: definition,
+        });
+        new ContainerCommandJob(stack, 'Migrate', {
+          upkeep,
+          job: 'migrate',
+          in: 'new-task',
+          roles: { orders: { services: [service], container: 'app' } },
+          command: ['migrate'],
+        });
+      });
+      const [, policy] =
+        ofType(resourcesOf(stack), 'AWS::IAM::Policy').find(([id]) => /NewTask/.test(id)) ?? [];
+      const of = (sid: string) =>
+        JSON.stringify(
+          policy?.Properties.PolicyDocument.Statement.find(({ Sid }: { Sid: string }) => Sid === sid),
+        );
+      assert.match(of('RunTask'), /:task-definition\/orders:\*"/);
+      assert.match(of('HandRolesOn'), /DefinitionTaskRole.*DefinitionExecutionRole/);
+      assert.match(of('ReadOutput'), /DefinitionappLogGroup/);
+    });
+
+    it('has all its links, and passes cdk-nag', () => {
+      const stack = commandStack({ in: 'new-task', taskDefinition });
+      assert.deepEqual(brokenLinks(resourcesOf(stack)), []);
+      const app = stack.node.root;
+      Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+      (app as ReturnType<typeof appWithoutBundles>).synth();
+    });
+  });
+
+  it('gives the command its environment, in whatever sh the container has, and changes no word of it', () => {
+    const environment = Object.fromEntries(
+      Array.from({ length: 12 }, (_, index) => [`NAME_${index}`, `it's "${index}" $HOME`]),
+    );
+    const stack = commandStack({
+      in: 'one-container',
+      environment,
+      command: ['sh', '-c', 'printf "%s|" "$NAME_0" "$NAME_11" "$@"', 'sh', 'a b', "c'd"],
+    });
+    const { command, in: where, retryFailed } = settingsOf(resourcesOf(stack), 'shop-prune');
+    assert.deepEqual([where, retryFailed], ['one-container', false]);
+    for (const shell of ['sh', 'bash'])
+      assert.equal(
+        spawnSync(shell, command.slice(1), { encoding: 'utf8' }).stdout,
+        `it's "0" $HOME|it's "11" $HOME|a b|c'd|`,
+      );
+  });
 
   it('ends a script at its first failure, in whatever sh the container has, unless it is told not to', () => {
     const script = 'false\necho went on';

@@ -71,6 +71,7 @@ const NIGHTS = [
   ['password-misread', 'callback-twice', 'database-user-locked-out', 'wrong-password', 'cleanup-fails'],
   [
     'user-misread-by-masters',
+    'password-misread-on-mariadb',
     'function-killed',
     'media-volume-too-large',
     'callback-never-comes',
@@ -131,7 +132,7 @@ const PLAYED_BY_COMMAND = Object.keys(MISREAD_CREDENTIALS_FAULTS).filter(
 test('each fault is played', () => {
   assert.deepEqual([...NIGHTS.flat(), ...PLAYED_BY_COMMAND].sort(), Object.keys(FAULTS).sort());
   const misread = NIGHTS.flat().filter((name) => name in MISREAD_CREDENTIALS_FAULTS);
-  for (const each of [/^password-/, /^user-/, /^old-/, /-by-masters/, /-on-mysql$/])
+  for (const each of [/^password-/, /^user-/, /^old-/, /-by-masters/, /-on-mysql$/, /-on-mariadb$/])
     assert.ok(
       misread.some((name) => each.test(name)),
       String(each),

@@ -86,16 +86,18 @@ test('the example runs its command in each container of a web service, with its 
 
 test('a function that dies in the middle of its run, and at a random moment besides, starts no command a second time, and learns how each ended', () => {
   let killed = 0;
+  let cuts = new Map<string, number>();
   return play(
     'echo started >>/srv/starts; sleep 3',
     (aws, containers) => {
       assert.ok(killed > 0, 'the function was not killed');
+      assert.equal(cuts.get('shop-prune-sessions'), 2, 'once at random, and once at its report');
       assert.equal(reportsOf(aws)[0]?.outcome, 'succeeded', JSON.stringify(reportsOf(aws)));
       for (const container of containers)
         assert.equal(readFileSync(container.path('/srv/starts'), 'utf8'), 'started\n');
     },
     (aws) => {
-      cutAtRandom(aws, { functions: ['shop-prune-sessions'], seed: seedOfTheDay(), cuts: 1 });
+      cuts = cutAtRandom(aws, { functions: ['shop-prune-sessions'], seed: seedOfTheDay(), cuts: 1 });
       const stop = aws.onCall(({ operation }) => {
         if (operation !== 'ExecuteCommand') return undefined;
         stop();

@@ -179,7 +179,7 @@ function problemOf<Read>(
       return {
         what: `The command ended with exit code ${ended.exitCode}.${said(ended.read)}`,
         where,
-        next: meaningOf(ended.exitCode),
+        next: exitCodeMeaning(ended.exitCode),
       };
     case 'timed-out':
       return {
@@ -208,8 +208,8 @@ function problemOf<Read>(
   }
 }
 
-/** What shells mean by the exit codes that they set themselves. */
-function meaningOf(exitCode: number): string {
+/** What to do about an exit code: what shells mean by those that they set themselves. */
+export function exitCodeMeaning(exitCode: number): string {
   switch (exitCode) {
     case 126:
       return 'The program is there but could not be executed: see its permissions.';

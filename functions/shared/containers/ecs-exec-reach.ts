@@ -39,11 +39,14 @@ export class EcsExecReach implements Reach {
       const status = await startCommand({
         ...this.#run(container, order),
         command: withMarker(order),
+        ...(order.stdin !== undefined && { stdin: order.stdin }),
         ...(order.supersedes !== undefined && { supersedes: order.supersedes }),
         deadline: new Date(stay.deadline),
         attendFor: stay.patienceMilliseconds,
       });
-      return seenOf(status);
+      return status.outcome === 'gone' && status.notAskedToStart
+        ? { outcome: 'gone', detail: status.reason, beforeStart: true }
+        : seenOf(status);
     } catch (error) {
       if (!(error instanceof EcsExecError)) throw error;
       const detail = error.message;

@@ -10,6 +10,8 @@ export interface Order {
   command: Command;
   /** Given to the command in the environment variable `UPKEEP_MARKER`. Hexadecimal, or empty for none. */
   marker: string;
+  /** The command's standard input, by ECS Exec. @default none: reading ends at once */
+  stdin?: string;
 }
 
 /** The id of a run's order, and those of the job's earlier runs, of which there is never one at the same time. */
@@ -30,8 +32,8 @@ export type Ended =
   | { outcome: 'exited'; exitCode: number; output: string }
   /** It took too long and was killed. */
   | { outcome: 'timed-out'; output: string }
-  /** The container or its task stopped meanwhile. */
-  | { outcome: 'gone'; detail: string }
+  /** The container or its task stopped meanwhile. `beforeStart`: before this look could have had it started. */
+  | { outcome: 'gone'; detail: string; beforeStart?: true }
   /** It was started, or may have been, and how it ended could not be learned. */
   | { outcome: 'lost'; detail: string }
   /**

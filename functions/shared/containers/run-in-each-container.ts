@@ -30,7 +30,8 @@ export interface EachContainerOptions<Read> {
   timeoutSeconds: number;
   /** In how many containers, over all, work goes on at once. */
   concurrency: number;
-  retryFailed: boolean;
+  /** `if-begun`: those only in which it was begun. */
+  retryFailed: boolean | 'if-begun';
   /** Epoch milliseconds: what still runs then is killed, and nothing is begun any more. */
   endBy: number;
   /** @default {@link PAUSES} */
@@ -83,7 +84,7 @@ export async function runInEachContainer<Read>(
   context: DurableContext,
 ): Promise<Ran<Read>[]> {
   const first = await runOnce('first try', containers, { ...options, attempt: 1 }, context);
-  const again = options.retryFailed ? first.filter(({ ended }) => deservesAnotherTry(ended)) : [];
+  const again = first.filter(({ ended }) => deservesAnotherTry(ended, options.retryFailed));
   if (again.length === 0) return first;
   const { full } = options.pauses ?? PAUSES;
   const isFull = again.some(({ ended }) => ended.outcome === 'not-started' && ended.isFull);
@@ -392,7 +393,7 @@ async function look<Read>(
   }
 }
 
-function deservesAnotherTry(ended: EndedAndRead<unknown>): boolean {
-  if (ended.outcome === 'not-started') return ended.isFinal !== true;
-  return ended.outcome !== 'gone' && !(ended.outcome === 'exited' && ended.exitCode === 0);
+function deservesAnotherTry(ended: EndedAndRead<unknown>, retry: boolean | 'if-begun'): boolean {
+  if (ended.outcome === 'not-started') return retry === true && ended.isFinal !== true;
+  return retry !== false && ended.outcome !== 'gone' && !(ended.outcome === 'exited' && ended.exitCode === 0);
 }

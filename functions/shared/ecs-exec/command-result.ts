@@ -4,7 +4,12 @@ import type { Output } from './output.ts';
 export type CommandResult<Content extends string | Uint8Array = string> =
   | ({ outcome: 'exited'; exitCode: number } & Printed<Content>)
   /** The container or its task stopped meanwhile. */
-  | ({ outcome: 'gone'; reason: string } & Printed<Content>)
+  | ({
+      outcome: 'gone';
+      reason: string;
+      /** Nobody had asked by this question for its start: what an earlier caller may have done is not known. */
+      notAskedToStart?: true;
+    } & Printed<Content>)
   /** `stopped`: it was seen to have ended after the signals TERM and KILL. */
   | ({ outcome: 'timed-out'; stopped: boolean } & Printed<Content>)
   /** Nothing tells how it ended, or whether it has. */

@@ -60,6 +60,12 @@ export async function conclude<Content extends Any>(
         ...(await run.printed()),
       };
     case 'gone':
+      return {
+        outcome: 'gone',
+        reason: end.reason,
+        ...(!run.wasAskedToStart && { notAskedToStart: true }),
+        ...(await run.printed()),
+      };
     case 'lost':
       return { outcome: end.run, reason: end.reason, ...(await run.printed()) };
   }

@@ -77,6 +77,11 @@ export class Run<Content extends Any> {
     return performance.now() - this.attendance.askedToStartAt < START_SETTLES;
   }
 
+  /** It was asked to start, and may have. */
+  get wasAskedToStart(): boolean {
+    return this.attendance.askedToStartAt > Number.NEGATIVE_INFINITY;
+  }
+
   /** There is output that was not read yet, and is wanted now. */
   get isBehind(): boolean {
     return this.#wantsMore() && (this.#size ?? 0) > this.#next;

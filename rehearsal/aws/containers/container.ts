@@ -107,7 +107,7 @@ export class Container {
   ): Terminal {
     if (this.#isStopped) throw new Error(`The container ${this.name} has stopped.`);
     const [program = ''] = argv;
-    if (!this.#findProgram(program)) {
+    if (!this.has(program)) {
       throw new Error(`fork/exec ${program}: no such file or directory`);
     }
     const terminal = startInTerminal({
@@ -169,7 +169,8 @@ export class Container {
     return ['nsenter', '--target', String(init), ...user, '--mount', '--pid', '--root', '--wd'];
   }
 
-  #findProgram(program: string): boolean {
+  /** Whether it has a program, by its path or on the search path. */
+  has(program: string): boolean {
     if (program === '' || this.lacks.has(program)) return false;
     const folders = program.includes('/') ? [''] : SEARCH_PATH.split(':');
     return folders.some((folder) => {

@@ -15,9 +15,9 @@ export function partOfCluster(cluster: string, kind: string, idOrArn: string): s
   return idOrArn.startsWith('arn:') ? idOrArn : `${cluster.replace(':cluster/', `:${kind}/`)}/${idOrArn}`;
 }
 
-/** Each service has one of its own here. */
-export function taskDefinitionArn(serviceArn: string): string {
-  return `${serviceArn.replace(/:service\/.*$/, ':task-definition/')}${lastPart(serviceArn)}:1`;
+/** Each service has one of its own here, of a family that is called like it unless it is named. */
+export function taskDefinitionArn(serviceArn: string, family = lastPart(serviceArn)): string {
+  return `${serviceArn.replace(/:service\/.*$/, ':task-definition/')}${family}:1`;
 }
 
 export function isIn(arn: string, { account, region }: Place): boolean {

@@ -26,6 +26,20 @@ export function onPart(
   ];
 }
 
+/** For an action on a task whose tags policies know. */
+export function onTaggedTask(
+  action: string,
+  { cluster, task }: { cluster?: string | undefined; task: string | undefined },
+  known: { tags: Record<string, string> } | undefined,
+  call: Call,
+): Ask[] {
+  const tags = Object.entries(known?.tags ?? {}).map(([key, value]) => [`aws:ResourceTag/${key}`, value]);
+  return onPart(action, 'task', cluster, task, call).map((ask) => ({
+    ...ask,
+    conditions: { ...ask.conditions, ...Object.fromEntries(tags) },
+  }));
+}
+
 /** Of a service deployment both are asked: it, and its service. */
 export function onServiceDeployment(deploymentArn: string): Ask[] {
   const [, prefix, cluster, service] =

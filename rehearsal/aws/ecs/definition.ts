@@ -10,10 +10,15 @@ export function describeDefinition(
   tasks: EcsTask[],
 ) {
   const [task] = tasks;
-  const family = managed?.options.service ?? task?.service;
+  const family = managed?.options.family ?? managed?.options.service ?? task?.family;
   if (arn === undefined || family === undefined) throw client('Unable to describe task definition.');
   const { secrets, environment = [], definitionStatus = 'ACTIVE' } = managed?.options ?? {};
-  const { container, others = [], ...definition } = managed?.options.definition ?? task?.definition ?? {};
+  const {
+    container,
+    others = [],
+    inessential = [],
+    ...definition
+  } = managed?.options.definition ?? task?.definition ?? {};
   const names = new Set(tasks.flatMap(({ containers }) => containers.map(({ name }) => name)));
   return {
     taskDefinition: {
@@ -24,6 +29,7 @@ export function describeDefinition(
       ...definition,
       containerDefinitions: [
         ...[...(names.size > 0 ? names : [family])].map((name) => ({
+          essential: !inessential.includes(name),
           environment,
           secrets: secrets ?? task?.secrets ?? [],
           ...container,
@@ -36,6 +42,6 @@ export function describeDefinition(
 }
 
 /** Whether a definition is that of a service. */
-export function isDefinitionOf(arn: string | undefined, serviceArn: string): boolean {
-  return taskDefinitionArn(serviceArn) === arn;
+export function isDefinitionOf(arn: string | undefined, serviceArn: string, family?: string): boolean {
+  return taskDefinitionArn(serviceArn, family) === arn;
 }

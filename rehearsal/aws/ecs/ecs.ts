@@ -10,6 +10,7 @@ import type {
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
+  RunTaskCommandInput,
   StopTaskCommandInput,
   UpdateServiceCommandInput,
 } from '@aws-sdk/client-ecs';
@@ -24,24 +25,26 @@ import {
   required,
   type Service,
 } from '../cloud.ts';
+import type { Logs } from '../logs/logs.ts';
 import type { Place } from '../place.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
-import { carriedByUpdate, onCluster, onPart, onServiceDeployment } from './asks.ts';
+import { carriedByUpdate, onCluster, onPart, onServiceDeployment, onTaggedTask } from './asks.ts';
 import { describeDefinition, isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
+import { describeInstances } from './instances.ts';
+import { PAGE, page } from './page.ts';
+import { asksOfRunTask, RunTasks } from './run-task.ts';
 import {
   describeDeployment,
   describeManaged,
   ManagedService,
   type ManagedServiceOptions,
 } from './service.ts';
-import { describeTask, EcsTask, instanceArn, type ServiceOptions, type TaskOptions } from './task.ts';
+import { describeTask, EcsTask, type ServiceOptions, type TaskOptions } from './task.ts';
 
-/** Pages of ListTasks, and tasks that can be described at once. */
-const PAGE = 100;
 /** Services that can be described at once, and listed on a page by default. */
 const SERVICES = 10;
 
@@ -64,10 +67,20 @@ export class Ecs implements Service {
   readonly #services = new Set<string>();
   /** Those that ECS keeps up, by ARN. */
   readonly #managed = new Map<string, ManagedService>();
+  /** What RunTask starts. */
+  readonly runTasks: RunTasks;
 
-  constructor(aws: Pick<Cloud, 'clock'>, sessions: SessionManager) {
+  constructor(aws: Pick<Cloud, 'clock'>, sessions: SessionManager, logs: Pick<Logs, 'openStream'>) {
     this.#aws = aws;
     this.#sessions = sessions;
+    const serviceOf = (definition: string) =>
+      [...this.#managed].find(([arn, { options }]) => isDefinitionOf(definition, arn, options.family))?.[1];
+    this.runTasks = new RunTasks({
+      clock: aws.clock,
+      serviceOf,
+      add: (options) => this.addTask(options),
+      openStream: (...stream) => logs.openStream(...stream),
+    });
     this.buckets = {
       executeCommand: new TokenBuckets(aws.clock, { burst: 100, perSecond: 40 }),
       tasks: new TokenBuckets(aws.clock, { burst: 100, perSecond: 20 }),
@@ -109,16 +122,19 @@ export class Ecs implements Service {
           containerInstances.flatMap((instance) =>
             onPart('DescribeContainerInstances', 'container-instance', cluster, instance, call),
           ),
-        (input, call) => this.#describeInstances(input, call),
+        ({ cluster, containerInstances = [] }, call) => {
+          this.buckets.instances.take(call);
+          return describeInstances(this.#cluster(cluster, call), this.tasks, containerInstances);
+        },
       ),
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
-        (input: DescribeTaskDefinitionCommandInput, call) => {
-          const { taskDefinition: arn } = input;
-          const isOf = (service: string) => isDefinitionOf(arn, service) && isIn(service, call);
-          const [, managed] = [...this.#managed].find(([service]) => isOf(service)) ?? [];
-          const tasks = this.tasks.filter(({ clusterArn, service }) => isOf(serviceArn(clusterArn, service)));
-          return describeDefinition(arn, managed, tasks);
+        ({ taskDefinition: arn = '' }: DescribeTaskDefinitionCommandInput, call) => {
+          if (!isIn(arn, call)) return describeDefinition(undefined, undefined, []);
+          const tasks = this.tasks.filter(({ clusterArn, service, family }) =>
+            isDefinitionOf(arn, serviceArn(clusterArn, service), family),
+          );
+          return describeDefinition(arn, serviceOf(arn), tasks);
         },
       ),
       UpdateService: operation(
@@ -132,8 +148,21 @@ export class Ecs implements Service {
           })),
         (input, call) => this.#updateService(input, call),
       ),
+      RunTask: operation(
+        (input: RunTaskCommandInput, call) => asksOfRunTask(input, call, serviceOf),
+        (input, call) => {
+          this.buckets.executeCommand.take(call);
+          return this.runTasks.run(this.#cluster(input.cluster, call), input, call);
+        },
+      ),
       StopTask: operation(
-        ({ cluster, task }: StopTaskCommandInput, call) => onPart('StopTask', 'task', cluster, task, call),
+        (input: StopTaskCommandInput, call) =>
+          onTaggedTask(
+            'StopTask',
+            input,
+            this.#task(clusterArn(input.cluster ?? 'default', call), input.task),
+            call,
+          ),
         (input, call) => this.#stopTask(input, call),
       ),
       ListServiceDeployments: operation(
@@ -210,7 +239,7 @@ export class Ecs implements Service {
   /** All that a service ever had, the ended ones too. */
   tasksOf({ cluster, service, ...where }: ServiceOptions): EcsTask[] {
     const arn = clusterArn(cluster, where);
-    return this.tasks.filter((task) => task.clusterArn === arn && task.service === service);
+    return this.tasks.filter((task) => task.clusterArn === arn && task.service === service && !task.isAlone);
   }
 
   /** Starts a task of a service. */
@@ -263,7 +292,9 @@ export class Ecs implements Service {
     return {
       services: found.flatMap(({ service }) => {
         if (service === undefined) return [];
-        const tasks = this.tasks.filter((task) => task.clusterArn === arn && task.service === service.name);
+        const tasks = this.tasks.filter(
+          (task) => task.clusterArn === arn && task.service === service.name && !task.isAlone,
+        );
         const running = tasks.filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
         const managed = this.#managed.get(service.arn);
         return [
@@ -318,7 +349,8 @@ export class Ecs implements Service {
     if (task === undefined) throw invalid('The referenced task was not found.');
     const reason = input.reason ?? 'Task stopped by user';
     const managed = this.#managed.get(serviceArn(cluster, task.service));
-    if (managed === undefined) void task.stop(reason);
+    if (task.startedBy !== undefined) this.runTasks.stop(task, reason);
+    else if (managed === undefined) void task.stop(reason);
     else managed.stopTask(task, reason);
     return { task: describeTask(task) };
   }
@@ -326,7 +358,9 @@ export class Ecs implements Service {
   #listTasks(input: ListTasksCommandInput, call: Call) {
     this.buckets.tasks.take(call);
     const cluster = this.#cluster(input.cluster, call);
-    const { serviceName, desiredStatus = 'RUNNING' } = input;
+    const { serviceName, startedBy, desiredStatus = 'RUNNING' } = input;
+    if (startedBy !== undefined && (serviceName !== undefined || input.desiredStatus !== undefined))
+      throw invalid('startedBy must be the only filter.');
     if (serviceName !== undefined && !this.#services.has(`${cluster} ${lastPart(serviceName)}`)) {
       throw new AwsError('ServiceNotFoundException', 'Service not found.');
     }
@@ -337,7 +371,8 @@ export class Ecs implements Service {
           task.desiredStatus === desiredStatus &&
           // A task that has ended is shown for about an hour.
           (task.lastStatus !== 'STOPPED' || desiredStatus === 'STOPPED') &&
-          (serviceName === undefined || task.service === lastPart(serviceName)),
+          (startedBy === undefined || task.startedBy === startedBy) &&
+          (serviceName === undefined || (task.service === lastPart(serviceName) && !task.isAlone)),
       )
       .map(({ arn }) => arn);
     return page(arns, input, PAGE, 'taskArns');
@@ -356,45 +391,9 @@ export class Ecs implements Service {
     };
   }
 
-  #describeInstances(
-    { cluster, containerInstances = [] }: DescribeContainerInstancesCommandInput,
-    call: Call,
-  ) {
-    this.buckets.instances.take(call);
-    const of = this.#cluster(cluster, call);
-    if (containerInstances.length > PAGE) throw invalid('Container instances cannot be more than 100.');
-    const hosts = new Map(
-      this.tasks.flatMap((task) =>
-        task.clusterArn === of && task.host ? [[instanceArn(of, task.host), task.host]] : [],
-      ),
-    );
-    return {
-      containerInstances: containerInstances.flatMap((arn) => {
-        const host = hosts.get(arn);
-        if (host === undefined) return [];
-        const versionInfo = { agentVersion: host.ecsAgentVersion };
-        return [{ containerInstanceArn: arn, ec2InstanceId: host.instanceId, status: 'ACTIVE', versionInfo }];
-      }),
-      failures: containerInstances
-        .filter((arn) => !hosts.has(arn))
-        .map((arn) => ({ arn, reason: 'MISSING' })),
-    };
-  }
-
   #task(cluster: string, idOrArn: string | undefined): EcsTask | undefined {
     return this.tasks.find(
       (task) => task.clusterArn === cluster && (task.arn === idOrArn || task.id === idOrArn),
     );
   }
-}
-
-function page<Key extends string>(
-  all: string[],
-  { maxResults = undefined, nextToken }: { maxResults?: number | undefined; nextToken?: string | undefined },
-  size: number,
-  key: Key,
-): Record<string, unknown> {
-  const from = Number(nextToken ?? 0);
-  const to = from + (maxResults ?? size);
-  return { [key]: all.slice(from, to), ...(to < all.length && { nextToken: String(to) }) };
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
-import type { Definition, EcsTask, ServiceOptions } from './task.ts';
+import type { Capacity, Definition, EcsTask, ServiceOptions } from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -43,6 +43,8 @@ export interface ManagedServiceOptions extends ServiceOptions {
   definitionStatus?: 'ACTIVE' | 'INACTIVE';
   /** One task on each instance, as many as are desired here. @default 'REPLICA' */
   schedulingStrategy?: 'REPLICA' | 'DAEMON';
+  /** @default not said */
+  capacity?: Capacity;
   /** Behind one its deployments have no `rolloutState`. @default none */
   classicLoadBalancer?: string;
   /** The container instance of its tasks. @default Fargate */
@@ -360,7 +362,8 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
       ],
     }),
     deploymentController: { type: controller ?? ('ECS' as const) },
-    taskDefinition: taskDefinitionArn(arn),
+    taskDefinition: taskDefinitionArn(arn, service.options.family),
+    ...service.options.capacity,
     deploymentConfiguration: {
       minimumHealthyPercent: minimumHealthyPercent ?? 100,
       maximumPercent: maximumPercent ?? 200,
@@ -376,7 +379,7 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
       return {
         id: deployment.id,
         status: index === 0 ? 'PRIMARY' : 'ACTIVE',
-        taskDefinition: taskDefinitionArn(arn),
+        taskDefinition: taskDefinitionArn(arn, service.options.family),
         desiredCount: index === 0 ? desiredCount : 0,
         runningCount: inState(mine, 'RUNNING'),
         pendingCount: inState(mine, 'PENDING'),

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type {
   ContainerDefinition,
   Container as ListedContainer,
+  Service as ListedService,
   Task as ListedTask,
   TaskDefinition,
+  TaskStopCode,
 } from '@aws-sdk/client-ecs';
 import { Container, type TaskContainer } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
@@ -14,15 +16,26 @@ export interface ServiceOptions extends Place {
   /** Its name; made by its first service. */
   cluster: string;
   service: string;
+  /** Of its task definition. @default its name */
+  family?: string;
 }
 
 /** What a task definition says besides its family and its containers' names. A fault can change it. */
-export interface Definition extends Pick<TaskDefinition, 'taskRoleArn' | 'pidMode'> {
+export interface Definition
+  extends Pick<TaskDefinition, 'taskRoleArn' | 'executionRoleArn' | 'networkMode' | 'pidMode'> {
   /** Of each of its containers. */
   container?: Omit<ContainerDefinition, 'name'>;
   /** Containers that are in no task here. */
   others?: ContainerDefinition[];
+  /** Its containers without which the task goes on. @default none: it ends with the first of them */
+  inessential?: string[];
 }
+
+/** Where and on what a service's tasks run. */
+export type Capacity = Pick<
+  ListedService,
+  'launchType' | 'capacityProviderStrategy' | 'networkConfiguration' | 'platformVersion'
+>;
 
 export interface TaskOptions extends ServiceOptions {
   /** Its containers, which run already; none while it only begins. The task stops with the first of them. */
@@ -35,6 +48,10 @@ export interface TaskOptions extends ServiceOptions {
   secrets?: { name: string; valueFrom: string }[];
   /** What else its task definition says. @default nothing */
   definition?: Definition;
+  /** As RunTask was given it. */
+  startedBy?: string;
+  /** As RunTask was given them. @default none */
+  tags?: Record<string, string>;
 }
 
 /** A task that runs, is about to, or is ending. */
@@ -43,10 +60,13 @@ export class EcsTask {
   readonly arn: string;
   readonly clusterArn: string;
   readonly service: string;
+  readonly family: string;
   readonly host: DockerHost | undefined;
   readonly isAlone: boolean;
   readonly secrets: { name: string; valueFrom: string }[];
   readonly definition: Definition;
+  readonly startedBy: string | undefined;
+  readonly tags: Record<string, string>;
   /** Of Fargate. A fault can change it. */
   platformVersion = '1.4.0';
   readonly containers: TaskContainer[];
@@ -56,6 +76,9 @@ export class EcsTask {
   lastStatus: string;
   desiredStatus: 'RUNNING' | 'STOPPED' = 'RUNNING';
   stoppedReason: string | undefined;
+  /** @default that a container ended by which the task stands or falls */
+  stopCode: TaskStopCode = 'EssentialContainerExited';
+  stoppedAt: number | undefined;
   /** Whether it was started with ECS Exec. A fault can change it. */
   enableExecuteCommand = true;
   /**
@@ -65,6 +88,8 @@ export class EcsTask {
   agentIn: TaskContainer | undefined;
   /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
   connected = true;
+  /** How containers ended of which that is known. */
+  readonly ends = new Map<TaskContainer, { exitCode?: number; reason?: string }>();
   readonly #dockerIds = new Map<TaskContainer, string>();
 
   constructor(options: TaskOptions, createdAt: number) {
@@ -72,10 +97,13 @@ export class EcsTask {
     this.arn = `arn:aws:ecs:${region}:${account}:task/${cluster}/${this.id}`;
     this.clusterArn = clusterArn(cluster, options);
     this.service = options.service;
+    this.family = options.family ?? options.service;
     this.host = options.host;
     this.isAlone = options.isAlone ?? false;
     this.secrets = options.secrets ?? [];
     this.definition = options.definition ?? {};
+    this.startedBy = options.startedBy;
+    this.tags = options.tags ?? {};
     this.containers = [];
     this.createdAt = createdAt;
     this.lastStatus = 'PENDING';
@@ -89,7 +117,7 @@ export class EcsTask {
     this.startedAt = startedAt;
     this.lastStatus = 'RUNNING';
     for (const container of containers) {
-      void container.stopped.then(() => this.#containerStopped());
+      void container.stopped.then(() => this.#containerStopped(container));
       if (this.host === undefined) continue;
       if (!(container instanceof Container))
         throw new Error(`Docker cannot run ${container.name}: no process does.`);
@@ -124,7 +152,8 @@ export class EcsTask {
     await Promise.all(this.containers.map((container) => container.kill()));
   }
 
-  #containerStopped(): void {
+  #containerStopped({ name }: TaskContainer): void {
+    if (this.definition.inessential?.includes(name) && this.containers.some(({ running }) => running)) return;
     this.stoppedReason ??= 'Essential container in task exited';
     this.desiredStatus = 'STOPPED';
     this.lastStatus = 'STOPPED';
@@ -134,12 +163,12 @@ export class EcsTask {
 
 /** As DescribeTasks gives it. */
 export function describeTask(task: EcsTask): ListedTask {
-  const { host, stoppedReason } = task;
+  const { host, stoppedReason, stopCode, startedBy, stoppedAt } = task;
   return {
     taskArn: task.arn,
     clusterArn: task.clusterArn,
-    group: `${task.isAlone ? 'family' : 'service'}:${task.service}`,
-    taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service)),
+    group: `${task.isAlone ? 'family' : 'service'}:${task.isAlone ? task.family : task.service}`,
+    taskDefinitionArn: taskDefinitionArn(serviceArn(task.clusterArn, task.service), task.family),
     launchType: host ? 'EC2' : 'FARGATE',
     ...(!host && { platformVersion: task.platformVersion }),
     lastStatus: task.lastStatus,
@@ -147,7 +176,9 @@ export function describeTask(task: EcsTask): ListedTask {
     enableExecuteCommand: task.enableExecuteCommand,
     createdAt: new Date(task.createdAt),
     ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
-    ...(stoppedReason !== undefined && { stoppedReason, stopCode: 'EssentialContainerExited' as const }),
+    ...(startedBy !== undefined && { startedBy }),
+    ...(stoppedAt !== undefined && { stoppedAt: new Date(stoppedAt) }),
+    ...(stoppedReason !== undefined && { stoppedReason, stopCode }),
     ...(host && { containerInstanceArn: instanceArn(task.clusterArn, host) }),
     ...(task.address !== undefined && {
       attachments: [
@@ -172,7 +203,7 @@ function describeContainer(task: EcsTask, container: TaskContainer): ListedConta
     runtimeId: task.runtimeId(container),
     // A container of a task that is only starting is not there yet.
     lastStatus: !container.running ? 'STOPPED' : lastStatus === 'RUNNING' ? 'RUNNING' : 'PENDING',
-    ...(!container.running && { exitCode: 137 }),
+    ...(!container.running && (task.ends.get(container) ?? { exitCode: 137 })),
     ...(enableExecuteCommand &&
       (task.agentIn ?? container) === container && {
         managedAgents: [

@@ -47,12 +47,11 @@ export class Environments {
         interception === 'drop'
           ? { errorType: LOST, errorMessage: 'the rehearsal lost this invocation' }
           : { errorType: interception.name, errorMessage: interception.message };
-      return { outcome: 'failed', crash: true, error };
+      return this.#neverBegan(fn, requestId, error);
     }
     const refused = this.#mayStart(fn);
     if (refused !== undefined) {
-      const error = { errorType: 'AccessDeniedException', errorMessage: refused };
-      return { outcome: 'failed', crash: true, error };
+      return this.#neverBegan(fn, requestId, { errorType: 'AccessDeniedException', errorMessage: refused });
     }
     const environment =
       fn.processes.find(
@@ -61,6 +60,10 @@ export class Environments {
     environment.cancel();
     const { clock } = this.#aws;
     const timeout = this.timeouts.get(fn.name)?.() ?? fn.timeout;
+    const { stream } = environment;
+    const began = clock.now();
+    const tell = (text: string) => this.#log(fn, stream, text, true);
+    tell(`START RequestId: ${requestId} Version: ${environment.version}`);
     const outcome = await environment.process.invoke({
       requestId,
       payload,
@@ -68,6 +71,14 @@ export class Environments {
       deadline: clock.now() + timeout,
       timeout,
     });
+    if (outcome.outcome === 'failed' && outcome.crash)
+      this.#log(fn, stream, crashLine(outcome.error, clock.now()));
+    tell(`END RequestId: ${requestId}`);
+    // Without the memory used, which nobody measured.
+    const duration = clock.now() - began;
+    tell(
+      `REPORT RequestId: ${requestId}\tDuration: ${duration.toFixed(2)} ms\tBilled Duration: ${Math.ceil(duration)} ms\tMemory Size: ${fn.resource.properties.text('MemorySize', '128')} MB`,
+    );
     if (environment.process.ended) this.#forget(fn, environment);
     else {
       environment.cancel = clock.at(clock.now() + IDLE, () => {
@@ -76,6 +87,11 @@ export class Environments {
       });
     }
     return outcome;
+  }
+
+  #neverBegan(fn: LambdaFunction, requestId: string, error: InvocationError): InvocationOutcome {
+    this.#log(fn, 'platform', `${requestId} ${error.errorType}: ${error.errorMessage}`);
+    return { outcome: 'failed', crash: true, error };
   }
 
   /** Kills a function's processes. Returns how many. */
@@ -96,10 +112,9 @@ export class Environments {
     for (const { process } of fn.processes) if (process.busy) process.hang();
   }
 
-  /** Writes to the function's log. */
-  log(fn: LambdaFunction, stream: string, text: string): void {
+  #log(fn: LambdaFunction, stream: string, text: string, isPlatform = false): void {
     const group = { name: fn.logGroup, account: fn.account, region: fn.region };
-    this.#aws.logGroups.write(group, stream, text, fn.role, fn.name);
+    this.#aws.logGroups.write(group, stream, text, fn.role, fn.name, isPlatform);
   }
 
   /** The Runtime API: `/runtime/ENVIRONMENT/2018-06-01/runtime/…`. */
@@ -212,9 +227,9 @@ export class Environments {
         REHEARSAL_CLOCK: clock.file,
         ...(properties.has('VpcConfig') && { REHEARSAL_HOSTS: JSON.stringify(hosts) }),
       },
-      onLine: (text) => this.log(fn, stream, text),
+      onLine: (text) => this.#log(fn, stream, text),
     });
-    const environment = { id, version, process, cancel: () => {} };
+    const environment = { id, version, stream, process, cancel: () => {} };
     fn.processes.push(environment);
     this.#processes.set(id, process);
     return environment;
@@ -224,6 +239,14 @@ export class Environments {
     fn.processes = fn.processes.filter((other) => other !== environment);
     void environment.process.close().then(() => this.#processes.delete(environment.id));
   }
+}
+
+/** As Lambda writes it in its text format. */
+function crashLine({ errorType, errorMessage }: InvocationError, time: number): string {
+  const [, requestId, message] = /^RequestId: (\S+) Error: (Task timed out .*)$/s.exec(errorMessage) ?? [];
+  return message === undefined
+    ? `${errorMessage} ${errorType}`
+    : `${new Date(time).toISOString()} ${requestId} ${message}`;
 }
 
 function errorOf(body: Buffer): InvocationError {

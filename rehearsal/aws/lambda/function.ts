@@ -49,6 +49,8 @@ export interface AsynchronousSettings {
 export interface Environment {
   id: string;
   version: string;
+  /** Of the function's log. */
+  stream: string;
   process: FunctionProcess;
   /** Ends it when it has long been idle. */
   cancel: () => void;

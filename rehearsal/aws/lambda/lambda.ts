@@ -174,19 +174,11 @@ export class Lambda implements Service, Functions, Runner {
     seen: { payload: string; attempt: number },
     requestId: string = randomUUID(),
   ): Promise<InvocationOutcome> {
-    const { fn } = target;
     this.count(target, 'Invocations', 1);
     const began = this.#aws.clock.now();
     const outcome = await this.#environments.run(target, payload, seen, requestId);
     this.count(target, 'Duration', this.#aws.clock.now() - began);
     this.count(target, 'Errors', outcome.outcome === 'failed' ? 1 : 0);
-    if (outcome.outcome === 'failed' && outcome.crash) {
-      this.#environments.log(
-        fn,
-        'platform',
-        `${requestId} ${outcome.error.errorType}: ${outcome.error.errorMessage}`,
-      );
-    }
     return outcome;
   }
 

@@ -10,6 +10,7 @@ export type Protocol = 'json' | 'rest' | 'query' | 'cbor';
 
 /** What of a service its wire goes by. */
 interface Wire {
+  signingName: string;
   /** The SDK client's module. */
   client: object;
   /** Of the query protocol's answers. */
@@ -33,7 +34,7 @@ export function protocolOf(request: Request): Protocol {
 
 /** Finds the operation, and reads its input. */
 export function read(
-  { client }: Wire,
+  { client, signingName }: Omit<Wire, 'namespace'>,
   request: Request,
   protocol: Protocol,
 ): { operation: OperationShape; input: Record<string, unknown> } {
@@ -43,7 +44,7 @@ export function read(
     if (found === undefined) {
       throw new AwsError(
         'UnknownOperationException',
-        `no operation is at ${request.method} ${request.url.pathname}`,
+        `the rehearsal's stand-in has no ${signingName} operation at ${request.method} ${request.url.pathname}`,
       );
     }
     return found;
@@ -55,7 +56,7 @@ export function read(
     String(request.headers['x-amz-target']).replace(/^.*\./, '');
   const operation = shapes.get(name);
   if (operation === undefined)
-    throw new AwsError('UnknownOperationException', `there is no operation ${name}`);
+    throw new AwsError('UnknownOperationException', `the rehearsal's stand-in has no ${signingName}:${name}`);
   if (form !== undefined) return { operation, input: readQuery(operation, form) };
   if (protocol === 'cbor') return { operation, input: readCbor(operation, request.body) };
   return { operation, input: readJson(operation, request.body) };
@@ -63,7 +64,7 @@ export function read(
 
 /** Writes the answer. */
 export function write(
-  { namespace = '' }: Wire,
+  { namespace = '' }: Pick<Wire, 'namespace'>,
   operation: OperationShape,
   output: unknown,
   protocol: Protocol,
@@ -89,9 +90,12 @@ export function write(
   }
 }
 
+/** Those REST services that answer in XML: by what the stand-in lacks them with, the AWS CLI must be able to read it. */
+const IN_XML = ['cloudfront', 'route53', 's3'];
+
 /** Writes an error, with the status and code that the client's schema of it has. */
 export function writeError(
-  client: object | undefined,
+  { service, client }: { service: string; client: object | undefined },
   protocol: Protocol,
   error: unknown,
   requestId: string,
@@ -99,6 +103,10 @@ export function writeError(
   const code = error instanceof AwsError ? error.code : 'InternalFailure';
   const message = error instanceof Error ? error.message : String(error);
   const { status, query } = errorTraits(client, code);
+  if (protocol === 'rest' && IN_XML.includes(service)) {
+    const body = `<Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
+    return { status, headers: { 'content-type': 'application/xml' }, body };
+  }
   if (protocol === 'query') {
     const xml =
       `<ErrorResponse><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type><Code>${query ?? code}</Code>` +

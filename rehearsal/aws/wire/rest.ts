@@ -12,7 +12,8 @@ export function readRest(
     const { http } = operation;
     if (http === undefined || http.method !== method) continue;
     if (![...http.query].every(([key, value]) => url.searchParams.get(key) === value)) continue;
-    const match = http.pattern.exec(url.pathname);
+    // Some models have a slash at the end of a path, and others of the same service none.
+    const match = http.pattern.exec(url.pathname) ?? http.pattern.exec(url.pathname.replace(/\/$/, ''));
     if (match === null) continue;
     // Of two that fit, the one with fewer labels has the longer literal path.
     if (best === undefined || match.length - 1 < best.values.length) {

@@ -21,13 +21,13 @@ after(() => stage.close());
 async function night(
   strike: Fault['strike'],
   expected: Fault['expected'],
-  lasts?: number,
+  more: Pick<Fault, 'lasts' | 'cutsReports'> = {},
 ): Promise<RunReport[]> {
   const { mismatches, runs } = await playNight({
     ...stage,
     scale: { rows: 2_000, unread: 0 },
     only: ['latam'],
-    faults: [{ description: '', deployment: 'latam', strike, expected, ...(lasts && { lasts }) }],
+    faults: [{ description: '', deployment: 'latam', strike, expected, ...more }],
   });
   assert.deepEqual(mismatches, [], JSON.stringify(runs));
   return runs;
@@ -89,21 +89,27 @@ test('what a try that was ended by force had received is marked by the next one,
 });
 
 test(`ended by force at random moments (CUT_SEED=${seedOfTheDay()}), every message that is old enough is read and the queue is empty`, async () => {
+  let cuts = new Map<string, number>();
   let unreadLeft: number | undefined;
   let queued: number | undefined;
-  const [run] = await night(async (target, world) => {
-    const { webApp, store } = target;
-    const { clock, aws } = world;
-    const now = clock.now();
-    await webApp.deliverInbound(
-      inboundMessages({ count: 300, conversations: 150, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
-    );
-    cutAtRandom(aws, { functions: ['latam-message-gc'], seed: seedOfTheDay(), cuts: 2 });
-    clock.at(now + 11 * HOUR, async () => {
-      unreadLeft = (await store?.count())?.unread;
-      queued = aws.sqs.bodies('latam-unread-messages').length;
-    });
-  }, succeeded);
+  const [run] = await night(
+    async (target, world) => {
+      const { webApp, store } = target;
+      const { clock, aws } = world;
+      const now = clock.now();
+      await webApp.deliverInbound(
+        inboundMessages({ count: 300, conversations: 150, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
+      );
+      cuts = cutAtRandom(aws, { functions: ['latam-message-gc'], seed: seedOfTheDay(), cuts: 2 });
+      clock.at(now + 11 * HOUR, async () => {
+        unreadLeft = (await store?.count())?.unread;
+        queued = aws.sqs.bodies('latam-unread-messages').length;
+      });
+    },
+    succeeded,
+    { cutsReports: true },
+  );
+  assert.equal(cuts.get('latam-message-gc'), 3, 'twice at random, and once at its report');
   assert.equal(unreadLeft, 0);
   assert.equal(queued, 0);
   const { messagesMarkedRead = 0, callbacksOfMarkingInterruptions = 0 } = run?.figures ?? {};
@@ -127,7 +133,7 @@ test('a callback with several messages stays until each of them is dealt with', 
       });
     },
     { outcomes: {}, alarms: [] },
-    36 * HOUR,
+    { lasts: 36 * HOUR },
   );
   assert.equal(first?.figures.messagesTooYoung, 2);
   assert.equal(first?.figures.messagesMarkedRead, 0);
@@ -158,7 +164,7 @@ test('what WebApp refuses stays in the queue for the next night, and the run say
     },
     // A run that was partial came: nothing is missed.
     { outcomes: { 'message-gc': ['partial', 'succeeded'] }, alarms: ['latam-message-gc-partial'] },
-    36 * HOUR,
+    { lasts: 36 * HOUR },
   );
   assert.equal(first?.figures.messagesNotMarked, 5);
   assert.match(first?.problems[0]?.what ?? '', /^Not every message could be marked read: WebApp answered/);
@@ -182,7 +188,7 @@ test('a message that WebApp refuses is told, the one before it is marked, and af
       outcomes: { 'message-gc': ['partial', 'partial', 'partial', 'succeeded', 'succeeded'] },
       alarms: ['latam-message-gc-partial'],
     },
-    4.5 * DAY,
+    { lasts: 4.5 * DAY },
   );
   assert.deepEqual(
     nights.map(({ figures }) => [

@@ -23,7 +23,7 @@ export class Evidence {
   readonly #needed = new Map<string, Set<string>>();
 
   /** Takes the accesses of a night that is over. */
-  add({ aws: { access, deployed } }: World): void {
+  add({ aws: { access, deployed } }: Pick<World, 'aws'>): void {
     const nameOf = (arn: string) => {
       const { stack = '', logicalId = '' } = deployed.byArn(arn) ?? {};
       return stack === ''

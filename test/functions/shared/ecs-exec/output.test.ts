@@ -60,18 +60,20 @@ describe('a sink', () => {
   });
 
   it('misses what it falls too far behind by, and that is counted', async () => {
+    const begun = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
     const pieces: Uint8Array[] = [];
     const feeder = new SinkFeeder(
       async (piece: Uint8Array) => {
         pieces.push(piece);
+        begun.resolve();
         await released.promise;
       },
       (bytes) => bytes,
       10,
     );
     feeder.take(Buffer.from('first'));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await begun.promise;
     feeder.take(Buffer.from('12345678'));
     feeder.take(Buffer.from('too much'));
     feeder.take(Buffer.from('90'));

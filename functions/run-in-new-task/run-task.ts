@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto';
+import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import {
+  ConflictException,
+  DescribeTasksCommand,
+  type ECSClient,
+  ListTasksCommand,
+  RunTaskCommand,
+  type RunTaskCommandInput,
+  StopTaskCommand,
+  type Task,
+} from '@aws-sdk/client-ecs';
+import { howItEnded, notStarted, passes, type TaskEnd } from './how-it-ended.ts';
+import type { Launch } from './launch.ts';
+
+/** What is to run, and how long. */
+export interface TaskOrder {
+  clusterArn: string;
+  launch: Launch;
+  /** In whose place the command runs. */
+  container: string;
+  /** What is not of the service itself. */
+  request: Pick<RunTaskCommandInput, 'overrides' | 'startedBy' | 'tags'> & { startedBy: string };
+  /** Names the run, and which of its tries this is: the same is started once. */
+  id: string;
+  timeoutSeconds: number;
+  /** Epoch milliseconds: no task is started any more, and one that runs is stopped. */
+  endBy: number;
+}
+
+/** What became of it. */
+export interface RanTask {
+  ended: TaskEnd;
+  /** Undefined where none was started. */
+  taskArn?: string;
+  /** From its container's start. */
+  seconds: number;
+  /** Tasks that did not come to run for want of a place or of capacity. */
+  withoutPlace: number;
+}
+
+type Watch =
+  /** Tasks of earlier runs, of which nobody knows any more, are looked for, and these that are stopped. */
+  | { stage: 'clearing'; looks: number; stopping: string[]; found: string[] }
+  /** `why`: of the last one that found no place. */
+  | { stage: 'placing'; withoutPlace: number; why: string }
+  | {
+      stage: 'going';
+      taskArn: string;
+      withoutPlace: number;
+      since: number;
+      looks: number;
+      startedAt?: number;
+      /** Why it is being stopped, and since when. */
+      stopped?: { why: 'late' | 'done'; at: number };
+    }
+  | ({ stage: 'over' } & RanTask);
+
+/** Seconds between two looks: growing from the first to the longest. */
+const PAUSES = { going: [10, 300], placing: [30, 300], clearing: [30, 60] } as const;
+/** ECS knows a task some moments after it has answered that it is started. */
+const UNKNOWN_MILLISECONDS = 60_000;
+/** Between StopTask and the end of a task: `stopTimeout` is 120 seconds at most, and its network is given back. */
+const STOPPING_MILLISECONDS = 10 * 60_000;
+
+/**
+ * Starts a task, waits for its end and says how it ended: one durable operation, and one for each look. Started once for its id:
+ * RunTask takes the same client token for the same one. What finds no place is tried again until `endBy`.
+ * @throws what the SDK throws, but for what passes.
+ */
+export async function runTask(ecs: ECSClient, order: TaskOrder, context: DurableContext): Promise<RanTask> {
+  const last = await context.waitForCondition<Watch>('task', (before) => look(ecs, order, before), {
+    initialState: { stage: 'clearing', looks: 0, stopping: [], found: [] },
+    waitStrategy: (watch) =>
+      watch.stage === 'over'
+        ? { shouldContinue: false }
+        : { shouldContinue: true, delay: { seconds: pauseSeconds(watch, order) } },
+  });
+  if (last.stage !== 'over') throw new Error('The task was left before its end.');
+  const { stage, ...ran } = last;
+  return ran;
+}
+
+async function look(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Watch> {
+  switch (before.stage) {
+    case 'clearing':
+      return clear(ecs, order, before);
+    case 'placing':
+      return place(ecs, order, before);
+    case 'going':
+      return follow(ecs, order, before);
+    case 'over':
+      return before;
+  }
+}
+
+/** A task of a run that gave up may go on: never two beside each other. */
+async function clear(
+  ecs: ECSClient,
+  { clusterArn: cluster, request: { startedBy }, timeoutSeconds, endBy }: TaskOrder,
+  before: Extract<Watch, { stage: 'clearing' }>,
+): Promise<Watch> {
+  const { taskArns = [] } = await ecs.send(new ListTasksCommand({ cluster, startedBy }));
+  const known = [...new Set([...before.stopping, ...taskArns])];
+  const { tasks = [] } =
+    known.length > 0 ? await ecs.send(new DescribeTasksCommand({ cluster, tasks: known })) : {};
+  const left = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
+  // By itself, so that what this run starts is never taken for an earlier one's.
+  if (left.length === 0) return { stage: 'placing', withoutPlace: 0, why: '' };
+  const now = Date.now();
+  const stopping: string[] = [];
+  for (const { taskArn = '', createdAt, startedAt = createdAt, desiredStatus } of left) {
+    const isLate = now >= (startedAt?.getTime() ?? 0) + timeoutSeconds * 1000;
+    if (desiredStatus !== 'STOPPED' && !isLate) continue;
+    stopping.push(taskArn);
+    if (desiredStatus !== 'STOPPED')
+      await stop(ecs, cluster, taskArn, 'upkeep: it was left over from an earlier run, past its time');
+  }
+  const found = left.flatMap(({ taskArn }) => taskArn ?? []);
+  if (now >= endBy)
+    return over({
+      ended: {
+        outcome: 'not-started',
+        detail: `A task of an earlier run was still there when the window ended: ${found.join(', ')}.`,
+        next: 'See in ECS what it does. The next run waits for it, too, and stops it after its time.',
+      },
+      seconds: 0,
+      withoutPlace: 0,
+    });
+  return { stage: 'clearing', looks: before.looks + 1, stopping, found };
+}
+
+async function place(
+  ecs: ECSClient,
+  { clusterArn: cluster, launch, request, id, endBy }: TaskOrder,
+  { withoutPlace, why }: Extract<Watch, { stage: 'placing' }>,
+): Promise<Watch> {
+  const now = Date.now();
+  if (now >= endBy)
+    return over({
+      ended: {
+        ...notStarted(why),
+        detail: why
+          ? `It found no place until the window ended: ${why}`
+          : 'The window ended before it was started.',
+      },
+      seconds: 0,
+      withoutPlace,
+    });
+  const again = (reason: string): Watch => ({
+    stage: 'placing',
+    withoutPlace: withoutPlace + 1,
+    why: reason,
+  });
+  // The same for the same try, whatever happens to this invocation; another one where ECS said that it started nothing.
+  const clientToken = createHash('sha256').update(`${id} ${withoutPlace}`).digest('hex');
+  try {
+    const { tasks = [], failures = [] } = await ecs.send(
+      new RunTaskCommand({ cluster, ...launch.request, ...request, clientToken, count: 1 }),
+    );
+    const taskArn = tasks[0]?.taskArn;
+    if (taskArn !== undefined) return { stage: 'going', taskArn, withoutPlace, since: now, looks: 0 };
+    const reason = failures[0]?.reason ?? 'ECS started no task, and gives no reason';
+    return passes(reason) ? again(reason) : over({ ended: notStarted(reason), seconds: 0, withoutPlace });
+  } catch (error) {
+    const [taskArn] = error instanceof ConflictException ? (error.resourceIds ?? []) : [];
+    if (taskArn !== undefined) return { stage: 'going', taskArn, withoutPlace, since: now, looks: 0 };
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    if (name === 'ServerException' || passes(`${name}: ${message}`)) return again(message);
+    throw error;
+  }
+}
+
+async function follow(
+  ecs: ECSClient,
+  order: TaskOrder,
+  before: Extract<Watch, { stage: 'going' }>,
+): Promise<Watch> {
+  const { clusterArn: cluster, container: name, launch, endBy } = order;
+  const { taskArn, withoutPlace } = before;
+  const now = Date.now();
+  const lost = (detail: string): Watch =>
+    over({
+      ended: {
+        outcome: 'lost',
+        detail,
+        next: 'Look in its log whether it did its work. The next scheduled run starts it again.',
+      },
+      taskArn,
+      seconds: 0,
+      withoutPlace,
+    });
+  const { tasks: [task] = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: [taskArn] }));
+  if (task === undefined) {
+    if (now < before.since + UNKNOWN_MILLISECONDS) return { ...before, looks: before.looks + 1 };
+    return lost('ECS knows the task no more: it shows one for an hour after its end.');
+  }
+  if (task.lastStatus === 'STOPPED') {
+    const ended = howItEnded(task, name, launch.essential, before.stopped?.why);
+    if (ended.outcome === 'not-started' && ended.passes && before.stopped === undefined && now < endBy)
+      return { stage: 'placing', withoutPlace: withoutPlace + 1, why: ended.detail };
+    return over({ ended, taskArn, seconds: secondsOf(task, before.startedAt, now), withoutPlace });
+  }
+  const startedAt = task.startedAt?.getTime() ?? before.startedAt;
+  const after: Watch = { ...before, looks: before.looks + 1, ...(startedAt !== undefined && { startedAt }) };
+  if (before.stopped) {
+    if (now < before.stopped.at + STOPPING_MILLISECONDS) return after;
+    return lost(`It was told to stop, and ECS has it as ${task.lastStatus} since.`);
+  }
+  const own = task.containers?.find((container) => container.name === name);
+  const isDone = own?.lastStatus === 'STOPPED' && task.desiredStatus === 'RUNNING';
+  if (!isDone && now < deadlineOf(startedAt, order)) return after;
+  const why = isDone ? 'done' : 'late';
+  await stop(ecs, cluster, taskArn, `upkeep: ${isDone ? 'its command has ended' : 'its time is over'}`);
+  return { ...after, stopped: { why, at: now } };
+}
+
+async function stop(ecs: ECSClient, cluster: string, task: string, reason: string): Promise<void> {
+  await ecs.send(new StopTaskCommand({ cluster, task, reason }));
+}
+
+function over(ran: RanTask): Watch {
+  return { stage: 'over', ...ran };
+}
+
+function secondsOf({ startedAt, stoppedAt }: Task, seen: number | undefined, now: number): number {
+  const from = startedAt?.getTime() ?? seen;
+  return from === undefined ? 0 : Math.round(((stoppedAt?.getTime() ?? now) - from) / 100) / 10;
+}
+
+/** Until its container runs, ECS has all the time that is left. */
+function deadlineOf(startedAt: number | undefined, { timeoutSeconds, endBy }: TaskOrder): number {
+  return startedAt === undefined ? endBy : Math.min(startedAt + timeoutSeconds * 1000, endBy);
+}
+
+function pauseSeconds(watch: Exclude<Watch, { stage: 'over' }>, order: TaskOrder): number {
+  const [first, longest] = PAUSES[watch.stage];
+  switch (watch.stage) {
+    case 'clearing':
+      return watch.looks === 0 ? 1 : Math.min(first * watch.looks, longest);
+    case 'placing':
+      return watch.withoutPlace === 0 ? 1 : Math.min(first * 1.5 ** (watch.withoutPlace - 1), longest);
+    case 'going': {
+      if (watch.stopped) return first;
+      const pace = Math.min(first * 1.5 ** watch.looks, longest);
+      const left = Math.ceil((deadlineOf(watch.startedAt, order) - Date.now()) / 1000);
+      return Math.max(1, Math.min(Math.round(pace), left));
+    }
+  }
+}

@@ -1,0 +1,268 @@
+import { ArnFormat, Duration, Lazy, Stack } from 'aws-cdk-lib';
+import type { IBaseService, TaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { type RunInNewTaskSettings, TASK_TAG, taskTagValue } from '../functions/run-in-new-task/contract.ts';
+import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+import { acceptFinding } from './accept-finding.ts';
+import { containerName, field, pattern } from './checks/fields.ts';
+import type { Finding } from './checks/mistakes.ts';
+import { checkProps, duration, lessThanTimeLimit, passesPropsOn, refuse } from './checks/props.ts';
+import type { ContainersJobProps, NamedContainerServices } from './containers-job.ts';
+import {
+  clusterFindings,
+  clusterNameOf,
+  clusterReference,
+  type ServiceReference,
+  serviceNameOf,
+  serviceReference,
+} from './ecs-services.ts';
+import { entryFile } from './entry-file.ts';
+import { asTemplateText } from './upkeep-function.ts';
+import { UpkeepJob } from './upkeep-job.ts';
+
+/** What a job in tasks of its own must know of the task definition of a service, for its permissions. */
+export interface NewTaskDefinition {
+  /** The family: tasks of its revisions may be started, and of no other. */
+  readonly family: string;
+  /** The task role and the execution role, as far as there are any: these may be handed on to tasks, and no others. At most two. */
+  readonly roleArns: string[];
+  /** The log group of the container's output (`awslogs-group`), which may be read. @default the report has no output */
+  readonly logGroup?: string;
+}
+
+/** What a job in tasks of its own is told. */
+export interface NewTaskJobProps
+  extends Pick<
+    ContainersJobProps,
+    'upkeep' | 'cluster' | 'schedule' | 'timeLimit' | 'timeout' | 'retryFailed' | 'conflictsWith'
+  > {
+  /** The job's name. */
+  readonly job: string;
+  readonly description: string;
+  /** The one role of the job. */
+  readonly role: NamedContainerServices;
+  readonly command: Command;
+  /** @default what the service that is given itself has */
+  readonly taskDefinition?: NewTaskDefinition;
+  readonly environment?: Record<string, string>;
+  readonly keepOutput?: boolean;
+}
+
+const DEFAULT_TIMEOUT = Duration.minutes(30);
+const DEFAULT_TIME_LIMIT = Duration.hours(2);
+/** Lambda's limit on all of a function's environment, in bytes, less what else stands in it. ECS takes overrides of 8,192 characters. */
+const MAXIMUM_COMMAND_LENGTH = 4_096 - 900;
+
+/** A job whose function starts a task for its command, made as those of a service, and may start no others. */
+export class NewTaskJob extends Construct {
+  /** The job underneath: its function, schedule and alarms. */
+  readonly job: UpkeepJob;
+
+  constructor(scope: Construct, id: string, props: NewTaskJobProps) {
+    super(scope, id);
+    passesPropsOn(this);
+    const { upkeep, role, schedule } = props;
+    const [service = ''] = role.services;
+    checkProps(this, PROPS, { ...props, roles: { [role.name]: role } }, () => findings(props));
+    const clusterName = clusterNameOf(props.cluster, role.services);
+    const clusterArn = this.arn('ecs', 'cluster', clusterName);
+    const known = props.taskDefinition ?? definitionOf(service, role.container);
+    // The checks have told of it.
+    if (known === undefined) throw new Error('The task definition is not known.');
+    const { command, environment, timeout = DEFAULT_TIMEOUT } = props;
+    const settings: RunInNewTaskSettings = {
+      deployment: upkeep.deployment,
+      clusterArn,
+      role: role.name,
+      service: serviceNameOf(service),
+      container: role.container,
+      family: known.family,
+      command,
+      ...(environment && { environment }),
+      timeoutSeconds: timeout.toSeconds(),
+      retryFailed: props.retryFailed ?? false,
+      ...(props.keepOutput && { keepOutput: true }),
+      ...(known.logGroup && { logGroup: known.logGroup }),
+    };
+    this.checkLength(settings);
+    this.job = new UpkeepJob(this, 'Job', {
+      upkeep,
+      job: props.job,
+      description: props.description,
+      entry: entryFile('run-in-new-task'),
+      settings,
+      ...(schedule && { schedule }),
+      timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
+      ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
+    });
+    this.letStartTasks(clusterArn, clusterName, serviceNameOf(service), known, upkeep.deployment);
+  }
+
+  private letStartTasks(
+    clusterArn: string,
+    clusterName: string,
+    serviceName: string,
+    { family, roleArns, logGroup }: NewTaskDefinition,
+    deployment: string,
+  ): void {
+    const { function: own, job } = this.job;
+    const inCluster = { 'ecs:cluster': clusterArn };
+    const tag = taskTagValue({ deployment, job });
+    const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
+    own.allow(
+      'DescribeService',
+      ['ecs:DescribeServices'],
+      [this.arn('ecs', 'service', `${clusterName}/${serviceName}`)],
+      { ArnEquals: inCluster },
+    );
+    own.allow('DescribeTaskDefinition', ['ecs:DescribeTaskDefinition'], ['*']);
+    this.acknowledge(
+      '*',
+      'ECS describes task definitions and lists tasks on no resource that a policy could name.',
+    );
+    const definitions = this.arn('ecs', 'task-definition', `${family}:*`);
+    own.allow('RunTask', ['ecs:RunTask'], [definitions], { ArnEquals: inCluster });
+    this.acknowledge(definitions, "The service's revision of the family is known only when a run begins.");
+    own.allow('TagTasks', ['ecs:TagResource'], [tasks], {
+      ArnEquals: inCluster,
+      StringEquals: { 'ecs:CreateAction': 'RunTask', [`aws:RequestTag/${TASK_TAG}`]: tag },
+    });
+    // A task whose definition has no role is handed none.
+    if (roleArns.length > 0)
+      own.allow('HandRolesOn', ['iam:PassRole'], roleArns, {
+        StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
+      });
+    own.allow('ListTasks', ['ecs:ListTasks'], ['*'], { ArnEquals: inCluster });
+    own.allow('DescribeTasks', ['ecs:DescribeTasks'], [tasks], { ArnEquals: inCluster });
+    own.allow('StopOwnTasks', ['ecs:StopTask'], [tasks], {
+      ArnEquals: inCluster,
+      StringEquals: { [`aws:ResourceTag/${TASK_TAG}`]: tag },
+    });
+    this.acknowledge(
+      tasks,
+      "A task's id is made when it begins; only those with the job's tag may be stopped.",
+    );
+    if (!logGroup) return;
+    const streams = Stack.of(this).formatArn({
+      service: 'logs',
+      resource: 'log-group',
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      resourceName: `${logGroup}:log-stream:*`,
+    });
+    own.allow('ReadOutput', ['logs:GetLogEvents'], [streams]);
+    this.acknowledge(
+      streams,
+      "A container's log stream has the name of its task, whose id is made when it begins.",
+    );
+  }
+
+  private checkLength({ container, command, environment = {} }: RunInNewTaskSettings): void {
+    const override = { name: container, command, environment: Object.entries(environment) };
+    const length = JSON.stringify(override).length;
+    if (length > MAXIMUM_COMMAND_LENGTH)
+      refuse(
+        this,
+        `the command and its environment have ${length} characters; ${MAXIMUM_COMMAND_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
+      );
+  }
+
+  private arn(service: string, resource: string, resourceName: string): string {
+    return Stack.of(this).formatArn({ service, resource, resourceName });
+  }
+
+  private acknowledge(resource: string, reason: string): void {
+    acceptFinding(this.job.function.role, {
+      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
+      reason,
+    });
+  }
+}
+
+const PROPS = v.looseObject({
+  cluster: v.optional(clusterReference('The cluster.')),
+  timeout: v.optional(duration(Duration.seconds(1), Duration.hours(12))),
+  taskDefinition: v.optional(
+    field(
+      v.strictObject({
+        family: pattern(
+          /^[\w-]{1,255}$/,
+          'the family of a task definition, without a revision',
+          'The family.',
+        ),
+        roleArns: field(
+          v.pipe(
+            v.array(
+              pattern(
+                /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+                'the ARN of a role',
+                'A role of it.',
+              ),
+            ),
+            v.maxLength(2),
+          ),
+          'a list of the ARNs of the task role and the execution role',
+          'The roles.',
+        ),
+        logGroup: v.optional(
+          pattern(/^[\w./#-]{1,512}$/, 'the name of a log group', 'The log group of the container.'),
+        ),
+      }),
+      'an object with "family" and "roleArns"',
+      'The task definition.',
+    ),
+  ),
+  roles: v.record(
+    v.string(),
+    v.looseObject({
+      services: field(
+        v.pipe(v.array(serviceReference('The service.')), v.length(1)),
+        'a list of one ECS service, or its name: a new task is made as those of one service',
+        'The service.',
+      ),
+      container: containerName('The container.'),
+    }),
+  ),
+});
+
+/** What no single property can say. */
+function findings({
+  cluster,
+  role,
+  taskDefinition,
+  timeout = DEFAULT_TIMEOUT,
+  timeLimit = DEFAULT_TIME_LIMIT,
+}: NewTaskJobProps): Finding[] {
+  const [service = ''] = role.services;
+  return [
+    ...lessThanTimeLimit('timeout', timeout, timeLimit),
+    ...clusterFindings(cluster, [{ field: ['roles', role.name, 'services', 0], service }]),
+    ...(taskDefinition === undefined && definitionOf(service, role.container) === undefined
+      ? [
+          {
+            field: ['taskDefinition'],
+            problem:
+              'is missing; with in: "new-task" it must be an object with "family" and "roleArns" of the task definition of the service, which is not given itself: no other tasks may be started, and no other roles handed on.',
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Of a service that is made in this app. Of an imported one no task definition is known. */
+function definitionOf(service: ServiceReference, container: string): NewTaskDefinition | undefined {
+  if (typeof service === 'string') return undefined;
+  const { taskDefinition } = service as IBaseService & { taskDefinition?: TaskDefinition };
+  if (taskDefinition === undefined) return undefined;
+  const { family, taskRole } = taskDefinition;
+  const { logDriver, options } = taskDefinition.findContainer(container)?.logDriverConfig ?? {};
+  const logGroup = logDriver === 'awslogs' ? options?.['awslogs-group'] : undefined;
+  return {
+    family,
+    // An execution role is made when the first container asks for one.
+    roleArns: Lazy.list({
+      produce: () => [taskRole, taskDefinition.executionRole].flatMap((role) => (role ? [role.roleArn] : [])),
+    }),
+    ...(logGroup && { logGroup }),
+  };
+}

@@ -1,0 +1,275 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { ContainerOverride, Failure, KeyValuePair, RunTaskCommandInput } from '@aws-sdk/client-ecs';
+import { AwsError } from '../aws-error.ts';
+import { type Ask, type Call, type Cloud, required } from '../cloud.ts';
+import { type Container, rewritten } from '../containers/container.ts';
+import type { Place } from '../place.ts';
+import { clusterArn, partOfCluster } from './arns.ts';
+import { client, invalid } from './errors.ts';
+import type { ManagedService } from './service.ts';
+import { describeTask, type EcsTask, type TaskOptions } from './task.ts';
+
+/** What goes wrong with a task that RunTask is asked for. */
+export type RunTaskFault =
+  /** ECS answers that it did not start one. */
+  | { at: 'placement'; reason: string }
+  /** ECS answers with an error. */
+  | { at: 'request'; error: AwsError }
+  /** It is accepted, and stops before its containers run. */
+  | { at: 'start'; stoppedReason: string; containerReason?: string }
+  /** When its command runs: the container is out of memory, another one ends, the host is taken away, ECS Exec is not asked. */
+  | { at: 'running'; what: 'out-of-memory' | 'other-container-ends' | 'interrupted' };
+
+/** What RunTask needs of the stand-in. */
+interface Tasks {
+  readonly clock: Cloud['clock'];
+  /** The service whose task definition it is. */
+  serviceOf(definition: string): ManagedService | undefined;
+  add(options: TaskOptions): EcsTask;
+  openStream(place: Place, group: string, stream: string): (text: string) => void;
+}
+
+/** Between a task's beginning and its containers' start: placement, network, image. */
+const PROVISIONING = 10_000;
+/** Between StopTask and the end of the containers, which get SIGTERM. */
+const STOPPING = 4_000;
+/** ECS's limit on a request's overrides, in characters (API reference, TaskOverride). */
+const MOST_OVERRIDES = 8192;
+/** Real milliseconds: the clock goes on while a command takes longer. */
+const PATIENCE = 2_000;
+
+/** What RunTask asks of the caller's policies: itself, the roles that the task gets, and its tags. */
+export function asksOfRunTask(
+  { cluster, tags = [], ...input }: RunTaskCommandInput,
+  call: Call,
+  serviceOf: Tasks['serviceOf'],
+): Ask[] {
+  const inCluster = { 'ecs:cluster': clusterArn(cluster ?? 'default', call) };
+  const taskDefinition = definitionArn(required(input.taskDefinition), call);
+  const { taskRoleArn, executionRoleArn } = serviceOf(taskDefinition)?.options.definition ?? {};
+  const { taskRoleArn: other = taskRoleArn, executionRoleArn: otherForStart = executionRoleArn } =
+    input.overrides ?? {};
+  const passed = [...new Set([other, otherForStart])].filter((role) => role !== undefined);
+  return [
+    {
+      action: 'ecs:RunTask',
+      resource: taskDefinition,
+      conditions: {
+        ...inCluster,
+        'ecs:enable-execute-command': String(input.enableExecuteCommand ?? false),
+      },
+    },
+    ...passed.map((role) => ({
+      action: 'iam:PassRole',
+      resource: role,
+      conditions: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' },
+    })),
+    ...(tags.length > 0
+      ? [
+          {
+            action: 'ecs:TagResource',
+            // Which one is not known before.
+            resource: partOfCluster(inCluster['ecs:cluster'], 'task', '0'.repeat(32)),
+            conditions: {
+              ...inCluster,
+              'ecs:CreateAction': 'RunTask',
+              ...Object.fromEntries(tags.map(({ key, value }) => [`aws:RequestTag/${key}`, value])),
+            },
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Starts tasks of a service's definition that belong to no service, with real processes for their commands. */
+export class RunTasks {
+  /** One for each task to come, in order. */
+  readonly faults: RunTaskFault[] = [];
+  readonly #tasks: Tasks;
+  readonly #tokens = new Map<string, { input: string; task: EcsTask }>();
+
+  constructor(tasks: Tasks) {
+    this.#tasks = tasks;
+  }
+
+  run(
+    cluster: string,
+    input: RunTaskCommandInput,
+    call: Call,
+  ): { tasks: ReturnType<typeof describeTask>[]; failures: Failure[] } {
+    const { clientToken, count = 1, startedBy, tags = [], overrides = {}, ...others } = input;
+    const token = clientToken === undefined ? undefined : `${cluster} ${clientToken}`;
+    const asked = JSON.stringify({ startedBy, tags, overrides, count, ...others });
+    const before = token === undefined ? undefined : this.#tokens.get(token);
+    if (before !== undefined) {
+      if (before.input === asked) return { tasks: [describeTask(before.task)], failures: [] };
+      throw new AwsError(
+        'ConflictException',
+        'The provided client token is already in use with a different RunTask request.',
+        { resourceIds: [before.task.arn] },
+      );
+    }
+    const definition = definitionArn(required(others.taskDefinition), call);
+    const service = this.#tasks.serviceOf(definition);
+    if (service === undefined) throw client('TaskDefinition not found.');
+    check(service, input);
+    const fault = this.faults.shift();
+    if (fault?.at === 'request') throw fault.error;
+    if (fault?.at === 'placement') return { tasks: [], failures: [{ reason: fault.reason }] };
+    const task = this.#tasks.add({
+      ...service.options,
+      containers: [],
+      isAlone: true,
+      ...(startedBy !== undefined && { startedBy }),
+      tags: Object.fromEntries(tags.map(({ key = '', value = '' }) => [key, value])),
+    });
+    task.enableExecuteCommand = others.enableExecuteCommand ?? false;
+    if (token !== undefined) this.#tokens.set(token, { input: asked, task });
+    this.#later(PROVISIONING, () => this.#start(task, service, input, fault, call));
+    return { tasks: [describeTask(task)], failures: [] };
+  }
+
+  /** As StopTask does. */
+  stop(task: EcsTask, reason: string): void {
+    if (task.desiredStatus === 'STOPPED') return;
+    Object.assign(task, { desiredStatus: 'STOPPED', stoppedReason: reason, stopCode: 'UserInitiated' });
+    this.#later(STOPPING, async () => {
+      await task.stop(reason);
+      task.stoppedAt ??= this.#tasks.clock.now();
+    });
+  }
+
+  #later(milliseconds: number, work: () => void | Promise<void>): void {
+    const { clock } = this.#tasks;
+    clock.at(clock.now() + milliseconds, work);
+  }
+
+  async #start(
+    task: EcsTask,
+    { options }: ManagedService,
+    { overrides }: RunTaskCommandInput,
+    fault: RunTaskFault | undefined,
+    place: Place,
+  ): Promise<void> {
+    const { clock } = this.#tasks;
+    if (task.desiredStatus === 'STOPPED') return;
+    if (fault?.at === 'start') return this.#doesNotStart(task, fault.stoppedReason);
+    const containers = await options.start();
+    const override = overrides?.containerOverrides?.find(({ command }) => command !== undefined);
+    const container = containers.find(({ name }) => name === override?.name);
+    const [program = ''] = override?.command ?? [];
+    if (container && !container.has(program)) {
+      await Promise.all(containers.map((each) => each.kill()));
+      return this.#doesNotStart(
+        task,
+        `CannotStartContainerError: failed to create task for container: exec: "${program}": executable file not found in $PATH`,
+      );
+    }
+    task.run(containers, clock.now());
+    for (const each of containers)
+      void each.stopped.then(() => {
+        if (task.lastStatus === 'STOPPED') task.stoppedAt ??= clock.now();
+      });
+    if (container === undefined || override === undefined) return;
+    const ended = this.#runCommand(task, container, override, place, options.environment);
+    if (fault?.at === 'running') this.#later(5_000, () => strike(task, container, fault.what));
+    // So long as it may be about to end, no time jumps.
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, PATIENCE).unref())]);
+  }
+
+  #doesNotStart(task: EcsTask, stoppedReason: string): void {
+    Object.assign(task, {
+      stopCode: 'TaskFailedToStart',
+      stoppedReason,
+      desiredStatus: 'STOPPED',
+      lastStatus: 'STOPPED',
+      stoppedAt: this.#tasks.clock.now(),
+    });
+  }
+
+  /** As the first process of its container, with which the container ends. */
+  async #runCommand(
+    task: EcsTask,
+    container: Container,
+    { command = [], environment: added = [] }: ContainerOverride,
+    place: Place,
+    own: KeyValuePair[] = [],
+  ): Promise<void> {
+    const { logConfiguration } = task.definition.container ?? {};
+    const { 'awslogs-group': group = '', 'awslogs-stream-prefix': prefix = '' } =
+      logConfiguration?.options ?? {};
+    const write =
+      logConfiguration?.logDriver === 'awslogs'
+        ? this.#tasks.openStream(place, group, `${prefix}/${container.name}/${task.id}`)
+        : () => {};
+    const { entrance, environment, rewrittenTo: folder } = container.way;
+    const words = [...(task.definition.container?.entryPoint ?? []), ...command];
+    const argv = folder === undefined ? words : words.map((word) => rewritten(word, folder));
+    const [program = '', ...rest] = [...entrance, ...argv];
+    const values = [...own, ...added].map(({ name = '', value = '' }) => [name, value]);
+    const child = spawn(program, rest, {
+      cwd: '/',
+      env: { ...environment, ...Object.fromEntries(values) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const output of [child.stdout, child.stderr])
+      createInterface({ input: output, crlfDelay: Number.POSITIVE_INFINITY }).on('line', write);
+    const [exitCode, signal]: [number | null, string | null] = await once(child, 'close').then(
+      ([code, signal]) => [code, signal],
+      () => [126, null],
+    );
+    if (!container.running) return;
+    if (!task.ends.has(container))
+      task.ends.set(container, { exitCode: exitCode ?? (signal === 'SIGKILL' ? 137 : 143) });
+    await container.kill();
+  }
+}
+
+function strike(
+  task: EcsTask,
+  container: Container,
+  what: Extract<RunTaskFault, { at: 'running' }>['what'],
+): Promise<void> {
+  if (what === 'interrupted') {
+    Object.assign(task, { stopCode: 'SpotInterruption' });
+    return task.stop('Your Spot Task was interrupted.');
+  }
+  if (what === 'out-of-memory') {
+    task.ends.set(container, {
+      exitCode: 137,
+      reason: 'OutOfMemoryError: Container killed due to memory usage',
+    });
+    return container.kill();
+  }
+  const other = task.containers.find((each) => each !== container);
+  if (other === undefined) throw new Error('The task has one container only.');
+  task.ends.set(other, { exitCode: 2 });
+  return other.kill();
+}
+
+function definitionArn(nameOrArn: string, { account, region }: Place): string {
+  if (nameOrArn.startsWith('arn:')) return nameOrArn;
+  const [family, revision = '1'] = nameOrArn.split(':');
+  return `arn:aws:ecs:${region}:${account}:task-definition/${family}:${revision}`;
+}
+
+/** In ECS's words, as far as they are documented. */
+function check({ options }: ManagedService, input: RunTaskCommandInput): void {
+  const { overrides = {}, startedBy = '', clientToken = '', count = 1 } = input;
+  if (count !== 1) throw invalid('the stand-in starts one task at once');
+  if (options.definitionStatus === 'INACTIVE') throw client('TaskDefinition is inactive');
+  if (input.launchType !== undefined && input.capacityProviderStrategy !== undefined)
+    throw invalid('Specifying both a launch type and capacity provider strategy is not supported.');
+  if (options.definition?.networkMode === 'awsvpc' && input.networkConfiguration === undefined)
+    throw invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
+  if (JSON.stringify(overrides).length > MOST_OVERRIDES)
+    throw invalid('Overrides length must be at most 8192.');
+  if (!/^[\w/-]{0,128}$/.test(startedBy)) throw invalid('startedBy has characters that are not allowed.');
+  if (!/^[!-~]{0,64}$/.test(clientToken)) throw invalid('clientToken is too long.');
+  const names = (options.running ?? []).flat().map(({ name }) => name);
+  for (const { name } of overrides.containerOverrides ?? [])
+    if (names.length > 0 && !names.includes(name ?? ''))
+      throw invalid(`Override for container named ${name} is not a container in the TaskDefinition.`);
+}

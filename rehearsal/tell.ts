@@ -1,0 +1,28 @@
+import type { Aws } from './aws/server.ts';
+import { reportsOf } from './run-reports.ts';
+import type { ClientScript } from './world.ts';
+
+/** A garbage collection in the client, in a sentence. */
+export function collectionText(
+  deployment: string,
+  { kind, node = 'the client', outcome, deleted }: Parameters<NonNullable<ClientScript['onCollection']>>[0],
+): string {
+  const what = outcome === 'running' ? `collects ${kind} garbage` : `${outcome}, ${deleted} rows deleted`;
+  return `${deployment}: ${node} ${what}`;
+}
+
+/** Tells what has happened since it was last told. */
+export function tell(
+  aws: Aws,
+  told: { reports: number; alarms: number },
+  onEvent: (at: number, what: string) => void,
+): typeof told {
+  for (const { endedAt, deployment, job, outcome, problems } of reportsOf(aws).slice(told.reports))
+    onEvent(
+      Date.parse(endedAt),
+      [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
+    );
+  for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
+    if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
+  return { reports: reportsOf(aws).length, alarms: aws.alarms.length };
+}
