@@ -33,6 +33,7 @@ import {
   rotationProblem,
   secondPasswordProblem,
   strayCopyProblem,
+  unaskedProblem,
   unsteadyProblem,
 } from './problems.ts';
 import { loginsBefore, proveLogins } from './prove-logins.ts';
@@ -203,7 +204,9 @@ async function carryOut(
   const retained = database.kind === 'done' && database.value.retained;
 
   if (isRetainedByOthers) {
-    const discarded = await retireOldCredential(context, settings, secretsManager, endBy);
+    const discarded = await retireOldCredential(context, settings, secretsManager, endBy, {
+      endsRotation: false,
+    });
     if (discarded.kind === 'failed') {
       problems.push(retirementProblem(deployment, discarded));
       return;
@@ -234,6 +237,11 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  // With one password alone only the roll ends the gap in which containers cannot log in.
+  if (before.unread !== undefined && settings.strategy.kind !== 'single-password') {
+    problems.push(unaskedProblem(settings, before.unread));
+    return;
+  }
   let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,

@@ -48,11 +48,14 @@ test('a database that does not answer in one of the parts gives no mark', async 
   const context = {
     step: async (_name: string, work: () => Promise<unknown>) => work(),
   } as unknown as DurableContext;
-  const { mark, addresses } = await recordedInParts(context, 'look', async () => {
+  const { mark, addresses, unread } = await recordedInParts(context, 'look', async () => {
     looks += 1;
-    return looks === 3 ? { addresses: value.addresses, services: value.services } : value;
+    return looks === 3
+      ? { addresses: value.addresses, services: value.services, unread: 'The network is away.' }
+      : value;
   });
   assert.equal(mark, undefined);
+  assert.equal(unread, 'The network is away.');
   assert.equal(addresses.length, 20_000);
 });
 
