@@ -1,6 +1,6 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
-import { Rule } from 'aws-cdk-lib/aws-events';
+import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -8,7 +8,12 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
-import { LOST_RUN_EVENT_MINUTES } from '../functions/shared/run/report.ts';
+import {
+  GIVEN_UP_FIGURE,
+  LOST_RUN_EVENT_MINUTES,
+  REPORT_EVENT_SOURCE,
+  REPORT_EVENT_TYPE,
+} from '../functions/shared/run/report.ts';
 import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
@@ -37,7 +42,7 @@ export class ReportLostRun extends Construct {
   /** What could not be reported ends in it. */
   readonly deadLetters: DeadLetterQueue;
 
-  private readonly rule: Rule;
+  private readonly jobs: string[] = [];
   private ends: PolicyStatement | undefined;
   private rings: PolicyStatement | undefined;
 
@@ -59,7 +64,7 @@ export class ReportLostRun extends Construct {
       functionName,
       description: `Reports the runs of ${deployment} that ended without a report`,
       entry: entryFile('report-lost-run'),
-      settings: { deployment } satisfies ReportLostRunSettings,
+      settings: { deployment, jobs: Lazy.list({ produce: () => this.jobs }) } satisfies ReportLostRunSettings,
       timeout: Duration.seconds(60),
       deadLetterQueue: this.deadLetters.queue,
       ...(encryptionKey && { encryptionKey }),
@@ -76,13 +81,31 @@ export class ReportLostRun extends Construct {
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
     });
-    this.rule = new Rule(this, 'Rule', {
-      description: `Durable executions of ${deployment} that failed, timed out or were stopped`,
+    const { partition, region, account } = Stack.of(this);
+    new Rule(this, 'Rule', {
+      description: `Runs of ${deployment} that failed for Lambda, timed out, were stopped or gave up`,
+      // The construct's type knows no `$or`.
       eventPattern: {
-        source: ['aws.lambda'],
-        detailType: ['Durable Execution Status Change'],
-        detail: { status: ['FAILED', 'TIMED_OUT', 'STOPPED'] },
-      },
+        $or: [
+          {
+            source: ['aws.lambda'],
+            'detail-type': ['Durable Execution Status Change'],
+            detail: {
+              status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
+              // Not each job's: a pattern has room for 2,048 characters (EventBridge quotas), which ten jobs would fill. Of
+              // another deployment whose name begins like this one's the function does nothing.
+              functionArn: [
+                { prefix: `arn:${partition}:lambda:${region}:${account}:function:${deployment}-` },
+              ],
+            },
+          },
+          {
+            source: [REPORT_EVENT_SOURCE],
+            'detail-type': [REPORT_EVENT_TYPE],
+            detail: { deployment: [deployment], figures: { [GIVEN_UP_FIGURE]: [{ exists: true }] } },
+          },
+        ],
+      } as EventPattern,
       targets: [
         new LambdaFunction(this.function.function, {
           deadLetterQueue: this.deadLetters.queue,
@@ -97,9 +120,8 @@ export class ReportLostRun extends Construct {
    * Watches the runs of a job.
    * @param alarms of the job, by name: a lost run of which one of them has told is reported, and no other alarm rings for it.
    */
-  watch(functionArn: string, alarms: readonly string[]): void {
-    // The event may name the function alone, or its version too.
-    this.rule.addEventPattern({ detail: { functionArn: [functionArn, { prefix: `${functionArn}:` }] } });
+  watch(job: string, functionArn: string, alarms: readonly string[]): void {
+    this.jobs.push(job);
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
     const arns = alarms.map((alarm) => `arn:${partition}:cloudwatch:${region}:${account}:alarm:${alarm}`);

@@ -64,22 +64,39 @@ const PERIODS_ON = 4;
  * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
  * have no data all the same, that sum does without it.
  *
- * @param props `after`: only a point of `all` that is so old rings, by when whoever tells of it elsewhere has done so. @default at once
+ * @param props `after`: only a point of `all` that is so old rings, by when whoever tells of it elsewhere has done so. @default at once;
+ *   `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
  */
 export function alarmOnOthers(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { all: Metric; toldElsewhere: Metric[]; label: string; after?: Duration },
+  props: UpkeepAlarmProps & {
+    all: Metric;
+    toldElsewhere: Metric[];
+    nowhere?: Metric;
+    label: string;
+    after?: Duration;
+  },
 ): Alarm {
   const period = Duration.minutes(5);
   const seconds = props.after?.toSeconds() ?? 0;
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
-  const others = `SUM([all, ${told.map(([name]) => `-IF(all, ${name}, 0)`).join(', ')}])`;
+  const nowhere = props.nowhere?.with({ period });
+  const parts = [
+    'all',
+    ...told.map(([name]) => `-IF(all, ${name}, 0)`),
+    ...(nowhere ? ['IF(all >= 0, nowhere, 0)'] : []),
+  ];
+  const others = `SUM([${parts.join(', ')}])`;
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
       // EPOCH has a value for each period, the newest of them has just ended.
       expression: seconds > 0 ? `IF(EPOCH(all) <= MAX(EPOCH(all)) - ${seconds}, ${others}, 0)` : others,
-      usingMetrics: { all: props.all.with({ period }), ...Object.fromEntries(told) },
+      usingMetrics: {
+        all: props.all.with({ period }),
+        ...Object.fromEntries(told),
+        ...(nowhere && { nowhere }),
+      },
       period,
       label: props.label,
     }),
@@ -101,26 +118,22 @@ const NEAR_TIMEOUT = 0.99;
  */
 const CRASHES_COUNT_FOR = Duration.minutes(30);
 
-/**
- * Rings when invocations of a durable function fail again and again, when one takes all the time that it may, or when a run gave
- * up because of that.
- */
+/** Rings when invocations of a durable function fail again and again, or when one takes all the time that it may. */
 export function alarmOnCrashes(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration; givenUp: Metric },
+  props: UpkeepAlarmProps & { errors: Metric; duration: Metric; timeout: Duration },
 ): Alarm {
-  const { errors, duration, timeout, givenUp } = props;
+  const { errors, duration, timeout } = props;
   const period = CRASHES_COUNT_FOR;
   const nearly = Math.floor(timeout.toMilliseconds() * NEAR_TIMEOUT);
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      // Without a report there is no number of those that gave up: with OR that counts as 0, as the guide's example of AND has it.
-      expression: `IF(errors >= ${CRASHES} || duration >= ${nearly} || givenUp >= 1, 1, 0)`,
+      // Filled, for CloudWatch prefers old points to missing ones, and would ring again for them after the last invocation.
+      expression: `IF(FILL(errors, 0) >= ${CRASHES} || FILL(duration, 0) >= ${nearly}, 1, 0)`,
       usingMetrics: {
         errors: errors.with({ period }),
         duration: duration.with({ period }),
-        givenUp: givenUp.with({ period }),
       },
       period,
       label: 'invocations that end by force',

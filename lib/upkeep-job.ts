@@ -6,6 +6,7 @@ import { Construct } from 'constructs';
 import {
   DURATION_METRIC,
   GIVEN_UP_METRIC,
+  GIVEN_UP_UNTOLD_METRIC,
   LETTER_EXPECTED_METRIC,
   LOST_METRIC,
   LOST_TOLD_METRIC,
@@ -105,7 +106,7 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so. That was 45 minutes ago: for so long this alarm waits for the report.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
         'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',
@@ -148,7 +149,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(this.function.functionArn, [crashing, letters]);
+    upkeep.reportLostRun.watch(job, this.function.functionArn, [crashing, letters]);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);
@@ -162,6 +163,7 @@ export class UpkeepJob extends Construct {
       topic,
       all: this.metricRunsFailed(),
       toldElsewhere: [this.metricRunsLost(), this.metric(GIVEN_UP_METRIC)],
+      nowhere: this.metric(GIVEN_UP_UNTOLD_METRIC),
       label: 'runs that failed with a report of their own',
     });
     this.partialAlarm = alarmOnAny(this, 'Partial', {
@@ -186,7 +188,7 @@ export class UpkeepJob extends Construct {
     });
     this.crashingAlarm = alarmOnCrashes(this, 'Crashing', {
       alarmName: crashing,
-      meaning: `Invocations of ${functionName} end by force, at their timeout or again and again. A run that gave up because of it has a report; else Lambda repeats them until the run's own time is over.`,
+      meaning: `Invocations of ${functionName} end by force, at their timeout or again and again. A run gives up after three in a row, with a report; where it cannot, Lambda repeats them until its own time is over.`,
       whatToDo: [
         `Look in the log /aws/lambda/${functionName} for how they end: memory, time, an error at the start.`,
         `If the run goes on, stop it in the Lambda console (function ${functionName}, "Durable executions"): until it ends, jobs that conflict with it are skipped. No other alarm tells of its end.`,
@@ -196,7 +198,6 @@ export class UpkeepJob extends Construct {
       errors: this.function.function.metricErrors({ statistic: 'Sum' }),
       duration: this.function.function.metricDuration({ statistic: 'Maximum' }),
       timeout: INVOCATION,
-      givenUp: this.metric(GIVEN_UP_METRIC),
     });
     this.missedAlarm = schedule && this.createMissedAlarm(props, schedule, againBy);
     new CfnOutput(this, 'StartCommand', {

@@ -97,17 +97,21 @@ export function seeSessions(
   });
 }
 
-/** Makes the old credential invalid, unless something stays connected as its user for as long as that is waited for. */
+/**
+ * Makes the old credential invalid, unless something stays connected as its user for as long as that is waited for.
+ * @param endsRotation whether it is noted that a rotation has ended by that. @default true
+ */
 export function retireOldCredential(
   context: DurableContext,
   settings: CredentialRotationSettings,
   client: SecretsManagerClient,
   endBy: number,
+  { endsRotation = true } = {},
 ): Promise<Tried<'retired' | 'nothing-to-retire'>> {
   return tryDatabase(
     context,
     'retire the old password',
-    () => attempt(settings, client, (tools) => retire(settings, client, tools)),
+    () => attempt(settings, client, (tools) => retire(settings, client, tools, endsRotation)),
     { patienceSeconds: settings.retirementPatienceSeconds, endBy },
   );
 }
@@ -313,6 +317,7 @@ async function retire(
   settings: CredentialRotationSettings,
   client: SecretsManagerClient,
   { rotation, admin, current }: Tools,
+  endsRotation: boolean,
 ): ReturnType<CredentialRotation['retire']> {
   const { secretArn } = settings;
   const { username } = current.secret;
@@ -320,6 +325,6 @@ async function retire(
   if (old !== username) await lookAtReplicas(settings, admin, old);
   const read = () => secretState(client, secretArn);
   const outcome = await rotation.retire({ admin, username, read, patience: OLD_SESSIONS_PATIENCE });
-  await labelFinished(client, secretArn);
+  if (endsRotation) await labelFinished(client, secretArn);
   return outcome;
 }

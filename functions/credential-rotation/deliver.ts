@@ -1,6 +1,12 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { PutParameterCommand } from '@aws-sdk/client-ssm';
-import { type CopyClients, type FoundCopy, placeOf, readCopy } from '../shared/database/credential/copies.ts';
+import {
+  type CopyClients,
+  type FoundCopy,
+  placeOf,
+  readCopy,
+  refusedWrite,
+} from '../shared/database/credential/copies.ts';
 import { contentOf } from '../shared/database/credential/copy-template.ts';
 import { withMembers } from '../shared/database/credential/json-text.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
@@ -36,7 +42,10 @@ export async function deliver(
       );
     const content = contentOf(copy, secret);
     const written = found.value !== content;
-    if (written) await write(found, content, clients);
+    if (written)
+      await write(found, content, clients).catch((error) => {
+        throw refusedWrite(error, copy, secret);
+      });
     delivered.push({ place, written, since: found.writtenAt });
   }
   return delivered;

@@ -30,7 +30,11 @@ export interface Seen {
   /** New tasks that run; `addresses`: that no other task has. */
   tasks: { id: string; addresses: string[] }[];
   /** What the database shows since the delivery; or why it could not be asked. */
-  logins: { kind: 'done'; value: SeenLogins } | { kind: 'failed'; message: string };
+  logins:
+    | { kind: 'done'; value: SeenLogins }
+    | { kind: 'failed'; message: string }
+    /** Before the roll: what it shows now may be from long ago. */
+    | { kind: 'not-comparable'; message: string };
   /** The new credential's user. */
   username: string;
   /** Old and new tasks log in as the same user, with two passwords: where the server does not tell which, ECS does. */
@@ -45,6 +49,8 @@ export interface Seen {
   hosts?: Hosts;
   /** Tasks that are to be replaced, of any service, were seen by their addresses: nothing hides those. @default false */
   showsAddresses?: boolean;
+  /** Tasks that the service is to run, and that do not run now. @default 0 */
+  missing?: number;
 }
 
 /** Hosts whose addresses the new tasks share. ECS does not tell those: only how many there are is known. */
@@ -63,9 +69,25 @@ export interface Hosts {
 const MOST_NAMED = 20;
 
 /**
- * Judges the evidence. Only what was seen disproves: a task that was not may not have tried yet, or be slow.
+ * Judges the evidence. Only what was seen disproves: a task that was not may not have tried yet, or be slow. Nothing is proven
+ * while tasks are missing: those that cannot log in may end themselves, and run at no look.
  */
 export function judgeLogins(known: Seen): Proof {
+  const proof = judgeRunning(known);
+  const { missing = 0, tasks } = known;
+  if (missing <= 0 || proof.answer === 'disproven') return proof;
+  return {
+    ...proof,
+    answer: 'unknown',
+    isHarmless: false,
+    mayChange: true,
+    isMissing: true,
+    evidence: `${missing} of its tasks do not run, of which nobody knows whether they end because they cannot log in.${tasks.length > 0 ? ` ${proof.evidence}` : ''}`,
+    next: `See in ECS, and in the log of its containers, why its tasks end. If they cannot log in, ${WRONG_SOURCE}`,
+  };
+}
+
+function judgeRunning(known: Seen): Proof {
   const {
     tasks,
     logins,
@@ -102,6 +124,14 @@ export function judgeLogins(known: Seen): Proof {
       mayChange: true,
       isRead: false,
       evidence: `The database could not be asked who logs in: ${logins.message}`,
+      next: 'Mend this; the next run looks again.',
+    };
+  if (logins.kind === 'not-comparable')
+    return {
+      ...base,
+      answer: 'unknown',
+      isRead: false,
+      evidence: `The database could not be asked before the roll who logs in, so that nobody knows which logins are new: ${logins.message}`,
       next: 'Mend this; the next run looks again.',
     };
   const { from, refusedFrom, refused = 0, grant } = logins.value;
@@ -182,8 +212,11 @@ export function judgeLogins(known: Seen): Proof {
   const found = { ...base, seen, refused };
   // Tasks that never log in are among the new ones as they were among the old.
   const silent = before.tasks - before.seen;
+  // One of those that were not seen may be the one that is refused.
+  const isSomebodyRefused = refused > 0 && refusedFrom === undefined && seen < count;
   const isProven =
-    seen === count || (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent);
+    seen === count ||
+    (seen > 0 && (before.tasks === 0 || before.seen > 0) && seen >= count - silent && !isSomebodyRefused);
   if (seen > 0 && (isProven || (before.tasks === 0 && refused === 0))) {
     const isTold = seenAs(isSurelyNew).length === seen;
     const evidence = `The database has seen ${seen} of its ${count} new tasks log in as ${username}, each from its own address${sameUser && isTold ? ' and with the new password' : ''}.`;
@@ -211,7 +244,7 @@ export function judgeLogins(known: Seen): Proof {
   return {
     ...found,
     answer: 'unknown',
-    mayChange: wasSeen && seen < wanted,
+    mayChange: wasSeen && (seen < wanted || isSomebodyRefused),
     isMissing: before.seen > 0 && seen < wanted && !countsRefused,
     isSilent: before.tasks === 0 && seen === 0 && showsAddresses && !countsRefused,
     isHarmless: refused === 0 && (!wasSeen || seen >= wanted),

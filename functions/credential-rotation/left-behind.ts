@@ -1,7 +1,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { currentSecret } from '../shared/database/credential/stored-secret.ts';
+import { currentSecret, findSecret } from '../shared/database/credential/stored-secret.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { lookUntil } from './look-until.ts';
 import { inspectSecret } from './rotate.ts';
@@ -37,11 +37,13 @@ async function leftBehind(
   deliveredAt: number,
 ): Promise<string[]> {
   const { secret } = await currentSecret(secretsManager, settings.secretArn);
-  const { tasks } = await findUnnamedUsers(ecs, settings, secret.password);
+  const previous = await findSecret(secretsManager, settings.secretArn, { stage: 'AWSPREVIOUS' });
+  const old = previous?.secret.password === secret.password ? undefined : previous?.secret;
+  const { tasks } = await findUnnamedUsers(ecs, settings, secret, old);
   const { staleReplicas } = await inspectSecret(secretsManager, settings.secretArn);
   return [
     ...tasks
-      .filter(({ createdAt }) => createdAt < deliveredAt)
+      .filter(({ createdAt, hasOld }) => hasOld || createdAt < deliveredAt)
       .map(({ id }) => `The task ${id}, which belongs to no service, was given the old one and still lives.`),
     ...staleReplicas.map(
       ({ region, status }) => `The secret's replica in ${region} does not have the new one yet (${status}).`,

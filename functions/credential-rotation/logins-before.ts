@@ -7,6 +7,8 @@ import { type Packed, pack, unpack } from './packed.ts';
 export interface LoginsBefore {
   /** Absent: the database could not be asked. */
   mark?: LoginMark;
+  /** Why it could not. */
+  unread?: string;
   /** By service: its tasks that are to be replaced, and how many of them had logged in. */
   services: Record<string, { tasks: number; seen: number }>;
   /** Of the tasks that are to be replaced, in all services: new ones may be given them again. */
@@ -39,7 +41,7 @@ export async function recordedInParts(
   });
   const before = unpack(packed);
   for (let part = 0; parts > 1 && part < parts; part++) {
-    const { addresses, mark } = unpack(
+    const { addresses, mark, unread } = unpack(
       await context.step(`${name}, part ${part + 1} of ${parts}`, async () =>
         pack(partOf(await look(), (key) => numberOf(key) % parts === part)),
       ),
@@ -49,19 +51,26 @@ export async function recordedInParts(
     if (before.mark && mark) {
       Object.assign(before.mark.logins, mark.logins);
       Object.assign(before.mark.refusedFrom, mark.refusedFrom);
-    } else delete before.mark;
+    } else {
+      delete before.mark;
+      if (unread !== undefined) before.unread = unread;
+    }
   }
   return before;
 }
 
 /** With those addresses, and counts by address, that it takes. */
-function partOf({ mark, addresses, services }: LoginsBefore, takes: (key: string) => boolean): LoginsBefore {
+function partOf(
+  { mark, addresses, services, unread }: LoginsBefore,
+  takes: (key: string) => boolean,
+): LoginsBefore {
   const some = (counts: Record<string, number>) =>
     Object.fromEntries(Object.entries(counts).filter(([key]) => takes(key)));
   return {
     ...(mark && {
       mark: { ...mark, logins: some(mark.logins), refusedFrom: some(mark.refusedFrom) },
     }),
+    ...(unread !== undefined && { unread }),
     addresses: addresses.filter(takes),
     services,
   };

@@ -1,12 +1,13 @@
 import type { ECSClient, Service } from '@aws-sdk/client-ecs';
 import { describeServices, type ServiceAddress } from '../shared/containers/services.ts';
+import type { Login } from '../shared/database/contract/engine.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { type DefinitionFindings, lookIntoDefinition } from './task-definitions.ts';
 
 /** How a service's tasks will be replaced. */
 export type RollPlan = {
   service: ServiceAddress;
-  /** The task definition gives containers the secret, or a copy. */
+  /** The task definition gives containers the password from the secret, or from a copy. */
   isGiven: boolean;
 } & RollWay;
 
@@ -25,7 +26,7 @@ const MOST_TASKS = 5000;
 export async function planRoll(
   ecs: ECSClient,
   settings: CredentialRotationSettings,
-  password: string,
+  current: Login,
 ): Promise<RollPlan[]> {
   const addresses = addressesOf(settings);
   const services = await describeServices(ecs, addresses);
@@ -34,10 +35,10 @@ export async function planRoll(
     const address = addresses[index];
     const { oneAtATime = false } = settings.services[index] ?? {};
     if (!address) continue;
-    const definition = await lookIntoDefinition(ecs, service.taskDefinition, settings, password);
+    const definition = await lookIntoDefinition(ecs, service.taskDefinition, settings, { current });
     plans.push({
       service: address,
-      isGiven: definition.references.length > 0,
+      isGiven: definition.isGiven,
       ...wayOf(service, oneAtATime, definition),
     });
   }
@@ -65,13 +66,13 @@ function wayOf(
   }
   if (inClear !== undefined) {
     return refused(
-      `Its task definition holds the password itself, in the environment variable ${inClear}, so that new tasks would get the old one too.`,
+      `Its task definition holds the password itself, in ${inClear}, so that new tasks would get the old one too.`,
       'Give it to the container by "secrets" with the ARN of the secret, or of a copy, and deploy that.',
     );
   }
   if (pinned !== undefined) {
     return refused(
-      `Its task definition pins a version of the secret (${pinned}), so that new tasks would get the old password too.`,
+      `Its task definition pins a version of the secret (${pinned}), so that new tasks would get the old credential too.`,
       'Take the version stage and the version id from "valueFrom", and deploy the task definition.',
     );
   }

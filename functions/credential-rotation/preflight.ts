@@ -41,8 +41,8 @@ async function look(
   const { deployment, secretArn } = settings;
   const { ecs, secretsManager } = clients;
   const { secret } = await currentSecret(secretsManager, secretArn);
-  const plans = await planRoll(ecs, settings, secret.password);
-  const unnamed = await findUnnamedUsers(ecs, settings, secret.password);
+  const plans = await planRoll(ecs, settings, secret);
+  const unnamed = await findUnnamedUsers(ecs, settings, secret);
   const { staleReplicas } = await inspectSecret(secretsManager, secretArn);
   const unwritable = await tryCopies(settings, clients);
   return {

@@ -130,6 +130,15 @@ export function rotationProblem(deployment: string, why: string): Problem {
   };
 }
 
+/** Without a look before the roll nothing would be proven after it. */
+export function unaskedProblem(settings: CredentialRotationSettings, why: string): Problem {
+  return {
+    what: `The database could not be asked before the roll who logs in, so that no service was touched: ${why} ${whatHolds(settings)}`,
+    where: `${settings.deployment}, database ${settings.database.host}:${settings.database.port}`,
+    next: 'Mend this; the next run goes on from there.',
+  };
+}
+
 export function rollProblem(
   settings: CredentialRotationSettings,
   { services, what, next }: NonNullable<Roll['stopped']>,

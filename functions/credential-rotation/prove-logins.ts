@@ -2,7 +2,12 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient, Task } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
-import { isOlder, livingTasks, type ServiceAddress } from '../shared/containers/services.ts';
+import {
+  describeServices,
+  isOlder,
+  livingTasks,
+  type ServiceAddress,
+} from '../shared/containers/services.ts';
 import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
 import type { SeenLogin } from '../shared/database/contract/rotation.ts';
 import type { CredentialRotationSettings } from './contract.ts';
@@ -24,13 +29,21 @@ export interface ProofRequest {
   endBy: number;
 }
 
-/** Looks, before anything is rolled, which tasks the database has seen log in. */
-export function loginsBefore(
+/**
+ * Looks, before anything is rolled, which tasks the database has seen log in. Without that all that it has ever seen would be
+ * taken for new: so it is tried again.
+ */
+export async function loginsBefore(
   context: DurableContext,
   request: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
-  return recordedInParts(context, 'look for logins before the roll', () => lookBefore(request, services));
+  for (let number = 1; ; number++) {
+    const name = `look for logins before the roll${number > 1 ? ` ${number}` : ''}`;
+    const before = await recordedInParts(context, name, () => lookBefore(request, services));
+    if (before.unread === undefined || number === LOOKS_BEFORE) return before;
+    await context.wait(`before the ${name}`, { seconds: PAUSE_BEFORE });
+  }
 }
 
 async function lookBefore(
@@ -47,11 +60,12 @@ async function lookBefore(
     patience: PATIENCE,
     triesOld: true,
   });
-  const { from = [], mark } = asked.kind === 'done' ? asked.value.seen : {};
+  if (asked.kind === 'failed') return { unread: asked.message, addresses: [], services: {} };
+  const { from = [], mark } = asked.value.seen;
   const seen = new Set(from.map(({ address }) => address));
   const hasLoggedIn = (own: string[]) => own.some((address) => seen.has(address));
   return {
-    ...(mark && { mark }),
+    mark,
     addresses: [...addresses.values()].flat(2),
     services: Object.fromEntries(
       [...addresses].map(([service, tasks]) => [
@@ -106,14 +120,16 @@ async function look(
   // With one password alone old tasks cannot log in by now: that they were not seen tells nothing of the new ones.
   const isShut = settings.strategy.kind === 'single-password' && showsAddresses;
   const old = isShut ? { ...noted, seen: noted.tasks } : noted;
-  const running = (await runningTasks(ecs, service)).filter((task) => !isOlder(task, deliveredAt));
+  const all = await runningTasks(ecs, service);
+  const running = all.filter((task) => !isOlder(task, deliveredAt));
+  const [{ desiredCount = 0 } = {}] = await describeServices(ecs, [service]);
   const hosts = running.some(isOnHost) ? await hostsOf(ecs, settings, deliveredAt) : undefined;
   const tasks = running.map((task) => ({
     id: taskIdOf(task.taskArn ?? ''),
     addresses: ownAddressesOf(task),
   }));
   const addresses = tasks.flatMap((task) => task.addresses);
-  const asked = await askForLogins(settings, secretsManager, {
+  const asked = await askSince(before, settings, secretsManager, {
     addresses,
     patience: PATIENCE,
     ...(before.mark && { since: before.mark }),
@@ -137,9 +153,17 @@ async function look(
     before: old,
     addressesBefore: before.addresses,
     showsAddresses,
+    missing: desiredCount - all.length,
     ...(hosts && { hosts }),
   });
   return { proof, from: pack(from) };
+}
+
+async function askSince(
+  { unread }: LoginsBefore,
+  ...question: Parameters<typeof askForLogins>
+): Promise<Awaited<ReturnType<typeof askForLogins>> | { kind: 'not-comparable'; message: string }> {
+  return unread === undefined ? askForLogins(...question) : { kind: 'not-comparable', message: unread };
 }
 
 function isOnHost(task: Task): boolean {
@@ -171,6 +195,10 @@ function distinct(logins: SeenLogin[]): SeenLogin[] {
   ];
 }
 
+/** So often it is tried before the roll to ask a database that does not answer. */
+const LOOKS_BEFORE = 3;
+/** Between two of those looks. Seconds. */
+const PAUSE_BEFORE = 30;
 /** So long it is tried to ask a database that does not answer. */
 const UNREAD_SECONDS = 60;
 /** In each look, for sessions that are short. Seconds. */

@@ -52,11 +52,12 @@ export interface RollRequest {
 
 const LOOK_SECONDS = 15;
 
-/**
- * Of the 3,000 operations that Lambda keeps of a run, each look counted: the others are for what comes after the roll. A run that
- * has none left is ended by force, without a report.
- */
-const MOST_OPERATIONS = 2500;
+/** Lambda keeps so many of a run, each look counted. A run that has none left is ended by force, without a report. */
+const MOST_OPERATIONS = 3000;
+/** For what comes after the roll, besides the looks. */
+const OPERATIONS_AFTER_ROLL = 340;
+/** Whose looks have to have room, each as long as a service may take: of this service, at old tasks, at the application. */
+const WAITS_LEFT = 3;
 /** Of one service, besides the looks at its deployment or its tasks: for proofs that its tasks log in, mostly. */
 const OPERATIONS_OF_SERVICE = 30;
 /** Of a task that is replaced by itself, besides the looks. */
@@ -95,7 +96,8 @@ export async function rollService(
 
 /** Whether Lambda might have no room for the looks at what is to be begun, if they take as long as they may. */
 function isTooMuch({ operations, steadyTimeoutSeconds }: RollRequest, others: number): boolean {
-  return operations.count + others + steadyTimeoutSeconds / LOOK_SECONDS > MOST_OPERATIONS;
+  const looks = (WAITS_LEFT * steadyTimeoutSeconds) / LOOK_SECONDS;
+  return operations.count + others + looks + OPERATIONS_AFTER_ROLL > MOST_OPERATIONS;
 }
 
 function tooManyOperations({ operations }: RollRequest) {

@@ -33,6 +33,7 @@ import {
   rotationProblem,
   secondPasswordProblem,
   strayCopyProblem,
+  unaskedProblem,
   unsteadyProblem,
 } from './problems.ts';
 import { loginsBefore, proveLogins } from './prove-logins.ts';
@@ -87,8 +88,10 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
-/** Durable operations up to the roll, about, but for the looks at runs that are waited for. */
+/** Durable operations up to the roll, about, besides the looks. */
 const OPERATIONS_BEFORE_ROLL = 200;
+/** The shortest pause between two of them that is made before the roll. Seconds. */
+const SHORTEST_PAUSE = 10;
 
 /** What doctor has looked at. */
 export function examineCredential(
@@ -166,6 +169,18 @@ export async function rotateCredential(
   return end();
 }
 
+/** As many as there can have been in the time that it took. */
+function operationsBeforeRoll(
+  { rotationTimeoutSeconds }: CredentialRotationSettings,
+  { secret, looks }: { secret: Inspection['secret']; looks: number },
+  { seconds }: Findings['stopwatch'],
+): number {
+  // One that was in flight was waited for before the first time was taken, and its whole time where it is pending still.
+  const inFlight = secret.pendingVersion === undefined ? 0 : rotationTimeoutSeconds;
+  const waited = Object.values(seconds).reduce((sum, part) => sum + part, inFlight);
+  return OPERATIONS_BEFORE_ROLL + looks + Math.ceil(waited / SHORTEST_PAUSE);
+}
+
 interface Beginning {
   found: Inspection;
   plans: RollablePlan[];
@@ -189,7 +204,9 @@ async function carryOut(
   const retained = database.kind === 'done' && database.value.retained;
 
   if (isRetainedByOthers) {
-    const discarded = await retireOldCredential(context, settings, secretsManager, endBy);
+    const discarded = await retireOldCredential(context, settings, secretsManager, endBy, {
+      endsRotation: false,
+    });
     if (discarded.kind === 'failed') {
       problems.push(retirementProblem(deployment, discarded));
       return;
@@ -220,6 +237,11 @@ async function carryOut(
     proving,
     plans.map(({ service }) => service),
   );
+  // With one password alone only the roll ends the gap in which containers cannot log in.
+  if (before.unread !== undefined && settings.strategy.kind !== 'single-password') {
+    problems.push(unaskedProblem(settings, before.unread));
+    return;
+  }
   let hasSeenTasks = false;
   const request: RollRequest = {
     ecs,
@@ -232,7 +254,7 @@ async function carryOut(
         return proof;
       }),
     stopsAt: (proof) => stopsRoll(settings, proof),
-    operations: { count: OPERATIONS_BEFORE_ROLL + looks },
+    operations: { count: operationsBeforeRoll(settings, { secret, looks }, stopwatch) },
   };
   const { services, stopped } = await rollServices(context, plans, request);
   findings.services = services;

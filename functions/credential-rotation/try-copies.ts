@@ -1,6 +1,6 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { ParameterAlreadyExists, PutParameterCommand } from '@aws-sdk/client-ssm';
-import { type CopyClients, placeOf } from '../shared/database/credential/copies.ts';
+import { type CopyClients, placeOf, refusedWrite } from '../shared/database/credential/copies.ts';
 import { contentOf } from '../shared/database/credential/copy-template.ts';
 import { currentSecret } from '../shared/database/credential/stored-secret.ts';
 import { readSecretValue } from '../shared/run/secret-value.ts';
@@ -28,7 +28,7 @@ export async function tryCopies(
     } catch (error) {
       refused.push({
         place: placeOf(copy),
-        reason: error instanceof Error ? error.message : String(error),
+        reason: refusedWrite(error, copy, secret).message,
       });
     }
   }

@@ -54,6 +54,15 @@ export async function toldElsewhere(
   return told?.includes(true) ?? false;
 }
 
+/**
+ * Whether the alarm on crashes has told somebody since a moment. What cannot be found out, or not in time, is not told.
+ * @param patience milliseconds.
+ */
+export async function crashesTold(since: Date, alarm: string, patience = PATIENCE_MS): Promise<boolean> {
+  const messages = await Promise.race([messagesOf(alarm), setTimeout<Date[]>(patience, [], { ref: false })]);
+  return messages.some((message) => message >= since);
+}
+
 async function crashesToldOf({ durableExecutionArn, startedAt }: LostRun, alarm: string): Promise<boolean> {
   const [{ since, goesFurtherBack }, messages] = await Promise.all([
     failedInvocations(durableExecutionArn, PAGES),

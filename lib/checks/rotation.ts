@@ -115,6 +115,26 @@ export function rolledServiceFindings(
   ];
 }
 
+/**
+ * What is wrong with the places of copies, each named by its field.
+ * @param places the name of a parameter, or the ARN of a secret and a key, with a space between
+ */
+export function copyPlaceFindings(
+  rotatedSecretArn: string,
+  places: readonly { readonly field: FieldPath; readonly place: string }[],
+): Finding[] {
+  return places.flatMap(({ field, place }, index) => {
+    const first = places.findIndex((other) => other.place === place);
+    const { field: firstField = [] } = places[first] ?? {};
+    if (['username', 'password'].some((key) => place === `${rotatedSecretArn} ${key}`))
+      return [
+        { field, problem: 'names what is rotated itself, which is no copy of it; it must be left out.' },
+      ];
+    if (first === index) return [];
+    return [{ field, problem: `names the same place as ${pathText(firstField)}; it must be left out.` }];
+  });
+}
+
 /** What is wrong with the secret that is rotated. */
 export function rotatedSecretProblems(secretArn: string): string[] {
   if (!secretArn.includes(':secret:rds!')) return [];

@@ -4,11 +4,22 @@ import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as v from 'valibot';
 import type { DatabaseAddress, Engine } from '../../functions/shared/database/contract/engine.ts';
+import { COPY_ENCODINGS } from '../../functions/shared/database/credential/copy-template.ts';
 import { randomPassword } from '../../functions/shared/database/credential/password.ts';
-import { clusterName, engine, field, hostName, port, serviceName } from '../checks/fields.ts';
+import {
+  clusterName,
+  engine,
+  field,
+  hostName,
+  pattern,
+  port,
+  secretArn,
+  serviceName,
+} from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { duration, lessThanTimeLimit } from '../checks/props.ts';
 import {
+  copyPlaceFindings,
   replicaFindings,
   rolledServiceFindings,
   rotatedSecretProblems,
@@ -122,6 +133,37 @@ export const ROTATION_PROPS = v.looseObject({
     ),
   ),
   retirementPatience: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  whenUnproven: v.optional(
+    field(v.picklist(['keep', 'retire']), '"keep" or "retire"', 'What becomes of the old credential.'),
+  ),
+  copies: v.optional(
+    field(
+      v.array(
+        v.looseObject({
+          kind: field(v.picklist(['parameter', 'secret']), '"parameter" or "secret"', 'What it is.'),
+          name: v.optional(pattern(/^[\w./-]{1,1011}$/, 'the name of a parameter', 'Of a parameter.')),
+          secretArn: v.optional(secretArn('Of a secret.')),
+          key: v.optional(field(v.pipe(v.string(), v.nonEmpty()), 'a text', 'Of a secret.')),
+          template: v.optional(
+            pattern(
+              /\{(username|password)\}/,
+              'a text with {username} or {password} in it',
+              'What is written there.',
+            ),
+          ),
+          encoding: v.optional(
+            field(
+              v.picklist(COPY_ENCODINGS),
+              `one of ${COPY_ENCODINGS.map((name) => `"${name}"`).join(', ')}`,
+              'For whom.',
+            ),
+          ),
+        }),
+      ),
+      'a list of { kind: "parameter", name } and { kind: "secret", secretArn, key }',
+      'Where else the credential is kept.',
+    ),
+  ),
 });
 
 /** Of what they mean. */
@@ -167,6 +209,7 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
       hasAdministrator: administrator !== undefined,
     }),
     ...replicaFindings(strategy.kind, props.replicas),
+    ...copyFindings(rotated.secretArn, props.copies),
     ...passwordFindings(password),
     ...(services.every((service) => isService(service) || service.clusterName)
       ? []
@@ -191,6 +234,28 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
       timeLimit,
     ),
   ];
+}
+
+function copyFindings(rotatedSecretArn: string, copies: CredentialRotationProps['copies'] = []): Finding[] {
+  const missing = copies.flatMap((copy, index) => {
+    const needed = copy.kind === 'parameter' ? (['name'] as const) : (['secretArn', 'key'] as const);
+    return needed.flatMap((name) =>
+      name in copy
+        ? []
+        : [
+            {
+              field: ['copies', index, name],
+              problem: `is missing; a copy of the kind "${copy.kind}" needs it.`,
+            },
+          ],
+    );
+  });
+  const places = copies.map((copy, index) =>
+    copy.kind === 'parameter'
+      ? { field: ['copies', index, 'name'], place: copy.name }
+      : { field: ['copies', index, 'secretArn'], place: `${copy.secretArn} ${copy.key}` },
+  );
+  return missing.length > 0 ? missing : copyPlaceFindings(rotatedSecretArn, places);
 }
 
 function passwordFindings(password: NonNullable<CredentialRotationProps['password']>): Finding[] {

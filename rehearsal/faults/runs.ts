@@ -75,7 +75,7 @@ export const RUNS_FAULTS: Record<string, Fault> = {
         return 'drop';
       });
     },
-    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-crashing'] },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
   },
   'function-does-not-start': {
     description:

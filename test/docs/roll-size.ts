@@ -145,7 +145,11 @@ function loginsOf(tasks: number, random: () => number) {
 /** Plays the roll of a rotation over one service, by its own code. */
 export async function rollSize(
   tasks: number,
-  { kind, limitSeconds }: { kind: 'forced' | 'task-by-task'; limitSeconds: number },
+  {
+    kind,
+    limitSeconds,
+    steadyTimeoutSeconds = 900,
+  }: { kind: 'forced' | 'task-by-task'; limitSeconds: number; steadyTimeoutSeconds?: number },
 ): Promise<RunSize & { stopped?: string }> {
   mock.timers.enable({ apis: ['Date'], now: START });
   try {
@@ -182,7 +186,7 @@ export async function rollSize(
       rollServices(context, [plan], {
         ecs: service.client,
         deliveredAt: START,
-        steadyTimeoutSeconds: 900,
+        steadyTimeoutSeconds,
         endBy: START + limitSeconds * 1000,
         // As proveLogins records it, with every task seen.
         prove: (inContext, _plan, operation) =>

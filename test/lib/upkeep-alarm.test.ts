@@ -55,6 +55,49 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
     },
   ));
 
+test('a run that gave up rings as failed where it turns out that nobody was told of it, and not where somebody was', () =>
+  deploy(
+    (stack) => {
+      alarmOnOthers(stack, 'Failed', {
+        alarmName: 'failed',
+        meaning: 'A run failed.',
+        whatToDo: ['Look.'],
+        topic: new Topic(stack, 'Alarms'),
+        all: of('RunsFailed'),
+        toldElsewhere: [of('RunsLost'), of('RunsGivenUp')],
+        nowhere: of('RunsGivenUpUntold'),
+        label: 'failed',
+      });
+    },
+    async ({ aws, clock }) => {
+      const place = { account: ACCOUNT, region: REGION };
+      const rings: number[] = [];
+      const untold = { RunsFailed: 0, RunsGivenUpUntold: 1 };
+      for (const [report, later, afterMinutes] of [
+        // Before the last metric was ever seen.
+        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, untold, 0],
+        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, untold, 12],
+        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 1 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 0 }, {}, 1],
+      ] as const) {
+        await clock.runUntil(clock.now() + 30 * MINUTE);
+        const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
+        const put = (metrics: Record<string, number>) => {
+          for (const [name, value] of Object.entries(metrics))
+            aws.cloudWatch.put(place, 'Upkeep', name, {}, value);
+        };
+        put(report);
+        await clock.runUntil(clock.now() + afterMinutes * MINUTE);
+        put(later);
+        await clock.runUntil(clock.now() + 20 * MINUTE);
+        rings.push(aws.alarms.filter(({ to }) => to === 'ALARM').length - before);
+      }
+      assert.deepEqual(rings, [0, 1, 1, 0, 0, 1]);
+    },
+  ));
+
 test('a letter waits for its report, with which it rings nothing, and another letter rings whenever it comes', () =>
   deploy(
     (stack) => {
@@ -109,7 +152,7 @@ test('a letter waits for its report, with which it rings nothing, and another le
     },
   ));
 
-test('tries that take their whole time ring once, and a run that gives up after them rings nothing more', () =>
+test('tries that take their whole time ring once, and crashes at once ring only where they go on after a run would have given up', () =>
   deploy(
     (stack) => {
       alarmOnCrashes(stack, 'Crashing', {
@@ -120,7 +163,6 @@ test('tries that take their whole time ring once, and a run that gives up after 
         errors: of('Errors'),
         duration: of('Duration').with({ statistic: 'Maximum' }),
         timeout: Duration.minutes(15),
-        givenUp: of('RunsGivenUp'),
       });
     },
     async ({ aws, clock }) => {
@@ -137,18 +179,22 @@ test('tries that take their whole time ring once, and a run that gives up after 
         put('Duration', 900_000);
         rang.push(await rings(15));
       }
-      put('RunsGivenUp', 1);
       rang.push(await rings(90));
-      // Crashes at once are no five before the run gives up, and are told then.
+      // The run has given up by then, and that rings elsewhere.
       put('Errors', 3);
       put('Duration', 500);
-      rang.push(await rings(5));
-      put('RunsGivenUp', 1);
       rang.push(await rings(90));
-      put('RunsGivenUp', 0);
-      put('Errors', 2);
+      put('Errors', 5);
       put('Duration', 500);
       rang.push(await rings(90));
-      assert.deepEqual(rang, [1, 0, 0, 0, 0, 1, 0]);
+      // Of a function that does not start: each five minutes for three hours, and nothing after that.
+      let hours = 0;
+      for (let crash = 0; crash < 36; crash++) {
+        put('Errors', 1);
+        put('Duration', 500);
+        hours += await rings(5);
+      }
+      rang.push(hours + (await rings(120)));
+      assert.deepEqual(rang, [1, 0, 0, 0, 0, 1, 1]);
     },
   ));

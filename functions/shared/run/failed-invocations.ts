@@ -4,6 +4,7 @@ import { REQUEST_LIMITS } from './request-limits.ts';
 
 /** Invocations in a row that ended by force without getting the run further. */
 export interface FailedInvocations {
+  /** Without those of which Lambda itself was the cause. */
   count: number;
   /** How the last one ended. */
   error: string;
@@ -20,6 +21,13 @@ const PAGES = 10;
 
 /** That the run got further. Not the beginning of a step, nor its failure, which a step that is cut has too. */
 const PROGRESS = /^(Step|Context|Wait|Callback|ChainedInvoke)(Succeeded|Cancelled|TimedOut)$/;
+
+/**
+ * Of an invocation that ended because Lambda did not take, or not give, what is on record: it was throttled, or out for a moment
+ * (`classifyCheckpointError` of the SDK; what the run itself has wrong fails the execution). A repetition is what helps, and giving
+ * up would have to be recorded too.
+ */
+const NOT_RECORDED = /^Checkpoint failed: |\bRate exceeded\b|\bTooManyRequests/;
 
 const lambda = new LambdaClient({ requestHandler: REQUEST_LIMITS });
 
@@ -63,9 +71,10 @@ function countFailed(events: readonly Event[], failed: FailedInvocations): boole
     if (type !== 'InvocationCompleted') continue;
     const { ErrorType: kind, ErrorMessage: message } = invocation?.Error?.Payload ?? {};
     if (kind === undefined && message === undefined) return false;
+    failed.since = invocation?.StartTimestamp;
+    if (NOT_RECORDED.test(message ?? '') || NOT_RECORDED.test(kind ?? '')) continue;
     failed.count += 1;
     failed.error ||= [kind, message].filter(Boolean).join(': ');
-    failed.since = invocation?.StartTimestamp;
   }
   return true;
 }

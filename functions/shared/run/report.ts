@@ -63,6 +63,12 @@ export const LOST_METRIC = 'RunsLost';
 /** The metric of runs that gave up because their invocations were ended by force: it counts in the failed ones as well. */
 export const GIVEN_UP_METRIC = 'RunsGivenUp';
 
+/** The metric of those among them of which no other alarm has told anybody: report-lost-run tells it, after the report. */
+export const GIVEN_UP_UNTOLD_METRIC = 'RunsGivenUpUntold';
+
+/** The figure of a report that a run gave up, and no other has. */
+export const GIVEN_UP_FIGURE = 'failedInvocations';
+
 /** The metric of lost runs of which another alarm has told somebody already: they count in the lost ones as well. */
 export const LOST_TOLD_METRIC = 'RunsLostTold';
 

@@ -4,7 +4,7 @@ import { type Examination, examined, isExamination, type Look } from './examinat
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
 import { recordableReport } from './recordable.ts';
-import { GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
+import { GIVEN_UP_FIGURE, GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { insideInvocations } from './time-left.ts';
@@ -78,8 +78,8 @@ export async function runJob(
     if (run.nobodyGetsAlarmsOf)
       whole.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
     const report = recordableReport(whole);
-    // The alarm on crashes tells of those that gave up; whatever tells of failed runs counts them out.
-    tellReport(report, { [GIVEN_UP_METRIC]: result.figures.failedInvocations === undefined ? 0 : 1 });
+    // The alarm on crashes may have told of it; report-lost-run, which gets the event, finds out.
+    tellReport(report, { [GIVEN_UP_METRIC]: result.figures[GIVEN_UP_FIGURE] === undefined ? 0 : 1 });
     return report;
   });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.
@@ -101,10 +101,14 @@ function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
  */
 const MOST_FAILED_INVOCATIONS = 3;
 
-function givenUp({ job, deployment, runId }: RunEvent, { count, error }: FailedInvocations): RunResult {
+function givenUp(
+  { job, deployment, runId }: RunEvent,
+  { count, error, since }: FailedInvocations,
+): RunResult {
   return {
     outcome: 'failed',
-    figures: { failedInvocations: count },
+    figures: { [GIVEN_UP_FIGURE]: count },
+    ...(since && { details: { failedSince: since.toISOString() } }),
     problems: [
       {
         what: `The run gave up: ${count} invocations in a row were ended without getting further, the last one by ${error}.`,

@@ -5,8 +5,9 @@ import {
   randomPassword,
 } from '../../../functions/shared/database/credential/password.ts';
 import type { Finding } from '../../checks/mistakes.ts';
-import { pathText, valueText } from '../../checks/mistakes.ts';
+import { valueText } from '../../checks/mistakes.ts';
 import {
+  copyPlaceFindings,
   strategyFindings as planFindings,
   replicaFindings,
   rolledServiceFindings,
@@ -278,24 +279,7 @@ function copyFindings(rotation: CredentialRotationOutput): Finding[] {
     })),
   ];
   return [
-    ...places.flatMap(({ field, place }, index) => {
-      const first = places.findIndex((other) => other.place === place);
-      const { field: firstField = [] } = places[first] ?? {};
-      if (['username', 'password'].some((key) => place === `${secret.secretArn} ${key}`))
-        return [
-          {
-            field,
-            problem: 'names what is rotated itself, which is no copy of it; it must be left out.',
-          },
-        ];
-      if (first === index) return [];
-      return [
-        {
-          field,
-          problem: `names the same place as ${pathText(firstField)}; it must be left out.`,
-        },
-      ];
-    }),
+    ...copyPlaceFindings(secret.secretArn, places),
     ...(['parameters', 'secrets'] as const).flatMap((kind) =>
       copies[kind].flatMap(({ template, encoding }, index) => {
         const reason = whyAmbiguous({ ...(template && { template }), ...(encoding && { encoding }) }, rules);

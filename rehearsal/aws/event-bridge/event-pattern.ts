@@ -11,8 +11,17 @@ export function matchesPattern(pattern: Record<string, unknown>, event: Record<s
   return alternatives(pattern, '').some((conditions) => fits(conditions, fields, {}));
 }
 
-/** Throws {@link UnknownTemplate} at an operator that {@link matchesPattern} does not know. */
+/** Characters (EventBridge quotas, "Event pattern size", read November 2026). */
+const LARGEST_PATTERN = 2048;
+
+/**
+ * Throws {@link UnknownTemplate} at an operator that {@link matchesPattern} does not know.
+ * @throws Error at a pattern that EventBridge would refuse for its size.
+ */
 export function checkPattern(pattern: Record<string, unknown>, where: string): void {
+  const size = JSON.stringify(pattern).length;
+  if (size > LARGEST_PATTERN)
+    throw new Error(`${where}: the pattern has ${size} characters, EventBridge takes ${LARGEST_PATTERN}`);
   for (const conditions of alternatives(pattern, '')) {
     for (const { tests } of conditions) {
       for (const test of tests) {

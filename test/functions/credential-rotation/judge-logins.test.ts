@@ -41,6 +41,18 @@ const CASES: Case[] = [
     { answer: 'proven' },
   ],
   [
+    'as many as before, and logins are refused of which nobody knows whose',
+    { from: from('10.0.0.2'), refused: 4 },
+    { before: { tasks: 2, seen: 1 } },
+    { answer: 'unknown', isHarmless: false, mayChange: true, says: /refused 4 logins meanwhile/ },
+  ],
+  [
+    'as many as before, and the server tells that logins of others are refused',
+    { from: from('10.0.0.2'), refused: 4, refusedFrom: { '10.0.0.9': 4 } },
+    { before: { tasks: 2, seen: 1 } },
+    { answer: 'proven' },
+  ],
+  [
     'fewer than before, and the server counts no refused logins',
     { from: from('10.0.0.2') },
     { before: BOTH },
@@ -242,6 +254,30 @@ const CASES: Case[] = [
     new Error('The network is away.'),
     {},
     { answer: 'unknown', isHarmless: false, mayChange: true, says: /network is away/ },
+  ],
+  [
+    'no task runs that should: they may end because they cannot log in',
+    { from: [] },
+    { tasks: [], missing: 2 },
+    {
+      answer: 'unknown',
+      isHarmless: false,
+      mayChange: true,
+      isMissing: true,
+      says: /2 of its tasks do not run/,
+    },
+  ],
+  [
+    'one of two runs and logs in, and the other one does not run',
+    { from: from('10.0.0.1') },
+    { tasks: TASKS.slice(0, 1), missing: 1 },
+    { answer: 'unknown', isHarmless: false, mayChange: true, isMissing: true, says: /1 of its tasks do/ },
+  ],
+  [
+    'one does not run, and the other one is refused',
+    { from: [], refusedFrom: { '10.0.0.1': 3 } },
+    { tasks: TASKS.slice(0, 1), missing: 1 },
+    { answer: 'disproven' },
   ],
 ];
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { explainRotation, inspectDatabase } from '../../../functions/credential-rotation/database.ts';
+import type { CredentialRotationSettings } from '../../../functions/credential-rotation/contract.ts';
+import {
+  explainRotation,
+  inspectDatabase,
+  retireOldCredential,
+} from '../../../functions/credential-rotation/database.ts';
 import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
 import { nativePasswordHash } from '../../../functions/shared/database/mysql-and-mariadb/password-hash.ts';
 import { credentialRotation } from '../../../functions/shared/database/registry.ts';
@@ -20,6 +25,33 @@ const context = {
   step: (_: string, work: () => Promise<unknown>) => work(),
   wait: async () => {},
 } as unknown as DurableContext;
+
+test('a second password that a person has given is discarded without noting that a rotation has ended', async (t) => {
+  const database = await databaseFor(t, mariadbDatabase, { kind: 'dual-password' });
+  if (database === undefined) return;
+  const { settings, secretsManager, versions } = await rotationBench(t, database);
+  const { username, password } = versions.read('AWSCURRENT');
+  for (const { host } of await database.query('SELECT Host AS host FROM mysql.user WHERE User = ?', [
+    username,
+  ]))
+    await database.query(
+      'ALTER USER ?@? IDENTIFIED VIA mysql_native_password USING ? OR mysql_native_password USING ?',
+      [username, host, nativePasswordHash(password), nativePasswordHash(anyPassword())],
+    );
+  const finished = () => versions.labels.get('UPKEEPFINISHED');
+  const retire = (options?: { endsRotation: boolean }) =>
+    retireOldCredential(
+      context,
+      { ...settings, retirementPatienceSeconds: 0 } as unknown as CredentialRotationSettings,
+      secretsManager.client,
+      Number.POSITIVE_INFINITY,
+      options,
+    );
+  assert.deepEqual(await retire({ endsRotation: false }), { kind: 'done', value: 'retired' });
+  assert.equal(finished(), undefined, 'the next rotation is as careful as the first');
+  assert.deepEqual(await retire(), { kind: 'done', value: 'nothing-to-retire' });
+  assert.equal(finished(), versions.labels.get('AWSCURRENT'));
+});
 
 for (const [name, start] of [
   ['MySQL', mysqlDatabase],

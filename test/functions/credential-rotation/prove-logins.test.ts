@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { DescribeTasksCommand, ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
+import {
+  DescribeServicesCommand,
+  DescribeTasksCommand,
+  ECSClient,
+  ListTasksCommand,
+} from '@aws-sdk/client-ecs';
 import type { CredentialRotationSettings } from '../../../functions/credential-rotation/contract.ts';
-import { proveLogins } from '../../../functions/credential-rotation/prove-logins.ts';
+import type { LoginsBefore } from '../../../functions/credential-rotation/logins-before.ts';
+import { loginsBefore, proveLogins } from '../../../functions/credential-rotation/prove-logins.ts';
 import { keptBecauseOf, stopsRoll } from '../../../functions/credential-rotation/unproven.ts';
 import { postgresDatabase } from '../rotate-secret/databases.ts';
 import { rotationBench } from '../rotate-secret/rotation-tests.ts';
@@ -14,22 +20,28 @@ const ADDRESSES = ['127.8.0.1', '127.8.0.2'];
 /** ECS with a service of one running task for each address: its own, or that of a host which ECS does not tell. */
 class Ecs extends ECSClient {
   readonly #onHosts: boolean;
+  readonly #createdAt: Date;
+  /** That run. */
+  addresses = ADDRESSES;
 
-  constructor(onHosts: boolean) {
+  constructor(onHosts = false, createdAt = new Date()) {
     super({ region: 'eu-central-1' });
     this.#onHosts = onHosts;
+    this.#createdAt = createdAt;
   }
 
   override send = async (command: unknown) => {
     if (command instanceof ListTasksCommand)
-      return { taskArns: command.input.desiredStatus === 'RUNNING' ? ADDRESSES : [] };
+      return { taskArns: command.input.desiredStatus === 'RUNNING' ? this.addresses : [] };
+    if (command instanceof DescribeServicesCommand)
+      return { services: [{ serviceName: 'web', status: 'ACTIVE', desiredCount: ADDRESSES.length }] };
     assert.ok(command instanceof DescribeTasksCommand);
     return {
-      tasks: ADDRESSES.map((value) => ({
+      tasks: this.addresses.map((value) => ({
         taskArn: `task/${value}`,
         lastStatus: 'RUNNING',
         desiredStatus: 'RUNNING',
-        createdAt: new Date(),
+        createdAt: this.#createdAt,
         ...(this.#onHosts
           ? { containerInstanceArn: `container-instance/${value}` }
           : {
@@ -59,7 +71,11 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
     services: [{ name: 'web' }],
   } as unknown as CredentialRotationSettings;
   /** Between two looks something happens, and no time passes. */
-  const prove = (between: (look: number) => Promise<void>, onHosts = false) => {
+  const prove = (
+    between: (look: number) => Promise<void>,
+    ecs = new Ecs(),
+    before: LoginsBefore = { services: { web: { tasks: 2, seen: 2 } }, addresses: [] },
+  ) => {
     const context = {
       waitForCondition: async <State>(
         _name: string,
@@ -82,7 +98,7 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
       'web logs in',
       {
         settings,
-        ecs: new Ecs(onHosts),
+        ecs,
         secretsManager: bench.secretsManager.client,
         deliveredAt: 0,
         endBy: Number.POSITIVE_INFINITY,
@@ -90,7 +106,7 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
       {
         service: { name: 'web', clusterArn: 'shop' },
         isGiven: true,
-        before: { services: { web: { tasks: 2, seen: 2 } }, addresses: [] },
+        before,
         hasSeenTasks: false,
       },
     );
@@ -114,7 +130,7 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
               });
             closed = database.logIn(database.user, { from, until, opened });
           });
-        }, onHosts);
+        }, new Ecs(onHosts));
         close();
         await closed;
         assert.deepEqual([proof.answer, proof.seen], ['proven', 2]);
@@ -144,6 +160,58 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
         keptBecauseOf(settings, [rolled], false).map(({ service }) => service),
         ['web'],
       );
+    },
+  );
+
+  await t.test('tasks that end themselves, and run at no look, are not taken for proven', async () => {
+    const ecs = new Ecs();
+    ecs.addresses = [];
+    const proof = await prove(() => delay(200), ecs);
+    assert.deepEqual([proof.answer, proof.tasks, proof.isMissing], ['unknown', 0, true]);
+    assert.equal(stopsRoll({ ...settings, whenUnproven: 'retire' }, proof), true);
+  });
+
+  await t.test(
+    'a database that could not be asked before the roll is asked again; what it shows later is no proof else',
+    async () => {
+      const before = (between: () => Promise<unknown>) =>
+        loginsBefore(
+          { step: (_: string, work: () => unknown) => work(), wait: between } as unknown as DurableContext,
+          {
+            settings,
+            ecs: new Ecs(false, new Date(0)),
+            secretsManager: bench.secretsManager.client,
+            deliveredAt: Date.now(),
+            endBy: Number.POSITIVE_INFINITY,
+          },
+          [{ name: 'web', clusterArn: 'shop' }],
+        );
+      await database.query('ALTER ROLE rotator CONNECTION LIMIT 0');
+      const unread = await before(async () => {});
+      const read = await before(() => database.query('ALTER ROLE rotator CONNECTION LIMIT -1'));
+      assert.ok(read.mark && read.unread === undefined);
+      assert.deepEqual(read.services, { web: { tasks: 2, seen: 0 } });
+      // Sessions from the addresses of new tasks, which may be of tasks long gone that had them before.
+      let close = () => {};
+      const until = () =>
+        new Promise<void>((resolve) => {
+          const closeOther = close;
+          close = () => {
+            closeOther();
+            resolve();
+          };
+        });
+      const closed: Promise<void>[] = [];
+      for (const from of ADDRESSES)
+        await new Promise<void>((opened) => {
+          closed.push(database.logIn(database.user, { from, until, opened }));
+        });
+      const proof = await prove(async () => {}, new Ecs(), unread);
+      close();
+      await Promise.all(closed);
+      assert.equal(proof.answer, 'unknown');
+      assert.match(proof.evidence, /could not be asked before the roll .*All connections are taken/);
+      assert.equal(proof.isHarmless, false);
     },
   );
 });

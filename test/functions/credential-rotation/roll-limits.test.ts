@@ -48,11 +48,14 @@ test('a database that does not answer in one of the parts gives no mark', async 
   const context = {
     step: async (_name: string, work: () => Promise<unknown>) => work(),
   } as unknown as DurableContext;
-  const { mark, addresses } = await recordedInParts(context, 'look', async () => {
+  const { mark, addresses, unread } = await recordedInParts(context, 'look', async () => {
     looks += 1;
-    return looks === 3 ? { addresses: value.addresses, services: value.services } : value;
+    return looks === 3
+      ? { addresses: value.addresses, services: value.services, unread: 'The network is away.' }
+      : value;
   });
   assert.equal(mark, undefined);
+  assert.equal(unread, 'The network is away.');
   assert.equal(addresses.length, 20_000);
 });
 
@@ -67,4 +70,18 @@ test('a roll for which Lambda would not have room stops before that, and the nex
     stopped ?? '',
     /Lambda keeps 3000 operations of a run on record.*the next run goes on from there/,
   );
+});
+
+test('a roll leaves room for the looks that come after it, however long these may take', async () => {
+  const steadyTimeoutSeconds = 3 * 3600;
+  const { operations, done, stopped } = await rollSize(1000, {
+    kind: 'task-by-task',
+    limitSeconds: 20 * 3600,
+    steadyTimeoutSeconds,
+  });
+  assert.match(stopped ?? '', /too few are left to go on/);
+  assert.ok(done > 10, `${done}`);
+  // At old tasks, and at the application, each 15 seconds.
+  const after = (2 * steadyTimeoutSeconds) / 15;
+  assert.ok(operations + after < 3000, `${operations} and ${after}`);
 });

@@ -75,7 +75,7 @@ before(async () => {
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
-    UPKEEP_SETTINGS: JSON.stringify({ deployment: 'latam' }),
+    UPKEEP_SETTINGS: JSON.stringify({ deployment: 'latam', jobs: ['message-gc'] }),
   });
   const write = process.stdout.write.bind(process.stdout);
   mock.method(process.stdout, 'write', (text: string | Uint8Array) => {
@@ -209,6 +209,34 @@ test('a report in time asks nobody for the alarm on its letter, which waits for 
   assert.equal(asked.filter((target) => target.includes('DescribeAlarmHistory')).length, 1);
 });
 
+const gaveUp: [what: string, since: number | undefined, rang: Ring[], isUntold: boolean][] = [
+  ['for whose tries the alarm on crashes rang', 50, [{ minutes: 45 }], false],
+  ['after tries that were too few for it', 1, [], true],
+  ['while the alarm on crashes was still on because of an earlier run', 5, [{ minutes: 20 }], true],
+  ['while the actions of the alarm on crashes were switched off', 50, [{ minutes: 45, isMute: true }], true],
+  ['of which no time of its tries is known', undefined, [{ minutes: 45 }], true],
+];
+for (const [what, since, rang, isUntold] of gaveUp)
+  test(`a run that gave up ${what} ${isUntold ? 'rings as failed' : 'rings nothing more'}`, async () => {
+    rings = rang;
+    lines.length = 0;
+    await handler({
+      'detail-type': 'Run Report',
+      detail: {
+        job: 'message-gc',
+        deployment: 'latam',
+        runId: 'latam-message-gc-20261125T053000Z',
+        figures: { failedInvocations: 3 },
+        ...(since && { details: { failedSince: new Date(ended - since * MINUTE).toISOString() } }),
+      },
+    });
+    const metrics = lines.map((line) => JSON.parse(line)).filter(({ _aws: told }) => told);
+    assert.deepEqual(
+      metrics.map((each) => [each.job, each.RunsFailed, each.RunsGivenUpUntold]),
+      isUntold ? [['message-gc', 0, 1]] : [],
+    );
+  });
+
 test('what ran is told by the function, whatever somebody has named the execution', async () => {
   events = [];
   for (const name of [
@@ -224,6 +252,22 @@ test('what ran is told by the function, whatever somebody has named the executio
       ['message-gc', name, new Date(ended - 24 * HOUR).toISOString()],
     );
   }
+});
+
+test('of a run of another deployment, whose name begins like this one’s, nothing is told', async () => {
+  lines.length = 0;
+  asked.length = 0;
+  const functionArn = 'arn:aws:lambda:eu-central-1:111111111111:function:latam-2-message-gc:7';
+  await handler({
+    time: new Date(ended).toISOString(),
+    detail: {
+      durableExecutionArn: `${functionArn}/durable-execution/x/1`,
+      durableExecutionName: 'x',
+      functionArn,
+      status: 'STOPPED',
+    },
+  });
+  assert.deepEqual([lines, asked], [[], []]);
 });
 
 test('who does not answer does not keep a lost run from its report', async () => {

@@ -212,6 +212,29 @@ describe('CredentialRotation', () => {
         /steadyTimeout is 3 hours; it must be less than the 3 hours of timeLimit/,
         { steadyTimeout: Duration.hours(3) },
       ],
+      [/whenUnproven is "Keep"; it must be "keep" or "retire"/, { whenUnproven: 'Keep' }],
+      [
+        /copies\[0\]\.secretArn is ".*"; it must be the full ARN of a secret, with the six characters/,
+        { copies: [{ kind: 'secret', secretArn: SECRET.slice(0, -7), key: 'url' }] },
+      ],
+      [
+        /copies\[0\]\.template is ".*"; it must be a text with \{username\} or \{password\}/,
+        { copies: [{ kind: 'parameter', name: 'shop', template: 'mysql://{user}:{pass}@db' }] },
+      ],
+      [/copies\[0\]\.name is missing/, { copies: [{ kind: 'parameter' }] }],
+      [
+        /copies\[1\]\.name names the same place as copies\[0\]\.name/,
+        {
+          copies: [
+            { kind: 'parameter', name: 'shop' },
+            { kind: 'parameter', name: 'shop', template: '{username}' },
+          ],
+        },
+      ],
+      [
+        /copies\[0\]\.secretArn names what is rotated itself/,
+        { copies: [{ kind: 'secret', secretArn: SECRET, key: 'password' }] },
+      ],
       [/password leaves nothing to draw from/, { password: { alphabet: 'a' } }],
       [/schedule\.at is "25:99"/, { schedule: { at: '25:99' } }],
     ];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { App } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Template } from 'aws-cdk-lib/assertions';
 import { ENDPOINT_SERVICES } from '../../../lib/whatsapp/endpoint-services.ts';
 import { ofType, type Resource, resourcesOf, sampleStack, textOf } from '../template.ts';
 
@@ -219,22 +219,29 @@ describe('a deployment’s stack', () => {
     assert.deepEqual(ofType(silent, 'AWS::Events::EventBusPolicy'), []);
   });
 
-  it('reports a job’s run that died: by function, whatever its version', () => {
+  it('reports a run that died, of whatever job and version, and looks after one that gave up, by a pattern that does not grow', () => {
+    const functions = ['arn:', { Ref: 'AWS::Partition' }, ':lambda:us-east-1:111111111111:function:latam-'];
     Template.fromStack(latam).hasResourceProperties('AWS::Events::Rule', {
       EventPattern: {
-        source: ['aws.lambda'],
-        'detail-type': ['Durable Execution Status Change'],
-        detail: {
-          status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
-          functionArn: [
-            Match.anyValue(),
-            { prefix: Match.anyValue() },
-            Match.anyValue(),
-            { prefix: Match.anyValue() },
-          ],
-        },
+        $or: [
+          {
+            source: ['aws.lambda'],
+            'detail-type': ['Durable Execution Status Change'],
+            detail: {
+              status: ['FAILED', 'TIMED_OUT', 'STOPPED'],
+              functionArn: [{ prefix: { 'Fn::Join': ['', functions] } }],
+            },
+          },
+          {
+            source: ['upkeep'],
+            'detail-type': ['Run Report'],
+            detail: { deployment: ['latam'], figures: { failedInvocations: [{ exists: true }] } },
+          },
+        ],
       },
     });
+    const settings = settingsOf(resourcesOf(latam), 'latam-report-lost-run');
+    for (const job of ['message-gc', 'log-cleanup']) assert.match(settings, new RegExp(`"${job}`));
   });
 
   it('looks nothing up', () => {

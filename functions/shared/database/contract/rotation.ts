@@ -107,6 +107,8 @@ export interface LoginMark {
   refusedFrom: Record<string, number>;
   /** How many it had refused anybody; only where it counts them. */
   refused?: number;
+  /** When the server was started, and when the mark was made, on its clock: seconds. Only where it counts since its start. */
+  life?: { startedAt: number; at: number };
   /** It notes each login with the second one of a user's two passwords: one was seen there. */
   tellsPasswords?: true;
 }

@@ -11,6 +11,7 @@ import type { Login } from '../contract/engine.ts';
 import { SecretInvalid } from '../contract/errors.ts';
 import { COPY_ENCODINGS, type CopyTemplate, contentOf } from './copy-template.ts';
 import { memberOf } from './json-text.ts';
+import { holdsPassword } from './secret.ts';
 import { currentSecret } from './stored-secret.ts';
 
 /** A place other than the secret from which containers read the credential. It must exist already. */
@@ -133,6 +134,15 @@ export function placeOf(copy: CredentialCopy): string {
   return copy.kind === 'parameter'
     ? `parameter ${copy.name}`
     : `key ${copy.key} of the secret ${copy.secretArn}`;
+}
+
+/** What AWS says when it refuses to write a copy. It may quote the value: its words are left out then. */
+export function refusedWrite(error: unknown, copy: CredentialCopy, login: Login): Error {
+  if (!(error instanceof Error)) return new Error(`AWS refused to write the ${placeOf(copy)}.`);
+  if (!error.message.includes(login.password) && !holdsPassword(error.message, login)) return error;
+  return new Error(
+    `AWS refused to write the ${placeOf(copy)} (${error.name}). What it says quotes the value, and is left out.`,
+  );
 }
 
 async function readParameter(place: ParameterPlace, client: SSMClient): Promise<FoundCopy> {

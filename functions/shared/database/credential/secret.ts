@@ -108,19 +108,25 @@ export function secretWith(
 /** A shorter password may stand in other words by chance. */
 const SHORTEST_FOUND = 6;
 
-/** Keys of the secret that hold its password among other text and of which nobody has said so: it would stay the old one. */
-function unknownCopies(secret: DatabaseSecret, fields: readonly SecretField[] = []): string[] {
-  const { password } = secret;
-  if (password.length < SHORTEST_FOUND) return [];
-  const forms = COPY_ENCODINGS.map((encoding) => contentOf({ encoding }, secret)).concat(
+/** Whether a text holds a password, as it is or in one of the forms that readers of templates want it in. */
+export function holdsPassword(text: string, login: Login): boolean {
+  const { password } = login;
+  if (password.length < SHORTEST_FOUND) return text === password;
+  const forms = COPY_ENCODINGS.map((encoding) => contentOf({ encoding }, login)).concat(
     JSON.stringify(password).slice(1, -1),
   );
+  return forms.some((form) => text.includes(form));
+}
+
+/** Keys of the secret that hold its password among other text and of which nobody has said so: it would stay the old one. */
+function unknownCopies(secret: DatabaseSecret, fields: readonly SecretField[] = []): string[] {
+  if (secret.password.length < SHORTEST_FOUND) return [];
   const known = new Set(['username', 'password', ...fields.map(({ key }) => key)]);
   return membersOf(secret.text)
-    .filter(({ key, value }) => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value);
-      return !known.has(key) && forms.some((form) => text.includes(form));
-    })
+    .filter(
+      ({ key, value }) =>
+        !known.has(key) && holdsPassword(typeof value === 'string' ? value : JSON.stringify(value), secret),
+    )
     .map(({ key }) => key);
 }
 

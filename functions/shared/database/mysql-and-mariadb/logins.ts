@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { StatementRefused } from '../contract/errors.ts';
+import { ConnectionRefused, DatabaseUnreachable, StatementRefused } from '../contract/errors.ts';
 import type { LoginMark, LoginQuestion, SeenLogin, SeenLogins } from '../contract/rotation.ts';
 import { clientAddress } from '../rotation/client-addresses.ts';
 import type { Account, MysqlDialect, SecondPasswordLogins } from './dialect.ts';
 import { isHashOf } from './password-hash.ts';
-import { type MysqlSession, maySeeAllSessions, withMysql } from './session.ts';
+import { addressOf, type MysqlSession, maySeeAllSessions, withMysql } from './session.ts';
 
-/** Who has logged in from where, by the sessions that there are and, where the server keeps them, by its counts. */
+/**
+ * Who has logged in from where, by the sessions that there are and, where the server keeps them, by its counts.
+ * @throws DatabaseUnreachable where another server answers than before, which has counted what is older than the mark
+ */
 export async function mysqlLogins(
   session: MysqlSession,
   {
@@ -26,8 +29,15 @@ export async function mysqlLogins(
   }: LoginQuestion & { noted: number | undefined },
 ): Promise<SeenLogins> {
   const number = Math.max(await connectionNumber(session), noted ?? 0);
+  const life = await lifeOf(session);
+  const isSame = !since?.life || Math.abs(since.life.startedAt - life.startedAt) <= CLOCK_SECONDS;
+  if (since?.life && !isSame && life.startedAt < since.life.at - CLOCK_SECONDS)
+    throw new DatabaseUnreachable(
+      `Another server answers than before, which runs since ${new Date(life.startedAt * 1000).toISOString()}, so that a failover must have taken place. ` +
+        'What it has counted may be older than the roll.',
+    );
   // A server that was started anew counts connections, and all else, from the beginning.
-  const before = since && Number(since.at) < number ? since : undefined;
+  const before = since && isSame && Number(since.at) < number ? since : undefined;
   // Everybody sees the own ones.
   const seesSessions = usernames.every((name) => name === rotator) || (await maySeeAllSessions(session));
   const firstNumber = olderSessions ? 0 : Number(before?.at ?? 0);
@@ -61,6 +71,7 @@ export async function mysqlLogins(
     }
     const mark: LoginMark = {
       at: String(number),
+      life,
       logins: counts.logins ?? {},
       refusedFrom: counts.refusedFrom ?? {},
       ...(refused !== undefined && { refused }),
@@ -97,7 +108,12 @@ export async function notedLogin(
   const isSecond = ({ hashes: [, second] }: Account) =>
     second !== undefined && isHashOf(old.password, second) === true;
   if (accounts.length === 0 || !accounts.every(isSecond)) return undefined;
-  const number = await withMysql(address, old, connectionNumber);
+  const number = await withMysql(address, old, connectionNumber).catch((error) => {
+    // Such as a limit of connections that its containers have reached.
+    if (error instanceof ConnectionRefused || error instanceof DatabaseUnreachable) return undefined;
+    throw error;
+  });
+  if (number === undefined) return undefined;
   const noted = await secondPasswordLogins(session, [username]);
   return noted?.numbers.has(number) ? number : undefined;
 }
@@ -170,6 +186,16 @@ export async function sumByAddress(
   return sums;
 }
 
+/** Of two seconds that are read one after the other, and each rounded. */
+const CLOCK_SECONDS = 2;
+
+async function lifeOf(session: MysqlSession): Promise<NonNullable<LoginMark['life']>> {
+  const uptime = await statusOf(session, 'Uptime');
+  const [row] = await session.query('SELECT UNIX_TIMESTAMP() AS now');
+  const at = Number(row?.now);
+  return { startedAt: at - (uptime ?? 0), at };
+}
+
 async function connectionNumber(session: MysqlSession): Promise<number> {
   const [row] = await session.query('SELECT CONNECTION_ID() AS number');
   return Number(row?.number);
@@ -186,7 +212,7 @@ async function sessionsSince(session: MysqlSession, usernames: readonly string[]
     rows.map(async ({ number, username, host }) => ({
       number: Number(number),
       username: String(username),
-      address: await clientAddress(String(host).replace(/:\d+$/, '')),
+      address: await clientAddress(addressOf(String(host))),
     })),
   );
 }

@@ -143,18 +143,26 @@ export async function maySeeAllSessions(session: MysqlSession): Promise<boolean>
   return /\b(ALL PRIVILEGES|PROCESS)\b.* ON \*\.\*/.test(all);
 }
 
-/** Where a user's sessions come from. */
+/** Where the sessions come from that {@link mysqlSessions} counts: the most first. */
 export async function seeSessions(session: MysqlSession, username: string): Promise<SeenSessions[]> {
   const rows = await session.query(
-    `SELECT COUNT(*) AS count, COMMAND = 'Sleep' AS idle, SUBSTRING_INDEX(HOST, ':', 1) AS address
-       FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> CONNECTION_ID() GROUP BY 2, 3 ORDER BY 1 DESC`,
+    `SELECT COMMAND = 'Sleep' AS idle, HOST AS host FROM information_schema.PROCESSLIST
+      WHERE USER = ? AND ID <> CONNECTION_ID() AND COMMAND NOT IN ('Connect', 'Killed')`,
     [username],
   );
-  return rows.map(({ count, idle, address }) => ({
-    count: Number(count),
-    idle: Number(idle) === 1,
-    place: String(address),
-  }));
+  const alike = new Map<string, SeenSessions>();
+  for (const { idle, host } of rows) {
+    const place = addressOf(String(host));
+    const key = `${idle} ${place}`;
+    const count = (alike.get(key)?.count ?? 0) + 1;
+    alike.set(key, { count, idle: Number(idle) === 1, place });
+  }
+  return [...alike.values()].sort((a, b) => b.count - a.count);
+}
+
+/** Of a client as the list of processes has it: with its port, which an address of IPv6 also ends like. */
+export function addressOf(host: string): string {
+  return host.replace(/:\d+$/, '');
 }
 
 /** A count of the server's global status, which everybody may read. */

@@ -174,10 +174,13 @@ async function secondPasswordLogins(
   );
   if (Number(setting?.verbosity) < 3 || /SECOND_PASSWORD|0?1330[0-2]/.test(String(setting?.suppressed)))
     return undefined;
+  const [uptime] = await session.query('SHOW GLOBAL STATUS LIKE ?', ['Uptime']);
+  // At its start the server takes in what it wrote before that, of connections whose numbers are given anew since.
   const rows = await rowsIfReadable(
     session,
-    'SELECT THREAD_ID AS number, DATA AS text FROM performance_schema.error_log WHERE ERROR_CODE IN (?)',
-    [SECOND_PASSWORD_CODES],
+    `SELECT THREAD_ID AS number, DATA AS text FROM performance_schema.error_log
+      WHERE ERROR_CODE IN (?) AND UNIX_TIMESTAMP(LOGGED) > UNIX_TIMESTAMP() - ? - 1`,
+    [SECOND_PASSWORD_CODES, Number(uptime?.Value)],
   );
   if (rows === undefined) return undefined;
   const logins = rows.map(({ number, text }) => ({ number: Number(number), text: String(text) }));

@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 
 const began = { EventType: 'StepStarted' };
-const crashed = {
+const endedBy = (ErrorType: string, ErrorMessage: string) => ({
   EventType: 'InvocationCompleted',
   InvocationCompletedDetails: {
     StartTimestamp: 1,
     EndTimestamp: 2,
-    Error: { Payload: { ErrorType: 'Runtime.ExitError', ErrorMessage: 'signal: killed' } },
+    Error: { Payload: { ErrorType, ErrorMessage } },
   },
-};
+});
+const crashed = endedBy('Runtime.ExitError', 'signal: killed');
+const throttled = endedBy('CheckpointUnrecoverableInvocationError', 'Checkpoint failed: Rate exceeded');
+const notLoaded = endedBy('TooManyRequestsException', 'Rate exceeded');
 
-test('tries that begin more at once than a page of the history holds are counted', async () => {
-  // The newest first, as Lambda is asked: each try began 150 things, and ended.
-  const events = Array.from({ length: 3 }, () => [crashed, ...Array(150).fill(began)]).flat();
-  const lambda = createServer((request, response) => {
-    const from = Number(new URL(request.url ?? '', 'http://lambda').searchParams.get('Marker') ?? 0);
-    const next = from + 100;
-    response.writeHead(200, { 'content-type': 'application/json' });
-    const marker = next < events.length ? { NextMarker: String(next) } : {};
-    response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));
-  });
+/** The newest first, as Lambda is asked. */
+let events: object[] = [];
+const lambda = createServer((request, response) => {
+  const from = Number(new URL(request.url ?? '', 'http://lambda').searchParams.get('Marker') ?? 0);
+  const next = from + 100;
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const marker = next < events.length ? { NextMarker: String(next) } : {};
+  response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));
+});
+let failedInvocations: typeof import('../../../../functions/shared/run/failed-invocations.ts').failedInvocations;
+
+before(async () => {
   await new Promise<void>((resolve) => lambda.listen(0, '127.0.0.1', resolve));
   const address = lambda.address();
   assert.ok(address && typeof address === 'object');
@@ -31,14 +36,31 @@ test('tries that begin more at once than a page of the history holds are counted
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
   });
-  try {
-    const { failedInvocations } = await import('../../../../functions/shared/run/failed-invocations.ts');
-    const { count } = await failedInvocations(
-      'arn:aws:lambda:eu-central-1:111111111111:function:f:7/durable-execution/n/1',
-    );
-    assert.equal(count, 3);
-  } finally {
-    lambda.closeAllConnections();
-    lambda.close();
-  }
+  ({ failedInvocations } = await import('../../../../functions/shared/run/failed-invocations.ts'));
+});
+after(() => {
+  lambda.closeAllConnections();
+  lambda.close();
+});
+
+const ARN = 'arn:aws:lambda:eu-central-1:111111111111:function:f:7/durable-execution/n/1';
+
+test('tries that begin more at once than a page of the history holds are counted', async () => {
+  // Each try began 150 things, and ended.
+  events = Array.from({ length: 3 }, () => [crashed, ...Array(150).fill(began)]).flat();
+  assert.equal((await failedInvocations(ARN)).count, 3);
+});
+
+test('an invocation that ended because Lambda throttled what it recorded or read is no try that failed', async () => {
+  events = Array.from({ length: 5 }, () => [throttled, began, notLoaded]).flat();
+  assert.deepEqual(await failedInvocations(ARN), {
+    count: 0,
+    error: '',
+    // Of a run that ends so, the alarm on crashes has told since.
+    since: new Date(1000),
+    goesFurtherBack: false,
+  });
+  events = [throttled, crashed, began, notLoaded, crashed, { EventType: 'StepSucceeded' }, crashed];
+  const { count, error } = await failedInvocations(ARN);
+  assert.deepEqual([count, error], [2, 'Runtime.ExitError: signal: killed']);
 });

@@ -69,3 +69,9 @@ test('stops at an operator that it does not know', () => {
     UnknownTemplate,
   );
 });
+
+test('takes no pattern that is larger than EventBridge takes', () => {
+  const ofSize = (size: number) => ({ source: ['a'.repeat(size - '{"source":[""]}'.length)] });
+  checkPattern(ofSize(2048), 'here');
+  assert.throws(() => checkPattern(ofSize(2049), 'here'), /2049 characters/);
+});

@@ -1,5 +1,8 @@
 // In one file though long: one server, which takes seconds to start, is asked all of it.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
@@ -14,17 +17,23 @@ import {
   RotationRefused,
   StatementRefused,
 } from '../../../../../functions/shared/database/contract/errors.ts';
-import type { LoginMark } from '../../../../../functions/shared/database/contract/rotation.ts';
+import type { LoginMark, Strategy } from '../../../../../functions/shared/database/contract/rotation.ts';
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
 import { withMysqlLock } from '../../../../../functions/shared/database/mysql-and-mariadb/session.ts';
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
 import { socketFrom } from '../../../../../rehearsal/aws/containers/client-socket.ts';
 import { anyPassword, databaseFor, mysqlDatabase } from '../../../rotate-secret/databases.ts';
 import { grantIn, knowingCurrent, rejected, secretOf } from '../helpers.ts';
+import { beginLogin } from '../mysql-and-mariadb/unfinished-login.ts';
 import { keyless } from './keyless.ts';
 
 test('MySQL', async (t) => {
-  const database = await databaseFor(t, mysqlDatabase, { kind: 'dual-password' });
+  const folder = await mkdtemp(join(tmpdir(), 'error-log-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const log = join(folder, 'error.log');
+  await writeFile(log, Array.from({ length: 2000 }, (_, number) => noteOfEarlierLife(number)).join(''));
+  const start = (strategy: Strategy) => mysqlDatabase(strategy, { options: [`--log-error=${log}`] });
+  const database = await databaseFor(t, start, { kind: 'dual-password' });
   if (database === undefined) return;
   const { address, query, logIn, rotator } = database;
   const rotation = knowingCurrent(await credentialRotation(address, { kind: 'dual-password' }));
@@ -420,6 +429,12 @@ test('MySQL', async (t) => {
     assert.equal((await mark()).tellsPasswords, undefined);
     await query('SET GLOBAL log_error_services = ?', [services?.names]);
     await query("UNINSTALL COMPONENT 'file://component_log_filter_dragnet'");
+    // Its containers have all connections that the user may have: whether it is noted cannot be tried, and all else is told.
+    await query("ALTER USER ?@'%' WITH MAX_USER_CONNECTIONS 1", [current.username]);
+    const close = await from(pending);
+    assert.equal((await mark()).tellsPasswords, undefined);
+    await close();
+    await query("ALTER USER ?@'%' WITH MAX_USER_CONNECTIONS 0", [current.username]);
     await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
     assert.equal((await mark()).tellsPasswords, undefined);
     await query('GRANT SELECT ON performance_schema.error_log TO rotator');
@@ -430,6 +445,73 @@ test('MySQL', async (t) => {
     assert.deepEqual(await told(since), [false]);
     assert.equal(await retire(), 'retired');
     await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
+  });
+
+  await t.test('what the server has noted before it was started anew is of other connections', async () => {
+    const current = secretOf({ username: RESTARTED, password: anyPassword() });
+    const pending = next(current);
+    await query("CREATE USER ?@'%' IDENTIFIED BY ?", [current.username, current.password]);
+    await query("GRANT SELECT ON waweb.* TO ?@'%'", [current.username]);
+    await rotation.set({ admin: rotator, pending, current, previous });
+    await query('GRANT SELECT ON performance_schema.error_log TO rotator');
+    const [noted] = await query(
+      'SELECT COUNT(*) AS count FROM performance_schema.error_log WHERE DATA LIKE ?',
+      [`%login by user: '${RESTARTED}'@%`],
+    );
+    assert.ok(Number(noted?.count) >= 2000, 'the server takes in what it wrote before');
+    const asked = { usernames: [current.username], addresses: [] };
+    const { mark: since } = await rotation.logins(rotator, { ...asked, old: current });
+    assert.equal(since.tellsPasswords, true);
+    await logIn(pending, {
+      until: async () => {
+        const { from } = await rotation.logins(rotator, { ...asked, since });
+        assert.deepEqual(
+          from?.map(({ isOld }) => isOld),
+          [false],
+        );
+        const read = async () => ({ current: pending, pending: undefined });
+        const request = { admin: rotator, username: current.username, read };
+        assert.equal(await rotation.retire(request), 'retired');
+      },
+    });
+    await query('REVOKE SELECT ON performance_schema.error_log FROM rotator');
+  });
+
+  await t.test(
+    'what another server has counted before the mark is not taken for new, after a failover',
+    async () => {
+      const { username, password } = await user();
+      const question = { usernames: [username], addresses: [] };
+      const { mark } = await rotation.logins(rotator, question);
+      assert.ok(mark.life);
+      const { at } = mark.life;
+      await logIn({ username, password });
+      // From a server that was started a day before this one; and from this one, before it was started anew.
+      const ofOther = { ...mark, at: '1', logins: {}, life: { startedAt: mark.life.startedAt - 86_400, at } };
+      const { message } = await rejected(
+        rotation.logins(rotator, { ...question, since: ofOther }),
+        DatabaseUnreachable,
+      );
+      assert.match(message, /Another server answers than before/);
+      const ofBefore = { ...ofOther, life: { ...ofOther.life, at: mark.life.startedAt - 60 } };
+      const { from, refused } = await rotation.logins(rotator, { ...question, since: ofBefore });
+      assert.deepEqual([from?.length, refused], [1, undefined]);
+      assert.equal((await rotation.logins(rotator, { ...question, since: mark })).from?.length, 1);
+    },
+  );
+
+  await t.test('a connection that is only logging in is no session', async () => {
+    const { username } = await user();
+    const end = await beginLogin(address.port, username);
+    const commands = await query(
+      "SELECT COMMAND AS command FROM information_schema.PROCESSLIST WHERE USER IN (?, 'unauthenticated user')",
+      [username],
+    );
+    assert.deepEqual(commands, [{ command: 'Connect' }]);
+    assert.equal(await rotation.sessions(rotator, username), 0);
+    const { from } = await rotation.logins(rotator, { usernames: [username], addresses: [] });
+    end();
+    assert.deepEqual(from, []);
   });
 
   await t.test('without a privilege a user sees the sessions of its own account, and no others', async () => {
@@ -578,3 +660,10 @@ test('MySQL', async (t) => {
     },
   );
 });
+
+const RESTARTED = 'restarted';
+
+/** What the server has written of a connection before it was started anew, whose number is given again. */
+function noteOfEarlierLife(number: number): string {
+  return `2026-01-02T03:04:05.678901Z ${number} [Note] [MY-013302] [Server] Second password was used for login by user: '${RESTARTED}'@'localhost'.\n`;
+}
