@@ -92,6 +92,7 @@ export async function mysqlClient(
         ['DROP USER IF EXISTS ?', [username]],
         ['CREATE USER ? IDENTIFIED BY ?', [username, login.password]],
         ...databases.map((name): [string, unknown[]] => ['GRANT REFERENCES ON ??.* TO ?', [name, username]]),
+        ['GRANT PROCESS ON *.* TO ?', [username]],
       ]);
       return login;
     },
