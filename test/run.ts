@@ -119,10 +119,10 @@ const left: string[] = [];
 const took: [file: string, milliseconds: number][] = [];
 /** What is said once more at the very end, where whoever reads only that will see it. */
 const failures: string[] = [];
-// Three for each core: a file waits for processes, servers and real time more than half of its time.
+// Two for each core: a file waits for processes, servers and real time half of its time; with three, tests whose product has real deadlines failed by load.
 const breakOff = new AbortController();
 if (isChanged) setTimeout(() => breakOff.abort(), CHANGED_LIMIT - (Date.now() - begun)).unref();
-const queue = new PQueue({ concurrency: 3 * availableParallelism() });
+const queue = new PQueue({ concurrency: 2 * availableParallelism() });
 if (!isChanged && named.length === 0) synthesizing = queue.add(share);
 if (named.length === 0) void queue.addAll(CHECKS.map((check) => () => runCheck(...check)));
 await queue.addAll(
