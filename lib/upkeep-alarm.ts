@@ -53,6 +53,12 @@ export function alarmOnAny(
   });
 }
 
+/**
+ * Of a metric of which each run tells a new value. In a longer one a second run soon after would stand beside the first: once it is an
+ * old point, which CloudWatch prefers to missing ones, the alarm would ring again for what is mended.
+ */
+export const LATEST_PERIOD = Duration.minutes(5);
+
 /** Of an alarm on what is old: after them it is quiet again. */
 const PERIODS_ON = 4;
 

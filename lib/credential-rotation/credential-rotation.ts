@@ -27,7 +27,7 @@ import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
-import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
+import { alarmOnAny, createAlarm, LATEST_PERIOD } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
@@ -252,12 +252,12 @@ export class CredentialRotation extends Construct implements OnDashboard {
     );
   }
 
-  /** Since the credential was made, in days. @default the largest number in an hour */
+  /** Since the credential was made, in days. @default the largest number in five minutes */
   metricCredentialAgeDays(options?: MetricOptions): Metric {
     return this.latest('CredentialAgeDays', options);
   }
 
-  /** Since the rotation whose old password is still valid, in hours; 0 where none is. @default the largest number in an hour */
+  /** Since the rotation whose old password is still valid, in hours; 0 where none is. @default the largest number in five minutes */
   metricOldPasswordHours(options?: MetricOptions): Metric {
     return this.latest('OldPasswordHours', options);
   }
@@ -267,7 +267,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
     return this.job.metric('TasksReplaced', options);
   }
 
-  /** 1 where a roll stopped at the service, 0 once its tasks have the current credential. @default the largest number in an hour */
+  /** 1 where a roll stopped at the service, 0 once its tasks have the current credential. @default the largest number in five minutes */
   metricRollsStopped(service: string, options?: MetricOptions): Metric {
     const { deployment } = this.props.upkeep;
     return this.latest(ROLLS_STOPPED_METRIC, {
@@ -293,7 +293,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
   }
 
   private latest(name: string, options?: MetricOptions): Metric {
-    return this.job.metric(name, { statistic: 'Maximum', period: Duration.hours(1), ...options });
+    return this.job.metric(name, { statistic: 'Maximum', period: LATEST_PERIOD, ...options });
   }
 
   /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */

@@ -33,7 +33,7 @@ import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { commandToStart, type DailySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { createAlarm } from '../upkeep-alarm.ts';
+import { createAlarm, LATEST_PERIOD } from '../upkeep-alarm.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import {
@@ -162,47 +162,47 @@ export class DatabaseSize extends Construct implements OnDashboard {
     }
   }
 
-  /** Rows of a set's `messages`. Missing for a day on which they were unknown. @default the largest number in an hour */
+  /** Rows of a set's `messages`. Missing for a day on which they were unknown. @default the largest number in five minutes */
   metricMessageRows(set: string, options?: MetricOptions): Metric {
     return this.metric(set, FIGURES.messageRows, options);
   }
 
-  /** Rows of a set's `media`. Missing for a day on which they were unknown. @default the largest number in an hour */
+  /** Rows of a set's `media`. Missing for a day on which they were unknown. @default the largest number in five minutes */
   metricMediaRows(set: string, options?: MetricOptions): Metric {
     return this.metric(set, FIGURES.mediaRows, options);
   }
 
   /**
    * Days until a set's `messages` has ten million rows, at the earliest that is likely; at most 14 from nine million on.
-   * @default the largest number in an hour
+   * @default the largest number in five minutes
    */
   metricDaysUntilTenMillion(set: string, options?: MetricOptions): Metric {
     return this.metric(set, FIGURES.daysUntilTenMillion, options);
   }
 
-  /** Bytes of a set's `messages` and `media`, without their indexes. @default the largest number in an hour */
+  /** Bytes of a set's `messages` and `media`, without their indexes. @default the largest number in five minutes */
   metricTableBytes(set: string, options?: MetricOptions): Metric {
     return this.metric(set, SET_FIGURES.tableBytes, options);
   }
 
-  /** Bytes of the indexes of a set's `messages` and `media`. @default the largest number in an hour */
+  /** Bytes of the indexes of a set's `messages` and `media`. @default the largest number in five minutes */
   metricIndexBytes(set: string, options?: MetricOptions): Metric {
     return this.metric(set, SET_FIGURES.indexBytes, options);
   }
 
-  /** Connections that were idle for longer than the client's timeout. @default the largest number in an hour */
+  /** Connections that were idle for longer than the client's timeout. @default the largest number in five minutes */
   metricIdleConnections(set: string, options?: MetricOptions): Metric {
     return this.metric(set, SET_FIGURES.idleConnections, options);
   }
 
   /**
    * Copies of the database password that do not hold it. Missing for a day on which that is unknown.
-   * @default the largest number in an hour
+   * @default the largest number in five minutes
    */
   metricPasswordCopiesDiffering(options?: MetricOptions): Metric {
     return this.job.metric(metricName(DIFFERING_COPIES_FIGURE), {
       statistic: 'Maximum',
-      period: Duration.hours(1),
+      period: LATEST_PERIOD,
       ...options,
     });
   }
@@ -237,7 +237,7 @@ export class DatabaseSize extends Construct implements OnDashboard {
     return this.job.metric(metricName(figure), {
       dimensionsMap: { deployment, job: this.job.job, [SET_DIMENSION]: set },
       statistic: 'Maximum',
-      period: Duration.hours(1),
+      period: LATEST_PERIOD,
       ...options,
     });
   }

@@ -146,7 +146,7 @@ describe('database-size of a client', () => {
     );
     assert.equal(size.alarms.length, alarms.length);
     for (const { TreatMissingData: treatment, Period: period, Statistic: statistic } of alarms)
-      assert.deepEqual([treatment, period, statistic], ['ignore', 3600, 'Maximum']);
+      assert.deepEqual([treatment, period, statistic], ['ignore', 300, 'Maximum']);
     assert.deepEqual(alarms[4]?.Dimensions, [
       { Name: 'deployment', Value: 'shop' },
       { Name: 'job', Value: 'database-size' },
