@@ -22,6 +22,8 @@ interface Combination {
   /** Statements that take from the administrator, and give back, the right to see who logs in. */
   blind: string;
   seeing: string;
+  /** The statement that lets the user open so many sessions more, or as many as it likes. @default not tried */
+  limit?(user: string, isLimited: boolean): string;
 }
 
 const PROCESS = {
@@ -30,7 +32,16 @@ const PROCESS = {
 };
 const COMBINATIONS: Combination[] = [
   ...(['dual-password', 'alternating-users'] as const).flatMap((kind) => [
-    { label: 'MySQL', start: mysqlDatabase, strategy: { kind }, ...PROCESS },
+    {
+      label: 'MySQL',
+      start: mysqlDatabase,
+      strategy: { kind },
+      ...PROCESS,
+      ...(kind === 'dual-password' && {
+        limit: (user: string, isLimited: boolean) =>
+          `ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS ${isLimited ? 1 : 0}`,
+      }),
+    },
     { label: 'MariaDB', start: mariadbDatabase, strategy: { kind }, ...PROCESS },
   ]),
   {
@@ -39,6 +50,7 @@ const COMBINATIONS: Combination[] = [
     strategy: { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa' },
     blind: 'REVOKE pg_read_all_stats FROM rotator',
     seeing: 'GRANT pg_read_all_stats TO rotator',
+    limit: (user, isLimited) => `ALTER ROLE ${user} CONNECTION LIMIT ${isLimited ? 0 : -1}`,
   },
 ];
 
@@ -148,7 +160,43 @@ async function expectStops(t: TestContext, days: Days, wrong: readonly Wrong[]):
   });
 }
 
-for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
+/** The user has as many sessions as it may when a service in the middle starts its new tasks. */
+async function expectLimited(
+  t: TestContext,
+  days: Days,
+  limit: NonNullable<Combination['limit']>,
+): Promise<void> {
+  await t.test(
+    'a limit of connections that is reached in the middle of a roll stops it there, and the next run ends it',
+    async () => {
+      const { current, reading, run, logins, clock, database } = days;
+      const old = current();
+      let limited: Promise<unknown> | undefined;
+      reading.misread = (login, service) => {
+        if (service === 'master') limited ??= database.query(limit(login.username, true));
+        return login;
+      };
+      const report = await run({ rotate: true });
+      await limited;
+      assert.equal(report?.outcome, 'failed', JSON.stringify(report?.problems));
+      assert.match(report.problems[0]?.what ?? '', /stopped at the service master: .*Not touched: core/);
+      assert.ok(logins.reasons.length > 0);
+      reading.misread = (login) => login;
+      await database.query(limit(current().username, false));
+      await expectWho(days, { old, oldLogsIn: true, newLogsIn: true });
+
+      await clock.runUntil(clock.now() + 10 * MINUTE);
+      logins.reasons.length = 0;
+      const finished = await run();
+      assert.equal(finished?.outcome, 'succeeded', JSON.stringify(finished?.problems));
+      assert.equal(finished.figures.rotations, 0);
+      await expectWho(days, { old, oldLogsIn: false, newLogsIn: true });
+      assert.deepEqual(logins.reasons, []);
+    },
+  );
+}
+
+for (const { label, start, strategy, blind, seeing, limit } of COMBINATIONS)
   test(`${label}, ${strategy.kind}: the old password goes only when the new one is proven`, async (t) => {
     const database = await databaseFor(t, start, strategy);
     if (database === undefined) return;
@@ -233,6 +281,7 @@ for (const { label, start, strategy, blind, seeing } of COMBINATIONS)
         });
 
         await expectStops(t, days, [...WRONG, ...(showsOld ? [OLD] : [])]);
+        if (limit !== undefined) await expectLimited(t, days, limit);
         assert.deepEqual(aws.denials, []);
       },
       { props },
