@@ -1,7 +1,7 @@
 /**
  * A cold start: a bundle's import and all that its handler makes at once, in a fresh process, against a bare function that imports
  * and makes only the same AWS clients, bundled alike. In the process's own CPU time, so that others' load counts little; the two in
- * turn. Beside it what the process pays again for a second import of it, and the import in milliseconds.
+ * turn.
  *
  * The clients are those that are loaded at the start; what a run loads only when it needs it (drivers, ways into containers) is
  * not in it on either side.
