@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symli
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { findPlugin } from '../functions/shared/ecs-exec/plugin.ts';
 
@@ -59,10 +60,7 @@ describe('npm run stand-in', () => {
     standIn.stdout?.setEncoding('utf8').on('data', (text) => {
       printed += text;
     });
-    while (!printed.includes('emea: WebApp on')) {
-      assert.equal(standIn.exitCode, null, printed);
-      await new Promise((next) => setTimeout(next, 100));
-    }
+    await says(/emea: WebApp on/);
     endpoint = /It stands at (\S+),/.exec(printed)?.[1] ?? '';
   });
   after(() => {
@@ -71,6 +69,14 @@ describe('npm run stand-in', () => {
       process.kill(-standIn.pid, 'SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   });
+
+  /** Waits until the stand-in's terminal has it, or it has ended. */
+  async function says(what: RegExp): Promise<void> {
+    while (!what.test(printed)) {
+      assert.equal(standIn.exitCode, null, printed);
+      await delay(100);
+    }
+  }
 
   interface Ended {
     status: number | null;
@@ -108,7 +114,7 @@ describe('npm run stand-in', () => {
     assert.equal(status, 0, err);
     assert.match(out, /^latam-message-gc-manual-\S+: succeeded, /m);
     assert.match(out, /^ {2}messagesMarkedRead: [1-9]\d*$/m);
-    assert.match(printed, /latam: message-gc succeeded$/m);
+    await says(/latam: message-gc succeeded$/m);
   });
 
   it('moves its clock on when it is told to, and what is due on the way happens', async () => {
