@@ -18,8 +18,8 @@ export type RunTaskFault =
   /** ECS answers with an error. */
   | { at: 'request'; error: AwsError }
   /** It is accepted, and stops before its containers run. */
-  | { at: 'start'; stoppedReason: string; containerReason?: string }
-  /** When its command runs: the container is out of memory, another one ends, the host is taken away, ECS Exec is not asked. */
+  | { at: 'start'; stoppedReason: string }
+  /** When its command runs: the container is out of memory, another one ends, the host is taken away. */
   | { at: 'running'; what: 'out-of-memory' | 'other-container-ends' | 'interrupted' };
 
 /** What RunTask needs of the stand-in. */
