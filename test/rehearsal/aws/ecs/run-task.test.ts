@@ -165,7 +165,8 @@ test('whoever starts a task must be allowed to hand its roles on to ECS, to tag 
       new StopTaskCommand({ cluster: 'shop', task: task?.taskArn }),
     );
   await assert.rejects(stopOf('shop/other'), /ecs:StopTask/);
-  await stopOf('shop/migrate');
+  const { task: stopped } = await stopOf('shop/migrate');
+  assert.equal(stopped?.stopCode, 'UserInitiated');
 });
 
 test('what ECS would not take is refused', async () => {
