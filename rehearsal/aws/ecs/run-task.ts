@@ -9,7 +9,7 @@ import type { Place } from '../place.ts';
 import { clusterArn, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
 import type { ManagedService } from './service.ts';
-import { describeTask, type EcsTask, type TaskOptions } from './task.ts';
+import { describeTask, type EcsTask, PROVISIONING, STOPPING, type TaskOptions } from './task.ts';
 
 /** What goes wrong with a task that RunTask is asked for. */
 export type RunTaskFault =
@@ -31,10 +31,6 @@ interface Tasks {
   openStream(place: Place, group: string, stream: string): (text: string) => void;
 }
 
-/** Between a task's beginning and its containers' start: placement, network, image. */
-const PROVISIONING = 10_000;
-/** Between StopTask and the end of the containers, which get SIGTERM. */
-const STOPPING = 4_000;
 /** ECS's limit on a request's overrides, in characters (API reference, TaskOverride). */
 const MOST_OVERRIDES = 8192;
 /** Real milliseconds: the clock goes on while a command takes longer. */

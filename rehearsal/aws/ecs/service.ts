@@ -3,7 +3,14 @@ import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
-import type { Capacity, Definition, EcsTask, ServiceOptions } from './task.ts';
+import {
+  type Capacity,
+  type Definition,
+  type EcsTask,
+  PROVISIONING,
+  type ServiceOptions,
+  STOPPING,
+} from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -72,12 +79,8 @@ export interface ServiceDeployment {
   replaced: 'ROLLBACK_SUCCESSFUL' | 'STOPPED' | undefined;
 }
 
-/** Between a task's beginning and its containers' start: placement, network, image. */
-const PROVISIONING = 10_000;
 /** A task without a health check and a load balancer counts as healthy so long after its start (`DeploymentConfiguration`). Seconds. */
 const HEALTHY_AFTER = 40;
-/** Between StopTask and the end of the containers: they get SIGTERM, and at most 30 seconds. */
-const STOPPING = 4_000;
 /** The time after which a container with the fault exits, and after which its task is started again. */
 const EXITS_AFTER = 5_000;
 /** The circuit breaker counts half the desired tasks, within these bounds (`DeploymentCircuitBreaker`). */
