@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { TopLevelSpec } from 'vega-lite';
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import { LARGE_ROWS } from '../night-checks.ts';
-import type { RecordedExecution, RecordedLogins, Recording } from './recording.ts';
+import { type RecordedExecution, type RecordedLogins, type Recording, withoutReport } from './recording.ts';
 
 /** What a chart is given in place of its data's own size: pixels of its whole width. */
 export interface ChartSize {
@@ -73,7 +73,6 @@ function visible<Span extends { begin: number; end: number }>(span: Span, begin:
 
 /** Every run of every deployment, and every alarm for as long as it rang. */
 export function timeline(runs: readonly RunReport[], { begin, end, alarms, executions }: Recording): Chart {
-  const reported = new Set(runs.map(({ runId }) => runId));
   const rows = [
     ...runs.map(({ deployment, job, outcome, startedAt, endedAt }) => ({
       row: `${deployment} ${job}`,
@@ -81,10 +80,12 @@ export function timeline(runs: readonly RunReport[], { begin, end, alarms, execu
       begin: Date.parse(startedAt),
       end: Date.parse(endedAt),
     })),
-    // Without a report nothing but Lambda tells of it.
-    ...executions
-      .filter(({ runId }) => !reported.has(runId))
-      .map(({ deployment, job, begin, end }) => ({ row: `${deployment} ${job}`, what: 'lost', begin, end })),
+    ...withoutReport(executions, runs).map(({ deployment, job, begin, end }) => ({
+      row: `${deployment} ${job}`,
+      what: 'lost',
+      begin,
+      end,
+    })),
     ...alarms.map((alarm) => ({
       row: `${alarm.name} rings`,
       what: 'alarm',
