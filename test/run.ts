@@ -55,7 +55,7 @@ const LONGEST = [
   'test/functions/client-credential-rotation/',
   'test/bin/',
   'test/functions/rotate-secret/',
-  'test/functions/shared/ecs-exec/execute-command.test.ts',
+  'test/functions/shared/ecs-exec/wrapper.test.ts',
   'test/functions/shared/containers/reach.test.ts',
   'test/functions/shared/database/mysql/sizes.test.ts',
   'test/functions/start-run/',
