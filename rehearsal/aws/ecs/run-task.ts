@@ -9,7 +9,7 @@ import type { Place } from '../place.ts';
 import { clusterArn, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
 import type { ManagedService } from './service.ts';
-import { describeTask, type EcsTask, PROVISIONING, STOPPING, type TaskOptions } from './task.ts';
+import { describeTask, type EcsTask, TAKES, type TaskOptions } from './task.ts';
 
 /** What goes wrong with a task that RunTask is asked for. */
 export type RunTaskFault =
@@ -123,7 +123,7 @@ export class RunTasks {
     });
     task.enableExecuteCommand = others.enableExecuteCommand ?? false;
     if (token !== undefined) this.#tokens.set(token, { input: asked, task });
-    this.#later(PROVISIONING, () => this.#start(task, service, input, fault, call));
+    this.#later(TAKES.start, () => this.#start(task, service, input, fault, call));
     return { tasks: [describeTask(task)], failures: [] };
   }
 
@@ -131,7 +131,7 @@ export class RunTasks {
   stop(task: EcsTask, reason: string): void {
     if (task.desiredStatus === 'STOPPED') return;
     Object.assign(task, { desiredStatus: 'STOPPED', stoppedReason: reason, stopCode: 'UserInitiated' });
-    this.#later(STOPPING, async () => {
+    this.#later(TAKES.stop, async () => {
       await task.stop(reason);
       task.stoppedAt ??= this.#tasks.clock.now();
     });

@@ -3,14 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
-import {
-  type Capacity,
-  type Definition,
-  type EcsTask,
-  PROVISIONING,
-  type ServiceOptions,
-  STOPPING,
-} from './task.ts';
+import { type Capacity, type Definition, type EcsTask, type ServiceOptions, TAKES } from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -171,7 +164,7 @@ export class ManagedService {
     task.desiredStatus = 'STOPPED';
     task.stoppedReason = reason;
     this.#steady = false;
-    this.#at(STOPPING, () => task.stop(reason));
+    this.#at(TAKES.stop, () => task.stop(reason));
     this.#later(0);
   }
 
@@ -267,7 +260,7 @@ export class ManagedService {
   #start(deployment: ServiceDeployment): void {
     const task = this.#tasks.add();
     this.#deploymentOf.set(task, deployment);
-    this.#at(PROVISIONING, async () => {
+    this.#at(TAKES.start, async () => {
       if (task.desiredStatus === 'STOPPED') return;
       const containers = await this.options.start();
       const { now } = this.#tasks.clock;
