@@ -27,6 +27,8 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   if (typeof mysql === 'string') t.diagnostic(`${mysql} It was played without the deployment on MySQL.`);
   // Fetched, if need be, while the night goes on.
   const starting = startBrowser();
+  // Why there is none is told where it is waited for.
+  starting.catch(() => {});
   // It would keep this process from ending, whatever becomes of the night.
   t.after(async () => {
     const browser = await starting.catch(() => 'no browser');
