@@ -7,6 +7,7 @@ import type { Night } from './night-checks.ts';
 import { nightPage } from './picture/page.ts';
 import { type Recording, record } from './picture/recording.ts';
 import { startStage } from './start-stage.ts';
+import { printEvent, say } from './tell.ts';
 
 /** No colours, so that a log of it reads well too. */
 const PLAIN = { head: [], border: [] };
@@ -70,7 +71,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     let recording: Recording | undefined;
     const night = await playNight({
       ...stage,
-      onEvent,
+      onEvent: printEvent,
       onBegin(world) {
         end = record(world);
       },
@@ -102,14 +103,6 @@ function messageRowsOf(figures: Night['runs'][number]['figures']): number | stri
   const { messageRows, messageRowsBefore, messageRowsAfter } = figures;
   if (messageRowsBefore === undefined || messageRowsAfter === undefined) return messageRows ?? '';
   return `${messageRowsBefore} → ${messageRowsAfter}`;
-}
-
-function say(what: string): void {
-  console.log(`· ${what} …`);
-}
-
-function onEvent(at: number, what: string): void {
-  console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
 }
 
 function conclude({ runs, alarms, rows, media, logins, mismatches }: Night): void {

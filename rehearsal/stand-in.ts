@@ -6,7 +6,7 @@ import { clientsOf } from './clients.ts';
 import { answerClock, CLOCK_PATH, readMoment, readSpeed } from './clock-page.ts';
 import { RunningClock } from './running-clock.ts';
 import { startStage } from './start-stage.ts';
-import { collectionText, tell } from './tell.ts';
+import { collectionText, printEvent, say, tell } from './tell.ts';
 import { deliverUnread } from './unread-messages.ts';
 import configuration from './upkeep.config.ts';
 import { type ClientScript, createWorld } from './world.ts';
@@ -63,13 +63,13 @@ async function standIn(): Promise<void> {
   const settings = read();
   if (settings === undefined) return;
   const { start, timeZone, speed, port } = settings;
-  console.log('· Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL …');
+  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
   const stage = await startStage();
   if (stage.withoutMysql) console.log(`${stage.withoutMysql} The deployment on MySQL has no client.`);
   const clients = Object.entries(clientsOf(SCALE, start, stage.mysql)).map(
     ([name, client]): [string, ClientScript] => [
       name,
-      { ...client, onCollection: (event) => onEvent(world.clock.now(), collectionText(name, event)) },
+      { ...client, onCollection: (event) => printEvent(world.clock.now(), collectionText(name, event)) },
     ],
   );
   const world = await createWorld({
@@ -98,7 +98,7 @@ export AWS_PROFILE=${NAMES[0]}        # or ${NAMES.slice(1).join(', ')}
     console.log(`${name}: WebApp on https://127.0.0.1:${webApp.port}, the webhook on ${webhook.url}`);
   let told = { reports: 0, alarms: 0 };
   const telling = setInterval(() => {
-    told = tell(aws, told, onEvent);
+    told = tell(aws, told, printEvent);
   }, TELL_MS);
 
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
@@ -132,8 +132,4 @@ function read(): { start: number; timeZone: string; speed: number; port: number 
     process.exitCode = 2;
     return undefined;
   }
-}
-
-function onEvent(at: number, what: string): void {
-  console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
 }

@@ -27,3 +27,13 @@ export function tell(
     if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
   return { reports: reports.length, alarms: aws.alarms.length };
 }
+
+/** On the terminal: what is done next. */
+export function say(what: string): void {
+  console.log(`· ${what} …`);
+}
+
+/** On the terminal: what happened, with its moment on the clock. */
+export function printEvent(at: number, what: string): void {
+  console.log(`  ${new Date(at).toISOString().slice(5, 16).replace('T', ' ')} UTC  ${what}`);
+}
