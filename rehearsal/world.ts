@@ -196,9 +196,8 @@ async function createDeployment(
       };
   const { store, database } = await openDatabases(servers, configured);
   if (script.filling) await store?.fill(script.filling);
-  for (const { host, port } of configured.databases ?? [])
-    aws.hosts[`${host}:${port}`] = `127.0.0.1:${database.port}`;
-  for (const { host, port } of configured.jobs.credentialRotation?.replicas ?? [])
+  const replicas = configured.jobs.credentialRotation?.replicas ?? [];
+  for (const { host, port } of [...(configured.databases ?? []), ...replicas])
     aws.hosts[`${host}:${port}`] = `127.0.0.1:${database.port}`;
   const sizeFunction = functionNamed(aws, `${name}-database-size`);
   for (const set of sizeFunction ? settingsOf<DatabaseSizeSettings>(sizeFunction).sets : []) {

@@ -223,7 +223,9 @@ export class Logs implements Service, LogGroups {
   #group({ name, account, region }: Place & { name: string }): Group {
     const key = `${account}/${region}/${name}`;
     const group = this.#groups.get(key) ?? {
-      ...{ name, account, region },
+      name,
+      account,
+      region,
       created: this.#aws.clock.now(),
       streams: new Set<string>(),
       lines: [],
