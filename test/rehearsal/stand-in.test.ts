@@ -73,7 +73,7 @@ describe('npm run stand-in', () => {
   /** Waits until the stand-in's terminal has it, or it has ended. */
   async function says(what: RegExp): Promise<void> {
     while (!what.test(printed)) {
-      assert.equal(standIn.exitCode, null, printed);
+      assert.deepEqual([standIn.exitCode, standIn.signalCode], [null, null], printed);
       await delay(100);
     }
   }
