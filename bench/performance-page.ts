@@ -39,10 +39,9 @@ export function valueText({ value, unit }: Figure): string {
 export function goalText(figure: Figure): string {
   const { goal } = figure;
   if (!goal) return '';
-  const words = 'atMost' in goal ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`;
-  if (isMet(figure)) return `${words}: met`;
-  const wanted = 'atMost' in goal ? goal.atMost : goal.atLeast;
-  return `${words}: missed by ${Math.round(Math.abs(figure.value / wanted - 1) * 100)} %`;
+  const [bound, wanted] = 'atMost' in goal ? ['at most', goal.atMost] : ['at least', goal.atLeast];
+  if (isMet(figure)) return `${bound} ${wanted}: met`;
+  return `${bound} ${wanted}: missed by ${Math.round(Math.abs(figure.value / wanted - 1) * 100)} %`;
 }
 
 /** The part of the page that a run of the benches gives. */
