@@ -191,7 +191,7 @@ export class Aws implements Cloud, Desk {
 
   /** What the functions logged, without Lambda's own lines about their invocations. */
   get logs(): LogLine[] {
-    return this.logGroups.lines.filter(({ isPlatform }) => !isPlatform);
+    return this.logGroups.lines;
   }
 
   /** Every change of an alarm's state. */

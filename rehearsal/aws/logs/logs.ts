@@ -26,8 +26,6 @@ export interface LogLine {
   group: string;
   stream: string;
   text: string;
-  /** Lambda's own, about an invocation. */
-  isPlatform?: true;
 }
 
 /** A line with its number in its group. */
@@ -56,7 +54,7 @@ export class Logs implements Service, LogGroups {
   readonly signingName = 'logs';
   readonly client = client;
   readonly operations: Operations;
-  /** Of functions. */
+  /** Of functions, without Lambda's own about their invocations. */
   readonly lines: LogLine[] = [];
   readonly #aws: Cloud;
   readonly #groups = new Map<string, Group>();
@@ -272,8 +270,8 @@ export class Logs implements Service, LogGroups {
     }
     if (!writable) return;
     const time = this.#aws.clock.now();
-    const line: LogLine = { time, group: group.name, stream, text, ...(isPlatform && { isPlatform }) };
-    this.lines.push(line);
+    const line: LogLine = { time, group: group.name, stream, text };
+    if (!isPlatform) this.lines.push(line);
     this.#keep(group, line);
     if (text.startsWith('{') && text.includes('"_aws"')) this.#aws.cloudWatch.readEmbedded(text, group);
   }
