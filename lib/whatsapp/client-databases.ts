@@ -1,6 +1,5 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
-import { acceptFinding } from '../accept-finding.ts';
 import { ofSecret } from '../encryption.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
@@ -63,9 +62,8 @@ export function letReadSizes(upkeepFunction: UpkeepFunction, sets: readonly Clie
       );
   }
   upkeepFunction.allow('ReadPastMetrics', ['cloudwatch:GetMetricData'], ['*']);
-  acceptFinding(upkeepFunction.role, {
-    id: 'AwsSolutions-IAM5[Resource::*]',
-    reason:
-      'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData: an ARN there would allow nothing.',
-  });
+  upkeepFunction.acceptWildcard(
+    '*',
+    'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData: an ARN there would allow nothing.',
+  );
 }
