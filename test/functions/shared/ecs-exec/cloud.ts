@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -191,6 +191,11 @@ export class Cloud {
       throw new Error('InvalidCiphertextException');
     return found.key;
   }
+}
+
+/** What of runs the container still has. */
+export function filesOfRuns({ container }: Pick<Cloud, 'container'>): string[] {
+  return readdirSync(container.path('/run')).filter((name) => name.startsWith('ecs-exec-'));
 }
 
 function agent(isRunning: boolean) {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { sessionCipher } from '../../../../functions/shared/ecs-exec/encryption.ts';
 import { HandshakeError } from '../../../../functions/shared/ecs-exec/errors.ts';
+import { executeCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
+import { Cloud } from './cloud.ts';
+import { base } from './impatient-client.ts';
 import { NO_VECTORS, vectors } from './vectors.ts';
 
 describe('the encryption of a session', () => {
@@ -42,5 +46,36 @@ describe('the encryption of a session', () => {
       assert.throws(() => client.decrypt(bad), HandshakeError);
     }
     assert.throws(() => sessionCipher(randomBytes(32), 'client'), /data key of 32 bytes/);
+  });
+});
+
+describe('a session that is encrypted by KMS', () => {
+  for (const encrypted of ['without-challenge', 'with-challenge'] as const) {
+    it(`runs a command, ${encrypted}`, async () => {
+      await using cloud = await Cloud.start({ encrypted });
+      const result = await executeCommand({ ...base(cloud), command: { script: 'echo secret; exit 1' } });
+      assert.ok(result.outcome === 'exited' && result.exitCode === 1);
+      assert.equal(result.output.head, 'secret\n');
+      const [key] = cloud.calls.filter(({ operation }) => operation === 'GenerateDataKey');
+      assert.equal(key?.input.NumberOfBytes, 64);
+      const context = Object(key?.input.EncryptionContext);
+      assert.equal(
+        context['aws:ssm:TargetId'],
+        `ecs:upkeep_${cloud.target.task}_${cloud.container.runtimeId}`,
+      );
+      assert.equal('aws:ssm:RandomChallenge' in context, encrypted === 'with-challenge');
+    });
+  }
+
+  it('fails with its own error if KMS gives no key, and starts nothing', async () => {
+    await using cloud = await Cloud.start({ encrypted: 'with-challenge' });
+    cloud.onCall = ({ operation }) =>
+      operation === 'GenerateDataKey' ? { error: 'AccessDeniedException', message: 'no' } : undefined;
+    const failing = executeCommand({ ...base(cloud), command: ['touch', '/tmp/started'] });
+    await assert.rejects(
+      failing,
+      (error) => error instanceof HandshakeError && /kms:GenerateDataKey/.test(error.message),
+    );
+    assert.ok(!existsSync(cloud.container.path('/tmp/started')));
   });
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { StartError } from '../../../../functions/shared/ecs-exec/errors.ts';
 import { executeCommand, startCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
-import { Cloud } from './cloud.ts';
+import { Cloud, filesOfRuns } from './cloud.ts';
 
 const timing = { watchAfter: 100, lostAfter: 1_000, lostAfterResuming: 200, firstPause: 20 };
 
@@ -108,8 +108,4 @@ describe('the standard input of a command', () => {
 
 function base(cloud: Cloud) {
   return { ...cloud.target, clients: cloud.clients, runId: 'run-1', timing };
-}
-
-function filesOfRuns({ container }: Cloud): string[] {
-  return readdirSync(container.path('/run')).filter((name) => name.startsWith('ecs-exec-'));
 }

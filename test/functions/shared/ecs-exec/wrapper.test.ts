@@ -1,61 +1,15 @@
-// In one file though long: each behaviour is tried in every shell that is found below.
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import fc from 'fast-check';
-import {
-  Conversation,
-  type Question,
-  type Reply,
-  type RunState,
-} from '../../../../functions/shared/ecs-exec/conversation.ts';
-import { InvalidCommandError } from '../../../../functions/shared/ecs-exec/errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { typedLines } from '../../../../functions/shared/ecs-exec/input.ts';
-import { quote, type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
-import { bestIsolation, Container } from '../../../../rehearsal/aws/containers/container.ts';
-import type { Terminal } from '../../../../rehearsal/aws/containers/terminal.ts';
-import { splitCommand } from '../../../../rehearsal/aws/session-manager/shlex.ts';
-import { findBusybox, findProgram, NO_BUSYBOX } from './busybox.ts';
-
-const busybox = findBusybox();
-
-/** Shells that are `sh` in fewer images, under the path that they have in the container. */
-const OTHERS = [
-  { name: 'mksh', program: findProgram('mksh', 'mksh'), shell: ['/usr/local/bin/mksh'] },
-  { name: 'ksh93', program: findProgram('ksh93', 'ksh93u+m'), shell: ['/usr/local/bin/ksh93'] },
-  {
-    name: 'zsh as sh',
-    program: findProgram('zsh', 'zsh'),
-    shell: ['/usr/local/bin/zsh', '--emulate', 'sh'],
-  },
-];
-
-/** Shells that the wrapper must run in, started by their own paths so that none needs a search path. */
-const SHELLS: { name: string; shell: string[]; skip: string | false }[] = [
-  { name: 'bash', shell: ['/bin/bash'], skip: !existsSync('/bin/bash') && 'there is no /bin/bash here' },
-  { name: 'dash', shell: ['/bin/dash'], skip: !existsSync('/bin/dash') && 'there is no /bin/dash here' },
-  {
-    name: 'busybox ash',
-    shell: ['/usr/local/bin/busybox', 'ash'],
-    skip: busybox === undefined && NO_BUSYBOX,
-  },
-  ...OTHERS.map(({ name, program, shell }) => ({
-    name,
-    shell,
-    skip: program === undefined && `this machine has no ${name}, and no apt to fetch it with`,
-  })),
-];
+import { type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
+import type { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import { Attended } from './attended.ts';
+import { NO_BUSYBOX } from './busybox.ts';
+import { filesOfRuns } from './cloud.ts';
+import { busybox, containerWithShells, SHELLS } from './shells.ts';
 
 const NO_PRINTF = "mksh has no printf of its own, so it needs the system's";
 
@@ -93,7 +47,7 @@ for (const { name, shell, skip } of SHELLS) {
   describe(`the wrapper in ${name}`, { skip }, () => {
     let container: Container;
     before(async () => {
-      container = await containerWith(busybox);
+      container = await containerWithShells();
     });
     after(() => container.remove());
     const attend = (options: Omit<WrapperOptions, 'shell'>) =>
@@ -145,7 +99,7 @@ for (const { name, shell, skip } of SHELLS) {
       assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
       assert.deepEqual(run.bytes, input);
       await run.forget();
-      assert.deepEqual(filesOfRuns(container), []);
+      assert.deepEqual(filesOfRuns({ container }), []);
     });
 
     it('gives output as the command wrote it: carriage returns, tabs, no line end', async () => {
@@ -252,7 +206,7 @@ for (const { name, shell, skip } of SHELLS) {
       const run = attend({ runId: 'never' });
       assert.deepEqual(await run.ask('more'), { run: 'absent' });
       assert.deepEqual(await run.ask('forget'), { run: 'absent' });
-      assert.deepEqual(filesOfRuns(container), []);
+      assert.deepEqual(filesOfRuns({ container }), []);
     });
 
     it('does not forget a run that goes on', async () => {
@@ -302,7 +256,7 @@ for (const { name, shell, skip } of SHELLS) {
       assert.deepEqual(await run.toItsEnd(), { run: 'exited', exitCode: 0 });
       assert.equal(run.output, 'a\nb\näc');
       await run.forget();
-      const left = filesOfRuns(container);
+      const left = filesOfRuns({ container });
       const content = left.map((file) => readFileSync(join(container.path('/run'), file), 'utf8'));
       assert.ok(
         content.every((text) => text === '' || text.startsWith('void ')),
@@ -361,178 +315,4 @@ for (const { name, shell, skip } of SHELLS) {
       assert.ok(!existsSync(container.path('/tmp/started')));
     });
   });
-}
-
-describe("the wrapper's command line", () => {
-  it('says any words so that the agent and a shell take them literally, and no parameter of SSM', () => {
-    fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 60 })), (words) => {
-        const usable = words.filter((word) => !word.includes('\0'));
-        const line = usable.map(quote).join(' ');
-        assert.deepEqual(splitCommand(line), usable);
-        assert.ok(!line.includes('{{'));
-      }),
-    );
-  });
-
-  it('has no parameter of SSM in it, and is short enough to be read', () => {
-    const line = wrap({ runId: 'r', command: ['echo', '{{ssm:x}}'], transport: 'bytes' });
-    assert.ok(!line.includes('{{'));
-    assert.ok(line.length < 10_000, `${line.length} bytes`);
-    assert.deepEqual(splitCommand(line).slice(0, 2), ['sh', '-c']);
-    assert.deepEqual(splitCommand(line).slice(3), ['ecs-exec', 'echo', '{{ssm:x}}']);
-  });
-
-  it('carries any arguments through the agent, the shell and the terminal', {
-    skip: SHELLS[1]?.skip,
-  }, async () => {
-    const container = await containerWith(busybox);
-    try {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(
-            fc
-              .string({ unit: 'binary', maxLength: 40 })
-              .filter((text) => !text.includes('\0') && text.isWellFormed()),
-            { maxLength: 8 },
-          ),
-          async (words) => {
-            const command = ['printf', '%s|', 'first', ...words];
-            const run = new Attended(container, wrap({ runId: 'any', command, transport: 'bytes' }));
-            await run.toItsEnd();
-            assert.equal(run.output, ['first', ...words].map((word) => `${word}|`).join(''));
-            await run.forget();
-          },
-        ),
-        { numRuns: 10 },
-      );
-    } finally {
-      await container.remove();
-    }
-  });
-
-  for (const [what, options] of [
-    ['a NUL', { runId: 'r', command: ['a\0b'] }],
-    ['half a surrogate pair', { runId: 'r', command: ['\ud800'] }],
-    ['one string for a command', { runId: 'r', command: 'echo hi' }],
-    ['a number among the arguments', { runId: 'r', command: ['sleep', 1] }],
-    ['neither program nor script', { runId: 'r', command: {} }],
-    ['no command', { runId: 'r', command: null }],
-    ['no run id', { runId: undefined, command: ['true'] }],
-    ['no program', { runId: 'r', command: [] }],
-    ['an empty program', { runId: 'r', command: [''] }],
-    ['an option for a program', { runId: 'r', command: ['-c', 'true'] }],
-    ['a run id with a path', { runId: '../r', command: ['true'] }],
-    ['an empty run id', { runId: '', command: ['true'] }],
-    ['more than Linux takes', { runId: 'r', command: ['x'.repeat(140_000)] }],
-  ] as const) {
-    it(`is refused with ${what}`, () => {
-      assert.throws(() => wrap(options as unknown as WrapperOptions), InvalidCommandError);
-    });
-  }
-});
-
-/** A session with the wrapper, as the agent would start it. */
-class Attended {
-  readonly #terminal: Terminal;
-  readonly #conversation: Conversation;
-  readonly #output: Buffer[] = [];
-  #startAsked = false;
-  #next = 0;
-
-  constructor(container: Container, commandLine: string, searchPath?: string) {
-    this.#conversation = new Conversation();
-    const argv = splitCommand(commandLine);
-    const environment = searchPath === undefined ? {} : { PATH: searchPath };
-    this.#terminal = container.startInTerminal(argv, (bytes) => this.#conversation.take(bytes), environment);
-    this.#terminal.resume();
-  }
-
-  get closed(): Promise<void> {
-    return this.#terminal.closed;
-  }
-
-  get output(): string {
-    return this.bytes.toString();
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#output);
-  }
-
-  /** Asks; before the first question, to start the command if there is one. `more` is what there is behind what we have. */
-  async ask(question: Question | 'more'): Promise<RunState> {
-    if (!this.#startAsked) {
-      this.#startAsked = true;
-      await this.#asked({ start: 'f00d'.repeat(8) });
-    }
-    const {
-      size: _,
-      next: __,
-      ...state
-    } = await this.#asked(question === 'more' ? { more: this.#next, count: 65_536 } : question);
-    return state;
-  }
-
-  /** Asks, and gives the whole answer. */
-  async reply(question: Question): Promise<Reply> {
-    return await this.#asked(question);
-  }
-
-  async #asked(question: Question): Promise<Reply> {
-    const { line, answer } = this.#conversation.ask(question, (bytes) =>
-      this.#output.push(Buffer.from(bytes)),
-    );
-    this.#terminal.write(line);
-    const reply = await answer;
-    if (typeof question === 'object' && 'more' in question) this.#next = reply.next ?? this.bytes.length;
-    return reply;
-  }
-
-  /** Asks until the run has another state than `absent` and `running`. */
-  async toItsEnd(): Promise<RunState> {
-    for (;;) {
-      const state = await this.ask('more');
-      if (state.run !== 'running' && state.run !== 'absent') return state;
-      await sleep(10);
-    }
-  }
-
-  async until(run: RunState['run']): Promise<void> {
-    while ((await this.ask('state')).run !== run) await sleep(10);
-  }
-
-  async forget(): Promise<void> {
-    assert.deepEqual(await this.ask('forget'), { run: 'forgotten' });
-    await this.#terminal.closed;
-  }
-
-  /** As a session ends by TerminateSession, or by its terminal's end alone. */
-  cut(how: 'kill' | 'hang-up'): void {
-    if (how === 'kill') this.#terminal.killChild();
-    this.#terminal.hangUp();
-  }
-}
-
-function filesOfRuns(container: Container): string[] {
-  return readdirSync(container.path('/run')).filter((name) => name.startsWith('ecs-exec-'));
-}
-
-async function containerWith(program: string | undefined): Promise<Container> {
-  const folder = mkdtempSync(join(tmpdir(), 'upkeep-wrapper-'));
-  const container = await Container.start({ name: 'shell', folder, isolation: bestIsolation() });
-  if (program !== undefined) {
-    copyFileSync(program, container.path('/usr/local/bin/busybox'));
-    chmodSync(container.path('/usr/local/bin/busybox'), 0o755);
-  }
-  for (const { program: other, shell: [path = ''] = [] } of OTHERS) {
-    if (other === undefined) continue;
-    copyFileSync(other, container.path(path));
-    chmodSync(container.path(path), 0o755);
-  }
-  return container;
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

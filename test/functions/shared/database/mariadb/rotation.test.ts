@@ -14,7 +14,7 @@ import { nativePasswordHash } from '../../../../../functions/shared/database/mys
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
 import { anyPassword, databaseFor, mariadbDatabase } from '../../../rotate-secret/databases.ts';
 import { grantIn, knowingCurrent, rejected, secretOf } from '../helpers.ts';
-import { beginLogin } from '../mysql-and-mariadb/unfinished-login.ts';
+import { testLoggingIn } from '../mysql-and-mariadb/logging-in-tests.ts';
 
 test('MariaDB', async (t) => {
   const database = await databaseFor(t, mariadbDatabase, { kind: 'dual-password' });
@@ -189,20 +189,7 @@ test('MariaDB', async (t) => {
     assert.equal(await rotation.sessions(rotator, 'administrator'), 1);
   });
 
-  await t.test('a connection that is only logging in is no session', async () => {
-    const { username } = await user();
-    await query("GRANT PROCESS ON *.* TO rotator@'%'");
-    const end = await beginLogin(address.port, username);
-    const commands = await query(
-      "SELECT COMMAND AS command FROM information_schema.PROCESSLIST WHERE USER IN (?, 'unauthenticated user')",
-      [username],
-    );
-    assert.deepEqual(commands, [{ command: 'Connect' }]);
-    assert.equal(await rotation.sessions(rotator, username), 0);
-    const { from } = await rotation.logins(rotator, { usernames: [username], addresses: [] });
-    end();
-    assert.deepEqual(from, []);
-  });
+  await testLoggingIn(t, { database, rotation, user });
 
   await t.test('a certificate of another authority is not connected to', async () => {
     const elsewhere = await credentialRotation(
