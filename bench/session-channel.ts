@@ -22,7 +22,7 @@ import { PayloadType, serializeFrame } from '../functions/shared/ecs-exec/frame.
 import { channelClosed } from '../functions/shared/ecs-exec/messages.ts';
 import { OutputKeeper } from '../functions/shared/ecs-exec/output.ts';
 import { controlMessage } from '../functions/shared/ecs-exec/stream.ts';
-import { tell } from './figures.ts';
+import { median, tell } from './figures.ts';
 
 /** Bytes of output in a message: what the agent reads at once. */
 const MESSAGE_LENGTH = 1_024;
@@ -213,11 +213,6 @@ function outputFrame(sequenceNumber: number): Buffer {
   const frame = Buffer.from(TEMPLATE);
   frame.writeBigInt64BE(BigInt(sequenceNumber), 48);
   return frame;
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 if (process.send === undefined) await bench(Number(process.argv[2] ?? 100));

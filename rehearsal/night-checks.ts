@@ -39,7 +39,7 @@ interface FileTotal {
 }
 
 /** At which the sample's database-size rings. */
-const LARGE_ROWS = 2_000_000;
+export const LARGE_ROWS = 2_000_000;
 
 export type Media = Record<string, Map<string, MediaFile>>;
 

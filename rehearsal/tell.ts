@@ -17,12 +17,13 @@ export function tell(
   told: { reports: number; alarms: number },
   onEvent: (at: number, what: string) => void,
 ): typeof told {
-  for (const { endedAt, deployment, job, outcome, problems } of reportsOf(aws).slice(told.reports))
+  const reports = reportsOf(aws);
+  for (const { endedAt, deployment, job, outcome, problems } of reports.slice(told.reports))
     onEvent(
       Date.parse(endedAt),
       [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
     );
   for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
     if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);
-  return { reports: reportsOf(aws).length, alarms: aws.alarms.length };
+  return { reports: reports.length, alarms: aws.alarms.length };
 }

@@ -15,7 +15,6 @@ import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
 import { functionNamed, settingsOf } from './deployed-functions.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
-import { configureForMariadb } from './on-mariadb.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
@@ -100,13 +99,15 @@ export interface World {
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
   const { postgres, mysql, clients, jobs, start, change, ...options } = worldOptions;
+  // It loads the CDK and the constructs, which no other night needs.
+  const onMariadb = mysql?.engine === 'mariadb' ? await import('./on-mariadb.ts') : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
   const clock = start === undefined ? realClock() : simulatedClock(start, folder);
   const aws = await startAws({
     ...options,
     clock,
     change: (templates, assets) => {
-      if (mysql?.engine === 'mariadb') configureForMariadb(templates, assets);
+      onMariadb?.configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
         if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
       change?.(templates, assets);

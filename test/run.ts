@@ -77,7 +77,7 @@ const PARTS: Record<string, Part[]> = {
     { testSkipPatterns: /^PostgreSQL/ },
   ],
 };
-/** How long each file took here when it ran last: JSON, milliseconds by file. */
+/** How long each file took here when it ran last, its parts together: JSON, milliseconds by file. */
 const TIMES = '.cache/test-times.json';
 /** What a file takes of which that is not known: one of the longest, and any other. Milliseconds. */
 const [LONG, SHORT] = [60_000, 10_000];
@@ -106,32 +106,31 @@ const CHECKS: [string, string[]][] = [
   ['tsc', ['--noEmit']],
 ];
 const known: Record<string, number> = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
+const isWhole = !isChanged && named.length === 0;
 const files = isChanged
   ? affectedFiles(changedSince)
   : named.length > 0
     ? named.flatMap(filesIn)
     : allFiles();
-const playsNights =
-  named.length > 0
-    ? new Set<string>()
-    : new Set(affectedBy(['rehearsal/synthesize.ts'], importGraph()).keys());
-const left: string[] = [];
+const playsNights = new Set(isWhole ? affectedBy(['rehearsal/synthesize.ts'], importGraph()).keys() : []);
+const left = new Set<string>();
 const took: [file: string, milliseconds: number][] = [];
 /** What is said once more at the very end, where whoever reads only that will see it. */
 const failures: string[] = [];
-// Two for each core: a file waits for processes, servers and real time half of its time; with three, tests whose product has real deadlines failed by load.
 const breakOff = new AbortController();
 if (isChanged) setTimeout(() => breakOff.abort(), CHANGED_LIMIT - (Date.now() - begun)).unref();
+// Two for each core: a file waits for processes, servers and real time half of its time; with three, tests whose product has real deadlines failed by load.
 const queue = new PQueue({ concurrency: 2 * availableParallelism() });
-if (!isChanged && named.length === 0) synthesizing = queue.add(share);
+if (isWhole) synthesizing = queue.add(share);
 if (named.length === 0) void queue.addAll(CHECKS.map((check) => () => runCheck(...check)));
 await queue.addAll(
-  files.flatMap((file) =>
-    (named.length > 0 ? [{}] : (PARTS[file] ?? [{}])).map((part) => async () => {
-      if (isChanged && Date.now() - begun + expected(file) > CHANGED_LIMIT) left.push(file);
+  files.flatMap((file) => {
+    const parts = (named.length === 0 && PARTS[file]) || [{}];
+    return parts.map((part) => async () => {
+      if (isChanged && Date.now() - begun + expected(file) / parts.length > CHANGED_LIMIT) left.add(file);
       else await runFile(file, part);
-    }),
-  ),
+    });
+  }),
 );
 await queue.onIdle();
 
@@ -148,9 +147,9 @@ try {
 
 for (const [file, milliseconds] of took.sort(([, a], [, b]) => b - a).slice(0, 5))
   console.log(`${Math.round(milliseconds / 1000)} s  ${file}`);
-if (left.length > 0)
+if (left.size > 0)
   console.log(
-    `Not run to the end, which would take more than two minutes, though the change may affect them too: ${left.join(', ')}`,
+    `Not run to the end, which would take more than two minutes, though the change may affect them too: ${[...left].join(', ')}`,
   );
 for (const failure of failures) console.log(`\n${failure}`);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
@@ -202,7 +201,7 @@ async function runFile(file: string, part: Part): Promise<void> {
   // Of what was broken off it is only known that it is too long.
   took.push([file, signal.aborted ? CHANGED_LIMIT : Date.now() - start]);
   if (signal.aborted) {
-    left.push(file);
+    left.add(file);
     return;
   }
   process.stdout.write(`\n${file}\n${report}`);

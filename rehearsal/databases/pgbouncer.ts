@@ -1,12 +1,11 @@
-import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
 import type { DatabaseAddress, Login } from '../../functions/shared/database/contract/engine.ts';
 import { unpackedPackages } from './debian-packages.ts';
+import { installedPrograms } from './server-program.ts';
 import { serverCertificate, type TlsCertificate } from './tls-certificate.ts';
-import { freePort, watchedServer } from './watched-server.ts';
+import { freePort, untilReady, watchedServer } from './watched-server.ts';
 
 /** A real pgbouncer before a real server, with one session of that for each user. */
 export interface Pgbouncer {
@@ -57,14 +56,7 @@ export async function startPgbouncer(
   const configuration = await file('pgbouncer.ini', `${settings.join('\n')}\n`);
   await chmod(folder, 0o755);
   const server = watchedServer([...command, configuration], folder);
-  let hasEnded = false;
-  void server.ended.then(() => {
-    hasEnded = true;
-  });
-  while (!server.log().includes('process up')) {
-    if (hasEnded) throw new Error(`pgbouncer ended: ${server.log()}`);
-    await delay(10);
-  }
+  await untilReady(server, /process up/);
   return {
     address: {
       engine: 'postgres',
@@ -78,9 +70,8 @@ export async function startPgbouncer(
 }
 
 async function program(): Promise<string[]> {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'].filter(Boolean);
-  const found = folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path));
-  if (found !== undefined) return [found];
+  const [installed] = installedPrograms(['pgbouncer']);
+  if (installed !== undefined) return [installed];
   const { root, command } = await unpackedPackages('stable', ['pgbouncer']);
   return command(join(root, 'usr/sbin/pgbouncer'));
 }

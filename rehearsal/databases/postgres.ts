@@ -4,12 +4,11 @@ import { appendFile, chown, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs
 import { createRequire } from 'node:module';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { copyInitialized } from './data-template.ts';
-import { freePort, type WatchedServer, watchedServer } from './watched-server.ts';
+import { freePort, untilReady, type WatchedServer, watchedServer } from './watched-server.ts';
 
 const run = promisify(execFile);
 
@@ -309,13 +308,6 @@ async function serve({ binaries, folder, data, owner, settings }: Serving): Prom
     ...(owner && { owner }),
     signal: 'QUIT',
   });
-  let hasEnded = false;
-  server.ended.then(() => {
-    hasEnded = true;
-  });
-  while (!/ready to accept (read-only )?connections/.test(server.log())) {
-    if (hasEnded) throw new Error(`the server ended: ${server.log()}`);
-    await delay(10);
-  }
+  await untilReady(server, /ready to accept (read-only )?connections/);
   return server;
 }

@@ -57,7 +57,7 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
     if ((await engineOf(named)) === engine) return ownFiles(named);
     throw new ServerUnavailable(`${server.variable} names ${named}, which is no ${server.label} server.`);
   }
-  for (const path of onPath(server.programs)) {
+  for (const path of installedPrograms(server.programs)) {
     if ((await engineOf(path)) === engine) return ownFiles(path);
   }
   try {
@@ -86,7 +86,8 @@ export async function serverProgram(engine: 'mysql' | 'mariadb'): Promise<Server
 /** Where packages and installers put servers without putting them on every user's PATH. */
 const SERVER_FOLDERS = ['/usr/sbin', '/usr/libexec', '/usr/local/sbin', '/usr/local/mysql/bin'];
 
-function onPath(programs: readonly string[]): string[] {
+/** Those of the programs that this machine has. */
+export function installedPrograms(programs: readonly string[]): string[] {
   const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...SERVER_FOLDERS];
   const paths = programs.flatMap((program) => folders.map((folder) => join(folder, program)));
   return paths.filter((path) => existsSync(path));

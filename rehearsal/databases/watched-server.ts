@@ -86,6 +86,22 @@ async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> 
   ]).finally(() => late.abort());
 }
 
+/**
+ * Waits until a server says that it is there.
+ * @param ready what it writes to its standard error then
+ * @throws Error with what it wrote, where it ended instead
+ */
+export async function untilReady(server: WatchedServer, ready: RegExp): Promise<void> {
+  let hasEnded = false;
+  void server.ended.then(() => {
+    hasEnded = true;
+  });
+  while (!ready.test(server.log())) {
+    if (hasEnded) throw new Error(`the server ended: ${server.log()}`);
+    await delay(10);
+  }
+}
+
 /** A port of the loopback interface that nobody listens on now. */
 export async function freePort(): Promise<number> {
   const server = createServer();

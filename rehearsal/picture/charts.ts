@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import type { TopLevelSpec } from 'vega-lite';
 import type { RunReport } from '../../functions/shared/run/report.ts';
-import type { RecordedExecution, RecordedLogins, Recording } from './recording.ts';
+import { LARGE_ROWS } from '../night-checks.ts';
+import { type RecordedExecution, type RecordedLogins, type Recording, withoutReport } from './recording.ts';
 
 /** What a chart is given in place of its data's own size: pixels of its whole width. */
 export interface ChartSize {
@@ -13,8 +14,6 @@ export interface ChartSize {
 /** Of a chart, whatever its width. */
 export type Chart = (size: ChartSize) => TopLevelSpec;
 
-/** At which database-size rings, and above which WhatsApp advises to collect garbage before an upgrade. */
-const LARGE_ROWS = 2_000_000;
 const MINUTE = 60_000;
 
 /** The colours are the page's, in which dark and light differ. */
@@ -38,18 +37,30 @@ const COLOURS = {
   completed: 'var(--wait)',
 } as const;
 
-const UTC_TIME = {
-  scale: { type: 'utc' as const },
-  axis: { format: '%H:%M', title: 'UTC', labelOverlap: true },
-};
+const UTC_AXIS = { format: '%H:%M', title: 'UTC', labelOverlap: true };
 
-/** Only the colours that are used, each with its name in the legend. */
-function colour(field: string, names: (keyof typeof COLOURS)[]) {
+/** Only those of the colours that the rows have in a field, each with its name in the legend. */
+function colour<Field extends string>(
+  field: Field,
+  rows: readonly Record<Field, string>[],
+  all: readonly (keyof typeof COLOURS)[],
+) {
+  const names = all.filter((name) => rows.some((row) => row[field] === name));
   return {
     field,
     type: 'nominal' as const,
     scale: { domain: names, range: names.map((name) => COLOURS[name]) },
     legend: { title: null, orient: 'top' as const, columns: 3 },
+  };
+}
+
+/** Each value of a field in a line of its own, in the order of the data. */
+function line(field: string, labels: number, { grid = false } = {}) {
+  return {
+    field,
+    type: 'nominal' as const,
+    sort: null,
+    axis: { title: null, labelLimit: labels, grid },
   };
 }
 
@@ -62,7 +73,6 @@ function visible<Span extends { begin: number; end: number }>(span: Span, begin:
 
 /** Every run of every deployment, and every alarm for as long as it rang. */
 export function timeline(runs: readonly RunReport[], { begin, end, alarms, executions }: Recording): Chart {
-  const reported = new Set(runs.map(({ runId }) => runId));
   const rows = [
     ...runs.map(({ deployment, job, outcome, startedAt, endedAt }) => ({
       row: `${deployment} ${job}`,
@@ -70,10 +80,12 @@ export function timeline(runs: readonly RunReport[], { begin, end, alarms, execu
       begin: Date.parse(startedAt),
       end: Date.parse(endedAt),
     })),
-    // Without a report nothing but Lambda tells of it.
-    ...executions
-      .filter(({ runId }) => !reported.has(runId))
-      .map(({ deployment, job, begin, end }) => ({ row: `${deployment} ${job}`, what: 'lost', begin, end })),
+    ...withoutReport(executions, runs).map(({ deployment, job, begin, end }) => ({
+      row: `${deployment} ${job}`,
+      what: 'lost',
+      begin,
+      end,
+    })),
     ...alarms.map((alarm) => ({
       row: `${alarm.name} rings`,
       what: 'alarm',
@@ -81,35 +93,29 @@ export function timeline(runs: readonly RunReport[], { begin, end, alarms, execu
       end: alarm.end ?? end,
     })),
   ].sort((one, other) => (one.row < other.row ? -1 : one.row > other.row ? 1 : one.begin - other.begin));
-  const names = (['succeeded', 'partial', 'failed', 'skipped', 'lost', 'alarm'] as const).filter((name) =>
-    rows.some(({ what }) => what === name),
-  );
   return ({ width, labels }) => ({
     width,
     height: { step: 22 },
     data: { values: rows.map((row) => visible(row, begin, end)) },
     mark: { type: 'bar', height: 12 },
     encoding: {
-      y: { field: 'row', type: 'nominal', sort: null, axis: { title: null, labelLimit: labels, grid: true } },
+      y: line('row', labels, { grid: true }),
       x: {
         field: 'begin',
         type: 'temporal',
         scale: { type: 'utc', domain: [begin, end] },
-        axis: UTC_TIME.axis,
+        axis: UTC_AXIS,
       },
       x2: { field: 'end' },
-      color: colour('what', names),
+      color: colour('what', rows, ['succeeded', 'partial', 'failed', 'skipped', 'lost', 'alarm']),
     },
   });
 }
 
 /** The steps of one run: its work, its tries and its waits. */
 export function steps({ spans, crashes, begin, end }: RecordedExecution): Chart {
-  const names = (['works', 'fails', 'retry', 'waits'] as const).filter((name) =>
-    spans.some(({ kind }) => kind === name),
-  );
   const isLong = end - begin > 10 * MINUTE;
-  const axis = { ...UTC_TIME.axis, format: isLong ? '%H:%M' : '%H:%M:%S', tickCount: 5 };
+  const axis = { ...UTC_AXIS, format: isLong ? '%H:%M' : '%H:%M:%S', tickCount: 5 };
   const x = { type: 'temporal' as const, axis };
   return ({ width, labels }) => ({
     width,
@@ -119,15 +125,10 @@ export function steps({ spans, crashes, begin, end }: RecordedExecution): Chart 
         data: { values: spans.map((span) => visible(span, begin, end)) },
         mark: { type: 'bar', height: 9 },
         encoding: {
-          y: {
-            field: 'step',
-            type: 'nominal',
-            sort: null,
-            axis: { title: null, labelLimit: labels, grid: true },
-          },
+          y: line('step', labels, { grid: true }),
           x: { ...x, field: 'begin', scale: { type: 'utc', domain: [begin, end] } },
           x2: { field: 'end' },
-          color: colour('kind', [...names]),
+          color: colour('kind', spans, ['works', 'fails', 'retry', 'waits']),
         },
       },
       {
@@ -167,7 +168,7 @@ export function rowsFalling(points: Recording['rows']): Chart {
             field: 'time',
             type: 'temporal',
             scale: { type: 'utc', domain },
-            axis: { ...UTC_TIME.axis, format: '%H:%M:%S', tickCount: 5 },
+            axis: { ...UTC_AXIS, format: '%H:%M:%S', tickCount: 5 },
           },
           y: { field: 'rows', stack: null, ...y },
         },
@@ -219,7 +220,7 @@ export function diskFreed(containers: readonly CleanedContainer[]): Chart {
     data: { values: containers },
     mark: { type: 'bar', height: 9 },
     encoding: {
-      y: { field: 'container', type: 'nominal', sort: null, axis: { title: null, labelLimit: labels } },
+      y: line('container', labels),
       x: {
         field: 'bytesFreed',
         type: 'quantitative',
@@ -237,15 +238,15 @@ export function diskFreed(containers: readonly CleanedContainer[]): Chart {
 
 /** Logins in each second of the machine's own time, with the change of the password and the roll of each service. */
 export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Chart {
-  const rows = seconds.flatMap(({ second, old, new: fresh, misread, failed }) => [
-    { second, what: 'old password', logins: old },
-    { second, what: 'new password', logins: fresh },
-    { second, what: 'wrong password', logins: misread },
-    { second, what: 'failed', logins: failed },
-  ]);
-  const names = (['old password', 'new password', 'wrong password', 'failed'] as const).filter((name) =>
-    rows.some(({ what, logins }) => what === name && logins > 0),
-  );
+  const rows = seconds
+    .flatMap(({ second, old, new: fresh, misread, failed }) => [
+      { second, what: 'old password', logins: old },
+      { second, what: 'new password', logins: fresh },
+      { second, what: 'wrong password', logins: misread },
+      { second, what: 'failed', logins: failed },
+    ])
+    .filter(({ logins }) => logins > 0)
+    .map((row) => ({ ...row, next: row.second + 1 }));
   const x = { type: 'quantitative' as const };
   const scale = { domain: [0, seconds.length] };
   return ({ width: whole, labels }) => {
@@ -264,11 +265,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
           height: 130,
           layer: [
             {
-              data: {
-                values: rows
-                  .filter(({ logins }) => logins > 0)
-                  .map((row) => ({ ...row, next: row.second + 1 })),
-              },
+              data: { values: rows },
               mark: { type: 'bar' },
               encoding: {
                 x: { ...x, field: 'second', bin: 'binned', scale, axis: { title: null, labels: false } },
@@ -279,7 +276,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
                   stack: 'zero',
                   axis: { title: 'logins per second', tickCount: 4 },
                 },
-                color: colour('what', [...names]),
+                color: colour('what', rows, ['old password', 'new password', 'wrong password', 'failed']),
               },
             },
             changed,
@@ -303,12 +300,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
               data: { values: rolls },
               mark: { type: 'bar', height: 9, strokeWidth: 2 },
               encoding: {
-                y: {
-                  field: 'service',
-                  type: 'nominal',
-                  sort: null,
-                  axis: { title: null, labelLimit: labels, grid: true },
-                },
+                y: line('service', labels, { grid: true }),
                 x: { ...x, field: 'begin', scale, axis: { title: 'seconds of this machine' } },
                 x2: { field: 'end' },
                 color: { value: 'var(--wait)' },
@@ -329,16 +321,15 @@ export function callsByService(calls: Recording['calls']): Chart {
     { service, what: 'allowed', calls: allowed },
     ...(refused > 0 ? [{ service, what: 'refused', calls: refused }] : []),
   ]);
-  const names = (['allowed', 'refused'] as const).filter((name) => rows.some(({ what }) => what === name));
   return ({ width, labels }) => ({
     width,
     height: { step: 18 },
     data: { values: rows },
     mark: { type: 'bar', height: 12 },
     encoding: {
-      y: { field: 'service', type: 'nominal', sort: null, axis: { title: null, labelLimit: labels } },
+      y: line('service', labels),
       x: { field: 'calls', type: 'quantitative', axis: { title: 'calls', tickCount: 5 } },
-      color: colour('what', [...names]),
+      color: colour('what', rows, ['allowed', 'refused']),
     },
   });
 }

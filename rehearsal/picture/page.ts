@@ -12,7 +12,7 @@ import {
 } from './charts.ts';
 import { draw } from './draw.ts';
 import { type Html, html, join, raw, table, trusted } from './html.ts';
-import type { RecordedExecution, Recording } from './recording.ts';
+import { type RecordedExecution, type Recording, withoutReport } from './recording.ts';
 import { STYLE } from './style.ts';
 
 export interface Picture {
@@ -211,8 +211,7 @@ async function runDetails(runs: readonly RunReport[], { executions }: Recording)
         executions.find(({ runId }) => runId === run.runId),
       ),
     );
-  const reported = new Set(runs.map(({ runId }) => runId));
-  for (const execution of executions.filter(({ runId }) => !reported.has(runId)))
+  for (const execution of withoutReport(executions, runs))
     details.push(html`<details class="run" open><summary>${execution.deployment} ${execution.job}: no report, ${execution.status.toLowerCase()} for Lambda</summary>
 ${await stepFigure(execution)}</details>`);
   return details;

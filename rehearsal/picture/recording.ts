@@ -1,4 +1,5 @@
 import type { CredentialRotationSettings } from '../../functions/credential-rotation/contract.ts';
+import type { RunReport } from '../../functions/shared/run/report.ts';
 import { functionNamed, settingsOf } from '../deployed-functions.ts';
 import type { Night } from '../night-checks.ts';
 import type { TriedLogin } from '../whatsapp/logins.ts';
@@ -36,7 +37,6 @@ export interface RecordedExecution {
 /** An alarm, from when it rang until it was quiet again. */
 export interface RingingAlarm {
   name: string;
-  deployment: string;
   begin: number;
   /** Undefined: it still rings at the night's end. */
   end: number | undefined;
@@ -67,6 +67,15 @@ export interface LoginsOfSecond {
   failed: number;
   /** With what a container took for its credential. */
   misread: number;
+}
+
+/** Those runs of which nothing but Lambda tells. */
+export function withoutReport(
+  executions: readonly RecordedExecution[],
+  runs: readonly RunReport[],
+): RecordedExecution[] {
+  const reported = new Set(runs.map(({ runId }) => runId));
+  return executions.filter(({ runId }) => !reported.has(runId));
 }
 
 /** Listens to a night from its beginning. Call what it returns at the night's end. */
@@ -105,7 +114,7 @@ export function record({ aws, clock, deployments }: World): (night: Night) => Re
       end,
       deployments: names,
       executions,
-      alarms: ringing(aws.alarms, night, names),
+      alarms: ringing(aws.alarms, night),
       rows: played.flatMap((deployment) => rowsOf(deployment, night, { begin, end })),
       logins: played.flatMap((deployment) => loginsOf(aws, deployment, executions, moments)),
       calls: callsOf(aws.calls),
@@ -123,14 +132,13 @@ function deploymentOf(name: string, deployments: string[]): string {
 }
 
 /** Those of the night's account, each until it was quiet again. */
-function ringing(history: World['aws']['alarms'], night: Night, deployments: string[]): RingingAlarm[] {
+function ringing(history: World['aws']['alarms'], night: Night): RingingAlarm[] {
   const rang = new Set(night.alarms.map(({ name }) => name));
   const alarms: RingingAlarm[] = [];
   for (const { alarm: name, time, to } of history) {
     if (!rang.has(name)) continue;
     const rings = alarms.findLast((each) => each.name === name && each.end === undefined);
-    if (to === 'ALARM')
-      alarms.push({ name, deployment: deploymentOf(name, deployments), begin: time, end: undefined });
+    if (to === 'ALARM') alarms.push({ name, begin: time, end: undefined });
     else if (rings) rings.end = time;
   }
   return alarms;

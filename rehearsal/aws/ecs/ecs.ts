@@ -238,8 +238,7 @@ export class Ecs implements Service {
 
   /** All that a service ever had, the ended ones too. */
   tasksOf({ cluster, service, ...where }: ServiceOptions): EcsTask[] {
-    const arn = clusterArn(cluster, where);
-    return this.tasks.filter((task) => task.clusterArn === arn && task.service === service && !task.isAlone);
+    return this.#ofService(clusterArn(cluster, where), service);
   }
 
   /** Starts a task of a service. */
@@ -292,9 +291,7 @@ export class Ecs implements Service {
     return {
       services: found.flatMap(({ service }) => {
         if (service === undefined) return [];
-        const tasks = this.tasks.filter(
-          (task) => task.clusterArn === arn && task.service === service.name && !task.isAlone,
-        );
+        const tasks = this.#ofService(arn, service.name);
         const running = tasks.filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
         const managed = this.#managed.get(service.arn);
         return [
@@ -349,7 +346,7 @@ export class Ecs implements Service {
     if (task === undefined) throw invalid('The referenced task was not found.');
     const reason = input.reason ?? 'Task stopped by user';
     const managed = this.#managed.get(serviceArn(cluster, task.service));
-    if (task.startedBy !== undefined) this.runTasks.stop(task, reason);
+    if (task.isAlone) this.runTasks.stop(task, reason);
     else if (managed === undefined) void task.stop(reason);
     else managed.stopTask(task, reason);
     return { task: describeTask(task) };
@@ -364,15 +361,15 @@ export class Ecs implements Service {
     if (serviceName !== undefined && !this.#services.has(`${cluster} ${lastPart(serviceName)}`)) {
       throw new AwsError('ServiceNotFoundException', 'Service not found.');
     }
-    const arns = this.tasks
+    const among = serviceName === undefined ? this.tasks : this.#ofService(cluster, lastPart(serviceName));
+    const arns = among
       .filter(
         (task) =>
           task.clusterArn === cluster &&
           task.desiredStatus === desiredStatus &&
           // A task that has ended is shown for about an hour.
           (task.lastStatus !== 'STOPPED' || desiredStatus === 'STOPPED') &&
-          (startedBy === undefined || task.startedBy === startedBy) &&
-          (serviceName === undefined || (task.service === lastPart(serviceName) && !task.isAlone)),
+          (startedBy === undefined || task.startedBy === startedBy),
       )
       .map(({ arn }) => arn);
     return page(arns, input, PAGE, 'taskArns');
@@ -389,6 +386,10 @@ export class Ecs implements Service {
         .filter(({ task }) => task === undefined)
         .map(({ wanted }) => ({ arn: wanted, reason: 'MISSING' })),
     };
+  }
+
+  #ofService(cluster: string, name: string): EcsTask[] {
+    return this.tasks.filter((task) => task.clusterArn === cluster && task.service === name && !task.isAlone);
   }
 
   #task(cluster: string, idOrArn: string | undefined): EcsTask | undefined {

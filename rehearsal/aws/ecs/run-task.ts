@@ -9,7 +9,7 @@ import type { Place } from '../place.ts';
 import { clusterArn, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
 import type { ManagedService } from './service.ts';
-import { describeTask, type EcsTask, type TaskOptions } from './task.ts';
+import { describeTask, type EcsTask, TAKES, type TaskOptions } from './task.ts';
 
 /** What goes wrong with a task that RunTask is asked for. */
 export type RunTaskFault =
@@ -18,8 +18,8 @@ export type RunTaskFault =
   /** ECS answers with an error. */
   | { at: 'request'; error: AwsError }
   /** It is accepted, and stops before its containers run. */
-  | { at: 'start'; stoppedReason: string; containerReason?: string }
-  /** When its command runs: the container is out of memory, another one ends, the host is taken away, ECS Exec is not asked. */
+  | { at: 'start'; stoppedReason: string }
+  /** When its command runs: the container is out of memory, another one ends, the host is taken away. */
   | { at: 'running'; what: 'out-of-memory' | 'other-container-ends' | 'interrupted' };
 
 /** What RunTask needs of the stand-in. */
@@ -31,10 +31,6 @@ interface Tasks {
   openStream(place: Place, group: string, stream: string): (text: string) => void;
 }
 
-/** Between a task's beginning and its containers' start: placement, network, image. */
-const PROVISIONING = 10_000;
-/** Between StopTask and the end of the containers, which get SIGTERM. */
-const STOPPING = 4_000;
 /** ECS's limit on a request's overrides, in characters (API reference, TaskOverride). */
 const MOST_OVERRIDES = 8192;
 /** Real milliseconds: the clock goes on while a command takes longer. */
@@ -127,7 +123,7 @@ export class RunTasks {
     });
     task.enableExecuteCommand = others.enableExecuteCommand ?? false;
     if (token !== undefined) this.#tokens.set(token, { input: asked, task });
-    this.#later(PROVISIONING, () => this.#start(task, service, input, fault, call));
+    this.#later(TAKES.start, () => this.#start(task, service, input, fault, call));
     return { tasks: [describeTask(task)], failures: [] };
   }
 
@@ -135,7 +131,7 @@ export class RunTasks {
   stop(task: EcsTask, reason: string): void {
     if (task.desiredStatus === 'STOPPED') return;
     Object.assign(task, { desiredStatus: 'STOPPED', stoppedReason: reason, stopCode: 'UserInitiated' });
-    this.#later(STOPPING, async () => {
+    this.#later(TAKES.stop, async () => {
       await task.stop(reason);
       task.stoppedAt ??= this.#tasks.clock.now();
     });

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
-import type { Capacity, Definition, EcsTask, ServiceOptions } from './task.ts';
+import { type Capacity, type Definition, type EcsTask, type ServiceOptions, TAKES } from './task.ts';
 
 /** How a service changes its tasks, in ECS's words. */
 export type DeploymentStrategy = 'ROLLING' | 'BLUE_GREEN' | 'LINEAR' | 'CANARY';
@@ -72,12 +72,8 @@ export interface ServiceDeployment {
   replaced: 'ROLLBACK_SUCCESSFUL' | 'STOPPED' | undefined;
 }
 
-/** Between a task's beginning and its containers' start: placement, network, image. */
-const PROVISIONING = 10_000;
 /** A task without a health check and a load balancer counts as healthy so long after its start (`DeploymentConfiguration`). Seconds. */
 const HEALTHY_AFTER = 40;
-/** Between StopTask and the end of the containers: they get SIGTERM, and at most 30 seconds. */
-const STOPPING = 4_000;
 /** The time after which a container with the fault exits, and after which its task is started again. */
 const EXITS_AFTER = 5_000;
 /** The circuit breaker counts half the desired tasks, within these bounds (`DeploymentCircuitBreaker`). */
@@ -168,7 +164,7 @@ export class ManagedService {
     task.desiredStatus = 'STOPPED';
     task.stoppedReason = reason;
     this.#steady = false;
-    this.#at(STOPPING, () => task.stop(reason));
+    this.#at(TAKES.stop, () => task.stop(reason));
     this.#later(0);
   }
 
@@ -264,7 +260,7 @@ export class ManagedService {
   #start(deployment: ServiceDeployment): void {
     const task = this.#tasks.add();
     this.#deploymentOf.set(task, deployment);
-    this.#at(PROVISIONING, async () => {
+    this.#at(TAKES.start, async () => {
       if (task.desiredStatus === 'STOPPED') return;
       const containers = await this.options.start();
       const { now } = this.#tasks.clock;

@@ -12,6 +12,14 @@ import type { DockerHost } from '../containers/docker-host.ts';
 import type { Place } from '../place.ts';
 import { clusterArn, lastPart, serviceArn, taskDefinitionArn } from './arns.ts';
 
+/** What of a task takes time, in milliseconds. */
+export const TAKES = {
+  /** From its beginning to its containers' start: placement, network, image. */
+  start: 10_000,
+  /** From StopTask to the end of the containers: they get SIGTERM, and at most 30 seconds. */
+  stop: 4_000,
+};
+
 export interface ServiceOptions extends Place {
   /** Its name; made by its first service. */
   cluster: string;

@@ -60,9 +60,7 @@ const RECORDING: Recording = {
       spans: [],
     },
   ],
-  alarms: [
-    { name: 'latam-message-gc-failed', deployment: 'latam', begin: BEGIN + 65 * MINUTE, end: undefined },
-  ],
+  alarms: [{ name: 'latam-message-gc-failed', begin: BEGIN + 65 * MINUTE, end: undefined }],
   rows: [],
   logins: [],
   calls: [{ service: 'lambda', allowed: 3, refused: 1 }],
