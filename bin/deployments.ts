@@ -91,17 +91,18 @@ export async function alarmsOf(
   deployment: string,
   state?: StateValue,
 ): Promise<MetricAlarm[]> {
-  const names = NAMES.get(lambda) ?? allDeployments(lambda).then((all) => all.map((one) => one.deployment));
-  NAMES.set(lambda, names);
-  const longer = (await names)
-    .map((name) => `${name}-`)
-    .filter((prefix) => prefix.startsWith(`${deployment}-`) && prefix !== `${deployment}-`);
   const alarms: MetricAlarm[] = [];
   for await (const { MetricAlarms: page = [] } of paginateDescribeAlarms(
     { client: cloudWatch },
     { AlarmNamePrefix: `${deployment}-`, ...(state && { StateValue: state }) },
   ))
     alarms.push(...page);
+  if (alarms.length === 0) return [];
+  const names = NAMES.get(lambda) ?? allDeployments(lambda).then((all) => all.map((one) => one.deployment));
+  NAMES.set(lambda, names);
+  const longer = (await names)
+    .map((name) => `${name}-`)
+    .filter((prefix) => prefix.startsWith(`${deployment}-`) && prefix !== `${deployment}-`);
   return alarms.filter(({ AlarmName: name = '' }) => !longer.some((prefix) => name.startsWith(prefix)));
 }
 

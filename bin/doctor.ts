@@ -1,11 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { deploymentsNamed } from './deployments.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
 import { permissionChecks } from './doctor/permissions/permissions.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, isAgreed, messageOf } from './output.ts';
 
 interface Options {
   json?: true;
@@ -69,12 +68,7 @@ async function mend(diagnosis: Diagnosis, unasked: boolean): Promise<void> {
   if (!('fix' in diagnosis) || diagnosis.fix === undefined) return;
   const { check, of, fix, mend: command } = diagnosis;
   const what = `${check}${of === undefined ? '' : `, ${of}`}`;
-  if (!unasked) {
-    const asking = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await asking.question(`${what}\n  ${command}\nDo this? [y/N] `);
-    asking.close();
-    if (!/^y(es)?$/i.test(answer.trim())) return;
-  }
+  if (!unasked && !(await isAgreed(`${what}\n  ${command}\nDo this?`))) return;
   try {
     await fix();
     process.stderr.write(`Done: ${what}.\n`);

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { Temporal } from 'temporal-polyfill';
@@ -53,6 +54,14 @@ const ANSWERS: Record<string, 'green' | 'red'> = { yes: 'green', no: 'red' };
 /** The answer to a question, in its colour. */
 export function answerText(answer: string): string {
   return styleText(ANSWERS[answer] ?? 'yellow', answer, { stream: process.stdout });
+}
+
+/** Asks on the terminal, beside what standard output is for. */
+export async function isAgreed(question: string): Promise<boolean> {
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asking.question(`${question} [y/N] `);
+  asking.close();
+  return /^y(es)?$/i.test(answer.trim());
 }
 
 export function okText(text: string): string {

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
 import {
   CloudWatchClient,
@@ -12,7 +11,7 @@ import { paginateListSubscriptionsByTopic, SNSClient } from '@aws-sdk/client-sns
 import { Command } from 'commander';
 import PQueue from 'p-queue';
 import { alarmsOf, deploymentNamed } from './deployments.ts';
-import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, okText } from './output.ts';
+import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, isAgreed, okText } from './output.ts';
 
 /** CloudWatch acts "often within seconds"; after so long its history is taken to have it, or never to. */
 const LOOKS = 20;
@@ -129,12 +128,7 @@ async function mayRing(
     [...subscribers.values()].flat().flatMap(({ confirmed, endpoint }) => (confirmed ? [endpoint] : [])),
   );
   const whom = endpoints.size > 0 ? [...endpoints].join(', ') : 'nobody, for no subscription is confirmed';
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asking.question(
-    `${alarms.length} alarms of ${deployment} ring, each once. Told is ${whom}. Do this? [y/N] `,
-  );
-  asking.close();
-  return /^y(es)?$/i.test(answer.trim());
+  return isAgreed(`${alarms.length} alarms of ${deployment} ring, each once. Told is ${whom}. Do this?`);
 }
 
 async function tried(

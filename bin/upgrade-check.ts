@@ -1,14 +1,16 @@
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
 import type { RunReport } from '../functions/shared/run/report.ts';
-import { ANSWER_FIGURE, type UpgradeCheckOptions } from '../functions/upgrade-check/contract.ts';
+import {
+  ANSWER_FIGURE,
+  LONGEST_COUNT_SECONDS,
+  type UpgradeCheckOptions,
+} from '../functions/upgrade-check/contract.ts';
 import { deploymentNamed, refuseUnknownJob } from './deployments.ts';
 import { answerText, EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
 import { startAndFollow } from './run.ts';
 
 const JOB = 'upgrade-check';
-/** As its own contract has it. */
-const LONGEST_COUNT_SECONDS = 600;
 
 interface Options {
   prepare?: true;

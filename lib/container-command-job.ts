@@ -4,14 +4,15 @@ import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { CommandSecret, RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
+import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { field, keyArn, secretArn, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
-import { ofSecret } from './encryption.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
+import { letReadSecrets } from './read-secrets.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
 
 /** A secret of Secrets Manager that a command gets. */
@@ -152,14 +153,13 @@ function commandOf({ command, stopAtFirstFailure = true }: ContainerCommandJobPr
 function withEnvironment(command: Command, environment: Record<string, string> = {}): Command {
   const names = Object.keys(environment);
   if (names.length === 0) return command;
-  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
   const exported = names.map((name, index) => `export ${name}="\${${index}}"`).join('; ');
   return [
     'sh',
     '-c',
     `${exported}; shift ${names.length - 1}; exec "$@"`,
     ...Object.values(environment),
-    ...words,
+    ...wordsOf(command),
   ];
 }
 
@@ -179,8 +179,7 @@ exec "$@"`;
 
 function withSecrets(command: Command, names: string[]): Command {
   if (names.length === 0) return command;
-  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
-  return ['sh', '-c', READ_SECRETS, 'sh', ...names, '--', ...words];
+  return ['sh', '-c', READ_SECRETS, 'sh', ...names, '--', ...wordsOf(command)];
 }
 
 /** As the function's settings have it: its key is a matter of permissions only. */
@@ -213,12 +212,12 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
           },
         ]
       : []),
-    ...(isNewTask && (props.reach || props.concurrency)
-      ? [props.reach ? 'reach' : 'concurrency'].map((name) => ({
-          field: [name],
-          problem: 'is of containers that run already; with in: "new-task" it must be left out.',
-        }))
-      : []),
+    ...(['reach', 'concurrency'] as const)
+      .filter((name) => isNewTask && props[name] !== undefined)
+      .map((name) => ({
+        field: [name],
+        problem: 'is of containers that run already; with in: "new-task" it must be left out.',
+      })),
     ...(['secrets', 'stdin'] as const)
       .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
       .map((name) => ({
@@ -291,16 +290,13 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
       { ...props, retryFailed: props.retryFailed ?? where === 'every-container' },
     );
     this.job = containers.job;
-    this.letReadSecrets([...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])]);
-  }
-
-  private letReadSecrets(secrets: SecretForCommand[]): void {
-    const own = this.job.function;
-    const arns = [...new Set(secrets.map(({ secretArn }) => secretArn))];
-    if (arns.length > 0) own.allow('ReadSecrets', ['secretsmanager:GetSecretValue'], arns);
-    const keys = new Map(secrets.map(({ secretArn, encryptionKeyArn }) => [secretArn, encryptionKeyArn]));
-    for (const [index, [secretArn, key]] of [...keys].entries())
-      if (key) own.allow(`DecryptSecret${index}`, ['kms:Decrypt'], [key], ofSecret(own, secretArn));
+    letReadSecrets(
+      this.job.function,
+      'Secret',
+      [...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])].map(
+        ({ secretArn, encryptionKeyArn: secretKeyArn }) => ({ secretArn, secretKeyArn }),
+      ),
+    );
   }
 
   /** In how many containers the command ended well, and in how many it did not. */

@@ -14,7 +14,6 @@ import {
 import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { acceptFinding } from './accept-finding.ts';
 import { sameContainers } from './checks/containers.ts';
 import { containerName, field, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
@@ -32,7 +31,6 @@ import { entryFile } from './entry-file.ts';
 import type { DailySchedule, MonthlySchedule, WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { createAlarm } from './upkeep-alarm.ts';
-import { asTemplateText } from './upkeep-function.ts';
 import { UpkeepJob } from './upkeep-job.ts';
 import type { JobReference } from './upkeep-job-props.ts';
 
@@ -225,11 +223,14 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
     this.job.function.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
     this.job.function.allow('DescribeTasks', ['ecs:DescribeTasks'], [tasks], inCluster);
-    this.acknowledge(
+    this.job.function.acceptWildcard(
       '*',
       'ECS lists tasks on no resource that a policy could name: the condition limits it to the cluster.',
     );
-    this.acknowledge(tasks, 'Which tasks run is not known before: they are those of the cluster.');
+    this.job.function.acceptWildcard(
+      tasks,
+      'Which tasks run is not known before: they are those of the cluster.',
+    );
   }
 
   private letExecute(
@@ -252,7 +253,10 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     this.job.function.allow('EndLostSessions', ['ssm:TerminateSession', 'ssm:ResumeSession'], [sessions], {
       StringLike: { 'ssm:resourceTag/aws:ssmmessages:target-id': `ecs:${clusterName}_*` },
     });
-    this.acknowledge(sessions, "A session's id is made when it begins; these are the ones of ECS Exec.");
+    this.job.function.acceptWildcard(
+      sessions,
+      "A session's id is made when it begins; these are the ones of ECS Exec.",
+    );
     if (encryptionKeyArn)
       this.job.function.allow('EncryptSessions', ['kms:GenerateDataKey'], [encryptionKeyArn]);
   }
@@ -266,7 +270,10 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     this.job.function.allow('FindHosts', ['ecs:DescribeContainerInstances'], [hosts], {
       ArnEquals: { 'ecs:cluster': clusterArn },
     });
-    this.acknowledge(hosts, 'Which instances there are is not known before: they are those of the cluster.');
+    this.job.function.acceptWildcard(
+      hosts,
+      'Which instances there are is not known before: they are those of the cluster.',
+    );
     this.job.function.allow(
       'RunDocuments',
       ['ssm:SendCommand'],
@@ -276,12 +283,15 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     this.job.function.allow('OnTaggedHosts', ['ssm:SendCommand'], [instances], {
       StringEquals: { [`ssm:resourceTag/${key}`]: value },
     });
-    this.acknowledge(
+    this.job.function.acceptWildcard(
       instances,
       'Which instances there are is not known before: the condition limits it to the tagged ones.',
     );
     this.job.function.allow('ReadResults', ['ssm:GetCommandInvocation'], ['*']);
-    this.acknowledge('*', `Systems Manager gives results on no resource that a policy could name.`);
+    this.job.function.acceptWildcard(
+      '*',
+      `Systems Manager gives results on no resource that a policy could name.`,
+    );
   }
 
   private createDocument(name: string, role: string, content: unknown): string {
@@ -305,13 +315,6 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
 
   private arn(service: string, resource: string, resourceName: string): string {
     return Stack.of(this).formatArn({ service, resource, resourceName });
-  }
-
-  private acknowledge(resource: string, reason: string): void {
-    acceptFinding(this.job.function.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
-      reason,
-    });
   }
 }
 

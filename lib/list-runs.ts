@@ -1,5 +1,4 @@
-import { acceptFinding } from './accept-finding.ts';
-import { asTemplateText, type UpkeepFunction } from './upkeep-function.ts';
+import type { UpkeepFunction } from './upkeep-function.ts';
 
 /**
  * Lets a function find the durable executions of jobs, of all versions of their functions.
@@ -13,8 +12,8 @@ export function letListRuns(upkeepFunction: UpkeepFunction, sid: string, functio
     functionArns.flatMap((arn, index) => [arn, versions[index] ?? arn]),
   );
   for (const resource of versions)
-    acceptFinding(upkeepFunction.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(upkeepFunction, resource)}]`,
-      reason: "Runs are listed by the version of the job's function, one more after each deploy.",
-    });
+    upkeepFunction.acceptWildcard(
+      resource,
+      "Runs are listed by the version of the job's function, one more after each deploy.",
+    );
 }

@@ -4,7 +4,6 @@ import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { type RunInNewTaskSettings, TASK_TAG, taskTagValue } from '../functions/run-in-new-task/contract.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { acceptFinding } from './accept-finding.ts';
 import { containerName, field, pattern } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, duration, lessThanTimeLimit, passesPropsOn, refuse } from './checks/props.ts';
@@ -18,7 +17,6 @@ import {
   serviceReference,
 } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
-import { asTemplateText } from './upkeep-function.ts';
 import { UpkeepJob } from './upkeep-job.ts';
 
 /** What a job in tasks of its own must know of the task definition of a service, for its permissions. */
@@ -117,13 +115,13 @@ export class NewTaskJob extends Construct {
       { ArnEquals: inCluster },
     );
     own.allow('DescribeTaskDefinition', ['ecs:DescribeTaskDefinition'], ['*']);
-    this.acknowledge(
+    own.acceptWildcard(
       '*',
       'ECS describes task definitions and lists tasks on no resource that a policy could name.',
     );
     const definitions = this.arn('ecs', 'task-definition', `${family}:*`);
     own.allow('RunTask', ['ecs:RunTask'], [definitions], { ArnEquals: inCluster });
-    this.acknowledge(definitions, "The service's revision of the family is known only when a run begins.");
+    own.acceptWildcard(definitions, "The service's revision of the family is known only when a run begins.");
     own.allow('TagTasks', ['ecs:TagResource'], [tasks], {
       ArnEquals: inCluster,
       StringEquals: { 'ecs:CreateAction': 'RunTask', [`aws:RequestTag/${TASK_TAG}`]: tag },
@@ -139,7 +137,7 @@ export class NewTaskJob extends Construct {
       ArnEquals: inCluster,
       StringEquals: { [`aws:ResourceTag/${TASK_TAG}`]: tag },
     });
-    this.acknowledge(
+    own.acceptWildcard(
       tasks,
       "A task's id is made when it begins; only those with the job's tag may be stopped.",
     );
@@ -151,7 +149,7 @@ export class NewTaskJob extends Construct {
       resourceName: `${logGroup}:log-stream:*`,
     });
     own.allow('ReadOutput', ['logs:GetLogEvents'], [streams]);
-    this.acknowledge(
+    own.acceptWildcard(
       streams,
       "A container's log stream has the name of its task, whose id is made when it begins.",
     );
@@ -169,13 +167,6 @@ export class NewTaskJob extends Construct {
 
   private arn(service: string, resource: string, resourceName: string): string {
     return Stack.of(this).formatArn({ service, resource, resourceName });
-  }
-
-  private acknowledge(resource: string, reason: string): void {
-    acceptFinding(this.job.function.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, resource)}]`,
-      reason,
-    });
   }
 }
 

@@ -14,12 +14,11 @@ import {
   REPORT_EVENT_SOURCE,
   REPORT_EVENT_TYPE,
 } from '../functions/shared/run/report.ts';
-import { acceptFinding } from './accept-finding.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { asTemplateText, UpkeepFunction } from './upkeep-function.ts';
+import { UpkeepFunction } from './upkeep-function.ts';
 
 /** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
@@ -129,10 +128,9 @@ export class ReportLostRun extends Construct {
     this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], arns);
     this.ends.addResources(versions);
     this.rings.addResources(...arns);
-    acceptFinding(this.function.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, versions)}]`,
-      reason:
-        "A run is on record under the function's version that it began with, one more after each deploy.",
-    });
+    this.function.acceptWildcard(
+      versions,
+      "A run is on record under the function's version that it began with, one more after each deploy.",
+    );
   }
 }

@@ -15,7 +15,6 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
-import { acceptFinding } from './accept-finding.ts';
 import { deploymentName, downtimeWindow, timeZone } from './checks/fields.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
@@ -24,7 +23,7 @@ import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny } from './upkeep-alarm.ts';
-import { ASYNCHRONOUS_EVENT_AGE, asTemplateText, UpkeepFunction } from './upkeep-function.ts';
+import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
 
 /** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
 const SCHEDULE_EVENT_AGE = Duration.minutes(25);
@@ -191,10 +190,10 @@ export class StartRun extends Construct {
     this.function.allow(`Start${sid}`, ['lambda:InvokeFunction'], [target.aliasArn]);
     const executions = `${functionArn}:*`;
     this.function.allow(`FollowRunsOf${sid}`, ['lambda:GetDurableExecution'], [executions]);
-    acceptFinding(this.function.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
-      reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
-    });
+    this.function.acceptWildcard(
+      executions,
+      "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+    );
   }
 
   /** By which runs start once, and never beside one that is in their way. */
@@ -203,10 +202,10 @@ export class StartRun extends Construct {
     const ledger = `arn:${partition}:ssm:${region}:${account}:parameter${path}`;
     this.function.allow('ReadLedger', ['ssm:GetParametersByPath'], [ledger]);
     this.function.allow('WriteLedger', ['ssm:DeleteParameters', 'ssm:PutParameter'], [`${ledger}/*`]);
-    acceptFinding(this.function.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, `${ledger}/*`)}]`,
-      reason: 'Each change of the ledger is a parameter of its own, with the next number as its name.',
-    });
+    this.function.acceptWildcard(
+      `${ledger}/*`,
+      'Each change of the ledger is a parameter of its own, with the next number as its name.',
+    );
   }
 
   /** The path of the construct that makes a job, if there is one. */

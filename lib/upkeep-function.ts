@@ -171,6 +171,11 @@ export class UpkeepFunction extends Construct implements IConnectable {
     return statement;
   }
 
+  /** Says, for cdk-nag and whoever reads the template, why what the function is allowed on a resource with a `*` is right. */
+  acceptWildcard(resource: string, reason: string): void {
+    acceptWildcard(this.role, resource, reason);
+  }
+
   /**
    * Lets the function read what a key encrypts: its own environment, which Lambda decrypts in the role's name, and queues.
    * Saying it twice adds nothing. Not by `kms:ViaService` or a context: no page says which of them Lambda's request carries
@@ -197,11 +202,11 @@ export class UpkeepFunction extends Construct implements IConnectable {
       inlinePolicies: props.network ? { NetworkInterfaces: networkInterfacesPolicy(this.functionArn) } : {},
     });
     if (props.network)
-      acceptFinding(role, {
-        id: 'AwsSolutions-IAM5[Resource::*]',
-        reason:
-          "Lambda checks these on every resource before it makes the function's network interfaces, which do not exist yet. The statement beside it denies them to the function's own code.",
-      });
+      acceptWildcard(
+        role,
+        '*',
+        "Lambda checks these on every resource before it makes the function's network interfaces, which do not exist yet. The statement beside it denies them to the function's own code.",
+      );
     role.addToPolicy(
       new PolicyStatement({
         sid: 'WriteLog',
@@ -222,11 +227,11 @@ export class UpkeepFunction extends Construct implements IConnectable {
           resources: [ownVersions],
         }),
       );
-      acceptFinding(role, {
-        id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, ownVersions)}]`,
-        reason:
-          "A run keeps its state under the function's version that it began with, one more after each deploy.",
-      });
+      acceptWildcard(
+        role,
+        ownVersions,
+        "A run keeps its state under the function's version that it began with, one more after each deploy.",
+      );
     }
     return role;
   }
@@ -279,8 +284,12 @@ export function functionArn(scope: Construct, functionName: string): string {
   return `arn:${partition}:lambda:${region}:${account}:function:${functionName}`;
 }
 
+function acceptWildcard(role: Role, resource: string, reason: string): void {
+  acceptFinding(role, { id: `AwsSolutions-IAM5[Resource::${asTemplateText(role, resource)}]`, reason });
+}
+
 /** A string as the rules for templates show it: `arn:<AWS::Partition>:…`. */
-export function asTemplateText(scope: Construct, text: string): string {
+function asTemplateText(scope: Construct, text: string): string {
   const shown = (part: unknown): string => {
     if (typeof part !== 'object' || part === null) return String(part);
     if ('Ref' in part) return `<${part.Ref}>`;

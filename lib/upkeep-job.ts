@@ -8,6 +8,7 @@ import {
   GIVEN_UP_METRIC,
   GIVEN_UP_UNTOLD_METRIC,
   LETTER_EXPECTED_METRIC,
+  LETTER_WAITS_MINUTES,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   METRIC_NAMESPACE,
@@ -106,7 +107,7 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so. That was 45 minutes ago: for so long this alarm waits for the report.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so. That was ${LETTER_WAITS_MINUTES} minutes ago: for so long this alarm waits for the report.`,
       whatToDo: [
         `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
         'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',

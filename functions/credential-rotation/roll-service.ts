@@ -102,7 +102,7 @@ function isTooMuch({ operations, steadyTimeoutSeconds }: RollRequest, others: nu
 
 function tooManyOperations({ operations }: RollRequest) {
   return {
-    reason: `Lambda keeps 3000 operations of a run on record, and this one has some ${operations.count} of them: too few are left to go on.`,
+    reason: `Lambda keeps ${MOST_OPERATIONS} operations of a run on record, and this one has some ${operations.count} of them: too few are left to go on.`,
     next: 'Nothing needs to be mended: the next run goes on from there. Start it by hand to have that at once.',
   };
 }

@@ -12,6 +12,7 @@ import {
 } from '../shared/containers/container-report.ts';
 import type { Discovery } from '../shared/containers/discover-containers.ts';
 import type { Ran } from '../shared/containers/run-in-each-container.ts';
+import { wordsOf } from '../shared/ecs-exec/command-words.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
@@ -93,7 +94,7 @@ async function runOnceOrTwice(
 function overrideOf({ container: name, command, environment = {} }: RunInNewTaskSettings) {
   return {
     name,
-    command: Array.isArray(command) ? command : ['sh', '-c', command.script],
+    command: wordsOf(command),
     environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
   };
 }

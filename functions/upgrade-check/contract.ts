@@ -56,13 +56,16 @@ export interface ServerStorage {
   identifier: string;
 }
 
+/** A count lies within one invocation, of which Lambda allows 15 minutes. */
+export const LONGEST_COUNT_SECONDS = 600;
+
 /** The `options` of start-run's event. */
 export interface UpgradeCheckOptions {
   /** Has the cleaning job run, inside the downtime window, until the answer is yes. */
   prepare?: boolean;
-  /** Counts the rows of a table one by one, where the server's estimate is too vague for an answer. */
+  /** Counts the rows of each table one by one. */
   exactCount?: {
-    /** For each table. At most ten minutes. */
+    /** For each table. At most {@link LONGEST_COUNT_SECONDS}. */
     timeLimitSeconds: number;
   };
 }

@@ -129,16 +129,16 @@ function reasonOf(rows: RowEstimate): string {
 }
 
 function whyUncounted(count: Answer<CountOutcome> | undefined): string {
-  if (!count || (count.kind === 'told' && count.value.kind === 'counted')) return '';
+  if (!count) return '';
   if (count.kind === 'not-told') return ` They were not counted: ${count.error}`;
-  return ` They were not counted: ${NOT_COUNTED[count.value.kind]}.`;
+  const { value } = count;
+  return value.kind === 'counted' ? '' : ` They were not counted: ${NOT_COUNTED[value.kind]}.`;
 }
 
 const NOT_COUNTED = {
   locked: 'somebody holds a lock by which nobody may read',
   'too-slow': 'that takes longer than the time limit',
   'no-time': 'that might have gone on after the time by which this run must end',
-  counted: 'they were',
 } as const;
 
 /**

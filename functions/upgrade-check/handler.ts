@@ -6,7 +6,12 @@ import type { Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
-import { ANSWER_FIGURE, type UpgradeCheckOptions, type UpgradeCheckSettings } from './contract.ts';
+import {
+  ANSWER_FIGURE,
+  LONGEST_COUNT_SECONDS,
+  type UpgradeCheckOptions,
+  type UpgradeCheckSettings,
+} from './contract.ts';
 import { answerOf, type Finding } from './criteria.ts';
 import { type Look, look } from './look.ts';
 import { type Prepared, prepare } from './prepare.ts';
@@ -36,9 +41,6 @@ const settingsSchema = v.object({
   services: v.exactOptional(v.object({ clusterArn: v.string(), names: v.array(v.string()) })),
   storage: v.array(v.object({ host: v.string(), identifier: v.string() })),
 }) satisfies v.GenericSchema<UpgradeCheckSettings>;
-
-/** A count lies within one invocation, of which Lambda allows 15 minutes. */
-const LONGEST_COUNT_SECONDS = 600;
 
 const optionsSchema = v.strictObject({
   prepare: v.exactOptional(v.boolean()),

@@ -1,9 +1,8 @@
 import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { acceptFinding } from '../accept-finding.ts';
 import { ofSecret } from '../encryption.ts';
 import { letListRuns } from '../list-runs.ts';
-import { asTemplateText, functionArn, type UpkeepFunction } from '../upkeep-function.ts';
+import { functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import type { Rotated } from './rotated.ts';
@@ -89,15 +88,14 @@ export function letRun(
   job.allow('ListTasks', ['ecs:ListTasks'], ['*'], inCluster);
   job.allow('ReplaceTasks', ['ecs:DescribeTasks', 'ecs:StopTask'], tasks, inCluster);
   job.allow('ReadTaskDefinitions', ['ecs:DescribeTaskDefinition'], ['*']);
-  acknowledge(
-    job,
+  job.acceptWildcard(
     '*',
     'ECS lists tasks and describes task definitions on no resource that a policy could name; for the tasks the condition limits it to the clusters of the services.',
   );
   for (const running of tasks)
-    acknowledge(job, running, 'Which tasks run is not known before: they are those of the cluster.');
+    job.acceptWildcard(running, 'Which tasks run is not known before: they are those of the cluster.');
   for (const deployment of deployments)
-    acknowledge(job, deployment, 'A deployment has its id when it begins; these are those of the service.');
+    job.acceptWildcard(deployment, 'A deployment has its id when it begins; these are those of the service.');
 }
 
 /** It asks whether the runs that went on when it began have ended. */
@@ -105,8 +103,7 @@ function letFollowRuns(job: UpkeepFunction, functionArns: string[]): void {
   const executions = functionArns.map((arn) => `${arn}:*`);
   job.allow('FollowOtherRuns', ['lambda:GetDurableExecution'], executions);
   for (const runs of executions)
-    acknowledge(
-      job,
+    job.acceptWildcard(
       runs,
       "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
     );
@@ -131,11 +128,4 @@ function letReadAdministrator(
       [adminSecretKeyArn],
       ofSecret(upkeepFunction, adminSecretArn),
     );
-}
-
-function acknowledge(job: UpkeepFunction, resource: string, reason: string): void {
-  acceptFinding(job.role, {
-    id: `AwsSolutions-IAM5[Resource::${asTemplateText(job, resource)}]`,
-    reason,
-  });
 }

@@ -1,7 +1,6 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
-import { acceptFinding } from '../accept-finding.ts';
-import { ofSecret } from '../encryption.ts';
+import { letReadSecrets } from '../read-secrets.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 
 /** The client's databases whose names are known; before each it puts its prefix. */
@@ -48,24 +47,10 @@ export function setNameOf({ name, prefix }: Pick<ClientDatabases, 'name' | 'pref
 
 /** Lets a function log in as the sets' users, and read what the metrics of earlier runs told. */
 export function letReadSizes(upkeepFunction: UpkeepFunction, sets: readonly ClientDatabases[]): void {
-  const keys = new Map(
-    sets.flatMap(({ secretArn, secretKeyArn }) => (secretKeyArn ? [[secretArn, secretKeyArn] as const] : [])),
-  );
-  for (const [index, secretArn] of [...new Set(sets.map((set) => set.secretArn))].entries()) {
-    upkeepFunction.allow(`ReadDatabaseUser${index}`, ['secretsmanager:GetSecretValue'], [secretArn]);
-    const secretKeyArn = keys.get(secretArn);
-    if (secretKeyArn)
-      upkeepFunction.allow(
-        `DecryptDatabaseUser${index}`,
-        ['kms:Decrypt'],
-        [secretKeyArn],
-        ofSecret(upkeepFunction, secretArn),
-      );
-  }
+  letReadSecrets(upkeepFunction, 'DatabaseUser', sets);
   upkeepFunction.allow('ReadPastMetrics', ['cloudwatch:GetMetricData'], ['*']);
-  acceptFinding(upkeepFunction.role, {
-    id: 'AwsSolutions-IAM5[Resource::*]',
-    reason:
-      'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData: an ARN there would allow nothing.',
-  });
+  upkeepFunction.acceptWildcard(
+    '*',
+    'The Service Authorization Reference has no resource types for cloudwatch:GetMetricData: an ARN there would allow nothing.',
+  );
 }

@@ -18,7 +18,6 @@ import {
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
-import { acceptFinding } from '../accept-finding.ts';
 import { bundledFor } from '../bundled-for.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import {
@@ -244,11 +243,10 @@ export class DatabaseSize extends Construct implements OnDashboard {
 
   private letReadLastBackup(): void {
     this.job.function.allow('ReadLastBackup', ['backup:DescribeProtectedResource'], ['*']);
-    acceptFinding(this.job.function.role, {
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason:
-        'The Service Authorization Reference has no resource types for backup:DescribeProtectedResource: an ARN there would allow nothing.',
-    });
+    this.job.function.acceptWildcard(
+      '*',
+      'The Service Authorization Reference has no resource types for backup:DescribeProtectedResource: an ARN there would allow nothing.',
+    );
   }
 
   private letCompare({ secretArn, secretKeyArn, copies }: RotatedCredential): void {

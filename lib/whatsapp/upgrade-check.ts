@@ -9,7 +9,6 @@ import {
   type ServerStorage,
   type UpgradeCheckSettings,
 } from '../../functions/upgrade-check/contract.ts';
-import { acceptFinding } from '../accept-finding.ts';
 import { bundledFor } from '../bundled-for.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { valueText } from '../checks/mistakes.ts';
@@ -18,7 +17,7 @@ import { entryFile } from '../entry-file.ts';
 import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import { letListRuns } from '../list-runs.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { asTemplateText, MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
+import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes } from './client-databases.ts';
 import { databaseSetOf, LARGE_ROWS } from './database-size.ts';
@@ -152,10 +151,10 @@ export class UpgradeCheck extends Construct {
     const executions = `${functionArn}:*`;
     job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
     job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
-    acceptFinding(job.role, {
-      id: `AwsSolutions-IAM5[Resource::${asTemplateText(this, executions)}]`,
-      reason: "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
-    });
+    job.acceptWildcard(
+      executions,
+      "A run's ARN has the function's version that it began with, and an id that Lambda draws.",
+    );
   }
 
   private arn(kind: 'cluster' | 'service', name: string): string {

@@ -141,6 +141,22 @@ describe('a job in containers', () => {
       (app as ReturnType<typeof appWithoutBundles>).synth();
     });
 
+  it('may decrypt a secret whose key is named with one of its fields only', () => {
+    const secretArn = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:api-a1B2c3';
+    const encryptionKeyArn = 'arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555';
+    const { ReadSecret0, ReadSecret1, DecryptSecret0 } = statements(
+      commandStack({
+        secrets: {
+          TOKEN: { secretArn, key: 'token', encryptionKeyArn },
+          USER_NAME: { secretArn, key: 'user' },
+        },
+      }),
+    );
+    assert.equal(ReadSecret0?.Resource, secretArn);
+    assert.equal(ReadSecret1, undefined);
+    assert.equal(DecryptSecret0?.Resource, encryptionKeyArn);
+  });
+
   const mistakes: [string, Partial<ContainerCommandJobProps>, RegExp][] = [
     ['no role', { roles: {} }, /at least one role/],
     ['a role of another form', { roles: { 'Web App': { services: ['a'], container: 'a' } } }, /"Web App"/],
@@ -184,6 +200,11 @@ describe('a job in containers', () => {
       'a way into a new task',
       { in: 'new-task', reach: runCommand },
       /reach is of containers that run already/,
+    ],
+    [
+      'a way into a new task, and how many at once, each by its name',
+      { in: 'new-task', reach: runCommand, concurrency: 5 },
+      /reach is of containers that run already.*concurrency is of containers/s,
     ],
     [
       'a role of another form',

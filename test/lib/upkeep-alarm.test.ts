@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Duration } from 'aws-cdk-lib';
+import { Duration, type Stack } from 'aws-cdk-lib';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { alarmOnCrashes, alarmOnOthers } from '../../lib/upkeep-alarm.ts';
@@ -8,18 +8,24 @@ import { ACCOUNT, deploy, MINUTE, REGION, START } from '../rehearsal/aws/deploy.
 
 const of = (metricName: string) => new Metric({ namespace: 'Upkeep', metricName, statistic: 'Sum' });
 
+function alarmOnFailedRuns(
+  stack: Stack,
+  others: Pick<Parameters<typeof alarmOnOthers>[2], 'toldElsewhere' | 'nowhere' | 'label'>,
+): void {
+  alarmOnOthers(stack, 'Failed', {
+    alarmName: 'failed',
+    meaning: 'A run failed.',
+    whatToDo: ['Look.'],
+    topic: new Topic(stack, 'Alarms'),
+    all: of('RunsFailed'),
+    ...others,
+  });
+}
+
 test('an alarm on what no other one tells keeps back exactly that, and rings for what came beside it', () =>
   deploy(
     (stack) => {
-      alarmOnOthers(stack, 'Failed', {
-        alarmName: 'failed',
-        meaning: 'A run failed.',
-        whatToDo: ['Look.'],
-        topic: new Topic(stack, 'Alarms'),
-        all: of('RunsFailed'),
-        toldElsewhere: [of('RunsLost')],
-        label: 'failed with a report',
-      });
+      alarmOnFailedRuns(stack, { toldElsewhere: [of('RunsLost')], label: 'failed with a report' });
     },
     async ({ aws, clock }) => {
       const place = { account: ACCOUNT, region: REGION };
@@ -58,12 +64,7 @@ test('an alarm on what no other one tells keeps back exactly that, and rings for
 test('a run that gave up rings as failed where it turns out that nobody was told of it, and not where somebody was', () =>
   deploy(
     (stack) => {
-      alarmOnOthers(stack, 'Failed', {
-        alarmName: 'failed',
-        meaning: 'A run failed.',
-        whatToDo: ['Look.'],
-        topic: new Topic(stack, 'Alarms'),
-        all: of('RunsFailed'),
+      alarmOnFailedRuns(stack, {
         toldElsewhere: [of('RunsLost'), of('RunsGivenUp')],
         nowhere: of('RunsGivenUpUntold'),
         label: 'failed',

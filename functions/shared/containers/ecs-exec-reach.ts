@@ -1,4 +1,5 @@
 import type { CommandStatus } from '../ecs-exec/command-result.ts';
+import { wordsOf } from '../ecs-exec/command-words.ts';
 import {
   EcsExecError,
   ExecNotEnabledError,
@@ -102,8 +103,7 @@ function isFull(error: EcsExecError): boolean {
 /** The container's own `env` is not needed for it. */
 function withMarker({ command, marker }: Order): Command {
   if (marker === '') return command;
-  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
-  return ['sh', '-c', 'export UPKEEP_MARKER="$0"; exec "$@"', marker, ...words];
+  return ['sh', '-c', 'export UPKEEP_MARKER="$0"; exec "$@"', marker, ...wordsOf(command)];
 }
 
 function seenOf(status: CommandStatus): Seen {

@@ -1,3 +1,4 @@
+import { wordsOf } from '../ecs-exec/command-words.ts';
 import type { Command } from '../ecs-exec/wrapper.ts';
 
 /** Under these names the SSM document passes what differs from run to run; each only in the given form. */
@@ -35,8 +36,7 @@ export interface HostScriptOptions {
  * Run Command takes 194 as the wish to reboot the host.
  */
 export function hostScript({ command, container, clusterArn, clusterName }: HostScriptOptions): string {
-  const words = Array.isArray(command) ? command : ['sh', '-c', command.script];
-  const encoded = Buffer.from(words.map(quoted).join(' ')).toString('base64');
+  const encoded = Buffer.from(wordsOf(command).map(quoted).join(' ')).toString('base64');
   return `id='{{ container }}'
 order='{{ order }}'
 marker='{{ marker }}'

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
+import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect, TLSSocket } from 'node:tls';
 import { certificateAdvice, type SeenCertificate, seenCertificate } from './certificate.ts';
 import { UntrustedCertificateError, WebAppUnreachableError } from './errors.ts';
@@ -48,8 +49,8 @@ export function connectTo(settings: WebAppSettings, patience = PATIENCE): Connec
     ...(serverName && { servername: serverName }),
   });
   let seen: SeenCertificate | undefined;
-  const see = ({ socket }: IncomingMessage) => {
-    const certificate = !seen && socket instanceof TLSSocket && socket.getPeerX509Certificate();
+  const see = (socket: Socket) => {
+    const certificate = socket instanceof TLSSocket && socket.getPeerX509Certificate();
     if (certificate) seen = seenCertificate(certificate);
   };
 
@@ -82,7 +83,7 @@ function exchange(
   options: RequestOptions,
   body: string | undefined,
   { idleMs, totalMs }: typeof PATIENCE,
-  onResponse: (response: IncomingMessage) => void,
+  onConnected: (socket: Socket) => void,
 ): Promise<Answer> {
   const timers: NodeJS.Timeout[] = [];
   const answer = new Promise<Answer>((resolve, reject) => {
@@ -91,7 +92,6 @@ function exchange(
       sent.destroy();
     };
     const sent = request(url, { ...options, timeout: idleMs }, (response) => {
-      onResponse(response);
       textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), giveUp);
     });
     sent.on('error', reject);
@@ -100,7 +100,10 @@ function exchange(
       if (!socket.connecting) return;
       const timer = setTimeout(() => giveUp(timedOut()), CONNECT_MS);
       timers.push(timer);
-      socket.once('secureConnect', () => clearTimeout(timer));
+      socket.once('secureConnect', () => {
+        clearTimeout(timer);
+        onConnected(socket);
+      });
     });
     timers.push(setTimeout(() => giveUp(new TooSlowError()), totalMs));
     sent.end(body);

@@ -1,174 +1,37 @@
-// In one file though long: all of its nights are played on one PostgreSQL, filled with 2.5 million rows once.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { Duration, type Stack } from 'aws-cdk-lib';
-import { Key } from 'aws-cdk-lib/aws-kms';
-import pg from 'pg';
-import type { RotatedCredential } from '../../../lib/credential-rotation/credential-copies.ts';
-import { MediaVolume } from '../../../lib/media-volume/media-volume.ts';
-import { MediaVolumeAlarms } from '../../../lib/media-volume/media-volume-alarms.ts';
-import { Upkeep } from '../../../lib/upkeep.ts';
-import { DatabaseSize } from '../../../lib/whatsapp/database-size.ts';
-import type { AwsOptions } from '../../../rehearsal/aws/server.ts';
-import { type Postgres, startPostgres } from '../../../rehearsal/databases/postgres.ts';
-import { serverCertificate } from '../../../rehearsal/databases/tls-certificate.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
-import { networkIn } from '../../lib/network.ts';
-import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
-
-const ROWS = 2_500_000;
-const DAY = 24 * HOUR;
-const HOST = 'database.internal';
-const PORT = 5432;
-const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:database/size-a1B2c3`;
-const FILE_SYSTEM = 'fs-0123456789abcdef0';
-const FILE_SYSTEM_ARN = `arn:aws:elasticfilesystem:${REGION}:${ACCOUNT}:file-system/${FILE_SYSTEM}`;
-/** The credential that is rotated, and the places of its copies. */
-const CREDENTIAL = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-d4E5f6`;
-const EXPORTER = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/exporter-g7H8i9`;
-const LINE = '{username}:{password}@(database.internal:5432)/';
-const PARAMETER = 'shop-WA_DB_PASSWORD';
-const DIMENSIONS = { deployment: 'shop', job: 'database-size' };
-
-/** What there is besides the databases. */
-interface What {
-  withVolume?: boolean;
-  withCopies?: boolean;
-}
+import { ACCOUNT, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import {
+  CREDENTIAL,
+  DAY,
+  EXPORTER,
+  FILE_SYSTEM,
+  FILE_SYSTEM_ARN,
+  HOST,
+  PARAMETER,
+  PORT,
+  putMessageRows,
+  ROWS,
+  rang,
+  ringing,
+  SECRET,
+  type Stage,
+  startStage,
+  without,
+} from './stage.ts';
 
 describe('the nights of database-size, on a real PostgreSQL', () => {
-  let server: Postgres;
-  let authority = '';
-  const password = crypto.randomUUID();
+  let stage: Stage;
 
   before(async () => {
-    const tls = await serverCertificate(HOST);
-    authority = tls.authority;
-    server = await startPostgres({ tls, settings: { autovacuum: 'off' } });
-    await run('postgres', `CREATE ROLE size LOGIN PASSWORD '${password}'`);
-    // The prefix of the one begins the other's.
-    await createSet('wa1_', ROWS);
-    await createSet('wa1_b_', 10);
+    stage = await startStage();
   });
-  after(() => server.stop());
-
-  async function run(database: string, ...statements: string[]): Promise<void> {
-    const { host, port, user, password } = server;
-    const client = new pg.Client({ host, port, user, password, database });
-    await client.connect();
-    for (const statement of statements) await client.query(statement);
-    await client.end();
-  }
-
-  async function createSet(prefix: string, rows: number): Promise<void> {
-    await run('postgres', `CREATE DATABASE "${prefix}messageStore"`);
-    await run(
-      `${prefix}messageStore`,
-      'CREATE UNLOGGED TABLE messages (id bigint PRIMARY KEY, body text)',
-      `INSERT INTO messages SELECT n, repeat('m', 50) FROM generate_series(1, ${rows}) n`,
-      'CREATE TABLE media (id bigint PRIMARY KEY)',
-      'INSERT INTO media SELECT generate_series(1, 7)',
-    );
-  }
-
-  function define(stack: Stack, { withVolume, withCopies }: What): void {
-    const upkeep = new Upkeep(stack, 'Upkeep', {
-      deployment: 'shop',
-      timeZone: 'Etc/UTC',
-      window: { from: '02:00', to: '05:00' },
-    });
-    const database = { engine: 'postgres' as const, host: HOST, port: PORT, certificateAuthority: authority };
-    const mediaVolume = withVolume
-      ? MediaVolume.fromFileSystem(stack, 'Volume', {
-          deployment: 'shop',
-          fileSystemId: FILE_SYSTEM,
-          securityGroupId: 'sg-12345678',
-          accessPointId: 'fsap-0123456789abcdef0',
-        })
-      : undefined;
-    if (mediaVolume) new MediaVolumeAlarms(stack, 'Alarms', { volume: mediaVolume, topic: upkeep.topic });
-    new DatabaseSize(stack, 'DatabaseSize', {
-      upkeep,
-      sets: [
-        { prefix: 'wa1_', database, secretArn: SECRET },
-        { prefix: 'wa1_b_', database, secretArn: SECRET },
-      ],
-      network: networkIn(stack),
-      schedule: { at: '03:00' },
-      timeLimit: Duration.minutes(30),
-      mediaVolume,
-      ...(withCopies && { passwordCopies: copiesOf(stack) }),
-    });
-  }
-
-  function copiesOf(stack: Stack): RotatedCredential {
-    const key = new Key(stack, 'Key', { alias: 'alias/client', enableKeyRotation: true });
-    return {
-      secretArn: CREDENTIAL,
-      copies: [
-        { kind: 'parameter', name: PARAMETER, keyId: 'alias/client', keyArn: key.keyArn },
-        { kind: 'secret', secretArn: EXPORTER, key: 'data_src_name', template: LINE },
-      ],
-      timeLimit: Duration.hours(2),
-    };
-  }
-
-  async function atNight(
-    work: (deployment: Deployment) => Promise<void>,
-    { change, ...what }: What & { change?: AwsOptions['change'] } = {},
-  ): Promise<void> {
-    const play = async (deployment: Deployment) => {
-      const { aws } = deployment;
-      aws.hosts[`${HOST}:${PORT}`] = `127.0.0.1:${server.port}`;
-      aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password, engine: 'postgres', host: HOST }));
-      // As if it had been running for three nights, in which the table grew fast.
-      for (const [daysAgo, rows] of [
-        [3, 100_000],
-        [2, 900_000],
-        [1, 1_700_000],
-      ] as const)
-        aws.cloudWatch.put(
-          { account: ACCOUNT, region: REGION },
-          'Upkeep',
-          'MessageRows',
-          { ...DIMENSIONS, set: 'wa1' },
-          rows,
-          START + 15 * HOUR - daysAgo * DAY,
-        );
-      await work(deployment);
-    };
-    await deploy((stack) => define(stack, what), play, change && { change });
-  }
-
-  /** Takes an action away from whoever may do it. */
-  function without(action: string): NonNullable<AwsOptions['change']> {
-    return (templates) => {
-      const documents = Object.values(templates)
-        .flatMap(({ Resources: resources }) => Object.values(resources))
-        .flatMap(({ Properties: properties }) => properties?.PolicyDocument ?? []);
-      for (const document of documents as { Statement: { Action: unknown }[] }[])
-        document.Statement = document.Statement.filter(({ Action }) => Action !== action);
-    };
-  }
-
-  /** The names' ends of the alarms that ring now. */
-  function ringing({ aws }: Deployment): string[] {
-    const states = new Map(aws.alarms.map(({ alarm, to }) => [alarm, to]));
-    return [...states.keys()].filter((alarm) => states.get(alarm) === 'ALARM').map(nameEnd);
-  }
-
-  /** The names' ends of the alarms that began to ring, in their order. */
-  function rang({ aws }: Deployment): string[] {
-    return aws.alarms.filter(({ to }) => to === 'ALARM').map(({ alarm }) => nameEnd(alarm));
-  }
-
-  function nameEnd(alarm: string): string {
-    return alarm.replace('shop-database-size-', '');
-  }
+  after(() => stage.stop());
 
   it('tells the sizes, rings for what is too large, and keeps ringing while a size is unknown', () =>
-    atNight(async (deployment) => {
+    stage.atNight(async (deployment) => {
       const { aws, clock } = deployment;
       await clock.runUntil(START + 17 * HOUR);
       const [first] = reportsOf(aws);
@@ -185,7 +48,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       assert.equal(details.sets[0]?.tables[0]?.daysLeft, 9.3);
       assert.deepEqual(rang(deployment).sort(), ['wa1-growth', 'wa1-large']);
 
-      await run('wa1_messageStore', "SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
+      await stage.run('wa1_messageStore', "SELECT pg_stat_reset_single_table_counters('messages'::regclass)");
       await clock.runUntil(START + 41 * HOUR);
       const second = reportsOf(aws)[1];
       assert.equal(second?.outcome, 'partial');
@@ -202,10 +65,10 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     }));
 
   it("tells the age of the media volume's last backup, and rings while there is none", () =>
-    atNight(
+    stage.atNight(
       async (deployment) => {
         const { aws, clock } = deployment;
-        await run('wa1_messageStore', 'ANALYZE messages');
+        await stage.run('wa1_messageStore', 'ANALYZE messages');
         await clock.runUntil(START + 17 * HOUR);
         assert.equal(reportsOf(aws)[0]?.outcome, 'succeeded');
         assert.equal(reportsOf(aws)[0]?.figures.lastBackupAgeHours, 87_600);
@@ -230,10 +93,10 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     ));
 
   it('tells the sizes though AWS Backup refuses to be asked, and that it did', () =>
-    atNight(
+    stage.atNight(
       async (deployment) => {
         const { aws, clock } = deployment;
-        await run('wa1_messageStore', 'ANALYZE messages');
+        await stage.run('wa1_messageStore', 'ANALYZE messages');
         aws.backup.put(FILE_SYSTEM_ARN, START);
         await clock.runUntil(START + 17 * HOUR);
         const [report] = reportsOf(aws);
@@ -250,9 +113,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     ));
 
   it('tells the sizes though there is no way to AWS Backup', () =>
-    atNight(
+    stage.atNight(
       async ({ aws, clock }) => {
-        await run('wa1_messageStore', 'ANALYZE messages');
+        await stage.run('wa1_messageStore', 'ANALYZE messages');
         aws.onCall(({ service }) => (service === 'backup' ? 'drop' : undefined));
         await clock.runUntil(START + 17 * HOUR);
         const [report] = reportsOf(aws);
@@ -264,10 +127,10 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     ));
 
   it('tells each copy of the password that does not hold it, and rings until it does', (t) =>
-    atNight(
+    stage.atNight(
       async (deployment) => {
         const { aws, clock } = deployment;
-        await run('wa1_messageStore', 'ANALYZE messages');
+        await stage.run('wa1_messageStore', 'ANALYZE messages');
         const passwords: string[] = [];
         const change = () => {
           passwords.push(crypto.randomUUID());
@@ -406,9 +269,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     ));
 
   it('tells the sizes, and the other copies, though it may not read one', () =>
-    atNight(
+    stage.atNight(
       async ({ aws, clock }) => {
-        await run('wa1_messageStore', 'ANALYZE messages');
+        await stage.run('wa1_messageStore', 'ANALYZE messages');
         const password = crypto.randomUUID();
         aws.secrets.put(CREDENTIAL, JSON.stringify({ username: 'wa', password }));
         aws.secrets.put(EXPORTER, JSON.stringify({ data_src_name: 'something else' }));
@@ -425,9 +288,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     ));
 
   it('counts row by row when a person asks for it, if it may', () =>
-    atNight(async (deployment) => {
+    stage.atNight(async (deployment) => {
       const { aws, clock, client } = deployment;
-      await run('wa1_messageStore', 'ANALYZE messages');
+      await stage.run('wa1_messageStore', 'ANALYZE messages');
       const lambda = new LambdaClient(client());
       const start = (timeLimitSeconds: number) =>
         lambda.send(
@@ -449,7 +312,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       assert.match(refused?.problems[0]?.what ?? '', /may not count the rows/);
 
       for (const database of ['wa1_messageStore', 'wa1_b_messageStore'])
-        await run(database, 'GRANT SELECT (id) ON messages, media TO size');
+        await stage.run(database, 'GRANT SELECT (id) ON messages, media TO size');
       await start(60);
       await clock.runUntil(START + 15.7 * HOUR);
       const counted = reportsOf(aws).at(-1);
@@ -466,14 +329,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
         [30, -5],
         [31, Number.NaN],
       ] as const)
-        aws.cloudWatch.put(
-          { account: ACCOUNT, region: REGION },
-          'Upkeep',
-          'MessageRows',
-          { ...DIMENSIONS, set: 'wa1' },
-          value,
-          clock.now() - hours * HOUR,
-        );
+        putMessageRows(aws, value, clock.now() - hours * HOUR);
       // Four minutes before the end of the window.
       await clock.runUntil(START + 17 * HOUR - 4 * MINUTE);
       await start(300);
@@ -487,7 +343,7 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
     }));
 
   it('fails when the database refuses the login, and says what to do, without the password', () =>
-    atNight(async (deployment) => {
+    stage.atNight(async (deployment) => {
       const { aws, clock } = deployment;
       const wrong = crypto.randomUUID();
       aws.secrets.put(SECRET, JSON.stringify({ username: 'size', password: wrong }));
@@ -496,11 +352,11 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       assert.equal(report?.outcome, 'failed');
       assert.match(report?.problems[0]?.what ?? '', /refuses to log in size/);
       assert.deepEqual(rang(deployment), ['failed']);
-      assert.doesNotMatch(JSON.stringify(aws.logs), new RegExp(`${wrong}|${password}`));
+      assert.doesNotMatch(JSON.stringify(aws.logs), new RegExp(`${wrong}|${stage.password}`));
     }));
 
   it('tries a database again that cannot be reached, then fails', () =>
-    atNight(async (deployment) => {
+    stage.atNight(async (deployment) => {
       const { aws, clock } = deployment;
       aws.hosts[`${HOST}:${PORT}`] = '127.0.0.1:1';
       await clock.runUntil(START + 17 * HOUR);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, mock, test } from 'node:test';
+import { takeForAws } from '../loopback-aws.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -66,17 +67,9 @@ let handler: (event: unknown) => Promise<void>;
 let toldElsewhere: typeof import('../../../functions/report-lost-run/told-elsewhere.ts').toldElsewhere;
 const lines: string[] = [];
 
+takeForAws(bus);
 before(async () => {
-  await new Promise<void>((resolve) => bus.listen(0, '127.0.0.1', resolve));
-  const address = bus.address();
-  assert.ok(address && typeof address === 'object');
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: `http://127.0.0.1:${address.port}`,
-    AWS_REGION: 'eu-central-1',
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
-    UPKEEP_SETTINGS: JSON.stringify({ deployment: 'latam', jobs: ['message-gc'] }),
-  });
+  process.env.UPKEEP_SETTINGS = JSON.stringify({ deployment: 'latam', jobs: ['message-gc'] });
   const write = process.stdout.write.bind(process.stdout);
   mock.method(process.stdout, 'write', (text: string | Uint8Array) => {
     if (String(text).startsWith('{')) lines.push(String(text));
@@ -86,11 +79,7 @@ before(async () => {
   ({ handler } = await import('../../../functions/report-lost-run/handler.ts'));
   ({ toldElsewhere } = await import('../../../functions/report-lost-run/told-elsewhere.ts'));
 });
-after(() => {
-  mock.restoreAll();
-  bus.closeAllConnections();
-  bus.close();
-});
+after(() => mock.restoreAll());
 
 /** The metrics that a lost run's end tells. */
 async function told(

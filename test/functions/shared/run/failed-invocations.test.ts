@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
+import { takeForAws } from '../../loopback-aws.ts';
 
 const began = { EventType: 'StepStarted' };
 const endedBy = (ErrorType: string, ErrorMessage: string) => ({
@@ -26,21 +27,9 @@ const lambda = createServer((request, response) => {
 });
 let failedInvocations: typeof import('../../../../functions/shared/run/failed-invocations.ts').failedInvocations;
 
+takeForAws(lambda);
 before(async () => {
-  await new Promise<void>((resolve) => lambda.listen(0, '127.0.0.1', resolve));
-  const address = lambda.address();
-  assert.ok(address && typeof address === 'object');
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: `http://127.0.0.1:${address.port}`,
-    AWS_REGION: 'eu-central-1',
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
-  });
   ({ failedInvocations } = await import('../../../../functions/shared/run/failed-invocations.ts'));
-});
-after(() => {
-  lambda.closeAllConnections();
-  lambda.close();
 });
 
 const ARN = 'arn:aws:lambda:eu-central-1:111111111111:function:f:7/durable-execution/n/1';

@@ -103,6 +103,14 @@ test('each cause for which a certificate is refused has its own advice, with wha
   }
 });
 
+test('what is trusted is told although no answer comes', async (t) => {
+  const certificate = await createCertificate(HOST);
+  const trusted = { certificateAuthority: certificate.certificate, serverName: HOST };
+  const connection = await between(t, certificate, trusted, () => {});
+  await assert.rejects(connection.send('GET', '/', {}), WebAppUnreachableError);
+  assert.equal(connection.certificate()?.fingerprint, fingerprint(certificate));
+});
+
 test('nothing is sent to who shows a certificate that is not trusted', async (t) => {
   const requests: unknown[] = [];
   const connection = await between(
