@@ -6,8 +6,10 @@ export class InputReader {
   readonly #iterator: AsyncIterator<string | Uint8Array> | Iterator<string | Uint8Array>;
   #reading: Promise<Buffer | undefined> | undefined;
   #rest: Buffer = Buffer.alloc(0);
+  #stopWaiting = () => {};
   /** Bytes that were passed. */
   position = 0;
+  isClosed = false;
 
   constructor(input: Input) {
     const pieces = typeof input === 'string' || input instanceof Uint8Array ? [input] : input;
@@ -16,14 +18,15 @@ export class InputReader {
   }
 
   /**
-   * The next bytes, so many at most; undefined at the end. Asked again before they are passed, it gives the same.
+   * The next bytes, so many at most; undefined at the end, and when it is closed. Asked again before they are passed, it
+   * gives the same.
    *
    * @throws what the input throws
    */
   async peek(length: number): Promise<Buffer | undefined> {
     while (this.#rest.length === 0) {
       this.#reading ??= this.#next();
-      const read = await this.#reading;
+      const read = await this.#unlessClosed(this.#reading);
       this.#reading = undefined;
       if (read === undefined) return undefined;
       this.#rest = read;
@@ -36,9 +39,18 @@ export class InputReader {
     this.position += bytes;
   }
 
-  /** No more of it is wanted. */
+  /** No more of it is wanted, nor waited for. */
   close(): void {
+    this.isClosed = true;
+    this.#stopWaiting();
     void Promise.resolve(this.#iterator.return?.()).catch(() => {});
+  }
+
+  #unlessClosed(reading: Promise<Buffer | undefined>): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#stopWaiting = () => resolve(undefined);
+      reading.then(resolve, reject);
+    });
   }
 
   async #next(): Promise<Buffer | undefined> {

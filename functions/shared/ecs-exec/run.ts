@@ -190,7 +190,7 @@ export class Run<Content extends Any> {
     while (answer.run === 'absent' && !isInterrupted()) {
       const reading = input.peek(length).then((piece) => ({ piece }));
       const next = await withTimeout(reading, INPUT_PATIENCE);
-      if (isInterrupted()) break;
+      if (isInterrupted() || input.isClosed) break;
       if (next === undefined) {
         // While a slow input gives nothing: so that the session is not idle, nor the container gone unseen.
         answer = await this.attendance.ask('check');

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { StartError } from '../../../../functions/shared/ecs-exec/errors.ts';
 import { executeCommand, startCommand } from '../../../../functions/shared/ecs-exec/execute-command.ts';
+import { InputReader } from '../../../../functions/shared/ecs-exec/input.ts';
 import { Cloud, filesOfRuns } from './cloud.ts';
 
 const timing = { watchAfter: 100, lostAfter: 1_000, lostAfterResuming: 200, firstPause: 20 };
@@ -84,6 +85,15 @@ describe('the standard input of a command', () => {
     });
     assert.equal(result.outcome, 'timed-out');
     assert.ok(!existsSync(cloud.container.path('/tmp/has-run')));
+  });
+
+  it('that never comes is not waited for after the end, which would keep the process alive', {
+    timeout: 5_000,
+  }, async () => {
+    const input = new InputReader(new Readable({ read() {} }));
+    const piece = input.peek(1);
+    input.close();
+    assert.equal(await piece, undefined);
   });
 
   it('that finds no room has nothing run, and says why', async (context) => {

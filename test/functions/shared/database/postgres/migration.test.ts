@@ -12,7 +12,6 @@ import {
 import { randomPassword } from '../../../../../functions/shared/database/credential/password.ts';
 import { migrateToAlternatingUsers } from '../../../../../functions/shared/database/postgres/migration.ts';
 import type { PostgresMigration } from '../../../../../functions/shared/database/postgres/migration-plan.ts';
-import { splitList } from '../../../../../functions/shared/database/postgres/role-settings.ts';
 import { scramVerifier } from '../../../../../functions/shared/database/postgres/scram.ts';
 import { credentialRotation } from '../../../../../functions/shared/database/registry.ts';
 import { startContainers } from '../../../rotate-secret/containers.ts';
@@ -551,17 +550,6 @@ for (const [version, binaries] of [
       await rejected(migrate({ current: { username: 'w'.repeat(60), password: 'x' } }), RotationRefused);
     });
   });
-
-it('reads the lists of names that the server keeps', () => {
-  for (const [text, names] of [
-    ['"$user", public', ['$user', 'public']],
-    ['"a, b","q""u", c', ['a, b', 'q"u', 'c']],
-    ['""', ['']],
-    ['', []],
-  ] as const) {
-    assert.deepEqual(splitList(text), names);
-  }
-});
 
 async function start(binaries: string | undefined) {
   const database = await postgresDatabase(
