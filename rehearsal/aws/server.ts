@@ -8,6 +8,7 @@ import type { Cloud, InterceptedCall, InterceptedInvoke, Interception, Service }
 import { CloudTrail } from './cloudtrail/cloudtrail.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
 import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
+import { Ec2 } from './ec2/ec2.ts';
 import { VpcEndpoints } from './ec2/endpoints.ts';
 import { EC2_RESOURCES } from './ec2/resources.ts';
 import { Ecs } from './ecs/ecs.ts';
@@ -90,6 +91,7 @@ export class Aws implements Cloud, Desk {
   readonly logGroups: Logs;
   readonly backup: Backup;
   readonly cloudWatch: CloudWatch;
+  readonly ec2: Ec2;
   readonly efs: Efs;
   readonly iam: Iam;
   readonly sns: Sns;
@@ -122,6 +124,7 @@ export class Aws implements Cloud, Desk {
     this.logGroups = new Logs(this);
     this.backup = new Backup(this);
     this.cloudWatch = new CloudWatch(this);
+    this.ec2 = new Ec2(this);
     this.efs = new Efs(this);
     this.iam = new Iam(this);
     this.sns = new Sns(this);
@@ -142,6 +145,7 @@ export class Aws implements Cloud, Desk {
     const services: Service[] = [
       this.backup,
       this.cloudWatch,
+      this.ec2,
       this.ecs,
       this.events,
       this.iam,
