@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Container } from '../containers/container.ts';
+import type { TaskContainer } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
 import { type Capacity, type Definition, type EcsTask, type ServiceOptions, TAKES } from './task.ts';
@@ -52,9 +52,9 @@ export interface ManagedServiceOptions extends ServiceOptions {
   /** The container instance of its tasks. @default Fargate */
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
-  start(): Promise<Container[]>;
+  start(): Promise<TaskContainer[]>;
   /** Containers of so many tasks, as desired, that have long been running. @default none: its first deployment starts them */
-  running?: Container[][];
+  running?: TaskContainer[][];
 }
 
 /** A deployment of a service: its first one, or one that UpdateService made. */
@@ -90,7 +90,7 @@ interface Tasks {
   readonly clock: Clock;
   /** Of the service, the ended ones left out. */
   alive(): EcsTask[];
-  add(containers?: Container[]): EcsTask;
+  add(containers?: TaskContainer[]): EcsTask;
 }
 
 /** A service whose tasks ECS starts and replaces by itself, within its minimum and maximum percent. */
