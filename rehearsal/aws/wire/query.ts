@@ -58,11 +58,6 @@ function requestName(name: string, member: NormalizedSchema, dialect: QueryDiale
     : String(ec2QueryName);
 }
 
-/** How an item of a list is called. */
-function itemName(schema: NormalizedSchema): string {
-  return schema.getValueSchema().getMergedTraits().xmlName ?? 'member';
-}
-
 function fromTree(schema: NormalizedSchema, value: string | Tree, dialect: QueryDialect): unknown {
   if (typeof value === 'string') return schema.isStringSchema() ? value : fromText(schema, value, '');
   const numbered = (node: string | Tree | undefined) =>
@@ -126,6 +121,11 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
   }
   if (value instanceof Date) return value.toISOString();
   return escapeXml(String(value));
+}
+
+/** What the items of a list are called: in some services, such as RDS, after what they are. */
+function itemName(list: NormalizedSchema): string {
+  return list.getValueSchema().getMergedTraits().xmlName ?? 'member';
 }
 
 export function escapeXml(text: string): string {
