@@ -25,7 +25,17 @@ const MEASURING_SECONDS = 60;
  * `stat` looks at the folders alone, where `df` reads every mount, of which one can hang. A measurement has its own
  * time limit, after which the clean-up goes on without it: also if what measures can no longer be killed.
  */
-export function cleanupScript(script: string, { logs, archive, rotation }: LogFolders): string {
+export function cleanupScript(script: string, folders: LogFolders): string {
+  return `${measuringScript(folders)}
+${quoted(script)} </dev/null
+status=$?
+within_limit after
+exit $status
+`;
+}
+
+/** Only the first of the two measurements, for who wants to know how it is. */
+export function measuringScript({ logs, archive, rotation }: LogFolders): string {
   const folders = [...new Set([...logs, archive])];
   // A folder inside another is listed with it.
   const roots = folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
@@ -111,12 +121,7 @@ note live "$files" "$bytes"
 note archive "$oldFiles" "$oldBytes"
 }
 }
-within_limit before
-${quoted(script)} </dev/null
-status=$?
-within_limit after
-exit $status
-`;
+within_limit before`;
 }
 
 function quoted(word: string): string {
