@@ -20,12 +20,12 @@ export const logRotation: Check = {
 async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace): Promise<Finding[]> {
   const tasks = await runningTasks(deployment, service, exec.container);
   const found = await Promise.all(
-    tasks.map(async (task): Promise<Finding[]> => {
+    tasks.map(async (task): Promise<Finding[] | undefined> => {
       const id = lastPart(task.taskArn ?? '');
       const shell = `npx wa-upkeep exec ${lastPart(service.clusterArn)} ${service.name} --container ${exec.container} --all --`;
       try {
         const looked = await lookAround(deployment, service, task, exec);
-        if ('result' in looked || looked.logs === undefined) return [];
+        if ('result' in looked || looked.logs === undefined) return undefined;
         const { folders, measured } = looked.logs;
         if (measured === undefined)
           return [
@@ -52,16 +52,17 @@ async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace
         }));
       } catch (error) {
         if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
-        return [];
+        return undefined;
       }
     }),
   );
-  const wrong = found.flat();
-  if (wrong.length > 0 || tasks.length === 0) return wrong;
+  const looked = found.filter((findings) => findings !== undefined);
+  const wrong = looked.flat();
+  if (wrong.length > 0 || looked.length === 0) return wrong;
   return [
     {
       status: 'ok',
-      saw: `No log in ${tasks.length} containers is far over the size at which it is rotated.`,
+      saw: `No log in ${looked.length} containers is far over the size at which it is rotated.`,
     },
   ];
 }

@@ -28,23 +28,24 @@ async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace
   if (paths.length === 0) return [];
   const tasks = await runningTasks(deployment, service, exec.container);
   const found = await Promise.all(
-    tasks.map(async (task): Promise<Finding[]> => {
+    tasks.map(async (task): Promise<Finding[] | undefined> => {
       try {
         const looked = await lookAround(deployment, service, task, exec);
         // That it did not come to its end is told by the check of commands.
-        if ('result' in looked) return [];
+        if ('result' in looked) return undefined;
         return looked.mounts.flatMap((mount) =>
           findingOf(mount, exec.container, lastPart(task.taskArn ?? '')),
         );
       } catch (error) {
         if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
-        return [];
+        return undefined;
       }
     }),
   );
-  const wrong = found.flat();
-  if (wrong.length > 0 || tasks.length === 0) return wrong;
-  return [{ status: 'ok', saw: `${paths.join(', ')} answer in ${tasks.length} containers.` }];
+  const looked = found.filter((findings) => findings !== undefined);
+  const wrong = looked.flat();
+  if (wrong.length > 0 || looked.length === 0) return wrong;
+  return [{ status: 'ok', saw: `${paths.join(', ')} answer in ${looked.length} containers.` }];
 }
 
 const WORDS: Record<Exclude<LookedMount['answer'], 'well'>, string> = {
