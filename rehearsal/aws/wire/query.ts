@@ -35,6 +35,12 @@ export function writeQuery(
   );
 }
 
+/** The body of a REST answer in XML. */
+export function writeXmlDocument(schema: NormalizedSchema, output: unknown, namespace: string): string {
+  const { xmlName = schema.getName() ?? '' } = schema.getMergedTraits();
+  return `<${xmlName} xmlns="${namespace}">${toXml(schema, output)}</${xmlName}>`;
+}
+
 interface Tree {
   [key: string]: string | Tree;
 }
@@ -82,7 +88,12 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
     refuseUnknown(value, new Set(Object.keys(schema.getMemberSchemas())), schema.getName() ?? '');
     return [...schema.structIterator()]
       .filter(([name]) => value[name] !== undefined)
-      .map(([name, member]) => `<${name}>${toXml(member, value[name])}</${name}>`)
+      .map(([name, member]) => {
+        const item = value[name];
+        return member.getMergedTraits().xmlFlattened && member.isListSchema() && Array.isArray(item)
+          ? item.map((each) => `<${name}>${toXml(member.getValueSchema(), each)}</${name}>`).join('')
+          : `<${name}>${toXml(member, item)}</${name}>`;
+      })
       .join('');
   }
   if (value instanceof Date) return value.toISOString();
