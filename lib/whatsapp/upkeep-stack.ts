@@ -1,5 +1,7 @@
 import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
@@ -252,7 +254,8 @@ export class UpkeepStack extends Stack {
   }
 
   private createLogCleanup(settings: NonNullable<Deployment['jobs']['logCleanup']>): LogCleanup {
-    const { schedule, runCommand, sessionEncryptionKeyArn } = settings;
+    const { schedule, runCommand, sessionEncryptionKeyArn, archive } = settings;
+    const { bucketName, bucketKeyArn, keepDays } = archive ?? {};
     return new LogCleanup(this, 'LogCleanup', {
       upkeep: this.upkeep,
       cluster: settings.clusterName,
@@ -263,6 +266,17 @@ export class UpkeepStack extends Stack {
       concurrency: settings.concurrency,
       script: settings.script,
       nearlyFullPercent: settings.nearlyFullPercent,
+      ...(archive && {
+        archive: {
+          ...(keepDays && { keepFor: Duration.days(keepDays) }),
+          ...(bucketName && {
+            bucket: Bucket.fromBucketAttributes(this, 'LogBucket', {
+              bucketName,
+              ...(bucketKeyArn && { encryptionKey: Key.fromKeyArn(this, 'LogBucketKey', bucketKeyArn) }),
+            }),
+          }),
+        },
+      }),
       reach: runCommand
         ? { by: 'run-command', instanceTag: { key: runCommand.tagKey, value: runCommand.tagValue } }
         : {
