@@ -1,4 +1,5 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
@@ -7,6 +8,7 @@ import type { Finding } from '../checks/mistakes.ts';
 import { duration } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
+import type { Deployment } from './configuration/checks.ts';
 
 /** Where rotated logs are kept before they are cleaned. */
 export interface LogArchiveProps {
@@ -38,6 +40,26 @@ export function logArchiveFindings(archive: LogArchiveProps | undefined): Findin
         },
       ]
     : [];
+}
+
+/** What a configuration says of it. */
+export function configuredArchive(
+  scope: Construct,
+  {
+    bucketName,
+    bucketKeyArn,
+    keepDays,
+  }: NonNullable<NonNullable<Deployment['jobs']['logCleanup']>['archive']>,
+): LogArchiveProps {
+  return {
+    ...(keepDays && { keepFor: Duration.days(keepDays) }),
+    ...(bucketName && {
+      bucket: Bucket.fromBucketAttributes(scope, 'LogBucket', {
+        bucketName,
+        ...(bucketKeyArn && { encryptionKey: Key.fromKeyArn(scope, 'LogBucketKey', bucketKeyArn) }),
+      }),
+    }),
+  };
 }
 
 /** A bucket for rotated logs, and what a function needs to put some into it. */

@@ -1,7 +1,5 @@
 import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
-import { Key } from 'aws-cdk-lib/aws-kms';
-import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { CallbackRelay } from '../callback-relay.ts';
@@ -37,6 +35,7 @@ import {
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
 import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
+import { configuredArchive } from './log-archive.ts';
 import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
@@ -255,7 +254,6 @@ export class UpkeepStack extends Stack {
 
   private createLogCleanup(settings: NonNullable<Deployment['jobs']['logCleanup']>): LogCleanup {
     const { schedule, runCommand, sessionEncryptionKeyArn, archive } = settings;
-    const { bucketName, bucketKeyArn, keepDays } = archive ?? {};
     return new LogCleanup(this, 'LogCleanup', {
       upkeep: this.upkeep,
       cluster: settings.clusterName,
@@ -266,17 +264,7 @@ export class UpkeepStack extends Stack {
       concurrency: settings.concurrency,
       script: settings.script,
       nearlyFullPercent: settings.nearlyFullPercent,
-      ...(archive && {
-        archive: {
-          ...(keepDays && { keepFor: Duration.days(keepDays) }),
-          ...(bucketName && {
-            bucket: Bucket.fromBucketAttributes(this, 'LogBucket', {
-              bucketName,
-              ...(bucketKeyArn && { encryptionKey: Key.fromKeyArn(this, 'LogBucketKey', bucketKeyArn) }),
-            }),
-          }),
-        },
-      }),
+      ...(archive && { archive: configuredArchive(this, archive) }),
       reach: runCommand
         ? { by: 'run-command', instanceTag: { key: runCommand.tagKey, value: runCommand.tagValue } }
         : {

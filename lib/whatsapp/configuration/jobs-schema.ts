@@ -132,8 +132,8 @@ const logArchiveSchema = field(
     v.strictObject({
       bucketName: v.optional(
         pattern(
-          /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
-          'the name of a bucket',
+          /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
+          'the name of a bucket without dots',
           'A bucket that is there, in the same region. Left out: one is made, encrypted, and left in place when the stack goes.',
         ),
       ),
