@@ -13,7 +13,7 @@ export interface Order {
   /** Likewise in `UPKEEP_PHASE`, for a command that has several: lower-case letters, digits, hyphens. @default none */
   phase?: string;
   /**
-   * The command's standard input: by Run Command of one with phases only, encrypted for the host, which needs openssl.
+   * The command's standard input. By Run Command it is encrypted for the host, which needs openssl, and a document that takes it.
    * @default none: reading ends at once
    */
   stdin?: string;

@@ -28,6 +28,8 @@ const LONGEST_PAUSE_MILLISECONDS = 5_000;
 /** How long to stay with a command that no instance has fetched: one that is out of reach keeps it for an hour. */
 const PENDING_PATIENCE_MILLISECONDS = 10_000;
 
+/** Which, encrypted and in base64, are fewer than the 40,000 characters that a document takes. */
+const MOST_INPUT_BYTES = 29_000;
 /** A key is made in a moment; it is waited for in the same look. */
 const KEY_MILLISECONDS = 60_000;
 const keyStay = ({ deadline }: Stay): Stay => ({ deadline, patienceMilliseconds: KEY_MILLISECONDS });
@@ -62,11 +64,18 @@ export class RunCommandReach implements Reach {
     if (order.stdin === undefined) return this.#send(container, order, stay, '');
     // Whoever may list commands sees their parameters: so the host says how to keep the input from them.
     const { stdin, ...withoutInput } = order;
+    const bytes = Buffer.byteLength(stdin);
+    if (bytes > MOST_INPUT_BYTES)
+      return {
+        outcome: 'not-started',
+        detail: `Its standard input has ${bytes} bytes: by Run Command it may have ${MOST_INPUT_BYTES}.`,
+        isFinal: true,
+      };
     const key = await this.#send(container, { ...withoutInput, phase: KEY_PHASE }, keyStay(stay), '');
     if (key.outcome === 'running')
       return { outcome: 'not-now', detail: `The instance ${instanceId} is slow to answer.` };
     if (key.outcome !== 'exited') return key;
-    return this.#send(container, order, stay, sealFor(key.output, stdin));
+    return this.#send(container, { phase: '', ...withoutInput }, stay, sealFor(key.output, stdin));
   }
 
   async #send(
