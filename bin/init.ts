@@ -1,16 +1,22 @@
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { GeneralOptions } from './init/general.ts';
 import type { Initialized, InitOptions } from './init/initialize.ts';
 import { JOBS, type Job } from './init/jobs.ts';
+import { MissingFlags } from './init/missing-flags.ts';
 import type { Note } from './init/surroundings.ts';
 import { isTimeZone, parseWindow, WINDOW_FORM } from './init/window.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf } from './output.ts';
 
 interface Options extends InitOptions {
   general?: true;
+  service: string[];
+  command?: string;
   yes?: true;
   json?: true;
 }
+
+const CONFIGURATION = 'upkeep.config.ts';
 
 /** `wa-upkeep init`: looks for a deployment that exists, and writes the configuration for it. */
 export function initCommand(): Command {
@@ -21,7 +27,7 @@ export function initCommand(): Command {
         '(never their values), the file system, the network. Asks for the rest and writes upkeep.config.ts. Changes nothing on AWS.',
     )
     .option('--from-stack <name>', "read a stack of CloudFormation, such as one of Meta's AWS template")
-    .option('--output <file>', 'the file that is written', 'upkeep.config.ts')
+    .option('--output <file>', 'the file that is written', CONFIGURATION)
     .option('--force', 'write over it, if it is there')
     .option('--yes', 'ask nothing: take what was found, what flags say and what is usual')
     .option('--json', 'what came of it, as JSON')
@@ -69,12 +75,15 @@ export function initCommand(): Command {
         'write a CDK app for any application on ECS instead, into the folder of --output',
       ).conflicts('fromStack'),
     )
+    .option('--service <service>', 'with --general: SERVICE or SERVICE/CONTAINER; repeatable', collected, [])
+    .option('--command <command>', 'with --general: what runs each night in their containers')
     .addHelpText(
       'after',
       `
 Examples:
   wa-upkeep init
   wa-upkeep init --from-stack whatsapp --time-zone America/Sao_Paulo --email oncall@example.com
+  wa-upkeep init --general --output upkeep --service shop/app --command '/srv/prune --older-than 30' --time-zone UTC --silent
   wa-upkeep init --yes --time-zone UTC --silent --output shop.config.ts
 
 Every question has a flag; without a terminal there are only flags. What could not be found is named, with the flag or the command
@@ -84,12 +93,13 @@ ${EXIT_CODES_HELP.replace('a problem was found', 'something is missing, or must 
     )
     .action(async ({ yes, json, general, ...options }: Options) => {
       // It brings nine clients of AWS, which no other command needs.
-      const { initialize, MissingFlags } = await import('./init/initialize.ts');
+      const { initialize } = await import('./init/initialize.ts');
       try {
         const isAsked = !yes && process.stdin.isTTY;
         const asker = isAsked ? (await import('./init/questions.ts')).ON_TERMINAL : undefined;
-        if (general) throw new Error('--general');
-        const done = await initialize(options, asker);
+        const done = general
+          ? await (await import('./init/general.ts')).initializeGeneral(generalOptions(options), asker)
+          : await initialize(options, asker);
         process.stdout.write(json ? `${JSON.stringify(done, undefined, 2)}\n` : textOf(done));
         if (!isWhole(done)) process.exitCode = EXIT_CODES.problem;
       } catch (error) {
@@ -102,6 +112,11 @@ ${EXIT_CODES_HELP.replace('a problem was found', 'something is missing, or must 
         } else giveUp(new Error(whyNot(error, options)));
       }
     });
+}
+
+/** Into a folder, not a file. */
+function generalOptions({ output, ...options }: Options): GeneralOptions {
+  return { ...options, output: output === CONFIGURATION ? '.' : output };
 }
 
 function isWhole({ notes, mistakes }: Initialized): boolean {
@@ -122,7 +137,7 @@ const HEADS: Record<Note['kind'], { head: string; colour: 'red' | 'yellow' | 'di
   taken: { head: 'Taken to be so', colour: 'dim' },
 };
 
-function textOf({ file, notes, mistakes }: Initialized): string {
+function textOf({ file, notes, mistakes, next }: Initialized): string {
   const lines = [`Wrote ${file}.`];
   for (const [kind, { head, colour }] of Object.entries(HEADS)) {
     const own = notes.filter((note) => note.kind === kind);
@@ -134,7 +149,7 @@ function textOf({ file, notes, mistakes }: Initialized): string {
     lines.push('', styleText('red', 'It does not synthesize yet:', { stream: process.stdout }));
     for (const mistake of mistakes) lines.push(...indented(mistake));
   }
-  lines.push('', `Then: npx cdk synth -c config=${file}`);
+  lines.push('', `Then: ${next}`);
   return `${lines.join('\n')}\n`;
 }
 

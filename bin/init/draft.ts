@@ -228,6 +228,20 @@ function draftDatabases(
       `A database user that looks at sizes, with the grants of docs/database-size.md, and its secret, as JSON {"username": …, "password": …}:\n${createSecret(answers.name, 'database-size')}`,
     );
   }
+  if (databases.password?.kind === 'secret' && databases.password.key !== 'password') {
+    const { key, id } = databases.password;
+    const name = secretOf(id, found.secrets)?.name ?? id;
+    around.note(
+      'taken',
+      key === undefined
+        ? `No rotation is configured: the secret ${name} holds the password alone, as plain text, and what is rotated is JSON with "username" and "password". docs/credential-rotation.md says how to come from one to the other.`
+        : `No rotation is configured: of the secret ${name} the containers take the key ${key}, and what is rotated is JSON with "username" and "password".`,
+    );
+  } else if (!BY_ITSELF.includes(engine) && databases.password !== undefined)
+    around.note(
+      'taken',
+      `No rotation is configured: on ${engine} it needs an administrator, and on PostgreSQL two users. docs/credential-rotation.md says how to have it.`,
+    );
   return {
     prefix,
     engine,

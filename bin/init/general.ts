@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import type { ContainerDefinition } from '@aws-sdk/client-ecs';
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { type DatabaseServer, listServers } from './databases.ts';
+import type { Initialized } from './initialize.ts';
 import { MissingFlags } from './missing-flags.ts';
 import { type FoundNetwork, findNetwork, networkHints } from './networks.ts';
 import type { Asker } from './questions.ts';
@@ -10,7 +11,7 @@ import { literal } from './render.ts';
 import { planRuns } from './schedules.ts';
 import { type ListedSecret, listSecrets, secretOf, sourceOf } from './secrets.ts';
 import { clusterNames, type FoundService, findServices, lastPart, secretsOf } from './services.ts';
-import { type Note, Surroundings } from './surroundings.ts';
+import { Surroundings } from './surroundings.ts';
 import { isTimeZone, parseWindow, USUAL_WINDOW, WINDOW_FORM, windowText } from './window.ts';
 
 /** What flags say of an application that is anybody's. */
@@ -51,7 +52,7 @@ type Files = Record<string, string>;
 export async function initializeGeneral(
   options: GeneralOptions,
   asker: Asker | undefined,
-): Promise<{ file: string; files: string[]; notes: Note[]; mistakes: string[] }> {
+): Promise<Initialized> {
   refuseMissing(options, asker);
   const around = new Surroundings(options.region);
   const { Account: account = '' } = await around.sts.send(new GetCallerIdentityCommand({}));
@@ -66,7 +67,9 @@ export async function initializeGeneral(
     problem?: (answer: string) => string | undefined,
   ) => given ?? (asker ? asker.text(question, usual, problem) : usual);
   const name = await text(options.name, 'What is the deployment called?', nameFrom(cluster), (answer) =>
-    NAME.test(answer) ? undefined : 'A lower-case letter, then at most 23 lower-case letters, digits and hyphens.',
+    NAME.test(answer)
+      ? undefined
+      : 'A lower-case letter, then at most 23 lower-case letters, digits and hyphens.',
   );
   const timeZone = await text(
     options.timeZone,
@@ -77,8 +80,11 @@ export async function initializeGeneral(
   const window =
     options.window ??
     parseWindow(
-      await text(undefined, 'When may upkeep run, in local hours of low traffic?', windowText(USUAL_WINDOW), (answer) =>
-        parseWindow(answer) ? undefined : WINDOW_FORM,
+      await text(
+        undefined,
+        'When may upkeep run, in local hours of low traffic?',
+        windowText(USUAL_WINDOW),
+        (answer) => (parseWindow(answer) ? undefined : WINDOW_FORM),
       ),
     ) ??
     USUAL_WINDOW;
@@ -100,9 +106,14 @@ export async function initializeGeneral(
         'to do',
         `Enable ECS Exec in ${of.name}, by which the command gets into its containers, and let its task role use ssmmessages:\naws ecs update-service --cluster ${cluster} --service ${of.name} --enable-execute-command --force-new-deployment`,
       );
-  const files: Files = { 'app.ts': app, ...surroundingFiles(options.output, name) };
-  const written = Object.keys(files).filter((file) => options.force || !existsSync(join(options.output, file)));
-  if (!written.includes('app.ts') && !(await asker?.agrees(`${join(options.output, 'app.ts')} is there already. Write over it?`)))
+  const files: Files = { 'app.ts': app, ...surroundingFiles(name) };
+  const written = Object.keys(files).filter(
+    (file) => options.force || !existsSync(join(options.output, file)),
+  );
+  if (
+    !written.includes('app.ts') &&
+    !(await asker?.agrees(`${join(options.output, 'app.ts')} is there already. Write over it?`))
+  )
     throw new MissingFlags(
       `${join(options.output, 'app.ts')} is there already: --output names another folder, --force writes over it.`,
     );
@@ -111,7 +122,7 @@ export async function initializeGeneral(
     writeFileSync(join(options.output, file), files[file] ?? '');
   return {
     file: join(options.output, 'app.ts'),
-    files: [...new Set(['app.ts', ...written])],
+    next: `cd ${options.output} && ${isInstalled() ? 'npm install aws-cdk-lib constructs wa-upkeep && ' : ''}npx cdk synth`,
     notes: around.notes,
     mistakes: [],
   };
@@ -144,7 +155,8 @@ async function chosenCluster(
   const [only, ...others] = names;
   if (only === undefined) throw new Error('There is no cluster of ECS: is it the right account and region?');
   if (others.length === 0) return only;
-  if (!asker) throw new MissingFlags(`There are several clusters: say by --cluster which of ${names.join(', ')}.`);
+  if (!asker)
+    throw new MissingFlags(`There are several clusters: say by --cluster which of ${names.join(', ')}.`);
   return asker.one(
     'In which cluster does the application run?',
     names.map((name) => ({ name, value: name })),
@@ -237,7 +249,11 @@ async function findRotation(
     );
     return undefined;
   }
-  const users = [...new Set(passwords.filter((each) => secretOf(each.id, secrets)?.arn === secret.arn).map(({ of }) => of))];
+  const users = [
+    ...new Set(
+      passwords.filter((each) => secretOf(each.id, secrets)?.arn === secret.arn).map(({ of }) => of),
+    ),
+  ];
   const hints = networkHints(users, undefined);
   const network = await findNetwork(around, {
     ...hints,
@@ -377,19 +393,22 @@ function nameFrom(cluster: string): string {
   return NAME.test(name) ? name : 'app';
 }
 
+function isInstalled(): boolean {
+  return import.meta.dirname.includes('node_modules');
+}
+
 function importPath(folder: string): string {
-  const own = import.meta.dirname;
-  if (own.includes('node_modules')) return 'wa-upkeep';
-  const path = relative(resolve(folder), join(own, '..', '..', 'lib/index.ts'));
+  if (isInstalled()) return 'wa-upkeep';
+  const path = relative(resolve(folder), join(import.meta.dirname, '..', '..', 'lib/index.ts'));
   return path.startsWith('.') ? path : `./${path}`;
 }
 
 /** What a folder needs to be a CDK app, besides the app: of an installed package only, a clone has all of it. */
-function surroundingFiles(folder: string, name: string): Files {
+function surroundingFiles(name: string): Files {
   const cdk: Files = {
     'cdk.json': `${JSON.stringify({ app: 'node app.ts', output: 'cdk.out' }, undefined, 2)}\n`,
   };
-  if (importPath(folder) !== 'wa-upkeep') return cdk;
+  if (!isInstalled()) return cdk;
   const manifest = { name: `${name}-upkeep`, private: true, type: 'module' };
   const compilerOptions = {
     ...{ target: 'es2023', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true },

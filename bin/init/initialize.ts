@@ -47,6 +47,8 @@ export interface InitOptions {
 export interface Initialized {
   file: string;
   notes: Note[];
+  /** The command that comes next. */
+  next: string;
   /** Why the configuration does not synthesize yet: sentences that name their fields. */
   mistakes: string[];
 }
@@ -80,6 +82,7 @@ export async function initialize(options: InitOptions, asker: Asker | undefined)
   return {
     file: options.output,
     notes: around.notes,
+    next: `npx cdk synth -c config=${options.output}`,
     mistakes: mistakesOf(drafted, { file: options.output, folder }),
   };
 }

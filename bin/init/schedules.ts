@@ -33,7 +33,7 @@ export function planRuns(window: { from: string; to: string }, timeZone: string)
   };
   const offsetOf = ({ schedule }: PlannedRun) =>
     (minuteOfDay(schedule.at) - minuteOfDay(window.from) + MINUTES_PER_DAY) % MINUTES_PER_DAY;
-  const mediaGc = plan(0, 0, isShort ? 30 : 45);
+  const mediaGc = plan(0, 0, isShort ? 40 : 45);
   const messageGc = plan(offsetOf(mediaGc) + mediaGc.timeLimitMinutes, isShort ? 5 : 15, isShort ? 60 : 120);
   const logCleanup = plan(10, isShort ? 5 : 10, isShort ? 60 : 120);
   const lastBegins = Math.max(

@@ -172,6 +172,7 @@ export function metaTaskDefinition(
   if (id === 'WAMonitoringService')
     return {
       container: {
+        name: container,
         image: 'prom/mysqld-exporter:v0.14.0',
         secrets: [{ name: 'DATA_SOURCE_NAME', valueFrom: `${monitoringSecretArn}:data_src_name::` }],
       },
@@ -184,6 +185,7 @@ export function metaTaskDefinition(
   return {
     networkMode: 'bridge' as const,
     container: {
+      name: container,
       image: `docker.whatsapp.biz/${family}:v2.57.2`,
       environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
       mountPoints: [{ sourceVolume: 'media', containerPath: '/usr/local/wamedia' }],

@@ -9,7 +9,10 @@ import { App } from 'aws-cdk-lib';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { type Initialized, type InitOptions, initialize } from '../../bin/init/initialize.ts';
 import { MissingFlags } from '../../bin/init/missing-flags.ts';
-import { checkConfiguration, type UpkeepConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
+import {
+  checkConfiguration,
+  type UpkeepConfiguration,
+} from '../../lib/whatsapp/configuration/configuration.ts';
 import { MediaVolumeStack } from '../../lib/whatsapp/media-volume-stack.ts';
 import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
 import { targetGroupArn } from '../../rehearsal/aws/elastic-load-balancing/elastic-load-balancing.ts';
@@ -22,9 +25,10 @@ import { COMPILE_CACHE } from './compile-cache.ts';
 const META = '222222222222';
 const ODD = '333333333333';
 const CERTIFICATE = join(import.meta.dirname, '../../certificates/latam.pem');
-const ROW = /^\| `init` \| (.*) \|$/m;
+const ROW = /^\| `init` \| (`cloudformation.*) \|$/m;
 /** What docs/command-line.md says that a person needs. */
-const ACTIONS = ROW.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
+const ACTIONS: string[] =
+  ROW.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
 /** Values that stand in secrets, parameters and environments. */
 const NEVER_SHOWN = /Never-Shown|Meta-[0-9a-f]{8}/;
 
@@ -175,14 +179,23 @@ describe('init', () => {
     });
     aws.ssm.write('chat-host', 'chat-db.a1b2.eu-central-1.rds.amazonaws.com', place);
     // In full, in short (without the six characters), and as plain text.
+    const without = { enableExecuteCommand: false };
     const json = `${secret('chat/db')}:password::`;
     const core = client('coreapp', json);
-    runService(place, { ...{ cluster: 'chat', service: 'wa-coreapp', capacity }, definition: core });
+    runService(place, {
+      ...{ cluster: 'chat', service: 'wa-coreapp', capacity },
+      ...without,
+      definition: core,
+    });
     runService(place, {
       ...{ cluster: 'chat', service: 'wa-master', capacity, enableExecuteCommand: true },
       definition: client('coreapp', json, { WA_MASTER_NODE: '1' }),
     });
-    runService(place, { ...{ cluster: 'chat', service: 'wa-web', capacity }, definition: client('web', json) });
+    runService(place, {
+      ...{ cluster: 'chat', service: 'wa-web', capacity },
+      ...without,
+      definition: client('web', json),
+    });
     runService(place, {
       ...{ cluster: 'second', service: 'single', capacity },
       definition: client('coreapp', `${secret('chat/plain')}-g7H8i9`),
@@ -254,7 +267,9 @@ describe('init', () => {
       {
         ...{ prefix: '', engine: 'aurora-mysql', port: 3306, certificateAuthority: 'rds' },
         host: 'wa.cluster-a1b2.eu-central-1.rds.amazonaws.com',
-        user: { secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:whatsapp/wa/database-size-ABSENT` },
+        user: {
+          secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:whatsapp/wa/database-size-ABSENT`,
+        },
         idleTimeoutSeconds: 180,
       },
     ]);
@@ -316,7 +331,10 @@ describe('init', () => {
       ],
       securityGroupIds: ['sg-0b1b2c3d4e5f60001'],
     });
-    assert.match(whatOf(done, 'missing').join('\n'), /^Where WebApp answers: no load balancer.*--web-app-url/m);
+    assert.match(
+      whatOf(done, 'missing').join('\n'),
+      /^Where WebApp answers: no load balancer.*--web-app-url/m,
+    );
     assert.equal(webApp.url, 'https://webapp.absent.invalid');
     // The only one whose name says so.
     assert.deepEqual(webApp.apiUser, {
@@ -359,17 +377,30 @@ describe('init', () => {
     assert.deepEqual(done.configuration.deployments[0]?.jobs.logCleanup?.roles, {
       webapp: { services: ['web'], container: 'web' },
     });
-    await assert.rejects(init(ODD, { cluster: 'other', webapp: ['wbe'] }), /There is no service wbe\. There: web/);
-    await assert.rejects(init(ODD, { cluster: 'chat', webapp: ['wa-web'] }), /say wa-web\/CONTAINER, of wa-web, log/);
+    await assert.rejects(
+      init(ODD, { cluster: 'other', webapp: ['wbe'] }),
+      /There is no service wbe\. There: web/,
+    );
+    await assert.rejects(
+      init(ODD, { cluster: 'chat', webapp: ['wa-web'] }),
+      /say wa-web\/CONTAINER, of wa-web, log/,
+    );
     await assert.rejects(init(ODD, { fromStack: 'none' }), /Stack with id none does not exist/);
     const nothing = await init(ODD, { cluster: 'nowhere' });
-    assert.match(whatOf(nothing, 'missing').join('\n'), /^No container was found that looks like the client's/m);
+    assert.match(
+      whatOf(nothing, 'missing').join('\n'),
+      /^No container was found that looks like the client's/m,
+    );
   });
 
   it('asks AWS for no more than docs/command-line.md lists, and says which right is missing', async () => {
     assert.ok(ACTIONS.length > 15);
     for (const action of ['elasticloadbalancing:DescribeTargetGroups', 'rds:DescribeDBClusters']) {
-      const done = await init(META, { fromStack: 'wa' }, ACTIONS.filter((each) => each !== action));
+      const done = await init(
+        META,
+        { fromStack: 'wa' },
+        ACTIONS.filter((each) => each !== action),
+      );
       const [refused = ''] = whatOf(done, 'could not look');
       assert.match(refused, new RegExp(`perform: ${action}`));
     }
@@ -395,7 +426,10 @@ describe('init', () => {
     const env = environmentOf(META);
     const bare = await cli(['--output', file], env);
     assert.deepEqual([bare.status, bare.out], [2, '']);
-    assert.match(bare.err, /^There is no terminal .* --time-zone, nor for --email, --topic-arn or --silent\.$/m);
+    assert.match(
+      bare.err,
+      /^There is no terminal .* --time-zone, nor for --email, --topic-arn or --silent\.$/m,
+    );
     assert.ok(!existsSync(file));
     writeFileSync(file, 'mine');
     const flags = [
@@ -483,7 +517,11 @@ describe('init', () => {
     );
     await promisify(execFile)(process.execPath, ['app.ts'], {
       cwd: app,
-      env: { PATH: process.env.PATH, CDK_OUTDIR: 'cdk.out', CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}' },
+      env: {
+        PATH: process.env.PATH,
+        CDK_OUTDIR: 'cdk.out',
+        CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}',
+      },
     });
     const template = readFileSync(join(app, 'cdk.out/shop-upkeep.template.json'), 'utf8');
     assert.match(template, /AWS::SecretsManager::RotationSchedule/);
