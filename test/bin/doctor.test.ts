@@ -66,7 +66,10 @@ describe('doctor', () => {
       change: spoilTemplates,
     });
     environment = environmentFor(ACTIONS);
-    Object.assign(process.env, environment);
+    Object.assign(
+      process.env,
+      environmentFor([...ACTIONS, ...BEFORE_ACTIONS, 'secretsmanager:GetSecretValue']),
+    );
   });
   after(async () => {
     for (const name of Object.keys(environment ?? {})) if (name !== 'PATH') delete process.env[name];

@@ -3,7 +3,10 @@ import { type Check, type Finding, ofEach } from '../check.ts';
 
 const ROLE = /^arn:[\w-]+:iam::(\d{12}):role\/(?:.*\/)?([\w+=,.@-]+)$/;
 
-/** Whether the roles are there that policies of the stacks name: AWS takes no policy that names one which is not. */
+/**
+ * Whether the roles are there that policies of the stacks name. AWS takes no policy with a principal that is not there; in a
+ * condition it lets nobody in.
+ */
 export const namedRoles: Check = {
   name: 'roles that are named',
   when: 'before the deploy',
@@ -30,7 +33,7 @@ export const namedRoles: Check = {
           if (!(error instanceof NoSuchEntityException)) throw error;
           return {
             status: 'failed',
-            saw: 'There is no such role, and cdk deploy fails on a policy that names it.',
+            saw: 'There is no such role, and a policy of the stacks names it.',
             mend: "aws iam list-roles --query 'Roles[].Arn' --output text   # callbacks.senders or mediaVolume.create.roleArns of the configuration",
           };
         }
@@ -39,12 +42,17 @@ export const namedRoles: Check = {
   },
 };
 
-/** Who is named as a principal, wherever policies stand in it. */
+/** Who is named as a principal, wherever policies stand in it, or by a condition on the principal. */
 function collect(value: unknown, named: Set<string>): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, item] of Object.entries(value)) {
-    if (key === 'Principal' && typeof item === 'object' && item !== null)
-      for (const arn of [Reflect.get(item, 'AWS')].flat()) if (typeof arn === 'string') named.add(arn);
+    const principals: unknown[] =
+      key === 'Principal' && typeof item === 'object' && item !== null
+        ? [Reflect.get(item, 'AWS')].flat()
+        : key.toLowerCase() === 'aws:principalarn'
+          ? [item].flat()
+          : [];
+    for (const arn of principals) if (typeof arn === 'string') named.add(arn);
     collect(item, named);
   }
 }

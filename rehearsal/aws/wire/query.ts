@@ -58,11 +58,6 @@ function requestName(name: string, member: NormalizedSchema, dialect: QueryDiale
     : String(ec2QueryName);
 }
 
-/** How an item of a list is called. */
-function itemName(schema: NormalizedSchema): string {
-  return schema.getValueSchema().getMergedTraits().xmlName ?? 'member';
-}
-
 function fromTree(schema: NormalizedSchema, value: string | Tree, dialect: QueryDialect): unknown {
   if (typeof value === 'string') return schema.isStringSchema() ? value : fromText(schema, value, '');
   const numbered = (node: string | Tree | undefined) =>

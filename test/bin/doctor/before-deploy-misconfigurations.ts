@@ -4,11 +4,11 @@ import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
 import type { Secret } from '../../../rehearsal/aws/secrets-manager/secret.ts';
 import type { World } from '../../../rehearsal/world.ts';
 import { type Misconfiguration, set } from './misconfiguration.ts';
-import { EVERYTHING, endpoint, VPC } from './network-misconfigurations.ts';
+import { VPC } from './network-misconfigurations.ts';
 
 const SECRETS = 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea';
 const API_USER = `${SECRETS}/api-user-d4E5f6`;
-const WEBHOOK = 'arn:aws:iam::222222222222:role/emea-webhook';
+const MOUNTING = 'arn:aws:iam::222222222222:role/whatsapp-emea-webapp';
 const BOUNDARY = 'arn:aws:iam::222222222222:policy/boundary';
 const EMEA = { account: '222222222222', region: 'eu-central-1' };
 
@@ -62,7 +62,12 @@ export const BEFORE_DEPLOY_MISCONFIGURATIONS: Misconfiguration[] = [
       const { operations } = aws.lambda;
       const { ListDurableExecutionsByFunction: list } = operations;
       assert.ok(list);
-      delete operations.ListDurableExecutionsByFunction;
+      operations.ListDurableExecutionsByFunction = {
+        ...list,
+        does: () => {
+          throw new AwsError('UnknownOperationException', 'The requested operation is not recognized.');
+        },
+      };
       return () => {
         operations.ListDurableExecutionsByFunction = list;
       };
@@ -136,10 +141,10 @@ export const BEFORE_DEPLOY_MISCONFIGURATIONS: Misconfiguration[] = [
   },
   {
     ...common,
-    what: "a webhook's role that is not there",
-    spoil: ({ aws }) => aws.iam.deleteRole(WEBHOOK),
+    what: 'a role that is not there, of those that may mount the volume',
+    spoil: ({ aws }) => aws.iam.deleteRole(MOUNTING),
     check: 'roles that are named',
-    saw: /^There is no such role, and cdk deploy fails on a policy that names it\.$/,
+    saw: /^There is no such role, and a policy of the stacks names it\.$/,
     mend: /^aws iam list-roles .*callbacks\.senders/,
   },
   {
@@ -162,28 +167,21 @@ export const BEFORE_DEPLOY_MISCONFIGURATIONS: Misconfiguration[] = [
     },
     synthesized: bound,
     check: 'permissions boundaries',
-    saw: /^It leaves the roles nothing of ecs:DescribeServices, .*ecs:ExecuteCommand.*, which they are made for\.$/,
-    mend: /"Action": \["ecs:DescribeServices",/,
+    saw: /^It leaves the roles nothing of ecs:DescribeServiceDeployments, ecs:\w+, .*ecs:UpdateService, which they are made for\.$/,
+    mend: /"Action": \["ecs:DescribeServiceDeployments",.*"ecs:ExecuteCommand"/,
   },
   {
     ...common,
-    what: 'an endpoint that is there already',
-    spoil: (world) => {
-      const back = endpoint('sqs', [EVERYTHING])(world);
-      const deployed = world.aws.lambda.operations.GetFunctionConfiguration;
-      assert.ok(deployed);
-      const interceptor = world.aws.onCall(({ operation, input }) =>
+    // Those of the stack that is deployed here, as if they were somebody else's.
+    what: 'endpoints that are there already',
+    spoil: ({ aws }) =>
+      aws.onCall(({ operation, input }) =>
         operation === 'GetFunctionConfiguration' && input.FunctionName === 'emea-start-run'
           ? new AwsError('ResourceNotFoundException', 'Function not found')
           : undefined,
-      );
-      return () => {
-        back();
-        interceptor();
-      };
-    },
+      ),
     check: 'endpoints to be made',
-    saw: /^The VPC has vpce-sqs for com\.amazonaws\.eu-central-1\.sqs already, with private DNS, and takes no second one\.$/,
+    saw: /^The VPC has vpce-\w+ for com\.amazonaws\.eu-central-1\.\w+ already, with private DNS, and takes no second one\.$/,
     mend: /^endpoints: 'existing'/,
   },
   {

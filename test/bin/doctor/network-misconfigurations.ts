@@ -111,7 +111,7 @@ export const NETWORK_MISCONFIGURATIONS: Misconfiguration[] = [
     }),
     check: 'networks of the functions',
     status: 'failed',
-    saw: /^The functions in subnet-\w+, subnet-\w+ and events, lambda, .*: the security group sg-0a1b2c3d4e5f60002 does not let it out at port 443\. There is no way\.$/,
+    saw: /^The functions in subnet-\w+, subnet-\w+ and .*events, lambda, .*: the security group sg-0a1b2c3d4e5f60002 does not let it out at port 443\. There is no way\.$/,
     mend: /^aws ec2 authorize-security-group-egress --group-id sg-0a1b2c3d4e5f60002 --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=\[\{GroupId=sg-\w+\}\]'$/,
   },
   {
