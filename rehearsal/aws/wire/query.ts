@@ -123,6 +123,11 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
   return escapeXml(String(value));
 }
 
+/** What the items of a list are called: in some services, such as RDS, after what they are. */
+function itemName(list: NormalizedSchema): string {
+  return list.getValueSchema().getMergedTraits().xmlName ?? 'member';
+}
+
 export function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

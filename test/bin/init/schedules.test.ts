@@ -22,7 +22,13 @@ test('the times that init gives the jobs pass the checks, in long windows and sh
         notifications: { silent: true },
         deployments: [
           {
-            ...{ name: 'shop', account: '111111111111', region: 'eu-central-1', timeZone, window: { from, to } },
+            ...{
+              name: 'shop',
+              account: '111111111111',
+              region: 'eu-central-1',
+              timeZone,
+              window: { from, to },
+            },
             network: {
               vpcId: 'vpc-0a1b2c3d4e5f60001',
               subnets: [{ id: 'subnet-0a1b2c3d4e5f60001', availabilityZone: 'eu-central-1a' }],
