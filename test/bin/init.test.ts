@@ -169,7 +169,12 @@ describe('init', () => {
 
   /** As bin/app.ts does; without the bundles, which are the same for every configuration. */
   function synthesizes(configuration: UpkeepConfiguration): void {
-    const app = new App({ context: { 'aws:cdk:bundling-stacks': [] }, analyticsReporting: false });
+    const app = new App({
+      context: { 'aws:cdk:bundling-stacks': [] },
+      analyticsReporting: false,
+      // Takes seconds; `npx cdk synth` of the sample does it.
+      builtinCloudFormationValidation: false,
+    });
     for (const deployment of checkConfiguration(configuration, { file: 'test', folder })) {
       const media = MediaVolumeStack.ofDeployment(app, `${deployment.name}-media`, deployment);
       new UpkeepStack(app, deployment.name, { deployment, mediaVolume: media?.volume });
