@@ -33,13 +33,17 @@ export function keptLogsMismatches(world: World, before: RotatedLogs, mayBeLost:
     const hashes = new Set(kept.map(({ hash }) => hash));
     const lost = [...were].filter((hash) => !hashes.has(hash) && !after[name]?.has(hash));
     return [
-      ...(lost.length > 0 !== mayBeLost.includes(name) ? [`${name}: ${lost.length} rotated logs are lost.`] : []),
+      ...(lost.length > 0 !== mayBeLost.includes(name)
+        ? [`${name}: ${lost.length} rotated logs are lost.`]
+        : []),
       ...kept.flatMap(({ key, hash }) =>
         key.startsWith(`${name}/`) && key.includes(`/${hash.slice(0, 32)}-`)
           ? []
           : [`${name}: ${key} holds something else than its name says.`],
       ),
-      ...(hashes.size < kept.length ? [`${name}: of ${kept.length} kept logs only ${hashes.size} differ.`] : []),
+      ...(hashes.size < kept.length
+        ? [`${name}: of ${kept.length} kept logs only ${hashes.size} differ.`]
+        : []),
     ];
   });
 }
@@ -52,9 +56,7 @@ export function keptLogsCount({ aws }: World, name: string): number | undefined 
 /** What the bucket of a deployment holds; undefined where it has none. */
 function keptLogs(aws: World['aws'], name: string): { key: string; hash: string }[] | undefined {
   const bucket = aws.deployed.ofType('AWS::S3::Bucket').find(({ stack }) => stack === `upkeep-${name}`);
-  return (
-    bucket && [...aws.s3.objects(bucket.name)].map(([key, { bytes }]) => ({ key, hash: sha256(bytes) }))
-  );
+  return bucket && [...aws.s3.objects(bucket.name)].map(([key, { bytes }]) => ({ key, hash: sha256(bytes) }));
 }
 
 function sha256(bytes: Uint8Array): string {

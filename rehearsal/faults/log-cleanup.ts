@@ -49,7 +49,8 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     },
   },
   'logs-lost-on-full-disk': {
-    description: 'Rotated logs can not be kept, and the disk is nearly full: they are deleted, and it is said',
+    description:
+      'Rotated logs can not be kept, and the disk is nearly full: they are deleted, and it is said',
     deployment: 'emea',
     containers: true,
     strike({ containers }, { aws }) {
@@ -66,7 +67,8 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     },
   },
   'log-upload-breaks': {
-    description: 'The way from a container to S3 breaks before its last rotated logs: they come through the channel',
+    description:
+      'The way from a container to S3 breaks before its last rotated logs: they come through the channel',
     deployment: 'emea',
     containers: true,
     strike({ containers }) {

@@ -21,7 +21,7 @@ function counted(requests: (hour: number, week: number) => number, { from, to } 
 }
 
 /** Busy by day, and quiet from 02:00 to 06:00. */
-const office = (hour: number) => (hour % 24 >= 2 && hour % 24 < 6 ? 1 : 20);
+const office = (hour: number): number => (hour % 24 >= 2 && hour % 24 < 6 ? 1 : 20);
 
 function found(window: { from: string; to: string }, requests = office, timeZone = 'UTC') {
   const { week, days } = ordinaryWeek(counted(requests), FOUR_WEEKS, timeZone);

@@ -41,7 +41,9 @@ test('the bucket that is made is encrypted, closed, kept when the stack goes, an
   });
   template.hasResourceProperties('AWS::S3::BucketPolicy', {
     PolicyDocument: {
-      Statement: [Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } })],
+      Statement: [
+        Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+      ],
     },
   });
 });
