@@ -59,9 +59,6 @@ export function alarmOnAny(
  */
 export const LATEST_PERIOD = Duration.minutes(5);
 
-/** Of an alarm on what is old: after them it is quiet again. */
-const PERIODS_ON = 4;
-
 /**
  * Rings as soon as a metric counts more than those of other alarms, which ring for these: one cause sends one message, and what
  * has another cause is not kept back.
@@ -70,8 +67,7 @@ const PERIODS_ON = 4;
  * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
  * have no data all the same, that sum does without it.
  *
- * @param props `after`: only a point of `all` that is so old rings, by when whoever tells of it elsewhere has done so. @default at once;
- *   `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
+ * @param props `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
  */
 export function alarmOnOthers(
   scope: Construct,
@@ -81,11 +77,9 @@ export function alarmOnOthers(
     toldElsewhere: Metric[];
     nowhere?: Metric;
     label: string;
-    after?: Duration;
   },
 ): Alarm {
   const period = Duration.minutes(5);
-  const seconds = props.after?.toSeconds() ?? 0;
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
   const nowhere = props.nowhere?.with({ period });
   const parts = [
@@ -93,11 +87,9 @@ export function alarmOnOthers(
     ...told.map(([name]) => `-IF(all, ${name}, 0)`),
     ...(nowhere ? ['IF(all >= 0, nowhere, 0)'] : []),
   ];
-  const others = `SUM([${parts.join(', ')}])`;
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      // EPOCH has a value for each period, the newest of them has just ended.
-      expression: seconds > 0 ? `IF(EPOCH(all) <= MAX(EPOCH(all)) - ${seconds}, ${others}, 0)` : others,
+      expression: `SUM([${parts.join(', ')}])`,
       usingMetrics: {
         all: props.all.with({ period }),
         ...Object.fromEntries(told),
@@ -108,8 +100,7 @@ export function alarmOnOthers(
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: seconds > 0 ? Math.ceil(seconds / period.toSeconds()) + PERIODS_ON : 1,
-    datapointsToAlarm: 1,
+    evaluationPeriods: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }

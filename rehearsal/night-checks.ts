@@ -10,7 +10,7 @@ import type { PlayedDeployment, World } from './world.ts';
 /** What a night came to. */
 export interface Night {
   runs: RunReport[];
-  /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
+  /** The alarms that rang, each time they did. `told`: the topic sent a message of that very time on. */
   alarms: { name: string; rangAt: string; told: boolean }[];
   /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
   rows: Record<
@@ -142,12 +142,14 @@ async function mediaMismatches(
 /** What did not come of one fault among those of its night. */
 export function mismatchesOfFault(night: Night, fault: Fault): string[] {
   const { deployment: name, expected } = fault;
-  const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
+  const own = [...expected.alarms, ...(expected.shown ?? [])];
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
-    ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
+    ...alarmMismatches(night, [fault])
+      .filter(({ alarm }) => own.includes(alarm))
+      .map(({ what }) => what),
     ...problemMismatches(night, fault),
     ...(fault.mismatches?.() ?? []),
   ];
@@ -192,18 +194,43 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
       : [good])
       mismatches.push(...outcomeMismatches(night, { name, job, wanted }));
   }
-  const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
-  const expected = faults.flatMap(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
-    ...alarms,
-    ...(rows > LARGE_ROWS ? alarmsOfLargeTables : []),
-  ]);
-  const wanted = [...new Set(expected)].sort().join(', ') || 'none';
-  if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
-  for (const { name, told } of night.alarms)
-    if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  mismatches.push(...alarmMismatches(night, faults, rows > LARGE_ROWS).map(({ what }) => what));
   mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
   mismatches.push(...faults.flatMap((fault) => fault.mismatches?.() ?? []));
   return mismatches;
+}
+
+/**
+ * Of each alarm, whether it rang and sent its message as often as it must: one cause, one message. What several faults of a night
+ * ring together is their most.
+ */
+function alarmMismatches(
+  { alarms }: Night,
+  faults: readonly Fault[],
+  areTablesLarge = false,
+): { alarm: string; what: string }[] {
+  const wanted = faults.map(({ expected: { alarms, shown = [], alarmsOfLargeTables = [] } }) => ({
+    sent: [...alarms, ...(areTablesLarge ? alarmsOfLargeTables : [])],
+    shown,
+  }));
+  const all = [
+    ...alarms.map(({ name }) => name),
+    ...wanted.flatMap(({ sent, shown }) => [...sent, ...shown]),
+  ];
+  return [...new Set(all)].sort().flatMap((alarm) => {
+    const most = (lists: string[][]) =>
+      Math.max(0, ...lists.map((list) => list.filter((name) => name === alarm).length));
+    const sent = most(wanted.map(({ sent }) => sent));
+    const rings = most(wanted.map(({ sent, shown }) => [...sent, ...shown]));
+    const rang = alarms.filter(({ name }) => name === alarm);
+    const told = rang.filter(({ told }) => told);
+    if (rang.length === rings && told.length === sent) return [];
+    const times = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
+    return {
+      alarm,
+      what: `The alarm ${alarm}: expected ${rings} times with ${sent} messages, rang ${times}, with ${told.length} messages.`,
+    };
+  });
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */

@@ -190,7 +190,9 @@ async function play(
     .map(({ alarm: name, time }) => ({
       name,
       rangAt: new Date(time).toISOString(),
-      told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
+      told: aws.notifications.some(
+        (sent) => sent.time === time && sent.subject?.startsWith(`ALARM: "${name}"`),
+      ),
     }));
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))

@@ -227,7 +227,6 @@ const undelivered: Fault = {
     alarms: [
       'emea-callbacks-dead-letters',
       'emea-callbacks-undelivered-message-gc',
-      'emea-database-size-dead-letters',
       'emea-report-lost-run-dead-letters',
       'emea-report-lost-run-errors',
       'emea-schedules-dead-letters',
