@@ -10,7 +10,7 @@ import type { PlayedDeployment, World } from './world.ts';
 /** What a night came to. */
 export interface Night {
   runs: RunReport[];
-  /** The alarms that rang, each time they did. `told`: the topic sent a message of that very time on. */
+  /** The alarms that rang, each time they did. `told`: its topic took the message. */
   alarms: { name: string; rangAt: string; told: boolean }[];
   /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
   rows: Record<

@@ -71,6 +71,23 @@ const besides = (() => {
   ] as const;
 })();
 
+/** Which properties name roles of the template, however deep. */
+function namedRoles(
+  properties: Record<string, unknown>,
+  resources: Record<string, TemplateResource>,
+): { property: string; role: string }[] {
+  const rolesIn = (value: unknown): string[] => {
+    if (typeof value !== 'object' || value === null) return [];
+    const { Ref: ref, 'Fn::GetAtt': attribute } = value as { Ref?: string; 'Fn::GetAtt'?: [string, string] };
+    const id = ref ?? attribute?.[0];
+    if (id !== undefined) return resources[id]?.Type === 'AWS::IAM::Role' ? [id] : [];
+    return Object.values(value).flatMap(rolesIn);
+  };
+  return Object.entries(properties).flatMap(([property, value]) =>
+    rolesIn(value).map((role) => ({ property, role })),
+  );
+}
+
 describe('a deploy that failed, or was taken away, can be repeated', () => {
   for (const [name, resources] of [...stacks, ...besides])
     it(`${name}: nothing with a fixed name outlives a rollback or a destroy`, () => {
@@ -120,6 +137,32 @@ describe('a deploy that failed, or was taken away, can be repeated', () => {
       for (const [, { DependsOn: waitsFor = [] }] of roles) assert.deepEqual(waitsFor, []);
     });
   }
+
+  it('nothing names a role of its own template but what is made in an order of its own, or waits for what that role may do', () => {
+    const named = new Set<string>();
+    for (const [, resources] of [...stacks, ...besides])
+      for (const [id, { Type, Properties = {}, DependsOn: waitsFor = [] }] of Object.entries(resources)) {
+        const roles = namedRoles(Properties, resources);
+        for (const { property } of roles) named.add(`${Type}.${property}`);
+        if (Type !== 'AWS::Lambda::Function') continue;
+        // Lambda looks whether the role may send to the dead-letter queue and make network interfaces.
+        const policies = Object.entries(resources).filter(
+          ([, policy]) =>
+            policy.Type === 'AWS::IAM::Policy' &&
+            namedRoles(policy.Properties ?? {}, resources).some(({ role }) =>
+              roles.some((own) => own.role === role),
+            ),
+        );
+        assert.ok(policies.length > 0, id);
+        for (const [policy] of policies) assert.ok(waitsFor.includes(policy), `${id} waits for ${policy}`);
+      }
+    assert.deepEqual([...named].sort(), [
+      'AWS::DataSync::LocationEFS.FileSystemAccessRoleArn',
+      'AWS::IAM::Policy.Roles',
+      'AWS::Lambda::Function.Role',
+      'AWS::Scheduler::Schedule.Target',
+    ]);
+  });
 
   it('the location that DataSync mounts as a role waits for what is made after the role', () => {
     const [, [, migration]] = besides;
