@@ -74,7 +74,7 @@ export async function runJob(
     return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
   });
   // It ends where it cannot even report: report-lost-run does it then.
-  if (isReplayed && failed && failed.count >= MOST_FAILED_INVOCATIONS)
+  if (isReplayed && failed && failed.count >= MOST_FAILED_REPORTS)
     throw new Error(
       `The run ended, and could not report it: ${failed.count} invocations in a row were ended meanwhile, the last one by ${failed.error}.`,
     );
@@ -112,6 +112,9 @@ function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
  * keep others from theirs.
  */
 const MOST_FAILED_INVOCATIONS = 3;
+
+/** Fewer than the alarm on crashes needs: of a run that cannot report the alarm on lost runs tells, and no other. */
+const MOST_FAILED_REPORTS = 4;
 
 function givenUp(
   { job, deployment, runId }: RunEvent,
