@@ -38,17 +38,25 @@ export interface UpkeepAlarmProps {
   readonly topic: ITopic;
 }
 
-/** Rings as soon as the metric counts anything, and is quiet again five minutes after it does not. */
+/** What is counted again and again, as long as its one cause lasts: garbage collection that nobody hears of is asked for each half hour. */
+export const ONE_CAUSE = Duration.hours(1);
+
+/**
+ * Rings as soon as the metric counts anything.
+ * @param props `quietAfter`: so long after the last that was counted it is quiet again, and only then rings anew. @default five minutes
+ */
 export function alarmOnAny(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric },
+  props: UpkeepAlarmProps & { metric: Metric; quietAfter?: Duration },
 ): Alarm {
+  const period = Duration.minutes(5);
   return createAlarm(scope, id, props, {
-    metric: props.metric.with({ period: Duration.minutes(5) }),
+    metric: props.metric.with({ period }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1,
+    evaluationPeriods: Math.ceil((props.quietAfter ?? period).toSeconds() / period.toSeconds()),
+    ...(props.quietAfter && { datapointsToAlarm: 1 }),
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }

@@ -103,7 +103,7 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Of the alarms that no night rings. */
 const RINGERS: Ringer[] = [
-  ...['media-gc', 'log-cleanup', 'credential-rotation', 'database-size', 'upgrade-check'].map((job) => ({
+  ...['media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
     alarm: `${job}-crashing`,
     metrics: [ofLambda(job, 'Errors', 4, 5)],
   })),
