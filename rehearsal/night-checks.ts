@@ -142,13 +142,12 @@ async function mediaMismatches(
 /** What did not come of one fault among those of its night. */
 export function mismatchesOfFault(night: Night, fault: Fault): string[] {
   const { deployment: name, expected } = fault;
-  const own = [...expected.alarms, ...(expected.shown ?? [])];
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
     ...alarmMismatches(night, [fault])
-      .filter(({ alarm }) => own.includes(alarm))
+      .filter(({ alarm }) => expected.alarms.includes(alarm))
       .map(({ what }) => what),
     ...problemMismatches(night, fault),
     ...(fault.mismatches?.() ?? []),
@@ -209,27 +208,19 @@ function alarmMismatches(
   faults: readonly Fault[],
   areTablesLarge = false,
 ): { alarm: string; what: string }[] {
-  const wanted = faults.map(({ expected: { alarms, shown = [], alarmsOfLargeTables = [] } }) => ({
-    sent: [...alarms, ...(areTablesLarge ? alarmsOfLargeTables : [])],
-    shown,
-  }));
-  const all = [
-    ...alarms.map(({ name }) => name),
-    ...wanted.flatMap(({ sent, shown }) => [...sent, ...shown]),
-  ];
-  return [...new Set(all)].sort().flatMap((alarm) => {
-    const most = (lists: string[][]) =>
-      Math.max(0, ...lists.map((list) => list.filter((name) => name === alarm).length));
-    const sent = most(wanted.map(({ sent }) => sent));
-    const rings = most(wanted.map(({ sent, shown }) => [...sent, ...shown]));
+  const wanted = faults.map(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
+    ...alarms,
+    ...(areTablesLarge ? alarmsOfLargeTables : []),
+  ]);
+  const all = new Set([...alarms.map(({ name }) => name), ...wanted.flat()]);
+  return [...all].sort().flatMap((alarm) => {
+    const times = Math.max(0, ...wanted.map((names) => names.filter((name) => name === alarm).length));
     const rang = alarms.filter(({ name }) => name === alarm);
-    const told = rang.filter(({ told }) => told);
-    if (rang.length === rings && told.length === sent) return [];
-    const times = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
-    return {
-      alarm,
-      what: `The alarm ${alarm}: expected ${rings} times with ${sent} messages, rang ${times}, with ${told.length} messages.`,
-    };
+    const sent = rang.filter(({ told }) => told).length;
+    if (rang.length === times && sent === times) return [];
+    const at = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
+    const what = `The alarm ${alarm}: expected ${times} times, with as many messages; rang ${at}, with ${sent} messages.`;
+    return { alarm, what };
   });
 }
 
