@@ -45,6 +45,12 @@ export function writeQuery(
   );
 }
 
+/** The body of a REST answer in XML. */
+export function writeXmlDocument(schema: NormalizedSchema, output: unknown, namespace: string): string {
+  const { xmlName = schema.getName() ?? '' } = schema.getMergedTraits();
+  return `<${xmlName} xmlns="${namespace}">${toXml(schema, output)}</${xmlName}>`;
+}
+
 interface Tree {
   [key: string]: string | Tree;
 }
@@ -114,8 +120,11 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
     return [...schema.structIterator()]
       .filter(([name]) => value[name] !== undefined)
       .map(([name, member]) => {
-        const { xmlName = name } = member.getMergedTraits();
-        return `<${xmlName}>${toXml(member, value[name])}</${xmlName}>`;
+        const { xmlName = name, xmlFlattened } = member.getMergedTraits();
+        const item = value[name];
+        return xmlFlattened && member.isListSchema() && Array.isArray(item)
+          ? item.map((each) => `<${xmlName}>${toXml(member.getValueSchema(), each)}</${xmlName}>`).join('')
+          : `<${xmlName}>${toXml(member, item)}</${xmlName}>`;
       })
       .join('');
   }
