@@ -381,8 +381,14 @@ describe('init', () => {
     assert.match(source, /new CredentialRotation\(/);
     const check = '--noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck';
     await promisify(execFile)(
-      'node_modules/.bin/tsc',
-      [...check.split(' '), '--ignoreConfig', '--allowImportingTsExtensions', join(app, 'app.ts')],
+      process.execPath,
+      [
+        'node_modules/typescript/bin/tsc',
+        ...check.split(' '),
+        '--ignoreConfig',
+        '--allowImportingTsExtensions',
+        join(app, 'app.ts'),
+      ],
       {},
     );
     await promisify(execFile)(process.execPath, ['app.ts'], {
