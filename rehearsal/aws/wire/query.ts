@@ -45,6 +45,12 @@ export function writeQuery(
   );
 }
 
+/** The body of a REST answer in XML. */
+export function writeXmlDocument(schema: NormalizedSchema, output: unknown, namespace: string): string {
+  const { xmlName = schema.getName() ?? '' } = schema.getMergedTraits();
+  return `<${xmlName} xmlns="${namespace}">${toXml(schema, output)}</${xmlName}>`;
+}
+
 interface Tree {
   [key: string]: string | Tree;
 }
