@@ -126,8 +126,8 @@ export class Aws implements Cloud, Desk {
     this.iam = new Iam(this);
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
-    this.secrets = new SecretsManager(this);
     this.events = new EventBridge(this);
+    this.secrets = new SecretsManager(this);
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;
