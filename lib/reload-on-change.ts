@@ -79,7 +79,7 @@ export interface ReloadOnChangeProps {
   readonly atOnce?: boolean;
   /** How long a service may take to be steady: at the beginning, and after each change. @default 20 minutes */
   readonly steadyTimeout?: Duration;
-  /** How long the new tasks of a service must stay up before the next service is touched. @default 1 minute */
+  /** How long the new tasks of a service must stay up before the next service is touched. @default 2 minutes */
   readonly settleTime?: Duration;
   /**
    * Jobs of the same deployment for the end of whose runs it waits before it replaces a task.
@@ -96,7 +96,7 @@ export interface ReloadOnChangeProps {
 
 const DEFAULT_JOB = 'reload-on-change';
 const DEFAULT_STEADY_TIMEOUT = Duration.minutes(20);
-const DEFAULT_SETTLE_TIME = Duration.minutes(1);
+const DEFAULT_SETTLE_TIME = Duration.minutes(2);
 /** What a run notes of so many has room in a parameter, and the policy that names them in a role. */
 const MOST_WATCHED = 20;
 /** "Within a day", measured at a run's end: the next day's run may begin earlier than this day's did. */

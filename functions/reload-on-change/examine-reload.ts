@@ -1,8 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ExaminationFinding } from '../shared/run/examination.ts';
+import type { Problem } from '../shared/run/report.ts';
 import type { ReloadOnChangeSettings } from './contract.ts';
 import { type Clients, type Look, lookAround, type ServiceLook } from './look.ts';
-import { pinnedProblem, placeOf, unreadableProblem } from './problems.ts';
+import { missingProblem, pinnedProblem, placeOf, unreadableProblem } from './problems.ts';
 
 /** Whether a run could see what is watched, and replace the tasks of each service. */
 export async function examineReload(
@@ -15,10 +16,7 @@ export async function examineReload(
     ...settings.watched.map(({ name }): ExaminationFinding => {
       const of = placeOf(settings, name);
       const why = look.unreadable[name];
-      if (why !== undefined) {
-        const { what, next } = unreadableProblem(settings, name, why);
-        return { of, status: 'failed', saw: what, mend: next };
-      }
+      if (why !== undefined) return problemFinding(of, unreadableProblem(settings, name, why));
       return { of, status: 'ok', saw: `Its versions can be seen; its value cannot.` };
     }),
     ...look.services.flatMap((service) => findingsOf(settings, service, look)),
@@ -35,10 +33,8 @@ function findingsOf(
   const names = [...new Set(service.reads.map((read) => read.of))].join(', ');
   const reads = service.readsItself ? `taken to read ${names} by itself` : `given ${names}`;
   return [
-    ...service.pinned.map((pinned): ExaminationFinding => {
-      const { what, next } = pinnedProblem(settings, service, pinned, versions);
-      return { of, status: 'failed', saw: what, mend: next };
-    }),
+    ...service.pinned.map((pinned) => problemFinding(of, pinnedProblem(settings, service, pinned, versions))),
+    ...(service.missing ? [problemFinding(of, missingProblem(settings, service, service.missing))] : []),
     way.kind === 'refused'
       ? { of, status: 'failed', saw: way.reason, mend: way.next }
       : {
@@ -47,4 +43,8 @@ function findingsOf(
           saw: `It is ${reads}. ${way.kind === 'forced' ? 'ECS would replace its tasks.' : 'Its tasks would be replaced one by one.'}`,
         },
   ];
+}
+
+function problemFinding(of: string, { what, next }: Problem): ExaminationFinding {
+  return { of, status: 'failed', saw: what, mend: next };
 }

@@ -46,6 +46,8 @@ export interface ServiceLook {
   /** From then on a task was given the latest of each. Epoch milliseconds; 0: nothing that it reads could be looked at. */
   since: number;
   way: RollWay;
+  /** A label that its task definition names and no version bears: none of its tasks could start anew. */
+  missing?: Read;
 }
 
 /** Looks at all that is watched, and at all services. */
@@ -81,9 +83,10 @@ async function lookAtService(
   versions: Look['versions'],
   { service, address, found }: { service: ReloadedService; address: ServiceAddress; found: Service },
 ): Promise<ServiceLook> {
-  const { taskDefinition } = await ecs.send(
-    new DescribeTaskDefinitionCommand({ taskDefinition: found.taskDefinition }),
-  );
+  // That of another deployment controller may have none of its own.
+  const { taskDefinition } = found.taskDefinition
+    ? await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: found.taskDefinition }))
+    : {};
   const { reads: given, pinned } = readsOf(taskDefinition, watched);
   const isGiven = given.length > 0 || pinned.length > 0;
   const byItself = service.reads ?? (isGiven ? [] : watched.map(({ name }) => name));
@@ -104,11 +107,9 @@ async function lookAtService(
     behind: tasks.filter((task) => isOlder(task, latest)).length,
     behindIn: [...since].flatMap(([of, moment]) => (tasks.some((task) => isOlder(task, moment)) ? of : [])),
     since: latest,
+    ...(missing && { missing }),
     way: missing
-      ? refused(
-          `Its task definition names the label ${missing.label} of ${missing.of}, which no version bears: no new task could start.`,
-          'Label a version, or correct "valueFrom" and deploy the task definition.',
-        )
+      ? refused('No new task could start.', 'Label a version.')
       : (whyNotDeployable(found, { job, isInactive }) ?? wayOf(found, service.oneAtATime ?? false)),
   };
 }

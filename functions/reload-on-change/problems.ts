@@ -3,7 +3,7 @@ import type { RollWay } from '../shared/roll/roll-way.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { ReloadOnChangeSettings } from './contract.ts';
 import type { Look, ServiceLook } from './look.ts';
-import type { Pinned } from './reads.ts';
+import type { Pinned, Read } from './reads.ts';
 import { CURRENT } from './versions.ts';
 
 /** What is watched, as people know it. */
@@ -33,6 +33,18 @@ export function pinnedProblem(
     what: `Its task definition pins the version ${version} of ${of}${lags ? `, and ${current} is in use` : ''}: new tasks would get that one too${lags ? ', so none was replaced for it' : ''}.`,
     where: `${settings.deployment}, service ${service.name}`,
     next: 'Take the version id from "valueFrom" and deploy the task definition; or, if that is wanted, leave the service out of "services".',
+  };
+}
+
+export function missingProblem(
+  { deployment }: ReloadOnChangeSettings,
+  { service }: ServiceLook,
+  { of, label }: Read,
+): Problem {
+  return {
+    what: `Its task definition names the label ${label} of ${of}, which no version bears: no new task could start. None was replaced.`,
+    where: `${deployment}, service ${service.name}`,
+    next: 'Label a version, or correct "valueFrom" and deploy the task definition.',
   };
 }
 

@@ -13,6 +13,7 @@ import { type ReloadOnChangeSettings, STALE_HOURS_METRIC, WATCHED_DIMENSION } fr
 import { type Clients, type Look, lookAround, type ServiceLook } from './look.ts';
 import { othersBehind } from './others.ts';
 import {
+  missingProblem,
   othersProblem,
   pinnedProblem,
   refusedProblem,
@@ -87,7 +88,7 @@ export async function reloadOnChange(
     const unsteady = await waitUntilSteady(
       context,
       clients.ecs,
-      rollable(findings.look).map(({ service }) => service),
+      concerned(findings.look).map(({ service }) => service),
       { timeoutSeconds: steadyTimeoutSeconds, endBy },
     );
     if (unsteady !== null) {
@@ -102,12 +103,24 @@ export async function reloadOnChange(
   return ended(run, context, settings, findings);
 }
 
+type Rollable = ServiceLook & { way: Exclude<ServiceLook['way'], { kind: 'refused' }> };
+
 /** Those of which not all tasks have the latest version, and whose tasks can be replaced. */
-function rollable({
-  services,
-}: Look): (ServiceLook & { way: Exclude<ServiceLook['way'], { kind: 'refused' }> })[] {
-  return services.flatMap(({ way, ...service }) =>
-    service.behind > 0 && way.kind !== 'refused' ? { ...service, way } : [],
+function rollable({ services }: Pick<Look, 'services'>): Rollable[] {
+  return services.filter(
+    (service): service is Rollable => service.behind > 0 && service.way.kind !== 'refused',
+  );
+}
+
+/**
+ * With those that have it already and read the same, as where an earlier run has stopped: they are to stay up with it before
+ * the next one gets it.
+ */
+function concerned({ services }: Look): Rollable[] {
+  const changed = new Set(rollable({ services }).flatMap(({ behindIn }) => behindIn));
+  return services.filter(
+    (service): service is Rollable =>
+      service.way.kind !== 'refused' && service.reads.some(({ of }) => changed.has(of)),
   );
 }
 
@@ -163,7 +176,7 @@ async function roll(
   { findings, endBy }: { findings: Findings; endBy: number },
 ): Promise<void> {
   const { steadyTimeoutSeconds, settleSeconds, job } = settings;
-  const services = rollable(findings.look);
+  const services = concerned(findings.look);
   const plans = services.map(({ service, way }): RollablePlan => ({ service, ...way }));
   const sinceOf = new Map(services.map(({ service, since }) => [service.name, since]));
   const request: RollRequest<RollablePlan, StaysUp> = {
@@ -191,9 +204,16 @@ async function roll(
   findings.rolled.push(...rolled);
   if (!stopped) return;
   findings.isStopped = true;
-  const names = services.filter(({ service }) => stopped.services.includes(service.name));
+  const changed = new Set(rollable(findings.look).flatMap(({ behindIn }) => behindIn));
+  const read = services
+    .filter(({ service }) => stopped.services.includes(service.name))
+    .flatMap(({ reads }) => reads.map(({ of }) => of));
   findings.problems.push(
-    stoppedProblem(settings, stopped, [...new Set(names.flatMap(({ behindIn }) => behindIn))]),
+    stoppedProblem(
+      settings,
+      stopped,
+      [...changed].filter((name) => read.includes(name)),
+    ),
   );
 }
 
@@ -223,9 +243,11 @@ async function ended(
   problems.push(
     ...Object.entries(look.unreadable).map(([name, why]) => unreadableProblem(settings, name, why)),
     ...look.services.flatMap((service) => [
-      ...(service.behind > 0 && service.way.kind === 'refused'
-        ? [refusedProblem(settings, service, service.way)]
-        : []),
+      ...(service.missing
+        ? [missingProblem(settings, service, service.missing)]
+        : service.behind > 0 && service.way.kind === 'refused'
+          ? [refusedProblem(settings, service, service.way)]
+          : []),
       ...service.pinned.map((pinned) => pinnedProblem(settings, service, pinned, look.versions)),
     ]),
   );

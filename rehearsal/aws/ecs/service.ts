@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Container } from '../containers/container.ts';
+import type { Container, TaskContainer } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
 import { type Capacity, type Definition, type EcsTask, type ServiceOptions, TAKES } from './task.ts';
@@ -50,7 +50,7 @@ export interface ManagedServiceOptions extends ServiceOptions {
   /** The container instance of its tasks. @default Fargate */
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
-  start(): Promise<Container[]>;
+  start(): Promise<TaskContainer[]>;
   /** Containers of so many tasks, as desired, that have long been running. @default none: its first deployment starts them */
   running?: Container[][];
 }
