@@ -1,4 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { ListSecretsCommandInput } from '@aws-sdk/client-secrets-manager';
+import { AwsError } from '../aws-error.ts';
+import { pageOf } from '../page-of.ts';
+import type { Place } from '../place.ts';
 
 /** A value of a secret, and the staging labels on it. */
 export interface Version {
@@ -67,6 +71,29 @@ export function listed({ arn, name, versions }: Secret) {
 /** Without the six characters at the ARN's end. */
 export function nameOf(arn: string): string {
   return arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
+}
+
+/** Listed on a page, at most (Secrets Manager API reference). */
+const LISTED_PER_PAGE = 100;
+
+/** As ListSecrets gives them. */
+export function listed(
+  all: Secret[],
+  { NextToken, MaxResults = LISTED_PER_PAGE, Filters }: ListSecretsCommandInput,
+  { account, region }: Place,
+) {
+  if (Filters?.length)
+    throw new AwsError('InvalidParameterException', "the rehearsal's stand-in lists all secrets");
+  const own = all.filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`));
+  const { items, next } = pageOf(own, NextToken, MaxResults);
+  return {
+    SecretList: items.map(({ arn, name, keyId }) => ({
+      ARN: arn,
+      Name: name,
+      ...(keyId !== undefined && { KmsKeyId: keyId }),
+    })),
+    NextToken: next,
+  };
 }
 
 /** A value, as `GenerateSecretString` wants it. */

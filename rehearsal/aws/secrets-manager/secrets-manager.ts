@@ -4,6 +4,7 @@ import type {
   GetSecretValueCommandInput,
   GetSecretValueCommandOutput,
   ListSecretVersionIdsCommandInput,
+  ListSecretsCommandInput,
   PutSecretValueCommandInput,
   RotateSecretCommandInput,
   UpdateSecretVersionStageCommandInput,
@@ -82,13 +83,8 @@ export class SecretsManager implements Service {
         this.#updateStage(input, call),
       ),
       RotateSecret: operation(asks.RotateSecret, (input, call) => this.#startRotation(input, call)),
-      ListSecrets: operation(
-        anywhere('secretsmanager:ListSecrets'),
-        (_input: object, { account, region }) => ({
-          SecretList: [...this.#secrets.values()]
-            .filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`))
-            .map(({ arn, name }) => ({ ARN: arn, Name: name })),
-        }),
+      ListSecrets: operation(anywhere('secretsmanager:ListSecrets'), (input: ListSecretsCommandInput, call) =>
+        listed([...this.#secrets.values()], input, call),
       ),
     };
   }

@@ -48,7 +48,7 @@ function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
           .map(([, item]) => item)
       : [];
   if (schema.isListSchema()) {
-    return numbered(value.member ?? value).map((item) => fromTree(schema.getValueSchema(), item));
+    return numbered(value[itemName(schema)] ?? value).map((item) => fromTree(schema.getValueSchema(), item));
   }
   if (schema.isMapSchema()) {
     return Object.fromEntries(
@@ -68,7 +68,8 @@ function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
 
 function toXml(schema: NormalizedSchema, value: unknown): string {
   if (schema.isListSchema() && Array.isArray(value)) {
-    return value.map((item) => `<member>${toXml(schema.getValueSchema(), item)}</member>`).join('');
+    const name = itemName(schema);
+    return value.map((item) => `<${name}>${toXml(schema.getValueSchema(), item)}</${name}>`).join('');
   }
   if (schema.isMapSchema() && isRecord(value)) {
     return Object.entries(value)
@@ -87,6 +88,11 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
   }
   if (value instanceof Date) return value.toISOString();
   return escapeXml(String(value));
+}
+
+/** What the items of a list are called: in some services, such as RDS, after what they are. */
+function itemName(list: NormalizedSchema): string {
+  return list.getValueSchema().getMergedTraits().xmlName ?? 'member';
 }
 
 export function escapeXml(text: string): string {
