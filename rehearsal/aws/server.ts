@@ -9,6 +9,7 @@ import { CloudFormation } from './cloudformation/cloudformation.ts';
 import { CloudTrail } from './cloudtrail/cloudtrail.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
 import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
+import { Ec2 } from './ec2/ec2.ts';
 import { VpcEndpoints } from './ec2/endpoints.ts';
 import { EC2_RESOURCES } from './ec2/resources.ts';
 import { Ecs } from './ecs/ecs.ts';
@@ -94,6 +95,7 @@ export class Aws implements Cloud, Desk {
   readonly backup: Backup;
   readonly cloudFormation: CloudFormation;
   readonly cloudWatch: CloudWatch;
+  readonly ec2: Ec2;
   readonly efs: Efs;
   readonly elasticLoadBalancing: ElasticLoadBalancing;
   readonly iam: Iam;
@@ -129,6 +131,7 @@ export class Aws implements Cloud, Desk {
     this.backup = new Backup(this);
     this.cloudFormation = new CloudFormation(this);
     this.cloudWatch = new CloudWatch(this);
+    this.ec2 = new Ec2(this);
     this.efs = new Efs(this);
     this.elasticLoadBalancing = new ElasticLoadBalancing();
     this.iam = new Iam(this);
@@ -152,6 +155,7 @@ export class Aws implements Cloud, Desk {
       this.backup,
       this.cloudFormation,
       this.cloudWatch,
+      this.ec2,
       this.ecs,
       this.efs,
       this.elasticLoadBalancing,

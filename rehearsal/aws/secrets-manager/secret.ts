@@ -25,6 +25,8 @@ export interface Secret {
   /** In other regions. */
   replicas: { region: string; status: 'InSync' | 'InProgress' | 'Failed' }[];
   changedAt: number;
+  /** Somebody had it deleted, which takes days. */
+  deletedAt?: number;
 }
 
 /** How a rotation, or the test of one, ended. */
@@ -121,6 +123,7 @@ export function described(secret: Secret) {
       ReplicationStatus: secret.replicas.map(({ region, status }) => ({ Region: region, Status: status })),
     }),
     LastChangedDate: new Date(changedAt),
+    ...(secret.deletedAt !== undefined && { DeletedDate: new Date(secret.deletedAt) }),
     // Versions without a label are deprecated and not shown.
     VersionIdsToStages: Object.fromEntries(
       versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),

@@ -133,6 +133,13 @@ export class SecretsManager implements Service {
     return secret && labelled(secret, stage)?.value;
   }
 
+  /** A secret as it is, which a fault can change. */
+  secret(arn: string): Secret {
+    const found = this.#secrets.get(arn);
+    if (found === undefined) throw new Error(`there is no secret ${arn}`);
+    return found;
+  }
+
   /** Of a secret, in other regions. */
   replicas(arn: string): Secret['replicas'] {
     return this.#secrets.get(arn)?.replicas ?? [];
