@@ -56,7 +56,7 @@ export function label(secret: Secret, to: Version, stage: string): void {
 }
 
 /** As ListSecretVersionIds gives them: those without a label are deprecated and not shown. */
-export function listed({ arn, name, versions }: Secret) {
+export function listedVersions({ arn, name, versions }: Secret) {
   return {
     ARN: arn,
     Name: name,

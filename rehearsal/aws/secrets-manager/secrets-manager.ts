@@ -3,8 +3,8 @@ import type {
   DescribeSecretCommandInput,
   GetSecretValueCommandInput,
   GetSecretValueCommandOutput,
-  ListSecretVersionIdsCommandInput,
   ListSecretsCommandInput,
+  ListSecretVersionIdsCommandInput,
   PutSecretValueCommandInput,
   RotateSecretCommandInput,
   UpdateSecretVersionStageCommandInput,
@@ -20,6 +20,7 @@ import {
   label,
   labelled,
   listed,
+  listedVersions,
   nameOf,
   type RotationEnd,
   type Secret,
@@ -74,7 +75,8 @@ export class SecretsManager implements Service {
       }),
       ListSecretVersionIds: operation(
         asks.ListSecretVersionIds,
-        ({ SecretId }: ListSecretVersionIdsCommandInput, call) => listed(this.#find(SecretId ?? '', call)),
+        ({ SecretId }: ListSecretVersionIdsCommandInput, call) =>
+          listedVersions(this.#find(SecretId ?? '', call)),
       ),
       PutSecretValue: operation(asks.PutSecretValue, (input: PutSecretValueCommandInput, call) =>
         this.#put(input, call),
