@@ -84,12 +84,12 @@ export {
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
 export type { NewTaskDefinition } from './new-task-job.ts';
-export {
-  type ReloadedService,
-  ReloadOnChange,
-  type ReloadOnChangeProps,
-  type WatchedValue,
-} from './reload-on-change.ts';
+export { ReloadOnChange } from './reload-on-change.ts';
+export type {
+  ReloadedService,
+  ReloadOnChangeProps,
+  WatchedValue,
+} from './reload-on-change-props.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {
