@@ -18,10 +18,14 @@ function told(rows: number, sampleRows: number | undefined) {
     rows,
     tableBytes: 60_000_000,
     indexBytes: 0,
+    freeBytes: 0,
     options: '',
     format: 'Dynamic',
   };
-  return rowsOf({ row, sampleRows }, SERVER);
+  return rowsOf(
+    { row, sample: sampleRows === undefined ? undefined : { rows: sampleRows, pages: undefined } },
+    SERVER,
+  );
 }
 
 test('how wrong a number is goes by the sample that it was reckoned from', () => {
