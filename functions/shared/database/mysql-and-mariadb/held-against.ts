@@ -22,8 +22,14 @@ const TYPE_BYTES: Record<string, number> = {
 /** A sample of so few pages says nothing of what a row takes. */
 const LEAST_SAMPLED_BYTES = 64 * PAGE_BYTES;
 
-/** Fewer pages in use than this share of what the number asks for contradict it. */
-const CONTRADICTION = 0.5;
+/** Fewer pages in use than this share of what the number asks for contradict it. Those of a table that is let alone are more. */
+const CONTRADICTION = 0.8;
+
+/**
+ * So many times as many as in the last sample are told for seconds only, since the server samples anew when a tenth has changed;
+ * or for as long as it likes, when MySQL goes on to count rows of which the insert was rolled back.
+ */
+const UNSAMPLED = 1.25;
 
 /** How many rows, of any table, open transactions have changed: the number has them, and a rollback takes them back. */
 export async function openRows(session: MysqlSession, { grants }: Server): Promise<number> {
@@ -44,7 +50,9 @@ export async function heldAgainst(
   told: RowEstimate,
 ): Promise<RowEstimate> {
   if (told.kind === 'unknown') return told;
-  const rows = { ...told, atLeast: Math.max(0, told.atLeast - open), atMost: told.atMost + open };
+  const isUnsampled = sample !== undefined && told.rows > UNSAMPLED * sample.rows;
+  const atLeast = isUnsampled ? Math.min(told.atLeast, Math.floor(sample.rows / 2)) : told.atLeast;
+  const rows = { ...told, atLeast: Math.max(0, atLeast - open), atMost: told.atMost + open };
   const isCompressed = /compress/i.test(String(row.options)) || /compress/i.test(String(row.format));
   if (fileBytes === undefined || isCompressed) return { ...rows, filesHold: Number.MAX_SAFE_INTEGER };
   // Other columns may be in no row: one that is added instantly is not written into those that are there.

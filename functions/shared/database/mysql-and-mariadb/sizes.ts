@@ -97,8 +97,8 @@ async function find(
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
     if (!row) continue;
-    if (/VIEW$/.test(String(row.type))) {
-      views.push(database);
+    if (/(VIEW|SEQUENCE)$/.test(String(row.type))) {
+      views.push(`${/VIEW$/.test(String(row.type)) ? 'a view' : 'a sequence'} in ${database}`);
       continue;
     }
     const files = await filesOf(session, database, server);
@@ -117,7 +117,7 @@ async function find(
   throw tableNotFound(
     address,
     { table, databases: visible.length > 0 ? visible : databases },
-    `${views.length > 0 ? `, but a view in ${views.join(', ')}, of which no size is told` : ''}${
+    `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
         ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
         : ''
@@ -135,6 +135,7 @@ const TABLES =
   'INDEX_LENGTH AS indexBytes, DATA_FREE AS freeBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
 
 function tableRowOf({
+  type,
   engine,
   rows,
   tableBytes,
@@ -143,7 +144,7 @@ function tableRowOf({
   options,
   format,
 }: Record<string, unknown>): TableRow {
-  return { engine, rows, tableBytes, indexBytes, freeBytes, options, format };
+  return { type, engine, rows, tableBytes, indexBytes, freeBytes, options, format };
 }
 
 async function largestTable(
@@ -162,7 +163,7 @@ async function largestTable(
   for (const database of names) {
     // First, for MariaDB knows the files of tables only that it has opened.
     const tables = visible.includes(database)
-      ? await session.query(`${TABLES} AND TABLE_TYPE = 'BASE TABLE'`, [database])
+      ? await session.query(`${TABLES} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`, [database])
       : [];
     // Also of what else is hidden from the user.
     const files = await filesOf(session, database, server);

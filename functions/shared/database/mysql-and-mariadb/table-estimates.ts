@@ -4,6 +4,7 @@ import type { Server } from './innodb-server.ts';
 import type { Sample } from './last-sample.ts';
 
 export interface TableRow {
+  type: unknown;
   engine: unknown;
   rows: unknown;
   tableBytes: unknown;
@@ -53,7 +54,7 @@ const FEW_ROWS = Math.floor(PAGE_BYTES / LEAST_ROW_BYTES);
 const LEAST_SAMPLE_PAGES = 20;
 
 export function rowsOf(
-  { row: { engine, rows, tableBytes, options }, sample }: Pick<FoundTable, 'row' | 'sample'>,
+  { row: { type, engine, rows, tableBytes, options }, sample }: Pick<FoundTable, 'row' | 'sample'>,
   { statistics }: Server,
 ): RowEstimate {
   if (rows === null || rows === undefined) {
@@ -67,6 +68,13 @@ export function rowsOf(
   }
   if (engine !== 'InnoDB') {
     return { kind: 'unknown', reason: `how wrong the estimate of the engine ${engine} may be is not known` };
+  }
+  if (/SYSTEM VERSIONED/i.test(String(type))) {
+    return {
+      kind: 'unknown',
+      reason:
+        "the server's number includes what the rows were earlier, for it keeps their history (system versioning)",
+    };
   }
   const persistent = optionOf(options, 'stats_persistent') ?? statistics.persistent;
   const recalculated = optionOf(options, 'stats_auto_recalc') ?? statistics.recalculated;

@@ -122,8 +122,7 @@ export async function filesOf(
     if (row?.pages === null || row === undefined) return undefined;
     return {
       pages: Number(row.pages),
-      samplePages: Number(row.sample_pages),
-    tableBytes: Number(row.table_bytes),
+      tableBytes: Number(row.table_bytes),
       indexBytes: Number(row.index_bytes),
     };
   } catch (error) {

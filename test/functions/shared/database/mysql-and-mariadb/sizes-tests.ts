@@ -305,6 +305,18 @@ export function testInnodbSizes(engine: InnodbServer): void {
           if (engine.engine === 'mysql') assert.ok(gone.kind === 'estimate' && gone.rows > 90_000);
           if (grant) await server.run(`REVOKE ${grant} FROM size@'%'`);
         }
+        // Also where pages of before are not given back, and the rows are small.
+        await server.run('CREATE TABLE replaced (id bigint PRIMARY KEY, body varchar(50))');
+        await server.run(`INSERT INTO replaced ${engine.numbers("n, 'x'", 20_000)}`);
+        await server.run('ANALYZE TABLE replaced');
+        await server.run('UPDATE replaced SET id = id + 1000000');
+        await server.run(`GRANT ${LAST_SAMPLE} TO size@'%'`);
+        await server.run('START TRANSACTION');
+        await server.run(`INSERT INTO replaced ${engine.numbers("n + 5000000, 'z'", 100_000)}`);
+        await server.run('ROLLBACK');
+        assertWithin((await sizes.table(login, { table: 'replaced', databases: [DATABASE] })).rows, 20_000);
+        await server.run(`REVOKE ${LAST_SAMPLE} FROM size@'%'`);
+        await server.run('DROP TABLE replaced');
         await server.run('DROP TABLE imported');
         await server.run("REVOKE PROCESS ON *.* FROM size@'%'");
         assert.equal((await told()).filesHold, Number.MAX_SAFE_INTEGER);
@@ -363,6 +375,25 @@ export function testInnodbSizes(engine: InnodbServer): void {
       },
     );
 
+    if (engine.engine === 'mariadb')
+      await t.test(
+        'as unknown, where it keeps the history of the rows; a sequence is called one',
+        async () => {
+          await server.run('CREATE TABLE versioned (id bigint PRIMARY KEY, body int) WITH SYSTEM VERSIONING');
+          await server.run(`INSERT INTO versioned ${engine.numbers('n, n', 1000)}`);
+          await server.run('UPDATE versioned SET body = 0');
+          assertUnknown(
+            (await sizes.table(login, { table: 'versioned', databases: [DATABASE] })).rows,
+            /keeps their history/,
+          );
+          await server.run('CREATE SEQUENCE numbers');
+          await assert.rejects(
+            sizes.table(login, { table: 'numbers', databases: [DATABASE] }),
+            /but a sequence in wa1_messageStore, of which no size is told/,
+          );
+        },
+      );
+
     await t.test('unless the configured engine is another one', async () => {
       const other = engine.engine === 'mysql' ? 'mariadb' : 'mysql';
       const wrong = await sizeReader({ ...server.address, engine: other });
@@ -376,6 +407,10 @@ const SAMPLED_PAGES =
   'SELECT (database_name, table_name, index_name, stat_name, stat_value, sample_size) ON mysql.innodb_index_stats';
 
 function assertWithinOrNearlyEmpty(rows: RowEstimate, truth: number): void {
-  if (rows.kind === 'unknown') assert.match(rows.reason, /nearly all were deleted just now .*, or such a delete is open or was rolled back/);
+  if (rows.kind === 'unknown')
+    assert.match(
+      rows.reason,
+      /nearly all were deleted just now .*, or such a delete is open or was rolled back/,
+    );
   else assertWithin(rows, truth);
 }

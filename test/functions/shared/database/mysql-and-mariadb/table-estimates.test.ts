@@ -14,6 +14,7 @@ const SERVER = {
 
 function told(rows: number, sampleRows: number | undefined) {
   const row = {
+    type: 'BASE TABLE',
     engine: 'InnoDB',
     rows,
     tableBytes: 60_000_000,

@@ -146,7 +146,10 @@ test('PostgreSQL tells the size of a table', async (t) => {
     await server.run('SET default_statistics_target = 1');
     for (let look = 0; look < 12; look++) {
       await server.run('ANALYZE emptied');
-      assertWithin((await sizes.table(server.login, { table: 'emptied', databases: [DATABASE] })).rows, 2_000);
+      assertWithin(
+        (await sizes.table(server.login, { table: 'emptied', databases: [DATABASE] })).rows,
+        2_000,
+      );
     }
     await server.run(`ALTER DATABASE "${DATABASE}" RESET default_statistics_target`);
     await server.run('RESET default_statistics_target');
