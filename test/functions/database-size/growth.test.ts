@@ -1,3 +1,4 @@
+// In one file though long: a table, each series a few lines of it.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import {
