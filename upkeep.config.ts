@@ -61,6 +61,8 @@ export default defineUpkeep({
         ],
         securityGroupIds: ['sg-0a1b2c3d4e5f60002'],
         endpoints: 'create',
+        // The client's tasks, which read a secret when they start.
+        otherEndpointClients: ['sg-0a1b2c3d4e5f60004'],
       },
       webApp: {
         url: 'https://webapp.emea.internal',
@@ -113,6 +115,8 @@ export default defineUpkeep({
             coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
             master: { services: ['master'], container: 'wa-master' },
           },
+          // What is rotated is kept before it is cleaned.
+          archive: { keepDays: 180 },
         },
         // After message GC can have begun: for one that is still at work it waits.
         credentialRotation: {

@@ -7,6 +7,7 @@
  * The service needs `enableExecuteCommand`, and its task role the four `ssmmessages` actions of ECS Exec.
  */
 import { App, Duration, Stack } from 'aws-cdk-lib';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { ContainerCommandJob, Upkeep } from '../lib/index.ts';
 
 export function cronInOneContainer(app: App): Stack {
@@ -19,6 +20,11 @@ export function cronInOneContainer(app: App): Stack {
     window: { from: '01:00', to: '05:00' },
     emails: ['desk-oncall@example.com'],
   });
+  const api = Secret.fromSecretCompleteArn(
+    stack,
+    'Api',
+    `arn:aws:secretsmanager:eu-central-1:${stack.account}:secret:desk/api-a1B2c3`,
+  );
   new ContainerCommandJob(stack, 'CloseTickets', {
     upkeep,
     job: 'close-tickets',
@@ -28,12 +34,7 @@ export function cronInOneContainer(app: App): Stack {
     command: ['/srv/close-tickets', '--idle', '14 days'],
     environment: { REASON: "nobody's turn" },
     // Read when the command runs, and brought over the session: it stands in no command line and no log.
-    secrets: {
-      DESK_TOKEN: {
-        secretArn: `arn:aws:secretsmanager:eu-central-1:${stack.account}:secret:desk/api-a1B2c3`,
-        key: 'token',
-      },
-    },
+    secrets: { DESK_TOKEN: { secret: api, key: 'token' } },
     stdin: 'billing\nshipping\n',
     keepOutput: true,
     timeout: Duration.minutes(20),

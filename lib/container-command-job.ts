@@ -1,28 +1,31 @@
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import type { CommandSecret, RunInContainersSettings } from '../functions/run-in-containers/contract.ts';
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { field, keyArn, secretArn, secretField } from './checks/fields.ts';
+import { field, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, passesPropsOn } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
 import { letReadSecrets } from './read-secrets.ts';
+import { partialSecretFindings, secretReference } from './secret-reference.ts';
 import type { UpkeepJob } from './upkeep-job.ts';
 
 /** A secret of Secrets Manager that a command gets. */
 export interface SecretForCommand {
-  /** The whole ARN, in the stack's account and region. */
-  readonly secretArn: string;
+  /**
+   * The secret itself, of whichever stack; one that is not of this app by its full ARN (`Secret.fromSecretCompleteArn`), with its key
+   * if that is not the account's own for Secrets Manager (`Secret.fromSecretAttributes`).
+   */
+  readonly secret: ISecret;
   /** Of a JSON object: the field. @default all of its text */
   readonly key?: string;
-  /** The customer managed key of the secret. @default it is encrypted with AWS's own */
-  readonly encryptionKeyArn?: string;
 }
 
 export interface ContainerCommandJobProps extends ContainersJobProps {
@@ -56,12 +59,12 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly environment?: Record<string, string>;
   /**
    * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
-   * over the encrypted session: they are in no command line, log, event or metric, and masked where the command prints them. By ECS
-   * Exec only: a new task gets its secrets by its task definition.
+   * over the encrypted session, or encrypted for the host: they are in no command line, log, event or metric, and masked where the
+   * command prints them. A new task gets its secrets by its task definition.
    * @default none
    */
   readonly secrets?: Record<string, SecretForCommand>;
-  /** The command's standard input: text, or a secret. By ECS Exec only. @default empty */
+  /** The command's standard input: text, or a secret. With `run-command` 29,000 bytes at most; not for a new task. @default empty */
   readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
@@ -85,11 +88,10 @@ const VARIABLE_NAME = /^(?!UPKEEP_MARKER$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
 
 const secret = field(
   v.strictObject({
-    secretArn: secretArn('The secret.'),
+    secret: secretReference('The secret.'),
     key: v.optional(field(v.pipe(v.string(), v.minLength(1)), 'the name of a field', 'The field.')),
-    encryptionKeyArn: v.optional(keyArn('The key of the secret.')),
   }),
-  'an object with "secretArn"',
+  'an object with "secret"',
   'A secret.',
 );
 
@@ -97,16 +99,12 @@ const PROPS = v.looseObject({
   secrets: v.optional(
     field(
       v.record(v.string(), secret),
-      'an object of { secretArn } by the names of environment variables',
+      'an object of { secret } by the names of environment variables',
       'The secrets.',
     ),
   ),
   stdin: v.optional(
-    secretField(
-      v.union([v.string(), secret]),
-      'a text, or an object with "secretArn"',
-      'The standard input.',
-    ),
+    secretField(v.union([v.string(), secret]), 'a text, or an object with "secret"', 'The standard input.'),
   ),
   in: v.optional(
     field(
@@ -183,8 +181,8 @@ function withSecrets(command: Command, names: string[]): Command {
 }
 
 /** As the function's settings have it: its key is a matter of permissions only. */
-function toldOf({ secretArn, key }: SecretForCommand): CommandSecret {
-  return { secretArn, ...(key !== undefined && { key }) };
+function toldOf({ secret, key }: SecretForCommand): CommandSecret {
+  return { secretArn: secret.secretFullArn ?? '', ...(key !== undefined && { key }) };
 }
 
 function mapped(secrets: Record<string, SecretForCommand>): Record<string, CommandSecret> {
@@ -219,13 +217,21 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
         problem: 'is of containers that run already; with in: "new-task" it must be left out.',
       })),
     ...(['secrets', 'stdin'] as const)
-      .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
+      .filter((name) => props[name] !== undefined && isNewTask)
       .map((name) => ({
         field: [name],
-        problem: isNewTask
-          ? 'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.'
-          : 'is for ECS Exec; with reach: "run-command" it must be left out.',
+        problem:
+          'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.',
       })),
+    ...partialSecretFindings([
+      ...Object.entries(props.secrets ?? {}).map(([name, { secret }]) => ({
+        field: ['secrets', name, 'secret'],
+        secret,
+      })),
+      ...(typeof props.stdin === 'object'
+        ? [{ field: ['stdin', 'secret'], secret: props.stdin.secret }]
+        : []),
+    ]),
     ...(!isNewTask && props.taskDefinition
       ? [
           {
@@ -279,6 +285,7 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
         functionName: 'run-in-containers',
         roles,
         commandOf: () => commandWith,
+        takesInput: secrets !== undefined || stdin !== undefined,
         settings: {
           command: commandWith,
           ...(secrets && { secrets: mapped(secrets) }),
@@ -293,9 +300,10 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
     letReadSecrets(
       this.job.function,
       'Secret',
-      [...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])].map(
-        ({ secretArn, encryptionKeyArn: secretKeyArn }) => ({ secretArn, secretKeyArn }),
-      ),
+      [...Object.values(secrets ?? {}), ...(typeof stdin === 'object' ? [stdin] : [])].map(({ secret }) => ({
+        secretArn: secret.secretFullArn ?? '',
+        secretKeyArn: secret.encryptionKey?.keyArn,
+      })),
     );
   }
 

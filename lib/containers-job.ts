@@ -10,12 +10,13 @@ import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
+  INPUT_PARAMETERS,
 } from '../functions/shared/containers/host-script.ts';
 import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { sameContainers } from './checks/containers.ts';
-import { containerName, field, wholeNumber } from './checks/fields.ts';
+import { containerName, field, keyArn, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps, duration, lessThanTimeLimit, passesPropsOn, refuse } from './checks/props.ts';
 import {
@@ -26,6 +27,7 @@ import {
   type ServiceReference,
   serviceNameOf,
   serviceReference,
+  sessionKeyArn,
 } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
 import type { DailySchedule, MonthlySchedule, WeeklySchedule } from './start-run.ts';
@@ -38,7 +40,10 @@ import type { JobReference } from './upkeep-job-props.ts';
 export type ContainerReach =
   | {
       readonly by: 'ecs-exec';
-      /** The KMS key of the cluster's `executeCommandConfiguration`. @default none: sessions are encrypted by TLS alone */
+      /**
+       * The KMS key of the cluster's `executeCommandConfiguration`.
+       * @default that of the cluster, where it is given itself and made in this app; otherwise none: sessions are encrypted by TLS alone
+       */
       readonly encryptionKeyArn?: string;
     }
   | {
@@ -107,6 +112,8 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly commandOf: (role: Role) => Command;
   /** What the function is told besides. @default nothing */
   readonly settings?: Record<string, unknown>;
+  /** Whether the command has several phases, of which some get standard input. @default false */
+  readonly takesInput?: boolean;
 }
 
 /** Fewer may be a deployment that was going on just then. */
@@ -143,6 +150,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
         clusterName,
         timeout,
         description: kind.description,
+        takesInput: kind.takesInput ?? false,
       });
       return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
     };
@@ -177,7 +185,8 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     this.letFindContainers(clusterArn, clusterName);
     if (reach.by === 'ecs-exec') {
       const containers = [...new Set(kind.roles.map(({ container }) => container))];
-      this.letExecute(clusterArn, clusterName, containers, reach.encryptionKeyArn);
+      const key = reach.encryptionKeyArn ?? sessionKeyArn(props.cluster, services);
+      this.letExecute(clusterArn, clusterName, containers, key);
     } else this.letRunCommands(clusterArn, clusterName, reach.instanceTag);
   }
 
@@ -337,6 +346,16 @@ const roleSchema = field(
   'A role.',
 );
 
+/** What IAM takes of a tag. */
+const tagText = (description: string) =>
+  field(v.pipe(v.string(), v.nonEmpty(), v.maxLength(256)), 'a text of 1 to 256 characters', description);
+
+const instanceTag = field(
+  v.strictObject({ key: tagText('Its key.'), value: tagText('Its value.') }),
+  'an object with "key" and "value"',
+  'The tag.',
+);
+
 function propsSchema({ roles }: Pick<ContainersJobKind<NamedContainerServices>, 'roles'>) {
   return v.looseObject({
     cluster: v.optional(clusterReference('The cluster.')),
@@ -346,11 +365,11 @@ function propsSchema({ roles }: Pick<ContainersJobKind<NamedContainerServices>, 
     reach: v.optional(
       field(
         v.variant('by', [
-          v.looseObject({ by: v.literal('ecs-exec') }),
-          v.looseObject({
-            by: v.literal('run-command'),
-            instanceTag: v.looseObject({ key: v.string(), value: v.string() }),
+          v.strictObject({
+            by: v.literal('ecs-exec'),
+            encryptionKeyArn: v.optional(keyArn('The key of the sessions.')),
           }),
+          v.strictObject({ by: v.literal('run-command'), instanceTag }),
         ]),
         'an object with by: "ecs-exec", or with by: "run-command" and "instanceTag"',
         'How the job comes into containers.',
@@ -425,6 +444,7 @@ function documentContent({
   clusterName: string;
   timeout: Duration;
   description: string;
+  takesInput: boolean;
 }): unknown {
   if (Token.isUnresolved(JSON.stringify(command)))
     throw new Error('With run-command, the command must be known at synthesis: it holds a token.');
@@ -432,10 +452,9 @@ function documentContent({
     schemaVersion: '2.2',
     description,
     parameters: Object.fromEntries(
-      Object.entries(HOST_PARAMETERS).map(([name, allowedPattern]) => [
-        name,
-        { type: 'String', allowedPattern },
-      ]),
+      Object.entries({ ...HOST_PARAMETERS, ...(options.takesInput && INPUT_PARAMETERS) }).map(
+        ([name, allowedPattern]) => [name, { type: 'String', allowedPattern }],
+      ),
     ),
     mainSteps: [
       {

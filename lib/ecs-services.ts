@@ -32,6 +32,18 @@ export function clusterNameOf(
   return own;
 }
 
+/** The key that a cluster of this app encrypts its sessions with, if it has one. */
+export function sessionKeyArn(
+  cluster: ClusterReference | undefined,
+  services: readonly ServiceReference[],
+): string | undefined {
+  const given = [cluster, ...services.map((service) => typeof service !== 'string' && service.cluster)];
+  const [key] = given.flatMap((each) =>
+    typeof each === 'object' ? (each.executeCommandConfiguration?.kmsKey ?? []) : [],
+  );
+  return key?.keyArn;
+}
+
 /** What is wrong with services that should lie in one cluster. */
 export function clusterFindings(
   cluster: ClusterReference | undefined,

@@ -1,6 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { lookUntil } from '../shared/roll/look-until.ts';
 import { logger } from '../shared/run/publish-report.ts';
-import { lookUntil } from './look-until.ts';
 
 /** What an application tells of itself. */
 export interface ApplicationHealth {

@@ -1,5 +1,6 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { RolledResult } from '../shared/roll/roll-service.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import type { Outcome, Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
@@ -7,8 +8,8 @@ import type { RunResult } from '../shared/run/run-job.ts';
 import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
 import type { Inspection } from './inspect.ts';
+import type { Proof } from './judge-logins.ts';
 import { isForALook } from './problems.ts';
-import type { RolledResult } from './roll-service.ts';
 import type { SecretInspection } from './rotate.ts';
 import type { Verification } from './verify.ts';
 
@@ -21,7 +22,7 @@ export interface Findings {
   database: DatabaseState;
   rotated: boolean;
   retired: boolean;
-  services: RolledResult[];
+  services: RolledResult<Proof>[];
   /** When no old task was left. Epoch milliseconds. */
   rolledAt?: number;
   /** By service: 1 where the roll stopped. Absent: not known in this run. */

@@ -2,8 +2,8 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { currentSecret, findSecret } from '../shared/database/credential/stored-secret.ts';
+import { lookUntil } from '../shared/roll/look-until.ts';
 import type { CredentialRotationSettings } from './contract.ts';
-import { lookUntil } from './look-until.ts';
 import { inspectSecret } from './rotate.ts';
 import { findUnnamedUsers } from './unnamed-users.ts';
 

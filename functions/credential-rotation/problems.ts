@@ -1,10 +1,10 @@
+import type { Roll } from '../shared/roll/roll-services.ts';
 import type { Problem } from '../shared/run/report.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
 import type { Proof } from './judge-logins.ts';
 import type { RollPlan } from './plan-roll.ts';
-import type { Roll } from './roll-services.ts';
 
 type Failed = Tried<unknown> & { kind: 'failed' };
 

@@ -10,11 +10,11 @@ import {
 } from '../shared/containers/services.ts';
 import { ownAddressesOf } from '../shared/containers/task-addresses.ts';
 import type { SeenLogin } from '../shared/database/contract/rotation.ts';
+import { lookUntil } from '../shared/roll/look-until.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { askForLogins } from './database.ts';
 import { type Hosts, judgeLogins, type Proof } from './judge-logins.ts';
 import { type LoginsBefore, recordedInParts } from './logins-before.ts';
-import { lookUntil } from './look-until.ts';
 import { type Packed, pack, unpack } from './packed.ts';
 import { addressesOf } from './plan-roll.ts';
 

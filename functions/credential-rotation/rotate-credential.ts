@@ -6,6 +6,10 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
 import { credentialCopySchema } from '../shared/database/credential/copies.ts';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
+import type { NewTasks, RollRequest } from '../shared/roll/roll-service.ts';
+import { rollServices } from '../shared/roll/roll-services.ts';
+import { waitForRuns } from '../shared/roll/wait-for-runs.ts';
+import { waitUntilSteady } from '../shared/roll/wait-until-steady.ts';
 import type { ExaminationFinding } from '../shared/run/examination.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
@@ -20,8 +24,9 @@ import { examineRotation } from './examine-rotation.ts';
 import { DAY, type Findings, failed, foundAtFirst, HOUR, measure, resultOf, skipped } from './findings.ts';
 import { labelTold } from './first-rotation.ts';
 import { type Inspection, inspect } from './inspect.ts';
+import type { Proof } from './judge-logins.ts';
 import { waitForTheRest } from './left-behind.ts';
-import type { RollablePlan } from './plan-roll.ts';
+import { addressesOf, type RollablePlan } from './plan-roll.ts';
 import { preflight } from './preflight.ts';
 import {
   brokenOffProblem,
@@ -37,13 +42,9 @@ import {
   unsteadyProblem,
 } from './problems.ts';
 import { loginsBefore, proveLogins } from './prove-logins.ts';
-import type { RollRequest } from './roll-service.ts';
-import { rollServices } from './roll-services.ts';
 import { inspectSecret, rotate } from './rotate.ts';
 import { stopsRoll } from './unproven.ts';
 import { verify } from './verify.ts';
-import { waitForRuns } from './wait-for-runs.ts';
-import { waitUntilSteady } from './wait-until-steady.ts';
 
 export type { SecretField } from '../shared/database/credential/secret.ts';
 export type { ExaminationFinding } from '../shared/run/examination.ts';
@@ -88,6 +89,19 @@ const clients = {
   lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
+/** The names of looks at new tasks in the run's history. */
+const LOOKS_AT: Record<NewTasks, (service: string) => string> = {
+  all: (service) => `${service} logs in`,
+  first: (service) => `the first of ${service} logs in`,
+  earlier: (service) => `the new ones of ${service} log in`,
+};
+
+const WORDS = {
+  stopTask: 'credential-rotation: it has the old password',
+  oldTasks: 'Tasks from before the delivery still live:',
+  oldTasksNext: 'Stop them. The next run retires the old password.',
+};
+
 /** Durable operations up to the roll, about, besides the looks. */
 const OPERATIONS_BEFORE_ROLL = 200;
 /** The shortest pause between two of them that is made before the roll. Seconds. */
@@ -120,7 +134,9 @@ export async function rotateCredential(
   let found = await inspect(context, settings, clients);
   let looks = 0;
   if (isToAct(found, settings, options)) {
-    const others = await waitForRuns(context, run.runsToWaitFor ?? [], settings, lambda, endBy);
+    const { rotationTimeoutSeconds, steadyTimeoutSeconds } = settings;
+    const latestBeginning = endBy - (rotationTimeoutSeconds + steadyTimeoutSeconds) * 1000;
+    const others = await waitForRuns(context, run.runsToWaitFor ?? [], lambda, latestBeginning);
     if (others.kind === 'still-running') return skipped(found, otherRunsProblem(deployment, others.runs));
     // Somebody may have rotated by hand meanwhile.
     if (others.kind === 'ended') {
@@ -154,7 +170,10 @@ export async function rotateCredential(
     problems.push(...refusals);
     return end();
   }
-  const unsteady = await waitUntilSteady(context, settings, ecs, endBy);
+  const unsteady = await waitUntilSteady(context, ecs, addressesOf(settings), {
+    timeoutSeconds: settings.steadyTimeoutSeconds,
+    endBy,
+  });
   if (unsteady !== null) return skipped(found, ...problems, unsteadyProblem(deployment, unsteady));
   const connected = application && (await connectedBefore(context, application));
   await measure(context, stopwatch, 'preflight');
@@ -243,18 +262,23 @@ async function carryOut(
     return;
   }
   let hasSeenTasks = false;
-  const request: RollRequest = {
+  const request: RollRequest<RollablePlan, Proof> = {
     ecs,
-    deliveredAt,
+    madeBefore: () => deliveredAt,
     steadyTimeoutSeconds,
     endBy,
-    prove: (inContext, plan, operation) =>
-      proveLogins(inContext, operation, proving, { ...plan, before, hasSeenTasks }).then((proof) => {
+    prove: (inContext, plan, which) =>
+      proveLogins(inContext, LOOKS_AT[which](plan.service.name), proving, {
+        ...plan,
+        before,
+        hasSeenTasks,
+      }).then((proof) => {
         hasSeenTasks ||= proof.seen > 0;
         return proof;
       }),
     stopsAt: (proof) => stopsRoll(settings, proof),
     operations: { count: operationsBeforeRoll(settings, { secret, looks }, stopwatch) },
+    words: WORDS,
   };
   const { services, stopped } = await rollServices(context, plans, request);
   findings.services = services;

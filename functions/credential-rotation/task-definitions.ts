@@ -1,6 +1,7 @@
 import { type ContainerDefinition, DescribeTaskDefinitionCommand, type ECSClient } from '@aws-sdk/client-ecs';
 import type { Login } from '../shared/database/contract/engine.ts';
 import { holdsPassword } from '../shared/database/credential/secret.ts';
+import { isParameter, isSameSecret, secretReference } from '../shared/roll/secret-references.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 
 /** What a task definition has to do with the credential. */
@@ -81,27 +82,6 @@ function whatItBrings(
   });
   if (copy === undefined) return undefined;
   return copy.template?.includes('{password}') === false ? 'username' : 'password';
-}
-
-/** By its name, or by its ARN, which leaves out a slash before the name. */
-function isParameter(reference: string, name: string): boolean {
-  return reference === name || reference.endsWith(`:parameter/${name.replace(/^\//, '')}`);
-}
-
-/** A reference to a secret is `ARN:KEY:STAGE:ID`. */
-function secretReference(
-  reference: string,
-): { arn: string; key: string; stage: string; id: string } | undefined {
-  if (!reference.includes(':secret:')) return undefined;
-  const parts = reference.split(':');
-  const [key = '', stage = '', id = ''] = parts.slice(7);
-  return { arn: parts.slice(0, 7).join(':'), key, stage, id };
-}
-
-/** Either may lack the suffix that Secrets Manager gives an ARN, as one that is made from a name does. */
-function isSameSecret(one: string, other: string): boolean {
-  const bare = (arn: string) => arn.replace(/-[A-Za-z0-9]{6}$/, '');
-  return one === other || bare(one) === other || one === bare(other);
 }
 
 /** Only what is without an id, and of the stage AWSCURRENT if of any, is a new password for a new task. */

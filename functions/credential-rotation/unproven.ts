@@ -1,6 +1,6 @@
+import type { RolledResult } from '../shared/roll/roll-service.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import type { Proof } from './judge-logins.ts';
-import type { RolledResult } from './roll-service.ts';
 
 /**
  * Whether no further service is touched after a proof: where tasks do not log in, where they are not seen to as those before
@@ -20,7 +20,7 @@ export function stopsRoll({ strategy, whenUnproven }: CredentialRotationSettings
  */
 export function keptBecauseOf(
   { whenUnproven, strategy }: CredentialRotationSettings,
-  services: readonly RolledResult[],
+  services: readonly RolledResult<Proof>[],
   isFirst: boolean,
 ): { service: string; proof: Proof }[] {
   return services.flatMap(({ service, proof }) => {
@@ -32,6 +32,6 @@ export function keptBecauseOf(
 }
 
 /** Whether no task of any service runs, so that nobody has tried the new credential in a container. */
-export function nobodyTried(services: readonly Pick<RolledResult, 'proof'>[]): boolean {
+export function nobodyTried(services: readonly Pick<RolledResult<Proof>, 'proof'>[]): boolean {
   return services.every(({ proof }) => proof?.tasks === 0);
 }

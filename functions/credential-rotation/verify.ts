@@ -2,6 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { olderTasks } from '../shared/containers/services.ts';
+import type { RolledResult } from '../shared/roll/roll-service.ts';
 import type { Problem } from '../shared/run/report.ts';
 import {
   type ApplicationHealth,
@@ -11,9 +12,9 @@ import {
 } from './application-health.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { seeSessions } from './database.ts';
+import type { Proof } from './judge-logins.ts';
 import { addressesOf } from './plan-roll.ts';
 import { disconnectedProblem, nobodyTriedProblem, noSessionProblem, unprovenProblem } from './problems.ts';
-import type { RolledResult } from './roll-service.ts';
 import { keptBecauseOf, nobodyTried } from './unproven.ts';
 
 /** What speaks for and against the new credential, once every task has it. */
@@ -31,7 +32,7 @@ export async function verify(
   context: DurableContext,
   settings: CredentialRotationSettings,
   { ecs, secretsManager }: { ecs: ECSClient; secretsManager: SecretsManagerClient },
-  { endBy, services, isFirst }: { endBy: number; services: readonly RolledResult[]; isFirst: boolean },
+  { endBy, services, isFirst }: { endBy: number; services: readonly RolledResult<Proof>[]; isFirst: boolean },
   before?: { application: ApplicationHealth; connected: ConnectedParts },
 ): Promise<Verification> {
   const verification: Verification = { problems: [], good: true };

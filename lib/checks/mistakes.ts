@@ -37,16 +37,19 @@ export function shapeMistakes(
   const parts = partsOf(schema, value, []);
   const noObjects = parts.filter(isNoObject);
   const isLater = (path: FieldPath, issue: v.BaseIssue<unknown>) =>
-    isKnownLater(issueValue(issue)) && !textOf(schemaAt(schema, path))?.isComputedWith;
+    isKnownLater(issueValue(issue)) && !textOf(schemaAt(schema, value, path))?.isComputedWith;
   const wrong = issues.flatMap((issue) => {
     const path = (issue.path ?? []).map((item) => item.key as string | number);
     const isInside = noObjects.some((part) => part.path.every((key, index) => key === path[index]));
     if (issue.expected === 'never' || isInside || isLater(path, issue)) return [];
-    return [mistakeOf(schema, { path, value: issueValue(issue), kind: issue.expected ?? '' }, name)];
+    const kind = issue.expected ?? '';
+    return [mistakeOf(schemaAt(schema, value, path), { path, value: issueValue(issue), kind }, name)];
   });
   return [
     ...parts.flatMap(unknownFields),
-    ...noObjects.map((part) => mistakeOf(schema, { ...part, kind: 'Object' }, name)),
+    ...noObjects.map((part) =>
+      mistakeOf(schemaAt(schema, value, part.path), { ...part, kind: 'Object' }, name),
+    ),
     ...wrong,
     ...parts.flatMap(repeatedItems),
   ];
@@ -102,12 +105,11 @@ function issueValue(issue: v.BaseIssue<unknown>): unknown {
 }
 
 function mistakeOf(
-  schema: v.GenericSchema,
+  at: v.GenericSchema | undefined,
   { path, value, kind }: { path: FieldPath; value: unknown; kind: string },
   name: string,
 ): Mistake {
   const where = pathText(path) || name;
-  const at = schemaAt(schema, path);
   const { allowed = KINDS[kind] ?? `of the type ${kind}`, allowedInstead } = textOf(at) ?? {};
   if (value === undefined) return { path, sentence: `${where} is missing; it must be ${allowed}.` };
   const found = mayHoldSecret(at, value) ? 'not what it must be:' : `${valueText(value)}; it must be`;
@@ -137,9 +139,11 @@ interface Part {
 
 /** The value and all in it that the schema knows of. */
 function partsOf(schema: v.GenericSchema | undefined, value: unknown, path: FieldPath): Part[] {
-  const plain = schema && unwrappedOptional(schema);
+  const plain = schema && meantFor(schema, value);
   if (!plain || typeof value !== 'object' || value === null) return [];
   const part = { schema: plain, value, path };
+  if (isRecordSchema(plain))
+    return Object.entries(value).flatMap(([key, item]) => partsOf(plain.value, item, [...path, key]));
   if (isArraySchema(plain))
     return Array.isArray(value)
       ? [part, ...value.flatMap((item, index) => partsOf(plain.item, item, [...path, index]))]
@@ -194,16 +198,32 @@ function entryOf(
   return Object.hasOwn(schema.entries, key) ? schema.entries[key] : undefined;
 }
 
-/** The schema of a field, by its path. */
-function schemaAt(schema: v.GenericSchema, path: FieldPath): v.GenericSchema | undefined {
+/** The schema of a field of a value, by its path. */
+function schemaAt(schema: v.GenericSchema, value: unknown, path: FieldPath): v.GenericSchema | undefined {
   let current: v.GenericSchema | undefined = schema;
+  let within = value;
   for (const key of path) {
-    const plain: v.GenericSchema | undefined = current && unwrappedOptional(current);
+    const plain: v.GenericSchema | undefined = current && meantFor(current, within);
     if (plain && isArraySchema(plain)) current = plain.item;
+    else if (plain && isRecordSchema(plain)) current = plain.value;
     else if (plain && isObjectSchema(plain)) current = entryOf(plain, key);
     else return undefined;
+    within = typeof within === 'object' && within !== null ? Reflect.get(within, key) : undefined;
   }
   return current;
+}
+
+/** A schema without `optional` around it; of a variant, the one that the value says it is of. */
+function meantFor(schema: v.GenericSchema, value: unknown): v.GenericSchema {
+  const plain = unwrappedOptional(schema);
+  if (plain.type !== 'variant' || !('options' in plain) || !('key' in plain)) return plain;
+  const key = String(plain.key);
+  const said = isPlainObject(value) ? value[key] : undefined;
+  const option = (plain.options as v.GenericSchema[]).find((each) => {
+    const entry = isObjectSchema(each) ? entryOf(each, key) : undefined;
+    return entry && 'literal' in entry && entry.literal === said;
+  });
+  return option ?? plain;
 }
 
 /** What the documentation and the messages say of a field. */
@@ -233,6 +253,10 @@ export function isObjectSchema(
   schema: v.GenericSchema,
 ): schema is v.GenericSchema & { entries: Record<string, v.GenericSchema> } {
   return 'entries' in schema;
+}
+
+function isRecordSchema(schema: v.GenericSchema): schema is v.GenericSchema & { value: v.GenericSchema } {
+  return schema.type === 'record' && 'value' in schema;
 }
 
 export function isArraySchema(

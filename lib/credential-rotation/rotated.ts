@@ -1,7 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as v from 'valibot';
 import type { DatabaseAddress, Engine } from '../../functions/shared/database/contract/engine.ts';
 import { COPY_ENCODINGS } from '../../functions/shared/database/credential/copy-template.ts';
@@ -26,6 +25,7 @@ import {
   strategyFindings,
 } from '../checks/rotation.ts';
 import { clusterFindings, clusterNameOf, clusterReference } from '../ecs-services.ts';
+import { partialSecretFindings, secretReference } from '../secret-reference.ts';
 import type { CredentialRotationProps, RotatedService } from './credential-rotation-props.ts';
 import { maximumServiceNameLength } from './stopped-alarm-name.ts';
 
@@ -86,17 +86,10 @@ function isService(service: IBaseService | RotatedService): service is IBaseServ
   return typeof service === 'object' && service !== null && 'serviceName' in service;
 }
 
-const secretField = (description: string) =>
-  field(
-    v.custom<ISecret>((value) => typeof value === 'object' && value !== null && 'secretArn' in value),
-    'a secret, such as Secret.fromSecretCompleteArn(…)',
-    description,
-  );
-
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
-  secret: secretField('The secret that is rotated.'),
-  administrator: v.optional(secretField('That of who changes passwords.')),
+  secret: secretReference('The secret that is rotated.'),
+  administrator: v.optional(secretReference('That of who changes passwords.')),
   cluster: v.optional(clusterReference('The cluster.')),
   database: field(
     v.looseObject({}),
@@ -191,16 +184,11 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
   const { upkeep, secret, administrator, cluster, services, strategy, password = {}, timeLimit } = props;
   const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
   const { maximumAge } = props;
-  const partial = [
-    ...(secret.secretFullArn ? [] : ['secret']),
-    ...(administrator && !administrator.secretFullArn ? ['administrator'] : []),
-  ];
   return [
-    ...partial.map((name) => ({
-      field: [name],
-      problem:
-        'is told by its name or a part of its ARN, and a policy names it by the whole one; it must be the secret itself, or one by its full ARN, with the six characters at the end (Secret.fromSecretCompleteArn).',
-    })),
+    ...partialSecretFindings([
+      { field: ['secret'], secret },
+      { field: ['administrator'], secret: administrator },
+    ]),
     ...rotatedSecretProblems(rotated.secretArn).map((problem) => ({ field: ['secret'], problem })),
     ...strategyFindings({
       engine: rotated.database.engine,

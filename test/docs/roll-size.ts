@@ -11,7 +11,7 @@ import { judgeLogins } from '../../functions/credential-rotation/judge-logins.ts
 import { recordedInParts } from '../../functions/credential-rotation/logins-before.ts';
 import { pack } from '../../functions/credential-rotation/packed.ts';
 import type { RollablePlan } from '../../functions/credential-rotation/plan-roll.ts';
-import { rollServices } from '../../functions/credential-rotation/roll-services.ts';
+import { rollServices } from '../../functions/shared/roll/roll-services.ts';
 import { seededRandom } from '../../rehearsal/aws/seeded-random.ts';
 import { countingContext, type RunSize, VirtualTime } from './run-size.ts';
 
@@ -185,13 +185,13 @@ export async function rollSize(
     const { services, stopped } = await time.play(
       rollServices(context, [plan], {
         ecs: service.client,
-        deliveredAt: START,
+        madeBefore: () => START,
         steadyTimeoutSeconds,
         endBy: START + limitSeconds * 1000,
         // As proveLogins records it, with every task seen.
-        prove: (inContext, _plan, operation) =>
+        prove: (inContext, plan, which) =>
           inContext
-            .step(operation, async () => ({
+            .step(`${which === 'all' ? '' : 'the first of '}${plan.service.name} logs in`, async () => ({
               proof: judgeLogins({
                 tasks: known,
                 logins: { kind: 'done', value: { mark: { at: '', logins: {}, refusedFrom: {} }, from } },
@@ -205,6 +205,7 @@ export async function rollSize(
             .then(({ proof }) => proof),
         stopsAt: ({ answer }) => answer === 'disproven',
         operations: { count: 0 },
+        words: { stopTask: '', oldTasks: '', oldTasksNext: '' },
       }),
     );
     if (services.length !== 1) throw new Error('The service was not rolled.');

@@ -14,6 +14,8 @@ import {
   type ICluster,
   LogDrivers,
 } from 'aws-cdk-lib/aws-ecs';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { ContainerCommandJob, type ContainerCommandJobProps, LogCleanup, Upkeep } from '../../lib/index.ts';
 import { brokenLinks } from './links.ts';
@@ -24,8 +26,8 @@ const CLUSTER = 'arn:aws:ecs:eu-west-1:111111111111:cluster/shop';
 const TASKS = 'arn:aws:ecs:eu-west-1:111111111111:task/shop/*';
 const runCommand = { by: 'run-command', instanceTag: { key: 'cluster', value: 'shop' } } as const;
 
-function stackWith(define: (stack: Stack, upkeep: Upkeep) => void): Stack {
-  const stack = new Stack(appWithoutBundles(), 'Shop', { env: ENV });
+function stackWith(define: (stack: Stack, upkeep: Upkeep) => void, app = appWithoutBundles()): Stack {
+  const stack = new Stack(app, 'Shop', { env: ENV });
   const upkeep = new Upkeep(stack, 'Upkeep', {
     deployment: 'shop',
     timeZone: 'Europe/Paris',
@@ -141,20 +143,51 @@ describe('a job in containers', () => {
       (app as ReturnType<typeof appWithoutBundles>).synth();
     });
 
-  it('may decrypt a secret whose key is named with one of its fields only', () => {
-    const secretArn = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:api-a1B2c3';
-    const encryptionKeyArn = 'arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555';
-    const { ReadSecret0, ReadSecret1, DecryptSecret0 } = statements(
-      commandStack({
+  it('takes secrets themselves, also of another stack, and may read each, with its key, once', () => {
+    const app = appWithoutBundles();
+    const own = new Stack(app, 'Own', { env: ENV });
+    const generated = new Secret(own, 'Generated', { encryptionKey: new Key(own, 'Key') });
+    const stack = stackWith((stack, upkeep) => {
+      const secretCompleteArn = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:api-a1B2c3';
+      const api = Secret.fromSecretAttributes(stack, 'Api', { secretCompleteArn });
+      new ContainerCommandJob(stack, 'Prune', {
+        upkeep,
+        job: 'prune',
+        cluster: 'shop',
+        roles: { web: { services: ['storefront'], container: 'app' } },
+        command: ['prune'],
         secrets: {
-          TOKEN: { secretArn, key: 'token', encryptionKeyArn },
-          USER_NAME: { secretArn, key: 'user' },
+          TOKEN: { secret: api as ISecret, key: 'token' },
+          USER_NAME: { secret: generated as ISecret, key: 'user' },
         },
-      }),
-    );
-    assert.equal(ReadSecret0?.Resource, secretArn);
-    assert.equal(ReadSecret1, undefined);
-    assert.equal(DecryptSecret0?.Resource, encryptionKeyArn);
+        stdin: { secret: generated as ISecret },
+      });
+    }, app);
+    const { ReadSecret0, ReadSecret1, ReadSecret2, DecryptSecret0, DecryptSecret1 } = statements(stack);
+    assert.match(String(ReadSecret0?.Resource), /:secret:api-a1B2c3$/);
+    assert.match(String(ReadSecret1?.Resource), /ImportValue.*Generated/);
+    assert.match(String(DecryptSecret1?.Resource), /ImportValue.*Key/);
+    assert.deepEqual([ReadSecret2, DecryptSecret0], [undefined, undefined]);
+    assert.deepEqual(own.dependencies, []);
+  });
+
+  it('knows by itself the key of the sessions of a cluster that is given itself', () => {
+    const stack = stackWith((stack, upkeep) => {
+      const vpc = Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: ['eu-west-1a'] });
+      const kmsKey = new Key(stack, 'Sessions');
+      const cluster: ICluster = new Cluster(stack, 'Cluster', {
+        vpc,
+        executeCommandConfiguration: { kmsKey },
+      }) as ICluster;
+      new ContainerCommandJob(stack, 'Prune', {
+        upkeep,
+        job: 'prune',
+        cluster,
+        roles: { web: { services: ['storefront'], container: 'app' } },
+        command: ['prune'],
+      });
+    });
+    assert.match(String(statements(stack).EncryptSessions?.Resource), /Sessions/);
   });
 
   const mistakes: [string, Partial<ContainerCommandJobProps>, RegExp][] = [
@@ -224,6 +257,23 @@ describe('a job in containers', () => {
         command: ['echo', 'x'.repeat(4_000)],
       },
       /characters; \d+ fit into/,
+    ],
+    [
+      'a secret that is told by its ARN',
+      // biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
+      { secrets: { TOKEN: { secretArn: 'arn:aws:secretsmanager:eu-west-1:1:secret:a-a1B2c3' } as any } },
+      /secrets\.TOKEN\.secretArn is not a known field.*Allowed here: secret, key.*secrets\.TOKEN\.secret is missing/s,
+    ],
+    [
+      'a key of sessions that is none',
+      { reach: { by: 'ecs-exec', encryptionKeyArn: 'alias/sessions' } },
+      /reach\.encryptionKeyArn is "alias\/sessions"; it must be the ARN of a KMS key/,
+    ],
+    [
+      'a tag without a value',
+      // biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
+      { reach: { by: 'run-command', instanceTag: { key: 'cluster' } as any } },
+      /reach\.instanceTag\.value is missing/,
     ],
     [
       'a variable that ECS sets',

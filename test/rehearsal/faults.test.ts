@@ -73,7 +73,14 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
 
 /** Played in one night each, at the same hour: they strike different deployments and jobs, or come to the same. */
 const NIGHTS = [
-  ['password-misread', 'callback-twice', 'database-user-locked-out', 'wrong-password', 'cleanup-fails'],
+  [
+    'password-misread',
+    'callback-twice',
+    'database-user-locked-out',
+    'wrong-password',
+    'cleanup-fails',
+    'logs-lost-on-full-disk',
+  ],
   [
     'user-misread-by-masters',
     'password-misread-on-mariadb',
@@ -81,6 +88,7 @@ const NIGHTS = [
     'media-volume-too-large',
     'callback-never-comes',
     'instance-unreachable',
+    'log-bucket-refuses',
   ],
   [
     'database-away',
@@ -106,6 +114,7 @@ const NIGHTS = [
     'function-does-not-start',
     'database-read-only',
     'old-user-on-replica',
+    'log-upload-breaks',
   ],
   ['relay-without-bus', 'run-stopped', 'pooler-before-database'],
   ['wrong-certificate', 'token-expires', 'scheduled-twice'],

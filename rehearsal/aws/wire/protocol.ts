@@ -1,6 +1,6 @@
 import { cbor } from '@smithy/core/cbor';
 import { AwsError } from '../aws-error.ts';
-import { escapeXml, readQuery, writeQuery } from './query.ts';
+import { escapeXml, type QueryDialect, readQuery, writeQuery } from './query.ts';
 import { readRest, writeRest } from './rest.ts';
 import { readCbor, readJson, writeCbor, writeJson } from './rpc.ts';
 import { type OperationShape, operationsOf, type Request, type Response } from './shape.ts';
@@ -13,8 +13,13 @@ interface Wire {
   signingName: string;
   /** The SDK client's module. */
   client: object;
-  /** Of the query protocol's answers. */
+  /** Of the query protocol's answers, and of a REST service's that answers in XML. */
   namespace?: string;
+  addressed?(request: Request): { request: Request; members: Record<string, string> };
+}
+
+function dialectOf(signingName: string): QueryDialect {
+  return signingName === 'ec2' ? 'ec2' : 'aws';
 }
 
 const SHAPES = new WeakMap<object, Map<string, OperationShape>>();
@@ -25,7 +30,9 @@ function shapesOf(client: object): Map<string, OperationShape> {
   return shapes;
 }
 
-export function protocolOf(request: Request): Protocol {
+export function protocolOf(request: Request, service: string): Protocol {
+  // Whatever a client says that the bytes of an object are.
+  if (IN_XML.includes(service)) return 'rest';
   if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor';
   if (request.headers['x-amz-target'] !== undefined) return 'json';
   const type = String(request.headers['content-type'] ?? '');
@@ -34,13 +41,15 @@ export function protocolOf(request: Request): Protocol {
 
 /** Finds the operation, and reads its input. */
 export function read(
-  { client, signingName }: Omit<Wire, 'namespace'>,
+  wire: Omit<Wire, 'namespace'>,
   request: Request,
   protocol: Protocol,
 ): { operation: OperationShape; input: Record<string, unknown> } {
+  const { client, signingName } = wire;
   const shapes = shapesOf(client);
   if (protocol === 'rest') {
-    const found = readRest(shapes, request);
+    const addressed = wire.addressed?.(request) ?? { request, members: {} };
+    const found = readRest(shapes, addressed.request, addressed.members);
     if (found === undefined) {
       throw new AwsError(
         'UnknownOperationException',
@@ -57,14 +66,14 @@ export function read(
   const operation = shapes.get(name);
   if (operation === undefined)
     throw new AwsError('UnknownOperationException', `the rehearsal's stand-in has no ${signingName}:${name}`);
-  if (form !== undefined) return { operation, input: readQuery(operation, form) };
+  if (form !== undefined) return { operation, input: readQuery(operation, form, dialectOf(signingName)) };
   if (protocol === 'cbor') return { operation, input: readCbor(operation, request.body) };
   return { operation, input: readJson(operation, request.body) };
 }
 
 /** Writes the answer. */
 export function write(
-  { namespace = '' }: Pick<Wire, 'namespace'>,
+  { namespace = '', signingName }: Pick<Wire, 'namespace' | 'signingName'>,
   operation: OperationShape,
   output: unknown,
   protocol: Protocol,
@@ -77,9 +86,13 @@ export function write(
   });
   switch (protocol) {
     case 'rest':
-      return writeRest(operation, Object.fromEntries(Object.entries(output ?? {})));
+      return writeRest(
+        operation,
+        Object.fromEntries(Object.entries(output ?? {})),
+        IN_XML.includes(signingName) ? namespace : undefined,
+      );
     case 'query':
-      return ok('text/xml', writeQuery(operation, output, namespace, requestId));
+      return ok('text/xml', writeQuery(operation, output, namespace, requestId, dialectOf(signingName)));
     case 'cbor': {
       const answered = ok('application/cbor', writeCbor(operation, output));
       answered.headers['smithy-protocol'] = 'rpc-v2-cbor';
@@ -106,6 +119,10 @@ export function writeError(
   if (protocol === 'rest' && IN_XML.includes(service)) {
     const body = `<Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
     return { status, headers: { 'content-type': 'application/xml' }, body };
+  }
+  if (protocol === 'query' && dialectOf(service) === 'ec2') {
+    const xml = `<Response><Errors><Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error></Errors><RequestID>${requestId}</RequestID></Response>`;
+    return { status, headers: { 'content-type': 'text/xml' }, body: xml };
   }
   if (protocol === 'query') {
     const xml =
@@ -152,8 +169,13 @@ const STATUSES: Record<string, number> = {
   AccessDenied: 403,
   AccessDeniedException: 403,
   AuthorizationError: 403,
+  InvalidAccessKeyId: 403,
   InternalFailure: 500,
   MissingAuthenticationTokenException: 403,
+  NotImplemented: 501,
+  PreconditionFailed: 412,
+  SignatureDoesNotMatch: 403,
   ThrottlingException: 429,
+  UnauthorizedOperation: 403,
   UnrecognizedClientException: 403,
 };

@@ -1,14 +1,14 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { taskIdOf } from '../shared/containers/discover-containers.ts';
-import { olderTasks } from '../shared/containers/services.ts';
+import { taskIdOf } from '../containers/discover-containers.ts';
+import { olderTasks, type ServiceAddress } from '../containers/services.ts';
 import { lookUntil } from './look-until.ts';
-import type { RollPlan } from './plan-roll.ts';
-import { type RolledResult, type RollRequest, rollService } from './roll-service.ts';
+import { type RolledResult, type RollRequest, rollService, type Verdict } from './roll-service.ts';
+import type { RollablePlan } from './roll-way.ts';
 
 /** How a roll over all services ended. */
-export interface Roll {
+export interface Roll<Proof extends Verdict = Verdict> {
   /** Those that were begun. */
-  services: RolledResult[];
+  services: RolledResult<Proof>[];
   /** Of the services at which it stopped: `undefined` when no old task lives any more. */
   stopped?: { services: string[]; what: string; next: string };
 }
@@ -16,8 +16,12 @@ export interface Roll {
 /** More of a kind nobody reads, and a run's history holds each look. */
 const MOST_NAMED = 20;
 
-async function oldTasks(ecs: RollRequest['ecs'], addresses: RollPlan['service'][], deliveredAt: number) {
-  const tasks = await olderTasks(ecs, addresses, deliveredAt);
+async function oldTasks(
+  { ecs, madeBefore }: Pick<RollRequest, 'ecs' | 'madeBefore'>,
+  addresses: ServiceAddress[],
+) {
+  const tasks: Awaited<ReturnType<typeof olderTasks>> = [];
+  for (const service of addresses) tasks.push(...(await olderTasks(ecs, [service], madeBefore(service))));
   return {
     count: tasks.length,
     services: [...new Set(tasks.map(({ service }) => service))],
@@ -32,12 +36,12 @@ function named(names: readonly string[], count: number): string {
 }
 
 /** Rolls one service after the other, up to the first that fails, and sees to it that no old task is left in any. */
-export async function rollServices(
+export async function rollServices<Plan extends RollablePlan, Proof extends Verdict>(
   context: DurableContext,
-  plans: Exclude<RollPlan, { kind: 'refused' }>[],
-  request: RollRequest,
-): Promise<Roll> {
-  const services: RolledResult[] = [];
+  plans: Plan[],
+  request: RollRequest<Plan, Proof>,
+): Promise<Roll<Proof>> {
+  const services: RolledResult<Proof>[] = [];
   for (const [index, plan] of plans.entries()) {
     const result = await rollService(context, plan, request);
     services.push(result);
@@ -56,8 +60,8 @@ export async function rollServices(
     };
   }
   const addresses = plans.map(({ service }) => service);
-  const { ecs, deliveredAt, steadyTimeoutSeconds: timeoutSeconds, endBy } = request;
-  const look = () => oldTasks(ecs, addresses, deliveredAt);
+  const { steadyTimeoutSeconds: timeoutSeconds, endBy, words } = request;
+  const look = () => oldTasks(request, addresses);
   const old = await lookUntil(context, 'old tasks end', look, {
     good: ({ count }) => count === 0,
     timeoutSeconds,
@@ -68,8 +72,8 @@ export async function rollServices(
     services,
     stopped: {
       services: old.services,
-      what: `Tasks from before the delivery still live: ${named(old.named, old.count)}.`,
-      next: 'Stop them. The next run retires the old password.',
+      what: `${words.oldTasks} ${named(old.named, old.count)}.`,
+      next: words.oldTasksNext,
     },
   };
 }

@@ -4,8 +4,7 @@ import {
   type LambdaClient,
   ResourceNotFoundException,
 } from '@aws-sdk/client-lambda';
-import type { OtherRun } from '../shared/run/run-event.ts';
-import type { CredentialRotationSettings } from './contract.ts';
+import type { OtherRun } from '../run/run-event.ts';
 
 /** `ended`: something was waited for, so that what was found before may no longer hold. */
 export type OtherRuns =
@@ -18,21 +17,17 @@ const LOOK_SECONDS = 60;
 
 /**
  * Waits for the end of runs that must not meet a roll: those that went on when this one began. One that would start since is
- * turned away by start-run, so this ends: when those have ended, or when too little time is left for the four steps and the
- * first service. What is begun later than that would only stop halfway, with two valid passwords until the next run.
+ * turned away by start-run, so this ends: when those have ended, or when too little time is left for the
+ * first service: what is begun later than that would only stop halfway.
+ * @param latestBeginning epoch milliseconds
  */
 export async function waitForRuns(
   context: DurableContext,
   others: OtherRun[],
-  {
-    rotationTimeoutSeconds,
-    steadyTimeoutSeconds,
-  }: Pick<CredentialRotationSettings, 'rotationTimeoutSeconds' | 'steadyTimeoutSeconds'>,
   lambda: LambdaClient,
-  endBy: number,
+  latestBeginning: number,
 ): Promise<OtherRuns> {
   if (others.length === 0) return { kind: 'none' };
-  const latestBeginning = endBy - (rotationTimeoutSeconds + steadyTimeoutSeconds) * 1000;
   const { runs, looks } = await context.waitForCondition(
     'no other job is running',
     async (before: Look): Promise<Look> => {

@@ -7,7 +7,7 @@ import {
   StopTaskCommand,
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
-import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { taskIdOf } from '../containers/discover-containers.ts';
 import {
   describeServices,
   isOlder,
@@ -15,15 +15,22 @@ import {
   livingTasks,
   type ServiceAddress,
   whyUnsteady,
-} from '../shared/containers/services.ts';
-import { atMostOnce } from '../shared/run/at-most-once.ts';
-import type { Proof } from './judge-logins.ts';
-import type { RollablePlan, RollPlan } from './plan-roll.ts';
+} from '../containers/services.ts';
+import { atMostOnce } from '../run/at-most-once.ts';
+import type { RollablePlan } from './roll-way.ts';
+
+/** What a look at the new tasks of a service comes to. */
+export interface Verdict {
+  /** What was seen, in a sentence for people. */
+  evidence: string;
+  /** What to do about it, where it is not as it should be. */
+  next: string;
+}
 
 /** What became of a service. */
-export interface RolledResult {
+export interface RolledResult<Proof extends Verdict = Verdict> {
   service: string;
-  /** `was-new`: every task was younger than the delivery. */
+  /** `was-new`: every task had been made since already. */
   outcome: 'rolled' | 'was-new' | 'failed';
   how: 'forced' | 'task-by-task';
   tasksReplaced: number;
@@ -31,23 +38,37 @@ export interface RolledResult {
   reason?: string;
   /** What to do about that. @default what the proof says, or to look into ECS */
   next?: string;
-  /** Whether its new tasks log in. Absent: the roll did not come so far. */
+  /** Of its new tasks. Absent: the roll did not come so far. */
   proof?: Proof;
 }
 
-export interface RollRequest {
+export interface RollRequest<Plan extends RollablePlan = RollablePlan, Proof extends Verdict = Verdict> {
   ecs: ECSClient;
-  /** Tasks made before it are replaced. Epoch milliseconds. */
-  deliveredAt: number;
+  /** Tasks of a service made before that moment are replaced. Epoch milliseconds. */
+  madeBefore(service: ServiceAddress): number;
   steadyTimeoutSeconds: number;
   /** Epoch milliseconds. */
   endBy: number;
-  /** Looks whether the new tasks of a service log in. `operation`: its name in the run's history. */
-  prove(context: DurableContext, plan: RollPlan, operation: string): Promise<Proof>;
+  /** Looks whether new tasks of a service are right. */
+  prove(context: DurableContext, plan: Plan, which: NewTasks): Promise<Proof>;
   /** Whether the roll must not go on after such a proof. */
   stopsAt(proof: Proof): boolean;
   /** How many durable operations the run has on record, about: the roll counts its own. */
   operations: { count: number };
+  words: RollWords;
+}
+
+/** All of a service; the first one of a service that goes task by task; those that an earlier run has made before it stopped. */
+export type NewTasks = 'all' | 'first' | 'earlier';
+
+/** What a roll says of itself. */
+export interface RollWords {
+  /** Why a task is stopped, for ECS. */
+  stopTask: string;
+  /** Of tasks that did not end, before they are named. */
+  oldTasks: string;
+  /** What to do about those. */
+  oldTasksNext: string;
 }
 
 const LOOK_SECONDS = 15;
@@ -58,20 +79,20 @@ const MOST_OPERATIONS = 3000;
 const OPERATIONS_AFTER_ROLL = 340;
 /** Whose looks have to have room, each as long as a service may take: of this service, at old tasks, at the application. */
 const WAITS_LEFT = 3;
-/** Of one service, besides the looks at its deployment or its tasks: for proofs that its tasks log in, mostly. */
+/** Of one service, besides the looks at its deployment or its tasks: for proofs that its tasks are right, mostly. */
 const OPERATIONS_OF_SERVICE = 30;
 /** Of a task that is replaced by itself, besides the looks. */
 const OPERATIONS_OF_TASK = 3;
 
 /**
  * Replaces every task of a service that is older than the delivery, waits until the service is steady again, and looks
- * whether its new tasks log in. What AWS refuses is a failure like others.
+ * whether its new tasks are right. What AWS refuses is a failure like others.
  */
-export async function rollService(
+export async function rollService<Plan extends RollablePlan, Proof extends Verdict>(
   context: DurableContext,
-  plan: RollablePlan,
-  request: RollRequest,
-): Promise<RolledResult> {
+  plan: Plan,
+  request: RollRequest<Plan, Proof>,
+): Promise<RolledResult<Proof>> {
   const { kind: how, service } = plan;
   const { name } = service;
   const result = { service: name, how };
@@ -83,7 +104,7 @@ export async function rollService(
   const { old } = before;
   if (old > 0 && before.at >= request.endBy)
     return { ...result, outcome: 'failed', tasksReplaced: 0, reason: 'The downtime window is over.' };
-  const end: Replaced = await replaceAndProve(context, plan, request, before).catch(refusal);
+  const end: Replaced<Proof> = await replaceAndProve(context, plan, request, before).catch(refusal);
   if (end.reason === undefined)
     return { ...result, outcome: old > 0 ? 'rolled' : 'was-new', tasksReplaced: old, ...end };
   const left = await context
@@ -95,12 +116,15 @@ export async function rollService(
 }
 
 /** Whether Lambda might have no room for the looks at what is to be begun, if they take as long as they may. */
-function isTooMuch({ operations, steadyTimeoutSeconds }: RollRequest, others: number): boolean {
+function isTooMuch(
+  { operations, steadyTimeoutSeconds }: Pick<RollRequest, 'operations' | 'steadyTimeoutSeconds'>,
+  others: number,
+): boolean {
   const looks = (WAITS_LEFT * steadyTimeoutSeconds) / LOOK_SECONDS;
   return operations.count + others + looks + OPERATIONS_AFTER_ROLL > MOST_OPERATIONS;
 }
 
-function tooManyOperations({ operations }: RollRequest) {
+function tooManyOperations({ operations }: Pick<RollRequest, 'operations'>) {
   return {
     reason: `Lambda keeps ${MOST_OPERATIONS} operations of a run on record, and this one has some ${operations.count} of them: too few are left to go on.`,
     next: 'Nothing needs to be mended: the next run goes on from there. Start it by hand to have that at once.',
@@ -108,22 +132,22 @@ function tooManyOperations({ operations }: RollRequest) {
 }
 
 /** `reason`: why it stopped. */
-interface Replaced {
+interface Replaced<Proof> {
   reason?: string;
   next?: string;
   proof?: Proof;
 }
 
-async function replaceAndProve(
+async function replaceAndProve<Plan extends RollablePlan, Proof extends Verdict>(
   context: DurableContext,
-  plan: RollablePlan,
-  request: RollRequest,
+  plan: Plan,
+  request: RollRequest<Plan, Proof>,
   before: Look,
-): Promise<Replaced> {
+): Promise<Replaced<Proof>> {
   if (before.old > 0) {
     // An earlier run has made some and stopped: the others are not to go before those are seen to be right.
     if (before.hasNew) {
-      const proof = await request.prove(context, plan, `the new ones of ${plan.service.name} log in`);
+      const proof = await request.prove(context, plan, 'earlier');
       if (request.stopsAt(proof)) return { proof, reason: proof.evidence };
     }
     const end =
@@ -132,7 +156,7 @@ async function replaceAndProve(
         : await replaceTaskByTask(context, plan, request);
     if (end !== undefined) return end;
   }
-  const proof = await request.prove(context, plan, `${plan.service.name} logs in`);
+  const proof = await request.prove(context, plan, 'all');
   return { proof, ...(request.stopsAt(proof) && { reason: proof.evidence }) };
 }
 
@@ -143,11 +167,12 @@ function refusal(error: unknown): { reason: string } {
 
 type Look = Awaited<ReturnType<typeof lookAt>>;
 
-async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress) {
+async function lookAt({ ecs, madeBefore }: Pick<RollRequest, 'ecs' | 'madeBefore'>, address: ServiceAddress) {
+  const since = madeBefore(address);
   const tasks = await livingTasks(ecs, address);
   const [service] = await describeServices(ecs, [address]);
   const old = tasks.filter(
-    (task) => isOlder(task, deliveredAt) && task.desiredStatus === 'RUNNING' && task.taskArn,
+    (task) => isOlder(task, since) && task.desiredStatus === 'RUNNING' && task.taskArn,
   );
   const [{ taskArn } = {}] = old;
   // Of thousands of tasks only how many: each look is kept in the run's history.
@@ -157,16 +182,18 @@ async function lookAt({ ecs, deliveredAt }: RollRequest, address: ServiceAddress
     /** The first of them. */
     ...(taskArn !== undefined && { task: taskArn }),
     hasNew: tasks.some(
-      (task) =>
-        !isOlder(task, deliveredAt) && task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING',
+      (task) => !isOlder(task, since) && task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING',
     ),
     primary: service?.deployments?.[0]?.id ?? '',
     at: Date.now(),
   };
 }
 
+/** What a deployment needs of the roll. */
+type Rolling = Omit<RollRequest, 'prove' | 'stopsAt'>;
+
 /** `undefined` when it is done; otherwise why not. */
-type End = { reason: string; next?: string; proof?: Proof } | undefined;
+type End<Proof = never> = { reason: string; next?: string; proof?: Proof } | undefined;
 
 interface Progress {
   kind: 'moving' | 'done' | 'failed';
@@ -180,7 +207,7 @@ type Looked = Progress & { looks: number };
 async function forceDeployment(
   context: DurableContext,
   { service, strategy }: { service: ServiceAddress; strategy: string },
-  request: RollRequest,
+  request: Rolling,
   idBefore: string,
 ): Promise<End> {
   const { endBy, steadyTimeoutSeconds } = request;
@@ -211,7 +238,7 @@ async function forceDeployment(
 }
 
 async function requestDeployment(
-  { ecs }: RollRequest,
+  { ecs }: Pick<RollRequest, 'ecs'>,
   { clusterArn: cluster, name: service }: ServiceAddress,
 ) {
   const at = Date.now();
@@ -222,7 +249,11 @@ async function requestDeployment(
 }
 
 /** A deployment whose id is gone was rolled back, or another has taken its place: the service may look steady. */
-async function rollingProgress({ ecs }: RollRequest, address: ServiceAddress, id: string): Promise<Progress> {
+async function rollingProgress(
+  { ecs }: Pick<RollRequest, 'ecs'>,
+  address: ServiceAddress,
+  id: string,
+): Promise<Progress> {
   const [service] = await describeServices(ecs, [address]);
   const deployment = service?.deployments?.find((each) => each.id === id);
   const at = Date.now();
@@ -246,7 +277,7 @@ async function rollingProgress({ ecs }: RollRequest, address: ServiceAddress, id
 
 /** Of the strategies with a second fleet, whose old tasks live until the deployment has succeeded. */
 async function deploymentProgress(
-  { ecs }: RollRequest,
+  { ecs }: Pick<RollRequest, 'ecs'>,
   { clusterArn: cluster, name: service }: ServiceAddress,
   idBefore: string,
   since: number,
@@ -276,11 +307,11 @@ async function deploymentProgress(
 /** Between this function's clock and that of ECS. Milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-async function replaceTaskByTask(
+async function replaceTaskByTask<Plan extends RollablePlan, Proof extends Verdict>(
   context: DurableContext,
-  plan: RollablePlan,
-  request: RollRequest,
-): Promise<End> {
+  plan: Plan,
+  request: RollRequest<Plan, Proof>,
+): Promise<End<Proof>> {
   const { service } = plan;
   const { clusterArn: cluster, name } = service;
   const { ecs, endBy, steadyTimeoutSeconds } = request;
@@ -293,9 +324,7 @@ async function replaceTaskByTask(
     if (isTooMuch(request, OPERATIONS_OF_TASK)) return tooManyOperations(request);
     // Stopping the same task again does nothing, so this step may be repeated.
     await context.step(`stop a task of ${name} ${number}`, async () => {
-      await ecs.send(
-        new StopTaskCommand({ cluster, task, reason: 'credential-rotation: it has the old password' }),
-      );
+      await ecs.send(new StopTaskCommand({ cluster, task, reason: request.words.stopTask }));
     });
     const deadline = Math.min(at + steadyTimeoutSeconds * 1000, endBy);
     const end = await context.waitForCondition(
@@ -314,14 +343,14 @@ async function replaceTaskByTask(
     }
     // The others are not touched before the first one has logged in. All of them are looked at in the end.
     if (number > 1 || old === 1) continue;
-    const proof = await request.prove(context, plan, `the first of ${name} logs in`);
+    const proof = await request.prove(context, plan, 'first');
     if (request.stopsAt(proof)) return { reason: proof.evidence, proof };
   }
 }
 
 /** ECS says that a service is steady by an event, only when its tasks are healthy to the load balancer too. */
 async function steadiness(
-  { ecs }: RollRequest,
+  { ecs }: Pick<RollRequest, 'ecs'>,
   address: ServiceAddress,
   stopped: string,
   since: number,
@@ -367,7 +396,11 @@ function movingUntilTheEnd(at: number) {
   };
 }
 
-function eventsOf(context: DurableContext, service: ServiceAddress, { ecs }: RollRequest): Promise<string> {
+function eventsOf(
+  context: DurableContext,
+  service: ServiceAddress,
+  { ecs }: Pick<RollRequest, 'ecs'>,
+): Promise<string> {
   return context.step(`events of ${service.name}`, async () => {
     const [described] = await describeServices(ecs, [service]);
     return described ? lastEvents(described) : '';
