@@ -12,7 +12,7 @@ const MILLION = 1_000_000;
 
 /** `SEED=… node --test` plays others. */
 const SEED = Number(process.env.SEED ?? 1);
-const COUNT = 300;
+const COUNT = 120;
 
 /** What has changed is known as such, in a table with habits: three weeks, and a day or two that are not known. */
 const KNOWN_AFTER_DAYS = 23;

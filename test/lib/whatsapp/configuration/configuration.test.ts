@@ -130,10 +130,17 @@ describe('a configuration', () => {
     const [latam, ...others] = structuredClone(sample).deployments;
     const window = { from: '01:00', to: '05:00' };
     assert.ok(latam);
+    const second = {
+      ...latam,
+      window,
+      name: 'latam-2',
+      network: { ...latam.network, vpcId: 'vpc-0a1b2c3d4e5f69999' },
+      jobs: { ...latam.jobs, logCleanup: { ...latam.jobs.logCleanup, clusterName: 'whatsapp-latam-2' } },
+    };
     assert.deepEqual(
       mistakesOf({
         ...sample,
-        deployments: [{ ...latam, window }, { ...latam, window, name: 'latam-2' }, ...others],
+        deployments: [{ ...latam, window }, second, ...others],
       }),
       [],
     );
