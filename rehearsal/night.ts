@@ -195,10 +195,10 @@ async function play(
     );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
-    .map(({ alarm: name, time }) => ({
+    .map(({ alarm: name, time, actions }) => ({
       name,
       rangAt: new Date(time).toISOString(),
-      told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
+      told: actions.some(({ succeeded }) => succeeded),
     }));
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
