@@ -139,7 +139,11 @@ export class SessionManager {
   /** Those that hold a place in a container, with what they are connected to. */
   get open(): { sessionId: string; target: string | undefined; startedAt: number }[] {
     const open = [...this.#sessions.values()].filter(({ isOpen }) => isOpen);
-    return open.map(({ sessionId, startedAt }) => ({ sessionId, startedAt, target: this.targetOf(sessionId) }));
+    return open.map(({ sessionId, startedAt }) => ({
+      sessionId,
+      startedAt,
+      target: this.targetOf(sessionId),
+    }));
   }
 
   /** Sessions that hold a place in the container. */
