@@ -4,7 +4,7 @@
  * CDK is: whoever imports them and whoever requires them get the same classes.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -18,14 +18,21 @@ const { dependencies, peerDependencies, exports } = JSON.parse(
 ) as {
   dependencies: Record<string, string>;
   peerDependencies: Record<string, string>;
-  exports: Record<string, { default?: string; require?: { default: string } }>;
+  exports: Record<string, { types?: string; default?: string; require?: { types: string; default: string } }>;
 };
 
 const outdir = join(process.argv[2] ?? root, 'dist');
 rmSync(outdir, { recursive: true, force: true });
-compile('tsconfig.build.json', outdir);
-compile('tsconfig.build-cjs.json', join(outdir, 'cjs'));
+execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json', '--outDir', outdir], {
+  cwd: root,
+  stdio: 'inherit',
+});
+const paths = Object.values(exports).flatMap(({ types, require }) => types ?? require?.types ?? []);
+copyTypes(paths.map((path) => path.replace('./dist/cjs/', '')));
 writeFileSync(join(outdir, 'cjs/package.json'), '{ "type": "commonjs" }\n');
+// As ES modules the constructs would be there a second time; their types may be named by those of the functions.
+for (const file of readdirSync(join(outdir, 'lib'), { recursive: true, encoding: 'utf8' }))
+  if (/\.js(\.map)?$/.test(file)) rmSync(join(outdir, 'lib', file));
 
 const external = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
   .filter((name) => !ONLY_MODULES.includes(name))
@@ -55,9 +62,24 @@ for (const { default: only, require } of Object.values(exports)) {
   console.log(`${basename(dirname(outfile))}/${basename(outfile)}`);
 }
 
-function compile(project: string, outDir: string): void {
-  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', project, '--outDir', outDir], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+/** The types of files, and of what these import: they are the same for both kinds of module, which their place alone tells. */
+function copyTypes(files: string[], copied = new Set<string>()): void {
+  for (const file of files) {
+    if (copied.has(file)) continue;
+    copied.add(file);
+    const text = readFileSync(join(outdir, file), 'utf8');
+    const target = join(outdir, 'cjs', file);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+    const map = JSON.parse(readFileSync(join(outdir, `${file}.map`), 'utf8')) as { sources: string[] };
+    writeFileSync(
+      `${target}.map`,
+      JSON.stringify({ ...map, sources: map.sources.map((source) => join('..', source)) }),
+    );
+    const imported = [...text.matchAll(/(?:from |import\()['"](\.[^'"]+)['"]/g)];
+    copyTypes(
+      imported.map(([, path = '']) => join(dirname(file), path).replace(/\.[jt]s$/, '.d.ts')),
+      copied,
+    );
+  }
 }

@@ -9,7 +9,7 @@ import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { field, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps, passesPropsOn } from './checks/props.ts';
+import { checkProps, passesPropsOn, upkeepReference } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
@@ -96,6 +96,7 @@ const secret = field(
 );
 
 const PROPS = v.looseObject({
+  upkeep: upkeepReference(),
   secrets: v.optional(
     field(
       v.record(v.string(), secret),

@@ -72,13 +72,13 @@ export interface ContainersJobProps {
    * @default that of the services, where they are given themselves
    */
   readonly cluster?: ClusterReference;
-  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  /** When it runs by itself. @default none: it runs when it is started by hand, and no alarm misses a run */
   readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, over all containers. @default two hours */
   readonly timeLimit?: Duration;
   /** How long the command may take in one container, before it is killed. @default 30 minutes */
   readonly timeout?: Duration;
-  /** @default by ECS Exec */
+  /** How the job comes into containers. @default by ECS Exec */
   readonly reach?: ContainerReach;
   /** In how many containers, over all, work goes on at once. At least one for each role. @default 20 */
   readonly concurrency?: number;

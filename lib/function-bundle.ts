@@ -118,7 +118,9 @@ function build(
   return {
     outputFiles: outputFiles.map(({ path, contents }) => ({
       path,
-      contents: path.endsWith('.map') ? ownSourceMap(contents, packageRoot(entry)) : contents,
+      contents: path.endsWith('.map')
+        ? ownSourceMap(contents, packageRoot(entry), workingFolder(entry))
+        : contents,
     })),
     metafile,
   };
@@ -159,8 +161,7 @@ function keep(file: string, made: Bundle): void {
 function bundleOptions(entry: string): BuildOptions {
   return {
     entryPoints: [{ in: entry, out: BUNDLE_NAME }],
-    // Paths in the source map are relative to it: so the asset's hash is the same on every machine.
-    absWorkingDir: packageRoot(entry),
+    absWorkingDir: workingFolder(entry),
     outdir: '.',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'part-[hash]',
@@ -181,6 +182,14 @@ function bundleOptions(entry: string): BuildOptions {
       js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
     },
   };
+}
+
+/**
+ * Paths in the source map are relative to it: so the asset's hash is the same on every machine. By Yarn's Plug'n'Play a package is an
+ * archive, in which nothing can work, and esbuild looks from here for what tells where packages are.
+ */
+function workingFolder(entry: string): string {
+  return process.versions.pnp === undefined ? packageRoot(entry) : process.cwd();
 }
 
 function packageRoot(entry: string): string {

@@ -47,7 +47,7 @@ export interface UpkeepProps {
    * @default keys that AWS owns
    */
   readonly encryptionKey?: IKey;
-  /** @default three months */
+  /** How long the functions' logs are kept. @default three months */
   readonly logRetention?: RetentionDays;
   /**
    * Regions that got Lambda durable functions after the list here was written, as `DURABLE_REGIONS` gives it.

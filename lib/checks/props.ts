@@ -72,6 +72,15 @@ export function refuse(scope: IConstruct, ...mistakes: string[]): void {
   if (mistakes.length > 0) throw new PropsError(outermost(scope).node.path, mistakes);
 }
 
+/** What the jobs of a deployment share: of whichever copy of the package, for an app can have two. */
+export function upkeepReference() {
+  return field(
+    v.custom((value) => typeof value === 'object' && value !== null && 'startRun' in value),
+    'the Upkeep of its deployment',
+    'What its jobs share.',
+  );
+}
+
 /** When a job runs, as `DailySchedule` and the like say. */
 export function scheduleProps(description: string) {
   return field(
@@ -88,8 +97,8 @@ export function scheduleProps(description: string) {
   );
 }
 
-/** A run of a day, at whichever offset from UTC, ends on a day that February has too. */
-const LAST_DAY_OF_MONTH = 25;
+/** That each month has. */
+export const LAST_DAY_OF_MONTH = 28;
 
 /** EventBridge Scheduler's limit on a flexible window. */
 const LONGEST_FLEXIBLE_WINDOW = Duration.days(1);

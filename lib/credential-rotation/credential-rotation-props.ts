@@ -43,7 +43,7 @@ export interface CredentialRotationProps {
    * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
    */
   readonly administrator?: ISecret;
-  /** @default 32 characters that databases, shells and URLs all take */
+  /** What a new password is made of. @default 32 characters that databases, shells and URLs all take */
   readonly password?: PasswordRules;
   /**
    * Takes it that logins fail from the rotation until a container is replaced, as they do with `single-password`.

@@ -16,7 +16,7 @@ import {
   serviceName,
 } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
-import { duration, lessThanTimeLimit } from '../checks/props.ts';
+import { duration, lessThanTimeLimit, upkeepReference } from '../checks/props.ts';
 import {
   copyPlaceFindings,
   replicaFindings,
@@ -88,6 +88,7 @@ function isService(service: IBaseService | RotatedService): service is IBaseServ
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
+  upkeep: upkeepReference(),
   secret: secretReference('The secret that is rotated.'),
   administrator: v.optional(secretReference('That of who changes passwords.')),
   cluster: v.optional(clusterReference('The cluster.')),

@@ -224,6 +224,7 @@ describe('a job', () => {
       { entry: '/nowhere/handler.ts' },
       'entry is "/nowhere/handler.ts"; it must be the path of a file that is there.',
     ],
+    ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
     [
       'an empty description',
       { description: '' },
@@ -348,6 +349,7 @@ describe('a command in containers', () => {
       { command: { script: '# soon\n\n  # /srv/prune' } },
       `command is {"script":"# soon\\n\\n # /srv/prune"}; ${command}`,
     ],
+    ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
     ['no role', { roles: {} }, 'roles are missing; at least one role must be given.'],
     ['no roles', { roles: undefined }, 'roles is missing; it must be an object with a name for each role.'],
     [
