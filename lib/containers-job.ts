@@ -23,6 +23,8 @@ import {
   clusterFindings,
   clusterNameOf,
   clusterReference,
+  namedContainerFindings,
+  ownDefinition,
   type ServiceReference,
   serviceNameOf,
   serviceReference,
@@ -140,6 +142,11 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     const { concurrency = DEFAULT_CONCURRENCY, timeout = DEFAULT_TIMEOUT } = props;
     const clusterArn = this.arn('ecs', 'cluster', clusterName);
     const documentFor = (role: Role) => {
+      if (Token.isUnresolved(JSON.stringify(kind.commandOf(role))))
+        refuse(
+          this,
+          'command holds a token of the CDK; with reach: "run-command" it must be known at synthesis, for an SSM document holds it.',
+        );
       const content = documentContent({
         command: kind.commandOf(role),
         container: role.container,
@@ -425,6 +432,13 @@ function findings(
     ...lessThanTimeLimit('timeout', timeout, timeLimit),
     ...clusterFindings(cluster, named),
     ...sameContainers(named),
+    ...roles.flatMap(({ name, container, services }) =>
+      services
+        .flatMap((service) => ownDefinition(service) ?? [])
+        .flatMap((definition) =>
+          namedContainerFindings(definition, { field: ['roles', name, 'container'], container }),
+        ),
+    ),
   ];
 }
 
@@ -441,8 +455,6 @@ function documentContent({
   timeout: Duration;
   description: string;
 }): unknown {
-  if (Token.isUnresolved(JSON.stringify(command)))
-    throw new Error('With run-command, the command must be known at synthesis: it holds a token.');
   return {
     schemaVersion: '2.2',
     description,

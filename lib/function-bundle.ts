@@ -37,7 +37,7 @@ export interface BundlePurpose {
  * (`cdk ls` needs none, `cdk deploy ONE` only one stack's)
  */
 export function bundledCode(scope: Construct, entry: string, purpose: BundlePurpose): Code {
-  if (!Stack.of(scope).bundlingRequired) return Code.fromAsset(dirname(entry));
+  if (!Stack.of(scope).bundlingRequired) return Code.fromAsset(noBundle());
   const made = bundle(entry, purpose);
   if (!Object.values(made.metafile.outputs).some((output) => output.exports.includes('handler')))
     throw new PropsError(scope.node.path, [
@@ -61,6 +61,19 @@ function folderOf(made: Bundle): string {
   folders.set(made, folder);
   return folder;
 }
+
+/**
+ * In place of bundles that nobody asked for. Not the entry's own folder, as it stands: that can be all of an app, with what is synthesized
+ * into it.
+ */
+function noBundle(): string {
+  return folderOf(NO_BUNDLE);
+}
+
+const NO_BUNDLE: Bundle = {
+  outputFiles: [{ path: `${BUNDLE_NAME}.mjs`, contents: Buffer.from('export const handler = undefined;\n') }],
+  metafile: { inputs: {}, outputs: {} },
+};
 
 function deleteFolders(): void {
   for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true });

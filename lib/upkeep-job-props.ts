@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import * as v from 'valibot';
-import { field, pattern } from './checks/fields.ts';
+import { field, flag, pattern, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { duration, LAST_DAY_OF_MONTH, scheduleProps, upkeepReference } from './checks/props.ts';
+import { duration, jobNames, LAST_DAY_OF_MONTH, scheduleProps, upkeepReference } from './checks/props.ts';
 import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
-import type { FunctionNetwork } from './function-network.ts';
+import { type FunctionNetwork, networkProps } from './function-network.ts';
 import { type DailySchedule, LATEST_START, type MonthlySchedule, type WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS, monthlyHours } from './upkeep-alarm.ts';
@@ -83,11 +83,21 @@ export const UPKEEP_JOB_PROPS = v.looseObject({
   timeLimit: duration(Duration.minutes(1), LONGEST_RUN),
   conflictsWith: v.optional(
     field(
-      v.array(v.union([v.string(), v.looseObject({ job: v.string() })])),
+      v.array(
+        field(
+          v.union([v.string(), v.strictObject({ job: v.string(), optional: v.literal(true) })]),
+          'the name of a job, or { job, optional: true }',
+          'A job.',
+        ),
+      ),
       'a list of names of jobs',
       'The jobs.',
     ),
   ),
+  waitsFor: v.optional(jobNames('For whose end it waits.')),
+  outsideWindow: v.optional(flag('Whether it may.')),
+  network: v.optional(networkProps()),
+  memorySize: v.optional(wholeNumber(128, 10_240, 'MiB.')),
 });
 
 function isFile(path: string): boolean {

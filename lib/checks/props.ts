@@ -74,10 +74,36 @@ export function refuse(scope: IConstruct, ...mistakes: string[]): void {
 
 /** What the jobs of a deployment share: of whichever copy of the package, for an app can have two. */
 export function upkeepReference() {
+  return thing('startRun', 'the Upkeep of its deployment', 'What its jobs share.');
+}
+
+/** A thing of the CDK, by a property that all of its kind have. */
+export function thing(property: string, allowed: string, description: string) {
   return field(
-    v.custom((value) => typeof value === 'object' && value !== null && 'startRun' in value),
-    'the Upkeep of its deployment',
-    'What its jobs share.',
+    v.custom((value) => typeof value === 'object' && value !== null && property in value),
+    allowed,
+    description,
+  );
+}
+
+/** Names of jobs. */
+export function jobNames(description: string) {
+  return field(
+    v.array(field(v.string(), 'the name of a job', 'A job.')),
+    'a list of names of jobs',
+    description,
+  );
+}
+
+/** As `DailySchedule` says. */
+export function dailyScheduleProps(description: string) {
+  return field(
+    v.strictObject({
+      at: localTime('The time.'),
+      flexibleWindow: v.optional(duration(Duration.minutes(0), LONGEST_FLEXIBLE_WINDOW, 60)),
+    }),
+    'an object with "at", such as { at: \'02:30\' }',
+    description,
   );
 }
 

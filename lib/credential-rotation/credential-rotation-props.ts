@@ -54,9 +54,9 @@ export interface CredentialRotationProps {
   readonly cluster?: ClusterReference;
   /**
    * Whose containers read the credential at their start, in the order in which their tasks are replaced: the services
-   * themselves, of whichever stack, or their names.
+   * themselves, of whichever stack, or their names, alone or with what else there is to say.
    */
-  readonly services: (IBaseService | RotatedService)[];
+  readonly services: (IBaseService | RotatedService | string)[];
   /** Where else the credential is kept. @default in the secret alone */
   readonly copies?: RotatedCopy[];
   /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */

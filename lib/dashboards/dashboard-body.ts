@@ -60,16 +60,14 @@ export function nameFindings(scope: Construct, dashboardName: string): Finding[]
   ];
 }
 
-/** By partition. */
-const CONSOLES: Record<string, string> = {
-  'aws-cn': 'console.amazonaws.cn',
-  'aws-us-gov': 'console.amazonaws-us-gov.com',
-};
+/** The domain of AWS's console, by the beginning of a region's name where it is another partition's. */
+const CONSOLES = { 'cn-': 'console.amazonaws.cn', 'us-gov-': 'console.amazonaws-us-gov.com' };
 
 /** Its address in AWS's console. */
 export function addressOf(scope: Construct, dashboardName: string): string {
-  const { partition, region } = Stack.of(scope);
-  const console = CONSOLES[partition] ?? 'console.aws.amazon.com';
+  const { region } = Stack.of(scope);
+  const [, console = 'console.aws.amazon.com'] =
+    Object.entries(CONSOLES).find(([beginning]) => region.startsWith(beginning)) ?? [];
   return `https://${region}.${console}/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboardName}`;
 }
 
