@@ -23,10 +23,12 @@ const { dependencies, peerDependencies, exports } = JSON.parse(
 
 const outdir = join(process.argv[2] ?? root, 'dist');
 rmSync(outdir, { recursive: true, force: true });
-execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json', '--outDir', outdir], {
-  cwd: root,
-  stdio: 'inherit',
-});
+// By its file: TypeScript's version 6, which TypeDoc needs, has a command of that name too, and npm links either.
+execFileSync(
+  join(root, 'node_modules/typescript/bin/tsc'),
+  ['-p', 'tsconfig.build.json', '--outDir', outdir],
+  { cwd: root, stdio: 'inherit' },
+);
 const paths = Object.values(exports).flatMap(({ types, require }) => types ?? require?.types ?? []);
 copyTypes(paths.map((path) => path.replace('./dist/cjs/', '')));
 writeFileSync(join(outdir, 'cjs/package.json'), '{ "type": "commonjs" }\n');

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
+import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
 import { EXIT_CODES } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
@@ -12,6 +13,7 @@ import { upgradeCheckCommand } from './upgrade-check.ts';
 /** The operator's command line: a file for each group of subcommands. */
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
 for (const command of [
+  initCommand(),
   statusCommand(),
   doctorCommand(),
   runCommand(),

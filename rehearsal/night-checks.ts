@@ -342,7 +342,7 @@ function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] 
 }
 
 /** Passwords and tokens, looked for in everything that leaves a function, and in what the database servers write. */
-async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<string[]> {
+export async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<string[]> {
   const tokens = Object.values(deployments).flatMap(({ webApp }) => webApp.issuedTokens);
   const sought = [...new Set([...secrets, ...tokens, ...aws.secrets.everyValue().flatMap(passwordsIn)])];
   const places: Record<string, string> = {

@@ -45,7 +45,7 @@ export class MediaVolumeStack extends Stack {
         subnets: create.subnets ?? network.subnets,
         clientSecurityGroupIds: create.clientSecurityGroupIds,
       },
-      encryption,
+      encryption: create.encryption ?? encryption,
       roleArns: create.roleArns,
       access: { directory, ...(owner && { owner }) },
       throughput: create.throughput,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
 import type { Clock } from '../aws/clock.ts';
-import type { Container } from '../aws/containers/container.ts';
+import type { TaskContainer } from '../aws/containers/container.ts';
 
 /** What a container takes for its credential. */
 export interface GivenLogin extends Login {
@@ -23,6 +23,9 @@ export interface TriedLogin {
   /** `misread`: refused, as what the container took for its credential has to be. */
   outcome: 'made' | 'failed' | 'misread';
 }
+
+/** Who logs in. */
+type LoggingIn = Pick<TaskContainer, 'name' | 'address' | 'running' | 'stopped'>;
 
 /** What the logins of a client's containers came to. */
 export interface LoginCount {
@@ -64,7 +67,7 @@ export class Logins {
    * Has a container log in at once, again and again while it runs, and once more at its end or that of the rehearsal, so
    * that however fast simulated time goes its credential is tried at both. Resolves after the first time.
    */
-  async begin(container: Container, login: GivenLogin): Promise<void> {
+  async begin(container: LoggingIn, login: GivenLogin): Promise<void> {
     this.containers += 1;
     const loop = this.#loop(container, login, await this.#once(container, login));
     this.#loops.add(loop);
@@ -79,7 +82,7 @@ export class Logins {
     await Promise.all(this.#loops);
   }
 
-  async #loop(container: Container, login: GivenLogin, closeFirst: () => Promise<void>): Promise<void> {
+  async #loop(container: LoggingIn, login: GivenLogin, closeFirst: () => Promise<void>): Promise<void> {
     let close = closeFirst;
     for (let isLast = false; !isLast; ) {
       const pause = new AbortController();
@@ -93,7 +96,7 @@ export class Logins {
     await close();
   }
 
-  async #once({ name, address }: Container, login: GivenLogin): Promise<() => Promise<void>> {
+  async #once({ name, address }: LoggingIn, login: GivenLogin): Promise<() => Promise<void>> {
     try {
       const close = await this.#logIn(login, address);
       this.count.made += 1;

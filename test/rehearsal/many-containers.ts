@@ -90,7 +90,7 @@ function define(stack: Stack, concurrency: number): void {
 }
 
 /** As the clean-up script measures, whose marker is the word behind the script that hands it on. */
-function cleanedUp([, , , marker = '']: string[]): PlayedEnd {
+export function cleanedUp([, , , marker = '']: string[]): PlayedEnd {
   const lines = ['before', 'after'].flatMap((when, index) => [
     `${marker} ${when} blocks 4096 1000000 500000 500000 65536 60000 file-system`,
     `${marker} ${when} live 4 ${80_000 - index}`,

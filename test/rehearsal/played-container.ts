@@ -17,7 +17,7 @@ export class PlayedContainer implements TaskContainer {
   readonly stopped: Promise<void>;
   agentRunning = true;
   readonly lacks = new Set<string>();
-  address = undefined;
+  address: string | undefined;
   running = true;
   /** Commands that were started. */
   starts = 0;

@@ -57,6 +57,13 @@ const createdVolumeSchema = field(
       ),
       0,
     ),
+    encryption: v.optional(
+      field(
+        v.picklist(['aws', 'customer-managed']),
+        '"aws" or "customer-managed"',
+        'The key of the file system, which it has for life: another one has CloudFormation make a new and empty file system, and keep the old one without mounting it. Left out, it is as `encryption` of the deployment: say here what it has been, before you change that.',
+      ),
+    ),
     automaticBackups: v.optional(
       field(
         v.boolean(),
@@ -74,7 +81,7 @@ const createdVolumeSchema = field(
     ),
   }),
   'an object with "clientSecurityGroupIds" and "roleArns"',
-  'A volume to create, in a stack of its own, `upkeep-NAME-media`: encrypted as `encryption` says, kept when the stack is deleted.',
+  'A volume to create, in a stack of its own, `upkeep-NAME-media`: encrypted, kept when the stack is deleted.',
 );
 
 const existingVolumeSchema = field(

@@ -16,6 +16,10 @@ interface Query {
 export interface Alarm {
   resource: Resource;
   queries: Query[];
+  /** Whether its expressions come to the same at any time. */
+  isTimeless: boolean;
+  /** As when it was last judged, if nothing was to be seen then. */
+  quiet: string | undefined;
   /** Milliseconds. */
   period: number;
   compare: (value: number) => boolean;
@@ -33,6 +37,8 @@ export interface Alarm {
 }
 
 const MINUTE = 60_000;
+/** Of metric math: what they give depends on the period's time. */
+const TIME_FUNCTIONS = /\b(DATE|DAY|EPOCH|HOUR|MINUTE|MONTH|YEAR)\b/;
 
 /** The state that the points of an evaluation range give, oldest first, after CloudWatch's documented tables. */
 export function judge(
@@ -105,6 +111,10 @@ export function alarmOf(resource: Resource, now: number): Alarm {
   return {
     resource,
     queries: queries.map(({ query }) => query),
+    isTimeless: queries.every(
+      ({ query: { source } }) => 'key' in source || !TIME_FUNCTIONS.test(source.text),
+    ),
+    quiet: undefined,
     period: period * 1000,
     compare: (value) => compare(value, threshold),
     condition: `${datapointsToAlarm} of ${evaluationPeriods} periods of ${period} s ${operator} ${threshold}`,

@@ -243,6 +243,10 @@ export class CloudWatch implements Service, Metrics {
   /** The alarm's window slides: each minute it looks at the periods that end now. */
   #evaluate(alarm: Alarm, end: number): void {
     const range = alarm.evaluationPeriods + EXTRA_PERIODS;
+    // Most alarms look at nothing most of the time, in the same state: that comes to the same as the minute before.
+    const quiet = this.#quiet(alarm, end, range);
+    if (quiet !== undefined && quiet === alarm.quiet) return;
+    alarm.quiet = undefined;
     const series = this.#values(alarm, end, range);
     if (alarm.warmUp !== undefined) {
       const full = series.slice(-alarm.evaluationPeriods).every((point) => point !== undefined);
@@ -250,13 +254,35 @@ export class CloudWatch implements Service, Metrics {
       alarm.warmUp = undefined;
     }
     const state = judge(alarm, series);
-    if (state === alarm.state) return;
+    if (state === alarm.state) {
+      alarm.quiet = quiet;
+      return;
+    }
     const shown = series
       .slice(-alarm.evaluationPeriods)
       .map((point) => point ?? 'missing')
       .slice(-5)
       .join(', ');
     this.#change(alarm, state, `${alarm.condition}; latest datapoints: [${shown}]`);
+  }
+
+  /** Where none of its metrics has a value within the periods: its state, and which of them exist. */
+  #quiet(
+    { queries, period, isTimeless, warmUp, state }: Alarm,
+    end: number,
+    range: number,
+  ): string | undefined {
+    if (!isTimeless || warmUp !== undefined) return undefined;
+    let quiet: string = state;
+    for (const { source } of queries) {
+      if (!('key' in source)) continue;
+      const points = this.#metrics.get(source.key)?.points ?? [];
+      let index = points.length - 1;
+      while (index >= 0 && (points[index]?.time ?? 0) >= end) index -= 1;
+      if ((points[index]?.time ?? 0) >= end - range * period) return undefined;
+      quiet += points.length > 0 ? '1' : '0';
+    }
+    return quiet;
   }
 
   #change(alarm: Alarm, state: AlarmState, reason: string): void {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { ContainerOverride, Failure, KeyValuePair, RunTaskCommandInput } from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, type Cloud, required } from '../cloud.ts';
-import { type Container, rewritten } from '../containers/container.ts';
+import { Container, rewritten } from '../containers/container.ts';
 import type { Place } from '../place.ts';
 import { clusterArn, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
@@ -154,7 +154,9 @@ export class RunTasks {
     if (fault?.at === 'start') return this.#doesNotStart(task, fault.stoppedReason);
     const containers = await options.start();
     const override = overrides?.containerOverrides?.find(({ command }) => command !== undefined);
-    const container = containers.find(({ name }) => name === override?.name);
+    const container = containers.find(
+      (each): each is Container => each instanceof Container && each.name === override?.name,
+    );
     const [program = ''] = override?.command ?? [];
     if (container && !container.has(program)) {
       await Promise.all(containers.map((each) => each.kill()));

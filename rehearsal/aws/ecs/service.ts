@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Container } from '../containers/container.ts';
+import type { TaskContainer } from '../containers/container.ts';
 import type { DockerHost } from '../containers/docker-host.ts';
 import { taskDefinitionArn } from './arns.ts';
 import { type Capacity, type Definition, type EcsTask, type ServiceOptions, TAKES } from './task.ts';
@@ -47,12 +47,14 @@ export interface ManagedServiceOptions extends ServiceOptions {
   capacity?: Capacity;
   /** Behind one its deployments have no `rolloutState`. @default none */
   classicLoadBalancer?: string;
+  /** Its target groups, by ARN. @default none */
+  loadBalancers?: { targetGroupArn: string; containerName: string; containerPort: number }[];
   /** The container instance of its tasks. @default Fargate */
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
-  start(): Promise<Container[]>;
+  start(): Promise<TaskContainer[]>;
   /** Containers of so many tasks, as desired, that have long been running. @default none: its first deployment starts them */
-  running?: Container[][];
+  running?: TaskContainer[][];
 }
 
 /** A deployment of a service: its first one, or one that UpdateService made. */
@@ -88,7 +90,7 @@ interface Tasks {
   readonly clock: Clock;
   /** Of the service, the ended ones left out. */
   alive(): EcsTask[];
-  add(containers?: Container[]): EcsTask;
+  add(containers?: TaskContainer[]): EcsTask;
 }
 
 /** A service whose tasks ECS starts and replaces by itself, within its minimum and maximum percent. */
@@ -343,7 +345,7 @@ export function describeDeployment(serviceArn: string, deployment: ServiceDeploy
 export function describeManaged(service: ManagedService, arn: string, tasks: EcsTask[]) {
   const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
     service.options;
-  const { classicLoadBalancer } = service.options;
+  const { classicLoadBalancer, loadBalancers } = service.options;
   const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
   const inState = (of: EcsTask[], status: string) =>
     of.filter(({ lastStatus }) => lastStatus === status).length;
@@ -352,6 +354,7 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
     runningCount: inState(alive, 'RUNNING'),
     pendingCount: inState(alive, 'PENDING'),
     schedulingStrategy: service.options.schedulingStrategy ?? ('REPLICA' as const),
+    ...(loadBalancers !== undefined && { loadBalancers }),
     ...(classicLoadBalancer !== undefined && {
       loadBalancers: [
         { loadBalancerName: classicLoadBalancer, containerName: service.options.service, containerPort: 80 },

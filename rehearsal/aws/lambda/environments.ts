@@ -19,6 +19,8 @@ export const LOST = 'Rehearsal.Lost';
 export class Environments {
   /** Milliseconds in place of a function's own timeout, by its name, asked for each invocation. */
   readonly timeouts = new Map<string, () => number>();
+  /** Milliseconds without work after which an environment is dropped. */
+  idle = IDLE;
   readonly #aws: Cloud;
   readonly #processes = new Map<string, FunctionProcess>();
   /** Of inline code that was unpacked, and of compiled code. */
@@ -81,7 +83,7 @@ export class Environments {
     );
     if (environment.process.ended) this.#forget(fn, environment);
     else {
-      environment.cancel = clock.at(clock.now() + IDLE, () => {
+      environment.cancel = clock.at(clock.now() + this.idle, () => {
         environment.process.kill();
         this.#forget(fn, environment);
       });

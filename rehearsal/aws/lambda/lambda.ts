@@ -145,6 +145,11 @@ export class Lambda implements Service, Functions, Runner {
     this.#environments.timeouts.set(functionName, draw);
   }
 
+  /** Keeps functions' processes without work for so many milliseconds: many nights by few processes. */
+  keepWarm(milliseconds: number): void {
+    this.#environments.idle = milliseconds;
+  }
+
   /** Takes an asynchronous invocation that was allowed already. Undefined, or why it can't be taken. */
   enqueue(arn: string, payload: string, durableName?: string): string | undefined {
     let target: Target;
