@@ -1,10 +1,10 @@
 /**
  * Makes `dist/`, what the package holds: the functions, the commands and the rehearsal as ES modules with their types, and for
- * each path of `exports` one CommonJS file, with the types of that kind under `dist/cjs`. The constructs are CommonJS alone, as the
- * CDK is: whoever imports them and whoever requires them get the same classes.
+ * each path of `exports` one CommonJS file, with the types of that kind under `dist/cjs`. For whoever imports or
+ * requires them, the constructs are CommonJS alone, as the CDK is: both get the same classes. The commands take parts of them as modules.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -32,9 +32,6 @@ execFileSync(
 const paths = Object.values(exports).flatMap(({ types, require }) => types ?? require?.types ?? []);
 copyTypes(paths.map((path) => path.replace('./dist/cjs/', '')));
 writeFileSync(join(outdir, 'cjs/package.json'), '{ "type": "commonjs" }\n');
-// As ES modules the constructs would be there a second time; their types may be named by those of the functions.
-for (const file of readdirSync(join(outdir, 'lib'), { recursive: true, encoding: 'utf8' }))
-  if (/\.js(\.map)?$/.test(file)) rmSync(join(outdir, 'lib', file));
 
 const external = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
   .filter((name) => !ONLY_MODULES.includes(name))
