@@ -9,6 +9,7 @@ import { runCommand, watchCommand } from './run.ts';
 import { historyCommand, showCommand, statusCommand } from './status.ts';
 import { testAlarmsCommand } from './test-alarms.ts';
 import { upgradeCheckCommand } from './upgrade-check.ts';
+import { windowCommand } from './window.ts';
 
 /** The operator's command line: a file for each group of subcommands. */
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
@@ -22,6 +23,7 @@ for (const command of [
   showCommand(),
   logsCommand(),
   upgradeCheckCommand(),
+  windowCommand(),
   testAlarmsCommand(),
   execCommand(),
 ])

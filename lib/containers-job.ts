@@ -10,6 +10,7 @@ import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
+  INPUT_PARAMETERS,
 } from '../functions/shared/containers/host-script.ts';
 import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
@@ -113,6 +114,8 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly commandOf: (role: Role) => Command;
   /** What the function is told besides. @default nothing */
   readonly settings?: Record<string, unknown>;
+  /** Whether the command has several phases, of which some get standard input. @default false */
+  readonly takesInput?: boolean;
 }
 
 /** Fewer may be a deployment that was going on just then. */
@@ -154,6 +157,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
         clusterName,
         timeout,
         description: kind.description,
+        takesInput: kind.takesInput ?? false,
       });
       return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
     };
@@ -454,15 +458,15 @@ function documentContent({
   clusterName: string;
   timeout: Duration;
   description: string;
+  takesInput: boolean;
 }): unknown {
   return {
     schemaVersion: '2.2',
     description,
     parameters: Object.fromEntries(
-      Object.entries(HOST_PARAMETERS).map(([name, allowedPattern]) => [
-        name,
-        { type: 'String', allowedPattern },
-      ]),
+      Object.entries({ ...HOST_PARAMETERS, ...(options.takesInput && INPUT_PARAMETERS) }).map(
+        ([name, allowedPattern]) => [name, { type: 'String', allowedPattern }],
+      ),
     ),
     mainSteps: [
       {

@@ -59,6 +59,8 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring. */
   alarms: string[];
+  /** Whether rotated logs are lost, for their disk was nearly full and they could not be kept. */
+  losesLogs?: true;
   /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
   bothPasswords?: true;
   /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */

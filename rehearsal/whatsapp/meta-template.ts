@@ -42,7 +42,7 @@ export function putMetaTemplate(aws: Aws, options: MetaTemplateOptions): void {
   const nested = (id: string) => `${stackName}-${id}-${hash(`${stackName} ${id}`, 12).toUpperCase()}`;
   const serviceArn = (id: keyof typeof SERVICES) =>
     `arn:aws:ecs:${region}:${account}:service/${SERVICES[id].nested ? clusters.monitoring : clusters.main}/${options.names?.[id] ?? named(id)}`;
-  const balancer = `${stackName.slice(0, 20)}-lb`;
+  const balancer = balancerOf(stackName);
   aws.elasticLoadBalancing.put({
     ...place,
     name: balancer,
@@ -68,16 +68,6 @@ export function putMetaTemplate(aws: Aws, options: MetaTemplateOptions): void {
     mountTargets: subnets.map(({ id, availabilityZone }) => ({
       ...{ subnetId: id, availabilityZone, vpcId, securityGroupIds: [mountGroupId] },
     })),
-  });
-  for (const { id, availabilityZone } of subnets)
-    aws.ec2.networks.in(place).subnets.set(id, {
-      ...{ SubnetId: id, VpcId: vpcId, AvailabilityZone: availabilityZone, MapPublicIpOnLaunch: true },
-    });
-  aws.ec2.networks.in(place).routeTables.set(`rtb-${hash(stackName, 17)}`, {
-    RouteTableId: `rtb-${hash(stackName, 17)}`,
-    VpcId: vpcId,
-    Associations: subnets.map(({ id }) => ({ SubnetId: id, Main: false })),
-    Routes: [{ DestinationCidrBlock: '0.0.0.0/0', GatewayId: `igw-${hash(stackName, 17)}` }],
   });
   aws.ssm.write(`${stackName}-WA_DB_HOSTNAME`, databaseHost, place);
   if (aws.ssm.parameter(`${stackName}-WA_DB_PASSWORD`, place) === undefined)
@@ -161,6 +151,39 @@ export function putMetaTemplate(aws: Aws, options: MetaTemplateOptions): void {
       custom('StoreJWTSecret'),
     ],
   });
+}
+
+/** The network that the template's other stack makes: public subnets alone. */
+export function putMetaNetwork(
+  aws: Aws,
+  {
+    stackName,
+    vpcId,
+    subnets,
+    ...place
+  }: Pick<MetaTemplateOptions, 'stackName' | 'vpcId' | 'subnets' | keyof Place>,
+): void {
+  const network = aws.ec2.networks.in(place);
+  for (const { id, availabilityZone } of subnets)
+    network.subnets.set(id, {
+      ...{ SubnetId: id, VpcId: vpcId, AvailabilityZone: availabilityZone, MapPublicIpOnLaunch: true },
+    });
+  const table = `rtb-${hash(stackName, 17)}`;
+  network.routeTables.set(table, {
+    ...{ RouteTableId: table, VpcId: vpcId },
+    Associations: subnets.map(({ id }) => ({ SubnetId: id, Main: false })),
+    Routes: [{ DestinationCidrBlock: '0.0.0.0/0', GatewayId: `igw-${hash(stackName, 17)}` }],
+  });
+}
+
+/** By which the template's WebApps are behind its load balancer. */
+export function metaLoadBalancers(stackName: string, place: Place) {
+  const targetGroup = targetGroupArn(`${balancerOf(stackName)}-web`, place);
+  return [{ targetGroupArn: targetGroup, containerName: 'wa-web', containerPort: 443 }];
+}
+
+function balancerOf(stackName: string): string {
+  return `${stackName.slice(0, 20)}-lb`;
 }
 
 /** The template's task definition of a service, as ECS shows it. */

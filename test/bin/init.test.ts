@@ -379,12 +379,9 @@ describe('init', () => {
     const source = readFileSync(join(app, 'app.ts'), 'utf8');
     assert.match(source, /new ContainerCommandJob\(/);
     assert.match(source, /new CredentialRotation\(/);
-    const check = '--noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck';
-    await promisify(execFile)(
-      'node_modules/.bin/tsc',
-      [...check.split(' '), '--ignoreConfig', '--allowImportingTsExtensions', join(app, 'app.ts')],
-      {},
-    );
+    const check =
+      'node_modules/typescript/bin/tsc --noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck --ignoreConfig --allowImportingTsExtensions';
+    await promisify(execFile)(process.execPath, [...check.split(' '), join(app, 'app.ts')], {});
     await promisify(execFile)(process.execPath, ['app.ts'], {
       cwd: app,
       env: {

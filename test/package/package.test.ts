@@ -1,3 +1,4 @@
+// In one file though long: the package is made once, and each app of it serves several tests.
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,11 @@
-import { targetGroupArn } from '../../../rehearsal/aws/elastic-load-balancing/elastic-load-balancing.ts';
 import type { Place } from '../../../rehearsal/aws/place.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
-import { metaTaskDefinition, putMetaTemplate } from '../../../rehearsal/whatsapp/meta-template.ts';
+import {
+  metaLoadBalancers,
+  metaTaskDefinition,
+  putMetaNetwork,
+  putMetaTemplate,
+} from '../../../rehearsal/whatsapp/meta-template.ts';
 
 /** A client that Meta's template has made, with what else runs in the account. */
 export function putMetaClient(aws: Aws, place: Place): void {
@@ -14,12 +18,17 @@ export function putMetaClient(aws: Aws, place: Place): void {
     WAMonitoringService: 'wa-ms-WAMonitoringService-1',
   };
   const clusters = { main: 'wa-ECSCluster-1', monitoring: 'wa-ms-ECSCluster-1' };
-  putMetaTemplate(aws, {
-    ...place,
-    ...{ stackName: 'wa', vpcId: 'vpc-0a1b2c3d4e5f60001', names, clusters, monitoringSecretArn },
+  const network = {
+    ...{ stackName: 'wa', vpcId: 'vpc-0a1b2c3d4e5f60001' },
     subnets: ['a', 'b'].map((zone, index) => ({
       ...{ id: `subnet-0a1b2c3d4e5f6000${index}`, availabilityZone: `${place.region}${zone}` },
     })),
+  };
+  putMetaNetwork(aws, { ...place, ...network });
+  putMetaTemplate(aws, {
+    ...place,
+    ...network,
+    ...{ names, clusters, monitoringSecretArn },
     databaseHost: 'wa.cluster-a1b2.eu-central-1.rds.amazonaws.com',
     keyId: '0a1b2c3d-4e5f-6789-abcd-0123456789ab',
   });
@@ -29,12 +38,7 @@ export function putMetaClient(aws: Aws, place: Place): void {
       cluster: id === 'WAMonitoringService' ? clusters.monitoring : clusters.main,
       definition: metaTaskDefinition(id, { stackName: 'wa', monitoringSecretArn }),
       ...(id === 'WAEntWebService' && {
-        loadBalancers: [
-          {
-            targetGroupArn: targetGroupArn('wa-lb-web', place),
-            ...{ containerName: 'wa-web', containerPort: 443 },
-          },
-        ],
+        loadBalancers: metaLoadBalancers('wa', place),
       }),
     });
   for (let number = 0; number < 23; number++)
