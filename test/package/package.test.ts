@@ -318,7 +318,10 @@ test('a mistake is told by its class', () => {
         ['wa-upkeep', '--help'],
       ])
         succeed('node', [YARN, ...args], search);
-      return bundlesOf(join(search, 'cdk.out'));
+      // Their parts are named after where esbuild worked, too.
+      return bundlesOf(join(search, 'cdk.out')).map((text) =>
+        text.replaceAll(/\bpart-\w+\.mjs/g, 'part.mjs'),
+      );
     });
     assert.equal(bundles[0]?.length, 3);
     assert.deepEqual(bundles[1], bundles[0]);
