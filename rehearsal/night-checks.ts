@@ -11,7 +11,7 @@ import type { PlayedDeployment, World } from './world.ts';
 /** What a night came to. */
 export interface Night {
   runs: RunReport[];
-  /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
+  /** The alarms that rang, each time they did. `told`: its topic took the message. */
   alarms: { name: string; rangAt: string; told: boolean }[];
   /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
   rows: Record<
@@ -146,12 +146,13 @@ async function mediaMismatches(
 /** What did not come of one fault among those of its night. */
 export function mismatchesOfFault(night: Night, fault: Fault): string[] {
   const { deployment: name, expected } = fault;
-  const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
-    ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
+    ...alarmMismatches(night, [fault])
+      .filter(({ alarm }) => expected.alarms.includes(alarm))
+      .map(({ what }) => what),
     ...problemMismatches(night, fault),
     ...(fault.mismatches?.() ?? []),
   ];
@@ -196,18 +197,35 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
       : [good])
       mismatches.push(...outcomeMismatches(night, { name, job, wanted }));
   }
-  const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
-  const expected = faults.flatMap(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
-    ...alarms,
-    ...(rows > LARGE_ROWS ? alarmsOfLargeTables : []),
-  ]);
-  const wanted = [...new Set(expected)].sort().join(', ') || 'none';
-  if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
-  for (const { name, told } of night.alarms)
-    if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  mismatches.push(...alarmMismatches(night, faults, rows > LARGE_ROWS).map(({ what }) => what));
   mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
   mismatches.push(...faults.flatMap((fault) => fault.mismatches?.() ?? []));
   return mismatches;
+}
+
+/**
+ * Of each alarm, whether it rang and sent its message as often as it must: one cause, one message. What several faults of a night
+ * ring together is their most.
+ */
+function alarmMismatches(
+  { alarms }: Night,
+  faults: readonly Fault[],
+  areTablesLarge = false,
+): { alarm: string; what: string }[] {
+  const wanted = faults.map(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
+    ...alarms,
+    ...(areTablesLarge ? alarmsOfLargeTables : []),
+  ]);
+  const all = new Set([...alarms.map(({ name }) => name), ...wanted.flat()]);
+  return [...all].sort().flatMap((alarm) => {
+    const times = Math.max(0, ...wanted.map((names) => names.filter((name) => name === alarm).length));
+    const rang = alarms.filter(({ name }) => name === alarm);
+    const sent = rang.filter(({ told }) => told).length;
+    if (rang.length === times && sent === times) return [];
+    const at = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
+    const what = `The alarm ${alarm}: expected ${times} times, with as many messages; rang ${at}, with ${sent} messages.`;
+    return { alarm, what };
+  });
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */

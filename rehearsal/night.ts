@@ -132,7 +132,6 @@ async function play(
   const before = await countAll(world);
   const logsBefore = logBytes(world);
   const mediaBefore = mediaOf(world);
-  const rotated = rotatedLogs(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale.unread, start);
     for (const { fault, hooks } of striking) {
@@ -140,6 +139,8 @@ async function play(
       if (struck) await fault.strike(struck, world, hooks);
     }
   });
+  // A fault can put others in their place.
+  const rotated = rotatedLogs(world);
 
   const end =
     start +
@@ -195,10 +196,10 @@ async function play(
     );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
-    .map(({ alarm: name, time }) => ({
+    .map(({ alarm: name, time, actions }) => ({
       name,
       rangAt: new Date(time).toISOString(),
-      told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
+      told: actions.some(({ succeeded }) => succeeded),
     }));
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))

@@ -4,6 +4,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from 'aws-c
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { acceptFinding } from '../accept-finding.ts';
+import { field } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { duration } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
@@ -26,9 +27,11 @@ const DEFAULT_KEEP_FOR = Duration.days(365);
 /** S3 counts in days; an upload that was broken off is nobody's after this. */
 const BROKEN_UPLOADS = Duration.days(7);
 
-export const LOG_ARCHIVE = v.looseObject({
-  keepFor: v.optional(duration(Duration.days(1), Duration.days(3650))),
-});
+export const LOG_ARCHIVE = field(
+  v.looseObject({ keepFor: v.optional(duration(Duration.days(1), Duration.days(3650))) }),
+  'an object, {} for a bucket of its own',
+  'Where rotated logs are kept.',
+);
 
 /** What no single property can say. */
 export function logArchiveFindings(archive: LogArchiveProps | undefined): Finding[] {

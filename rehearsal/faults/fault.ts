@@ -57,7 +57,7 @@ export type Hooks = Pick<ClientScript, 'onRequest' | 'onCollection'>;
 export interface Expectation {
   /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
   outcomes: Record<string, Outcome[]>;
-  /** The names of all alarms that ring. */
+  /** The names of all alarms that ring, and send a message: each once, or as often as it stands here. */
   alarms: string[];
   /** Whether rotated logs are lost, for their disk was nearly full and they could not be kept. */
   losesLogs?: true;

@@ -57,7 +57,11 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
       refuseUploads(aws);
       // Says that 100 of 1,000 blocks are left.
       for (const { container } of containers?.containers ?? [])
-        replaceProgram(container, 'stat', 'echo 4096 1000 100 100 0 0 nearly-full');
+        replaceProgram(
+          container,
+          'stat',
+          '[ "$1" = -f ] || exec /usr/bin/stat "$@"\necho 4096 1000 100 100 0 0 nearly-full',
+        );
     },
     expected: {
       outcomes: { 'log-cleanup': ['partial'] },

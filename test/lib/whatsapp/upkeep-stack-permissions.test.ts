@@ -179,7 +179,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow sqs:SendMessage on latam-report-lost-run-dead-letters',
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep and StringEquals events:detail-type Run Report',
       'allow lambda:GetDurableExecutionHistory on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
-      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-dead-letters, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-dead-letters',
+      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-crashing',
     ],
   ],
   [
