@@ -239,8 +239,16 @@ describe('a job', () => {
       { memorySize: '512MB' },
       'memorySize is "512MB"; it must be a whole number from 128 to 10240.',
     ],
-    ['a network without a VPC', { network: {} }, 'network.vpc is missing; it must be a VPC, such as Vpc.fromVpcAttributes(…).'],
-    ['jobs to wait for as a text', { waitsFor: 'prune' }, 'waitsFor is "prune"; it must be a list of names of jobs.'],
+    [
+      'a network without a VPC',
+      { network: {} },
+      'network.vpc is missing; it must be a VPC, such as Vpc.fromVpcAttributes(…).',
+    ],
+    [
+      'jobs to wait for as a text',
+      { waitsFor: 'prune' },
+      'waitsFor is "prune"; it must be a list of names of jobs.',
+    ],
     [
       'an entry that is not there',
       { entry: '/nowhere/handler.ts' },
@@ -372,7 +380,11 @@ describe('a command in containers', () => {
       `command is {"script":"# soon\\n\\n # /srv/prune"}; ${command}`,
     ],
     ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
-    ['a text where it must be said whether', { keepOutput: 'no' }, 'keepOutput is "no"; it must be true or false.'],
+    [
+      'a text where it must be said whether',
+      { keepOutput: 'no' },
+      'keepOutput is "no"; it must be true or false.',
+    ],
     [
       'a number as a variable',
       { environment: { DAYS: 30 } },

@@ -183,7 +183,10 @@ describe('CredentialRotation', () => {
         /strategy\.kind is "blue-green"; it must be "dual-password", "alternating-users" or "single-password"/,
         { strategy: { kind: 'blue-green' } },
       ],
-      [/strategy\.users is \["wa"\]; it must be a list of two users/, { strategy: { kind: 'alternating-users', users: ['wa'] } }],
+      [
+        /strategy\.users is \["wa"\]; it must be a list of two users/,
+        { strategy: { kind: 'alternating-users', users: ['wa'] } },
+      ],
       [/network is missing; it must be an object with "vpc"/, { network: undefined }],
       [/network\.vpc is missing; it must be a VPC/, { network: {} }],
       [/schedule is missing; it must be an object with "at"/, { schedule: undefined }],
@@ -195,7 +198,11 @@ describe('CredentialRotation', () => {
       [/waitsFor is "prune"; it must be a list of names of jobs/, { waitsFor: 'prune' }],
       [/application\.entry is missing; it must be the path of a file/, { application: { settings: {} } }],
       [/upkeep is missing; it must be the Upkeep of its deployment/, { upkeep: undefined }],
-      [/strategy\.users\[1\] is "wa", as strategy\.users\[0\] is; each must be named once/, {}, { strategy: alternating(['wa', 'wa']) }],
+      [
+        /strategy\.users\[1\] is "wa", as strategy\.users\[0\] is; each must be named once/,
+        {},
+        { strategy: alternating(['wa', 'wa']) },
+      ],
       [
         /has 33 characters, and aurora-mysql takes 32 at most/,
         {},
