@@ -22,7 +22,7 @@ import { ofQueue } from './encryption.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
 
 /** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
@@ -162,6 +162,7 @@ export class StartRun extends Construct {
       ],
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+      quietAfter: ONE_CAUSE,
     });
 
     this.scheduleDeadLetters = new DeadLetterQueue(this, 'ScheduleDeadLetters', {
