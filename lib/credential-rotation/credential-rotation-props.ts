@@ -2,14 +2,11 @@ import type { Duration } from 'aws-cdk-lib';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import type {
-  ReadReplica,
-  RolledService,
-  WhenUnproven,
-} from '../../functions/credential-rotation/contract.ts';
+import type { ReadReplica, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
+import type { RolledService } from '../../functions/shared/roll/rolled-service.ts';
 import type { ClusterReference } from '../ecs-services.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
@@ -43,7 +40,7 @@ export interface CredentialRotationProps {
    * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
    */
   readonly administrator?: ISecret;
-  /** @default 32 characters that databases, shells and URLs all take */
+  /** What a new password is made of. @default 32 characters that databases, shells and URLs all take */
   readonly password?: PasswordRules;
   /**
    * Takes it that logins fail from the rotation until a container is replaced, as they do with `single-password`.
@@ -54,9 +51,9 @@ export interface CredentialRotationProps {
   readonly cluster?: ClusterReference;
   /**
    * Whose containers read the credential at their start, in the order in which their tasks are replaced: the services
-   * themselves, of whichever stack, or their names.
+   * themselves, of whichever stack, or their names, alone or with what else there is to say.
    */
-  readonly services: (IBaseService | RotatedService)[];
+  readonly services: (IBaseService | RotatedService | string)[];
   /** Where else the credential is kept. @default in the secret alone */
   readonly copies?: RotatedCopy[];
   /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */
