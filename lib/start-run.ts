@@ -59,7 +59,10 @@ export interface WeeklySchedule extends DailySchedule {
 
 /** A time of one day of each month. */
 export interface MonthlySchedule extends DailySchedule {
-  /** The local day on which `at` is: 1 to 25, so that each month has the hours in which its success is looked for. */
+  /**
+   * The local day on which `at` is: 1 to 28, which each month has. A run that could end on the 29th by UTC is refused, for the alarm on
+   * a missing one looks at days that each month has. For the end of a month take day 1, in the night after it.
+   */
   readonly dayOfMonth: number;
 }
 
