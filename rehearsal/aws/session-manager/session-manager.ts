@@ -136,14 +136,9 @@ export class SessionManager {
     return session !== undefined;
   }
 
-  /** Those that hold a place in a container, with what they are connected to. */
-  get open(): { sessionId: string; target: string | undefined; startedAt: number }[] {
-    const open = [...this.#sessions.values()].filter(({ isOpen }) => isOpen);
-    return open.map(({ sessionId, startedAt }) => ({
-      sessionId,
-      startedAt,
-      target: this.targetOf(sessionId),
-    }));
+  /** Those that hold a place in a container. */
+  get open(): { sessionId: string; startedAt: number }[] {
+    return [...this.#sessions.values()].filter(({ isOpen }) => isOpen);
   }
 
   /** Sessions that hold a place in the container. */

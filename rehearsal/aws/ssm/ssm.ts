@@ -48,14 +48,13 @@ export class Ssm implements Service {
         anywhere('ssm:DescribeSessions'),
         ({ State: state }: DescribeSessionsCommandInput, { account, region }) => ({
           // Ended ones are not kept here.
-          Sessions: (state === 'Active' ? sessions.open : []).flatMap(({ sessionId, target, startedAt }) =>
-            // `ecs:CLUSTER_TASK_RUNTIME`: whose it is, the task tells.
-            target === undefined
+          Sessions: (state === 'Active' ? sessions.open : []).flatMap(({ sessionId, startedAt }) =>
+            sessions.targetOf(sessionId) === undefined
               ? []
               : [
                   {
                     SessionId: sessionId,
-                    Target: target,
+                    Target: sessions.targetOf(sessionId),
                     Status: 'Connected' as const,
                     StartDate: new Date(startedAt),
                     Owner: `arn:aws:iam::${account}:user/somebody-in-${region}`,
