@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { Figure } from './figures.ts';
 import { goalText, type Measured, machineOf, valueText } from './performance-page.ts';
 
-/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`) are asked for by name. */
+/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`, `month`, `marking-read`) are asked for by name. */
 const ALL = [
   'bundles',
   'cold-start',
@@ -32,7 +32,9 @@ const named = args.filter((arg) => existsSync(`bench/${arg}.ts`));
 const others = args.filter((arg) => !named.includes(arg) && arg !== '--json');
 const unknown = named.length === 0 && others.length > 0;
 if (unknown) {
-  console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults and soak.`);
+  console.error(
+    `There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults, soak, month and marking-read.`,
+  );
   process.exit(2);
 }
 const folder = mkdtempSync(join(tmpdir(), 'bench-figures-'));

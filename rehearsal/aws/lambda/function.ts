@@ -20,6 +20,8 @@ export interface LambdaFunction extends Place {
   logGroup: string;
   /** Milliseconds. */
   durable: { timeout: number; retention: number; keyArn: string | undefined } | undefined;
+  /** Of versions whose code is another one than that of the templates. */
+  folders: Map<string, string>;
   versions: Set<string>;
   aliases: Map<string, string>;
   /** By qualifier. */

@@ -203,6 +203,21 @@ export class Lambda implements Service, Functions, Runner {
     );
   }
 
+  /**
+   * Deploys a new version of the functions whose name begins so: their aliases lead to it from now on. What goes on goes on under
+   * the version that it began with.
+   * @param folder of its code. @default the same code again
+   */
+  deployVersion(name: string, folder?: string): void {
+    for (const fn of this.#functions.values()) {
+      if (!fn.name.startsWith(name)) continue;
+      const version = String(fn.versions.size + 1);
+      fn.versions.add(version);
+      if (folder !== undefined) fn.folders.set(version, folder);
+      for (const alias of fn.aliases.keys()) fn.aliases.set(alias, version);
+    }
+  }
+
   /** Kills the processes of the functions that have the name, or a logical id that begins so. Returns how many. */
   kill(name: string): number {
     let killed = 0;
@@ -312,6 +327,7 @@ export class Lambda implements Service, Functions, Runner {
         retention: durable.number('RetentionPeriodInDays', DEFAULT_RETENTION_DAYS) * DAY,
         keyArn: durable.text('KMSKeyArn', undefined),
       },
+      folders: new Map(),
       versions: new Set(),
       aliases: new Map(),
       asynchronous: new Map(),

@@ -325,6 +325,13 @@ export const SOAK_FAULTS: Record<string, SoakFault> = {
       });
     },
   },
+  'new-version': {
+    strike(life, draw, say) {
+      const { aws } = life.world;
+      say(`after ${sometime(life, draw, () => aws.lambda.deployVersion(NAME))} minutes`);
+      return undefined;
+    },
+  },
   'run-by-hand': {
     strike(life, draw, say) {
       const job = draw.oneOf([...JOBS, 'media-gc'] as const);
