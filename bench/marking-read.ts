@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Pool } from 'undici';
+import { insideInvocations } from '../functions/shared/run/time-left.ts';
 import { createCertificate } from '../rehearsal/whatsapp/certificate.ts';
 import { NO_ROWS } from '../rehearsal/whatsapp/message-store.ts';
 import { startWebApp } from '../rehearsal/whatsapp/web-app.ts';
@@ -63,11 +64,11 @@ await deploy(
     const [queue] = aws.deployed.ofType('AWS::SQS::Queue');
     if (!queue) throw new Error('There is no queue.');
     const url = `https://localhost:${webApp.port}`;
-    const context = {
+    const context = insideInvocations({
       lambdaContext: { getRemainingTimeInMillis: () => 900_000 },
       step: (_: string, work: () => Promise<unknown>) => work(),
       wait: async () => {},
-    } as unknown as DurableContext;
+    } as unknown as DurableContext);
 
     const fill = (count: number, of: string) => {
       const principal = { kind: 'anonymous' as const };

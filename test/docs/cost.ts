@@ -28,7 +28,7 @@ interface Size {
   rotatesEachDays: number;
 }
 
-export const SIZES: Size[] = [
+const SIZES: Size[] = [
   {
     title: 'single instance',
     what: "the sample's `latam`: message-gc that marks 1,000 messages a night read, log-cleanup of 2 containers, a dashboard",
@@ -68,7 +68,7 @@ interface Line {
 }
 
 /** What one deployment of the sample, made as large as that, costs in a month. */
-export function linesOf(released: Release, size: Size): Line[] {
+function linesOf(released: Release, size: Size): Line[] {
   const stacks = Object.entries(released).filter(([stack]) => stack.startsWith(`upkeep-${size.deployment}`));
   const resources = stacks.flatMap(([, all]) => Object.values(all));
   const of = (type: string): Deployed[] => resources.filter((resource) => resource.type === type);
@@ -175,7 +175,7 @@ function money(dollars: number): string {
 }
 
 /** The part of the page that is computed. */
-export function costs(released: Release): string {
+function costs(released: Release): string {
   const sizes = SIZES.map((size) => ({ ...size, lines: linesOf(released, size) }));
   const [first] = sizes;
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`;

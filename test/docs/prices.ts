@@ -1,5 +1,5 @@
 /** What AWS charges for one unit, in US dollars, before any free tier and discount. */
-export interface Price {
+interface Price {
   unit: string;
   dollars: number;
   /** Where it was read, and when that was written. */

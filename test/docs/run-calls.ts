@@ -1,5 +1,5 @@
 /** How large a client is, as far as the calls of its jobs go by it. */
-export interface ClientSize {
+interface ClientSize {
   /** In all services, one in each task. */
   containers: number;
   /** Whose containers are cleaned up, or rolled. */
@@ -9,7 +9,7 @@ export interface ClientSize {
 }
 
 /** What a run of a job asks of AWS. */
-export interface RunCalls {
+interface RunCalls {
   /** Requests to AWS's interfaces, checkpoints of the durable execution included. */
   calls(size: ClientSize): number;
   /** Durable operations, as Lambda meters them. */

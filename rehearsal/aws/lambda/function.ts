@@ -62,6 +62,14 @@ export function notFound(arn: string): AwsError {
   return new AwsError('ResourceNotFoundException', `Function not found: ${arn}`, { Type: 'User' });
 }
 
+/** Its aliases lead to the new version from now on; what goes on goes on under the version that it began with. */
+export function addVersion(fn: LambdaFunction, folder: string | undefined): void {
+  const version = String(fn.versions.size + 1);
+  fn.versions.add(version);
+  if (folder !== undefined) fn.folders.set(version, folder);
+  for (const alias of fn.aliases.keys()) fn.aliases.set(alias, version);
+}
+
 /** As GetFunctionConfiguration gives it. */
 export function described(fn: LambdaFunction, version: string) {
   const { properties } = fn.resource;

@@ -38,7 +38,15 @@ import {
 } from './asynchronous.ts';
 import { DurableExecutions } from './durable/durable-executions.ts';
 import { Environments } from './environments.ts';
-import { DAY, described, describedAlias, type LambdaFunction, notFound, type Target } from './function.ts';
+import {
+  addVersion,
+  DAY,
+  described,
+  describedAlias,
+  type LambdaFunction,
+  notFound,
+  type Target,
+} from './function.ts';
 import { permissionStatement } from './permission.ts';
 
 /** Lambda's default of a durable execution's retention. */
@@ -203,19 +211,9 @@ export class Lambda implements Service, Functions, Runner {
     );
   }
 
-  /**
-   * Deploys a new version of the functions whose name begins so: their aliases lead to it from now on. What goes on goes on under
-   * the version that it began with.
-   * @param folder of its code. @default the same code again
-   */
+  /** Deploys a new version of the functions whose name begins so, with other code, if a folder is given. */
   deployVersion(name: string, folder?: string): void {
-    for (const fn of this.#functions.values()) {
-      if (!fn.name.startsWith(name)) continue;
-      const version = String(fn.versions.size + 1);
-      fn.versions.add(version);
-      if (folder !== undefined) fn.folders.set(version, folder);
-      for (const alias of fn.aliases.keys()) fn.aliases.set(alias, version);
-    }
+    for (const fn of this.#functions.values()) if (fn.name.startsWith(name)) addVersion(fn, folder);
   }
 
   /** Kills the processes of the functions that have the name, or a logical id that begins so. Returns how many. */

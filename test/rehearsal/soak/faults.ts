@@ -15,7 +15,7 @@ interface SoakFault {
   rings?: RegExp;
 }
 
-export const JOBS = ['message-gc', 'log-cleanup', 'credential-rotation', 'database-size'] as const;
+const JOBS = ['message-gc', 'log-cleanup', 'credential-rotation', 'database-size'] as const;
 const FUNCTIONS = [...JOBS, 'start-run', 'rotate-secret', 'report-lost-run'] as const;
 const CALLED = ['lambda', 'sqs', 'events', 'secretsmanager', 'ecs', 'ssm', 'monitoring'] as const;
 const SERVICES = ['webapp', 'coreapp', 'master'] as const;

@@ -30,9 +30,11 @@ interface ClientSize {
 }
 const SMALL: ClientSize = { webapp: 1, coreapp: 3, nodes: 1 };
 const GARBAGE_OF_A_NIGHT = 50_000;
+/** As the sample names them. */
+const CONTAINERS: Record<string, string> = { webapp: 'wa-web', coreapp: 'wa-coreapp' };
 
 /** What a month came to. */
-export interface Month {
+interface Month {
   runs: number;
   /** What is not as it must be. */
   mismatches: string[];
@@ -86,7 +88,7 @@ export async function playMonth(options: {
     for (const name of names)
       for (const [service, tasks] of Object.entries(roles))
         for (let number = 0; number < tasks; number += 1) {
-          const container = new PlayedContainer(`wa-${service}`, cleanedUp);
+          const container = new PlayedContainer(CONTAINERS[service] ?? service, cleanedUp);
           aws.ecs.addTask({ ...PLACE, cluster: `whatsapp-${name}`, service, containers: [container] });
           containers.push(container);
         }
@@ -152,10 +154,10 @@ function configured(name: string, certificateAuthority: string): Deployment {
     ...latam,
     name,
     dashboards: false,
+    certificateAuthority,
     webApp: {
       ...latam.webApp,
       url: `https://${hostOf(name)}`,
-      certificateAuthority,
       apiUser: { secretArn: latam.webApp.apiUser.secretArn.replace('latam', name) },
     },
     callbacks: { senders: [] },
