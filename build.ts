@@ -56,7 +56,8 @@ for (const { default: only, require } of Object.values(exports)) {
 }
 
 function compile(project: string, outDir: string): void {
-  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', project, '--outDir', outDir], {
+  // By its file: TypeScript's version 6, which TypeDoc needs, has a command of that name too, and npm links either.
+  execFileSync(join(root, 'node_modules/typescript/bin/tsc'), ['-p', project, '--outDir', outDir], {
     cwd: root,
     stdio: 'inherit',
   });

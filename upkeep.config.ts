@@ -61,6 +61,8 @@ export default defineUpkeep({
         ],
         securityGroupIds: ['sg-0a1b2c3d4e5f60002'],
         endpoints: 'create',
+        // The client's tasks, which read a secret when they start.
+        otherEndpointClients: ['sg-0a1b2c3d4e5f60004'],
       },
       webApp: {
         url: 'https://webapp.emea.internal',

@@ -106,8 +106,8 @@ export async function alarmsOf(
   return alarms.filter(({ AlarmName: name = '' }) => !longer.some((prefix) => name.startsWith(prefix)));
 }
 
-/** Nothing, of a function that is somebody else's and only ends in the same words. */
-function upkeepOf(variables: Record<string, string> | undefined): DeployedUpkeep | undefined {
+/** What a start-run is told, by its environment. Nothing, of a function that is somebody else's and only ends in the same words. */
+export function upkeepOf(variables: Record<string, string> | undefined): DeployedUpkeep | undefined {
   try {
     const settings = JSON.parse(variables?.UPKEEP_SETTINGS ?? '{}') as Partial<DeployedUpkeep>;
     return settings.deployment && settings.timeZone && settings.window && settings.jobs

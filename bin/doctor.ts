@@ -1,6 +1,8 @@
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { deploymentsNamed } from './deployments.ts';
+import { deploymentsToBe } from './doctor/before-deploy/deployments-to-be.ts';
+import { CHECKS, CHECKS_WITH_SECRETS } from './doctor/checks.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
 import { permissionChecks } from './doctor/permissions/permissions.ts';
@@ -14,6 +16,9 @@ interface Options {
   region?: string;
   /** The role's ARN, where one was given. */
   permissions?: string | true;
+  beforeDeploy?: true;
+  cdkOut: string;
+  readSecrets?: true;
 }
 
 /** `wa-upkeep doctor`: what is wrong with a deployment and its surroundings, each with what mends it. */
@@ -22,6 +27,9 @@ export function doctorCommand(): Command {
     .summary('look for what would stop the upkeep, and say what mends it')
     .argument('[deployments...]', 'default: all of the account and region')
     .option('--permissions [role]', 'only what AWS alone can answer of the permissions', roleArn)
+    .option('--before-deploy', 'look at what `cdk synth` wrote, before it is deployed')
+    .option('--cdk-out <folder>', 'with --before-deploy: where it wrote it', 'cdk.out')
+    .option('--read-secrets', 'with --before-deploy: look for the fields in the values of the secrets too')
     .option('--json', 'every finding, as JSON')
     .option('--quiet', 'only what is not ok')
     .option('--fix', 'ask of each mend that is safe whether to do it, and do it')
@@ -34,25 +42,34 @@ Each line: ok, warning, failed or could not look (with the IAM action that is mi
 command or the lines of the configuration that mend it. A problem: any line that is not ok. With --fix it was one too: ask
 again whether it is mended.
 
+--before-deploy asks what must be true before \`cdk deploy\`: npx cdk synth first. Deployments of other accounts than that of the credentials
+are looked at if they are named, and then refused; each is looked at in its own region.
+
 --permissions asks CloudTrail what AWS refused, and by a role's ARN tries what no document of AWS says, in sessions of that role that may
 do next to nothing: docs/command-line.md says what it needs, docs/security.md what hangs on each answer.
 ${EXIT_CODES_HELP}`,
     )
-    .action(async (names: string[], { json, quiet, region, permissions, fix, yes }: Options) => {
+    .action(async (names: string[], options: Options) => {
+      const { json, quiet, region, permissions, fix, yes, beforeDeploy } = options;
       try {
+        if (beforeDeploy && permissions !== undefined)
+          throw new Error('--permissions asks of what is deployed: not with --before-deploy.');
         if (fix && !yes && !process.stdin.isTTY)
           throw new Error('There is no terminal to ask on: --fix needs one, or --yes.');
         const checks =
-          permissions === undefined
-            ? undefined
-            : permissionChecks(permissions === true ? undefined : permissions);
-        const clients = clientsIn(region);
-        const deployments = await deploymentsNamed(clients.lambda, names);
+          permissions !== undefined
+            ? permissionChecks(permissions === true ? undefined : permissions)
+            : options.readSecrets
+              ? CHECKS_WITH_SECRETS
+              : CHECKS;
+        const deployments = beforeDeploy
+          ? await deploymentsToBe(options.cdkOut, names, region)
+          : await deploymentsThere(names, region);
         const found: Diagnosis[] = [];
-        for (const upkeep of deployments) {
-          const diagnoses = await examine(new ExaminedDeployment(upkeep, clients), checks);
+        for (const deployment of deployments) {
+          const diagnoses = await examine(deployment, checks);
           found.push(...diagnoses);
-          if (!json) process.stdout.write(textOf(upkeep.deployment, diagnoses, quiet === true));
+          if (!json) process.stdout.write(textOf(deployment.name, diagnoses, quiet === true));
           if (fix) for (const each of diagnoses) await mend(each, yes === true);
         }
         if (json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
@@ -61,6 +78,12 @@ ${EXIT_CODES_HELP}`,
         giveUp(error);
       }
     });
+}
+
+async function deploymentsThere(names: string[], region: string | undefined): Promise<ExaminedDeployment[]> {
+  const clients = clientsIn(region);
+  const deployments = await deploymentsNamed(clients.lambda, names);
+  return deployments.map((upkeep) => new ExaminedDeployment(upkeep, clients));
 }
 
 /** Says on standard error what it does, so that standard output stays what it is without. */

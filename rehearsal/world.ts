@@ -15,6 +15,7 @@ import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
 import { functionNamed, settingsOf } from './deployed-functions.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
+import { buildNetwork, type TaskNetwork } from './network.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
@@ -95,6 +96,9 @@ export interface World {
   atEnd(stop: () => Promise<unknown>): void;
   close(): Promise<void>;
 }
+
+/** Holds the version of what `cdk bootstrap` made. */
+const BOOTSTRAP = '/cdk-bootstrap/hnb659fds/version';
 
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
@@ -181,6 +185,11 @@ async function createDeployment(
 ): Promise<PlayedDeployment> {
   const configured = configuration.deployments.find((each) => each.name === name);
   if (!configured) throw new Error(`The configuration has no deployment ${name}, though the templates have.`);
+  const network = buildNetwork(aws, configured);
+  // By `cdk bootstrap`, and by whoever has the webhook.
+  aws.ssm.write(BOOTSTRAP, '31', configured);
+  for (const sender of configured.callbacks?.senders ?? [])
+    if (sender.startsWith('arn:')) aws.iam.putRole({ arn: sender, policies: [] });
   const { url: webAppUrl, serverName, apiUser } = configured.webApp;
   const { hostname, port } = new URL(webAppUrl);
   const user = { username: 'upkeep', password: `Upkeep-${name}-${crypto.randomUUID()}` };
@@ -224,6 +233,7 @@ async function createDeployment(
     (await startContainers(
       aws,
       configured,
+      network,
       script,
       folder,
       credential && databaseUse(credential, logins, script, webApp),
@@ -310,6 +320,7 @@ const CONTAINERS: Record<ClientRole, string> = {
 async function startContainers(
   aws: Aws,
   { name, account, region, jobs: { logCleanup, credentialRotation } }: Configured,
+  network: TaskNetwork,
   { containers = {}, percentages = {} }: ClientScript,
   folder: string,
   database: DatabaseUse | undefined,
@@ -327,6 +338,7 @@ async function startContainers(
   );
   const roles = Object.entries(containers) as [ClientRole, number][];
   return startClientTasks({
+    network,
     aws,
     account,
     region,

@@ -103,7 +103,8 @@ const begun = Date.now();
 let synthesizing: Promise<void> | undefined;
 const CHECKS: [string, string[]][] = [
   ['biome', ['ci', '--error-on-warnings', '--colors=off']],
-  ['tsc', ['--noEmit']],
+  // By its file: TypeScript's version 6, which TypeDoc needs, has a command of that name too, and npm links either.
+  ['node_modules/typescript/bin/tsc', ['--noEmit']],
 ];
 const known: Record<string, number> = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
 const isWhole = !isChanged && named.length === 0;

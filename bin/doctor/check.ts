@@ -6,6 +6,8 @@ export interface Check {
   name: string;
   /** The IAM actions that it calls. docs/command-line.md lists those of all checks, and a test compares the two. */
   actions: readonly string[];
+  /** When there is something to look at. @default both before a deploy and after it */
+  when?: 'before the deploy' | 'deployed';
   /** Those that its findings' `fix` calls besides. @default none */
   fixes?: readonly string[];
   /**

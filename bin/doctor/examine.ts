@@ -15,11 +15,14 @@ export async function examine(
   checks: readonly Check[] = CHECKS,
 ): Promise<Diagnosis[]> {
   const queue = new PQueue({ concurrency: AT_ONCE });
+  const otherwise = deployment.isDeployed ? 'before the deploy' : 'deployed';
   const found = await queue.addAll(
-    checks.map((check) => async () => {
-      const findings = await check.run(deployment).catch((error: unknown) => [couldNotLook(error)]);
-      return findings.map((finding) => ({ deployment: deployment.name, check: check.name, ...finding }));
-    }),
+    checks
+      .filter(({ when }) => when !== otherwise)
+      .map((check) => async () => {
+        const findings = await check.run(deployment).catch((error: unknown) => [couldNotLook(error)]);
+        return findings.map((finding) => ({ deployment: deployment.name, check: check.name, ...finding }));
+      }),
   );
   return found.flat();
 }

@@ -5,14 +5,17 @@ import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
 import type { Clock } from './clock.ts';
 import type { Cloud, InterceptedCall, InterceptedInvoke, Interception, Service } from './cloud.ts';
+import { CloudFormation } from './cloudformation/cloudformation.ts';
 import { CloudTrail } from './cloudtrail/cloudtrail.ts';
 import { type AlarmHistory, CloudWatch } from './cloudwatch/cloudwatch.ts';
 import { CLOUDWATCH_RESOURCES } from './cloudwatch/resources.ts';
+import { Ec2 } from './ec2/ec2.ts';
 import { VpcEndpoints } from './ec2/endpoints.ts';
 import { EC2_RESOURCES } from './ec2/resources.ts';
 import { Ecs } from './ecs/ecs.ts';
 import { Efs } from './efs/efs.ts';
 import { EFS_RESOURCES } from './efs/resources.ts';
+import { ElasticLoadBalancing } from './elastic-load-balancing/elastic-load-balancing.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
 import { EVENT_BRIDGE_RESOURCES } from './event-bridge/resources.ts';
 import { Iam } from './iam/iam.ts';
@@ -23,6 +26,7 @@ import { LOGS_RESOURCES } from './logs/resources.ts';
 import { checkPolicy } from './policy/check-policy.ts';
 import type { PolicyDocument } from './policy/document.ts';
 import type { Access } from './policy/policy.ts';
+import { Rds } from './rds/rds.ts';
 import { answer, clockOf, type Desk } from './requests.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -89,9 +93,13 @@ export class Aws implements Cloud, Desk {
   readonly access: AccessControl;
   readonly logGroups: Logs;
   readonly backup: Backup;
+  readonly cloudFormation: CloudFormation;
   readonly cloudWatch: CloudWatch;
+  readonly ec2: Ec2;
   readonly efs: Efs;
+  readonly elasticLoadBalancing: ElasticLoadBalancing;
   readonly iam: Iam;
+  readonly rds: Rds;
   readonly sns: Sns;
   readonly sqs: Sqs;
   readonly secrets: SecretsManager;
@@ -121,9 +129,13 @@ export class Aws implements Cloud, Desk {
     this.access = new AccessControl(deployed, clock);
     this.logGroups = new Logs(this);
     this.backup = new Backup(this);
+    this.cloudFormation = new CloudFormation(this);
     this.cloudWatch = new CloudWatch(this);
+    this.ec2 = new Ec2(this);
     this.efs = new Efs(this);
+    this.elasticLoadBalancing = new ElasticLoadBalancing();
     this.iam = new Iam(this);
+    this.rds = new Rds();
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
     this.secrets = new SecretsManager(this);
@@ -141,12 +153,17 @@ export class Aws implements Cloud, Desk {
     this.#endpoints = new VpcEndpoints(this);
     const services: Service[] = [
       this.backup,
+      this.cloudFormation,
       this.cloudWatch,
+      this.ec2,
       this.ecs,
+      this.efs,
+      this.elasticLoadBalancing,
       this.events,
       this.iam,
       this.lambda,
       this.logGroups,
+      this.rds,
       this.scheduler,
       this.secrets,
       this.sns,

@@ -12,6 +12,8 @@ import type { GivenLogin, Logins } from './logins.ts';
 export interface ClientTasksOptions extends Place {
   aws: Aws;
   cluster: string;
+  /** Where tasks on Fargate stand. @default not said */
+  network?: { subnets: string[]; securityGroups: string[] };
   /** Where the containers' files go. */
   folder: string;
   roles: Partial<Record<ClientRole, ClientService>>;
@@ -77,7 +79,7 @@ const FOR_ECS_EXEC: PolicyDocument = {
 
 /** Starts the tasks of a client. */
 export async function startClientTasks(options: ClientTasksOptions): Promise<ClientTasks> {
-  const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf } = options;
+  const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf, network } = options;
   const hosts = Array.from({ length: wanted?.count ?? 0 }, (_, number) => {
     const host = new DockerHost({
       instanceId: `i-${(number + 1).toString(16).padStart(17, '0')}`,
@@ -96,6 +98,15 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     const place = {
       ...{ account, region, cluster: service.cluster ?? cluster, service: service.service },
       definition: { taskRoleArn, container: { linuxParameters: { initProcessEnabled: true } } },
+      ...(network &&
+        !wanted && {
+          capacity: {
+            launchType: 'FARGATE' as const,
+            networkConfiguration: {
+              awsvpcConfiguration: { ...network, assignPublicIp: 'DISABLED' as const },
+            },
+          },
+        }),
     };
     const started: Container[] = [];
     for (let number = 0; number < service.tasks; number++) {
@@ -157,7 +168,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
  */
 async function manage(
   aws: Aws,
-  place: ServiceOptions & Pick<ManagedServiceOptions, 'definition'>,
+  place: ServiceOptions & Pick<ManagedServiceOptions, 'definition' | 'capacity'>,
   { tasks, service: _, container: __, ...settings }: ClientService,
   {
     role,

@@ -6,10 +6,15 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
+import {
+  type SynthesizedDeployment,
+  synthesizedDeployments,
+} from '../../bin/doctor/before-deploy/synthesized.ts';
+import type { Check } from '../../bin/doctor/check.ts';
 import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
-import { CHECKS } from '../../bin/doctor/checks.ts';
+import { CHECKS, CHECKS_WITH_SECRETS } from '../../bin/doctor/checks.ts';
 import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
-import { clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
+import { type Clients, clientsIn, ExaminedDeployment } from '../../bin/doctor/examined-deployment.ts';
 import { executionsOf } from '../../functions/shared/run/executions.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { callStartRun } from '../../rehearsal/operator.ts';
@@ -17,17 +22,25 @@ import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
+import { BEFORE_DEPLOY_MISCONFIGURATIONS } from './doctor/before-deploy-misconfigurations.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
+import type { Misconfiguration } from './doctor/misconfiguration.ts';
 import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
+import { NETWORK_MISCONFIGURATIONS, SOUND_NETWORKS } from './doctor/network-misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
   ...new Set([
     'lambda:ListFunctions',
     'lambda:GetFunctionConfiguration',
-    ...CHECKS.flatMap(({ actions }) => actions),
+    ...CHECKS.filter(({ when }) => when !== 'before the deploy').flatMap(({ actions }) => actions),
   ]),
+].sort();
+
+/** And before a deploy. */
+const BEFORE_ACTIONS = [
+  ...new Set(CHECKS.filter(({ when }) => when !== 'deployed').flatMap(({ actions }) => actions)),
 ].sort();
 
 /** What it may do besides, where it is to mend. */
@@ -53,7 +66,10 @@ describe('doctor', () => {
       change: spoilTemplates,
     });
     environment = environmentFor(ACTIONS);
-    Object.assign(process.env, environment);
+    Object.assign(
+      process.env,
+      environmentFor([...ACTIONS, ...BEFORE_ACTIONS, 'secretsmanager:GetSecretValue']),
+    );
   });
   after(async () => {
     for (const name of Object.keys(environment ?? {})) if (name !== 'PATH') delete process.env[name];
@@ -109,7 +125,9 @@ describe('doctor', () => {
     // None of the checks has nothing to look at here, but for the one of what is reached otherwise.
     assert.deepEqual(
       [...new Set(found.map(({ check }) => check)), 'instances for Run Command'].sort(),
-      CHECKS.map(({ name }) => name).sort(),
+      CHECKS.filter(({ when }) => when !== 'before the deploy')
+        .map(({ name }) => name)
+        .sort(),
     );
   });
 
@@ -184,25 +202,111 @@ describe('doctor', () => {
 
   it('asks AWS for no more than docs/command-line.md lists', () => {
     const [, row = ''] = /^\| `doctor` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
-    assert.deepEqual(row.match(/[a-z-]+:\w+/g)?.sort(), ACTIONS);
+    assert.deepEqual(row.match(/[a-z0-9-]+:\w+/g)?.sort(), ACTIONS);
+    const [, before = ''] =
+      /^\| `doctor --before-deploy` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
+    assert.deepEqual(before.match(/[a-z0-9-]+:\w+/g)?.sort(), BEFORE_ACTIONS);
     const [, fixes = ''] =
       /^\| `doctor --fix` \| (.*) \|$/m.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
     assert.deepEqual(fixes.match(/[a-z-]+:\w+/g)?.sort(), FIXES.sort());
   });
 
-  for (const { what, spoil, check, job, status, saw, mend } of [
+  /** As the command does it, but that names have other addresses for this machine. */
+  async function examined(
+    { job, synthesized: change, addresses = {} }: Partial<Misconfiguration>,
+    checks: readonly Check[],
+  ): Promise<Diagnosis[]> {
+    const clients: Clients = {
+      ...clientsIn(undefined),
+      addressesOf: async (host) => (addresses[host] === undefined ? [] : [addresses[host]]),
+    };
+    const synthesized = change && toBe('emea');
+    if (synthesized) change?.(synthesized);
+    const upkeep = synthesized?.upkeep ?? (await deploymentNamed(clients.lambda, 'emea'));
+    const jobs = Object.entries(upkeep.jobs).filter(([name]) => (job ?? name) === name);
+    return examine(
+      new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients, synthesized),
+      checks,
+    );
+  }
+
+  /** Read anew, for it is to be changed. */
+  function toBe(name: string): SynthesizedDeployment {
+    const found = synthesizedDeployments(stage.cdkOut).find(({ upkeep }) => upkeep.deployment === name);
+    assert.ok(found);
+    return found;
+  }
+
+  it('gives what is sound no warning before it is deployed', async () => {
+    const { status, out, err } = await cli(
+      ['emea', '--before-deploy', '--cdk-out', stage.cdkOut, '--read-secrets', '--json'],
+      environmentFor([...BEFORE_ACTIONS, 'secretsmanager:GetSecretValue']),
+    );
+    assert.equal(err, '');
+    const found: Diagnosis[] = JSON.parse(out);
+    assert.deepEqual(
+      found.filter((each) => each.status !== 'ok'),
+      [],
+    );
+    assert.equal(status, 0);
+    assert.deepEqual(
+      [
+        ...new Set(found.map(({ check }) => check)),
+        'instances for Run Command',
+        'permissions boundaries',
+      ].sort(),
+      CHECKS.filter(({ when }) => when !== 'deployed')
+        .map(({ name }) => name)
+        .sort(),
+    );
+  });
+
+  it('looks before a deploy at what the credentials are for, and says what is to be done first', async () => {
+    const ask = (...words: string[]) => cli(['--before-deploy', ...words]);
+    assert.match(
+      (await ask('--cdk-out', 'nowhere')).err,
+      /There is no cloud assembly in nowhere: npx cdk synth writes one/,
+    );
+    const at = ['--cdk-out', stage.cdkOut];
+    assert.match((await ask('atlantis', ...at)).err, /There is no deployment atlantis in .*emea/);
+    assert.match(
+      (await ask('latam', ...at)).err,
+      /latam is to be in the account 111111111111, and these credentials are of 222222222222/,
+    );
+    assert.match((await ask('--permissions', ...at)).err, /not with --before-deploy/);
+  });
+
+  for (const { what, make, addresses } of SOUND_NETWORKS)
+    it(`gives ${what} no warning`, async () => {
+      const back = make(world);
+      try {
+        const networks = CHECKS.filter(({ name }) =>
+          /network|security groups|services|definitions/.test(name),
+        );
+        const found = await examined({ ...(addresses && { addresses }) }, networks);
+        assert.deepEqual(
+          found.filter((each) => each.status !== 'ok'),
+          [],
+        );
+        assert.ok(found.length > networks.length);
+      } finally {
+        back();
+      }
+    });
+
+  for (const misconfiguration of [
     ...MISCONFIGURATIONS,
+    ...NETWORK_MISCONFIGURATIONS,
+    ...BEFORE_DEPLOY_MISCONFIGURATIONS,
     ...JOB_MISCONFIGURATIONS,
   ])
-    it(`finds ${what}, and says what mends it`, async () => {
+    it(`finds ${misconfiguration.what}, and says what mends it`, async () => {
+      const { spoil, check, status, saw, mend, readsSecrets } = misconfiguration;
       const back = spoil(world);
       try {
-        const clients = clientsIn(undefined);
-        const upkeep = await deploymentNamed(clients.lambda, 'emea');
-        const jobs = Object.entries(upkeep.jobs).filter(([name]) => (job ?? name) === name);
-        const found = await examine(
-          new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients),
-          CHECKS.filter(({ name }) => name === check),
+        const found = await examined(
+          misconfiguration,
+          (readsSecrets ? CHECKS_WITH_SECRETS : CHECKS).filter(({ name }) => name === check),
         );
         const wrong = found.filter((each) => each.status !== 'ok');
         assert.ok(wrong.length > 0, JSON.stringify(found));

@@ -148,7 +148,9 @@ export function samplesOf(file: string, language: string): { line: number; text:
 
 /** Runs a program of the app's, or of the repository, to its good end. */
 export function succeed(program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}): string {
-  const { status, stdout, stderr } = spawnSync(program, args, {
+  // TypeScript's version 6, which TypeDoc needs, has a command of that name too, and npm links either.
+  const command = program === 'tsc' ? join(OWN_MODULES, 'typescript/bin/tsc') : program;
+  const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,

@@ -4,6 +4,7 @@ import { type Check, type Finding, ofEach } from '../check.ts';
 /** Whether somebody gets what the alarms' topic sends: who was mailed and never confirmed does not. */
 export const addressees: Check = {
   name: 'addressees of alarms',
+  when: 'deployed',
   actions: ['cloudwatch:DescribeAlarms', 'sns:ListSubscriptionsByTopic'],
   fixes: ['sns:Subscribe'],
   async run(deployment) {

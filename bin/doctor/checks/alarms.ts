@@ -4,6 +4,7 @@ import type { Check } from '../check.ts';
 /** Whether every alarm would tell somebody: it has an action, and actions are not switched off. */
 export const alarms: Check = {
   name: 'alarms',
+  when: 'deployed',
   actions: ['cloudwatch:DescribeAlarms'],
   fixes: ['cloudwatch:EnableAlarmActions'],
   async run(deployment) {

@@ -12,6 +12,7 @@ const waitsForCallbacks = v.object({ notificationsQueueUrl: v.string() });
 /** Whether each rule of the callbacks bus is switched on and has somewhere to send to. */
 export const eventRules: Check = {
   name: 'rules of the callbacks bus',
+  when: 'deployed',
   actions: ['lambda:GetFunctionConfiguration', 'events:ListRules', 'events:ListTargetsByRule'],
   async run(deployment) {
     if ((await deployment.settingsOf(waitsForCallbacks)).length === 0) return [];

@@ -6,6 +6,7 @@ import type { ExaminedDeployment } from '../examined-deployment.ts';
 /** Whether the function that start-run would call for each job is there, and takes invocations. */
 export const functions: Check = {
   name: 'functions',
+  when: 'deployed',
   actions: ['lambda:GetFunctionConfiguration'],
   run: (deployment) =>
     ofEach(

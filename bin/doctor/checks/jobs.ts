@@ -16,6 +16,7 @@ const PATIENCE_MS = 180_000;
  */
 export const jobs: Check = {
   name: 'what the jobs need',
+  when: 'deployed',
   // The last one where the deployment has a key of its own: what is on record of its executions is encrypted with it.
   actions: ['lambda:InvokeFunction', 'lambda:GetDurableExecution', 'kms:Decrypt'],
   run: (deployment) =>

@@ -15,6 +15,7 @@ const LOOK_MS = 1_000;
  */
 export const runLists: Check = {
   name: 'lists of runs',
+  when: 'deployed',
   actions: [
     'kms:Decrypt',
     'lambda:InvokeFunction',

@@ -5,6 +5,7 @@ import type { ExaminedDeployment } from '../examined-deployment.ts';
 /** Whether each schedule is switched on, and starts a job that there is. */
 export const schedules: Check = {
   name: 'schedules',
+  when: 'deployed',
   actions: ['scheduler:ListSchedules', 'scheduler:GetSchedule'],
   // UpdateSchedule names the role anew with which the schedule starts its target.
   fixes: ['scheduler:UpdateSchedule', 'iam:PassRole'],

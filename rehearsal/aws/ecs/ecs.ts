@@ -7,6 +7,7 @@ import type {
   DescribeTasksCommandInput,
   ExecuteCommandCommandInput,
   ExecuteCommandConfiguration,
+  ListClustersCommandInput,
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
@@ -31,6 +32,7 @@ import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
 import { carriedByUpdate, onCluster, onPart, onServiceDeployment, onTaggedTask } from './asks.ts';
+import { describeClusters } from './clusters.ts';
 import { describeDefinition, isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
@@ -88,16 +90,21 @@ export class Ecs implements Service {
       instances: new TokenBuckets(aws.clock, { burst: 100, perSecond: 20 }),
     };
     this.operations = {
-      ListClusters: operation(anywhere('ecs:ListClusters'), (_input: object, call) => ({
-        clusterArns: [...this.#clusters].filter((arn) => isIn(arn, call)),
-      })),
+      ListClusters: operation(anywhere('ecs:ListClusters'), (input: ListClustersCommandInput, call) =>
+        page(
+          [...this.#clusters].filter((arn) => isIn(arn, call)),
+          input,
+          PAGE,
+          'clusterArns',
+        ),
+      ),
       DescribeClusters: operation(
         ({ clusters = [] }: DescribeClustersCommandInput, call) =>
           clusters.map((cluster) => ({
             action: 'ecs:DescribeClusters',
             resource: clusterArn(cluster, call),
           })),
-        (input, call) => this.#describeClusters(input, call),
+        (input, call) => describeClusters(this.#clusters, this.execConfigurations, input, call),
       ),
       ListServices: operation(onCluster('ListServices'), (input: ListServicesCommandInput, call) => {
         this.buckets.services.take(call);
@@ -260,23 +267,6 @@ export class Ecs implements Service {
       const [of, name = ''] = key.split(' ');
       return of === cluster ? [{ name, arn: serviceArn(cluster, name) }] : [];
     });
-  }
-
-  #describeClusters({ clusters = ['default'], include = [] }: DescribeClustersCommandInput, call: Call) {
-    const arns = clusters.map((each) => clusterArn(each, call));
-    return {
-      clusters: arns
-        .filter((arn) => this.#clusters.has(arn))
-        .map((arn) => ({
-          clusterArn: arn,
-          clusterName: lastPart(arn),
-          status: 'ACTIVE',
-          ...(include.includes('CONFIGURATIONS') && {
-            configuration: { executeCommandConfiguration: this.execConfigurations[arn] },
-          }),
-        })),
-      failures: arns.filter((arn) => !this.#clusters.has(arn)).map((arn) => ({ arn, reason: 'MISSING' })),
-    };
   }
 
   #describeServices({ cluster, services = [] }: DescribeServicesCommandInput, call: Call) {

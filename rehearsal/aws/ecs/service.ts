@@ -47,6 +47,8 @@ export interface ManagedServiceOptions extends ServiceOptions {
   capacity?: Capacity;
   /** Behind one its deployments have no `rolloutState`. @default none */
   classicLoadBalancer?: string;
+  /** Its target groups, by ARN. @default none */
+  loadBalancers?: { targetGroupArn: string; containerName: string; containerPort: number }[];
   /** The container instance of its tasks. @default Fargate */
   host?: DockerHost;
   /** Starts the containers of a task, which are given their secrets at this moment. */
@@ -343,7 +345,7 @@ export function describeDeployment(serviceArn: string, deployment: ServiceDeploy
 export function describeManaged(service: ManagedService, arn: string, tasks: EcsTask[]) {
   const { desiredCount, minimumHealthyPercent, maximumPercent, strategy, circuitBreaker, controller } =
     service.options;
-  const { classicLoadBalancer } = service.options;
+  const { classicLoadBalancer, loadBalancers } = service.options;
   const alive = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
   const inState = (of: EcsTask[], status: string) =>
     of.filter(({ lastStatus }) => lastStatus === status).length;
@@ -352,6 +354,7 @@ export function describeManaged(service: ManagedService, arn: string, tasks: Ecs
     runningCount: inState(alive, 'RUNNING'),
     pendingCount: inState(alive, 'PENDING'),
     schedulingStrategy: service.options.schedulingStrategy ?? ('REPLICA' as const),
+    ...(loadBalancers !== undefined && { loadBalancers }),
     ...(classicLoadBalancer !== undefined && {
       loadBalancers: [
         { loadBalancerName: classicLoadBalancer, containerName: service.options.service, containerPort: 80 },

@@ -30,7 +30,7 @@ export interface ServiceOptions extends Place {
 
 /** What a task definition says besides its family and its containers' names. A fault can change it. */
 export interface Definition
-  extends Pick<TaskDefinition, 'taskRoleArn' | 'executionRoleArn' | 'networkMode' | 'pidMode'> {
+  extends Pick<TaskDefinition, 'taskRoleArn' | 'executionRoleArn' | 'networkMode' | 'pidMode' | 'volumes'> {
   /** Of each of its containers. */
   container?: Omit<ContainerDefinition, 'name'>;
   /** Containers that are in no task here. */

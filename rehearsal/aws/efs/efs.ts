@@ -1,10 +1,12 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Cloud } from '../cloud.ts';
+import type { Cloud, Operations, Service } from '../cloud.ts';
 import type { PolicyDocument } from '../policy/document.ts';
 import { denial } from '../policy/policy.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
+import { FileSystemDescriptions, type OtherFileSystem } from './describe.ts';
 
 /** Who wants to mount a file system and write to it, and how. */
 export interface Mount {
@@ -24,7 +26,10 @@ const SIZE_PERIOD = 15 * MINUTE;
 const SIZE_LAG = 3 * 60 * MINUTE;
 
 /** Amazon Elastic File System: folders on this machine's disk as the file systems of the templates. */
-export class Efs {
+export class Efs implements Service {
+  readonly signingName = 'elasticfilesystem';
+  readonly operations: Operations;
+  readonly #descriptions: FileSystemDescriptions;
   readonly #aws: Cloud;
   /** Sizes, by ARN. */
   readonly #told = new Map<string, number>();
@@ -32,6 +37,18 @@ export class Efs {
 
   constructor(aws: Cloud) {
     this.#aws = aws;
+    this.#descriptions = new FileSystemDescriptions(aws);
+    this.operations = this.#descriptions.operations;
+  }
+
+  /** Few ask for it, and it takes its time. */
+  get client(): object {
+    return createRequire(import.meta.url)('@aws-sdk/client-efs') as object;
+  }
+
+  /** Makes a file system, as somebody else does. */
+  put(fileSystem: OtherFileSystem): void {
+    this.#descriptions.put(fileSystem);
   }
 
   /** Has a folder be what a file system holds, whose size CloudWatch is then told. */

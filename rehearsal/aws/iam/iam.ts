@@ -1,4 +1,9 @@
-import type { SimulatePrincipalPolicyCommandInput } from '@aws-sdk/client-iam';
+import type {
+  GetPolicyCommandInput,
+  GetPolicyVersionCommandInput,
+  GetRoleCommandInput,
+  SimulatePrincipalPolicyCommandInput,
+} from '@aws-sdk/client-iam';
 import * as client from '@aws-sdk/client-iam';
 import { AwsError } from '../aws-error.ts';
 import { type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
@@ -12,7 +17,7 @@ export interface OtherRole {
   policies: PolicyDocument[];
 }
 
-/** IAM, of which it is asked what a role may do. */
+/** IAM, of which it is asked what there is, and what a role may do. */
 export class Iam implements Service {
   readonly signingName = 'iam';
   readonly client = client;
@@ -21,6 +26,8 @@ export class Iam implements Service {
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #others = new Map<string, OtherRole>();
+  /** Managed policies that are in no template, by ARN. */
+  readonly policies = new Map<string, PolicyDocument>();
 
   constructor(aws: Cloud) {
     this.#aws = aws;
@@ -31,6 +38,44 @@ export class Iam implements Service {
         ],
         (input) => this.#simulate(input),
       ),
+      GetRole: operation(
+        ({ RoleName }: GetRoleCommandInput, { account }) => [
+          { action: 'iam:GetRole', resource: `arn:aws:iam::${account}:role/${required(RoleName)}` },
+        ],
+        ({ RoleName = '' }, { account }) => {
+          const arn = [
+            ...this.#others.keys(),
+            ...aws.deployed.ofType('AWS::IAM::Role').map((role) => role.arn),
+          ].find((each) => each.startsWith(`arn:aws:iam::${account}:`) && each.endsWith(`/${RoleName}`));
+          if (arn === undefined)
+            throw new AwsError('NoSuchEntity', `The role with name ${RoleName} cannot be found.`);
+          const [, path = '/'] = /:role(\/.*?)[^/]*$/.exec(arn) ?? [];
+          return {
+            Role: { Arn: arn, RoleName, Path: path, RoleId: 'AROAIOSFODNN7EXAMPLE', CreateDate: new Date(0) },
+          };
+        },
+      ),
+      GetPolicy: operation(
+        ({ PolicyArn }: GetPolicyCommandInput) => [
+          { action: 'iam:GetPolicy', resource: required(PolicyArn) },
+        ],
+        ({ PolicyArn = '' }) => {
+          this.#policy(PolicyArn);
+          return { Policy: { Arn: PolicyArn, DefaultVersionId: 'v1' } };
+        },
+      ),
+      GetPolicyVersion: operation(
+        ({ PolicyArn }: GetPolicyVersionCommandInput) => [
+          { action: 'iam:GetPolicyVersion', resource: required(PolicyArn) },
+        ],
+        ({ PolicyArn = '', VersionId }) => ({
+          PolicyVersion: {
+            VersionId,
+            IsDefaultVersion: true,
+            Document: encodeURIComponent(JSON.stringify(this.#policy(PolicyArn))),
+          },
+        }),
+      ),
     };
   }
 
@@ -38,6 +83,23 @@ export class Iam implements Service {
   putRole(role: OtherRole): void {
     for (const policy of role.policies) checkPolicy(policy, role.arn, 'identity');
     this.#others.set(role.arn, role);
+  }
+
+  /** Takes a role away that is in no template. Returns the way back. */
+  deleteRole(arn: string): () => void {
+    const role = this.#others.get(arn);
+    this.#others.delete(arn);
+    return () => void (role && this.#others.set(arn, role));
+  }
+
+  #policy(arn: string): PolicyDocument {
+    const made = this.#aws.deployed.byArn(arn);
+    const found =
+      this.policies.get(arn) ??
+      (made?.type === 'AWS::IAM::ManagedPolicy' ? made.properties.policy('PolicyDocument') : undefined);
+    if (found === undefined)
+      throw new AwsError('NoSuchEntity', `Policy ${arn} does not exist or is not attachable.`);
+    return found;
   }
 
   #simulate({

@@ -1,4 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { ListSecretsCommandInput } from '@aws-sdk/client-secrets-manager';
+import { AwsError } from '../aws-error.ts';
+import { pageOf } from '../page-of.ts';
+import type { Place } from '../place.ts';
 
 /** A value of a secret, and the staging labels on it. */
 export interface Version {
@@ -21,6 +25,8 @@ export interface Secret {
   /** In other regions. */
   replicas: { region: string; status: 'InSync' | 'InProgress' | 'Failed' }[];
   changedAt: number;
+  /** Somebody had it deleted, which takes days. */
+  deletedAt?: number;
 }
 
 /** How a rotation, or the test of one, ended. */
@@ -54,6 +60,29 @@ export function nameOf(arn: string): string {
   return arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');
 }
 
+/** Listed on a page, at most (Secrets Manager API reference). */
+const LISTED_PER_PAGE = 100;
+
+/** As ListSecrets gives them. */
+export function listed(
+  all: Secret[],
+  { NextToken, MaxResults = LISTED_PER_PAGE, Filters }: ListSecretsCommandInput,
+  { account, region }: Place,
+) {
+  if (Filters?.length)
+    throw new AwsError('InvalidParameterException', "the rehearsal's stand-in lists all secrets");
+  const own = all.filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`));
+  const { items, next } = pageOf(own, NextToken, MaxResults);
+  return {
+    SecretList: items.map(({ arn, name, keyId }) => ({
+      ARN: arn,
+      Name: name,
+      ...(keyId !== undefined && { KmsKeyId: keyId }),
+    })),
+    NextToken: next,
+  };
+}
+
 /** A value, as `GenerateSecretString` wants it. */
 export function generate(options: Record<string, unknown>): string {
   const length = typeof options.PasswordLength === 'number' ? options.PasswordLength : 32;
@@ -79,6 +108,7 @@ export function described(secret: Secret) {
       ReplicationStatus: secret.replicas.map(({ region, status }) => ({ Region: region, Status: status })),
     }),
     LastChangedDate: new Date(changedAt),
+    ...(secret.deletedAt !== undefined && { DeletedDate: new Date(secret.deletedAt) }),
     // Versions without a label are deprecated and not shown.
     VersionIdsToStages: Object.fromEntries(
       versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),

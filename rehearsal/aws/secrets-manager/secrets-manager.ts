@@ -3,6 +3,7 @@ import type {
   DescribeSecretCommandInput,
   GetSecretValueCommandInput,
   GetSecretValueCommandOutput,
+  ListSecretsCommandInput,
   PutSecretValueCommandInput,
   RotateSecretCommandInput,
   UpdateSecretVersionStageCommandInput,
@@ -17,6 +18,7 @@ import {
   generate,
   label,
   labelled,
+  listed,
   nameOf,
   type RotationEnd,
   type Secret,
@@ -76,13 +78,8 @@ export class SecretsManager implements Service {
         this.#updateStage(input, call),
       ),
       RotateSecret: operation(asks.RotateSecret, (input, call) => this.#startRotation(input, call)),
-      ListSecrets: operation(
-        anywhere('secretsmanager:ListSecrets'),
-        (_input: object, { account, region }) => ({
-          SecretList: [...this.#secrets.values()]
-            .filter(({ arn }) => arn.startsWith(`arn:aws:secretsmanager:${region}:${account}:`))
-            .map(({ arn, name }) => ({ ARN: arn, Name: name })),
-        }),
+      ListSecrets: operation(anywhere('secretsmanager:ListSecrets'), (input: ListSecretsCommandInput, call) =>
+        listed([...this.#secrets.values()], input, call),
       ),
     };
   }
@@ -108,6 +105,13 @@ export class SecretsManager implements Service {
       ({ arn, name }) => arn === arnOrName || name === arnOrName,
     );
     return secret && labelled(secret, stage)?.value;
+  }
+
+  /** A secret as it is, which a fault can change. */
+  secret(arn: string): Secret {
+    const found = this.#secrets.get(arn);
+    if (found === undefined) throw new Error(`there is no secret ${arn}`);
+    return found;
   }
 
   /** Of a secret, in other regions. */

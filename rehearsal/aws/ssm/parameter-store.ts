@@ -1,11 +1,13 @@
 import type {
   DeleteParametersCommandInput,
+  DescribeParametersCommandInput,
   GetParameterCommandInput,
   GetParametersByPathCommandInput,
   PutParameterCommandInput,
 } from '@aws-sdk/client-ssm';
 import { AwsError } from '../aws-error.ts';
-import { type Ask, type Call, type Cloud, type Operations, operation, required } from '../cloud.ts';
+import { type Ask, anywhere, type Call, type Cloud, type Operations, operation, required } from '../cloud.ts';
+import { pageOf } from '../page-of.ts';
 import type { Place } from '../place.ts';
 
 /** A value of Parameter Store. */
@@ -26,6 +28,8 @@ const STANDARD_BYTES = 4096;
 const ADVANCED_BYTES = 8192;
 /** Of parameters in one request, and in one page. */
 const NAMES_AT_ONCE = 10;
+/** Of descriptions on a page, at most. */
+const DESCRIBED_PER_PAGE = 50;
 
 /** The key of a SecureString for which none is named. */
 const DEFAULT_PARAMETER_KEY = 'alias/aws/ssm';
@@ -44,6 +48,10 @@ export class ParameterStore {
         { action: 'ssm:GetParametersByPath', resource: parameterArn(required(Path), call) },
       ],
       (input, call) => this.#getParametersByPath(input, call),
+    ),
+    DescribeParameters: operation(
+      anywhere('ssm:DescribeParameters'),
+      (input: DescribeParametersCommandInput, call) => this.#describeParameters(input, call),
     ),
     DeleteParameters: operation(
       ({ Names: names = [] }: DeleteParametersCommandInput, call) =>
@@ -114,6 +122,35 @@ export class ParameterStore {
     };
   }
 
+  /** Without their values; by their names only. */
+  #describeParameters(input: DescribeParametersCommandInput, call: Call) {
+    const { ParameterFilters: filters = [], Filters, NextToken, MaxResults = DESCRIBED_PER_PAGE } = input;
+    if (Filters?.length || filters.some(({ Key }) => Key !== 'Name'))
+      throw new AwsError('ValidationException', "the rehearsal's stand-in filters by Name only");
+    const own = parameterArn('', call);
+    const found = [...this.#parameters]
+      .filter(([arn]) => arn.startsWith(own))
+      .map(([arn, parameter]) => ({ arn, name: nameOfParameter(arn), parameter }))
+      .filter(({ name }) =>
+        filters.every(({ Option = 'Equals', Values = [] }) => Values.some(MATCHES[Option]?.(name) ?? refuse)),
+      )
+      .sort((one, other) => one.name.localeCompare(other.name));
+    const { items, next } = pageOf(found, NextToken, Math.min(MaxResults, DESCRIBED_PER_PAGE));
+    return {
+      Parameters: items.map(({ arn, name, parameter: { type, keyId, version, modified, tier } }) => ({
+        ARN: arn,
+        Name: name.includes('/') ? `/${name}` : name,
+        Type: type,
+        ...(keyId !== undefined && { KeyId: keyId }),
+        LastModifiedDate: new Date(modified),
+        Version: version,
+        Tier: tier,
+        DataType: 'text',
+      })),
+      NextToken: next,
+    };
+  }
+
   #shown(name: string, arn: string, parameter: Parameter, decrypted: boolean, call: Call) {
     const { type, value, keyId, version, modified } = parameter;
     const secure = type === 'SecureString';
@@ -179,6 +216,17 @@ export class ParameterStore {
     );
     if (refused !== undefined) throw new AwsError('AccessDeniedException', refused);
   }
+}
+
+/** How a parameter's name is filtered, by the filter's option. */
+const MATCHES: Record<string, ((name: string) => (value: string) => boolean) | undefined> = {
+  Equals: (name) => (value) => name === value.replace(/^\//, ''),
+  BeginsWith: (name) => (value) => name.startsWith(value.replace(/^\//, '')),
+  Contains: (name) => (value) => `/${name}`.includes(value),
+};
+
+function refuse(): never {
+  throw new AwsError('InvalidFilterOption', "the rehearsal's stand-in has no such filter option");
 }
 
 function onParameter(action: string) {

@@ -7,13 +7,21 @@ export class Deployed {
   readonly resources: Resource[];
   /** What the stacks print: by the stack's name, and the output's. */
   readonly outputs: Record<string, Record<string, string>>;
+  /** What the stacks export: by the stack's name, and the export's. */
+  readonly exports: Record<string, Record<string, string>>;
   /** The assembly's folders, by their object keys: functions' bundles. */
   readonly assets: Map<string, string>;
   readonly #byArn: Map<string, Resource>;
 
-  constructor(resources: Resource[], outputs: Deployed['outputs'], assets: Deployed['assets']) {
+  constructor({
+    resources,
+    outputs,
+    exports,
+    assets,
+  }: Pick<Deployed, 'resources' | 'outputs' | 'exports' | 'assets'>) {
     this.resources = resources;
     this.outputs = outputs;
+    this.exports = exports;
     this.assets = assets;
     this.#byArn = new Map(resources.map((resource) => [resource.arn, resource]));
   }
@@ -42,6 +50,8 @@ export interface Resource extends Place {
   logicalId: string;
   /** The physical name. */
   name: string;
+  /** What `Ref` gives. */
+  physicalId: string;
   /** The template gives the name, so that there can be one only. */
   hasFixedName: boolean;
   /** Its stack's rollback, or its end, leaves it. */

@@ -31,6 +31,22 @@ export class Stack {
     }
   }
 
+  /** What it exports, by the export's name. */
+  exported(): Record<string, string> {
+    return Object.fromEntries(
+      Object.entries(this.#stack.template.Outputs ?? {}).flatMap(([name, { Value, Export }]) =>
+        Export === undefined
+          ? []
+          : [
+              [
+                String(this.#value(Export.Name, `Outputs.${name}.Export`)),
+                String(this.#value(Value, `Outputs.${name}`)),
+              ],
+            ],
+      ),
+    );
+  }
+
   outputs(): Record<string, string> {
     return Object.fromEntries(
       Object.entries(this.#stack.template.Outputs ?? {}).flatMap(([name, { Value, Condition }]) =>
@@ -78,19 +94,21 @@ export class Stack {
       kind.makeName?.(this.#stack, properties, (of) => this.#next(of)) ??
       physicalName(stack, logicalId);
     const arn = kind.arn(this.#stack, name, properties);
-    const resource = {
+    const resource: Resource = {
       type: source.Type,
       stack,
       logicalId,
       account,
       region,
       name,
+      physicalId: name,
       hasFixedName: kind.name !== undefined && properties.has(kind.name),
       // The other policies, Delete and RetainExceptOnCreate, have a rollback of the first deploy take it away.
       isRetained: ['Retain', 'Snapshot'].includes(source.DeletionPolicy ?? 'Delete'),
       arn,
       properties,
     };
+    resource.physicalId = kind.ref?.(resource, this.#endpoint) ?? name;
     this.#resources.set(logicalId, resource);
     this.#resolving.delete(logicalId);
     return resource;
@@ -195,8 +213,7 @@ export class Stack {
       }
       return parameter.Default;
     }
-    const resource = this.#resource(name);
-    return this.#types[resource.type]?.ref?.(resource, this.#endpoint) ?? resource.name;
+    return this.#resource(name).physicalId;
   }
 
   #attribute(logicalId: string, attribute: string, where: string): unknown {

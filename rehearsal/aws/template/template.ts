@@ -30,9 +30,10 @@ export function readTemplates(cdkOut: string, options: ReadOptions): Deployed {
   const exports = new Map<string, () => unknown>();
   for (const stack of stacks) stack.export(exports);
   for (const stack of stacks) stack.imports = exports;
-  return new Deployed(
-    stacks.flatMap((stack) => stack.resources()),
-    Object.fromEntries(stacks.map((stack) => [stack.name, stack.outputs()])),
-    assembly.assets,
-  );
+  return new Deployed({
+    resources: stacks.flatMap((stack) => stack.resources()),
+    outputs: Object.fromEntries(stacks.map((stack) => [stack.name, stack.outputs()])),
+    exports: Object.fromEntries(stacks.map((stack) => [stack.name, stack.exported()])),
+    assets: assembly.assets,
+  });
 }

@@ -1,6 +1,6 @@
 import { cbor } from '@smithy/core/cbor';
 import { AwsError } from '../aws-error.ts';
-import { escapeXml, readQuery, writeQuery } from './query.ts';
+import { escapeXml, type QueryDialect, readQuery, writeQuery } from './query.ts';
 import { readRest, writeRest } from './rest.ts';
 import { readCbor, readJson, writeCbor, writeJson } from './rpc.ts';
 import { type OperationShape, operationsOf, type Request, type Response } from './shape.ts';
@@ -15,6 +15,10 @@ interface Wire {
   client: object;
   /** Of the query protocol's answers. */
   namespace?: string;
+}
+
+function dialectOf(signingName: string): QueryDialect {
+  return signingName === 'ec2' ? 'ec2' : 'aws';
 }
 
 const SHAPES = new WeakMap<object, Map<string, OperationShape>>();
@@ -57,14 +61,14 @@ export function read(
   const operation = shapes.get(name);
   if (operation === undefined)
     throw new AwsError('UnknownOperationException', `the rehearsal's stand-in has no ${signingName}:${name}`);
-  if (form !== undefined) return { operation, input: readQuery(operation, form) };
+  if (form !== undefined) return { operation, input: readQuery(operation, form, dialectOf(signingName)) };
   if (protocol === 'cbor') return { operation, input: readCbor(operation, request.body) };
   return { operation, input: readJson(operation, request.body) };
 }
 
 /** Writes the answer. */
 export function write(
-  { namespace = '' }: Pick<Wire, 'namespace'>,
+  { namespace = '', signingName }: Pick<Wire, 'namespace' | 'signingName'>,
   operation: OperationShape,
   output: unknown,
   protocol: Protocol,
@@ -79,7 +83,7 @@ export function write(
     case 'rest':
       return writeRest(operation, Object.fromEntries(Object.entries(output ?? {})));
     case 'query':
-      return ok('text/xml', writeQuery(operation, output, namespace, requestId));
+      return ok('text/xml', writeQuery(operation, output, namespace, requestId, dialectOf(signingName)));
     case 'cbor': {
       const answered = ok('application/cbor', writeCbor(operation, output));
       answered.headers['smithy-protocol'] = 'rpc-v2-cbor';
@@ -106,6 +110,10 @@ export function writeError(
   if (protocol === 'rest' && IN_XML.includes(service)) {
     const body = `<Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
     return { status, headers: { 'content-type': 'application/xml' }, body };
+  }
+  if (protocol === 'query' && dialectOf(service) === 'ec2') {
+    const xml = `<Response><Errors><Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error></Errors><RequestID>${requestId}</RequestID></Response>`;
+    return { status, headers: { 'content-type': 'text/xml' }, body: xml };
   }
   if (protocol === 'query') {
     const xml =
@@ -155,5 +163,6 @@ const STATUSES: Record<string, number> = {
   InternalFailure: 500,
   MissingAuthenticationTokenException: 403,
   ThrottlingException: 429,
+  UnauthorizedOperation: 403,
   UnrecognizedClientException: 403,
 };

@@ -3,8 +3,15 @@ import { decodeStructure, fromText, refuseUnknown, serialization } from './codec
 import type { OperationShape } from './shape.ts';
 import { isRecord } from './values.ts';
 
-/** The input of a query request: `A.member.1=…`, `M.entry.1.key=…`. */
-export function readQuery(operation: OperationShape, form: URLSearchParams): Record<string, unknown> {
+/** Whose way of writing queries: Amazon EC2 has its own. */
+export type QueryDialect = 'aws' | 'ec2';
+
+/** The input of a query request: `A.member.1=…`, `M.entry.1.key=…`; of EC2 `A.1=…`. */
+export function readQuery(
+  operation: OperationShape,
+  form: URLSearchParams,
+  dialect: QueryDialect = 'aws',
+): Record<string, unknown> {
   const tree: Tree = {};
   for (const [key, value] of form) {
     if (key === 'Action' || key === 'Version') continue;
@@ -19,7 +26,7 @@ export function readQuery(operation: OperationShape, form: URLSearchParams): Rec
     }
     node[last] = value;
   }
-  return decodeStructure(operation.input, fromTree(operation.input, tree), operation.name);
+  return decodeStructure(operation.input, fromTree(operation.input, tree, dialect), operation.name);
 }
 
 export function writeQuery(
@@ -27,8 +34,11 @@ export function writeQuery(
   output: unknown,
   namespace: string,
   requestId: string,
+  dialect: QueryDialect = 'aws',
 ): string {
   const result = operation.output.isUnitSchema() ? '' : toXml(operation.output, output);
+  if (dialect === 'ec2')
+    return `<${operation.name}Response xmlns="${namespace}"><requestId>${requestId}</requestId>${result}</${operation.name}Response>`;
   return (
     `<${operation.name}Response xmlns="${namespace}"><${operation.name}Result>${result}</${operation.name}Result>` +
     `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${operation.name}Response>`
@@ -39,7 +49,16 @@ interface Tree {
   [key: string]: string | Tree;
 }
 
-function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
+/** How a member of a structure is called in a request. */
+function requestName(name: string, member: NormalizedSchema, dialect: QueryDialect): string {
+  const { xmlName = name, ec2QueryName } = member.getMergedTraits();
+  if (dialect === 'aws') return xmlName;
+  return ec2QueryName === undefined
+    ? `${xmlName[0]?.toUpperCase()}${xmlName.slice(1)}`
+    : String(ec2QueryName);
+}
+
+function fromTree(schema: NormalizedSchema, value: string | Tree, dialect: QueryDialect): unknown {
   if (typeof value === 'string') return schema.isStringSchema() ? value : fromText(schema, value, '');
   const numbered = (node: string | Tree | undefined) =>
     typeof node === 'object'
@@ -48,27 +67,39 @@ function fromTree(schema: NormalizedSchema, value: string | Tree): unknown {
           .map(([, item]) => item)
       : [];
   if (schema.isListSchema()) {
-    return numbered(value.member ?? value).map((item) => fromTree(schema.getValueSchema(), item));
+    return numbered(value[itemName(schema)] ?? value).map((item) =>
+      fromTree(schema.getValueSchema(), item, dialect),
+    );
   }
   if (schema.isMapSchema()) {
     return Object.fromEntries(
       numbered(value.entry).map((item) => {
         if (typeof item !== 'object') throw serialization('map entry');
-        return [item.key ?? item.Name, fromTree(schema.getValueSchema(), item.value ?? item.Value ?? '')];
+        return [
+          item.key ?? item.Name,
+          fromTree(schema.getValueSchema(), item.value ?? item.Value ?? '', dialect),
+        ];
       }),
     );
   }
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      key,
-      schema.getMemberSchemas()[key] === undefined ? item : fromTree(schema.getMemberSchema(key), item),
+  const members = new Map(
+    [...schema.structIterator()].map(([name, member]) => [
+      requestName(name, member, dialect),
+      { name, member },
     ]),
+  );
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const known = members.get(key);
+      return known === undefined ? [key, item] : [known.name, fromTree(known.member, item, dialect)];
+    }),
   );
 }
 
 function toXml(schema: NormalizedSchema, value: unknown): string {
   if (schema.isListSchema() && Array.isArray(value)) {
-    return value.map((item) => `<member>${toXml(schema.getValueSchema(), item)}</member>`).join('');
+    const name = itemName(schema);
+    return value.map((item) => `<${name}>${toXml(schema.getValueSchema(), item)}</${name}>`).join('');
   }
   if (schema.isMapSchema() && isRecord(value)) {
     return Object.entries(value)
@@ -82,11 +113,19 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
     refuseUnknown(value, new Set(Object.keys(schema.getMemberSchemas())), schema.getName() ?? '');
     return [...schema.structIterator()]
       .filter(([name]) => value[name] !== undefined)
-      .map(([name, member]) => `<${name}>${toXml(member, value[name])}</${name}>`)
+      .map(([name, member]) => {
+        const { xmlName = name } = member.getMergedTraits();
+        return `<${xmlName}>${toXml(member, value[name])}</${xmlName}>`;
+      })
       .join('');
   }
   if (value instanceof Date) return value.toISOString();
   return escapeXml(String(value));
+}
+
+/** What the items of a list are called: in some services, such as RDS, after what they are. */
+function itemName(list: NormalizedSchema): string {
+  return list.getValueSchema().getMergedTraits().xmlName ?? 'member';
 }
 
 export function escapeXml(text: string): string {

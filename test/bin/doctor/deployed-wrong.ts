@@ -27,7 +27,8 @@ export const SEEN_OF_LATAM = [
   /^alarms, latam-message-gc-missed: Its actions are switched off.* \| aws cloudwatch enable-alarm-actions --alarm-names latam-message-gc-missed$/,
   /^alarms, latam-message-gc-failed: It has no action/,
   /^rules of the callbacks bus, [^:]+: It is switched off.* \| aws events enable-rule --event-bus-name latam-callbacks --name \S+$/,
-  // The stand-ins have no client of latam here.
+  // The stand-ins have no client of latam here, nor its network.
+  /^networks of the functions, message-gc: There is no subnet subnet-0a1b2c3d4e5f60001, subnet-0a1b2c3d4e5f60002 in this account and region\. \| aws ec2 describe-subnets /,
   /^clusters, whatsapp-latam: There is no active cluster /,
   /^services, whatsapp-latam\/webapp: The cluster has no service of this name, and log-cleanup is configured with it\. \| aws ecs list-services /,
   /^services, whatsapp-latam\/coreapp: The cluster has no service of this name/,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { SynthesizedDeployment } from '../../../bin/doctor/before-deploy/synthesized.ts';
 import type { EcsTask } from '../../../rehearsal/aws/ecs/task.ts';
 import { functionNamed, settingsOf } from '../../../rehearsal/deployed-functions.ts';
 import type { World } from '../../../rehearsal/world.ts';
@@ -12,6 +13,12 @@ export interface Misconfiguration {
   check: string;
   /** The only one that is looked at. @default all are */
   job?: string;
+  /** It is looked at before it is deployed: what `cdk synth` wrote, which this changes. @default it is deployed */
+  synthesized?: (synthesized: SynthesizedDeployment) => void;
+  /** With the option --read-secrets. */
+  readsSecrets?: true;
+  /** The addresses that names have for the machine. @default none */
+  addresses?: Record<string, string>;
   status: 'warning' | 'failed';
   saw: RegExp;
   mend: RegExp;
@@ -35,6 +42,24 @@ export function configure(world: World, name: string, change: (settings: never) 
   const variables = resource.properties.child('Environment')?.child('Variables')?.values;
   assert.ok(variables);
   return set(variables, { UPKEEP_SETTINGS: JSON.stringify(settings) });
+}
+
+/** The network of emea. */
+export function networkOf({ aws }: World) {
+  return aws.ec2.networks.in({ account: '222222222222', region: 'eu-central-1' });
+}
+
+/** Puts something into a map, or takes it out; returns the way back. */
+export function put<Value>(map: Map<string, Value>, key: string, value: Value | undefined): () => void {
+  const before = map.get(key);
+  const change = (to: Value | undefined) => void (to === undefined ? map.delete(key) : map.set(key, to));
+  change(value);
+  return () => change(before);
+}
+
+/** Goes back on several changes. */
+export function all(...back: (() => void)[]): () => void {
+  return () => back.reverse().forEach((each) => void each());
 }
 
 /** The service of CoreApps. */

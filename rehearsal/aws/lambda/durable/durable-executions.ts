@@ -160,7 +160,9 @@ export class DurableExecutions extends Executions {
         status,
         started,
         ended,
-        events: history.all(),
+        get events() {
+          return history.all();
+        },
         invocations,
         counted,
         operations: [...operations.values()],
