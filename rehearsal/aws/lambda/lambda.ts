@@ -47,15 +47,13 @@ import {
   notFound,
   type Target,
 } from './function.ts';
+import { parsePayload } from './payload.ts';
 import { permissionStatement } from './permission.ts';
 
 /** Lambda's default of a durable execution's retention. */
 const DEFAULT_RETENTION_DAYS = 14;
 /** An execution that may last longer is started asynchronously only (Developer Guide, invoking durable functions). */
 const LONGEST_SYNCHRONOUS = 15 * 60_000;
-/** An asynchronous payload and a synchronous one may have so many bytes. */
-const LARGEST_EVENT = 1_048_576;
-const LARGEST_REQUEST = 6_291_456;
 
 /** AWS Lambda: each function's bundle in processes of its own. */
 export class Lambda implements Service, Functions, Runner {
@@ -254,7 +252,7 @@ export class Lambda implements Service, Functions, Runner {
     const target = this.#target(functionArn(required(input.FunctionName), call, input.Qualifier));
     const payload = textOf(input.Payload) ?? '{}';
     const type = input.InvocationType ?? 'RequestResponse';
-    parseEvent(payload, type);
+    parsePayload(payload, type);
     const { fn } = target;
     if (type === 'DryRun') return { StatusCode: 204 };
     if (fn.durable !== undefined) {
@@ -370,21 +368,6 @@ export class Lambda implements Service, Functions, Runner {
         : (fn.aliases.get(qualifier) ?? (fn.versions.has(qualifier) ? qualifier : undefined));
     if (version === undefined) throw notFound(arn);
     return { fn, version, arn, qualifier };
-  }
-}
-
-function parseEvent(payload: string, type: string): void {
-  if (payload.length > (type === 'Event' ? LARGEST_EVENT : LARGEST_REQUEST)) {
-    throw new AwsError('RequestTooLargeException', 'Request must be smaller than the limit.', {
-      Type: 'User',
-    });
-  }
-  try {
-    JSON.parse(payload);
-  } catch {
-    throw new AwsError('InvalidRequestContentException', 'Could not parse request body into json.', {
-      Type: 'User',
-    });
   }
 }
 
