@@ -20,6 +20,8 @@ interface Size {
   /** Of the sample's. */
   deployment: 'latam' | 'emea';
   containers: number;
+  /** Of them, those that a roll replaces one by one. */
+  oneByOne: number;
   services: number;
   /** Inbound messages of a night that are to be marked read, and of how many customers. */
   messages: number;
@@ -34,6 +36,7 @@ const SIZES: Size[] = [
     what: "the sample's `latam`: message-gc that marks 1,000 messages a night read, log-cleanup of 2 containers, a dashboard",
     deployment: 'latam',
     containers: 2,
+    oneByOne: 0,
     services: 2,
     messages: 1_000,
     customers: 400,
@@ -44,6 +47,7 @@ const SIZES: Size[] = [
     what: "the sample's `emea`: every job, 38 containers of three services rotated monthly, media volume, key and interface endpoints of its own, a dashboard",
     deployment: 'emea',
     containers: 38,
+    oneByOne: 33,
     services: 3,
     messages: 0,
     customers: 0,
@@ -54,6 +58,7 @@ const SIZES: Size[] = [
     what: 'the same with 200 containers, and 100,000 messages a night of 20,000 customers that are marked read',
     deployment: 'emea',
     containers: 200,
+    oneByOne: 190,
     services: 3,
     messages: 100_000,
     customers: 20_000,
@@ -76,7 +81,7 @@ function linesOf(released: Release, size: Size): Line[] {
   const jobs = of('AWS::Scheduler::Schedule').flatMap(({ name = '' }) =>
     name.slice(size.deployment.length + 1),
   );
-  const client = { containers: size.containers, services: size.services, collections: 1 };
+  const client = { ...size, collections: 1 };
   const rotations = size.rotatesEachDays > 0 ? NIGHTS / size.rotatesEachDays : 0;
   const runs = jobs.flatMap((job) => {
     // Weekly, and like message-gc in what it asks.

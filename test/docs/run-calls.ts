@@ -4,6 +4,8 @@ interface ClientSize {
   containers: number;
   /** Whose containers are cleaned up, or rolled. */
   services: number;
+  /** Of them, those that a roll replaces one by one: the CoreApps. The other services are rolled by a deployment. */
+  oneByOne: number;
   /** Requests for garbage collection of a run: 1, unless nodes still have errors. */
   collections: number;
 }
@@ -26,16 +28,16 @@ interface RunCalls {
  */
 export const RUN_CALLS: Record<string, RunCalls> = {
   'message-gc': {
-    calls: ({ collections }) => 16 + 24 * collections,
-    operations: ({ collections }) => 11 + 6 * collections,
-    invocations: ({ collections }) => 1 + 2 * collections,
-    text: { calls: '16 + 24 for each collection', operations: '11 + 6 for each collection' },
+    calls: ({ collections }) => 20 + 26 * collections,
+    operations: ({ collections }) => 12 + 7 * collections,
+    invocations: ({ collections }) => 2 + 2 * collections,
+    text: { calls: '20 + 26 for each collection', operations: '12 + 7 for each collection' },
   },
   'log-cleanup': {
-    calls: ({ containers, services }) => 14 + 2 * services + containers,
+    calls: ({ containers, services }) => 20 + 2 * services + containers,
     operations: () => 10,
     invocations: () => 1,
-    text: { calls: '14 + 2 for each service + 1 for each container', operations: '10' },
+    text: { calls: '20 + 2 for each service + 1 for each container', operations: '10' },
   },
   'database-size': {
     calls: () => 16,
@@ -50,12 +52,12 @@ export const RUN_CALLS: Record<string, RunCalls> = {
     text: { calls: '16', operations: '9' },
   },
   'credential-rotation that rotates': {
-    calls: ({ containers }) => 180 + 60 * containers,
-    operations: ({ containers }) => 40 + 7 * containers,
-    invocations: ({ containers }) => 6 + 4 * containers,
+    calls: ({ oneByOne }) => 300 + 70 * oneByOne,
+    operations: ({ oneByOne }) => 60 + 8 * oneByOne,
+    invocations: ({ oneByOne }) => 15 + 5 * oneByOne,
     text: {
-      calls: '180 + 60 for each container that is replaced by itself',
-      operations: '40 + 7 for each container that is replaced by itself',
+      calls: '300 + 70 for each container that is replaced by itself',
+      operations: '60 + 8 for each container that is replaced by itself',
     },
   },
   'start-run': {

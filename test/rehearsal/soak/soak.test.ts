@@ -49,7 +49,8 @@ test('each job asks of AWS what its formula says, for clients of two sizes', asy
       await clock.runUntil(clock.now() + DAY);
       const runs = aws.lambda.durable.list().slice(before);
       assert.equal(runs.length, 4);
-      const client = { containers: life.tasks().length, services: 3, collections };
+      const containers = size.webapp + size.coreapp + size.master;
+      const client = { containers, oneByOne: size.coreapp, services: 3, collections };
       for (const { arn, counted: operations, invocations } of runs) {
         const job = (arn.split(':')[6] ?? '').slice(NAME.length + 1);
         const formula = RUN_CALLS[job === 'credential-rotation' && rotates ? `${job} that rotates` : job];
