@@ -25,7 +25,7 @@ import { checkProps, duration } from './checks/props.ts';
 import { secretPathHashes, webhookUrl } from './checks/relay.ts';
 import { entryFile } from './entry-file.ts';
 import { type FunctionNetwork, networkFindings } from './function-network.ts';
-import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
+import { alarmOnAny, createAlarm, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
 /** How long a callback may wait for the bus: some hundred times what EventBridge usually takes, cold start included. */
@@ -144,7 +144,14 @@ export class CallbackRelay extends Construct {
     const lost =
       'A GC notification that was lost is asked for again by the next run; an inbound message that was lost is not marked read.';
     const alarm = (alarmId: string, name: string, meaning: string, whatToDo: string[], metric: Metric) =>
-      alarmOnAny(this, alarmId, { alarmName: `${functionName}-${name}`, meaning, whatToDo, topic, metric });
+      alarmOnAny(this, alarmId, {
+        alarmName: `${functionName}-${name}`,
+        meaning,
+        whatToDo,
+        topic,
+        metric,
+        quietAfter: ONE_CAUSE,
+      });
     this.notOnBusAlarm = alarm(
       'NotOnBus',
       'not-on-bus',

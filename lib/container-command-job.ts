@@ -59,12 +59,12 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly environment?: Record<string, string>;
   /**
    * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
-   * over the encrypted session: they are in no command line, log, event or metric, and masked where the command prints them. By ECS
-   * Exec only: a new task gets its secrets by its task definition.
+   * over the encrypted session, or encrypted for the host: they are in no command line, log, event or metric, and masked where the
+   * command prints them. A new task gets its secrets by its task definition.
    * @default none
    */
   readonly secrets?: Record<string, SecretForCommand>;
-  /** The command's standard input: text, or a secret. By ECS Exec only. @default empty */
+  /** The command's standard input: text, or a secret. With `run-command` 29,000 bytes at most; not for a new task. @default empty */
   readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
@@ -217,12 +217,11 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
         problem: 'is of containers that run already; with in: "new-task" it must be left out.',
       })),
     ...(['secrets', 'stdin'] as const)
-      .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
+      .filter((name) => props[name] !== undefined && isNewTask)
       .map((name) => ({
         field: [name],
-        problem: isNewTask
-          ? 'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.'
-          : 'is for ECS Exec; with reach: "run-command" it must be left out.',
+        problem:
+          'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.',
       })),
     ...partialSecretFindings([
       ...Object.entries(props.secrets ?? {}).map(([name, { secret }]) => ({
@@ -286,6 +285,7 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
         functionName: 'run-in-containers',
         roles,
         commandOf: () => commandWith,
+        takesInput: secrets !== undefined || stdin !== undefined,
         settings: {
           command: commandWith,
           ...(secrets && { secrets: mapped(secrets) }),

@@ -10,6 +10,7 @@ import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
+  INPUT_PARAMETERS,
 } from '../functions/shared/containers/host-script.ts';
 import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
@@ -111,6 +112,8 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly commandOf: (role: Role) => Command;
   /** What the function is told besides. @default nothing */
   readonly settings?: Record<string, unknown>;
+  /** Whether the command has several phases, of which some get standard input. @default false */
+  readonly takesInput?: boolean;
 }
 
 /** Fewer may be a deployment that was going on just then. */
@@ -147,6 +150,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
         clusterName,
         timeout,
         description: kind.description,
+        takesInput: kind.takesInput ?? false,
       });
       return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
     };
@@ -440,6 +444,7 @@ function documentContent({
   clusterName: string;
   timeout: Duration;
   description: string;
+  takesInput: boolean;
 }): unknown {
   if (Token.isUnresolved(JSON.stringify(command)))
     throw new Error('With run-command, the command must be known at synthesis: it holds a token.');
@@ -447,10 +452,9 @@ function documentContent({
     schemaVersion: '2.2',
     description,
     parameters: Object.fromEntries(
-      Object.entries(HOST_PARAMETERS).map(([name, allowedPattern]) => [
-        name,
-        { type: 'String', allowedPattern },
-      ]),
+      Object.entries({ ...HOST_PARAMETERS, ...(options.takesInput && INPUT_PARAMETERS) }).map(
+        ([name, allowedPattern]) => [name, { type: 'String', allowedPattern }],
+      ),
     ),
     mainSteps: [
       {

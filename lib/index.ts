@@ -130,6 +130,7 @@ export {
 export { DatabaseSize, type DatabaseSizeProps } from './whatsapp/database-size.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export type { GcProps } from './whatsapp/gc-job.ts';
+export { LogArchive, type LogArchiveProps } from './whatsapp/log-archive.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';
 export { MediaGc, type MediaGcProps } from './whatsapp/media-gc.ts';
 export {

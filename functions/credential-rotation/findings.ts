@@ -5,6 +5,7 @@ import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import type { Outcome, Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
+import { tellOnce } from '../shared/run/tell-once.ts';
 import { type CredentialRotationSettings, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
 import type { Inspection } from './inspect.ts';
@@ -70,10 +71,14 @@ export async function resultOf(
 ): Promise<RunResult> {
   const { secret, database, rotated, retired, services, problems, stopwatch } = findings;
   const { connected, sessions } = findings.verification ?? {};
-  const { at } = await context.step('publish the metric of each service', async () => {
+  const at = await tellOnce(context, 'publish the metric of each service', (at) => {
     for (const [service, stopped] of Object.entries(findings.rollsStopped))
-      publishMetrics({ deployment, job, [SERVICE_DIMENSION]: service }, { [ROLLS_STOPPED_METRIC]: stopped });
-    return { at: Date.now() };
+      publishMetrics(
+        { deployment, job, [SERVICE_DIMENSION]: service },
+        { [ROLLS_STOPPED_METRIC]: stopped },
+        {},
+        at,
+      );
   });
   const counted =
     database.refusedLogins === undefined ? undefined : await countRefusedLogins(context, settings, client);

@@ -1,4 +1,6 @@
+import { archiveScript } from './archive-script.ts';
 import type { LogFolders } from './contract.ts';
+import { quoted } from './quoted.ts';
 
 /** A live log this many times over its limit was not rotated when it should have been. */
 const BROKEN_ROTATION_FACTOR = 3;
@@ -22,17 +24,23 @@ const MEASURING_SECONDS = 60;
  *     MARKER before|after archived FILES LOG              rotated files of a log, in runs of the same name
  *     MARKER before|after measured                        it came to its end in time
  *
+ * Where rotated logs are kept, they are on their way before: see {@link archiveScript}.
+ *
  * `stat` looks at the folders alone, where `df` reads every mount, of which one can hang. A measurement has its own
  * time limit, after which the clean-up goes on without it: also if what measures can no longer be killed.
  */
-export function cleanupScript(script: string, { logs, archive, rotation }: LogFolders): string {
+export function cleanupScript(
+  script: string,
+  { logs, archive, rotation }: LogFolders,
+  keeping?: { nearlyFullPercent: number },
+): string {
   const folders = [...new Set([...logs, archive])];
   // A folder inside another is listed with it.
   const roots = folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
   return `marker=$UPKEEP_MARKER
 unset UPKEEP_MARKER
 archive=${quoted(archive)}
-note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
+${keeping ? archiveScript(heldFolder(archive, roots), keeping.nearlyFullPercent) : ''}note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
 archived() {
 [ "$count" -gt 0 ] && [ "$groups" -lt ${ARCHIVED_SHOWN} ] && note archived "$count" "$log"
 groups=$((groups + 1))
@@ -87,7 +95,12 @@ case $line in
 set -- $line
 size=$5
 shift 8
-case "$folder/" in
+${
+  keeping
+    ? `[ "$1" = .upkeep-kept ] && continue
+`
+    : ''
+}case "$folder/" in
 "$archive"/*)
 oldFiles=$((oldFiles + 1)) oldBytes=$((oldBytes + size))
 name=\${1#\${1%%[!0-9_.-]*}}
@@ -112,13 +125,19 @@ note archive "$oldFiles" "$oldBytes"
 }
 }
 within_limit before
-${quoted(script)} </dev/null
-status=$?
+${
+  keeping
+    ? `guarded ${quoted(script)}`
+    : `${quoted(script)} </dev/null
+status=$?`
+}
 within_limit after
 exit $status
 `;
 }
 
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
+/** Beside the folder that is cleaned, and not in it: a clean-up can look into all that lies under it. */
+function heldFolder(archive: string, roots: string[]): string {
+  const root = roots.find((each) => archive === each || archive.startsWith(`${each}/`)) ?? archive;
+  return `${root.slice(0, root.lastIndexOf('/'))}/.upkeep-held`;
 }

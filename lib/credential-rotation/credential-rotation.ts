@@ -27,7 +27,7 @@ import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
 import { commandToStart } from '../start-run.ts';
-import { alarmOnAny, createAlarm, LATEST_PERIOD } from '../upkeep-alarm.ts';
+import { alarmOnAny, createAlarm, LATEST_PERIOD, ONE_CAUSE } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
@@ -187,6 +187,8 @@ export class CredentialRotation extends Construct implements OnDashboard {
       ],
       topic,
       metric: this.rotateSecret.function.metricErrors({ statistic: 'Sum' }),
+      // Secrets Manager tries again after ever longer pauses.
+      quietAfter: ONE_CAUSE,
     });
     this.ageAlarm = createAlarm(
       this,

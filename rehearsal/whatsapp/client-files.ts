@@ -77,7 +77,8 @@ export function clientFiles(container: Container): { files: number; bytes: numbe
       recursive: true,
       withFileTypes: true,
     })) {
-      if (!entry.isFile()) continue;
+      // What is on record of kept logs is none.
+      if (!entry.isFile() || entry.name === '.upkeep-kept') continue;
       total.files += 1;
       total.bytes += statSync(join(entry.parentPath, entry.name)).size;
     }

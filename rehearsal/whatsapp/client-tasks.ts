@@ -26,7 +26,10 @@ export interface ClientTasksOptions extends Place {
 }
 
 export interface ClientService
-  extends Pick<ManagedServiceOptions, 'minimumHealthyPercent' | 'maximumPercent' | 'secrets'> {
+  extends Pick<
+    ManagedServiceOptions,
+    'minimumHealthyPercent' | 'maximumPercent' | 'secrets' | 'loadBalancers'
+  > {
   service: string;
   /** @default that of all */
   cluster?: string;

@@ -7,6 +7,7 @@ import { recordableReport } from './recordable.ts';
 import { GIVEN_UP_FIGURE, GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
+import { tellOnce } from './tell-once.ts';
 import { insideInvocations } from './time-left.ts';
 
 export type { Examination, ExaminationFinding, Look } from './examination.ts';
@@ -65,11 +66,18 @@ export async function runJob(
   });
   const failed = isFirst ? undefined : await failedInvocations(context.executionContext.durableExecutionArn);
   const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
+  let isReplayed = true;
   // In a context of its own, so that what a run that is given up had begun does not stand before its report.
   const result = await context.runInChildContext('run', async (child) => {
+    isReplayed = false;
     if (failed && failed.count >= MOST_FAILED_INVOCATIONS) return givenUp(run, failed);
     return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
   });
+  // It ends where it cannot even report: report-lost-run does it then.
+  if (isReplayed && failed && failed.count >= MOST_FAILED_REPORTS)
+    throw new Error(
+      `The run ended, and could not report it: ${failed.count} invocations in a row were ended meanwhile, the last one by ${failed.error}.`,
+    );
   const report = await context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
@@ -77,15 +85,19 @@ export async function runJob(
     if (run.outsideWindow) whole.details = { ...result.details, outsideWindow: true };
     if (run.nobodyGetsAlarmsOf)
       whole.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
-    const report = recordableReport(whole);
-    // The alarm on crashes may have told of it; report-lost-run, which gets the event, finds out.
-    tellReport(report, { [GIVEN_UP_METRIC]: result.figures[GIVEN_UP_FIGURE] === undefined ? 0 : 1 });
-    return report;
+    return recordableReport(whole);
   });
+  const hasGivenUp = result.figures[GIVEN_UP_FIGURE] !== undefined;
+  await tellOnce(context, 'tell', (at) => tellReport(report, { [GIVEN_UP_METRIC]: hasGivenUp ? 1 : 0 }, at));
+  // The alarm on crashes may tell of it. report-lost-run, which gets the event, finds out: not before that alarm has looked.
+  if (hasGivenUp) await context.wait('alarm on crashes', { seconds: CRASHES_TOLD_WITHIN_SECONDS });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.
   await context.step('report event', () => sendReport(report));
   return report;
 }
+
+/** Lambda's metrics come within three minutes or so, and an alarm looks each minute. */
+const CRASHES_TOLD_WITHIN_SECONDS = 300;
 
 function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
   return {
@@ -100,6 +112,9 @@ function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
  * keep others from theirs.
  */
 const MOST_FAILED_INVOCATIONS = 3;
+
+/** Fewer than the alarm on crashes needs: of a run that cannot report the alarm on lost runs tells, and no other. */
+const MOST_FAILED_REPORTS = 4;
 
 function givenUp(
   { job, deployment, runId }: RunEvent,
