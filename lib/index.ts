@@ -1,4 +1,4 @@
-export type { ReadReplica, RolledService, WhenUnproven } from '../functions/credential-rotation/contract.ts';
+export type { ReadReplica, WhenUnproven } from '../functions/credential-rotation/contract.ts';
 export {
   type DatabaseAddress,
   ENGINES,
@@ -18,6 +18,7 @@ export type {
 export type { CopyEncoding, CopyTemplate } from '../functions/shared/database/credential/copy-template.ts';
 export type { PasswordRules } from '../functions/shared/database/credential/password.ts';
 export type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
+export type { RolledService } from '../functions/shared/roll/rolled-service.ts';
 export type { WebAppSettings } from '../functions/shared/whatsapp/settings.ts';
 export type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
 export type { ServerStorage } from '../functions/upgrade-check/contract.ts';
@@ -83,6 +84,12 @@ export {
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
 export type { NewTaskDefinition } from './new-task-job.ts';
+export { ReloadOnChange } from './reload-on-change.ts';
+export type {
+  ReloadedService,
+  ReloadOnChangeProps,
+  WatchedValue,
+} from './reload-on-change-props.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {

@@ -132,7 +132,6 @@ async function play(
   const before = await countAll(world);
   const logsBefore = logBytes(world);
   const mediaBefore = mediaOf(world);
-  const rotated = rotatedLogs(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale.unread, start);
     for (const { fault, hooks } of striking) {
@@ -140,6 +139,8 @@ async function play(
       if (struck) await fault.strike(struck, world, hooks);
     }
   });
+  // A fault can put others in their place.
+  const rotated = rotatedLogs(world);
 
   const end =
     start +

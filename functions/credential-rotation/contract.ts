@@ -1,5 +1,6 @@
 import type { CredentialCopy } from '../shared/database/credential/copies.ts';
 import type { CredentialSettings } from '../shared/database/credential/settings.ts';
+import type { RolledService } from '../shared/roll/rolled-service.ts';
 
 /** credential-rotation's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface CredentialRotationSettings extends CredentialSettings {
@@ -42,19 +43,6 @@ export interface ReadReplica {
 
 /** `keep`: the run is partial, and both credentials stay valid. */
 export type WhenUnproven = 'keep' | 'retire';
-
-/** An ECS service whose tasks are replaced. */
-export interface RolledService {
-  /** Unique among them: its alarm and its metric are named after it. */
-  name: string;
-  /** Of its cluster. @default `clusterArn` of the settings */
-  clusterArn?: string;
-  /**
-   * Whether two of its tasks must never be replaced at once.
-   * @default false: a deployment may add tasks and take away old ones together, as far as its percentages allow
-   */
-  oneAtATime?: boolean;
-}
 
 /** `options` of a run that a person starts. */
 export interface CredentialRotationOptions {

@@ -1,5 +1,6 @@
-import { DescribeTasksCommand, type ECSClient, paginateListTasks, type Task } from '@aws-sdk/client-ecs';
+import type { ECSClient, Task } from '@aws-sdk/client-ecs';
 import { taskIdOf } from '../shared/containers/discover-containers.ts';
+import { tasksOfCluster } from '../shared/containers/services.ts';
 import type { Login } from '../shared/database/contract/engine.ts';
 import type { CredentialRotationSettings } from './contract.ts';
 import { addressesOf } from './plan-roll.ts';
@@ -15,9 +16,6 @@ export interface UnnamedUsers {
    */
   tasks: { id: string; createdAt: number; hasOld: boolean }[];
 }
-
-/** ECS's limit, of tasks described at once and of a page of ListTasks. */
-const PAGE = 100;
 
 /**
  * Two calls for each hundred tasks of a cluster, and one for each task definition that is none of the services'.
@@ -46,7 +44,7 @@ export async function findUnnamedUsers(
   };
   for (const cluster of new Set(addresses.map(({ clusterArn }) => clusterArn))) {
     const named = addresses.flatMap(({ clusterArn, name }) => (clusterArn === cluster ? [name] : []));
-    for (const task of await tasksOf(ecs, cluster)) {
+    for (const task of await tasksOfCluster(ecs, cluster)) {
       const service = /^service:(.+)$/.exec(task.group ?? '')?.[1];
       if (service !== undefined && named.includes(service)) continue;
       if (task.taskDefinitionArn === undefined) continue;
@@ -64,14 +62,4 @@ export async function findUnnamedUsers(
 /** By what was said in the place of its definition when it was started. */
 function isToldInClear({ overrides }: Task, login: Login): boolean {
   return (overrides?.containerOverrides ?? []).some((container) => inClearIn(container, login) !== undefined);
-}
-
-async function tasksOf(ecs: ECSClient, cluster: string): Promise<Task[]> {
-  const found: Task[] = [];
-  for await (const { taskArns = [] } of paginateListTasks({ client: ecs, pageSize: PAGE }, { cluster })) {
-    if (taskArns.length === 0) continue;
-    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
-    found.push(...tasks);
-  }
-  return found;
 }

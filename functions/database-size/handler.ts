@@ -128,12 +128,11 @@ async function lookAt(
         : undefined;
     const known = knownRows({ measured: found, count });
     const { limit, figure } = table;
-    const forecast =
-      limit && known
-        ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
-            forecastOf(limit, known, figure, dimensionsOf(run, set)),
-          )
-        : undefined;
+    const forecast = limit
+      ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
+          forecastOf(limit, known, figure, dimensionsOf(run, set)),
+        )
+      : undefined;
     tables.push({ table, measured: found, count, forecast });
   }
   return { set, tables, idleConnections: measured.idleConnections };
@@ -141,7 +140,7 @@ async function lookAt(
 
 async function forecastOf(
   limit: NonNullable<WatchedTable['limit']>,
-  known: { rows: number; margin: number },
+  known: { rows: number; margin: number } | undefined,
   figure: string,
   dimensions: Record<string, string>,
 ): Promise<Answer<JudgedForecast>> {

@@ -2,14 +2,11 @@ import type { Duration } from 'aws-cdk-lib';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import type {
-  ReadReplica,
-  RolledService,
-  WhenUnproven,
-} from '../../functions/credential-rotation/contract.ts';
+import type { ReadReplica, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
+import type { RolledService } from '../../functions/shared/roll/rolled-service.ts';
 import type { ClusterReference } from '../ecs-services.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';

@@ -26,13 +26,14 @@ import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
+import { ecsArn } from '../roll-permissions.ts';
 import { commandToStart } from '../start-run.ts';
 import { alarmOnAny, createAlarm, LATEST_PERIOD, ONE_CAUSE } from '../upkeep-alarm.ts';
 import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
-import { ecsArn, letRotateSecret, letRun } from './permissions.ts';
+import { letRotateSecret, letRun } from './permissions.ts';
 import {
   DEFAULT_RETIREMENT_PATIENCE,
   DEFAULT_ROTATE_AFTER,

@@ -143,8 +143,8 @@ export class Aws implements Cloud, Desk {
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
     this.s3 = new S3(this);
-    this.secrets = new SecretsManager(this);
     this.events = new EventBridge(this);
+    this.secrets = new SecretsManager(this);
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;

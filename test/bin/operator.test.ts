@@ -421,9 +421,16 @@ describe('the command line of an operator', () => {
     const dimensions = { LoadBalancer: 'app/shop/0123456789abcdef' };
     const now = world.clock.now();
     // In São Paulo it is three hours earlier; quiet from 11:00 to 15:00 there.
-    for (let at = now - (now % HOUR) - 28 * DAY; at < now; at += HOUR) {
+    for (let at = now - (now % HOUR) - 28 * DAY; at < now; at += 15 * MINUTE) {
       const quiet = new Date(at).getUTCHours() >= 14 && new Date(at).getUTCHours() < 18;
-      world.aws.cloudWatch.put(place, 'AWS/ApplicationELB', 'RequestCount', dimensions, quiet ? 2 : 50, at);
+      world.aws.cloudWatch.put(
+        place,
+        'AWS/ApplicationELB',
+        'RequestCount',
+        dimensions,
+        quiet ? 0.5 : 12.5,
+        at,
+      );
     }
     const words = ['window', 'latam', '--load-balancer', dimensions.LoadBalancer];
     const { status, out, err } = await cli(words);

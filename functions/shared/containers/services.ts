@@ -87,6 +87,17 @@ export async function livingTasks(
   return living;
 }
 
+/** The tasks of a cluster that are to run, of whichever service or none. */
+export async function tasksOfCluster(ecs: ECSClient, cluster: string): Promise<Task[]> {
+  const found: Task[] = [];
+  for await (const { taskArns = [] } of paginateListTasks({ client: ecs, pageSize: TASKS }, { cluster })) {
+    if (taskArns.length === 0) continue;
+    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
+    found.push(...tasks);
+  }
+  return found;
+}
+
 /** Whether a task may have been given its credential before a moment. */
 export function isOlder({ createdAt }: Task, moment: number): boolean {
   return (createdAt?.getTime() ?? 0) < moment;

@@ -45,7 +45,8 @@ interface Rule {
   bus: string;
   enabled: boolean;
   pattern: Record<string, unknown>;
-  targets: { id: string; arn: string; deadLetter: string | undefined }[];
+  /** `input`: what the target gets in place of the event. */
+  targets: { id: string; arn: string; input: string | undefined; deadLetter: string | undefined }[];
 }
 
 /** PutEvents takes at most so many entries, and together so many bytes (1 MiB since January 2026). */
@@ -277,7 +278,7 @@ export class EventBridge implements Service, DefaultBus {
 
   #deliver(rule: Rule, target: Rule['targets'][number], event: BusEvent): void {
     const conditions = { 'aws:SourceArn': rule.arn, 'aws:SourceAccount': rule.resource.account };
-    const body = JSON.stringify(event);
+    const body = target.input ?? JSON.stringify(event);
     const isUnreachable = this.unreachable.has(target.arn);
     const refused = isUnreachable
       ? 'The target did not answer'
@@ -349,7 +350,7 @@ function ruleOf(resource: Resource): Rule {
     enabled: properties.text('State', 'ENABLED') === 'ENABLED',
     pattern: pattern.values,
     targets: properties.children('Targets').map((target) => {
-      target.only('Id', 'Arn', 'DeadLetterConfig', 'RetryPolicy');
+      target.only('Id', 'Arn', 'Input', 'DeadLetterConfig', 'RetryPolicy');
       const to = target.text('Arn');
       if (!/^arn:aws:(sqs|lambda):/.test(to)) {
         throw new UnknownTemplate(`${target.where}: targets like ${to} are not understood`);
@@ -357,6 +358,7 @@ function ruleOf(resource: Resource): Rule {
       return {
         id: target.text('Id'),
         arn: to,
+        input: target.text('Input', undefined),
         deadLetter: target.child('DeadLetterConfig')?.text('Arn'),
       };
     }),

@@ -55,6 +55,21 @@ export function label(secret: Secret, to: Version, stage: string): void {
   if (stage === 'AWSCURRENT' && before !== undefined) label(secret, before, 'AWSPREVIOUS');
 }
 
+/** As ListSecretVersionIds gives them: those without a label are deprecated and not shown. */
+export function listedVersions({ arn, name, versions }: Secret) {
+  return {
+    ARN: arn,
+    Name: name,
+    Versions: versions
+      .filter(({ stages }) => stages.size > 0)
+      .map(({ id, stages, created }) => ({
+        VersionId: id,
+        VersionStages: [...stages],
+        CreatedDate: new Date(created),
+      })),
+  };
+}
+
 /** Without the six characters at the ARN's end. */
 export function nameOf(arn: string): string {
   return arn.replace(/^.*:secret:/, '').replace(/-[^-]*$/, '');

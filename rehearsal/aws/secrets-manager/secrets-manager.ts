@@ -1,9 +1,12 @@
+// In one file though long: a secret, and what its rotation does to it step by step.
+
 import { randomUUID } from 'node:crypto';
 import type {
   DescribeSecretCommandInput,
   GetSecretValueCommandInput,
   GetSecretValueCommandOutput,
   ListSecretsCommandInput,
+  ListSecretVersionIdsCommandInput,
   PutSecretValueCommandInput,
   RotateSecretCommandInput,
   UpdateSecretVersionStageCommandInput,
@@ -19,6 +22,7 @@ import {
   label,
   labelled,
   listed,
+  listedVersions,
   nameOf,
   type RotationEnd,
   type Secret,
@@ -71,6 +75,11 @@ export class SecretsManager implements Service {
         const secret = this.#find(SecretId ?? '', call);
         return described(secret);
       }),
+      ListSecretVersionIds: operation(
+        asks.ListSecretVersionIds,
+        ({ SecretId }: ListSecretVersionIdsCommandInput, call) =>
+          listedVersions(this.#find(SecretId ?? '', call)),
+      ),
       PutSecretValue: operation(asks.PutSecretValue, (input: PutSecretValueCommandInput, call) =>
         this.#put(input, call),
       ),
@@ -97,6 +106,27 @@ export class SecretsManager implements Service {
       secret = this.#make(arnOrName, nameOf(arnOrName), undefined);
     }
     this.#add(secret, value, randomUUID(), ['AWSCURRENT'], since);
+  }
+
+  /** Makes a version that is not in use yet, as the first step of a rotation does. Its id. */
+  begin(arn: string, value: string): string {
+    const id = randomUUID();
+    const secret = this.#secrets.get(arn);
+    if (secret === undefined) throw new Error(`there is no secret ${arn}`);
+    this.#add(secret, value, id, ['AWSPENDING']);
+    return id;
+  }
+
+  /**
+   * Moves a label, as somebody does in the console.
+   * @param to the id of the version, or a label on it.
+   */
+  label(arn: string, stage: string, to: string): void {
+    const secret = this.#secrets.get(arn);
+    const version = secret?.versions.find(({ id, stages }) => id === to || stages.has(to));
+    if (secret === undefined || version === undefined) throw new Error(`${arn} has no version ${to}`);
+    this.#label(secret, version, stage);
+    secret.changedAt = this.#aws.clock.now();
   }
 
   /** The value that a label is on, as the containers of a task are given it. */
@@ -227,7 +257,7 @@ export class SecretsManager implements Service {
       throw new AwsError('InvalidParameterException', 'AWSCURRENT can only be moved to another version.');
     }
     if (target === undefined) holder?.stages.delete(stage);
-    else label(secret, target, stage);
+    else this.#label(secret, target, stage);
     secret.changedAt = this.#aws.clock.now();
     return { ARN: secret.arn, Name: secret.name };
   }
@@ -364,8 +394,23 @@ export class SecretsManager implements Service {
       secret.versions.push(version);
     }
     version.value = value;
-    for (const stage of stages) label(secret, version, stage);
+    for (const stage of stages) this.#label(secret, version, stage);
     secret.changedAt = now;
+  }
+
+  /** Moves a label and tells it: of each but these two (Secrets Manager's user guide, Secret Label Updated event). */
+  #label(secret: Secret, version: Version, stage: string): void {
+    if (version.stages.has(stage)) return;
+    label(secret, version, stage);
+    if (stage === 'AWSPENDING' || stage === 'AWSPREVIOUS') return;
+    const [region = '', account = ''] = secret.arn.split(':').slice(3);
+    this.#aws.events.emit(
+      { account, region },
+      'aws.secretsmanager',
+      'Secret Label Updated',
+      { name: secret.name, labelUpdated: stage, versionId: version.id },
+      [secret.arn],
+    );
   }
 
   #find(id: string, where: Place): Secret {

@@ -67,11 +67,20 @@ export class ParameterStore {
       },
     ),
   };
-  readonly #aws: Pick<Cloud, 'clock' | 'access'>;
+  readonly #aws: Pick<Cloud, 'clock' | 'access' | 'deployed' | 'events'>;
   readonly #parameters = new Map<string, Parameter>();
 
-  constructor(aws: Pick<Cloud, 'clock' | 'access'>) {
+  constructor(aws: Pick<Cloud, 'clock' | 'access' | 'deployed' | 'events'>) {
     this.#aws = aws;
+    for (const { arn, properties } of aws.deployed.ofType('AWS::SSM::Parameter'))
+      this.#parameters.set(arn, {
+        type: 'String',
+        value: properties.text('Value'),
+        keyId: undefined,
+        tier: 'Standard',
+        version: 1,
+        modified: aws.clock.now(),
+      });
   }
 
   /** Writes a parameter, as somebody else does. */
@@ -193,12 +202,18 @@ export class ParameterStore {
   }
 
   #write(arn: string, parameter: Pick<Parameter, 'type' | 'value' | 'keyId' | 'tier'>): Parameter {
-    const written = {
-      ...parameter,
-      version: (this.#parameters.get(arn)?.version ?? 0) + 1,
-      modified: this.#aws.clock.now(),
-    };
+    const before = this.#parameters.get(arn);
+    const written = { ...parameter, version: (before?.version ?? 0) + 1, modified: this.#aws.clock.now() };
     this.#parameters.set(arn, written);
+    const [region = '', account = ''] = arn.split(':').slice(3);
+    // Systems Manager user guide, "Monitoring events": without a trail.
+    this.#aws.events.emit(
+      { account, region },
+      'aws.ssm',
+      'Parameter Store Change',
+      { operation: before ? 'Update' : 'Create', name: nameOfParameter(arn), type: parameter.type },
+      [arn],
+    );
     return written;
   }
 

@@ -25,7 +25,7 @@ export class Ssm implements Service {
   readonly #runCommand: RunCommand;
   readonly #parameters: ParameterStore;
 
-  constructor(aws: Pick<Cloud, 'clock' | 'deployed' | 'access'>, sessions: SessionManager) {
+  constructor(aws: Pick<Cloud, 'clock' | 'deployed' | 'access' | 'events'>, sessions: SessionManager) {
     this.#runCommand = new RunCommand(aws);
     this.#parameters = new ParameterStore(aws);
     this.operations = {

@@ -268,18 +268,25 @@ async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
   });
 }
 
+/** Whose runs are watched, and broken off. */
+export type Watched = Pick<Days, 'aws' | 'clock' | 'client'> & {
+  /** The function's name. @default that of the rotation */
+  job?: string;
+  logins?: Pick<Logins, 'round'>;
+};
+
 /**
  * Calls the listener at the end of each operation of the job's runs, before the function hears that it is on record.
  * `calls`: how many the function has made for it, besides those for the record; `changes`: how many of them do more than read.
  */
 export function onOperationEnd(
-  { aws }: Days,
+  { aws, job = JOB }: Watched,
   listener: (name: string, made: { calls: number; changes: number }) => void,
 ): () => void {
   let calls = 0;
   let changes = 0;
   return aws.onCall(({ caller, service, operation, input }) => {
-    if (caller.function?.name !== JOB) return undefined;
+    if (caller.function?.name !== job) return undefined;
     if (service !== 'lambda') {
       calls += 1;
       if (!/^(?:Get|Describe|List)/.test(operation)) changes += 1;
@@ -296,7 +303,7 @@ export function onOperationEnd(
 }
 
 /** Does the work once what is being done now is done; the clock stands still until it is over. */
-export function soon({ clock }: Days, work: () => void | Promise<void>): void {
+export function soon({ clock }: Pick<Days, 'clock'>, work: () => void | Promise<void>): void {
   void clock.hold(async () => {
     await turn();
     await work();

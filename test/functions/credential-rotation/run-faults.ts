@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LambdaClient, StopDurableExecutionCommand } from '@aws-sdk/client-lambda';
 import { AwsError } from '../../../rehearsal/aws/aws-error.ts';
-import { type Days, JOB, onOperationEnd, soon } from './rotation-days.ts';
+import { type Days, JOB, onOperationEnd, soon, type Watched } from './rotation-days.ts';
 
 /** The kinds of calls that a rotation makes. */
 export const CALLS = [
@@ -33,19 +33,19 @@ const KILLS_IN_A_ROW = 2;
  * call, when AWS has heard it and the answer is on its way.
  */
 export function killAt(
-  days: Days,
+  days: Watched,
   where: 'after every operation' | 'in the middle of any kind of call',
   points: readonly string[],
   killedAt = new Set<string>(),
 ): { killedAt: Set<string>; stopKilling: () => void } {
-  const { aws } = days;
+  const { aws, job = JOB } = days;
   let inARow = 0;
   const kill = (point: string) => {
     if (killedAt.has(point) || !points.includes(point) || inARow === KILLS_IN_A_ROW) return;
     killedAt.add(point);
     inARow += 1;
     soon(days, () => {
-      aws.killFunction(JOB);
+      aws.killFunction(job);
     });
   };
   const isAtEnds = where === 'after every operation';
@@ -55,7 +55,7 @@ export function killAt(
     if (isAtEnds) kill(name.replace(/ after the interruption$/, ''));
   });
   const stopAtCalls = aws.onCall(({ caller, service, operation }) => {
-    if (!isAtEnds && caller.function?.name === JOB && service !== 'lambda') kill(operation);
+    if (!isAtEnds && caller.function?.name === job && service !== 'lambda') kill(operation);
     return undefined;
   });
   const stopKilling = () => {
@@ -74,12 +74,12 @@ export interface BrokenOff {
 }
 
 /** Stops the run right after an operation; it does nothing any more. */
-export function stopAfter(days: Days, operation: string): BrokenOff {
-  const { aws, client, logins } = days;
+export function stopAfter(days: Watched, operation: string): BrokenOff {
+  const { aws, client, logins, job = JOB } = days;
   let state: 'before' | 'stopping' | 'stopped' = 'before';
   let lastCall = 0;
   const unhook = aws.onCall(({ caller }) => {
-    if (state !== 'stopping' || caller.function?.name !== JOB) return undefined;
+    if (state !== 'stopping' || caller.function?.name !== job) return undefined;
     lastCall = Date.now();
     return new AwsError('AccessDeniedException', 'The run is stopped.');
   });
@@ -91,7 +91,7 @@ export function stopAfter(days: Days, operation: string): BrokenOff {
       const lambda = new LambdaClient(client());
       await lambda.send(new StopDurableExecutionCommand({ DurableExecutionArn: run?.arn }));
       lambda.destroy();
-      await logins.round();
+      await logins?.round();
       while (Date.now() - lastCall < QUIET) await delay(QUIET / 4);
       state = 'stopped';
       mend();

@@ -61,7 +61,7 @@ test('binds a REST answer to status, headers and payload', () => {
     Payload: Buffer.from('null'),
   });
   assert.equal(answer.status, 202);
-  assert.equal(answer.headers['X-Amz-Durable-Execution-Arn'], ARN);
+  assert.equal(answer.headers['x-amz-durable-execution-arn'], ARN);
   assert.equal(Buffer.from(answer.body).toString(), 'null');
 });
 
