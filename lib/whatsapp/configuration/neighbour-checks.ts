@@ -14,7 +14,9 @@ export const NEIGHBOUR_CHECKS: Check[] = [
     find: ({ network, webApp }, { deployments }, index) =>
       earlier(deployments, index).flatMap(({ other, at }) =>
         // A private name is another host in another VPC.
-        other.network?.vpcId === network.vpcId && hostOf(other.webApp?.url) === hostOf(webApp.url)
+        other.network?.vpcId === network.vpcId &&
+        hostOf(other.webApp?.url) !== undefined &&
+        hostOf(other.webApp?.url) === hostOf(webApp.url)
           ? [
               {
                 field: ['webApp', 'url'],
@@ -31,9 +33,11 @@ export const NEIGHBOUR_CHECKS: Check[] = [
         other.network?.vpcId !== network.vpcId
           ? []
           : databases.flatMap((database, number): Finding[] => {
-              const same = (other.databases ?? []).findIndex(
-                ({ host, port, prefix }) =>
-                  host === database.host && port === database.port && prefix === database.prefix,
+              const same = listOf(other.databases).findIndex(
+                (their) =>
+                  their?.host === database.host &&
+                  their.port === database.port &&
+                  their.prefix === database.prefix,
               );
               if (same < 0) return [];
               return [
@@ -52,7 +56,7 @@ export const NEIGHBOUR_CHECKS: Check[] = [
         const theirs =
           other.account === account && other.region === region ? other.jobs?.logCleanup : undefined;
         if (!theirs || theirs.clusterName !== jobs.logCleanup?.clusterName) return [];
-        const taken = Object.values(theirs.roles ?? {}).flatMap((role) => role?.services ?? []);
+        const taken = Object.values(theirs.roles ?? {}).flatMap((role) => listOf(role?.services));
         return Object.entries(jobs.logCleanup.roles).flatMap(([role, containers]): Finding[] =>
           (containers?.services ?? []).flatMap((service, number) =>
             taken.includes(service)
@@ -78,6 +82,11 @@ function earlier(
   return deployments.slice(0, index).map((other, at) => ({ other: other ?? {}, at: `deployments[${at}]` }));
 }
 
-function hostOf(url: string | undefined): string | undefined {
-  return url !== undefined && URL.canParse(url) ? new URL(url).host : undefined;
+/** What another deployment has may be mistaken, as it is told there. */
+function listOf<T>(values: readonly T[] | undefined): readonly (T | undefined)[] {
+  return Array.isArray(values) ? values : [];
+}
+
+function hostOf(url: unknown): string | undefined {
+  return typeof url === 'string' && URL.canParse(url) ? new URL(url).host : undefined;
 }

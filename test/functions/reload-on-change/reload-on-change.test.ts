@@ -320,7 +320,8 @@ test('a value with which tasks come up and end a moment later stops the roll at 
   await clock.runUntil(clock.now() + 10 * MINUTE);
   assert.ok(rang(since).includes(`${JOB}-failed`));
   // All tasks of that service have the new version by now, and do not stay up: the next one does not get it either.
-  const again = await nextDay();
+  await startRun(aws, 'checkout', 'reload-on-change');
+  const again = only(await played(clock.now() + MINUTE));
   assert.ok(['skipped', 'failed'].includes(again.outcome), JSON.stringify(again));
   assert.deepEqual(taskIds('checkout'), checkouts);
   changeKey();
