@@ -71,9 +71,9 @@ export interface CallbackRelayProps {
   readonly maximumConcurrency?: number;
   /** For a webhook that can be reached in a VPC only. @default not in a VPC */
   readonly network?: FunctionNetwork;
-  /** @default keys that AWS owns */
+  /** Encrypts the log and the function's environment. @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
-  /** @default three months */
+  /** How long the log is kept. @default three months */
   readonly logRetention?: RetentionDays | undefined;
 }
 

@@ -17,7 +17,7 @@ import {
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
 /** What a `ReportLostRun` is made of. */
@@ -79,6 +79,7 @@ export class ReportLostRun extends Construct {
       ],
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+      quietAfter: ONE_CAUSE,
     });
     const { partition, region, account } = Stack.of(this);
     new Rule(this, 'Rule', {

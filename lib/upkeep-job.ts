@@ -74,6 +74,7 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
+    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     const {
       upkeep,
       job,
@@ -88,7 +89,6 @@ export class UpkeepJob extends Construct {
     const functionName = `${deployment}-${job}`;
     const crashing = `${functionName}-crashing`;
     const letters = `${functionName}-dead-letters`;
-    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     this.upkeep = upkeep;
     this.job = job;
     this.node.addValidation({

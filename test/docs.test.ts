@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FAULTS } from '../rehearsal/faults/faults.ts';
+import { constructsPage } from './docs/constructs-page.ts';
 import { everyTemplate, securityDocument } from './docs/permissions-table.ts';
 import { rollSizeTable } from './docs/roll-size.ts';
 import { runSizeTable } from './docs/run-size.ts';
@@ -159,4 +160,13 @@ test('docs/security.md gives a reason for every action of every role', () => {
 test('docs/security.md has the table of permissions that the templates give (npm run docs writes it)', () => {
   const security = readFileSync('docs/security.md', 'utf8');
   assert.equal(security, securityDocument(security));
+});
+
+test('docs/constructs.md has each property of the general constructs, with its default and its meaning', () => {
+  const page = readFileSync('docs/constructs.md', 'utf8');
+  assert.equal(page, constructsPage(), 'run `npm run docs`');
+  const without = page.split('\n').filter((line) => /^\| `\w+` \|.*\| *\|$/.test(line));
+  assert.deepEqual(without, [], 'each says what it means');
+  for (const construct of ['ContainerCommandJob', 'CredentialRotation', 'UpkeepDashboard'])
+    assert.match(page, new RegExp(`^## \`${construct}\`$`, 'm'));
 });

@@ -37,7 +37,7 @@ export interface CredentialRotationSettings extends CredentialSettings {
 export interface ReadReplica {
   /** Its host name, as containers have it. */
   host: string;
-  /** @default the database's */
+  /** The port on which it listens. @default the database's */
   port?: number;
 }
 

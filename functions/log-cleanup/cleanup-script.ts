@@ -31,16 +31,34 @@ const MEASURING_SECONDS = 60;
  */
 export function cleanupScript(
   script: string,
-  { logs, archive, rotation }: LogFolders,
+  folders: LogFolders,
   keeping?: { nearlyFullPercent: number },
 ): string {
+  const keep =
+    keeping && archiveScript(heldFolder(folders.archive, rootsOf(folders)), keeping.nearlyFullPercent);
+  return `${measuringScript(folders, keep)}
+${
+  keeping
+    ? `guarded ${quoted(script)}`
+    : `${quoted(script)} </dev/null
+status=$?`
+}
+within_limit after
+exit $status
+`;
+}
+
+/**
+ * Only the first of the two measurements, for who wants to know how it is.
+ * @param keeping functions of the shell by which rotated logs are kept; what they leave is not counted. @default none are kept
+ */
+export function measuringScript({ logs, archive, rotation }: LogFolders, keeping?: string): string {
   const folders = [...new Set([...logs, archive])];
-  // A folder inside another is listed with it.
-  const roots = folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
+  const roots = rootsOf({ logs, archive });
   return `marker=$UPKEEP_MARKER
 unset UPKEEP_MARKER
 archive=${quoted(archive)}
-${keeping ? archiveScript(heldFolder(archive, roots), keeping.nearlyFullPercent) : ''}note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
+${keeping ?? ''}note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
 archived() {
 [ "$count" -gt 0 ] && [ "$groups" -lt ${ARCHIVED_SHOWN} ] && note archived "$count" "$log"
 groups=$((groups + 1))
@@ -124,16 +142,13 @@ note live "$files" "$bytes"
 note archive "$oldFiles" "$oldBytes"
 }
 }
-within_limit before
-${
-  keeping
-    ? `guarded ${quoted(script)}`
-    : `${quoted(script)} </dev/null
-status=$?`
+within_limit before`;
 }
-within_limit after
-exit $status
-`;
+
+/** A folder inside another is listed with it. */
+function rootsOf({ logs, archive }: Pick<LogFolders, 'logs' | 'archive'>): string[] {
+  const folders = [...new Set([...logs, archive])];
+  return folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
 }
 
 /** Beside the folder that is cleaned, and not in it: a clean-up can look into all that lies under it. */

@@ -16,7 +16,13 @@ import {
   serviceName,
 } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
-import { duration, lessThanTimeLimit } from '../checks/props.ts';
+import {
+  dailyScheduleProps,
+  duration,
+  jobNames,
+  lessThanTimeLimit,
+  upkeepReference,
+} from '../checks/props.ts';
 import {
   copyPlaceFindings,
   replicaFindings,
@@ -25,6 +31,7 @@ import {
   strategyFindings,
 } from '../checks/rotation.ts';
 import { clusterFindings, clusterNameOf, clusterReference } from '../ecs-services.ts';
+import { networkProps } from '../function-network.ts';
 import { partialSecretFindings, secretReference } from '../secret-reference.ts';
 import type { CredentialRotationProps, RotatedService } from './credential-rotation-props.ts';
 import { maximumServiceNameLength } from './stopped-alarm-name.ts';
@@ -57,7 +64,11 @@ export function rotatedOf(props: CredentialRotationProps): Rotated {
     database: addressOf(database),
     clusterName: clusterNameOf(cluster, themselves),
     services: services.map((service) =>
-      isService(service) ? { name: service.serviceName, clusterName: service.cluster.clusterName } : service,
+      typeof service === 'string'
+        ? { name: service }
+        : isService(service)
+          ? { name: service.serviceName, clusterName: service.cluster.clusterName }
+          : service,
     ),
   };
 }
@@ -82,12 +93,13 @@ export function isDatabase(
   return typeof database === 'object' && database !== null && 'connections' in database;
 }
 
-function isService(service: IBaseService | RotatedService): service is IBaseService {
+function isService(service: IBaseService | RotatedService | string): service is IBaseService {
   return typeof service === 'object' && service !== null && 'serviceName' in service;
 }
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
+  upkeep: upkeepReference(),
   secret: secretReference('The secret that is rotated.'),
   administrator: v.optional(secretReference('That of who changes passwords.')),
   cluster: v.optional(clusterReference('The cluster.')),
@@ -97,8 +109,18 @@ export const ROTATION_PROPS = v.looseObject({
     'The database.',
   ),
   services: field(
-    v.pipe(v.array(v.looseObject({})), v.minLength(1), v.maxLength(50)),
-    'a list of 1 to 50 ECS services, or of { name }',
+    v.pipe(
+      v.array(
+        field(
+          v.union([v.string(), v.looseObject({})]),
+          'an ECS service, its name, or an object with "name"',
+          'A service.',
+        ),
+      ),
+      v.minLength(1),
+      v.maxLength(50),
+    ),
+    'a list of 1 to 50 ECS services, or of their names',
     'The services.',
   ),
   strategy: field(
@@ -108,10 +130,28 @@ export const ROTATION_PROPS = v.looseObject({
         '"dual-password", "alternating-users" or "single-password"',
         'The strategy.',
       ),
+      users: v.optional(
+        field(
+          v.pipe(v.array(field(v.string(), "a user's name", 'A user.')), v.length(2)),
+          'a list of two users, such as ["shop_a", "shop_b"]',
+          'Who alternate.',
+        ),
+      ),
     }),
     'an object with "kind"',
     'The strategy.',
   ),
+  application: v.optional(
+    field(
+      v.looseObject({ entry: field(v.string(), 'the path of a file', 'The handler.') }),
+      'an object with "entry" and "settings"',
+      "The application's own part.",
+    ),
+  ),
+  network: networkProps(),
+  schedule: dailyScheduleProps('When it looks.'),
+  timeLimit: duration(Duration.minutes(1), Duration.days(1)),
+  waitsFor: v.optional(jobNames('For whose end it waits.')),
   rotateAfter: v.optional(duration(Duration.days(1), Duration.days(365), 86_400)),
   maximumAge: v.optional(duration(Duration.days(2), Duration.days(400), 86_400)),
   rotationTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
@@ -199,7 +239,9 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
     ...replicaFindings(strategy.kind, props.replicas),
     ...copyFindings(rotated.secretArn, props.copies),
     ...passwordFindings(password),
-    ...(services.every((service) => isService(service) || service.clusterName)
+    ...(services.every(
+      (service) => typeof service !== 'string' && (isService(service) || service.clusterName),
+    )
       ? []
       : clusterFindings(cluster, [])),
     ...rolledServiceFindings(

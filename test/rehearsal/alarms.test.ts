@@ -151,7 +151,6 @@ const RINGERS: Ringer[] = [
       metrics: [ofRuns('database-size', 'MediaRows', [10_000_000], [10_000_001], { set })],
     },
   ]),
-  { alarm: 'log-cleanup-nearly-full', metrics: [ofRuns('log-cleanup', 'LowestFreePercent', [15], [14])] },
   {
     alarm: 'log-cleanup-not-ready',
     metrics: [{ ...ofRuns('log-cleanup', 'TasksNotReady', [0, 1, 1], [1, 1, 1]), period: DAY }],

@@ -8,11 +8,10 @@ import {
   SessionRefusedError,
   ThrottledError,
 } from '../ecs-exec/errors.ts';
-import { commandStatus, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
+import { commandStatus, executeCommand, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
 import type { Output } from '../ecs-exec/output.ts';
 import type { RunOptions } from '../ecs-exec/run-options.ts';
 import { type Clients, ecsExecClients } from '../ecs-exec/session.ts';
-import { streamCommand } from '../ecs-exec/stream-command.ts';
 import type { Command } from '../ecs-exec/wrapper.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import type { FileLimits, Order, Reach, Seen, Stay } from './reach.ts';
@@ -83,18 +82,17 @@ export class EcsExecReach implements Reach {
   ): Promise<Uint8Array> => {
     const pieces: Uint8Array[] = [];
     let bytes = 0;
-    const stream = streamCommand({
+    const end = await executeCommand({
       ...this.#run(container, { id }),
       command: ['cat', path],
       bytes: true,
       deadline: new Date(deadline),
+      sink(piece) {
+        bytes += piece.length;
+        if (bytes <= mostBytes) pieces.push(piece);
+      },
     });
-    for await (const piece of stream) {
-      bytes += piece.length;
-      if (bytes > mostBytes) throw new Error(`It has more than ${mostBytes} bytes.`);
-      pieces.push(piece);
-    }
-    const end = await stream.result;
+    if (bytes > mostBytes) throw new Error(`It has more than ${mostBytes} bytes.`);
     if (end.outcome !== 'exited' || end.exitCode !== 0)
       throw new Error(`It could not be read: ${end.outcome}.`);
     return Buffer.concat(pieces);

@@ -17,6 +17,8 @@ export type { OtherRun, RunEvent } from './run-event.ts';
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
 
+type Procedure = (run: RunEvent, context: DurableContext) => Promise<RunResult>;
+
 /** With an offset that Date understands too: one that is no time is never past. */
 const time = v.pipe(
   v.string(),
@@ -46,12 +48,16 @@ const runEvent = v.object({
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  * @param look what `wa-upkeep doctor` has looked at with the function's rights and from its place, in no run at all. It changes
  *   nothing, and works with the context that it is given too. @default nothing
+ * @param dryRun takes the procedure's place in a run that a person starts with the option `dryRun: true`: it changes nothing, and says
+ *   what the procedure would do. Such a run is skipped, whatever outcome it gives, so that no alarm takes it for the one that is due.
+ *   @default such a run does nothing, and says that the job has no dry run
  */
 export async function runJob(
   event: unknown,
   durableContext: DurableContext,
-  procedure: (run: RunEvent, context: DurableContext) => Promise<RunResult>,
+  procedure: Procedure,
   look: Look = async () => [],
+  dryRun: Procedure = noDryRun,
 ): Promise<RunReport | Examination> {
   durableContext.configureLogger({ customLogger: logger });
   const context = insideInvocations(durableContext);
@@ -71,7 +77,9 @@ export async function runJob(
   const result = await context.runInChildContext('run', async (child) => {
     isReplayed = false;
     if (failed && failed.count >= MOST_FAILED_INVOCATIONS) return givenUp(run, failed);
-    return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
+    if (isTooLate) return tooLate(run, startedAt);
+    if (run.options?.dryRun !== true) return resultOf(run, () => procedure(run, child));
+    return resultOf(run, () => skipped(dryRun, run, child));
   });
   // It ends where it cannot even report: report-lost-run does it then.
   if (isReplayed && failed && failed.count >= MOST_FAILED_REPORTS)
@@ -143,6 +151,24 @@ function tooLate({ job, deployment, endBy }: RunEvent, startedAt: string): RunRe
         what: `The run began at ${startedAt}, when it had to have ended: at ${endBy}.`,
         where: deployment,
         next: `Nothing was done. Leave ${job} to its next scheduled run, or start it by hand. What held the start up: Lambda's concurrency, or who called the job past start-run?`,
+      },
+    ],
+  };
+}
+
+async function skipped(dryRun: Procedure, run: RunEvent, context: DurableContext): Promise<RunResult> {
+  return { ...(await dryRun(run, context)), outcome: 'skipped' };
+}
+
+async function noDryRun({ job, deployment }: RunEvent): Promise<RunResult> {
+  return {
+    outcome: 'skipped',
+    figures: {},
+    problems: [
+      {
+        what: `${job} has no dry run: nothing was done.`,
+        where: deployment,
+        next: `What it would work with, \`npx wa-upkeep doctor ${deployment}\` looks at, and changes nothing. Start it without dryRun, or leave it to its next scheduled run.`,
       },
     ],
   };
