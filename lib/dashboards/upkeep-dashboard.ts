@@ -27,7 +27,7 @@ export interface UpkeepDashboardProps {
 
 /**
  * A CloudWatch dashboard of one deployment: its alarms' states, its runs over time, their latest reports, and what its parts
- * show; with saved queries of its logs. The account's first three dashboards are free.
+ * show; with saved queries of its logs. Free are an account's first three dashboards of at most 50 metrics each; docs/cost.md says how many this one shows.
  */
 export class UpkeepDashboard extends Construct {
   /** Its name, unique in the account. */
