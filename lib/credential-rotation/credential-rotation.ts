@@ -41,6 +41,7 @@ import {
   DEFAULT_STEADY_TIMEOUT,
   isDatabase,
   ROTATED,
+  ROTATION_NAMES,
   ROTATION_PROPS,
   type Rotated,
   rotatedOf,
@@ -84,7 +85,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
     super(scope, id);
     this.props = props;
     passesPropsOn(this);
-    checkProps(this, ROTATION_PROPS, props);
+    checkProps(this, ROTATION_PROPS, props, undefined, ROTATION_NAMES);
     this.rotated = rotatedOf(props);
     const { secretArn, secretKeyArn, adminSecretArn, database, clusterName, services } = this.rotated;
     checkProps(this, ROTATED, this.rotated, () => rotationFindings(props, this.rotated));

@@ -21,6 +21,7 @@ import {
   duration,
   jobNames,
   lessThanTimeLimit,
+  propertyNames,
   upkeepReference,
 } from '../checks/props.ts';
 import {
@@ -96,6 +97,32 @@ export function isDatabase(
 function isService(service: IBaseService | RotatedService | string): service is IBaseService {
   return typeof service === 'object' && service !== null && 'serviceName' in service;
 }
+
+/** All of them. */
+export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
+  upkeep: true,
+  secret: true,
+  database: true,
+  strategy: true,
+  administrator: true,
+  password: true,
+  acceptFailedLogins: true,
+  cluster: true,
+  services: true,
+  copies: true,
+  network: true,
+  schedule: true,
+  timeLimit: true,
+  rotateAfter: true,
+  maximumAge: true,
+  waitsFor: true,
+  application: true,
+  whenUnproven: true,
+  rotationTimeout: true,
+  steadyTimeout: true,
+  replicas: true,
+  retirementPatience: true,
+});
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
@@ -206,8 +233,11 @@ export const ROTATED = v.looseObject({
     host: hostName("The server's name."),
     port: port("The server's port."),
     certificateAuthority: field(
-      v.pipe(v.string(), v.nonEmpty()),
-      '"rds" or PEM',
+      v.pipe(
+        v.string(),
+        v.check((text) => text === 'rds' || text.includes('-----BEGIN CERTIFICATE-----')),
+      ),
+      '"rds" or PEM, the text of a certificate and not the name of its file',
       'What signed its certificate.',
     ),
   }),
