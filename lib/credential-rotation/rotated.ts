@@ -4,7 +4,7 @@ import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import * as v from 'valibot';
 import type { DatabaseAddress, Engine } from '../../functions/shared/database/contract/engine.ts';
 import { COPY_ENCODINGS } from '../../functions/shared/database/credential/copy-template.ts';
-import { randomPassword } from '../../functions/shared/database/credential/password.ts';
+import { type PasswordRules, randomPassword } from '../../functions/shared/database/credential/password.ts';
 import {
   clusterName,
   engine,
@@ -21,6 +21,7 @@ import {
   duration,
   jobNames,
   lessThanTimeLimit,
+  misspelled,
   propertyNames,
   upkeepReference,
 } from '../checks/props.ts';
@@ -124,6 +125,9 @@ export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
   retirementPatience: true,
 });
 
+const PASSWORD_NAMES = propertyNames<PasswordRules>({ length: true, alphabet: true, exclude: true });
+const SERVICE_NAMES = propertyNames<RotatedService>({ name: true, clusterName: true, oneAtATime: true });
+
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
   upkeep: upkeepReference(),
@@ -131,7 +135,7 @@ export const ROTATION_PROPS = v.looseObject({
   administrator: v.optional(secretReference('That of who changes passwords.')),
   cluster: v.optional(clusterReference('The cluster.')),
   database: field(
-    v.looseObject({}),
+    v.custom(isDatabaseOrAddress),
     'an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself',
     'The database.',
   ),
@@ -249,6 +253,12 @@ export const ROTATED = v.looseObject({
   ),
 });
 
+/** A proxy has security groups too, and is no database. */
+function isDatabaseOrAddress(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return !('connections' in value) || 'clusterEndpoint' in value || 'instanceEndpoint' in value;
+}
+
 /** What no single property can say. */
 export function rotationFindings(props: CredentialRotationProps, rotated: Rotated): Finding[] {
   const { upkeep, secret, administrator, cluster, services, strategy, password = {}, timeLimit } = props;
@@ -268,6 +278,8 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
     }),
     ...replicaFindings(strategy.kind, props.replicas),
     ...copyFindings(rotated.secretArn, props.copies),
+    ...misspelled(password, PASSWORD_NAMES, ['password']),
+    ...services.flatMap((service, index) => misspelled(service, SERVICE_NAMES, ['services', index])),
     ...passwordFindings(password),
     ...(services.every(
       (service) => typeof service !== 'string' && (isService(service) || service.clusterName),
