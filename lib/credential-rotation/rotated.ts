@@ -127,6 +127,9 @@ export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
 
 const PASSWORD_NAMES = propertyNames<PasswordRules>({ length: true, alphabet: true, exclude: true });
 const SERVICE_NAMES = propertyNames<RotatedService>({ name: true, clusterName: true, oneAtATime: true });
+/** Of either kind. */
+const COPY_NAMES = ['kind', 'name', 'keyId', 'keyArn', 'secretArn', 'key', 'template', 'encoding'];
+const REPLICA_NAMES = ['host', 'port'];
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
@@ -280,6 +283,8 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
     ...copyFindings(rotated.secretArn, props.copies),
     ...misspelled(password, PASSWORD_NAMES, ['password']),
     ...services.flatMap((service, index) => misspelled(service, SERVICE_NAMES, ['services', index])),
+    ...(props.copies ?? []).flatMap((copy, index) => misspelled(copy, COPY_NAMES, ['copies', index])),
+    ...(props.replicas ?? []).flatMap((each, index) => misspelled(each, REPLICA_NAMES, ['replicas', index])),
     ...passwordFindings(password),
     ...(services.every(
       (service) => typeof service !== 'string' && (isService(service) || service.clusterName),
