@@ -20,10 +20,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, freemem, tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { basename, dirname, join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { setImmediate } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import PQueue from 'p-queue';
 import { synthesize } from '../rehearsal/synthesize.ts';
@@ -33,6 +33,11 @@ const args = process.argv.slice(2);
 const changedSince = args.flatMap((arg) => /^--changed(?:=(.+))?$/.exec(arg)?.slice(1, 2) ?? [])[0] ?? 'HEAD';
 const isChanged = args.some((arg) => arg.startsWith('--changed'));
 const named = args.filter((arg) => !arg.startsWith('--'));
+for (const path of named)
+  if (!existsSync(path)) {
+    console.error(`There is no ${path}. Name files of tests, or folders that have some, such as test/lib.`);
+    process.exit(2);
+  }
 
 /**
  * With `--changed` no file is begun that would not end by then, going by what is known of it, and what goes on nevertheless
@@ -64,8 +69,11 @@ const LONGEST = [
 ];
 type Part = Pick<NonNullable<Parameters<typeof run>[0]>, 'testNamePatterns' | 'testSkipPatterns'>;
 
-/** Of the longest, which tests each of several processes runs: together all of them. */
-const PARTS: Record<string, Part[]> = {
+/**
+ * Files with processes of their own, and which tests each of them runs, together all. In a whole run the others share a few:
+ * most of what a file would need of a processor is to load the CDK and the SDK, and to compile them well.
+ */
+const OWN_PROCESSES: Record<string, Part[]> = {
   'test/rehearsal/faults.test.ts': [
     { testNamePatterns: /^in the night of [a-l]/ },
     { testNamePatterns: /^in the night of [s-z]/ },
@@ -76,7 +84,14 @@ const PARTS: Record<string, Part[]> = {
     { testNamePatterns: /^PostgreSQL/ },
     { testSkipPatterns: /^PostgreSQL/ },
   ],
+  // They read a function's settings once for the process, or change its time or output.
+  'test/functions/callback-relay/handler.test.ts': [{}],
+  'test/functions/message-gc/silent-database.test.ts': [{}],
+  'test/functions/report-lost-run/handler.test.ts': [{}],
+  'test/functions/shared/run/dry-run.test.ts': [{}],
 };
+/** The file of a process that runs several. */
+const SEVERAL = 'test/several.ts';
 /** How long each file took here when it ran last, its parts together: JSON, milliseconds by file. */
 const TIMES = '.cache/test-times.json';
 /** What a file takes of which that is not known: one of the longest, and any other. Milliseconds. */
@@ -124,16 +139,26 @@ if (isChanged) setTimeout(() => breakOff.abort(), CHANGED_LIMIT - (Date.now() - 
 const queue = new PQueue({ concurrency: 2 * availableParallelism() });
 if (isWhole) synthesizing = queue.add(share);
 if (named.length === 0) void queue.addAll(CHECKS.map((check) => () => runCheck(...check)));
-await queue.addAll(
-  files.flatMap((file) => {
-    const parts = (named.length === 0 && PARTS[file]) || [{}];
+const own = isWhole ? files.filter((file) => OWN_PROCESSES[file]) : files;
+void queue.addAll(
+  own.flatMap((file) => {
+    const parts = (isWhole && OWN_PROCESSES[file]) || [{}];
     return parts.map((part) => async () => {
       if (isChanged && Date.now() - begun + expected(file) / parts.length > CHANGED_LIMIT) left.add(file);
-      else await runFile(file, part);
+      else await runFiles([file], mkdtempSync(join(scratch, 'claims-')), part);
     });
   }),
 );
+const shared = files.filter((file) => !own.includes(file));
+const claims = mkdtempSync(join(scratch, 'claims-'));
+if (shared.length > 0)
+  void queue.addAll(Array.from({ length: queue.concurrency }, () => () => runFiles(shared, claims)));
 await queue.onIdle();
+for (const file of files)
+  if (!left.has(file) && !took.some(([ended]) => ended === file)) {
+    counts.failed += 1;
+    failures.push(`✖ ${file}: its process ended before it did`);
+  }
 
 mkdirSync(dirname(TIMES), { recursive: true });
 for (const [file] of took) known[file] = 0;
@@ -175,37 +200,49 @@ async function runCheck(command: string, words: string[]): Promise<void> {
   console.log(`> ${[command, ...words].join(' ')}\n${stdout}${stderr}`);
 }
 
-async function runFile(file: string, part: Part): Promise<void> {
-  if (playsNights.has(file)) await synthesizing;
-  const start = Date.now();
+/** Runs files in one process: those that no other one has claimed in the folder by the time that it comes to them. */
+async function runFiles(files: string[], claims: string, part: Part = {}): Promise<void> {
+  if (files.some((file) => playsNights.has(file))) await synthesizing;
   const { signal } = breakOff;
-  const tests = run({ files: [file], signal, ...part });
-  const count = (kind: keyof typeof counts, { details }: { details: { type?: string | undefined } }) => {
-    if (signal.aborted) return;
-    if (details.type !== 'suite') counts[kind] += 1;
-  };
-  tests.on('test:pass', (data) =>
-    count(data.skip === undefined || data.skip === false ? 'passed' : 'skipped', data),
-  );
-  tests.on('test:fail', (data) => {
-    count('failed', data);
-    const { cause = data.details.error } = data.details.error;
-    // A string says only that a test within has failed.
-    if (typeof cause !== 'string' && !signal.aborted)
-      failures.push(`✖ ${file}: ${data.name}\n${inspect(cause)}`);
+  const reporter = new spec();
+  let said = '';
+  reporter.on('data', (text) => {
+    said += text;
   });
-  // Without the figures that the reporter adds for each file.
-  const report = (await text(tests.compose(spec))).replace(
-    /^.*ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm,
-    '',
-  );
-  // Of what was broken off it is only known that it is too long.
-  took.push([file, signal.aborted ? CHANGED_LIMIT : Date.now() - start]);
+  const print = async () => {
+    // It hands on what it was given in its own time.
+    await setImmediate();
+    // Without the figures that it adds for each process.
+    process.stdout.write(
+      said.replace(/^.*ℹ (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm, ''),
+    );
+    said = '';
+  };
+  for await (const event of run({ files: [SEVERAL], argv: [claims, ...files], signal, ...part })) {
+    if (signal.aborted) break;
+    reporter.write(event);
+    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
+    const { name, nesting, details, skip } = event.data;
+    const isSuite = details.type === 'suite';
+    if (event.type === 'test:fail') {
+      const { cause = event.data.details.error } = event.data.details.error;
+      // A string says only that a test within has failed.
+      const isItsOwn = typeof cause !== 'string';
+      if (isItsOwn || !isSuite) counts.failed += 1;
+      if (isItsOwn) failures.push(`✖ ${relative('.', event.data.file ?? '')}: ${name}\n${inspect(cause)}`);
+    } else if (!isSuite) counts[skip === undefined || skip === false ? 'passed' : 'skipped'] += 1;
+    if (nesting > 0 || !isSuite) continue;
+    took.push([name, details.duration_ms]);
+    await print();
+  }
   if (signal.aborted) {
-    left.add(file);
+    // Of what was broken off it is only known that it is too long.
+    took.push(...files.map((file): [string, number] => [file, CHANGED_LIMIT]));
+    for (const file of files) left.add(file);
     return;
   }
-  process.stdout.write(`\n${file}\n${report}`);
+  reporter.end();
+  await print();
 }
 
 /**

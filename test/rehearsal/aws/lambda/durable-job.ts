@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import { GetDurableExecutionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
@@ -27,7 +26,8 @@ import { ACCOUNT, deploy, REGION } from '../deploy.ts';
 import type { FixtureEvent } from './fixtures/durable.ts';
 
 const bundle = mkdtempSync(join(tmpdir(), 'durable-fixture-'));
-after(() => rmSync(bundle, { recursive: true }));
+// Several files of one process use it.
+process.once('exit', () => rmSync(bundle, { recursive: true }));
 buildSync({
   entryPoints: [join(import.meta.dirname, 'fixtures/durable.ts')],
   outfile: join(bundle, 'index.mjs'),
