@@ -84,8 +84,9 @@ const OWN_PROCESSES: Record<string, Part[]> = {
     { testNamePatterns: /^PostgreSQL/ },
     { testSkipPatterns: /^PostgreSQL/ },
   ],
-  // They read a function's settings once for the process, or change its time or output.
+  // They read a function's settings once for the process, or change its time, its output, or how it finds modules.
   'test/functions/callback-relay/handler.test.ts': [{}],
+  'test/docs/api.test.ts': [{}],
   'test/functions/message-gc/silent-database.test.ts': [{}],
   'test/functions/report-lost-run/handler.test.ts': [{}],
   'test/functions/shared/run/dry-run.test.ts': [{}],

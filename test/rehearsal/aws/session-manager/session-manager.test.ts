@@ -209,7 +209,8 @@ describe('the gateway', () => {
   );
 
   it('ends a session in which nothing happens, and its command', async () => {
-    const idle = await SessionManager.start({ timing: { readingDelay: 0 }, idleTimeout: 100 });
+    // Longer than a busy machine takes until the command has said its word.
+    const idle = await SessionManager.start({ timing: { readingDelay: 0 }, idleTimeout: 2_000 });
     try {
       const access = idle.openSession({ container, command: `sh -c 'echo hi; read a'` });
       const plugin = await Plugin.connect(access, JSON.stringify({ TokenValue: 'TOKEN' }));
@@ -287,7 +288,10 @@ class Plugin {
 
   /** Waits until this was printed. */
   async output(text: string): Promise<Frame[]> {
-    while (!this.printed.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!this.printed.includes(text)) {
+      assert.notEqual(this.#socket.readyState, WebSocket.CLOSED, `closed before "${text}": ${this.printed}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     return this.frames;
   }
 
