@@ -228,6 +228,9 @@ function alarmMismatches(
   });
 }
 
+/** As the sample's configuration has it set. */
+const DOWNLOADED = { auto_download: ['audio', 'document', 'image', 'voice'] };
+
 /** What a good night must have done, counted by SQL where it is about rows. */
 function goodNightMismatches(
   night: Night,
@@ -284,6 +287,17 @@ function goodNightMismatches(
     if (after >= before) mismatches.push(`${name}: the clean-up freed nothing.`);
     expect(`${name}: logsKept in the report against files in S3`, figures?.logsKept, kept);
     if (kept === 0) mismatches.push(`${name}: no rotated log was kept.`);
+  }
+  const { webApp, jobs } = deployments.emea ?? {};
+  if (webApp && jobs?.includes('application-settings')) {
+    const { media, webhooks } = webApp.settings.values;
+    expect(
+      'emea: settings of WebApp that were set',
+      figuresOf('emea', 'application-settings')?.settingsChanged,
+      1,
+    );
+    expect('emea: what WebApp downloads', JSON.stringify(media), JSON.stringify(DOWNLOADED));
+    expect("emea: WebApp's settings of webhooks", Object.keys(webhooks ?? {}).length, 3);
   }
   if (night.rows.emea) {
     const used = Math.round(media / 4);

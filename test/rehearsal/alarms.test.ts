@@ -24,6 +24,7 @@ const JOBS = [
   'log-cleanup',
   'credential-rotation',
   'database-size',
+  'application-settings',
   'upgrade-check',
 ];
 
@@ -103,10 +104,12 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Of the alarms that no night rings. */
 const RINGERS: Ringer[] = [
-  ...['media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
-    alarm: `${job}-crashing`,
-    metrics: [ofLambda(job, 'Errors', 4, 5)],
-  })),
+  ...['media-gc', 'log-cleanup', 'credential-rotation', 'application-settings', 'upgrade-check'].map(
+    (job) => ({
+      alarm: `${job}-crashing`,
+      metrics: [ofLambda(job, 'Errors', 4, 5)],
+    }),
+  ),
   ...JOBS.map((job) => ({
     alarm: `${job}-dead-letters`,
     metrics: [ofLambda(job, 'AsyncEventsDropped', 0, 1)],
