@@ -117,7 +117,11 @@ export {
 export { UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob } from './upkeep-job.ts';
 export type { JobReference, UpkeepJobProps } from './upkeep-job-props.ts';
-export { ApplicationSettings, type ApplicationSettingsProps } from './whatsapp/application-settings.ts';
+export {
+  ApplicationSettings,
+  type ApplicationSettingsProps,
+  type WantedSettings,
+} from './whatsapp/application-settings.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
 export {
   ClientCredentialRotation,
@@ -127,7 +131,6 @@ export {
   type RolledRole,
 } from './whatsapp/client-credential-rotation.ts';
 export { type ClientDatabases, setNameOf } from './whatsapp/client-databases.ts';
-export type { WantedSettings } from './whatsapp/configuration/application-settings-schema.ts';
 export {
   ConfigurationError,
   checkConfiguration,

@@ -2,7 +2,6 @@ import { Duration } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
-  type IWidget,
   type Metric,
   type MetricOptions,
   TreatMissingData,
@@ -16,20 +15,52 @@ import {
 import { metricName } from '../../functions/shared/run/report.ts';
 import type { WebAppSettings } from '../../functions/shared/whatsapp/settings.ts';
 import { checkProps, passesPropsOn } from '../checks/props.ts';
-import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
 import { type FunctionNetwork, networkFindings } from '../function-network.ts';
 import type { DailySchedule, WeeklySchedule } from '../start-run.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import {
-  settingsNamedTwice,
-  type WantedSettings,
-  wantedSettingsEntries,
-} from './configuration/application-settings-schema.ts';
+import { settingsNamedTwice, wantedSettingsEntries } from './configuration/application-settings-schema.ts';
 import { letLogIn } from './gc-job.ts';
 import { WEB_APP } from './prop-schemas.ts';
+
+/**
+ * Values of WebApp's own settings, by the names that Meta gives them, an object within another by a dot. What is not named is
+ * neither compared nor set. https://developers.facebook.com/docs/whatsapp/on-premises/reference/settings/app
+ */
+export interface WantedSettings {
+  /** Whether the client collects messages by itself. */
+  readonly 'garbagecollector_enable.messages'?: boolean | undefined;
+  /** Whether it collects media by itself. */
+  readonly 'garbagecollector_enable.media'?: boolean | undefined;
+  /** Of older versions, in place of these two. */
+  readonly db_garbagecollector_enable?: boolean | undefined;
+  /** Which inbound media it downloads by itself: image, video, voice, sticker, audio, document. */
+  readonly 'media.auto_download'?: string[] | undefined;
+  /** Whether callbacks are kept until the webhook took them. */
+  readonly callback_persist?: boolean | undefined;
+  /** By how much longer it waits after each failure of a callback, in milliseconds. */
+  readonly callback_backoff_delay_ms?: number | undefined;
+  /** How long it waits at the most, in milliseconds. */
+  readonly max_callback_backoff_delay_ms?: number | undefined;
+  /** Callbacks at once: 6, 12, 18 or 24. */
+  readonly 'webhooks.max_concurrent_requests'?: number | undefined;
+  /** Whether a callback tells that a message was sent. */
+  readonly 'webhooks.message.sent'?: boolean | undefined;
+  /** Whether a callback tells that a message was delivered. */
+  readonly 'webhooks.message.delivered'?: boolean | undefined;
+  /** Whether a callback tells that a message was read. */
+  readonly 'webhooks.message.read'?: boolean | undefined;
+  /** Of versions before 2.41.2, in place of `webhooks.message.sent`. */
+  readonly sent_status?: boolean | undefined;
+  /** Of versions before 2.35: whether messages are deleted once they are delivered. */
+  readonly pass_through?: boolean | undefined;
+  /** How often the Masters look at the CoreApps, in seconds. */
+  readonly heartbeat_interval?: number | undefined;
+  /** After how many seconds without an answer the shard of a CoreApp goes to another one. */
+  readonly unhealthy_interval?: number | undefined;
+}
 
 /** What an `ApplicationSettings` is made of. */
 export interface ApplicationSettingsProps {
@@ -57,7 +88,7 @@ const PROPS = v.looseObject({ webApp: WEB_APP, ...wantedSettingsEntries });
  * Looks after WebApp's own settings that decide how fast the client's databases, media and callbacks grow: reports them, tells where
  * they are not as expected, and sets those that it is to set, with the value before in the report.
  */
-export class ApplicationSettings extends Construct implements OnDashboard {
+export class ApplicationSettings extends Construct {
   /** The job underneath: its function, schedule and alarms. */
   readonly job: UpkeepJob;
   /** Rings when a setting is not as expected. Of settings that could not be set the job's own alarms tell. */
@@ -95,17 +126,6 @@ export class ApplicationSettings extends Construct implements OnDashboard {
   /** Settings that were set. @default the sum over five minutes */
   metricSettingsChanged(options?: MetricOptions): Metric {
     return this.job.metric('SettingsChanged', options);
-  }
-
-  /** What was not as expected, and what was set. */
-  dashboardWidgets(): IWidget[] {
-    const period = Duration.days(1);
-    return [
-      graph(`WebApp's settings of ${this.job.upkeep.deployment}`, [
-        this.metricSettingsDiffering({ period, label: 'not as expected' }).attachTo(this),
-        this.metricSettingsChanged({ period, label: 'set' }).attachTo(this),
-      ]),
-    ];
   }
 
   private createDriftAlarm({ deployment, warningTopic: topic }: Upkeep, { url }: WebAppSettings): Alarm {

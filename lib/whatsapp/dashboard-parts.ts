@@ -1,7 +1,6 @@
 import type { CredentialRotation } from '../credential-rotation/credential-rotation.ts';
 import type { OnDashboard } from '../dashboards/on-dashboard.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
-import type { ApplicationSettings } from './application-settings.ts';
 import type { DatabaseSize } from './database-size.ts';
 import type { LogCleanup } from './log-cleanup.ts';
 import type { MediaGc } from './media-gc.ts';
@@ -14,20 +13,11 @@ interface ShownParts {
   readonly mediaGc: MediaGc | undefined;
   readonly logCleanup: LogCleanup | undefined;
   readonly credentialRotation: { readonly rotation: CredentialRotation } | undefined;
-  readonly applicationSettings: ApplicationSettings | undefined;
   readonly mediaVolume: MediaVolumeBase | undefined;
 }
 
 /** In the order of their rows. */
 export function dashboardParts(parts: ShownParts): (OnDashboard | undefined)[] {
-  const { databaseSize, messageGc, mediaGc, logCleanup, credentialRotation, applicationSettings } = parts;
-  return [
-    databaseSize,
-    messageGc,
-    mediaGc,
-    logCleanup,
-    credentialRotation?.rotation,
-    applicationSettings,
-    parts.mediaVolume,
-  ];
+  const { databaseSize, messageGc, mediaGc, logCleanup, credentialRotation, mediaVolume } = parts;
+  return [databaseSize, messageGc, mediaGc, logCleanup, credentialRotation?.rotation, mediaVolume];
 }

@@ -73,7 +73,7 @@ const settingEntries = {
   ),
 };
 
-export function applicationSettingValues(allowed: string, description: string) {
+function applicationSettingValues(allowed: string, description: string) {
   return field(
     v.pipe(
       v.strictObject(settingEntries),
@@ -83,9 +83,6 @@ export function applicationSettingValues(allowed: string, description: string) {
     description,
   );
 }
-
-/** Values of WebApp's own settings, by the names that Meta gives them: what is not named is neither compared nor set. */
-export type WantedSettings = v.InferInput<ReturnType<typeof applicationSettingValues>>;
 
 const SOME = 'an object with some of WebApp\'s settings, such as { "media.auto_download": ["image"] }';
 

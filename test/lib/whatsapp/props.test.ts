@@ -112,7 +112,11 @@ const MISTAKES: [string, Anything, RegExp][] = [
     { window: { from: '1:00', to: '05:00' } },
     /^window\.from is "1:00"; it must be a local time HH:MM/,
   ],
-  ['ApplicationSettings', { webApp: { url: 'https://webapp' } }, /^webApp\.certificateAuthority is missing/],
+  [
+    'ApplicationSettings',
+    { webApp: { url: 'https://webapp', secretArn: SECRET } },
+    /^webApp\.certificateAuthority is missing/,
+  ],
   [
     'ApplicationSettings',
     { expected: { callbackPersist: true } },

@@ -57,9 +57,13 @@ const busy: Fault = {
       killAtItsEnd(aws, `emea-${job}`);
     // So that the night's own run looks up what an earlier one awaits.
     clock.at(SUNDAY + BY_HAND_AFTER, () => startRun(aws, 'emea', 'media-gc'));
+    clock.at(SUNDAY + 5 * HOUR, () => startRun(aws, 'emea', 'application-settings'));
   },
   expected: {
-    outcomes: { 'media-gc': ['succeeded', 'succeeded'] },
+    outcomes: {
+      'media-gc': ['succeeded', 'succeeded'],
+      'application-settings': ['succeeded', 'succeeded'],
+    },
     alarms: ['emea-gc-notifications-dead-letters', 'latam-gc-notifications-dead-letters'],
   },
 };

@@ -152,19 +152,19 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a setting of WebApp that is not watched',
     'deployments.1.jobs.applicationSettings.expected',
     { 'webhooks.url': 'https://webhook.example' },
-    'deployments[1].jobs.applicationSettings.expected.webhooks.url is not a known field. Allowed here: garbagecollector_enable.messages, garbagecollector_enable.media, db_garbagecollector_enable, media.auto_download, callback_persist, callback_backoff_delay_ms, max_callback_backoff_delay_ms, webhooks.max_concurrent_requests, webhooks.message.sent, webhooks.message.delivered, webhooks.message.read, sent_status, pass_through, heartbeat_interval, unhealthy_interval.',
+    'deployments[1].jobs.applicationSettings.expected["webhooks.url"] is not a known field. Allowed here: garbagecollector_enable.messages, garbagecollector_enable.media, db_garbagecollector_enable, media.auto_download, callback_persist, callback_backoff_delay_ms, max_callback_backoff_delay_ms, webhooks.max_concurrent_requests, webhooks.message.sent, webhooks.message.delivered, webhooks.message.read, sent_status, pass_through, heartbeat_interval, unhealthy_interval.',
   ],
   [
     'a kind of media that WebApp does not know',
     'deployments.1.jobs.applicationSettings.settings',
     { 'media.auto_download': ['image', 'gif'] },
-    'deployments[1].jobs.applicationSettings.settings.media.auto_download[1] is "gif"; it must be one of image, video, voice, sticker, audio, document.',
+    'deployments[1].jobs.applicationSettings.settings["media.auto_download"][1] is "gif"; it must be one of image, video, voice, sticker, audio, document.',
   ],
   [
     'a number of callbacks at once that Meta does not allow',
     'deployments.1.jobs.applicationSettings.settings',
     { 'webhooks.max_concurrent_requests': 10 },
-    'deployments[1].jobs.applicationSettings.settings.webhooks.max_concurrent_requests is 10; it must be one of 6, 12, 18, 24.',
+    'deployments[1].jobs.applicationSettings.settings["webhooks.max_concurrent_requests"] is 10; it must be one of 6, 12, 18, 24.',
   ],
   [
     'no setting of WebApp',
