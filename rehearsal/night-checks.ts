@@ -1,4 +1,5 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
+import { settingsMismatches } from './application-settings.ts';
 import type { Scale } from './clients.ts';
 import type { Fault } from './faults/fault.ts';
 import { keptLogsMismatches, type RotatedLogs } from './kept-logs.ts';
@@ -228,9 +229,6 @@ function alarmMismatches(
   });
 }
 
-/** As the sample's configuration has it set. */
-const DOWNLOADED = { auto_download: ['audio', 'document', 'image', 'voice'] };
-
 /** What a good night must have done, counted by SQL where it is about rows. */
 function goodNightMismatches(
   night: Night,
@@ -288,17 +286,7 @@ function goodNightMismatches(
     expect(`${name}: logsKept in the report against files in S3`, figures?.logsKept, kept);
     if (kept === 0) mismatches.push(`${name}: no rotated log was kept.`);
   }
-  const { webApp, jobs } = deployments.emea ?? {};
-  if (webApp && jobs?.includes('application-settings')) {
-    const { media, webhooks } = webApp.settings.values;
-    expect(
-      'emea: settings of WebApp that were set',
-      figuresOf('emea', 'application-settings')?.settingsChanged,
-      1,
-    );
-    expect('emea: what WebApp downloads', JSON.stringify(media), JSON.stringify(DOWNLOADED));
-    expect("emea: WebApp's settings of webhooks", Object.keys(webhooks ?? {}).length, 3);
-  }
+  mismatches.push(...settingsMismatches(deployments.emea, figuresOf('emea', 'application-settings')));
   if (night.rows.emea) {
     const used = Math.round(media / 4);
     expect('emea: entries of media left', night.rows.emea.left.media, used);
