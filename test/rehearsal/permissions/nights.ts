@@ -57,7 +57,7 @@ const busy: Fault = {
       killAtItsEnd(aws, `emea-${job}`);
     // So that the night's own run looks up what an earlier one awaits.
     clock.at(SUNDAY + BY_HAND_AFTER, () => startRun(aws, 'emea', 'media-gc'));
-    clock.at(SUNDAY + 5 * HOUR, () => startRun(aws, 'emea', 'application-settings'));
+    clock.at(SUNDAY + 1.9 * HOUR, () => startRun(aws, 'emea', 'application-settings'));
   },
   expected: {
     outcomes: {
