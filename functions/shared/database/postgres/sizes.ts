@@ -121,6 +121,12 @@ const UNEVEN_ROWS = (9 * MOST_ROWS_PER_PAGE) / (4 * (COUNTERS_FACTOR - 1));
 /** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
 const LOCK_TIMEOUT_MS = 100;
 
+const UNCOUNTED: RowEstimate = {
+  kind: 'unknown',
+  reason:
+    'the server is told not to count what changes (track_counts is off, for all or for a role: ALTER DATABASE or ALTER ROLE … RESET track_counts, then ANALYZE)',
+};
+
 async function sizeOf(
   session: PostgresSession,
   table: Table,
@@ -139,7 +145,7 @@ async function sizeOf(
   return {
     database,
     ...(others.length > 0 && { others }),
-    rows: sumOfRows(sizes.map(({ rows }) => rows)),
+    rows: table.isUncounted ? UNCOUNTED : sumOfRows(sizes.map(({ rows }) => rows)),
     bytes: sumOfBytes(sizes.map(({ bytes }) => bytes)),
   };
 }
@@ -206,15 +212,13 @@ async function largestTable(session: PostgresSession, database: string): Promise
   }
 }
 
-function rowsOf(
-  { tuples, pages: pagesThen, live, inserted, counted, samplePages }: Part,
-  pages: number | undefined,
-): RowEstimate {
+function rowsOf(part: Part, pages: number | undefined): RowEstimate {
+  const { tuples, pages: pagesThen, live, inserted, counted, samplePages } = part;
   if (counted) {
     const share = (pages ?? pagesThen) / samplePages;
     // All pages of a smaller table are read.
     const few = MOST_ROWS_PER_PAGE + (share > 1 ? Math.ceil(UNEVEN_ROWS * share) : 0);
-    const known = estimate(live, COUNTERS_FACTOR, few);
+    const known = withCountedTwice(estimate(live, COUNTERS_FACTOR, few), part, pages, few);
     if (known.kind === 'unknown' || pages === undefined || pages <= pagesThen) return known;
     // The files have grown, perhaps as the counters do not know: rows were loaded while they were off (track_counts), or updated.
     const hasDensity = tuples > 0 && pagesThen > 0;
@@ -243,6 +247,29 @@ function rowsOf(
   // What has changed since then is not known, but for what the counters have seen.
   const rows = Math.max(tuples, live);
   return { kind: 'estimate', rows, atLeast: 0, atMost: Math.max(atMost, rows) };
+}
+
+/**
+ * What a session has changed it adds to the counters some seconds later, also where its own VACUUM or ANALYZE has seen that
+ * already: an import with ANALYZE at its end doubles the rows, and a purge with VACUUM at its end leaves none. So the range has what
+ * that saw, unless the pages are so many that the rows have come since.
+ */
+function withCountedTwice(
+  known: RowEstimate,
+  { tuples, pages: pagesThen, live, countedByHand }: Part,
+  pages: number | undefined,
+  few: number,
+): RowEstimate {
+  if (known.kind === 'unknown' || !countedByHand || tuples < 0) return known;
+  const seen = estimate(tuples, COUNTERS_FACTOR, few);
+  if (seen.kind === 'unknown') return known;
+  const perPage = pagesThen > 0 ? tuples / pagesThen : MOST_ROWS_PER_PAGE;
+  const haveRoom = pages === undefined ? live <= tuples : live <= perPage * pages * COUNTERS_FACTOR;
+  return {
+    ...known,
+    atLeast: haveRoom ? known.atLeast : Math.min(known.atLeast, seen.atLeast),
+    atMost: live < tuples ? Math.max(known.atMost, seen.atMost) : known.atMost,
+  };
 }
 
 /** A part of a table for which its owner could have the counting user run code; none of its own, nor of a superuser's. */
