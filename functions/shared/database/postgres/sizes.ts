@@ -185,7 +185,16 @@ async function sizeOfPart(
           kind: 'unknown',
           reason: 'somebody holds a lock by which nobody may look, and nothing is known from before',
         };
-  return { rows: rowsOf(part, files?.pages), bytes };
+  const known = rowsOf(part, files?.pages);
+  return { rows: files ? withinPages(known, files.pages) : known, bytes };
+}
+
+/** More rows than the pages can hold are not there, whatever the counters say, which are some seconds behind. */
+function withinPages(known: RowEstimate, pages: number): RowEstimate {
+  const most = pages * MOST_ROWS_PER_PAGE;
+  if (pages === 0) return { kind: 'estimate', rows: 0, atLeast: 0, atMost: 0 };
+  if (known.kind === 'unknown' || known.rows <= most) return known;
+  return { ...known, rows: most, atLeast: 0, atMost: most };
 }
 
 /** Undefined: the database has no table. */
@@ -251,24 +260,35 @@ function rowsOf(part: Part, pages: number | undefined): RowEstimate {
 
 /**
  * What a session has changed it adds to the counters some seconds later, also where its own VACUUM or ANALYZE has seen that
- * already: an import with ANALYZE at its end doubles the rows, and a purge with VACUUM at its end leaves none. So the range has what
- * that saw, unless the pages are so many that the rows have come since.
+ * already: an import with ANALYZE at its end doubles the rows, and a purge with VACUUM at its end leaves none. So the range has what may
+ * have been counted twice: of the rows that were inserted and deleted since that look, as far as the counters and the pages allow.
  */
 function withCountedTwice(
   known: RowEstimate,
-  { tuples, pages: pagesThen, live, countedByHand }: Part,
+  part: Part,
   pages: number | undefined,
   few: number,
 ): RowEstimate {
-  if (known.kind === 'unknown' || !countedByHand || tuples < 0) return known;
-  const seen = estimate(tuples, COUNTERS_FACTOR, few);
-  if (seen.kind === 'unknown') return known;
-  const perPage = pagesThen > 0 ? tuples / pagesThen : MOST_ROWS_PER_PAGE;
-  const haveRoom = pages === undefined ? live <= tuples : live <= perPage * pages * COUNTERS_FACTOR;
+  const { pages: pagesThen, live, countedByHand, changed } = part;
+  if (known.kind === 'unknown' || !countedByHand) return known;
+  // Not on record since the table was written anew.
+  const seen = part.tuples < 0 ? undefined : part.tuples;
+  const inserted = Math.min(part.inserted, changed);
+  // With what was inserted it is no more than all changes, and they differ by what the number has changed by.
+  const deleted = Math.min(
+    part.deleted,
+    changed,
+    seen === undefined ? changed : Math.max(0, (changed - live + seen) / 2),
+  );
+  // What lies in pages that the look did not see came after it.
+  const newPages = Math.max(0, (pages ?? pagesThen) - pagesThen);
+  const later = pagesThen > 0 && seen !== undefined ? (newPages * seen) / pagesThen / COUNTERS_FACTOR : 0;
+  const ofLook = seen === undefined ? changed : seen * COUNTERS_FACTOR;
+  const insertedTwice = Math.max(0, Math.min(inserted - later, ofLook));
   return {
     ...known,
-    atLeast: haveRoom ? known.atLeast : Math.min(known.atLeast, seen.atLeast),
-    atMost: live < tuples ? Math.max(known.atMost, seen.atMost) : known.atMost,
+    atLeast: Math.max(0, Math.min(known.atLeast, Math.floor((live - insertedTwice) / COUNTERS_FACTOR) - few)),
+    atMost: Math.max(known.atMost, Math.ceil((live + deleted) * COUNTERS_FACTOR) + few),
   };
 }
 

@@ -26,6 +26,10 @@ export interface Part {
   live: number;
   /** Rows inserted, from the beginning or since a reset. */
   inserted: number;
+  /** Rows deleted, likewise. */
+  deleted: number;
+  /** Rows inserted, updated and deleted since the last ANALYZE. */
+  changed: number;
   /** Whether a vacuum or ANALYZE has set the counters right since they were reset. */
   counted: boolean;
   /** Whether the last that did was one that somebody asked for, and not the server's own. */
@@ -61,6 +65,7 @@ export async function findTables(
      )
      SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples AS tuples, c.relpages AS pages,
        pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
+       pg_stat_get_tuples_deleted(c.oid) AS deleted, pg_stat_get_mod_since_analyze(c.oid) AS changed,
        coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
          pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
        coalesce(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_analyze_time(c.oid))
@@ -113,6 +118,8 @@ function partOf(row: Record<string, unknown>): Part {
     pages: Number(row.pages),
     live: Number(row.live),
     inserted: Number(row.inserted),
+    deleted: Number(row.deleted),
+    changed: Number(row.changed),
     counted: row.counted === true,
     countedByHand: row.by_hand === true,
     samplePages: Number(row.sample_pages),
