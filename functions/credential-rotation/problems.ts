@@ -1,6 +1,6 @@
 import type { Roll } from '../shared/roll/roll-services.ts';
 import type { Problem } from '../shared/run/report.ts';
-import type { CredentialRotationSettings } from './contract.ts';
+import { type CredentialRotationSettings, rotateSecretName } from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
 import type { Proof } from './judge-logins.ts';
@@ -122,11 +122,20 @@ export function unsteadyProblem(deployment: string, reason: string): Problem {
   };
 }
 
-export function rotationProblem(deployment: string, why: string): Problem {
+export function rotationProblem({ deployment, name }: CredentialRotationSettings, why: string): Problem {
   return {
     what: `${why} Containers go on with the password that they have.`,
     where: deployment,
-    next: `Read in the log /aws/lambda/${deployment}-rotate-secret which step failed and why, and mend that. The next run rotates.`,
+    next: `Read in the log /aws/lambda/${deployment}-${rotateSecretName(name)} which step failed and why, and mend that. The next run rotates.`,
+  };
+}
+
+/** One of several that come before it could not be rotated. */
+export function notBegunProblem({ deployment, name }: CredentialRotationSettings, before: string): Problem {
+  return {
+    what: `The rotation of ${name} was not begun, because that of ${before} failed.`,
+    where: deployment,
+    next: `Mend what stopped ${before}. The next run rotates both.`,
   };
 }
 

@@ -15,7 +15,7 @@ import {
   secretArn,
   serviceName,
 } from '../checks/fields.ts';
-import type { Finding } from '../checks/mistakes.ts';
+import type { FieldPath, Finding } from '../checks/mistakes.ts';
 import { duration, lessThanTimeLimit } from '../checks/props.ts';
 import {
   copyPlaceFindings,
@@ -86,20 +86,18 @@ function isService(service: IBaseService | RotatedService): service is IBaseServ
   return typeof service === 'object' && service !== null && 'serviceName' in service;
 }
 
-/** Of the properties as they were given. */
-export const ROTATION_PROPS = v.looseObject({
+/** With the deployment's name and what it does it makes a function's name, of at most 64 characters. */
+const CREDENTIAL_NAME = /^[a-z][a-z0-9-]{0,21}$/;
+const CREDENTIAL_NAMES = 'a lower-case letter, then at most 21 lower-case letters, digits and hyphens';
+
+/** Of one credential, as it was given. */
+const CREDENTIAL_ENTRIES = {
   secret: secretReference('The secret that is rotated.'),
   administrator: v.optional(secretReference('That of who changes passwords.')),
-  cluster: v.optional(clusterReference('The cluster.')),
   database: field(
     v.looseObject({}),
     'an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself',
     'The database.',
-  ),
-  services: field(
-    v.pipe(v.array(v.looseObject({})), v.minLength(1), v.maxLength(50)),
-    'a list of 1 to 50 ECS services, or of { name }',
-    'The services.',
   ),
   strategy: field(
     v.looseObject({
@@ -112,10 +110,6 @@ export const ROTATION_PROPS = v.looseObject({
     'an object with "kind"',
     'The strategy.',
   ),
-  rotateAfter: v.optional(duration(Duration.days(1), Duration.days(365), 86_400)),
-  maximumAge: v.optional(duration(Duration.days(2), Duration.days(400), 86_400)),
-  rotationTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
-  steadyTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
   replicas: v.optional(
     field(
       v.array(
@@ -125,7 +119,6 @@ export const ROTATION_PROPS = v.looseObject({
       'Read replicas.',
     ),
   ),
-  retirementPatience: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
   whenUnproven: v.optional(
     field(v.picklist(['keep', 'retire']), '"keep" or "retire"', 'What becomes of the old credential.'),
   ),
@@ -157,20 +150,47 @@ export const ROTATION_PROPS = v.looseObject({
       'Where else the credential is kept.',
     ),
   ),
+};
+
+/** Of the properties as they were given. */
+export const ROTATION_PROPS = v.looseObject({
+  ...CREDENTIAL_ENTRIES,
+  cluster: v.optional(clusterReference('The cluster.')),
+  services: field(
+    v.pipe(v.array(v.looseObject({})), v.minLength(1), v.maxLength(50)),
+    'a list of 1 to 50 ECS services, or of { name }',
+    'The services.',
+  ),
+  rotateAfter: v.optional(duration(Duration.days(1), Duration.days(365), 86_400)),
+  maximumAge: v.optional(duration(Duration.days(2), Duration.days(400), 86_400)),
+  rotationTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  steadyTimeout: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  retirementPatience: v.optional(duration(Duration.minutes(1), Duration.hours(12))),
+  name: v.optional(pattern(CREDENTIAL_NAME, CREDENTIAL_NAMES, "This credential's name.")),
+  others: v.optional(
+    field(
+      v.record(v.string(), v.looseObject(CREDENTIAL_ENTRIES)),
+      'an object of credentials, each by its name',
+      'Other credentials.',
+    ),
+  ),
+});
+
+const DATABASE = v.looseObject({
+  engine: engine("The server's kind."),
+  host: hostName("The server's name."),
+  port: port("The server's port."),
+  certificateAuthority: field(
+    v.pipe(v.string(), v.nonEmpty()),
+    '"rds" or PEM',
+    'What signed its certificate.',
+  ),
 });
 
 /** Of what they mean. */
 export const ROTATED = v.looseObject({
-  database: v.looseObject({
-    engine: engine("The server's kind."),
-    host: hostName("The server's name."),
-    port: port("The server's port."),
-    certificateAuthority: field(
-      v.pipe(v.string(), v.nonEmpty()),
-      '"rds" or PEM',
-      'What signed its certificate.',
-    ),
-  }),
+  database: DATABASE,
+  others: v.optional(v.record(v.string(), v.looseObject({ database: DATABASE }))),
   services: v.array(
     v.looseObject({
       name: serviceName('A service.'),
@@ -180,30 +200,45 @@ export const ROTATED = v.looseObject({
 });
 
 /** What no single property can say. */
-export function rotationFindings(props: CredentialRotationProps, rotated: Rotated): Finding[] {
-  const { upkeep, secret, administrator, cluster, services, strategy, password = {}, timeLimit } = props;
+export function rotationFindings(
+  props: CredentialRotationProps,
+  credentials: readonly Credential[],
+): Finding[] {
+  const { upkeep, cluster, services, timeLimit, others = {} } = props;
   const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
   const { maximumAge } = props;
+  const [first] = credentials;
+  const rotatedServices = first?.rotated.services ?? [];
   return [
-    ...partialSecretFindings([
-      { field: ['secret'], secret },
-      { field: ['administrator'], secret: administrator },
-    ]),
-    ...rotatedSecretProblems(rotated.secretArn).map((problem) => ({ field: ['secret'], problem })),
-    ...strategyFindings({
-      engine: rotated.database.engine,
-      strategy,
-      acceptFailedLogins: props.acceptFailedLogins ?? false,
-      hasAdministrator: administrator !== undefined,
+    ...credentials.flatMap((each) =>
+      credentialFindings(each).map(({ field, problem }) => ({ field: [...each.path, ...field], problem })),
+    ),
+    ...(props.name && !props.others
+      ? [
+          {
+            field: ['name'],
+            problem: 'is of one of several credentials; it must be left out without others.',
+          },
+        ]
+      : []),
+    ...Object.keys(others).flatMap((name) => otherFindings(name, credentials)),
+    ...rotatedServices.flatMap(({ reads = [] }, index) => {
+      const names = credentials.flatMap(({ name }) => name ?? []);
+      const unknown = reads.find((name) => !names.includes(name));
+      return unknown === undefined
+        ? []
+        : [
+            {
+              field: ['services', index, 'reads'],
+              problem: `names "${unknown}", which is no credential here; it must be of ${names.join(', ') || 'none, for there is only one'}.`,
+            },
+          ];
     }),
-    ...replicaFindings(strategy.kind, props.replicas),
-    ...copyFindings(rotated.secretArn, props.copies),
-    ...passwordFindings(password),
     ...(services.every((service) => isService(service) || service.clusterName)
       ? []
       : clusterFindings(cluster, [])),
     ...rolledServiceFindings(
-      rotated.services.map(({ name }, index) => ({ field: ['services', index, 'name'], name })),
+      rotatedServices.map(({ name }, index) => ({ field: ['services', index, 'name'], name })),
       maximumServiceNameLength(upkeep.deployment),
     ),
     ...(maximumAge && maximumAge.toDays() <= rotateAfter.toDays()
@@ -221,6 +256,88 @@ export function rotationFindings(props: CredentialRotationProps, rotated: Rotate
       props.retirementPatience ?? DEFAULT_RETIREMENT_PATIENCE,
       timeLimit,
     ),
+  ];
+}
+
+/** One of the credentials. */
+export interface Credential {
+  /** Undefined where there is only one. */
+  readonly name: string | undefined;
+  /** The field that it is given by. */
+  readonly path: FieldPath;
+  /** As if it were the only one. */
+  readonly props: CredentialRotationProps;
+  readonly rotated: Rotated;
+}
+
+const DEFAULT_NAME = 'database';
+
+/** In the order in which they are rotated. */
+export function credentialsOf(props: CredentialRotationProps): Credential[] {
+  const { others = {}, name = DEFAULT_NAME, ...first } = props;
+  const {
+    secret,
+    database,
+    strategy,
+    administrator,
+    password,
+    acceptFailedLogins,
+    copies,
+    replicas,
+    whenUnproven,
+    ...shared
+  } = first;
+  const each = Object.entries(others).map(([name, other]) => {
+    const own = { ...shared, ...other };
+    return { name, path: ['others', name], props: own, rotated: rotatedOf(own) };
+  });
+  return [
+    { name: each.length > 0 ? name : undefined, path: [], props: first, rotated: rotatedOf(first) },
+    ...each,
+  ];
+}
+
+/** Of one that is given by its name, beside the others. */
+function otherFindings(name: string, credentials: readonly Credential[]): Finding[] {
+  const field = ['others', name];
+  const own = credentials.find(({ path }) => path[1] === name);
+  const twin = credentials.find(
+    (each) =>
+      each !== own && each.rotated.secretArn === own?.rotated.secretArn && each.rotated.secretArn !== '',
+  );
+  return [
+    ...(CREDENTIAL_NAME.test(name)
+      ? []
+      : [{ field, problem: `has a name that cannot be one of a function; it must be ${CREDENTIAL_NAMES}.` }]),
+    ...(credentials.some((each) => each !== own && each.name === name)
+      ? [{ field, problem: 'has the name of the first credential; one of them must have another.' }]
+      : []),
+    ...(twin
+      ? [{ field: [...field, 'secret'], problem: 'is rotated here already; it must be left out.' }]
+      : []),
+  ];
+}
+
+/** What is wrong with one credential by itself. */
+function credentialFindings({
+  props: { secret, administrator, strategy, password = {}, acceptFailedLogins = false, ...props },
+  rotated,
+}: Credential): Finding[] {
+  return [
+    ...partialSecretFindings([
+      { field: ['secret'], secret },
+      { field: ['administrator'], secret: administrator },
+    ]),
+    ...rotatedSecretProblems(rotated.secretArn).map((problem) => ({ field: ['secret'], problem })),
+    ...strategyFindings({
+      engine: rotated.database.engine,
+      strategy,
+      acceptFailedLogins,
+      hasAdministrator: administrator !== undefined,
+    }),
+    ...replicaFindings(strategy.kind, props.replicas),
+    ...copyFindings(rotated.secretArn, props.copies),
+    ...passwordFindings(password),
   ];
 }
 

@@ -13,7 +13,10 @@ import type { CredentialRotationOptions } from '../../../functions/credential-ro
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { CredentialRotation } from '../../../lib/credential-rotation/credential-rotation.ts';
-import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
+import type {
+  CredentialRotationProps,
+  OtherCredential,
+} from '../../../lib/credential-rotation/credential-rotation-props.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
@@ -27,6 +30,8 @@ import { type Logins, startLogins } from './logins.ts';
 export const DAY = 24 * HOUR;
 export const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-a1B2c3`;
 export const EXPORTER = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/exporter-a1B2c3`;
+export const SECOND = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/stock-a1B2c3`;
+const SECOND_ADMINISTRATOR = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/stock-rotator-a1B2c3`;
 const ADMINISTRATOR = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/rotator-a1B2c3`;
 export const PARAMETER = 'shop-WA_DB_PASSWORD';
 export const JOB = 'shop-credential-rotation';
@@ -76,22 +81,27 @@ export async function rotationDays(
     services: changed = {},
     props = {},
     beside,
+    second,
   }: {
     services?: Record<string, Partial<ManagedServiceOptions>>;
     props?: Partial<CredentialRotationProps>;
+    /** Another credential that the containers read from its secret, and log in with, too. */
+    second?: TestDatabase & Pick<Days['reading'], 'misread'>;
     /** Adds other jobs of the deployment. */
     beside?: (upkeep: Upkeep) => void;
   } = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'rotation-days-'));
   const containers: Container[] = [];
-  const logins = startLogins(database);
+  const ofFirst = startLogins(database);
+  const ofSecond = second && startLogins(second);
+  const logins = ofSecond ? bothLogins(ofFirst, ofSecond) : ofFirst;
   const reading: Days['reading'] = { misread: (login) => login };
   const wire = await startWire(database);
   try {
     await deploy(
       (stack) => {
-        define(stack, database, props);
+        define(stack, database, { ...props, ...(second && { others: { stock: secondIn(stack, second) } }) });
         beside?.(stack.node.findChild('Upkeep') as Upkeep);
       },
       async (deployment) => {
@@ -101,6 +111,12 @@ export async function rotationDays(
         aws.hosts[`${host}:${port}`] = wire.address;
         aws.secrets.put(SECRET, JSON.stringify({ ...common, ...database.user }));
         aws.secrets.put(ADMINISTRATOR, JSON.stringify(database.rotator));
+        if (second) {
+          const { engine, host, port } = second.address;
+          aws.hosts[`${host}:${port}`] = `127.0.0.1:${port}`;
+          aws.secrets.put(SECOND, JSON.stringify({ engine, host, port, ...second.user }));
+          aws.secrets.put(SECOND_ADMINISTRATOR, JSON.stringify(second.rotator));
+        }
         // Before the first run the copies are written by whoever made the deployment.
         aws.ssm.write(PARAMETER, `${database.user.username} ${database.user.password}`, {
           ...PLACE,
@@ -129,14 +145,20 @@ export async function rotationDays(
                 isolation: 'rewritten',
               });
               containers.push(container);
-              await logins.begin(container, login);
+              await ofFirst.begin(container, login);
+              if (second && ofSecond) {
+                const other = JSON.parse(aws.secrets.value(SECOND) ?? '') as Login;
+                await ofSecond.begin(container, second.misread(other, name));
+              }
               return [container];
             },
             ...options,
+            ...(second && { secrets: [...(options.secrets ?? []), ofStock] }),
             ...changed[name],
           });
         const parameter = [{ name: 'LOGIN', valueFrom: PARAMETER }];
         const secrets = [{ name: 'LOGIN', valueFrom: SECRET }];
+        const ofStock = { name: 'STOCK_PASSWORD', valueFrom: `${SECOND}:password::` };
         const services = {
           // Its percentages would take both away at once.
           web: service(
@@ -209,6 +231,7 @@ export async function rotationDays(
           lambda.destroy();
           // The next deployment begins with what this one left.
           database.user = current();
+          if (second) second.user = JSON.parse(aws.secrets.value(SECOND) ?? '') as Login;
         }
       },
     );
@@ -219,6 +242,40 @@ export async function rotationDays(
     await Promise.all(containers.map((container) => container.remove()));
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function secondIn(stack: Stack, { address, strategy }: TestDatabase): OtherCredential {
+  const secret = (id: string, arn: string) => Secret.fromSecretCompleteArn(stack, id, arn);
+  return {
+    secret: secret('Second', SECOND),
+    administrator: secret('SecondAdministrator', SECOND_ADMINISTRATOR),
+    database: address,
+    strategy,
+  };
+}
+
+/** Containers that log in to two databases. */
+function bothLogins(first: Logins, second: Logins): Logins {
+  return {
+    get made() {
+      return first.made + second.made;
+    },
+    get failed() {
+      return first.failed + second.failed;
+    },
+    get reasons() {
+      return [...first.reasons, ...second.reasons];
+    },
+    begin: (...values) => first.begin(...values),
+    round: async () => {
+      await first.round();
+      await second.round();
+    },
+    stop: async () => {
+      await first.stop();
+      await second.stop();
+    },
+  };
 }
 
 /** A way to the database that can be cut. */
