@@ -15,12 +15,12 @@ import { CfnParameter } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import {
-  type ReloadedService as ReloadedServiceSettings,
   type ReloadOnChangeSettings,
   STALE_HOURS_METRIC,
   WATCHED_DIMENSION,
   type Watched,
 } from '../functions/reload-on-change/contract.ts';
+import type { RolledService } from '../functions/shared/roll/rolled-service.ts';
 import type { StartRunEvent } from '../functions/start-run/contract.ts';
 import { clusterName, field, serviceName } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
@@ -29,6 +29,7 @@ import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { type ClusterReference, clusterFindings, clusterNameOf, clusterReference } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
 import { ecsArn, letFollowRuns, letRollServices } from './roll-permissions.ts';
+import { partialSecretFindings } from './secret-reference.ts';
 import type { DailySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { createAlarm, LATEST_PERIOD } from './upkeep-alarm.ts';
@@ -44,9 +45,14 @@ export type WatchedValue =
   | { readonly parameter: string };
 
 /** A service whose containers read something that is watched at their start. */
-export interface ReloadedService extends Omit<ReloadedServiceSettings, 'clusterArn'> {
+export interface ReloadedService extends Omit<RolledService, 'clusterArn'> {
   /** Name of its ECS cluster. @default `cluster` */
   readonly clusterName?: string | undefined;
+  /**
+   * What its application reads by itself, besides what its task definition gives to the containers: names of `watched`.
+   * @default what the task definition gives; where that gives none of it, all
+   */
+  readonly reads?: string[];
 }
 
 /** What a `ReloadOnChange` is made of. */
@@ -365,6 +371,12 @@ function findings(props: ReloadOnChangeProps, services: ReloadedService[]): Find
   const watched = watchedOf(props);
   const placeOf = (each: Watched) => ('parameter' in each ? each.parameter : each.secretArn);
   return [
+    ...partialSecretFindings(
+      Object.entries(props.watched).map(([name, each]) => ({
+        field: ['watched', name, 'secret'],
+        secret: 'secret' in each ? each.secret : undefined,
+      })),
+    ),
     ...watched.flatMap((each, index): Finding[] => {
       const { name } = each;
       const twin = watched.findIndex((other) => placeOf(other) === placeOf(each));
@@ -378,22 +390,14 @@ function findings(props: ReloadOnChangeProps, services: ReloadedService[]): Find
                   'has a name that cannot be one of an alarm; it must be a lower-case letter, then at most 31 lower-case letters, digits and hyphens.',
               },
             ]),
-        ...('secretArn' in each && each.secretArn === ''
+        ...(twin !== index && placeOf(each) !== ''
           ? [
               {
-                field: ['watched', name, 'secret'],
-                problem:
-                  'is told by its name or a part of its ARN, and a policy names it by the whole one; it must be the secret itself, or one by its full ARN, with the six characters at the end (Secret.fromSecretCompleteArn).',
+                field: ['watched', name],
+                problem: `is the same as watched.${watched[twin]?.name}; it must be left out.`,
               },
             ]
-          : twin !== index
-            ? [
-                {
-                  field: ['watched', name],
-                  problem: `is the same as watched.${watched[twin]?.name}; it must be left out.`,
-                },
-              ]
-            : []),
+          : []),
       ];
     }),
     ...(props.services.every((service) => isService(service) || service.clusterName)

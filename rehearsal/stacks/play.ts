@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CredentialRotationSettings } from '../../functions/credential-rotation/contract.ts';
+import type { Watched } from '../../functions/reload-on-change/contract.ts';
 import type { DatabaseAddress, Login } from '../../functions/shared/database/contract/engine.ts';
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import { type Clock, simulatedClock } from '../aws/clock.ts';
@@ -21,6 +22,8 @@ import type { Description } from './description.ts';
 import { otherResource } from './other-resources.ts';
 
 const HOUR = 3600 * 1000;
+/** After the start of what is played. */
+const CHANGES_AFTER = 10 * 60_000;
 const DAY = 24 * HOUR;
 /** As most services have: then one can be replaced while another serves. */
 const TASKS = 2;
@@ -57,6 +60,8 @@ type Settings = Partial<CredentialRotationSettings> & {
   container?: string;
   family?: string;
   logGroup?: string;
+  /** Of a job that reloads services. */
+  watched?: Watched[];
 };
 
 /** Plays synthesized stacks for some hours: by their schedules, with their functions, containers and databases. */
@@ -101,6 +106,7 @@ export async function playStacks(options: PlayOptions): Promise<Played> {
       databases.set(rotation.secretArn, { database, logins });
       keepCredential(stage, rotation, database);
     }
+    keepWatched(stage);
     await startServices(stage, databases);
     let told = { reports: 0, alarms: 0 };
     for (let time = start; time < start + hours * HOUR; ) {
@@ -194,6 +200,22 @@ function keepCredential(
   );
 }
 
+/** What is watched, of yesterday where the description does not say what it is; each gets a new version soon. */
+function keepWatched({ aws, clock, notes }: Stage): void {
+  for (const { settings, place } of settingsIn(aws.deployed))
+    for (const each of settings.watched ?? []) {
+      const write = (value: string, since?: number) =>
+        'parameter' in each
+          ? aws.ssm.write(each.parameter, value, place)
+          : aws.secrets.put(each.secretArn, value, since);
+      const known = 'parameter' in each ? undefined : aws.secrets.value(each.secretArn);
+      const value = known ?? 'rehearsal';
+      if (known === undefined) write(value, clock.now() - DAY);
+      clock.at(clock.now() + CHANGES_AFTER, () => write(value));
+      notes.push(`${each.name} gets a new version ten minutes after the start, with the value that it has.`);
+    }
+}
+
 /** A service as jobs know it: by the containers that they work in, and the secret that these read. */
 interface KnownService extends Place {
   cluster: string;
@@ -229,6 +251,9 @@ function servicesIn(deployed: Deployed): KnownService[] {
       own.names.add(container);
       Object.assign(own, { family, ...(logGroup && { logGroup }) });
     }
+    if (settings.watched)
+      for (const { name, clusterArn: own } of settings.services ?? [])
+        known(place, own ?? settings.clusterArn, name);
     if (settings.rotateAfterDays !== undefined && settings.secretArn)
       for (const { name, clusterArn: own } of settings.services ?? [])
         known(place, own ?? settings.clusterArn, name).secretArn = settings.secretArn;
