@@ -133,7 +133,7 @@ export function credentialParts(
       'Unretired',
       {
         alarmName: `${deployment}-${JOB}-unretired${suffix}`,
-        meaning: `The old password of ${called} is still valid a day after the rotation.`,
+        meaning: `${name ? `The old password of ${called}` : `The old database password of ${deployment}`} is still valid a day after the rotation.`,
         whatToDo: [report, 'Mend what stopped the roll or the retirement. The next run goes on from there.'],
         topic: upkeep.warningTopic,
       },
