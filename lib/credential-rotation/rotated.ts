@@ -46,7 +46,7 @@ export const DEFAULT_STEADY_TIMEOUT = Duration.minutes(20);
 /** Longer than pgbouncer's `server_idle_timeout` is by default. */
 export const DEFAULT_RETIREMENT_PATIENCE = Duration.minutes(15);
 
-export function rotatedOf(props: CredentialRotationProps): Rotated {
+function rotatedOf(props: CredentialRotationProps): Rotated {
   const { secret, administrator, database, cluster, services } = props;
   const themselves = services.flatMap((service) => (isService(service) ? service : []));
   return {
