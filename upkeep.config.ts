@@ -115,6 +115,8 @@ export default defineUpkeep({
             coreapp: { services: ['coreapp'], container: 'wa-coreapp' },
             master: { services: ['master'], container: 'wa-master' },
           },
+          // What is rotated is kept before it is cleaned.
+          archive: { keepDays: 180 },
         },
         // After message GC can have begun: for one that is still at work it waits.
         credentialRotation: {

@@ -1,7 +1,7 @@
 /**
  * What `npm run bench` runs. Each bench measures against its rival in the same run; the figures of all are put into one table.
  *
- *   npm run bench                       all of them, one after the other: an hour on two quiet cores
+ *   npm run bench                       all of them, one after the other: an hour and a half on two quiet cores
  *   npm run bench NAME...               those named, by their files in bench/; of one alone, its own words too
  *   npm run bench -- --json             the table as JSON, with the kind of machine: `npm run docs:performance` reads it
  */
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { Figure } from './figures.ts';
 import { goalText, type Measured, machineOf, valueText } from './performance-page.ts';
 
-/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`) are asked for by name. */
+/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`, `month`) are asked for by name. */
 const ALL = [
   'bundles',
   'cold-start',
@@ -24,6 +24,7 @@ const ALL = [
   'rotation-calls',
   'log-cleanup',
   'many-containers',
+  'marking-read',
 ];
 
 const args = process.argv.slice(2);
@@ -32,7 +33,7 @@ const named = args.filter((arg) => existsSync(`bench/${arg}.ts`));
 const others = args.filter((arg) => !named.includes(arg) && arg !== '--json');
 const unknown = named.length === 0 && others.length > 0;
 if (unknown) {
-  console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults and soak.`);
+  console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults, soak and month.`);
   process.exit(2);
 }
 const folder = mkdtempSync(join(tmpdir(), 'bench-figures-'));

@@ -250,7 +250,7 @@ async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<Deplo
         name,
         since: at,
         means,
-        console: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#alarmsV2:alarm/${encodeURIComponent(name)}`,
+        console: `https://${region}.${consoleOf(region)}/cloudwatch/home?region=${region}#alarmsV2:alarm/${encodeURIComponent(name)}`,
       }),
     ),
   };
@@ -353,4 +353,10 @@ function lookSeconds(text: string): number {
       'It must be a whole number of seconds from 1. Deployments come before it.',
     );
   return Number(text);
+}
+
+/** The domain of AWS's console, in the partition of a region. */
+function consoleOf(region: string): string {
+  if (region.startsWith('cn-')) return 'console.amazonaws.cn';
+  return region.startsWith('us-gov-') ? 'console.amazonaws-us-gov.com' : 'console.aws.amazon.com';
 }

@@ -2,16 +2,19 @@
 import { Command } from 'commander';
 import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
+import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
 import { EXIT_CODES } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
 import { historyCommand, showCommand, statusCommand } from './status.ts';
 import { testAlarmsCommand } from './test-alarms.ts';
 import { upgradeCheckCommand } from './upgrade-check.ts';
+import { windowCommand } from './window.ts';
 
 /** The operator's command line: a file for each group of subcommands. */
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
 for (const command of [
+  initCommand(),
   statusCommand(),
   doctorCommand(),
   runCommand(),
@@ -20,6 +23,7 @@ for (const command of [
   showCommand(),
   logsCommand(),
   upgradeCheckCommand(),
+  windowCommand(),
   testAlarmsCommand(),
   execCommand(),
 ])

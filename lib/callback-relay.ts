@@ -25,7 +25,7 @@ import { checkProps, duration } from './checks/props.ts';
 import { secretPathHashes, webhookUrl } from './checks/relay.ts';
 import { entryFile } from './entry-file.ts';
 import { type FunctionNetwork, networkFindings } from './function-network.ts';
-import { alarmOnAny, createAlarm } from './upkeep-alarm.ts';
+import { alarmOnAny, createAlarm, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
 /** How long a callback may wait for the bus: some hundred times what EventBridge usually takes, cold start included. */
@@ -71,9 +71,9 @@ export interface CallbackRelayProps {
   readonly maximumConcurrency?: number;
   /** For a webhook that can be reached in a VPC only. @default not in a VPC */
   readonly network?: FunctionNetwork;
-  /** @default keys that AWS owns */
+  /** Encrypts the log and the function's environment. @default keys that AWS owns */
   readonly encryptionKey?: IKey | undefined;
-  /** @default three months */
+  /** How long the log is kept. @default three months */
   readonly logRetention?: RetentionDays | undefined;
 }
 
@@ -144,7 +144,14 @@ export class CallbackRelay extends Construct {
     const lost =
       'A GC notification that was lost is asked for again by the next run; an inbound message that was lost is not marked read.';
     const alarm = (alarmId: string, name: string, meaning: string, whatToDo: string[], metric: Metric) =>
-      alarmOnAny(this, alarmId, { alarmName: `${functionName}-${name}`, meaning, whatToDo, topic, metric });
+      alarmOnAny(this, alarmId, {
+        alarmName: `${functionName}-${name}`,
+        meaning,
+        whatToDo,
+        topic,
+        metric,
+        quietAfter: ONE_CAUSE,
+      });
     this.notOnBusAlarm = alarm(
       'NotOnBus',
       'not-on-bus',

@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
@@ -7,9 +8,9 @@ import type { CommandSecret, RunInContainersSettings } from '../functions/run-in
 import { pascalCased } from '../functions/shared/containers/container-report.ts';
 import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
-import { field, secretField } from './checks/fields.ts';
+import { field, flag, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps, passesPropsOn } from './checks/props.ts';
+import { checkProps, passesPropsOn, upkeepReference } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
@@ -49,8 +50,8 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * @default 'every-container'
    */
   readonly in?: 'every-container' | 'one-container' | 'new-task';
-  /** With `new-task`: what the job may start. @default what the service has, where that is given itself and made in this app */
-  readonly taskDefinition?: NewTaskDefinition;
+  /** With `new-task`: what the job may start: the task definition of the service itself, of this app, or what is known of it. @default what the service has, where that is given itself and made in this app */
+  readonly taskDefinition?: NewTaskDefinition | TaskDefinition;
   /**
    * Environment variables for the command, besides those that the container has. No secrets: they stand in the function's
    * environment, with `new-task` in what ECS tells of the task, with `run-command` in the SSM document.
@@ -59,12 +60,12 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   readonly environment?: Record<string, string>;
   /**
    * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
-   * over the encrypted session: they are in no command line, log, event or metric, and masked where the command prints them. By ECS
-   * Exec only: a new task gets its secrets by its task definition.
+   * over the encrypted session, or encrypted for the host: they are in no command line, log, event or metric, and masked where the
+   * command prints them. A new task gets its secrets by its task definition.
    * @default none
    */
   readonly secrets?: Record<string, SecretForCommand>;
-  /** The command's standard input: text, or a secret. By ECS Exec only. @default empty */
+  /** The command's standard input: text, or a secret. With `run-command` 29,000 bytes at most; not for a new task. @default empty */
   readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
@@ -96,6 +97,7 @@ const secret = field(
 );
 
 const PROPS = v.looseObject({
+  upkeep: upkeepReference(),
   secrets: v.optional(
     field(
       v.record(v.string(), secret),
@@ -115,13 +117,16 @@ const PROPS = v.looseObject({
   ),
   environment: v.optional(
     field(
-      v.record(v.string(), v.string()),
+      v.record(v.string(), secretField(v.string(), 'a text', 'Its value.')),
       'an object of texts by the names of environment variables',
       'The environment.',
       { secret: true },
     ),
   ),
   roles: field(v.looseObject({}), 'an object with a name for each role', 'The roles.'),
+  stopAtFirstFailure: v.optional(flag('Of a script.')),
+  keepOutput: v.optional(flag('Of the report.')),
+  retryFailed: v.optional(flag('Whether it is tried again.')),
   command: field(
     v.custom<Command>(isCommand),
     'a list of the program and its arguments, such as ["/srv/prune", "--all"], or { script } for the container\'s sh',
@@ -217,12 +222,11 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
         problem: 'is of containers that run already; with in: "new-task" it must be left out.',
       })),
     ...(['secrets', 'stdin'] as const)
-      .filter((name) => props[name] !== undefined && (isNewTask || props.reach?.by === 'run-command'))
+      .filter((name) => props[name] !== undefined && isNewTask)
       .map((name) => ({
         field: [name],
-        problem: isNewTask
-          ? 'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.'
-          : 'is for ECS Exec; with reach: "run-command" it must be left out.',
+        problem:
+          'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.',
       })),
     ...partialSecretFindings([
       ...Object.entries(props.secrets ?? {}).map(([name, { secret }]) => ({
@@ -286,6 +290,7 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
         functionName: 'run-in-containers',
         roles,
         commandOf: () => commandWith,
+        takesInput: secrets !== undefined || stdin !== undefined,
         settings: {
           command: commandWith,
           ...(secrets && { secrets: mapped(secrets) }),

@@ -10,6 +10,7 @@ import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
   hostScript,
+  INPUT_PARAMETERS,
 } from '../functions/shared/containers/host-script.ts';
 import { reachesToLeaveOut } from '../functions/shared/containers/reach-of.ts';
 import type { ContainerRole, ContainersSettings } from '../functions/shared/containers/settings.ts';
@@ -23,6 +24,8 @@ import {
   clusterFindings,
   clusterNameOf,
   clusterReference,
+  namedContainerFindings,
+  ownDefinition,
   type ServiceReference,
   serviceNameOf,
   serviceReference,
@@ -72,13 +75,13 @@ export interface ContainersJobProps {
    * @default that of the services, where they are given themselves
    */
   readonly cluster?: ClusterReference;
-  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  /** When it runs by itself. @default none: it runs when it is started by hand, and no alarm misses a run */
   readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, over all containers. @default two hours */
   readonly timeLimit?: Duration;
   /** How long the command may take in one container, before it is killed. @default 30 minutes */
   readonly timeout?: Duration;
-  /** @default by ECS Exec */
+  /** How the job comes into containers. @default by ECS Exec */
   readonly reach?: ContainerReach;
   /** In how many containers, over all, work goes on at once. At least one for each role. @default 20 */
   readonly concurrency?: number;
@@ -111,6 +114,8 @@ export interface ContainersJobKind<Role extends NamedContainerServices> {
   readonly commandOf: (role: Role) => Command;
   /** What the function is told besides. @default nothing */
   readonly settings?: Record<string, unknown>;
+  /** Whether the command has several phases, of which some get standard input. @default false */
+  readonly takesInput?: boolean;
 }
 
 /** Fewer may be a deployment that was going on just then. */
@@ -140,6 +145,11 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     const { concurrency = DEFAULT_CONCURRENCY, timeout = DEFAULT_TIMEOUT } = props;
     const clusterArn = this.arn('ecs', 'cluster', clusterName);
     const documentFor = (role: Role) => {
+      if (Token.isUnresolved(JSON.stringify(kind.commandOf(role))))
+        refuse(
+          this,
+          'command holds a token of the CDK; with reach: "run-command" it must be known at synthesis, for an SSM document holds it.',
+        );
       const content = documentContent({
         command: kind.commandOf(role),
         container: role.container,
@@ -147,6 +157,7 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
         clusterName,
         timeout,
         description: kind.description,
+        takesInput: kind.takesInput ?? false,
       });
       return this.createDocument(`${upkeep.deployment}-${kind.job}-${role.name}`, role.name, content);
     };
@@ -425,6 +436,13 @@ function findings(
     ...lessThanTimeLimit('timeout', timeout, timeLimit),
     ...clusterFindings(cluster, named),
     ...sameContainers(named),
+    ...roles.flatMap(({ name, container, services }) =>
+      services
+        .flatMap((service) => ownDefinition(service) ?? [])
+        .flatMap((definition) =>
+          namedContainerFindings(definition, { field: ['roles', name, 'container'], container }),
+        ),
+    ),
   ];
 }
 
@@ -440,17 +458,15 @@ function documentContent({
   clusterName: string;
   timeout: Duration;
   description: string;
+  takesInput: boolean;
 }): unknown {
-  if (Token.isUnresolved(JSON.stringify(command)))
-    throw new Error('With run-command, the command must be known at synthesis: it holds a token.');
   return {
     schemaVersion: '2.2',
     description,
     parameters: Object.fromEntries(
-      Object.entries(HOST_PARAMETERS).map(([name, allowedPattern]) => [
-        name,
-        { type: 'String', allowedPattern },
-      ]),
+      Object.entries({ ...HOST_PARAMETERS, ...(options.takesInput && INPUT_PARAMETERS) }).map(
+        ([name, allowedPattern]) => [name, { type: 'String', allowedPattern }],
+      ),
     ),
     mainSteps: [
       {

@@ -4,10 +4,9 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { LETTER_WAITS_MINUTES } from '../functions/shared/run/report.ts';
 import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
-import { alarmOnAny, alarmOnOthers } from './upkeep-alarm.ts';
+import { alarmOnAny } from './upkeep-alarm.ts';
 
 /** What a `DeadLetterQueue` is made of. */
 export interface DeadLetterQueueProps {
@@ -20,11 +19,10 @@ export interface DeadLetterQueueProps {
   /** Where the alarms go. */
   readonly topic: ITopic;
   /**
-   * Has one for each minute in which a letter may come of which another alarm rings already: this one then rings for each letter
-   * more, once that has had its time.
-   * @default none: it rings while anything is in the queue
+   * Counts what comes that somebody has to be told of, where other alarms tell of the rest: the alarm then rings for that alone.
+   * @default it rings while anything is in the queue
    */
-  readonly toldElsewhere?: Metric;
+  readonly untold?: Metric;
   /** @default encrypted by SQS */
   readonly encryptionKey?: IKey | undefined;
 }
@@ -33,30 +31,21 @@ export interface DeadLetterQueueProps {
 export class DeadLetterQueue extends Construct {
   /** The queue itself. */
   readonly queue: Queue;
-  /** Rings while a message is in it. */
+  /** Rings while a message is in it, or when one comes of which no other alarm tells. */
   readonly alarm: Alarm;
 
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
     super(scope, id);
-    const { queueName, meaning, topic, encryptionKey, toldElsewhere } = props;
+    const { queueName, meaning, topic, encryptionKey, untold } = props;
     this.queue = letterQueue(this, { queueName, encryptionKey });
-    const alarm = { alarmName: queueName, meaning, topic };
     const deleteIt = `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with`;
-    this.alarm = toldElsewhere
-      ? alarmOnOthers(this, 'Alarm', {
-          ...alarm,
-          whatToDo: [...props.whatToDo, `${deleteIt}.`],
-          // Lambda sends letters as everybody does; only what SQS itself moves there is not counted as sent.
-          all: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
-          toldElsewhere: [toldElsewhere],
-          after: Duration.minutes(LETTER_WAITS_MINUTES),
-          label: 'letters of which no other alarm rings',
-        })
-      : alarmOnAny(this, 'Alarm', {
-          ...alarm,
-          whatToDo: [...props.whatToDo, `${deleteIt}; until then this alarm stays on.`],
-          metric: this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
-        });
+    this.alarm = alarmOnAny(this, 'Alarm', {
+      alarmName: queueName,
+      meaning,
+      topic,
+      whatToDo: [...props.whatToDo, untold ? `${deleteIt}.` : `${deleteIt}; until then this alarm stays on.`],
+      metric: untold ?? this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
+    });
   }
 }
 

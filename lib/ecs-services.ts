@@ -1,5 +1,10 @@
 import { Token } from 'aws-cdk-lib';
-import type { IBaseService, ICluster } from 'aws-cdk-lib/aws-ecs';
+import {
+  ContainerDefinition,
+  type IBaseService,
+  type ICluster,
+  type TaskDefinition,
+} from 'aws-cdk-lib/aws-ecs';
 import * as v from 'valibot';
 import { field } from './checks/fields.ts';
 import { type FieldPath, type Finding, valueText } from './checks/mistakes.ts';
@@ -30,6 +35,30 @@ export function clusterNameOf(
     typeof service === 'string' ? [] : service.cluster.clusterName,
   );
   return own;
+}
+
+/** The task definition of a service that is made in this app. Of an imported one, and of a name, none is known. */
+export function ownDefinition(service: ServiceReference): TaskDefinition | undefined {
+  if (typeof service === 'string') return undefined;
+  return (service as IBaseService & { taskDefinition?: TaskDefinition }).taskDefinition;
+}
+
+/** What is wrong with a container that a task definition of this app should have. Others may be added to it later: none is none yet. */
+export function namedContainerFindings(
+  definition: TaskDefinition,
+  { field, container }: { readonly field: FieldPath; readonly container: string },
+): Finding[] {
+  const names = definition.node
+    .findAll()
+    .flatMap((construct) => (construct instanceof ContainerDefinition ? construct.containerName : []));
+  if (names.length === 0 || names.includes(container) || Token.isUnresolved(container)) return [];
+  const one = names.length === 1 ? `"${names[0]}"` : `one of ${names.join(', ')}`;
+  return [
+    {
+      field,
+      problem: `is ${valueText(container)}, which the task definition ${definition.node.path} has not; it must be ${one}.`,
+    },
+  ];
 }
 
 /** The key that a cluster of this app encrypts its sessions with, if it has one. */

@@ -68,12 +68,18 @@ export function letServicesEncrypt(key: IKey, deployment: string): void {
 }
 
 /** Of a key of Secrets Manager's: only through that service, and only for that secret. */
-export function ofSecret(scope: Construct, secretArn: string): Record<string, Record<string, string>> {
+export function ofSecret(
+  scope: Construct,
+  secretArn: string,
+): Record<string, Record<string, string | string[]>> {
   return keyUse(scope, 'secretsmanager', 'SecretARN', secretArn);
 }
 
 /** Of a queue's key: only through SQS, and only for that queue. */
-export function ofQueue(scope: Construct, queueArn: string): Record<string, Record<string, string>> {
+export function ofQueue(
+  scope: Construct,
+  queueArn: string,
+): Record<string, Record<string, string | string[]>> {
   return keyUse(scope, 'sqs', 'aws:sqs:arn', queueArn);
 }
 
@@ -82,12 +88,13 @@ export function keyUse(
   scope: Construct,
   service: string,
   context: string,
-  arn: string,
-): Record<string, Record<string, string>> {
+  ...arns: [string, ...string[]]
+): Record<string, Record<string, string | string[]>> {
+  const [arn, ...others] = arns;
   return {
     StringEquals: {
       'kms:ViaService': `${service}.${Stack.of(scope).region}.amazonaws.com`,
-      [`kms:EncryptionContext:${context}`]: arn,
+      [`kms:EncryptionContext:${context}`]: others.length > 0 ? arns : arn,
     },
   };
 }

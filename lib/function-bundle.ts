@@ -37,7 +37,7 @@ export interface BundlePurpose {
  * (`cdk ls` needs none, `cdk deploy ONE` only one stack's)
  */
 export function bundledCode(scope: Construct, entry: string, purpose: BundlePurpose): Code {
-  if (!Stack.of(scope).bundlingRequired) return Code.fromAsset(dirname(entry));
+  if (!Stack.of(scope).bundlingRequired) return Code.fromAsset(noBundle());
   const made = bundle(entry, purpose);
   if (!Object.values(made.metafile.outputs).some((output) => output.exports.includes('handler')))
     throw new PropsError(scope.node.path, [
@@ -61,6 +61,19 @@ function folderOf(made: Bundle): string {
   folders.set(made, folder);
   return folder;
 }
+
+/**
+ * In place of bundles that nobody asked for. Not the entry's own folder, as it stands: that can be all of an app, with what is synthesized
+ * into it.
+ */
+function noBundle(): string {
+  return folderOf(NO_BUNDLE);
+}
+
+const NO_BUNDLE: Bundle = {
+  outputFiles: [{ path: `${BUNDLE_NAME}.mjs`, contents: Buffer.from('export const handler = undefined;\n') }],
+  metafile: { inputs: {}, outputs: {} },
+};
 
 function deleteFolders(): void {
   for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true });
@@ -118,7 +131,9 @@ function build(
   return {
     outputFiles: outputFiles.map(({ path, contents }) => ({
       path,
-      contents: path.endsWith('.map') ? ownSourceMap(contents, packageRoot(entry)) : contents,
+      contents: path.endsWith('.map')
+        ? ownSourceMap(contents, packageRoot(entry), workingFolder(entry))
+        : contents,
     })),
     metafile,
   };
@@ -159,8 +174,7 @@ function keep(file: string, made: Bundle): void {
 function bundleOptions(entry: string): BuildOptions {
   return {
     entryPoints: [{ in: entry, out: BUNDLE_NAME }],
-    // Paths in the source map are relative to it: so the asset's hash is the same on every machine.
-    absWorkingDir: packageRoot(entry),
+    absWorkingDir: workingFolder(entry),
     outdir: '.',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'part-[hash]',
@@ -181,6 +195,14 @@ function bundleOptions(entry: string): BuildOptions {
       js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
     },
   };
+}
+
+/**
+ * Paths in the source map are relative to it: so the asset's hash is the same on every machine. By Yarn's Plug'n'Play a package is an
+ * archive, in which nothing can work, and esbuild looks from here for what tells where packages are.
+ */
+function workingFolder(entry: string): string {
+  return process.versions.pnp === undefined ? packageRoot(entry) : process.cwd();
 }
 
 function packageRoot(entry: string): string {

@@ -1,6 +1,9 @@
 import { type ISecurityGroup, type ISubnet, type IVpc, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import * as v from 'valibot';
+import { field } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
+import { thing } from './checks/props.ts';
 
 /** Where in a VPC a function stands. */
 export interface FunctionNetwork {
@@ -14,6 +17,27 @@ export interface FunctionNetwork {
   readonly subnets?: ISubnet[];
   /** At most five. @default one of its own, which lets everything out */
   readonly securityGroups?: ISecurityGroup[];
+}
+
+/** Of what a network is by itself. */
+export function networkProps() {
+  return field(
+    v.looseObject({
+      vpc: thing('vpcId', 'a VPC, such as Vpc.fromVpcAttributes(…)', 'The VPC.'),
+      subnets: v.optional(
+        field(v.array(thing('subnetId', 'a subnet', 'A subnet.')), 'a list of subnets', 'The subnets.'),
+      ),
+      securityGroups: v.optional(
+        field(
+          v.array(thing('securityGroupId', 'a security group', 'A security group.')),
+          'a list of security groups',
+          'The security groups.',
+        ),
+      ),
+    }),
+    'an object with "vpc"',
+    'Where the function stands.',
+  );
 }
 
 /** Lambda's limits on a function. */

@@ -90,12 +90,12 @@ export {
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
 export type { NewTaskDefinition } from './new-task-job.ts';
-export {
-  type ReloadedService,
-  ReloadOnChange,
-  type ReloadOnChangeProps,
-  type WatchedValue,
-} from './reload-on-change.ts';
+export { ReloadOnChange } from './reload-on-change.ts';
+export type {
+  ReloadedService,
+  ReloadOnChangeProps,
+  WatchedValue,
+} from './reload-on-change-props.ts';
 export { ReportLostRun, type ReportLostRunProps } from './report-lost-run.ts';
 export { letPublishReports } from './run-reports.ts';
 export {
@@ -143,6 +143,7 @@ export {
 export { DatabaseSize, type DatabaseSizeProps } from './whatsapp/database-size.ts';
 export { ENDPOINT_SERVICES } from './whatsapp/endpoint-services.ts';
 export type { GcProps } from './whatsapp/gc-job.ts';
+export { LogArchive, type LogArchiveProps } from './whatsapp/log-archive.ts';
 export { type ClientRole, LogCleanup, type LogCleanupProps, type RoleLogs } from './whatsapp/log-cleanup.ts';
 export { MediaGc, type MediaGcProps } from './whatsapp/media-gc.ts';
 export {

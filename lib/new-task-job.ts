@@ -1,5 +1,5 @@
 import { ArnFormat, Duration, Lazy, Stack } from 'aws-cdk-lib';
-import type { IBaseService, TaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import type { TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { type RunInNewTaskSettings, TASK_TAG, taskTagValue } from '../functions/run-in-new-task/contract.ts';
@@ -12,7 +12,8 @@ import {
   clusterFindings,
   clusterNameOf,
   clusterReference,
-  type ServiceReference,
+  namedContainerFindings,
+  ownDefinition,
   serviceNameOf,
   serviceReference,
 } from './ecs-services.ts';
@@ -42,7 +43,7 @@ export interface NewTaskJobProps
   readonly role: NamedContainerServices;
   readonly command: Command;
   /** @default what the service that is given itself has */
-  readonly taskDefinition?: NewTaskDefinition;
+  readonly taskDefinition?: NewTaskDefinition | TaskDefinition;
   readonly environment?: Record<string, string>;
   readonly keepOutput?: boolean;
 }
@@ -62,10 +63,13 @@ export class NewTaskJob extends Construct {
     passesPropsOn(this);
     const { upkeep, role, schedule } = props;
     const [service = ''] = role.services;
-    checkProps(this, PROPS, { ...props, roles: { [role.name]: role } }, () => findings(props));
+    const { taskDefinition } = props;
+    const told = taskDefinition && isTaskDefinition(taskDefinition) ? undefined : taskDefinition;
+    const shown = { ...props, roles: { [role.name]: role }, taskDefinition: told };
+    checkProps(this, PROPS, shown, () => findings(props));
     const clusterName = clusterNameOf(props.cluster, role.services);
     const clusterArn = this.arn('ecs', 'cluster', clusterName);
-    const known = props.taskDefinition ?? definitionOf(service, role.container);
+    const known = knownDefinition(props);
     // The checks have told of it.
     if (known === undefined) throw new Error('The task definition is not known.');
     const { command, environment, timeout = DEFAULT_TIMEOUT } = props;
@@ -199,7 +203,7 @@ const PROPS = v.looseObject({
           pattern(/^[\w./#-]{1,512}$/, 'the name of a log group', 'The log group of the container.'),
         ),
       }),
-      'an object with "family" and "roleArns"',
+      'a task definition itself, or an object with "family" and "roleArns"',
       'The task definition.',
     ),
   ),
@@ -228,7 +232,8 @@ function findings({
   return [
     ...lessThanTimeLimit('timeout', timeout, timeLimit),
     ...clusterFindings(cluster, [{ field: ['roles', role.name, 'services', 0], service }]),
-    ...(taskDefinition === undefined && definitionOf(service, role.container) === undefined
+    ...containerFindings(taskDefinition ?? ownDefinition(service), role),
+    ...(taskDefinition === undefined && ownDefinition(service) === undefined
       ? [
           {
             field: ['taskDefinition'],
@@ -240,11 +245,27 @@ function findings({
   ];
 }
 
-/** Of a service that is made in this app. Of an imported one no task definition is known. */
-function definitionOf(service: ServiceReference, container: string): NewTaskDefinition | undefined {
-  if (typeof service === 'string') return undefined;
-  const { taskDefinition } = service as IBaseService & { taskDefinition?: TaskDefinition };
-  if (taskDefinition === undefined) return undefined;
+/** What may be started: as it is told, or as the service has it. */
+function knownDefinition({ role, taskDefinition }: NewTaskJobProps): NewTaskDefinition | undefined {
+  const [service = ''] = role.services;
+  const given = taskDefinition ?? ownDefinition(service);
+  return given && isTaskDefinition(given) ? definitionOf(given, role.container) : given;
+}
+
+function isTaskDefinition(given: NewTaskDefinition | TaskDefinition): given is TaskDefinition {
+  return typeof given === 'object' && 'taskRole' in given;
+}
+
+function containerFindings(
+  given: NewTaskDefinition | TaskDefinition | undefined,
+  { name, container }: NamedContainerServices,
+): Finding[] {
+  return given && isTaskDefinition(given)
+    ? namedContainerFindings(given, { field: ['roles', name, 'container'], container })
+    : [];
+}
+
+function definitionOf(taskDefinition: TaskDefinition, container: string): NewTaskDefinition {
   const { family, taskRole } = taskDefinition;
   const { logDriver, options } = taskDefinition.findContainer(container)?.logDriverConfig ?? {};
   const logGroup = logDriver === 'awslogs' ? options?.['awslogs-group'] : undefined;

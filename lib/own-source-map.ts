@@ -12,10 +12,12 @@ interface SourceMap {
  * whole map when it starts, and decodes it at its first stack trace. Places in dependencies stay as they are in the bundle.
  *
  * @param contents the map as esbuild writes it, JSON
- * @param root the folder of the package that is bundled, to which the map's paths are relative; it may itself be installed
+ * @param root the folder of the package that is bundled, to which the paths are relative afterwards; it may itself be installed
+ * @param from to which they are before
  */
-export function ownSourceMap(contents: Uint8Array, root: string): Uint8Array {
+export function ownSourceMap(contents: Uint8Array, root: string, from = root): Uint8Array {
   const map: SourceMap = JSON.parse(Buffer.from(contents).toString());
+  map.sources = map.sources.map((source) => relative(root, join(from, source)));
   const isOwn = map.sources.map((source) => isOfPackage(join(root, source), root));
   const [sources, names] = [new Indexes(map.sources), new Indexes(map.names)];
   const mappings = decode(map.mappings).map((line) => {

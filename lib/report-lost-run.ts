@@ -17,7 +17,7 @@ import {
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
 /** What a `ReportLostRun` is made of. */
@@ -79,6 +79,7 @@ export class ReportLostRun extends Construct {
       ],
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+      quietAfter: ONE_CAUSE,
     });
     const { partition, region, account } = Stack.of(this);
     new Rule(this, 'Rule', {
@@ -117,17 +118,17 @@ export class ReportLostRun extends Construct {
 
   /**
    * Watches the runs of a job.
-   * @param alarms of the job, by name: a lost run of which one of them has told is reported, and no other alarm rings for it.
+   * @param crashing the name of its alarm on crashes: a lost run of which that has told is reported, and no other alarm rings for it.
    */
-  watch(job: string, functionArn: string, alarms: readonly string[]): void {
+  watch(job: string, functionArn: string, crashing: string): void {
     this.jobs.push(job);
     const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
-    const arns = alarms.map((alarm) => `arn:${partition}:cloudwatch:${region}:${account}:alarm:${alarm}`);
+    const alarm = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashing}`;
     this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
-    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], arns);
+    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarm]);
     this.ends.addResources(versions);
-    this.rings.addResources(...arns);
+    this.rings.addResources(alarm);
     this.function.acceptWildcard(
       versions,
       "A run is on record under the function's version that it began with, one more after each deploy.",

@@ -22,7 +22,7 @@ import { ofQueue } from './encryption.ts';
 import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
 
 /** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
@@ -59,7 +59,10 @@ export interface WeeklySchedule extends DailySchedule {
 
 /** A time of one day of each month. */
 export interface MonthlySchedule extends DailySchedule {
-  /** The local day on which `at` is: 1 to 25, so that each month has the hours in which its success is looked for. */
+  /**
+   * The local day on which `at` is: 1 to 28, which each month has. A run that could end on the 29th by UTC is refused, for the alarm on
+   * a missing one looks at days that each month has. For the end of a month take day 1, in the night after it.
+   */
   readonly dayOfMonth: number;
 }
 
@@ -159,6 +162,7 @@ export class StartRun extends Construct {
       ],
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
+      quietAfter: ONE_CAUSE,
     });
 
     this.scheduleDeadLetters = new DeadLetterQueue(this, 'ScheduleDeadLetters', {

@@ -38,17 +38,25 @@ export interface UpkeepAlarmProps {
   readonly topic: ITopic;
 }
 
-/** Rings as soon as the metric counts anything, and is quiet again five minutes after it does not. */
+/** What is counted again and again, as long as its one cause lasts: garbage collection that nobody hears of is asked for each half hour. */
+export const ONE_CAUSE = Duration.hours(1);
+
+/**
+ * Rings as soon as the metric counts anything.
+ * @param props `quietAfter`: so long after the last that was counted it is quiet again, and only then rings anew. @default five minutes
+ */
 export function alarmOnAny(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric },
+  props: UpkeepAlarmProps & { metric: Metric; quietAfter?: Duration },
 ): Alarm {
+  const period = Duration.minutes(5);
   return createAlarm(scope, id, props, {
-    metric: props.metric.with({ period: Duration.minutes(5) }),
+    metric: props.metric.with({ period }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: 1,
+    evaluationPeriods: Math.ceil((props.quietAfter ?? period).toSeconds() / period.toSeconds()),
+    ...(props.quietAfter && { datapointsToAlarm: 1 }),
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }
@@ -59,9 +67,6 @@ export function alarmOnAny(
  */
 export const LATEST_PERIOD = Duration.minutes(5);
 
-/** Of an alarm on what is old: after them it is quiet again. */
-const PERIODS_ON = 4;
-
 /**
  * Rings as soon as a metric counts more than those of other alarms, which ring for these: one cause sends one message, and what
  * has another cause is not kept back.
@@ -70,8 +75,7 @@ const PERIODS_ON = 4;
  * IF expressions", its table of `IF(metric1, metric2, scalar3)`). Of a sum over a list the guide says nothing there; should `IF`
  * have no data all the same, that sum does without it.
  *
- * @param props `after`: only a point of `all` that is so old rings, by when whoever tells of it elsewhere has done so. @default at once;
- *   `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
+ * @param props `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
  */
 export function alarmOnOthers(
   scope: Construct,
@@ -81,11 +85,9 @@ export function alarmOnOthers(
     toldElsewhere: Metric[];
     nowhere?: Metric;
     label: string;
-    after?: Duration;
   },
 ): Alarm {
   const period = Duration.minutes(5);
-  const seconds = props.after?.toSeconds() ?? 0;
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
   const nowhere = props.nowhere?.with({ period });
   const parts = [
@@ -93,11 +95,9 @@ export function alarmOnOthers(
     ...told.map(([name]) => `-IF(all, ${name}, 0)`),
     ...(nowhere ? ['IF(all >= 0, nowhere, 0)'] : []),
   ];
-  const others = `SUM([${parts.join(', ')}])`;
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      // EPOCH has a value for each period, the newest of them has just ended.
-      expression: seconds > 0 ? `IF(EPOCH(all) <= MAX(EPOCH(all)) - ${seconds}, ${others}, 0)` : others,
+      expression: `SUM([${parts.join(', ')}])`,
       usingMetrics: {
         all: props.all.with({ period }),
         ...Object.fromEntries(told),
@@ -108,8 +108,7 @@ export function alarmOnOthers(
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: seconds > 0 ? Math.ceil(seconds / period.toSeconds()) + PERIODS_ON : 1,
-    datapointsToAlarm: 1,
+    evaluationPeriods: 1,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
 }

@@ -1,14 +1,14 @@
 import { statSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import * as v from 'valibot';
-import { field, pattern } from './checks/fields.ts';
+import { field, flag, pattern, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { duration, scheduleProps } from './checks/props.ts';
+import { duration, jobNames, LAST_DAY_OF_MONTH, scheduleProps, upkeepReference } from './checks/props.ts';
 import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
-import type { FunctionNetwork } from './function-network.ts';
+import { type FunctionNetwork, networkProps } from './function-network.ts';
 import { type DailySchedule, LATEST_START, type MonthlySchedule, type WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS } from './upkeep-alarm.ts';
+import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS, monthlyHours } from './upkeep-alarm.ts';
 
 /** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
 const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;
@@ -37,7 +37,7 @@ export interface UpkeepJobProps {
   readonly rdsRegions?: readonly string[] | undefined;
   /** Becomes the environment variable `UPKEEP_SETTINGS`, as JSON. Tokens are allowed; no secrets. */
   readonly settings: unknown;
-  /** @default none: it runs when it is started by hand, and no alarm misses a run */
+  /** When it runs by itself. @default none: it runs when it is started by hand, and no alarm misses a run */
   readonly schedule?: DailySchedule | WeeklySchedule | MonthlySchedule;
   /** How long a run may take, counted from its scheduled time. Lambda ends it by force when it takes 15 minutes more. */
   readonly timeLimit: Duration;
@@ -55,9 +55,9 @@ export interface UpkeepJobProps {
    * @default false
    */
   readonly outsideWindow?: boolean;
-  /** @default not in a VPC */
+  /** Where the function stands. @default not in a VPC */
   readonly network?: FunctionNetwork;
-  /** @default 512 MiB */
+  /** Of the function, in MiB. @default 512 MiB */
   readonly memorySize?: number;
 }
 
@@ -66,6 +66,7 @@ const LONGEST_RUN = Duration.days(1);
 
 /** Of what each property can be by itself. */
 export const UPKEEP_JOB_PROPS = v.looseObject({
+  upkeep: upkeepReference(),
   job: pattern(
     JOB_NAME,
     'a lower-case letter, then at most 21 lower-case letters, digits and hyphens',
@@ -82,11 +83,21 @@ export const UPKEEP_JOB_PROPS = v.looseObject({
   timeLimit: duration(Duration.minutes(1), LONGEST_RUN),
   conflictsWith: v.optional(
     field(
-      v.array(v.union([v.string(), v.looseObject({ job: v.string() })])),
+      v.array(
+        field(
+          v.union([v.string(), v.strictObject({ job: v.string(), optional: v.literal(true) })]),
+          'the name of a job, or { job, optional: true }',
+          'A job.',
+        ),
+      ),
       'a list of names of jobs',
       'The jobs.',
     ),
   ),
+  waitsFor: v.optional(jobNames('For whose end it waits.')),
+  outsideWindow: v.optional(flag('Whether it may.')),
+  network: v.optional(networkProps()),
+  memorySize: v.optional(wholeNumber(128, 10_240, 'MiB.')),
 });
 
 function isFile(path: string): boolean {
@@ -139,6 +150,12 @@ export function jobFindings({
           },
         ]
       : []),
+    ...('dayOfMonth' in schedule && !weekday
+      ? monthProblems(schedule, timeZone, timeLimit).map((problem) => ({
+          field: ['schedule', 'dayOfMonth'],
+          problem,
+        }))
+      : []),
     ...(!isDaily
       ? []
       : waitProblems({ flexibleWindow: flexibleWindow ?? Duration.minutes(0), timeLimit })
@@ -147,6 +164,22 @@ export function jobFindings({
       ? skipProblems(at, timeZone, weekday)
       : scheduleProblems({ window, timeZone, at, flexibleMinutes, weekday })
     ).map((problem) => ({ field: ['schedule', 'at'], problem })),
+  ];
+}
+
+/** Why the alarm on a missing monthly success would look at days that not each month has. */
+function monthProblems(schedule: MonthlySchedule, timeZone: string, timeLimit: Duration): string[] {
+  const { flexibleWindow = Duration.minutes(0), dayOfMonth } = schedule;
+  if (flexibleWindow.isUnresolved()) return [];
+  const { first, count } = monthlyHours(schedule, timeZone, {
+    flexibleWindow,
+    startDelay: LATEST_START,
+    timeLimit,
+  });
+  const daysOver = Math.ceil((first + count) / 24) - LAST_DAY_OF_MONTH;
+  if (daysOver <= 0) return [];
+  return [
+    `is ${dayOfMonth}, and by UTC a run of it may end after the ${LAST_DAY_OF_MONTH}th, the last day that each month has; it must be at most ${dayOfMonth - daysOver}, or the run be earlier or shorter.`,
   ];
 }
 

@@ -7,8 +7,6 @@ import {
   DURATION_METRIC,
   GIVEN_UP_METRIC,
   GIVEN_UP_UNTOLD_METRIC,
-  LETTER_EXPECTED_METRIC,
-  LETTER_WAITS_MINUTES,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   METRIC_NAMESPACE,
@@ -76,6 +74,7 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
+    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     const {
       upkeep,
       job,
@@ -90,7 +89,6 @@ export class UpkeepJob extends Construct {
     const functionName = `${deployment}-${job}`;
     const crashing = `${functionName}-crashing`;
     const letters = `${functionName}-dead-letters`;
-    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
     this.upkeep = upkeep;
     this.job = job;
     this.node.addValidation({
@@ -107,15 +105,15 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, and put its event here; or it ended a run by force, and report-lost-run did not say so. That was ${LETTER_WAITS_MINUTES} minutes ago: for so long this alarm waits for the report.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, gave it up, and put its event here.`,
       whatToDo: [
-        `Read the message: "runId" names the run. Look for it in ${history}; if it is there, in the log /aws/lambda/${deployment}-report-lost-run too.`,
-        'If it is not there, Lambda had no room for it: look at the concurrency of the account and of the function.',
+        'Read the newest message: "runId" names the run.',
+        `Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}.`,
         `${again}.`,
       ],
       topic,
-      // The most, not the sum: it is told for some minutes, of one letter.
-      toldElsewhere: this.metric(LETTER_EXPECTED_METRIC, { statistic: 'Maximum' }),
+      // The letters of runs that began and were lost lie there too: of these the alarm on lost runs tells.
+      untold: this.metricRunsDropped(functionName),
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -150,7 +148,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(job, this.function.functionArn, [crashing, letters]);
+    upkeep.reportLostRun.watch(job, this.function.functionArn, crashing);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);
@@ -241,6 +239,16 @@ export class UpkeepJob extends Construct {
   /** Runs that ended without a report of their own. @default the sum over five minutes */
   metricRunsLost(options?: MetricOptions): Metric {
     return this.metric(LOST_METRIC, options);
+  }
+
+  /** Of Lambda's own: the function is not there yet when its queue is made. */
+  private metricRunsDropped(functionName: string): Metric {
+    return new Metric({
+      namespace: 'AWS/Lambda',
+      metricName: 'AsyncEventsDropped',
+      dimensionsMap: { FunctionName: functionName },
+      statistic: 'Sum',
+    });
   }
 
   /** How long runs took, in seconds. @default the maximum over five minutes */

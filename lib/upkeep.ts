@@ -1,13 +1,13 @@
 import { CfnOutput, Stack, Token } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { AlarmTopic } from './alarm-topic.ts';
-import { deploymentName, downtimeWindow, emails, timeZone } from './checks/fields.ts';
+import { deploymentName, downtimeWindow, emails, field, timeZone } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps } from './checks/props.ts';
+import { checkProps, thing } from './checks/props.ts';
 import { type Window, windowFindings } from './checks/schedule.ts';
 import { regionProblems } from './durable-regions.ts';
 import { letServicesEncrypt } from './encryption.ts';
@@ -47,7 +47,7 @@ export interface UpkeepProps {
    * @default keys that AWS owns
    */
   readonly encryptionKey?: IKey;
-  /** @default three months */
+  /** How long the functions' logs are kept. @default three months */
   readonly logRetention?: RetentionDays;
   /**
    * Regions that got Lambda durable functions after the list here was written, as `DURABLE_REGIONS` gives it.
@@ -61,6 +61,21 @@ const PROPS = v.looseObject({
   timeZone: timeZone('Of the window.'),
   window: downtimeWindow('The downtime window.'),
   emails: v.optional(emails('Who is mailed.')),
+  topic: v.optional(thing('topicArn', 'a topic, such as Topic.fromTopicArn(…)', 'Of the alarms.')),
+  warningTopic: v.optional(
+    thing('topicArn', 'a topic, such as Topic.fromTopicArn(…)', 'Of those that wait.'),
+  ),
+  encryptionKey: v.optional(thing('keyArn', 'a key, such as Key.fromKeyArn(…)', 'What encrypts.')),
+  logRetention: v.optional(
+    field(v.enum(RetentionDays), 'one of RetentionDays, which CloudWatch Logs knows', 'Of the logs.'),
+  ),
+  additionalDurableRegions: v.optional(
+    field(
+      v.array(field(v.string(), 'the name of a region', 'A region.')),
+      'a list of regions',
+      'The regions.',
+    ),
+  ),
 });
 
 /**

@@ -1,6 +1,7 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import type { Scale } from './clients.ts';
 import type { Fault } from './faults/fault.ts';
+import { keptLogsMismatches, type RotatedLogs } from './kept-logs.ts';
 import { reportsOf } from './run-reports.ts';
 import { UNKNOWN, YOUNG } from './unread-messages.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
@@ -10,7 +11,7 @@ import type { PlayedDeployment, World } from './world.ts';
 /** What a night came to. */
 export interface Night {
   runs: RunReport[];
-  /** The alarms that rang, each time they did. `told`: the topic sent the message on. */
+  /** The alarms that rang, each time they did. `told`: its topic took the message. */
   alarms: { name: string; rangAt: string; told: boolean }[];
   /** Rows by deployment, counted by SQL. `deleted`: of messages. `left`: in the tables, at the end. */
   rows: Record<
@@ -25,8 +26,8 @@ export interface Night {
   >;
   /** The media volumes, as the folders lie on this machine's disk and as CloudWatch has their size at the end. */
   media: Record<string, { before: FileTotal; after: FileTotal; storageBytes: number | undefined }>;
-  /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. */
-  logs: Record<string, { before: number; after: number; containers: number }>;
+  /** Logs and archives of the deployments with containers, in bytes, as they lie on this machine's disk. `kept`: files in S3. */
+  logs: Record<string, { before: number; after: number; containers: number; kept?: number }>;
   /** What the containers saw that log in to their database all the time, those too that took another's place. */
   logins: { deployment: string; made: number; failed: number }[];
   /** What is not as the script, or the fault, says. Empty: the night went as expected. */
@@ -59,10 +60,12 @@ export async function mismatchesOf(
     faults: readonly Fault[];
     scale: Scale;
     media: { before: Media; after: Media };
+    rotated: RotatedLogs;
   },
 ): Promise<string[]> {
   const { aws, deployments } = world;
-  const { due, faults, scale, media } = told;
+  const { due, faults, scale, media, rotated } = told;
+  const loseLogs = faults.filter(({ expected }) => expected.losesLogs).map(({ deployment }) => deployment);
   const isGood = faults.length === 0;
   // Each deployment of a good night, and those of faults that must come to the same.
   const held = <Value>(values: Record<string, Value>) =>
@@ -82,6 +85,7 @@ export async function mismatchesOf(
       logins.failures.map((failure) => `${name}: a container could not log in to its database: ${failure}`),
     ),
     ...(await mediaMismatches(world, media)),
+    ...keptLogsMismatches(world, rotated, loseLogs),
     ...goodNightMismatches(heldNight, heldWorld, scale),
     ...(isGood ? callMismatches(night, world) : []),
     ...(await passwordMismatches(world, faults)),
@@ -142,12 +146,13 @@ async function mediaMismatches(
 /** What did not come of one fault among those of its night. */
 export function mismatchesOfFault(night: Night, fault: Fault): string[] {
   const { deployment: name, expected } = fault;
-  const quiet = expected.alarms.filter((alarm) => !night.alarms.some((rang) => rang.name === alarm));
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
       outcomeMismatches(night, { name, job, wanted }),
     ),
-    ...quiet.map((alarm) => `The alarm ${alarm} did not ring.`),
+    ...alarmMismatches(night, [fault])
+      .filter(({ alarm }) => expected.alarms.includes(alarm))
+      .map(({ what }) => what),
     ...problemMismatches(night, fault),
     ...(fault.mismatches?.() ?? []),
   ];
@@ -192,18 +197,35 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
       : [good])
       mismatches.push(...outcomeMismatches(night, { name, job, wanted }));
   }
-  const rang = [...new Set(night.alarms.map(({ name }) => name))].sort().join(', ') || 'none';
-  const expected = faults.flatMap(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
-    ...alarms,
-    ...(rows > LARGE_ROWS ? alarmsOfLargeTables : []),
-  ]);
-  const wanted = [...new Set(expected)].sort().join(', ') || 'none';
-  if (rang !== wanted) mismatches.push(`Alarms: expected ${wanted}, rang ${rang}.`);
-  for (const { name, told } of night.alarms)
-    if (!told) mismatches.push(`The alarm ${name} rang, but its topic never got the message.`);
+  mismatches.push(...alarmMismatches(night, faults, rows > LARGE_ROWS).map(({ what }) => what));
   mismatches.push(...faults.flatMap((fault) => problemMismatches(night, fault)));
   mismatches.push(...faults.flatMap((fault) => fault.mismatches?.() ?? []));
   return mismatches;
+}
+
+/**
+ * Of each alarm, whether it rang and sent its message as often as it must: one cause, one message. What several faults of a night
+ * ring together is their most.
+ */
+function alarmMismatches(
+  { alarms }: Night,
+  faults: readonly Fault[],
+  areTablesLarge = false,
+): { alarm: string; what: string }[] {
+  const wanted = faults.map(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
+    ...alarms,
+    ...(areTablesLarge ? alarmsOfLargeTables : []),
+  ]);
+  const all = new Set([...alarms.map(({ name }) => name), ...wanted.flat()]);
+  return [...all].sort().flatMap((alarm) => {
+    const times = Math.max(0, ...wanted.map((names) => names.filter((name) => name === alarm).length));
+    const rang = alarms.filter(({ name }) => name === alarm);
+    const sent = rang.filter(({ told }) => told).length;
+    if (rang.length === times && sent === times) return [];
+    const at = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
+    const what = `The alarm ${alarm}: expected ${times} times, with as many messages; rang ${at}, with ${sent} messages.`;
+    return { alarm, what };
+  });
 }
 
 /** What a good night must have done, counted by SQL where it is about rows. */
@@ -255,11 +277,13 @@ function goodNightMismatches(
       UNKNOWN,
     );
   }
-  for (const [name, { before, after, containers }] of Object.entries(night.logs)) {
+  for (const [name, { before, after, containers, kept }] of Object.entries(night.logs)) {
     const figures = figuresOf(name, 'log-cleanup');
     expect(`${name}: containers cleaned`, figures?.containersCleaned, containers);
     expect(`${name}: bytesFreed in the report against bytes gone`, figures?.bytesFreed, before - after);
     if (after >= before) mismatches.push(`${name}: the clean-up freed nothing.`);
+    expect(`${name}: logsKept in the report against files in S3`, figures?.logsKept, kept);
+    if (kept === 0) mismatches.push(`${name}: no rotated log was kept.`);
   }
   if (night.rows.emea) {
     const used = Math.round(media / 4);
@@ -344,7 +368,9 @@ function unusedEndpoints({ deployed, servicesFromVpc }: World['aws']): string[] 
 /** Passwords and tokens, looked for in everything that leaves a function, and in what the database servers write. */
 export async function leaks({ aws, deployments, secrets, serverLogs }: World): Promise<string[]> {
   const tokens = Object.values(deployments).flatMap(({ webApp }) => webApp.issuedTokens);
-  const sought = [...new Set([...secrets, ...tokens, ...aws.secrets.everyValue().flatMap(passwordsIn)])];
+  const own = [...secrets, ...tokens, ...aws.secrets.everyValue().flatMap(passwordsIn)];
+  // What addresses are signed with, and what makes one whole.
+  const sought = [...new Set([...own, 'rehearsal-session-', 'X-Amz-Signature='])];
   const places: Record<string, string> = {
     // The metrics too, which functions write there.
     'a log': aws.logs.map(({ text }) => text).join('\n'),

@@ -1,5 +1,6 @@
 import { clientsOf, FULL_SCALE, type Scale } from './clients.ts';
 import type { Fault, Hooks } from './faults/fault.ts';
+import { keptLogsCount, rotatedLogs } from './kept-logs.ts';
 import {
   type Due,
   deletedBy,
@@ -138,6 +139,8 @@ async function play(
       if (struck) await fault.strike(struck, world, hooks);
     }
   });
+  // A fault can put others in their place.
+  const rotated = rotatedLogs(world);
 
   const end =
     start +
@@ -168,7 +171,13 @@ async function play(
   const logs: Night['logs'] = {};
   for (const [name, left] of Object.entries(logBytes(world))) {
     const containers = world.deployments[name]?.containers?.containers.length ?? 0;
-    logs[name] = { before: logsBefore[name] ?? 0, after: left, containers };
+    const kept = keptLogsCount(world, name);
+    logs[name] = {
+      before: logsBefore[name] ?? 0,
+      after: left,
+      containers,
+      ...(kept !== undefined && { kept }),
+    };
   }
   const media: Night['media'] = {};
   const mediaAfter = mediaOf(world);
@@ -187,10 +196,10 @@ async function play(
     );
   const alarms = aws.alarms
     .filter(({ alarm, to }) => to === 'ALARM' && takesPart(alarm))
-    .map(({ alarm: name, time }) => ({
+    .map(({ alarm: name, time, actions }) => ({
       name,
       rangAt: new Date(time).toISOString(),
-      told: aws.notifications.some(({ subject }) => subject?.includes(`"${name}"`)),
+      told: actions.some(({ succeeded }) => succeeded),
     }));
   const logins = Object.values(world.deployments)
     .filter(({ jobs }) => jobs.includes('credential-rotation'))
@@ -199,7 +208,9 @@ async function play(
   const runs = faults.some(({ cutsReports }) => cutsReports) ? distinctReports(reports) : reports;
   const night: Night = { runs, alarms, rows, media, logs, logins, mismatches: [] };
   const mediaFiles = { before: mediaBefore, after: mediaAfter };
-  night.mismatches.push(...(await mismatchesOf(night, world, { due, faults, scale, media: mediaFiles })));
+  night.mismatches.push(
+    ...(await mismatchesOf(night, world, { due, faults, scale, media: mediaFiles, rotated })),
+  );
   return night;
 }
 

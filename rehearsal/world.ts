@@ -10,6 +10,7 @@ import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
 import type { Template } from './aws/template/assembly.ts';
 import type { Resource } from './aws/template/resource.ts';
 import { keepCertificate } from './certificates.ts';
+import { putTemplateOf } from './client-template.ts';
 import { startRelayed, webhookOf } from './client-webhook.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
 import type { Postgres } from './databases/postgres.ts';
@@ -31,6 +32,7 @@ import {
 import { Logins } from './whatsapp/logins.ts';
 import type { Filling } from './whatsapp/message-rows.ts';
 import { type MessageStore, NO_ROWS, openMessageStore } from './whatsapp/message-store.ts';
+import { metaLoadBalancers } from './whatsapp/meta-template.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
 
@@ -227,6 +229,7 @@ async function createDeployment(
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
   const credential = await createCredential(aws, name, database, secrets);
+  putTemplateOf(aws, configured);
   const logins = new Logins(clock, database.logIn, script.loginPause);
   const containers =
     script.containers &&
@@ -352,7 +355,11 @@ async function startContainers(
         const service = rolled ?? cleaned?.services[0] ?? '';
         const container = cleaned?.container ?? CONTAINERS[role];
         const place = { service, ...(other?.clusterName && { cluster: other.clusterName }) };
-        return [role, { ...place, container, tasks, secrets, ...percentages[role] }];
+        const behind = metaTemplate &&
+          role === 'webapp' && {
+            loadBalancers: metaLoadBalancers(metaTemplate.stackName, { account, region }),
+          };
+        return [role, { ...place, container, tasks, secrets, ...behind, ...percentages[role] }];
       }),
     ),
     ...(database && { database }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FAULTS } from '../rehearsal/faults/faults.ts';
+import { constructsPage } from './docs/constructs-page.ts';
 import { everyTemplate, securityDocument } from './docs/permissions-table.ts';
 import { rollSizeTable } from './docs/roll-size.ts';
 import { runSizeTable } from './docs/run-size.ts';
@@ -88,10 +89,50 @@ test('docs/operations.md has the table of what the roll of a rotation leaves on 
   }
 });
 
+test('docs/operations.md has each job at 10, 1,000 and 5,000 containers, by the tables of what runs leave on record', () => {
+  const [operations, containerJobs] = ['operations', 'container-jobs'].map((name) =>
+    readFileSync(`docs/${name}.md`, 'utf8').split('\n'),
+  );
+  const cells = (lines: string[] = [], begin: string) =>
+    (lines.find((line) => line.startsWith(begin)) ?? '').split('|').map((cell) => cell.trim());
+  type Size = [operations: number, largest: number, longestName: number];
+  const sizeOf = (row: string[], from: number) => row.slice(from, from + 3).map(Number) as Size;
+  const inNight = (job: string) => sizeOf(cells(operations, `| ${job} |`), 2);
+  const inContainers = (count: number) =>
+    sizeOf(cells(containerJobs, `| ${count} | 30 minutes | 4 hours |`), 5);
+  const rotation = (roll: Size): Size => {
+    const [counted, largest, longestName] = inNight('credential-rotation');
+    return [counted + roll[0], Math.max(largest, roll[1]), Math.max(longestName, roll[2])];
+  };
+  const roll = (count: number, how: string) =>
+    rotation(sizeOf(cells(operations, `| ${count} | ${how} |`), 5));
+  const said = (name: string) => cells(operations, `| ${name} |`);
+  const expected: Record<string, (count: number) => Size | undefined> = {
+    'log-cleanup, run-in-containers': inContainers,
+    'credential-rotation, by deployments': (count) => roll(count, 'by a deployment'),
+    // The last one is no row of the tables.
+    'credential-rotation, one task by one': (count) => (count < 5000 ? roll(count, 'one by one') : undefined),
+  };
+  for (const [name, at] of Object.entries(expected)) {
+    const row = said(name);
+    for (const [index, count] of [10, 1000, 5000].entries()) {
+      const size = at(count);
+      if (size) assert.equal(row[index + 2], size.join(' / '), `${name}, ${count}`);
+    }
+  }
+  const table = (operations ?? []).filter((line) => / \/ \d+ \/ \d+ \|$/.test(line));
+  const independent = ['message-gc', 'media-gc', 'database-size', 'upgrade-check', 'run-in-new-task'];
+  for (const job of independent) {
+    const cell = inNight(job).join(' / ');
+    assert.ok(table.includes(`| ${job} | ${cell} | ${cell} | ${cell} |`), job);
+  }
+  assert.equal(table.length, Object.keys(expected).length + independent.length);
+});
+
 test('the jobs of which docs/operations.md says that no number of containers matters to them cannot ask for tasks', () => {
   assert.match(
     readFileSync('docs/operations.md', 'utf8'),
-    /No number of containers matters to message-gc, media-gc, database-size and upgrade-check:\nnone of them may ask/,
+    /No number of containers matters to message-gc, media-gc, database-size and upgrade-check:\nnone of them may ask for a task/,
   );
   for (const { template } of templates)
     for (const [name, policy] of Object.entries(template.findResources('AWS::IAM::Policy')))
@@ -119,4 +160,13 @@ test('docs/security.md gives a reason for every action of every role', () => {
 test('docs/security.md has the table of permissions that the templates give (npm run docs writes it)', () => {
   const security = readFileSync('docs/security.md', 'utf8');
   assert.equal(security, securityDocument(security));
+});
+
+test('docs/constructs.md has each property of the general constructs, with its default and its meaning', () => {
+  const page = readFileSync('docs/constructs.md', 'utf8');
+  assert.equal(page, constructsPage(), 'run `npm run docs`');
+  const without = page.split('\n').filter((line) => /^\| `\w+` \|.*\| *\|$/.test(line));
+  assert.deepEqual(without, [], 'each says what it means');
+  for (const construct of ['ContainerCommandJob', 'CredentialRotation', 'UpkeepDashboard'])
+    assert.match(page, new RegExp(`^## \`${construct}\`$`, 'm'));
 });

@@ -2,6 +2,7 @@ import type { Check } from './check.ts';
 import { addressees } from './checks/addressees.ts';
 import { alarms } from './checks/alarms.ts';
 import { bootstrap } from './checks/bootstrap.ts';
+import { callbackProbe } from './checks/callback-probe.ts';
 import { clearPasswords } from './checks/clear-passwords.ts';
 import { clusters } from './checks/clusters.ts';
 import { commands } from './checks/commands.ts';
@@ -14,6 +15,8 @@ import { functionNetworks } from './checks/function-networks.ts';
 import { functions } from './checks/functions.ts';
 import { instances } from './checks/instances.ts';
 import { jobs } from './checks/jobs.ts';
+import { logRotation } from './checks/log-rotation.ts';
+import { mounts } from './checks/mounts.ts';
 import { namedRoles } from './checks/named-roles.ts';
 import { permissionsBoundaries } from './checks/permissions-boundaries.ts';
 import { plannedEndpoints } from './checks/planned-endpoints.ts';
@@ -22,6 +25,7 @@ import { schedules } from './checks/schedules.ts';
 import { secrets } from './checks/secrets.ts';
 import { servers } from './checks/servers.ts';
 import { services } from './checks/services.ts';
+import { sessions } from './checks/sessions.ts';
 import { taskNetworks } from './checks/task-networks.ts';
 import { taskRoles } from './checks/task-roles.ts';
 
@@ -38,6 +42,7 @@ export const CHECKS: readonly Check[] = [
   alarms,
   addressees,
   eventRules,
+  callbackProbe,
   concurrency,
   functionNetworks,
   servers,
@@ -47,7 +52,10 @@ export const CHECKS: readonly Check[] = [
   execDefinitions,
   taskRoles,
   taskNetworks,
+  sessions,
   commands,
+  mounts,
+  logRotation,
   instances,
   clearPasswords,
   jobs,

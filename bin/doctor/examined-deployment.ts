@@ -13,6 +13,7 @@ import {
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as v from 'valibot';
@@ -36,6 +37,7 @@ export interface Clients {
   scheduler: SchedulerClient;
   secretsManager: SecretsManagerClient;
   sns: SNSClient;
+  sqs: SQSClient;
   ssm: SSMClient;
   sts: STSClient;
 }
@@ -64,6 +66,7 @@ export function clientsIn(region: string | undefined): Clients {
     scheduler: new SchedulerClient(options),
     secretsManager: new SecretsManagerClient(options),
     sns: new SNSClient(options),
+    sqs: new SQSClient(options),
     ssm: new SSMClient(options),
     sts: new STSClient(options),
   };
@@ -76,6 +79,8 @@ export class ExaminedDeployment {
   readonly upkeep: DeployedUpkeep;
   readonly clients: Clients;
   readonly synthesized: SynthesizedDeployment | undefined;
+  /** Epoch milliseconds. */
+  readonly begunAt = Date.now();
   readonly #known = new Map<string, Promise<unknown>>();
 
   /** @param synthesized before it is deployed: what `cdk synth` wrote of it. */

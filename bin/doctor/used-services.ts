@@ -10,6 +10,7 @@ import {
   type TaskDefinition,
 } from '@aws-sdk/client-ecs';
 import * as v from 'valibot';
+import type { LogFolders } from '../../functions/log-cleanup/contract.ts';
 import { containerRole, containersSettings } from '../../functions/shared/containers/settings.ts';
 import type { ExaminedDeployment } from './examined-deployment.ts';
 
@@ -26,11 +27,22 @@ export interface UsedService {
   byRunCommand: boolean;
 }
 
-interface ExecContainer {
+/** A container in which a job runs commands. */
+export interface ExecContainer {
   container: string;
   role: string;
   /** What the job runs there: absolute paths. */
   paths: string[];
+  /** Of a job that looks after logs: where they lie, and how they are rotated. */
+  logs: LogFolders | undefined;
+}
+
+/** A container of a service, in as many tasks as the service has. */
+export interface UsedPlace {
+  /** As people know it: the cluster's name, the service's and its own. */
+  label: string;
+  service: UsedService;
+  exec: ExecContainer;
 }
 
 const execSettings = v.object({
@@ -40,6 +52,9 @@ const execSettings = v.object({
     v.object({
       ...containerRole,
       script: v.optional(v.string()),
+      logs: v.optional(v.array(v.string())),
+      archive: v.optional(v.string()),
+      rotation: v.optional(v.object({ maximumBytes: v.number(), keptFiles: v.number() })),
     }),
   ),
   // Of a job that runs the same everywhere; a script for a shell is no path.
@@ -61,6 +76,15 @@ const rollSettings = v.object({
 /** The IAM actions of all that stands here, for the checks that call it. */
 export const LOOK_AT_SERVICES = ['lambda:GetFunctionConfiguration', 'ecs:DescribeServices'];
 export const LOOK_AT_TASKS = [...LOOK_AT_SERVICES, 'ecs:ListTasks', 'ecs:DescribeTasks'];
+/** Of running a command in a container. */
+export const LOOK_AROUND_ACTIONS = [
+  ...LOOK_AT_TASKS,
+  'ecs:DescribeTaskDefinition',
+  'ecs:ExecuteCommand',
+  'ssm:ResumeSession',
+  'ssm:TerminateSession',
+  'ssmmessages:OpenDataChannel',
+];
 export const LOOK_AT_DEFINITIONS = [...LOOK_AT_SERVICES, 'ecs:DescribeTaskDefinition'];
 
 /** Every service that a job runs commands in by ECS Exec, or replaces the tasks of. */
@@ -81,11 +105,16 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
     return known;
   };
   for (const { job, settings } of await deployment.settingsOf(execSettings))
-    for (const { name: role, container, services, script } of settings.roles)
+    for (const { name: role, container, services, script, logs, archive, rotation } of settings.roles)
       for (const service of services) {
         const [program] = Array.isArray(settings.command) ? settings.command : [];
         const paths = [script, program].filter(isPath);
-        use(settings.clusterArn, service, job).exec.push({ container, role, paths });
+        use(settings.clusterArn, service, job).exec.push({
+          container,
+          role,
+          paths,
+          logs: logs && archive && rotation ? { logs, archive, rotation } : undefined,
+        });
       }
   for (const { job, settings } of await deployment.settingsOf(runCommandSettings))
     for (const { services } of settings.roles)
@@ -98,6 +127,24 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
 /** Those that a job runs commands in by ECS Exec. */
 export async function execServices(deployment: ExaminedDeployment): Promise<UsedService[]> {
   return (await usedServices(deployment)).filter(({ exec }) => exec.length > 0);
+}
+
+/** Each container of theirs once: what jobs run there is put together. */
+export async function placesOf(deployment: ExaminedDeployment): Promise<UsedPlace[]> {
+  const found = new Map<string, UsedPlace>();
+  for (const service of await execServices(deployment))
+    for (const exec of service.exec) {
+      const label = `${service.label}/${exec.container}`;
+      const known = found.get(label);
+      if (known === undefined) found.set(label, { label, service, exec });
+      else
+        known.exec = {
+          ...known.exec,
+          paths: [...new Set([...known.exec.paths, ...exec.paths])],
+          logs: known.exec.logs ?? exec.logs,
+        };
+    }
+  return [...found.values()];
 }
 
 /** Undefined: ECS has none of the name. */

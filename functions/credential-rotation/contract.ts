@@ -49,7 +49,7 @@ export interface CredentialRotationSettings extends CredentialSettings {
 export interface ReadReplica {
   /** Its host name, as containers have it. */
   host: string;
-  /** @default the database's */
+  /** The port on which it listens. @default the database's */
   port?: number;
 }
 
@@ -58,7 +58,7 @@ export type WhenUnproven = 'keep' | 'retire';
 
 /** A service that need not read each of several credentials. */
 export interface CredentialReader extends RolledService {
-  /** Their names. @default it reads all of them */
+  /** The names of the credentials that it reads. @default it reads all of them */
   reads?: string[];
 }
 

@@ -5,6 +5,7 @@ import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import type { Outcome, Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
+import { tellOnce } from '../shared/run/tell-once.ts';
 import { CREDENTIAL_DIMENSION, ROLLS_STOPPED_METRIC, SERVICE_DIMENSION } from './contract.ts';
 import { countRefusedLogins, type DatabaseState } from './database.ts';
 import type { Inspection } from './inspect.ts';
@@ -101,17 +102,22 @@ export async function resultOf(
   shared: Shared,
 ): Promise<RunResult> {
   const { services, stopwatch, rollsStopped } = shared;
-  const { at } = await context.step('publish the metric of each service', async () => {
+  const at = await tellOnce(context, 'publish the metric of each service', (at, recorded) => {
     for (const [service, stopped] of Object.entries(rollsStopped))
-      publishMetrics({ deployment, job, [SERVICE_DIMENSION]: service }, { [ROLLS_STOPPED_METRIC]: stopped });
-    const at = Date.now();
+      publishMetrics(
+        { deployment, job, [SERVICE_DIMENSION]: service },
+        { [ROLLS_STOPPED_METRIC]: stopped },
+        {},
+        at,
+      );
     for (const { settings, findings } of parts)
       if (settings.name !== undefined)
         publishMetrics(
           { deployment, job, [CREDENTIAL_DIMENSION]: settings.name },
-          ages(findings.secret, findings.retired, at),
+          ages(findings.secret, findings.retired, recorded),
+          {},
+          at,
         );
-    return { at };
   });
   const refused: number[] = [];
   for (const { context, settings, findings } of parts) {

@@ -29,7 +29,7 @@ export interface TableFindings {
   measured: Answer<TableSize>;
   /** Undefined: not asked for. */
   count: Answer<CountOutcome> | undefined;
-  /** When it reaches its limit. Undefined: not asked for, or the rows are unknown. */
+  /** When it reaches its limit. Undefined: not asked for. */
   forecast: Answer<JudgedForecast> | undefined;
 }
 
@@ -315,6 +315,7 @@ function forecastDetails(forecast: JudgedForecast) {
   return {
     ...(forecast.kind === 'made' && {
       daysLeft: roundedDays(forecast.days),
+      ...(forecast.asOf !== undefined && { daysLeftAsOf: new Date(forecast.asOf).toISOString() }),
       rowsPerDay: Math.round(forecast.perDay),
     }),
     ...(leftOut.length > 0 && { leftOut }),

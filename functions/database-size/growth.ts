@@ -1,31 +1,34 @@
-import { medianAbsoluteDeviation, quantileSorted } from 'simple-statistics';
 import { hourlyHistory, type UnsoundValue } from '../shared/run/metric-history.ts';
-
-/** Rows at a moment, in epoch milliseconds. */
-export interface Point {
-  at: number;
-  rows: number;
-  /** By how many the number may be too low: 0 for a count, unknown for values of before this was told. */
-  margin?: number;
-}
+import {
+  ALIKE_MS,
+  DAY_MS,
+  LEAST_DAYS,
+  lastDays,
+  PAST_DAYS,
+  PEAK_DAYS,
+  type Point,
+  pacesOf,
+  sinceChangeOfLevel,
+  WEEK_DAYS,
+} from './pace.ts';
 
 /** A forecast of the day on which a table reaches a number of rows. */
 export type Forecast =
-  /** `days`: the early end of what is likely. `perDay`: the pace that leads there; 0 if none was seen. */
-  | { kind: 'made'; days: number; perDay: number }
+  /**
+   * `days`: the early end of what is likely. `perDay`: the pace that leads there; 0 if none was seen. `asOf`: the newest value, in
+   * epoch milliseconds, if it is not of now.
+   */
+  | { kind: 'made'; days: number; perDay: number; asOf?: number }
   /** `days`: values of so many days are known; `sinceDays`: the first of them is so old. */
-  | { kind: 'too-few-days'; days: number; sinceDays: number };
+  | { kind: 'too-few-days'; days: number; sinceDays: number }
+  /** The newest value is older than a week. */
+  | { kind: 'too-old' };
 
-const DAY_MS = 24 * 3600 * 1000;
+/** A moment, whose rows may be unknown. */
+export type Moment = Omit<Point, 'rows'> & { rows?: number };
 
-/** By so much of the past the pace is judged: four whole weeks, of which each weekday has its own habits. */
-const PAST_DAYS = 28;
-
-/** Moments of a day that are alike: between two garbage collections rows rise and fall. */
-const ALIKE_MS = 3 * 3600 * 1000;
-
-/** Days with a value, today's included, without which there is no pace. */
-const LEAST_DAYS = 3;
+/** So much of the past tells a table's habits. CloudWatch keeps hours for more than a year. */
+const HABIT_DAYS = 2 * PAST_DAYS;
 
 /** Stands for "not in sight": ten years. CloudWatch takes no infinity. */
 export const NOT_IN_SIGHT_DAYS = 3650;
@@ -33,60 +36,94 @@ export const NOT_IN_SIGHT_DAYS = 3650;
 /** Within a tenth of the limit no pace is slow enough to be at ease. */
 const NEAR = 0.9;
 
-/** What two estimates of an unchanged table may differ by: 2 % was measured. A count does not err. */
-const ESTIMATE_NOISE = 0.02;
-
-/** A value that is by more than a fifth below, or above, all before it is another level: a first large garbage collection, a restore. */
-const LARGE_CHANGE = 0.2;
-
-/** By how much a rise must exceed all earlier ones, of the same length, to be news. */
-const NEWS = 1.5;
-
-/** A rise in two steps that is none of a week's habits, though these are not known yet. */
-const HALF_AS_MANY = 0.5;
-
-/** A week, after which its habits can be told from growth. */
-const WEEK_DAYS = 7;
-
-/** Peaks are compared over so many days, in which garbage collection that is not nightly has its turn. */
-const PEAK_DAYS = 14;
+/** So many of the newest values a forecast holds: one that errs, or a peak that is not known, does not end an alarm. */
+const HELD = 5;
 
 /**
  * In how many days a table will have so many rows.
  *
- * The pace is the highest of what these show, each only as far as it exceeds the noise of the values' sources and their scatter:
- * the slope of the weeks since the last change of level (Theil and Sen's, between days that are a week apart or more); what the
- * last days have more than the same weekdays a week before, and a rise of two days, if either is more than was ever seen; an even
- * rise while no week is known. It leads on from the highest that a habit of these weeks reaches, not from where it happens to be.
+ * By the pace that leads there soonest of those that the past shows (`pacesOf`), and by the soonest of today's forecast and those
+ * that the values before it gave: these hold until two on end see no growth, or what was new has fallen again. While the rows are
+ * unknown, up to a week, the forecast goes on.
  *
  * @param daysAhead an alarm is to ring so many days before. Within a tenth of the limit no more are told.
  */
-export function forecast(limit: number, now: Point, history: readonly Point[], daysAhead: number): Forecast {
-  const usable = history.filter(({ at }) => at < now.at);
-  const points = alike([...usable, now], now.at);
-  if (now.rows >= limit) return { kind: 'made', days: 0, perDay: 0 };
-  const recent = sinceChangeOfLevel(points);
-  const isNear = Math.max(now.rows, ...ofLast(PEAK_DAYS, recent).map(({ rows }) => rows)) >= NEAR * limit;
-  const capped = (days: number) => Math.min(days, isNear ? daysAhead : NOT_IN_SIGHT_DAYS);
+export function forecast(limit: number, now: Moment, history: readonly Point[], daysAhead: number): Forecast {
+  const { at, rows, margin } = now;
+  if (rows !== undefined && rows >= limit) return { kind: 'made', days: 0, perDay: 0 };
+  const usable = history.filter((point) => point.at < at);
+  const today = rows === undefined ? [] : [{ at, rows, ...(margin !== undefined && { margin }) }];
+  const points = alike([...usable, ...today], at);
+  const newest = today[0] ?? points.at(-1);
+  const isOld = (point: Point) => at - point.at > WEEK_DAYS * DAY_MS + ALIKE_MS;
+  if (!newest || isOld(newest)) return { kind: 'too-old' };
+  const asOf = newest.at < at ? { asOf: newest.at } : {};
   if (points.length < LEAST_DAYS) {
-    if (isNear) return { kind: 'made', days: daysAhead, perDay: 0 };
-    const first = usable.reduce((oldest, { at }) => Math.min(oldest, at), now.at);
-    return { kind: 'too-few-days', days: points.length, sinceDays: (now.at - first) / DAY_MS };
+    if (newest.rows >= NEAR * limit) return { kind: 'made', days: daysAhead, perDay: 0, ...asOf };
+    const first = usable.reduce((oldest, point) => Math.min(oldest, point.at), at);
+    return { kind: 'too-few-days', days: points.length, sinceDays: (at - first) / DAY_MS };
   }
-  const last = points.at(-1) ?? now;
-  // What is new has no habits yet: it leads on from where it is.
-  const ways = [
-    { perDay: longPace(recent), level: (perDay: number) => peakOf(recent, perDay) },
-    ...[weeklyPace(recent), newsPace(points, recent), youngPace(recent)].map((perDay) => ({
+  const recent = sinceChangeOfLevel(lastDays(PAST_DAYS + 1, points));
+  const highest = Math.max(newest.rows, ...lastDays(PEAK_DAYS, recent).map((point) => point.rows));
+  const { days, perDay } = held(
+    limit,
+    { at, newest },
+    points,
+    (last) => !isOld(last) && recent.indexOf(last) > 0,
+  );
+  return {
+    kind: 'made',
+    days: Math.min(days, highest >= NEAR * limit ? daysAhead : NOT_IN_SIGHT_DAYS),
+    perDay,
+    ...asOf,
+  };
+}
+
+interface Made {
+  days: number;
+  perDay: number;
+}
+
+/** The soonest of what the newest values give, and those before them that may count. */
+function held(
+  limit: number,
+  { at, newest }: { at: number; newest: Point },
+  points: readonly Point[],
+  counts: (last: Point) => boolean,
+): Made {
+  const made: (Made & { last: Point; isNew: boolean })[] = [];
+  const grows = () => made.some(({ perDay }) => perDay > 0);
+  for (let back = 0; back < HELD && points.length - back >= LEAST_DAYS; back++) {
+    if (back > 1 && !grows()) break;
+    const known = points.slice(0, points.length - back);
+    const last = known.at(-1) ?? newest;
+    if (back > 0 && !counts(last)) continue;
+    const atLeast = back === 0 ? Math.max(last.rows, newest.rows) : last.rows;
+    made.push({ last, ...soonest(limit, atLeast, known, (at - last.at) / DAY_MS) });
+  }
+  const [today, ...before] = made;
+  const holding = grows() ? before.filter(({ isNew, last }) => !isNew || newest.rows >= last.rows) : [];
+  const [first = { days: NOT_IN_SIGHT_DAYS, perDay: 0 }] = [...(today ? [today] : []), ...holding].sort(
+    (a, b) => a.days - b.days,
+  );
+  return first;
+}
+
+/** By the pace that leads there soonest. `ago`: the newest value is so many days old. */
+function soonest(
+  limit: number,
+  atLeast: number,
+  points: readonly Point[],
+  ago: number,
+): Made & { isNew: boolean } {
+  const [first = { days: NOT_IN_SIGHT_DAYS, perDay: 0, isNew: false }] = pacesOf(points)
+    .map(({ perDay, level, isNew }) => ({
+      days: Math.max(0, (limit - Math.max(atLeast, level)) / perDay - ago),
       perDay,
-      level: () => last.rows + noiseOf(last),
-    })),
-  ].filter(({ perDay }) => perDay > 0);
-  const [soonest = { days: NOT_IN_SIGHT_DAYS, perDay: 0 }] = ways
-    .map(({ perDay, level }) => ({ perDay, days: (limit - Math.max(now.rows, level(perDay))) / perDay }))
+      isNew,
+    }))
     .sort((a, b) => a.days - b.days);
-  const { days, perDay } = soonest;
-  return { kind: 'made', days: capped(Math.max(0, days)), perDay };
+  return first;
 }
 
 /** One value a day, the lowest, of the hours in which most values lie: the others are told at another moment of the day. */
@@ -95,7 +132,7 @@ function alike(all: readonly Point[], now: number): Point[] {
     const difference = Math.abs(a - b) % DAY_MS;
     return Math.min(difference, DAY_MS - difference);
   };
-  const recent = all.filter(({ at }) => now - at <= PAST_DAYS * DAY_MS + ALIKE_MS);
+  const recent = all.filter(({ at }) => now - at <= HABIT_DAYS * DAY_MS + ALIKE_MS);
   const near = (at: number) => recent.filter((other) => apart(at, other.at) <= ALIKE_MS).length;
   const usual = recent.reduce((best, { at }) => (near(at) >= near(best) ? at : best), recent[0]?.at ?? now);
   const days = new Map<number, Point>();
@@ -107,198 +144,7 @@ function alike(all: readonly Point[], now: number): Point[] {
   return [...days.values()].sort((a, b) => a.at - b.at);
 }
 
-/** By how much a value may differ from another of the same table. */
-function noiseOf({ rows, margin }: Point): number {
-  return Math.min(margin ?? Number.POSITIVE_INFINITY, ESTIMATE_NOISE * rows);
-}
-
-/** What came since the last change of level: a fall below all before, or a rise above it that was one day's alone. */
-function sinceChangeOfLevel(points: readonly Point[]): Point[] {
-  let from = 0;
-  let [lowest, highest] = [rowsAt(points, 0), rowsAt(points, 0)];
-  for (let index = 1; index < points.length; index++) {
-    const here = rowsAt(points, index);
-    const fell = here < (1 - LARGE_CHANGE) * lowest;
-    const isNew = fell || (here > (1 + LARGE_CHANGE) * highest && isOfOneDay(points, from, index));
-    if (isNew) from = index;
-    [lowest, highest] = isNew ? [here, here] : [Math.min(lowest, here), Math.max(highest, here)];
-  }
-  return points.slice(from);
-}
-
-/** Whether a rise is by far the largest since a day, and did not go on. */
-function isOfOneDay(points: readonly Point[], from: number, index: number): boolean {
-  const rises = points.slice(from + 1).map(({ rows }, other) => rows - rowsAt(points, from + other));
-  const rise = rises[index - from - 1] ?? 0;
-  const others = rises.filter((_, other) => other !== index - from - 1);
-  return index + 1 < points.length && others.every((other) => other < rise / 2);
-}
-
-/** The highest that the habits of the last weeks reach today, at a pace. */
-function peakOf(points: readonly Point[], perDay: number): number {
-  const today = points.at(-1)?.at ?? 0;
-  return Math.max(
-    ...ofLast(PEAK_DAYS, points).map(
-      (point) => point.rows + noiseOf(point) + (perDay * (today - point.at)) / DAY_MS,
-    ),
-  );
-}
-
-function ofLast(days: number, points: readonly Point[]): Point[] {
-  const today = points.at(-1)?.at ?? 0;
-  return points.filter(({ at }) => today - at < days * DAY_MS - ALIKE_MS);
-}
-
-function rowsAt(points: readonly Point[], index: number): number {
-  return points[index]?.rows ?? Number.NaN;
-}
-
-interface Line {
-  /** Rows a day. */
-  median: number;
-  upper: number;
-  spanDays: number;
-  /** What the values scatter by about the line. */
-  scatter: number;
-}
-
-/**
- * Theil and Sen's line: the median of the slopes between any two points that are so many days apart. A fifth of wrong values
- * does not move it.
- */
-function lineOf(points: readonly Point[], leastDays: number): Line {
-  const first = points[0]?.at ?? 0;
-  const spanDays = spanOf(points);
-  const slopes = points
-    .flatMap((a, index) =>
-      points
-        .slice(index + 1)
-        .filter(({ at }) => at - a.at >= leastDays * DAY_MS - ALIKE_MS)
-        .map((b) => (b.rows - a.rows) / ((b.at - a.at) / DAY_MS)),
-    )
-    .sort((a, b) => a - b);
-  if (slopes.length === 0) return { median: 0, upper: 0, spanDays, scatter: 0 };
-  const median = quantileSorted(slopes, 0.5);
-  const residuals = points.map(({ at, rows }) => rows - (median * (at - first)) / DAY_MS);
-  return {
-    median,
-    upper: quantileSorted(slopes, 0.75),
-    spanDays,
-    scatter: medianAbsoluteDeviation(residuals),
-  };
-}
-
-/** The pace over the weeks since the last change of level, if the last weeks rose too. */
-function longPace(recent: readonly Point[]): number {
-  if (recent.length < LEAST_DAYS) return 0;
-  const { median, spanDays, scatter } = lineOf(recent, WEEK_DAYS);
-  if (spanDays < WEEK_DAYS) return 0;
-  const ofWeekdays = weekdaySlopes(recent);
-  // Until two weeks are known, days that are a week apart are few, and those of other weekdays mislead.
-  const perDay =
-    spanDays < PEAK_DAYS && ofWeekdays.length >= LEAST_DAYS
-      ? Math.min(median, quantileSorted(ofWeekdays, 0.5))
-      : median;
-  const noise = Math.max(...recent.map(noiseOf), 2 * scatter);
-  return perDay * spanDays > noise && peaksRise(recent, perDay) ? perDay : 0;
-}
-
-/** Of days that are whole weeks apart, in ascending order. */
-function weekdaySlopes(points: readonly Point[]): number[] {
-  return points
-    .flatMap((a, index) =>
-      points.slice(index + 1).flatMap((b) => {
-        const days = (b.at - a.at) / DAY_MS;
-        const weeks = Math.round(days / WEEK_DAYS);
-        const isWhole = weeks >= 1 && Math.abs(days - weeks * WEEK_DAYS) * DAY_MS <= ALIKE_MS;
-        return isWhole ? [(b.rows - a.rows) / days] : [];
-      }),
-    )
-    .sort((a, b) => a - b);
-}
-
-/** Whether what was reached in the last two weeks is above what was before, by a quarter of what a pace says. */
-function peaksRise(recent: readonly Point[], perDay: number): boolean {
-  const last = ofLast(PEAK_DAYS, recent);
-  const earlier = recent.slice(0, recent.length - last.length);
-  if (spanOf(recent) < PEAK_DAYS + WEEK_DAYS || earlier.length === 0) return true;
-  const highest = (points: readonly Point[]) => Math.max(...points.map(({ rows }) => rows));
-  return highest(last) - highest(earlier) > (perDay * PEAK_DAYS) / 4;
-}
-
-function spanOf(points: readonly Point[]): number {
-  const first = points[0]?.at ?? 0;
-  return ((points.at(-1)?.at ?? first) - first) / DAY_MS;
-}
-
-/** The pace by what each of the last days has more than the same weekday a week before, if it never was as much. */
-function weeklyPace(recent: readonly Point[]): number {
-  const rises = recent.flatMap((point) => {
-    const before = recent.find(({ at }) => Math.abs(point.at - at - WEEK_DAYS * DAY_MS) <= ALIKE_MS);
-    return before
-      ? [
-          {
-            perDay: (point.rows - before.rows) / WEEK_DAYS,
-            noise: (noiseOf(point) + noiseOf(before)) / WEEK_DAYS,
-          },
-        ]
-      : [];
-  });
-  const last = rises.slice(-LEAST_DAYS);
-  if (last.length < LEAST_DAYS || last.some(({ perDay, noise }) => perDay <= noise)) return 0;
-  const paces = last.map(({ perDay }) => perDay).sort((a, b) => a - b);
-  const least = paces[0] ?? 0;
-  // What they belong to: all that rose before them without a pause. A habit has risen as much before that.
-  const begin = rises.findLastIndex(({ perDay, noise }) => perDay <= noise);
-  const isHabit = rises.slice(0, Math.max(0, begin)).some(({ perDay }) => perDay > least / NEWS);
-  return isHabit ? 0 : quantileSorted(paces, 0.75);
-}
-
-/** The pace of the last two steps, if they rise together by more than any two before, so that it is no habit. */
-function newsPace(points: readonly Point[], recent: readonly Point[]): number {
-  const steps = stepsOf(points);
-  const [before, last] = steps.slice(-2);
-  if (!before || !last || before.perDay <= 0 || last.perDay <= 0) return 0;
-  const perDay = Math.min(before.perDay, last.perDay);
-  const rise = perDay * (before.days + last.days);
-  const level = rowsAt(points, points.length - 1);
-  const noise = 2 * Math.max(...points.slice(-3).map(noiseOf));
-  if (rise <= noise) return 0;
-  const earlier = steps.slice(0, -2);
-  const known = earlier.reduce((sum, { days }) => sum + days, 0) >= WEEK_DAYS;
-  // A week's habits are not known yet, and nothing less than this is none of them.
-  if (!known) return rise > HALF_AS_MANY * level ? perDay : 0;
-  const highest = Math.max(
-    0,
-    ...earlier.slice(1).map(({ perDay: second }, index) => Math.min(second, earlier[index]?.perDay ?? 0)),
-  );
-  const ofBefore = recent.slice(0, -2).map(({ rows }) => rows);
-  if (ofBefore.length === 0) return 0;
-  const range = Math.max(...ofBefore) - Math.min(...ofBefore);
-  return perDay > NEWS * highest && rise > range && level > Math.max(...ofBefore) ? perDay : 0;
-}
-
-/** The pace while less than a week is known since the last change of level: of a rise that goes on evenly. */
-function youngPace(recent: readonly Point[]): number {
-  if (recent.length < LEAST_DAYS + 2) return 0;
-  const { median, upper, spanDays, scatter } = lineOf(recent, 0);
-  if (spanDays < LEAST_DAYS - ALIKE_MS / DAY_MS || spanDays >= WEEK_DAYS) return 0;
-  const paces = stepsOf(recent).map(({ perDay }) => perDay);
-  const noise = Math.max(...recent.map(noiseOf), 2 * scatter);
-  const even = Math.min(...paces) > 0 && Math.max(...paces) <= 2.5 * Math.min(...paces);
-  const noisy = noise > 0 && median * spanDays > 3 * noise;
-  return median > 0 && (even || noisy) && median * spanDays > noise ? upper : 0;
-}
-
-function stepsOf(points: readonly Point[]): { days: number; perDay: number }[] {
-  return points.slice(1).map((point, index) => {
-    const before = points[index] ?? point;
-    const days = (point.at - before.at) / DAY_MS;
-    return { days, perDay: (point.rows - before.rows) / days };
-  });
-}
-
-/** What a table's metrics told of the last four weeks: the lowest value of each hour; and what of it cannot be. */
+/** What a table's metrics told of the last eight weeks: the lowest value of each hour; and what of it cannot be. */
 export async function historyOf(
   { rows, margin }: { rows: string; margin: string },
   dimensions: Record<string, string>,
@@ -312,7 +158,7 @@ export async function historyOf(
       { metricName: rows, dimensions, statistic: 'Minimum' },
       { metricName: margin, dimensions, statistic: 'Maximum' },
     ],
-    { from: now - (PAST_DAYS + 1) * DAY_MS, to: now },
+    { from: now - (HABIT_DAYS + 1) * DAY_MS, to: now },
   );
   const marginAt = new Map(margins.map(({ at, value }) => [at, value]));
   const points = hours.map(({ at, value }) => {

@@ -16,6 +16,7 @@ import { metricName } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
+import { tellOnce } from '../shared/run/tell-once.ts';
 import { withTimeLeft } from '../shared/run/time-left.ts';
 import {
   type DatabaseSet,
@@ -91,8 +92,8 @@ async function databaseSize(run: RunEvent, context: DurableContext): Promise<Run
   const findings: SetFindings[] = [];
   for (const set of settings.sets)
     findings.push(await lookAt(set, options.exactCount ?? settings.exactCount, run, context));
-  await context.step('publish the metrics of each set', async () => {
-    for (const found of findings) publishMetrics(dimensionsOf(run, found.set), figuresOf(found));
+  await tellOnce(context, 'publish the metrics of each set', (at) => {
+    for (const found of findings) publishMetrics(dimensionsOf(run, found.set), figuresOf(found), {}, at);
   });
   const { deployment, mediaVolume, passwordCopies } = settings;
   const lastBackup =
@@ -127,12 +128,11 @@ async function lookAt(
         : undefined;
     const known = knownRows({ measured: found, count });
     const { limit, figure } = table;
-    const forecast =
-      limit && known
-        ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
-            forecastOf(limit, known, figure, dimensionsOf(run, set)),
-          )
-        : undefined;
+    const forecast = limit
+      ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
+          forecastOf(limit, known, figure, dimensionsOf(run, set)),
+        )
+      : undefined;
     tables.push({ table, measured: found, count, forecast });
   }
   return { set, tables, idleConnections: measured.idleConnections };
@@ -140,7 +140,7 @@ async function lookAt(
 
 async function forecastOf(
   limit: NonNullable<WatchedTable['limit']>,
-  known: { rows: number; margin: number },
+  known: { rows: number; margin: number } | undefined,
   figure: string,
   dimensions: Record<string, string>,
 ): Promise<Answer<JudgedForecast>> {

@@ -1,4 +1,6 @@
+import { archiveScript } from './archive-script.ts';
 import type { LogFolders } from './contract.ts';
+import { quoted } from './quoted.ts';
 
 /** A live log this many times over its limit was not rotated when it should have been. */
 const BROKEN_ROTATION_FACTOR = 3;
@@ -22,17 +24,41 @@ const MEASURING_SECONDS = 60;
  *     MARKER before|after archived FILES LOG              rotated files of a log, in runs of the same name
  *     MARKER before|after measured                        it came to its end in time
  *
+ * Where rotated logs are kept, they are on their way before: see {@link archiveScript}.
+ *
  * `stat` looks at the folders alone, where `df` reads every mount, of which one can hang. A measurement has its own
  * time limit, after which the clean-up goes on without it: also if what measures can no longer be killed.
  */
-export function cleanupScript(script: string, { logs, archive, rotation }: LogFolders): string {
+export function cleanupScript(
+  script: string,
+  folders: LogFolders,
+  keeping?: { nearlyFullPercent: number },
+): string {
+  const keep =
+    keeping && archiveScript(heldFolder(folders.archive, rootsOf(folders)), keeping.nearlyFullPercent);
+  return `${measuringScript(folders, keep)}
+${
+  keeping
+    ? `guarded ${quoted(script)}`
+    : `${quoted(script)} </dev/null
+status=$?`
+}
+within_limit after
+exit $status
+`;
+}
+
+/**
+ * Only the first of the two measurements, for who wants to know how it is.
+ * @param keeping functions of the shell by which rotated logs are kept; what they leave is not counted. @default none are kept
+ */
+export function measuringScript({ logs, archive, rotation }: LogFolders, keeping?: string): string {
   const folders = [...new Set([...logs, archive])];
-  // A folder inside another is listed with it.
-  const roots = folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
+  const roots = rootsOf({ logs, archive });
   return `marker=$UPKEEP_MARKER
 unset UPKEEP_MARKER
 archive=${quoted(archive)}
-note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
+${keeping ?? ''}note() { printf '%s %s %s\\n' "$marker" "$when" "$*"; }
 archived() {
 [ "$count" -gt 0 ] && [ "$groups" -lt ${ARCHIVED_SHOWN} ] && note archived "$count" "$log"
 groups=$((groups + 1))
@@ -87,7 +113,12 @@ case $line in
 set -- $line
 size=$5
 shift 8
-case "$folder/" in
+${
+  keeping
+    ? `[ "$1" = .upkeep-kept ] && continue
+`
+    : ''
+}case "$folder/" in
 "$archive"/*)
 oldFiles=$((oldFiles + 1)) oldBytes=$((oldBytes + size))
 name=\${1#\${1%%[!0-9_.-]*}}
@@ -111,14 +142,17 @@ note live "$files" "$bytes"
 note archive "$oldFiles" "$oldBytes"
 }
 }
-within_limit before
-${quoted(script)} </dev/null
-status=$?
-within_limit after
-exit $status
-`;
+within_limit before`;
 }
 
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
+/** A folder inside another is listed with it. */
+function rootsOf({ logs, archive }: Pick<LogFolders, 'logs' | 'archive'>): string[] {
+  const folders = [...new Set([...logs, archive])];
+  return folders.filter((one) => !folders.some((other) => one.startsWith(`${other}/`)));
+}
+
+/** Beside the folder that is cleaned, and not in it: a clean-up can look into all that lies under it. */
+function heldFolder(archive: string, roots: string[]): string {
+  const root = roots.find((each) => archive === each || archive.startsWith(`${each}/`)) ?? archive;
+  return `${root.slice(0, root.lastIndexOf('/'))}/.upkeep-held`;
 }

@@ -3,6 +3,16 @@ import type { ContainerRole, ContainersSettings } from '../shared/containers/set
 /** log-cleanup's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
 export interface LogCleanupSettings extends ContainersSettings {
   roles: LogRole[];
+  /** Where rotated logs are kept before they are cleaned. @default nowhere */
+  keepIn?: KeepIn;
+}
+
+export interface KeepIn {
+  bucket: string;
+  /** Of the partition, such as `amazonaws.com`. */
+  urlSuffix: string;
+  /** A log file system with less than this free may lose what was not kept. */
+  nearlyFullPercent: number;
 }
 
 /** A role, and what is known of its containers' logs. */

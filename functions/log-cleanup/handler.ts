@@ -27,6 +27,8 @@ import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
 import { cleanupScript } from './cleanup-script.ts';
 import type { LogCleanupSettings, LogRole } from './contract.ts';
+import { KeepingReach } from './keeping-reach.ts';
+import { type KeptLogs, readKeptLogs } from './kept-logs.ts';
 import { brokenRotation, bytesFreed, heldOpen, lowestFreePercent, readMeasurements } from './measurements.ts';
 
 const settingsSchema = v.object({
@@ -39,6 +41,9 @@ const settingsSchema = v.object({
       archive: v.string(),
       rotation: v.object({ maximumBytes: v.number(), keptFiles: v.number() }),
     }),
+  ),
+  keepIn: v.exactOptional(
+    v.object({ bucket: v.string(), urlSuffix: v.string(), nearlyFullPercent: v.number() }),
   ),
 }) satisfies v.GenericSchema<LogCleanupSettings>;
 
@@ -53,37 +58,65 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
   const settings = readSettings(settingsSchema);
   const discovery = await discoverContainers(ecs, settings, (name, work) => context.step(name, work));
   const marker = await context.step('marker', async () => randomBytes(16).toString('hex'));
+  const { keepIn } = settings;
+  const reach = reachOf(settings);
   const ran = await runInEachContainer(
     discovery.containers,
     {
       ...settings,
-      reach: reachOf(settings),
+      reach: keepIn
+        ? new KeepingReach(reach, {
+            keepIn,
+            deployment: settings.deployment,
+            folderOf: (role) => roleOf(settings, role).archive,
+            signing: ecs.config,
+          })
+        : reach,
       orderOf: (container) => {
         const role = roleOf(settings, container.role);
-        return { ...orderId(run), command: { script: cleanupScript(role.script, role) }, marker };
+        return { ...orderId(run), command: { script: cleanupScript(role.script, role, keepIn) }, marker };
       },
-      readOutput: (output, { role }) => readOutput(roleOf(settings, role), output, marker),
+      readOutput: (output, { role }) => ({
+        ...readOutput(roleOf(settings, role), output, marker),
+        ...(keepIn && { kept: readKeptLogs(output, marker) }),
+      }),
       endBy: Date.parse(run.endBy),
     },
     context,
   );
   const lowest = lowestFree(ran);
+  const outcome = outcomeOf(discovery, ran);
+  const unkept = keepIn ? keepingProblems(settings.deployment, ran) : [];
   return {
-    outcome: outcomeOf(discovery, ran),
+    outcome: outcome === 'succeeded' && unkept.length > 0 ? 'partial' : outcome,
     figures: {
-      containersCleaned: ran.filter(isDone).length,
+      containersCleaned: ran.filter((each) => isDone(each) && !cleanedOf(each)?.kept?.isWithheld).length,
       ...containerFigures(discovery, ran),
       bytesFreed: freed(ran),
       ...byRole(ran, 'bytesFreed', freed),
       ...(lowest !== undefined && { lowestFreePercent: lowest }),
       ...byRole(ran, 'lowestFreePercent', lowestFree),
+      ...(keepIn && {
+        logsKept: total(ran, ({ files }) => files),
+        bytesKept: total(ran, ({ bytes }) => bytes),
+        logsUnkept: total(ran, ({ unkept, why }) => (why === undefined ? 0 : unkept)),
+        logsDeletedUnkept: total(ran, ({ deleted }) => deleted),
+      }),
     },
     problems: [
       ...containerProblems(settings.deployment, discovery, ran, (read) => read.lastWords),
       ...rotationProblems(settings.deployment, ran),
+      ...unkept,
       ...measuringProblems(settings.deployment, ran),
     ],
-    details: containerDetails(ran, (each) => ({ ...containerDetail(each), ...cleanedOf(each)?.measured })),
+    details: containerDetails(ran, (each) => {
+      const { measured, kept } = cleanedOf(each) ?? {};
+      return {
+        ...containerDetail(each),
+        ...measured,
+        ...(kept && { logsKept: kept.files, bytesKept: kept.bytes, logsUnkept: kept.unkept }),
+      };
+    }),
   };
 }
 
@@ -105,6 +138,8 @@ interface Cleaned {
   brokenRotation: string[];
   heldOpen?: string;
   lastWords: string;
+  /** Where rotated logs are kept before they are cleaned. */
+  kept?: KeptLogs;
 }
 
 function roleOf(settings: LogCleanupSettings, name: string): LogRole {
@@ -113,7 +148,7 @@ function roleOf(settings: LogCleanupSettings, name: string): LogRole {
   return role;
 }
 
-function readOutput(role: LogRole, output: string, marker: string): Cleaned {
+function readOutput(role: LogRole, output: string, marker: string): Omit<Cleaned, 'kept'> {
   const { before, after } = readMeasurements(output, marker);
   const known = [before, after].flatMap((measurement) => measurement ?? []);
   const freePercent = lowestFreePercent(...known);
@@ -158,6 +193,38 @@ function freed(ran: Ran<Cleaned>[]): number {
 function lowestFree(ran: Ran<Cleaned>[]): number | undefined {
   const percents = ran.flatMap((each) => cleanedOf(each)?.freePercent ?? []);
   return percents.length > 0 ? Math.min(...percents) : undefined;
+}
+
+function total(ran: Ran<Cleaned>[], of: (kept: KeptLogs) => number): number {
+  return ran.reduce((sum, each) => {
+    const kept = cleanedOf(each)?.kept;
+    return sum + (kept ? of(kept) : 0);
+  }, 0);
+}
+
+/** Of rotated logs that were there and could not be kept. Those that were rotated while the others were kept have time. */
+function keepingProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
+  return limited(
+    ran.flatMap((each) => {
+      const kept = cleanedOf(each)?.kept;
+      if (!kept || (kept.why === undefined && kept.deleted === 0 && !kept.isWithheld)) return [];
+      const { unkept, unkeptBytes, deleted, isWithheld, why = 'they were rotated just before' } = kept;
+      if (unkept === 0) return [];
+      const megabytes = Math.ceil(unkeptBytes / 1024 / 1024);
+      const fate = isWithheld
+        ? 'They could not be saved from the clean-up either, so it was not run.'
+        : deleted > 0
+          ? `The disk was nearly full, so the clean-up deleted ${deleted} of them: they are lost.`
+          : 'They were not deleted.';
+      return {
+        what: `${unkept} rotated logs of ${megabytes} MB at most could not be kept: ${why}. ${fate}`,
+        where: whereIs(deployment, each.container),
+        next: isWithheld
+          ? 'Mend this soon: its disk fills. The next run tries again, and cleans up in any case when the disk is nearly full.'
+          : 'Mend this; the next run tries again with those that are there.',
+      };
+    }),
+  );
 }
 
 function rotationProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {

@@ -1,5 +1,6 @@
 import { type DurableContext, withDurableExecution } from '@aws/durable-execution-sdk-js';
 import * as v from 'valibot';
+import type { DatabaseAddress } from '../shared/database/contract/engine.ts';
 import { addressSchema } from '../shared/database/credential/settings.ts';
 import { examineSets } from '../shared/database/sizes/examine-sets.ts';
 import type { Problem } from '../shared/run/report.ts';
@@ -37,8 +38,17 @@ const settingsSchema = v.object({
   ),
 }) satisfies v.GenericSchema<MessageGcSettings>;
 
-/** MySQL and MariaDB look at a table anew within some ten seconds of a tenth having changed, one table after the other. */
-const SETTLE_SECONDS = 60;
+/**
+ * When a server's number has followed. MySQL and MariaDB look at a table anew within some ten seconds of a tenth having changed, one
+ * table after the other; a session of PostgreSQL writes its counters ten seconds after it has fallen idle, at the latest.
+ */
+const SETTLE_SECONDS: Record<DatabaseAddress['engine'], number> = {
+  mysql: 60,
+  'aurora-mysql': 60,
+  mariadb: 60,
+  postgres: 12,
+  'aurora-postgresql': 12,
+};
 
 /**
  * Marks inbound messages read, if the business wants it, has the client collect its garbage, and tells whether that had an
@@ -73,9 +83,10 @@ async function messageGc(run: RunEvent, context: DurableContext): Promise<RunRes
   const { sets } = settings;
   const before = sets && (await context.step('rows before', () => messageRows(sets)));
   const collected = await collectGarbage('message', settings, endBy, context);
+  const seconds = Math.max(0, ...(sets ?? []).map(({ database }) => SETTLE_SECONDS[database.engine]));
   const isTime =
-    sets && (await context.step('time left', async () => Date.now() + SETTLE_SECONDS * 1000 < endBy));
-  if (isTime) await context.wait('until the estimates have followed', { seconds: SETTLE_SECONDS });
+    seconds > 0 && (await context.step('time left', async () => Date.now() + seconds * 1000 < endBy));
+  if (isTime) await context.wait('until the numbers have followed', { seconds });
   const after = sets && (await context.step('rows after', () => messageRows(sets)));
 
   const result = withMarked(settings, marked, gcResult('message', settings, collected));

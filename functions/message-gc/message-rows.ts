@@ -6,6 +6,7 @@ import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { metricName, type Problem } from '../shared/run/report.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
+import { tellOnce } from '../shared/run/tell-once.ts';
 import { type MessageSet, ROW_FIGURES, SET_DIMENSION } from './contract.ts';
 import { type EarlierRun, type Growth, judgeGrowth, type RowRange } from './judge-growth.ts';
 
@@ -71,14 +72,14 @@ export async function withMessageRows(
         : undefined;
     judged.push({ set, ...rows, growth });
   }
-  await context.step('publish the rows of each set', async () => {
+  await tellOnce(context, 'publish the rows of each set', (at) => {
     for (const { set, before, after } of judged) {
       const figures = {
         ...(before && { [ROW_FIGURES.before]: before.rows }),
         ...(after && { [ROW_FIGURES.after]: after.rows }),
         ...(succeeded && before && { [ROW_FIGURES.atMost]: before.atMost }),
       };
-      if (Object.keys(figures).length > 0) publishMetrics(dimensionsOf(run, set.name), figures);
+      if (Object.keys(figures).length > 0) publishMetrics(dimensionsOf(run, set.name), figures, {}, at);
     }
   });
   const [sumBefore, sumAfter] = [

@@ -4,7 +4,6 @@ import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
 import {
   GIVEN_UP_UNTOLD_METRIC,
-  LETTER_EXPECTED_METRIC,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   OUTCOME_METRICS,
@@ -48,13 +47,6 @@ const WHAT_HAPPENED = {
 
 const settings = readSettings(settingsSchema);
 
-const MINUTE_MS = 60_000;
-/**
- * From the minute in which the run ended: those in which its dead letter may be counted, for Lambda sends it then, and SQS counts
- * by its own clock. As many as the alarm's window has: some window then has both this letter and another that comes in them.
- */
-const LETTER_MINUTES = [-1, 0, 1, 2, 3];
-
 /**
  * Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. Of one that gave
  * up, and reported that, it says whether anybody was told.
@@ -75,18 +67,9 @@ export async function handler(event: unknown): Promise<void> {
     {
       durableExecutionArn: detail.durableExecutionArn,
       startedAt: startedAt === undefined ? undefined : new Date(startedAt),
-      endedAt: new Date(endedAt),
     },
-    { crashing: `${deployment}-${job}-crashing`, deadLetters: `${deployment}-${job}-dead-letters` },
+    `${deployment}-${job}-crashing`,
   );
-  // Before the bus is waited for, which may take longer than this function has.
-  for (const minute of LETTER_MINUTES)
-    publishMetrics(
-      { deployment, job },
-      { [LETTER_EXPECTED_METRIC]: 1 },
-      {},
-      new Date(Date.parse(time) + minute * MINUTE_MS),
-    );
   await publishReport(
     {
       job,

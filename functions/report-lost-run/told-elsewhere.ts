@@ -3,7 +3,6 @@ import { CloudWatchClient, DescribeAlarmHistoryCommand } from '@aws-sdk/client-c
 import { failedInvocations } from '../shared/run/failed-invocations.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { logger } from '../shared/run/publish-report.ts';
-import { LETTER_WAITS_MINUTES } from '../shared/run/report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 
 const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
@@ -17,15 +16,10 @@ const PATIENCE_MS = 20_000;
 /** CloudWatch's limit. Each time that an alarm tells somebody gives a few. */
 const HISTORY_ITEMS = 100;
 
-const MINUTE_MS = 60_000;
-/** After the letter's time: within which it rings, if nobody has told of its run by then. SQS can be a quarter of an hour late. */
-const LETTER_RINGS_WITHIN_MS = 20 * MINUTE_MS;
-
 /** A run that ended without a report. */
 export interface LostRun {
   durableExecutionArn: string;
   startedAt: Date | undefined;
-  endedAt: Date;
 }
 
 /** CloudWatch's own `HistoryData`, as far as it is read: of a change of state, and of an action. */
@@ -35,23 +29,18 @@ interface HistoryData {
 }
 
 /**
- * Whether another alarm has told somebody of a lost run already: that on crashes, where the run's last invocations were ended by
- * force, since the first of these began; or that on its dead letter, which waits for the report, where this comes later still.
- * What cannot be found out, or not in time, is not told.
- * @param alarms their names.
+ * Whether the alarm on crashes has told somebody of a lost run already: where its last invocations were ended by force, since the
+ * first of these began. What cannot be found out, or not in time, is not told.
+ * @param alarm its name.
  * @param patience milliseconds.
  */
-export async function toldElsewhere(
-  run: LostRun,
-  alarms: { crashing: string; deadLetters: string },
-  patience = PATIENCE_MS,
-): Promise<boolean> {
+export async function toldElsewhere(run: LostRun, alarm: string, patience = PATIENCE_MS): Promise<boolean> {
   const told = await Promise.race([
-    Promise.all([crashesToldOf(run, alarms.crashing), letterToldOf(run, alarms.deadLetters)]),
+    crashesToldOf(run, alarm),
     setTimeout(patience, undefined, { ref: false }),
   ]);
   if (told === undefined) logger.warn('Whether another alarm has told of this run was not known in time.');
-  return told?.includes(true) ?? false;
+  return told ?? false;
 }
 
 /**
@@ -70,14 +59,6 @@ async function crashesToldOf({ durableExecutionArn, startedAt }: LostRun, alarm:
   ]);
   const first = goesFurtherBack ? (startedAt ?? since) : since;
   return first !== undefined && messages.some((message) => message >= first);
-}
-
-async function letterToldOf({ endedAt }: LostRun, alarm: string): Promise<boolean> {
-  const rings = new Date(endedAt.getTime() + (LETTER_WAITS_MINUTES - 1) * MINUTE_MS);
-  if (Date.now() < rings.getTime()) return false;
-  const last = new Date(rings.getTime() + LETTER_RINGS_WITHIN_MS);
-  const messages = await messagesOf(alarm);
-  return messages.some((message) => message >= rings && message <= last);
 }
 
 /**

@@ -49,14 +49,15 @@ const secrets = new SecretsManagerClient({ requestHandler: REQUEST_LIMITS });
 
 /** Runs a command in every container of the services, or in one of them, and says of each how it ended. */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, runInContainers),
+  runJob(event, context, runInContainers, undefined, dryRun),
 );
+
+const discoverWith = (settings: RunInContainersSettings) => (context: DurableContext) =>
+  discoverContainers(ecs, settings, (name, work) => context.step(name, work));
 
 async function runInContainers(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const discover = (context: DurableContext) =>
-    discoverContainers(ecs, settings, (name, work) => context.step(name, work));
-  if (run.options?.dryRun === true) return dryRun(settings, await discover(context));
+  const discover = discoverWith(settings);
   const input = takesInput(settings) ? new SecretInput(secrets, settings) : undefined;
   // Before any container is entered: none of it is kept.
   if (input) await context.step('read secrets', async () => void (await input.read()));
@@ -93,11 +94,11 @@ async function inEvery(
   return { discovery, ran: await runInEachContainer(discovery.containers, options, context), passedOver: [] };
 }
 
-/** Says in which containers the command would run. Skipped, so that no alarm takes it for the run that is due. */
-function dryRun(
-  { deployment, command, in: where }: RunInContainersSettings,
-  discovery: Discovery,
-): RunResult {
+/** Says in which containers the command would run. */
+async function dryRun(_: RunEvent, context: DurableContext): Promise<RunResult> {
+  const settings = readSettings(settingsSchema);
+  const { deployment, command, in: where } = settings;
+  const discovery = await discoverWith(settings)(context);
   const { containers, notReady } = discovery;
   return {
     outcome: 'skipped',

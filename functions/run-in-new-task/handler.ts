@@ -45,15 +45,15 @@ const ecs = namingErrors(
 
 /** Runs a command in a task of its own, made as the service makes its tasks, and says how it ended. */
 export const handler = withDurableExecution((event: unknown, context) =>
-  runJob(event, context, runInNewTask),
+  runJob(event, context, runInNewTask, undefined, dryRun),
 );
+
+const launchOf = (settings: RunInNewTaskSettings, context: DurableContext) =>
+  context.step(`how ${settings.service} starts its tasks`, () => readLaunch(ecs, settings));
 
 async function runInNewTask(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const launch = await context.step(`how ${settings.service} starts its tasks`, () =>
-    readLaunch(ecs, settings),
-  );
-  if (run.options?.dryRun === true) return dryRun(settings, launch);
+  const launch = await launchOf(settings, context);
   const { task, attempts } = await runOnceOrTwice(run, settings, launch, context);
   const { taskArn } = task;
   const wantsOutput = settings.logGroup !== undefined && (settings.keepOutput || !isWell(task));
@@ -193,11 +193,11 @@ function problemOf(
   }
 }
 
-/** Says what would be started. Skipped, so that no alarm takes it for the run that is due. */
-function dryRun(
-  { deployment, service, container, command }: RunInNewTaskSettings,
-  { request }: Launch,
-): RunResult {
+/** Says what would be started. */
+async function dryRun(_: RunEvent, context: DurableContext): Promise<RunResult> {
+  const settings = readSettings(settingsSchema);
+  const { deployment, service, container, command } = settings;
+  const { request } = await launchOf(settings, context);
   return {
     outcome: 'skipped',
     figures: { containersFound: 1, tasksNotReady: 0 },

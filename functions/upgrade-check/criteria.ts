@@ -355,12 +355,12 @@ export function spaceFinding(
       return {
         ...about,
         answer: 'no',
-        what: `${size}; a copy needs ${readable(needed)} on ${name}, which has ${readable(freeBytes)} free${freeAt ? ` (${freeAt})` : ''}.`,
+        what: `${size}; a copy needs ${readable(needed, freeBytes)} on ${name}, which has ${readable(freeBytes, needed)} free${freeAt ? ` (${freeAt})` : ''}.`,
         next: 'Give the database more storage (on Aurora a larger instance, for its own disk), or make the table smaller and have its space given back.',
         cleaningHelps: false,
       };
     told.push(
-      `${readable(needed)} are needed on ${name}, and ${readable(freeBytes)} free${freeAt ? ` (${freeAt})` : ''}`,
+      `${readable(needed, freeBytes)} are needed on ${name}, and ${readable(freeBytes, needed)} free${freeAt ? ` (${freeAt})` : ''}`,
     );
   }
   if (told.length === 0) return unknown('no place is known that it would need.', mend);
@@ -376,9 +376,17 @@ function number(value: number): string {
 /** An upgrade writes more than the copy of a table, however small that is. Ours: no source names a number. */
 const LEAST_FREE_BYTES = 1e9;
 
-/** In the largest unit of which there is one at the least. */
-function readable(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(2)} ${units[power]}`;
+/** In the largest unit of which there is one at the least; byte by byte, where it would look like another number that it is not. */
+function readable(bytes: number, beside = bytes): string {
+  const text = rounded(bytes);
+  return beside !== bytes && rounded(beside) === text ? `${number(bytes)} bytes` : text;
+}
+
+function rounded(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  // What would be rounded to a thousand of a unit is one of the next.
+  const power = units.findIndex((_, index) => bytes / 1000 ** (index + 1) < 999.995);
+  const unit = power < 0 ? units.length - 1 : power;
+  return `${(bytes / 1000 ** (unit + 1)).toFixed(2)} ${units[unit]}`;
 }

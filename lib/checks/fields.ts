@@ -44,6 +44,10 @@ export function pattern(
   return field(v.pipe(v.string(), v.regex(regex)), allowed, description, more);
 }
 
+export function flag(description: string) {
+  return field(v.boolean(), 'true or false', description);
+}
+
 export function wholeNumber(from: number, to: number, description: string) {
   return field(
     v.pipe(v.number(), v.integer(), v.minValue(from), v.maxValue(to)),

@@ -82,6 +82,8 @@ function shown(value: unknown): string {
   )
     return String(value.toHumanString());
   if (typeof value === 'bigint') return `${value}n`;
+  const path = constructPath(value);
+  if (path !== undefined) return `the construct ${path}`;
   const isPlain = Array.isArray(value) || typeof value !== 'object' || value === null || isPlainObject(value);
   try {
     const text = isPlain && JSON.stringify(value);
@@ -90,6 +92,12 @@ function shown(value: unknown): string {
     // It refers to itself, or holds what JSON has not.
   }
   return inspect(value, { depth: 1 });
+}
+
+function constructPath(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('node' in value)) return undefined;
+  const { node } = value;
+  return typeof node === 'object' && node !== null && 'path' in node ? String(node.path) : undefined;
 }
 
 /** Whether it is made by `{}`, and no object of a class. */

@@ -72,6 +72,41 @@ export function refuse(scope: IConstruct, ...mistakes: string[]): void {
   if (mistakes.length > 0) throw new PropsError(outermost(scope).node.path, mistakes);
 }
 
+/** What the jobs of a deployment share: of whichever copy of the package, for an app can have two. */
+export function upkeepReference() {
+  return thing('startRun', 'the Upkeep of its deployment', 'What its jobs share.');
+}
+
+/** A thing of the CDK, by a property that all of its kind have. */
+export function thing(property: string, allowed: string, description: string) {
+  return field(
+    v.custom((value) => typeof value === 'object' && value !== null && property in value),
+    allowed,
+    description,
+  );
+}
+
+/** Names of jobs. */
+export function jobNames(description: string) {
+  return field(
+    v.array(field(v.string(), 'the name of a job', 'A job.')),
+    'a list of names of jobs',
+    description,
+  );
+}
+
+/** As `DailySchedule` says. */
+export function dailyScheduleProps(description: string) {
+  return field(
+    v.strictObject({
+      at: localTime('The time.'),
+      flexibleWindow: v.optional(duration(Duration.minutes(0), LONGEST_FLEXIBLE_WINDOW, 60)),
+    }),
+    'an object with "at", such as { at: \'02:30\' }',
+    description,
+  );
+}
+
 /** When a job runs, as `DailySchedule` and the like say. */
 export function scheduleProps(description: string) {
   return field(
@@ -88,8 +123,8 @@ export function scheduleProps(description: string) {
   );
 }
 
-/** A run of a day, at whichever offset from UTC, ends on a day that February has too. */
-const LAST_DAY_OF_MONTH = 25;
+/** That each month has. */
+export const LAST_DAY_OF_MONTH = 28;
 
 /** EventBridge Scheduler's limit on a flexible window. */
 const LONGEST_FLEXIBLE_WINDOW = Duration.days(1);

@@ -1,4 +1,4 @@
-import { type Duration, Stack } from 'aws-cdk-lib';
+import { type Duration, Stack, Token } from 'aws-cdk-lib';
 import type { CredentialCopy } from '../../functions/shared/database/credential/copies.ts';
 import type { SecretField } from '../../functions/shared/database/credential/secret.ts';
 import { keyUse, ofSecret } from '../encryption.ts';
@@ -44,8 +44,8 @@ export function ownFields(
 /** Lets a function read the copies. */
 export function letReadCopies(reader: UpkeepFunction, copies: readonly RotatedCopy[]): void {
   for (const [index, copy] of copies.entries()) {
-    const { arn, read, context } = accessTo(reader, copy);
-    reader.allow(`ReadCopy${index}`, [read], [arn]);
+    const { arns, read, context } = accessTo(reader, copy);
+    reader.allow(`ReadCopy${index}`, [read], arns);
     if (copy.keyArn) reader.allow(`DecryptCopy${index}`, ['kms:Decrypt'], [copy.keyArn], context);
   }
 }
@@ -53,8 +53,8 @@ export function letReadCopies(reader: UpkeepFunction, copies: readonly RotatedCo
 /** Lets a function read and write the copies. */
 export function letWriteCopies(writer: UpkeepFunction, copies: readonly RotatedCopy[]): void {
   for (const [index, copy] of copies.entries()) {
-    const { arn, read, write, encrypt, context } = accessTo(writer, copy);
-    writer.allow(`WriteCopy${index}`, [read, write], [arn]);
+    const { arns, read, write, encrypt, context } = accessTo(writer, copy);
+    writer.allow(`WriteCopy${index}`, [read, write], arns);
     if (copy.keyArn) writer.allow(`EncryptCopy${index}`, ['kms:Decrypt', ...encrypt], [copy.keyArn], context);
   }
 }
@@ -62,20 +62,24 @@ export function letWriteCopies(writer: UpkeepFunction, copies: readonly RotatedC
 function accessTo(scope: UpkeepFunction, copy: RotatedCopy) {
   if (copy.kind === 'secret')
     return {
-      arn: copy.secretArn,
+      arns: [copy.secretArn],
       read: 'secretsmanager:GetSecretValue',
       write: 'secretsmanager:PutSecretValue',
       encrypt: ['kms:GenerateDataKey'],
       context: ofSecret(scope, copy.secretArn),
     };
   const { partition, region, account } = Stack.of(scope);
-  const arn = `arn:${partition}:ssm:${region}:${account}:parameter/${copy.name.replace(/^\//, '')}`;
+  const root = `arn:${partition}:ssm:${region}:${account}:parameter`;
+  const arns: [string, ...string[]] = Token.isUnresolved(copy.name)
+    ? // Whether what it will be begins with a slash is not known: one of the two is of nothing.
+      [`${root}${copy.name}`, `${root}/${copy.name}`]
+    : [`${root}/${copy.name.replace(/^\//, '')}`];
   return {
-    arn,
+    arns,
     read: 'ssm:GetParameter',
     write: 'ssm:PutParameter',
     // Systems Manager encrypts a parameter of the standard tier itself, one of the advanced tier with a data key.
     encrypt: ['kms:Encrypt', 'kms:GenerateDataKey'],
-    context: keyUse(scope, 'ssm', 'PARAMETER_ARN', arn),
+    context: keyUse(scope, 'ssm', 'PARAMETER_ARN', ...arns),
   };
 }

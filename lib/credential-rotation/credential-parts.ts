@@ -10,7 +10,7 @@ import { bundledFor } from '../bundled-for.ts';
 import { entryFile } from '../entry-file.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import { commandToStart } from '../start-run.ts';
-import { alarmOnAny, createAlarm } from '../upkeep-alarm.ts';
+import { alarmOnAny, createAlarm, ONE_CAUSE } from '../upkeep-alarm.ts';
 import { functionArn, UpkeepFunction } from '../upkeep-function.ts';
 import type { UpkeepJob } from '../upkeep-job.ts';
 import { ownFields, type RotatedCredential } from './credential-copies.ts';
@@ -106,6 +106,8 @@ export function credentialParts(
       ],
       topic: upkeep.topic,
       metric: rotateSecret.function.metricErrors({ statistic: 'Sum' }),
+      // Secrets Manager tries again after ever longer pauses.
+      quietAfter: ONE_CAUSE,
     }),
     ageAlarm: createAlarm(
       scope,

@@ -66,7 +66,7 @@ export interface CredentialRotationProps {
   readonly others?: Record<string, OtherCredential>;
   /** With `others`: the name of this credential. @default 'database' */
   readonly name?: string;
-  /** @default 32 characters that databases, shells and URLs all take */
+  /** What a new password is made of. @default 32 characters that databases, shells and URLs all take */
   readonly password?: PasswordRules;
   /**
    * Takes it that logins fail from the rotation until a container is replaced, as they do with `single-password`.
@@ -77,9 +77,9 @@ export interface CredentialRotationProps {
   readonly cluster?: ClusterReference;
   /**
    * Whose containers read the credential at their start, in the order in which their tasks are replaced: the services
-   * themselves, of whichever stack, or their names.
+   * themselves, of whichever stack, or their names, alone or with what else there is to say.
    */
-  readonly services: (IBaseService | RotatedService)[];
+  readonly services: (IBaseService | RotatedService | string)[];
   /** Where else the credential is kept. @default in the secret alone */
   readonly copies?: RotatedCopy[];
   /** From where the database can be reached, and AWS's interfaces ecs, events, lambda, secretsmanager and ssm. */

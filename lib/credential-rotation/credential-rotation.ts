@@ -46,10 +46,8 @@ import {
   DEFAULT_ROTATION_TIMEOUT,
   DEFAULT_STEADY_TIMEOUT,
   isDatabase,
-  ROTATED,
-  ROTATION_PROPS,
-  rotationFindings,
 } from './rotated.ts';
+import { ROTATED, ROTATION_PROPS, rotationFindings } from './rotation-checks.ts';
 import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 /**

@@ -9,6 +9,7 @@ import {
   Row,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import type { Finding } from '../checks/mistakes.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { FULL_WIDTH, graph } from './on-dashboard.ts';
@@ -38,10 +39,36 @@ export function createDashboard(
   });
 }
 
+/** What is wrong with the name of a dashboard: CloudWatch has one of a name in an account, whichever the region. */
+export function nameFindings(scope: Construct, dashboardName: string): Finding[] {
+  const { account } = Stack.of(scope);
+  const other = scope.node.root.node
+    .findAll()
+    .find(
+      (construct) =>
+        CfnDashboard.isCfnDashboard(construct) &&
+        construct.dashboardName === dashboardName &&
+        construct.stack.account === account,
+    );
+  if (other === undefined) return [];
+  const path = other.node.scope?.node.path;
+  return [
+    {
+      field: ['dashboardName'],
+      problem: `is "${dashboardName}", as is that of ${path}; it must be another name: an account has one dashboard of a name.`,
+    },
+  ];
+}
+
+/** The domain of AWS's console, by the beginning of a region's name where it is another partition's. */
+const CONSOLES = { 'cn-': 'console.amazonaws.cn', 'us-gov-': 'console.amazonaws-us-gov.com' };
+
 /** Its address in AWS's console. */
 export function addressOf(scope: Construct, dashboardName: string): string {
   const { region } = Stack.of(scope);
-  return `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboardName}`;
+  const [, console = 'console.aws.amazon.com'] =
+    Object.entries(CONSOLES).find(([beginning]) => region.startsWith(beginning)) ?? [];
+  return `https://${region}.${console}/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboardName}`;
 }
 
 /** The jobs of a deployment, in the order in which they were made. */

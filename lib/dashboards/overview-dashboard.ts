@@ -1,9 +1,12 @@
 import { CfnOutput } from 'aws-cdk-lib';
 import { type CfnDashboard, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { field } from '../checks/fields.ts';
+import { checkProps, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { addressOf, alarmWidgets, createDashboard, runWidgets } from './dashboard-body.ts';
-import { FULL_WIDTH, type OnDashboard } from './on-dashboard.ts';
+import { addressOf, alarmWidgets, createDashboard, nameFindings, runWidgets } from './dashboard-body.ts';
+import { DASHBOARD_NAME, FULL_WIDTH, type OnDashboard, PARTS } from './on-dashboard.ts';
 
 /** A deployment on an `OverviewDashboard`. */
 export interface OverviewedDeployment {
@@ -17,9 +20,29 @@ export interface OverviewedDeployment {
 export interface OverviewDashboardProps {
   /** In any regions of the account; CloudWatch shows each where it is. */
   readonly deployments: readonly OverviewedDeployment[];
-  /** @default upkeep-overview */
+  /** Unique in the account: letters, digits, hyphens, underscores. @default upkeep-overview */
   readonly dashboardName?: string;
 }
+
+const DEFAULT_NAME = 'upkeep-overview';
+
+const PROPS = v.looseObject({
+  deployments: field(
+    v.pipe(
+      v.array(
+        field(
+          v.looseObject({ upkeep: upkeepReference(), parts: PARTS }),
+          'an object with "upkeep"',
+          'A deployment.',
+        ),
+      ),
+      v.minLength(1),
+    ),
+    'a list of at least one { upkeep }',
+    'The deployments.',
+  ),
+  dashboardName: DASHBOARD_NAME,
+});
 
 /** A CloudWatch dashboard over several deployments of an account: the alarms' states of each, the runs of all, and what their parts show. */
 export class OverviewDashboard extends Construct {
@@ -30,8 +53,9 @@ export class OverviewDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: OverviewDashboardProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => nameFindings(this, props.dashboardName ?? DEFAULT_NAME));
     const { deployments } = props;
-    this.dashboardName = props.dashboardName ?? 'upkeep-overview';
+    this.dashboardName = props.dashboardName ?? DEFAULT_NAME;
     const upkeeps = deployments.map(({ upkeep }) => upkeep);
     this.dashboard = createDashboard(this, this.dashboardName, () => [
       ...upkeeps.flatMap((upkeep) => alarmWidgets(upkeep).map((widget) => [widget])),

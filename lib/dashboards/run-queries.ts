@@ -1,6 +1,8 @@
 import { Lazy, Stack } from 'aws-cdk-lib';
 import { type CfnLogGroup, CfnQueryDefinition } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { checkProps, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { UpkeepFunction } from '../upkeep-function.ts';
 
@@ -51,6 +53,7 @@ export interface RunQueriesProps {
 export class RunQueries extends Construct {
   constructor(scope: Construct, id: string, { upkeep }: RunQueriesProps) {
     super(scope, id);
+    checkProps(this, v.looseObject({ upkeep: upkeepReference() }), { upkeep });
     for (const [name, lines] of Object.entries(QUERIES))
       new CfnQueryDefinition(this, name, {
         name: `${upkeep.deployment}/${name}`,

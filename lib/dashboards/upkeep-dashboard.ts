@@ -1,9 +1,18 @@
 import { CfnOutput } from 'aws-cdk-lib';
 import { type CfnDashboard, type IWidget, LogQueryWidget, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { checkProps, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { addressOf, alarmWidgets, createDashboard, jobsOf, runWidgets } from './dashboard-body.ts';
-import { FULL_WIDTH, type OnDashboard } from './on-dashboard.ts';
+import {
+  addressOf,
+  alarmWidgets,
+  createDashboard,
+  jobsOf,
+  nameFindings,
+  runWidgets,
+} from './dashboard-body.ts';
+import { DASHBOARD_NAME, FULL_WIDTH, type OnDashboard, PARTS } from './on-dashboard.ts';
 import { LATEST_REPORTS, RunQueries } from './run-queries.ts';
 
 /** What an `UpkeepDashboard` is made of. */
@@ -12,13 +21,13 @@ export interface UpkeepDashboardProps {
   readonly upkeep: Upkeep;
   /** What is shown beneath them, a row each: `CredentialRotation`, `ContainerCommandJob`, `MediaVolume` and others. @default nothing */
   readonly parts?: readonly (OnDashboard | undefined)[];
-  /** @default that of the deployment, and `-upkeep` */
+  /** Unique in the account: letters, digits, hyphens, underscores. @default that of the deployment, and `-upkeep` */
   readonly dashboardName?: string;
 }
 
 /**
  * A CloudWatch dashboard of one deployment: its alarms' states, its runs over time, their latest reports, and what its parts
- * show; with saved queries of its logs. The account's first three dashboards are free.
+ * show; with saved queries of its logs. Free are an account's first three dashboards of at most 50 metrics each; docs/cost.md says how many this one shows.
  */
 export class UpkeepDashboard extends Construct {
   /** Its name, unique in the account. */
@@ -28,9 +37,10 @@ export class UpkeepDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepDashboardProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => nameFindings(this, nameOf(props)));
     const { upkeep, parts = [] } = props;
     const { deployment } = upkeep;
-    this.dashboardName = props.dashboardName ?? `${deployment}-upkeep`;
+    this.dashboardName = nameOf(props);
     this.dashboard = createDashboard(this, this.dashboardName, () => [
       [headOf(upkeep)],
       ...alarmWidgets(upkeep).map((widget) => [widget]),
@@ -47,6 +57,12 @@ export class UpkeepDashboard extends Construct {
       description: 'Shows the last and the next run of every job, and the alarms that ring',
     });
   }
+}
+
+const PROPS = v.looseObject({ upkeep: upkeepReference(), parts: PARTS, dashboardName: DASHBOARD_NAME });
+
+function nameOf({ upkeep, dashboardName }: UpkeepDashboardProps): string {
+  return dashboardName ?? `${upkeep.deployment}-upkeep`;
 }
 
 function headOf(upkeep: Upkeep): IWidget {

@@ -74,9 +74,9 @@ export interface MediaVolumeProps {
   readonly clients?: IConnectable[];
   /** What clients see of the file system, and as whom they work in it. @default the directory /media, owners kept */
   readonly access?: MediaAccess;
-  /** @default the account's key for EFS, which AWS manages */
+  /** Encrypts the file system and its backups. @default the account's key for EFS, which AWS manages */
   readonly encryptionKey?: IKey;
-  /** @default elastic */
+  /** How the file system is paid for what is read and written. @default elastic */
   readonly throughput?: MediaThroughput;
   /**
    * Days without access after which a file moves to infrequent access, where storing costs a fraction and reading is paid

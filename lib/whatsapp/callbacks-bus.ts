@@ -19,7 +19,7 @@ import type { Finding } from '../checks/mistakes.ts';
 import { checkProps } from '../checks/props.ts';
 import { DeadLetterQueue, letterQueue } from '../dead-letter-queue.ts';
 import { encryptedQueue, letRulesSend } from '../encryption.ts';
-import { alarmOnAny } from '../upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from '../upkeep-alarm.ts';
 import type { UpkeepFunction } from '../upkeep-function.ts';
 import { callbackSender } from './configuration/fields.ts';
 
@@ -287,6 +287,7 @@ export class CallbacksBus extends Construct {
         dimensionsMap: { EventBusName: this.bus.eventBusName, RuleName: rule.ruleName },
         statistic: 'Sum',
       }),
+      quietAfter: ONE_CAUSE,
     });
   }
 

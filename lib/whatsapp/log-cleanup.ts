@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import {
   type Alarm,
   ComparisonOperator,
@@ -10,7 +10,7 @@ import {
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { cleanupScript } from '../../functions/log-cleanup/cleanup-script.ts';
-import type { LogRole, RotationRules } from '../../functions/log-cleanup/contract.ts';
+import type { KeepIn, LogRole, RotationRules } from '../../functions/log-cleanup/contract.ts';
 import { pascalCased } from '../../functions/shared/containers/container-report.ts';
 import { containerPath, field, wholeNumber } from '../checks/fields.ts';
 import { checkProps, passesPropsOn } from '../checks/props.ts';
@@ -24,6 +24,7 @@ import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
 import type { UpkeepJob } from '../upkeep-job.ts';
 import type { JobReference } from '../upkeep-job-props.ts';
+import { LOG_ARCHIVE, LogArchive, type LogArchiveProps, logArchiveFindings } from './log-archive.ts';
 
 /** A role of the client's containers. */
 export type ClientRole = 'webapp' | 'coreapp' | 'master';
@@ -44,6 +45,12 @@ export interface LogCleanupProps extends ContainersJobProps {
   readonly script?: string;
   /** An alarm rings when a log file system has less than this free, in percent. @default 15 */
   readonly nearlyFullPercent?: number;
+  /**
+   * Keeps rotated logs in S3 before the clean-up, each once. What cannot be kept is not deleted, unless a log file system
+   * has less than `nearlyFullPercent` free. See docs/log-archive.md.
+   * @default they are not kept
+   */
+  readonly archive?: LogArchiveProps;
 }
 
 const DEFAULT_SCRIPT = '/opt/whatsapp/bin/cleanup.sh';
@@ -83,6 +90,7 @@ const PROPS = v.looseObject({
   ),
   script: v.optional(containerPath('The script.')),
   nearlyFullPercent: v.optional(wholeNumber(1, 50, 'In percent.')),
+  archive: v.optional(LOG_ARCHIVE),
 });
 
 /**
@@ -94,6 +102,8 @@ export class LogCleanup extends Construct implements OnDashboard {
   readonly job: UpkeepJob;
   /** Rings when a container has little space left for logs. */
   readonly nearlyFullAlarm: Alarm;
+  /** Where rotated logs are kept; `undefined` where they are not. */
+  readonly archive: LogArchive | undefined;
 
   private readonly roles: ClientRole[];
   private readonly nearlyFullPercent: number;
@@ -101,11 +111,17 @@ export class LogCleanup extends Construct implements OnDashboard {
   constructor(scope: Construct, id: string, props: LogCleanupProps) {
     super(scope, id);
     passesPropsOn(this);
-    checkProps(this, PROPS, props);
+    checkProps(this, PROPS, props, () => logArchiveFindings(props.archive));
     const { upkeep, roles, script = DEFAULT_SCRIPT, nearlyFullPercent = DEFAULT_NEARLY_FULL_PERCENT } = props;
     const { deployment, warningTopic: topic } = upkeep;
     this.roles = CLIENT_ROLES.filter((role) => roles[role]);
     this.nearlyFullPercent = nearlyFullPercent;
+    this.archive = props.archive && new LogArchive(this, 'Archive', upkeep, props.archive);
+    const keepIn: KeepIn | undefined = this.archive && {
+      bucket: this.archive.bucket.bucketName,
+      urlSuffix: Stack.of(this).urlSuffix,
+      nearlyFullPercent,
+    };
     const containers = new ContainersJob<Omit<LogRole, 'services'> & NamedContainerServices>(
       this,
       'Containers',
@@ -128,11 +144,13 @@ export class LogCleanup extends Construct implements OnDashboard {
             },
           ];
         }),
-        commandOf: (role) => ({ script: cleanupScript(role.script, role) }),
+        commandOf: (role) => ({ script: cleanupScript(role.script, role, keepIn) }),
+        ...(keepIn && { settings: { keepIn }, takesInput: true }),
       },
       { conflictsWith: RESTARTING_JOBS, ...props },
     );
     this.job = containers.job;
+    this.archive?.letKeep(this.job.function, deployment);
     this.nearlyFullAlarm = createAlarm(
       this,
       'NearlyFull',

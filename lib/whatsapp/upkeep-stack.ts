@@ -35,6 +35,7 @@ import {
 import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
 import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
+import { configuredArchive } from './log-archive.ts';
 import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
 import { printLines } from './media-volume-stack.ts';
@@ -252,7 +253,7 @@ export class UpkeepStack extends Stack {
   }
 
   private createLogCleanup(settings: NonNullable<Deployment['jobs']['logCleanup']>): LogCleanup {
-    const { schedule, runCommand, sessionEncryptionKeyArn } = settings;
+    const { schedule, runCommand, sessionEncryptionKeyArn, archive } = settings;
     return new LogCleanup(this, 'LogCleanup', {
       upkeep: this.upkeep,
       cluster: settings.clusterName,
@@ -263,6 +264,7 @@ export class UpkeepStack extends Stack {
       concurrency: settings.concurrency,
       script: settings.script,
       nearlyFullPercent: settings.nearlyFullPercent,
+      ...(archive && { archive: configuredArchive(this, archive) }),
       reach: runCommand
         ? { by: 'run-command', instanceTag: { key: runCommand.tagKey, value: runCommand.tagValue } }
         : {

@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts';
 import type { Place } from './place.ts';
 import type { Principal } from './policy/policy.ts';
 import type { Deployed } from './template/resource.ts';
+import type { Request } from './wire/shape.ts';
 
 /** What an operation knows of its request besides the input. */
 export interface Call extends Place {
@@ -57,6 +58,10 @@ export interface Service {
   readonly client: object;
   /** The code of a refusal. @default 'AccessDeniedException' */
   readonly accessDenied?: string;
+  /** Its own codes, in place of those that most services have for what is wrong with a signature. */
+  readonly codes?: Record<string, string>;
+  /** A request whose path does not say all, as the SDK's schemas have it, with the members that were taken from it. */
+  addressed?(request: Request): { request: Request; members: Record<string, string> };
   /** Of the query protocol's answers. */
   readonly namespace?: string;
   readonly operations: Operations;

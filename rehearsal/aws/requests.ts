@@ -42,8 +42,8 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
     body: Buffer.concat(chunks),
   };
   if (url.pathname.startsWith('/runtime/')) return desk.runtime(request, response);
-  const protocol = protocolOf(request);
   const service = signatureScope(request)?.service ?? '';
+  const protocol = protocolOf(request, service);
   let answered: Response | 'drop';
   try {
     answered = await perform(desk, request, protocol, requestId);
@@ -59,7 +59,8 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
     ...answered.headers,
     'x-amzn-requestid': requestId,
     date: new Date(desk.clock.now()).toUTCString(),
-    'content-length': Buffer.byteLength(answered.body),
+    // Of a body that HEAD does not want it is told all the same.
+    'content-length': answered.headers['content-length'] ?? Buffer.byteLength(answered.body),
   });
   response.end(answered.body);
 }
@@ -74,17 +75,18 @@ async function perform(
   if (signed === undefined) {
     throw new AwsError('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
   }
-  const { accessKeyId, region, service } = signed;
+  const { accessKeyId, region, service, presigned } = signed;
+  const known = desk.service(service);
+  const refusal = (code: string, message: string) => new AwsError(known?.codes?.[code] ?? code, message);
   const caller = desk.access.caller(accessKeyId);
-  if (caller === undefined || request.headers['x-amz-security-token'] !== caller.credentials.sessionToken) {
-    throw new AwsError(
-      'UnrecognizedClientException',
-      'The security token included in the request is invalid.',
-    );
+  const token = presigned
+    ? request.url.searchParams.get('X-Amz-Security-Token')
+    : request.headers['x-amz-security-token'];
+  if (caller === undefined || token !== caller.credentials.sessionToken) {
+    throw refusal('UnrecognizedClientException', 'The security token included in the request is invalid.');
   }
   const fault = signatureFault(request, caller.credentials.secretAccessKey, clockOf(desk, caller));
-  if (fault !== undefined) throw new AwsError('InvalidSignatureException', fault);
-  const known = desk.service(service);
+  if (fault !== undefined) throw refusal('InvalidSignatureException', fault);
   if (known === undefined) throw new AwsError('InvalidAction', `the rehearsal's stand-in has no ${service}`);
   const { operation, input } = read(known, request, protocol);
   if (!desk.reaches(caller, service)) return 'drop';

@@ -28,6 +28,8 @@ import type { PolicyDocument } from './policy/document.ts';
 import type { Access } from './policy/policy.ts';
 import { Rds } from './rds/rds.ts';
 import { answer, clockOf, type Desk } from './requests.ts';
+import { S3_RESOURCES } from './s3/resources.ts';
+import { S3 } from './s3/s3.ts';
 import { SCHEDULER_RESOURCES } from './scheduler/resources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { SECRETS_MANAGER_RESOURCES } from './secrets-manager/resources.ts';
@@ -78,6 +80,7 @@ export const RESOURCE_TYPES: ResourceTypes = {
   ...EVENT_BRIDGE_RESOURCES,
   ...LAMBDA_RESOURCES,
   ...LOGS_RESOURCES,
+  ...S3_RESOURCES,
   ...SCHEDULER_RESOURCES,
   ...SECRETS_MANAGER_RESOURCES,
   ...SNS_RESOURCES,
@@ -102,6 +105,7 @@ export class Aws implements Cloud, Desk {
   readonly rds: Rds;
   readonly sns: Sns;
   readonly sqs: Sqs;
+  readonly s3: S3;
   readonly secrets: SecretsManager;
   readonly events: EventBridge;
   readonly lambda: Lambda;
@@ -138,6 +142,7 @@ export class Aws implements Cloud, Desk {
     this.rds = new Rds();
     this.sns = new Sns(this);
     this.sqs = new Sqs(this);
+    this.s3 = new S3(this);
     this.events = new EventBridge(this);
     this.secrets = new SecretsManager(this);
     this.lambda = new Lambda(this);
@@ -164,6 +169,7 @@ export class Aws implements Cloud, Desk {
       this.lambda,
       this.logGroups,
       this.rds,
+      this.s3,
       this.scheduler,
       this.secrets,
       this.sns,

@@ -11,6 +11,8 @@ export interface BucketRate {
 
 /** Throttles calls as AWS does: by buckets of tokens that fill up with time. */
 export class TokenBuckets {
+  /** Calls that found their bucket empty. */
+  refused = 0;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #rate: BucketRate;
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
@@ -29,7 +31,10 @@ export class TokenBuckets {
     bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
     bucket.at = now;
     this.#buckets.set(key, bucket);
-    if (bucket.tokens < 1) throw new AwsError('ThrottlingException', 'Rate exceeded');
+    if (bucket.tokens < 1) {
+      this.refused += 1;
+      throw new AwsError('ThrottlingException', 'Rate exceeded');
+    }
     bucket.tokens -= 1;
   }
 

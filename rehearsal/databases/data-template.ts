@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { cacheFolder } from './cache-folder.ts';
 
-const CACHE = fileURLToPath(new URL('../../.cache/databases/', import.meta.url));
+const CACHE = cacheFolder('databases');
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'];
 
 /**
  * Gives a server a data folder as its initialization leaves it. That is done once for each program and its options and
- * kept in `.cache/databases/` of the checkout; a copy takes a tenth of the time.
+ * kept in the cache folder; a copy takes a tenth of the time.
  *
  * @param data the folder that is to be made
  * @param program the file that is run: another version of it initializes anew
@@ -26,7 +26,7 @@ export async function copyInitialized(
   try {
     if (!existsSync(template)) await make(template, initialize);
   } catch (error) {
-    // An installed package may lie where nobody may write.
+    // There may be no folder of one's own, or none that can be written to.
     if (!(error instanceof Error && 'code' in error && UNWRITABLE.includes(String(error.code)))) throw error;
     return initialize(data);
   }

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { glob, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { cacheFolder } from './cache-folder.ts';
 
 const run = promisify(execFile);
 
@@ -21,7 +21,7 @@ export class PackagesUnavailable extends Error {
 }
 
 /**
- * Fetches Debian packages into `.cache/debian/` of the checkout and unpacks them there, once. Nothing is
+ * Fetches Debian packages into the cache folder and unpacks them there, once. Nothing is
  * installed and no state of the machine's own apt is touched: only its mirror and its keys are used.
  *
  * @param suite a Debian suite, such as `unstable`; `stable` is the suite of the machine's own sources.
@@ -34,7 +34,7 @@ export async function unpackedPackages(
   names: readonly string[],
   alone: readonly string[] = [],
 ): Promise<UnpackedPackages> {
-  const cache = fileURLToPath(new URL('../../.cache/debian/', import.meta.url));
+  const cache = cacheFolder('debian');
   const root = join(cache, `${suite}-${[...names, ...alone].join('-')}`);
   if (!existsSync(root)) await fetchInto(root, cache, suite, names, alone);
   return describe(root);

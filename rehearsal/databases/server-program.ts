@@ -46,7 +46,7 @@ const SERVERS = {
 
 /**
  * Finds a server: the program that the environment variable `MYSQLD` or `MARIADBD` names, else one on the
- * PATH, else Debian's, fetched into the checkout's cache folder.
+ * PATH, else Debian's, fetched into the cache folder.
  *
  * @throws {@link ServerUnavailable}
  */

@@ -57,8 +57,10 @@ export type Hooks = Pick<ClientScript, 'onRequest' | 'onCollection'>;
 export interface Expectation {
   /** Of its runs, by job, in order. A job that is not named has a success each time that it is due. */
   outcomes: Record<string, Outcome[]>;
-  /** The names of all alarms that ring. */
+  /** The names of all alarms that ring, and send a message: each once, or as often as it stands here. */
   alarms: string[];
+  /** Whether rotated logs are lost, for their disk was nearly full and they could not be kept. */
+  losesLogs?: true;
   /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
   bothPasswords?: true;
   /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */

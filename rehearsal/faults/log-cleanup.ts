@@ -1,3 +1,6 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { AwsError } from '../aws/aws-error.ts';
+import type { Container } from '../aws/containers/container.ts';
 import type { Aws } from '../aws/server.ts';
 import type { LinkFault, LinkMessage } from '../aws/session-manager/options.ts';
 import { type ClientFilesOptions, writeClientFiles } from '../whatsapp/client-files.ts';
@@ -31,6 +34,53 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
       if (first) refill(first, aws, 'script-fails');
     },
     expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
+  },
+  'log-bucket-refuses': {
+    description: 'S3 refuses the rotated logs that are to be kept: they are not deleted',
+    deployment: 'emea',
+    containers: true,
+    strike(_target, { aws }) {
+      refuseUploads(aws);
+    },
+    expected: {
+      outcomes: { 'log-cleanup': ['partial'] },
+      alarms: ['emea-log-cleanup-partial'],
+      problems: [/rotated logs .* could not be kept: S3 refused it \(403\).* They were not deleted/],
+    },
+  },
+  'logs-lost-on-full-disk': {
+    description:
+      'Rotated logs can not be kept, and the disk is nearly full: they are deleted, and it is said',
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }, { aws }) {
+      refuseUploads(aws);
+      // Says that 100 of 1,000 blocks are left.
+      for (const { container } of containers?.containers ?? [])
+        replaceProgram(
+          container,
+          'stat',
+          '[ "$1" = -f ] || exec /usr/bin/stat "$@"\necho 4096 1000 100 100 0 0 nearly-full',
+        );
+    },
+    expected: {
+      outcomes: { 'log-cleanup': ['partial'] },
+      alarms: ['emea-log-cleanup-nearly-full', 'emea-log-cleanup-partial'],
+      problems: [/The disk was nearly full, so the clean-up deleted \d+ of them: they are lost/],
+      losesLogs: true,
+    },
+  },
+  'log-upload-breaks': {
+    description:
+      'The way from a container to S3 breaks before its last rotated logs: they come through the channel',
+    deployment: 'emea',
+    containers: true,
+    strike({ containers }) {
+      const master = containers?.containers.find(({ role }) => role === 'master');
+      // So many lines of what curl is told are 70 files.
+      if (master) replaceProgram(master.container, 'curl', 'head -n 769 | /usr/bin/curl "$@"');
+    },
+    expected: GOOD,
   },
   'websocket-cut': {
     description: 'The websocket of a session breaks in the middle of its output, three times',
@@ -78,6 +128,19 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     expected: { outcomes: { 'log-cleanup': ['partial'] }, alarms: ['latam-log-cleanup-partial'] },
   },
 };
+
+function refuseUploads(aws: Aws): void {
+  aws.onCall(({ operation }) =>
+    operation === 'PutObject' ? new AwsError('AccessDenied', 'Access Denied') : undefined,
+  );
+}
+
+/** A script in place of a program of the container. */
+function replaceProgram(container: Container, name: string, script: string): void {
+  const path = container.path(`/usr/local/bin/${name}`);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+}
 
 /** Beside those that are there already. */
 function addLinkFault({ sessions }: Aws, fault: (message: LinkMessage) => LinkFault): void {

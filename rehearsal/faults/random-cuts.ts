@@ -88,5 +88,5 @@ export function cutAtRandom(aws: Aws, { functions, seed, cuts }: RandomCuts): Ma
 }
 
 function beginsReport({ Updates: updates }: Record<string, unknown>): boolean {
-  return Array.isArray(updates) && updates.some(({ Name: name }) => name === 'report');
+  return Array.isArray(updates) && updates.some(({ Name: name }) => name === 'report' || name === 'tell');
 }

@@ -1,5 +1,5 @@
 import { startRun, stopRuns } from '../operator.ts';
-import { type Fault, GOOD, HOUR, isGcRequest, once, SUNDAY } from './fault.ts';
+import { type Fault, GOOD, HOUR, isGcRequest, MINUTE, once, SUNDAY } from './fault.ts';
 import { cutAtRandom, SCALED_TIMEOUT } from './random-cuts.ts';
 
 /** Of the invocations up to the one that hangs, in milliseconds: longer than it takes to come there. */
@@ -13,6 +13,14 @@ const JOBS = [
   'credential-rotation',
   'upgrade-check',
 ];
+
+/** Whether a function records that it has told its report. */
+function told({ Updates: updates }: Record<string, unknown>): boolean {
+  return (
+    Array.isArray(updates) &&
+    updates.some(({ Name: name, Action: action }) => /^tell/.test(name) && action === 'SUCCEED')
+  );
+}
 
 /** @param seed of the moments: the same one, the same cuts. */
 export function cutsOfAllJobs(seed: string): Fault {
@@ -76,6 +84,53 @@ export const RUNS_FAULTS: Record<string, Fault> = {
       });
     },
     expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
+  },
+  'runs-poisoned': {
+    description:
+      'The function dies each time that it asks for its password, and somebody starts another run ten minutes later: the first gave up after too few tries for the alarm on crashes, the second one rings that',
+    deployment: 'emea',
+    strike(_target, { aws, clock }) {
+      let startsAgain = true;
+      aws.onCall(({ service, caller }) => {
+        if (service !== 'secretsmanager' || caller.function?.name !== 'emea-database-size') return undefined;
+        if (startsAgain) clock.at(clock.now() + 10 * MINUTE, () => startRun(aws, 'emea', 'database-size'));
+        startsAgain = false;
+        aws.killFunction('emea-database-size');
+        return 'drop';
+      });
+    },
+    expected: {
+      outcomes: { 'database-size': ['failed', 'failed'] },
+      alarms: ['emea-database-size-failed', 'emea-database-size-crashing'],
+    },
+  },
+  'killed-while-reporting': {
+    description:
+      'WebApp is down all night, and the function is killed once it has told so: it tells it again, and one message is sent',
+    deployment: 'latam',
+    async strike({ webApp }, { aws }) {
+      await webApp.goDown();
+      const stop = aws.onCall(({ caller, input }) => {
+        if (caller.function?.name !== 'latam-message-gc' || !told(input)) return undefined;
+        stop();
+        aws.killFunction('latam-message-gc');
+        return 'drop';
+      });
+    },
+    expected: { outcomes: { 'message-gc': ['failed'] }, alarms: ['latam-message-gc-failed'] },
+  },
+  'report-poisoned': {
+    description:
+      'The function dies each time that it has told its report: the run is given up, and told as lost, instead of telling it all night',
+    deployment: 'emea',
+    strike(_target, { aws }) {
+      aws.onCall(({ caller, input }) => {
+        if (caller.function?.name !== 'emea-database-size' || !told(input)) return undefined;
+        aws.killFunction('emea-database-size');
+        return 'drop';
+      });
+    },
+    expected: { outcomes: { 'database-size': ['failed'] }, alarms: ['emea-database-size-lost'] },
   },
   'function-does-not-start': {
     description:

@@ -83,7 +83,7 @@ export async function playStacks(options: PlayOptions): Promise<Played> {
         }),
       ).map(({ database }) => database.host),
     );
-    const trusted = [...certificates.values()].map(({ certificate }) => certificate).join('');
+    const trusted = [...certificates.values()].map(({ certificate }) => `${certificate.trim()}\n`).join('');
     const aws = await startAws({
       cdkOut,
       clock,

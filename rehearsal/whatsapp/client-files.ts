@@ -31,6 +31,8 @@ export interface ClientFilesOptions {
   fault?: 'rotation-broken' | 'script-fails' | 'script-hangs';
 }
 
+/** Where WebApp and CoreApp have their media. */
+export const MEDIA_PATH = '/usr/local/wamedia';
 const ARCHIVE = '/var/log/whatsapp/archive';
 const SCRIPT = '/opt/whatsapp/bin/cleanup.sh';
 const LOGS: Record<ClientRole, string[]> = {
@@ -64,6 +66,7 @@ export function writeClientFiles(
     }
   }
   if (fault === 'rotation-broken') truncateSync(container.path(LOGS[role][0] ?? ''), OVERGROWN_BYTES);
+  mkdirSync(container.path(MEDIA_PATH), { recursive: true });
   const script = container.path(SCRIPT);
   writeFileSync(script, cleanupScript(LOGS[role], fault));
   chmodSync(script, 0o755);
@@ -77,7 +80,8 @@ export function clientFiles(container: Container): { files: number; bytes: numbe
       recursive: true,
       withFileTypes: true,
     })) {
-      if (!entry.isFile()) continue;
+      // What is on record of kept logs is none.
+      if (!entry.isFile() || entry.name === '.upkeep-kept') continue;
       total.files += 1;
       total.bytes += statSync(join(entry.parentPath, entry.name)).size;
     }

@@ -6,7 +6,13 @@ import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
 import type { PolicyDocument } from '../aws/policy/document.ts';
 import type { Aws } from '../aws/server.ts';
-import { type ClientFilesOptions, type ClientRole, clientFiles, writeClientFiles } from './client-files.ts';
+import {
+  type ClientFilesOptions,
+  type ClientRole,
+  clientFiles,
+  MEDIA_PATH,
+  writeClientFiles,
+} from './client-files.ts';
 import type { GivenLogin, Logins } from './logins.ts';
 
 export interface ClientTasksOptions extends Place {
@@ -26,7 +32,10 @@ export interface ClientTasksOptions extends Place {
 }
 
 export interface ClientService
-  extends Pick<ManagedServiceOptions, 'minimumHealthyPercent' | 'maximumPercent' | 'secrets'> {
+  extends Pick<
+    ManagedServiceOptions,
+    'minimumHealthyPercent' | 'maximumPercent' | 'secrets' | 'loadBalancers'
+  > {
   service: string;
   /** @default that of all */
   cluster?: string;
@@ -64,6 +73,9 @@ export interface ClientTasks {
   close(): Promise<void>;
 }
 
+/** The client's own, where each container has a folder here. */
+const FILE_SYSTEM = 'fs-0a1b2c3d4e5f60001';
+
 /** What the Developer Guide of ECS has a task role allow, so that ECS Exec's agents can connect. */
 const FOR_ECS_EXEC: PolicyDocument = {
   Version: '2012-10-17',
@@ -94,10 +106,20 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
   const replacements: Container[] = [];
   for (const [role, service] of Object.entries(roles) as [ClientRole, ClientService][]) {
     const taskRoleArn = `arn:aws:iam::${account}:role/${cluster}-${role}`;
+    const usesMedia = role === 'webapp' || role === 'coreapp';
     aws.iam.putRole({ arn: taskRoleArn, policies: [FOR_ECS_EXEC] });
     const place = {
       ...{ account, region, cluster: service.cluster ?? cluster, service: service.service },
-      definition: { taskRoleArn, container: { linuxParameters: { initProcessEnabled: true } } },
+      definition: {
+        taskRoleArn,
+        container: {
+          linuxParameters: { initProcessEnabled: true },
+          ...(usesMedia && { mountPoints: [{ sourceVolume: 'media', containerPath: MEDIA_PATH }] }),
+        },
+        ...(usesMedia && {
+          volumes: [{ name: 'media', efsVolumeConfiguration: { fileSystemId: FILE_SYSTEM } }],
+        }),
+      },
       ...(network &&
         !wanted && {
           capacity: {

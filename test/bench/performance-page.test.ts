@@ -22,7 +22,7 @@ test('the table has each figure, the machine, and what did not end well', () => 
 });
 
 /** What is no bench, and those without a rival, which README tells of. */
-const OTHERS = ['bundle-kinds', 'faults', 'figures', 'fuzz', 'performance-page', 'run'];
+const OTHERS = ['bundle-kinds', 'faults', 'figures', 'fuzz', 'performance-page', 'run', 'soak', 'month'];
 
 test('docs/performance.md says of each bench what it does, and npm run bench runs it', () => {
   const page = readFileSync('docs/performance.md', 'utf8');

@@ -1,9 +1,11 @@
+// In one file though long: one stage, on which each misconfiguration is made and taken back.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
+import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
 import {
@@ -11,6 +13,7 @@ import {
   synthesizedDeployments,
 } from '../../bin/doctor/before-deploy/synthesized.ts';
 import type { Check } from '../../bin/doctor/check.ts';
+import { probeCallbacks } from '../../bin/doctor/checks/callback-probe.ts';
 import { lookForExamination } from '../../bin/doctor/checks/run-lists.ts';
 import { CHECKS, CHECKS_WITH_SECRETS } from '../../bin/doctor/checks.ts';
 import { type Diagnosis, examine } from '../../bin/doctor/examine.ts';
@@ -23,6 +26,7 @@ import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { BEFORE_DEPLOY_MISCONFIGURATIONS } from './doctor/before-deploy-misconfigurations.ts';
+import { CONTAINER_MISCONFIGURATIONS } from './doctor/container-misconfigurations.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
 import type { Misconfiguration } from './doctor/misconfiguration.ts';
@@ -68,7 +72,12 @@ describe('doctor', () => {
     environment = environmentFor(ACTIONS);
     Object.assign(
       process.env,
-      environmentFor([...ACTIONS, ...BEFORE_ACTIONS, 'secretsmanager:GetSecretValue']),
+      environmentFor([
+        ...ACTIONS,
+        ...BEFORE_ACTIONS,
+        'secretsmanager:GetSecretValue',
+        'sqs:GetQueueAttributes',
+      ]),
     );
   });
   after(async () => {
@@ -185,6 +194,35 @@ describe('doctor', () => {
     assert.match(gone.saw, /lists it neither with the function nor with a version/);
   });
 
+  it('finds that callbacks do not come through the bus, and leaves none behind where they do', async () => {
+    const clients = clientsIn(undefined);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const [queue] = world.aws.deployed
+      .ofType('AWS::SQS::Queue')
+      .filter(({ name }) => name === 'emea-gc-notifications');
+    assert.ok(queue);
+    world.aws.events.unreachable.add(queue.arn);
+    const [lost] = await probeCallbacks(deployment, 0).finally(() => world.aws.events.unreachable.clear());
+    assert.equal(lost?.status, 'failed');
+    assert.match(
+      lost.saw,
+      /^A callback of message and of media garbage collection was put on the bus, and did not come /,
+    );
+    assert.match(
+      'mend' in lost ? lost.mend : '',
+      /emea-callbacks-dead-letters --message-attribute-names All /,
+    );
+    const [came] = await probeCallbacks(deployment);
+    assert.equal(came?.status, 'ok', came?.saw);
+    const { Attributes: counts = {} } = await clients.sqs.send(
+      new GetQueueAttributesCommand({
+        QueueUrl: `${world.aws.endpoint}/222222222222/emea-gc-notifications`,
+        AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+      }),
+    );
+    assert.deepEqual(Object.values(counts), ['0', '0']);
+  });
+
   it('says where it could not look, and which right is missing', async () => {
     const { status, out } = await cli(
       ['emea', '--quiet'],
@@ -296,6 +334,7 @@ describe('doctor', () => {
 
   for (const misconfiguration of [
     ...MISCONFIGURATIONS,
+    ...CONTAINER_MISCONFIGURATIONS,
     ...NETWORK_MISCONFIGURATIONS,
     ...BEFORE_DEPLOY_MISCONFIGURATIONS,
     ...JOB_MISCONFIGURATIONS,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -221,15 +223,34 @@ describe('moving the media volume', { skip: missing }, () => {
     );
   });
 
-  it('keeps aside what a copy takes away or overwrites', () => {
+  it('keeps aside what a copy takes away or overwrites, each time anew', () => {
     host.works('begin', 'copy');
-    rmSync(host.oldSide('outgoing/deleted.mp4'));
-    host.works('last-copy');
-    assert.equal(existsSync(host.newSide('outgoing/deleted.mp4')), false);
-    assert.equal(
-      readFileSync(host.newSide('.move-media/removed/outgoing/deleted.mp4'), 'utf8'),
-      'soon collected',
+    for (const again of ['came again', undefined]) {
+      rmSync(host.oldSide('outgoing/deleted.mp4'));
+      host.works('last-copy');
+      assert.equal(existsSync(host.newSide('outgoing/deleted.mp4')), false);
+      if (again === undefined) continue;
+      writeFileSync(host.oldSide('outgoing/deleted.mp4'), again);
+      host.works('copy');
+    }
+    const aside = host.newSide('.move-media/removed');
+    assert.deepEqual(
+      readdirSync(aside)
+        .map((time) => readFileSync(join(aside, time, 'outgoing/deleted.mp4'), 'utf8'))
+        .sort(),
+      ['came again', 'soon collected'],
     );
+  });
+
+  it('does one step at a time, also of another host', async () => {
+    host.works('begin', 'copy');
+    const other = spawn('flock', [host.newSide('.move-media/lock'), 'sh', '-c', 'echo locked; cat']);
+    await once(other.stdout, 'data');
+    for (const step of ['copy', 'last-copy']) assert.match(host.fails(step), /runs on another host/);
+    host.works('status');
+    other.stdin.end();
+    await once(other, 'exit');
+    host.works('last-copy');
   });
 
   it('goes on with a copy from which files went away meanwhile, and not with the last one', () => {

@@ -14,6 +14,8 @@ import { COMPILE_CACHE } from './compile-cache.ts';
 /** 02:00 in São Paulo, an hour into latam's downtime window and half an hour before its schedule. */
 const IN_THE_WINDOW = Date.parse('2026-11-25T05:00:00Z');
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 const UPGRADE_CHECK = [
   'lambda:GetDurableExecution',
@@ -53,6 +55,7 @@ describe('the command line of an operator', () => {
     const { accessKeyId, secretAccessKey, sessionToken } = credentialsFor(
       'cloudwatch:DescribeAlarmHistory',
       'cloudwatch:DescribeAlarms',
+      'cloudwatch:GetMetricData',
       'cloudwatch:SetAlarmState',
       'lambda:GetDurableExecution',
       'lambda:GetDurableExecutionHistory',
@@ -411,6 +414,38 @@ describe('the command line of an operator', () => {
     });
     assert.deepEqual([code === status, signal], [true, null]);
     assert.equal(JSON.parse(out)[0].deployment, 'latam');
+  });
+
+  it('says whether the downtime window is quiet, by what came to the load balancer, and which would be', async () => {
+    const place = { account: '111111111111', region: clientOptions.region };
+    const dimensions = { LoadBalancer: 'app/shop/0123456789abcdef' };
+    const now = world.clock.now();
+    // In São Paulo it is three hours earlier; quiet from 11:00 to 15:00 there.
+    for (let at = now - (now % HOUR) - 28 * DAY; at < now; at += 15 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 14 && new Date(at).getUTCHours() < 18;
+      world.aws.cloudWatch.put(
+        place,
+        'AWS/ApplicationELB',
+        'RequestCount',
+        dimensions,
+        quiet ? 0.5 : 12.5,
+        at,
+      );
+    }
+    const words = ['window', 'latam', '--load-balancer', dimensions.LoadBalancer];
+    const { status, out, err } = await cli(words);
+    assert.equal(status, 1, err);
+    assert.match(out, /The downtime window is not quiet\./);
+    assert.match(out, /^configured +01:00 +05:00 +50$/m);
+    assert.match(out, /^ {2}window: \{ from: '11:00', to: '15:00' \},$/m);
+    assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
+    const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
+    assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    assert.match(
+      (await cli(['window', 'latam'])).err,
+      /knows no NumberOfMessagesSent of latam-unread-messages/,
+    );
+    assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
   });
 
   it('names what there is instead of what there is not', async () => {

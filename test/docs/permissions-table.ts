@@ -28,6 +28,7 @@ const REASONS: Record<string, string> = {
   EncryptForDeadLetterQueue: 'what it failed at is kept, encrypted',
   EncryptSecret: 'the rotated secret has a key of its own',
   EncryptSessions: "the sessions of ECS Exec are encrypted with the cluster's key",
+  EncryptKeptLogs: 'the bucket of the rotated logs has a key',
   EndLostSessions:
     "a lost session holds one of a container's two places. It reaches people's own shells in these containers too, and resuming hands out their stream",
   ExecuteInContainers: 'the command, in the named containers only',
@@ -42,6 +43,8 @@ const REASONS: Record<string, string> = {
     "whether a run that is in the way has ended. A run's result is its report, which holds no secret",
   HowRunsEnded:
     'whether a lost run was ended by force again and again. What is on record of a run holds no secret',
+  KeepLogs:
+    'keeps rotated logs before they are cleaned: new objects under the name of the deployment. It can neither read, nor replace, nor delete one',
   KeepDurableState: "a durable run's own state",
   LambdaStandsInTheVpc:
     "Lambda stands in the VPC with them, and they work only where they are allowed on everything (Lambda's guide, VPC). The role denies them to the function's own code",

@@ -147,8 +147,8 @@ async function containersRunSize(
   mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-11-29T02:00:00Z') });
   try {
     const time = new VirtualTime();
-    // The execution, the beginning of the run, its context, the marker, the report and its event.
-    const size: RunSize = { operations: 6, largest: 0, longestName: 0, done: 0 };
+    // The execution, the beginning of the run, its context, the marker, the report, its moment, that it is told, and its event.
+    const size: RunSize = { operations: 8, largest: 0, longestName: 0, done: 0 };
     const context = countingContext(time, size);
     await time.play(
       (async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import {
@@ -259,6 +259,11 @@ describe('a job in containers', () => {
       /characters; \d+ fit into/,
     ],
     [
+      'a token in what a document must hold',
+      { reach: runCommand, command: ['prune', Lazy.string({ produce: () => 'all' })] },
+      /^PropsError: Shop\/Prune: command holds a token of the CDK; with reach: "run-command"/,
+    ],
+    [
       'a secret that is told by its ARN',
       // biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
       { secrets: { TOKEN: { secretArn: 'arn:aws:secretsmanager:eu-west-1:1:secret:a-a1B2c3' } as any } },
@@ -332,6 +337,28 @@ describe('a job in containers', () => {
       assert.equal(
         ReadOutput.Resource,
         'arn:aws:logs:eu-west-1:111111111111:log-group:/ecs/storefront:log-stream:*',
+      );
+    });
+
+    it('learns from a task definition itself what it may do, and which containers it has', () => {
+      const of = (container: string) =>
+        stackWith((stack, upkeep) => {
+          const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
+          definition.addContainer('app', { image: ContainerImage.fromRegistry('orders') });
+          new ContainerCommandJob(stack, 'Migrate', {
+            upkeep,
+            job: 'migrate',
+            in: 'new-task',
+            cluster: 'shop',
+            roles: { orders: { services: ['orders'], container } },
+            taskDefinition: definition,
+            command: ['migrate'],
+          });
+        });
+      assert.match(String(ofNewTask(of('app')).RunTask.Resource), /:task-definition\/orders:\*$/);
+      assert.throws(
+        () => of('web'),
+        /Shop\/Migrate: roles\.orders\.container is "web", which the task definition Shop\/Definition has not; it must be "app"\./,
       );
     });
 

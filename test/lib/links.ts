@@ -174,7 +174,11 @@ function functions(resources: Resources): string[] {
     const deadLetters =
       lambda.DeadLetterConfig?.TargetArn ?? config?.[1].Properties.DestinationConfig?.OnFailure?.Destination;
     const who = `function ${lambda.FunctionName}`;
+    const isUnderItsKey = referenced(lambda.DurableConfig?.KMSKeyArn) === referenced(lambda.KmsKeyArn);
     return [
+      ...(lambda.DurableConfig && !isUnderItsKey
+        ? [`what is on record of ${who} is not encrypted with the key of all else`]
+        : []),
       ...roleSends(resources, referenced(lambda.Role) ?? '', deadLetters, who),
       ...keyLinks(
         resources,

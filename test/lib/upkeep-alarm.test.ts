@@ -99,60 +99,6 @@ test('a run that gave up rings as failed where it turns out that nobody was told
     },
   ));
 
-test('a letter waits for its report, with which it rings nothing, and another letter rings whenever it comes', () =>
-  deploy(
-    (stack) => {
-      alarmOnOthers(stack, 'Letters', {
-        alarmName: 'letters',
-        meaning: 'A letter came.',
-        whatToDo: ['Look.'],
-        topic: new Topic(stack, 'Alarms'),
-        all: of('Letters'),
-        toldElsewhere: [of('LettersExpected').with({ statistic: 'Maximum' })],
-        after: Duration.minutes(45),
-        label: 'letters',
-      });
-    },
-    async ({ aws, clock }) => {
-      const place = { account: ACCOUNT, region: REGION };
-      const rings: Record<string, number> = {};
-      let late = 0;
-      const sevenMinutes = [-7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7];
-      for (const letter of [-1, 0, 1, 2, 3])
-        for (const other of [undefined, ...sevenMinutes]) {
-          const report = clock.now() + 20 * MINUTE;
-          const told = report + (late++ % 42) * MINUTE;
-          const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
-          const put = (name: string, minute: number, value = 1) =>
-            aws.cloudWatch.put(place, 'Upkeep', name, {}, value, report + minute * MINUTE);
-          // SQS tells each minute of a queue that is in use.
-          for (let minute = -20; minute < 40; minute++) put('Letters', minute, 0);
-          put('Letters', letter);
-          if (other !== undefined) put('Letters', other);
-          // However late the report comes, within the time that the alarm waits.
-          await clock.runUntil(told);
-          for (const minute of [-1, 0, 1, 2, 3]) put('LettersExpected', minute);
-          await clock.runUntil(report + 60 * MINUTE);
-          const rang = aws.alarms.filter(({ to }) => to === 'ALARM').length - before;
-          if (other === undefined ? rang > 0 : rang === 0) rings[`${letter}, ${other}`] = rang;
-          await clock.runUntil(report + 90 * MINUTE);
-        }
-      assert.deepEqual(rings, {});
-      // Of a queue that was long unused all minutes come at once, a quarter of an hour later.
-      await clock.runUntil(clock.now() + 60 * MINUTE);
-      const letter = clock.now();
-      await clock.runUntil(letter + 15 * MINUTE);
-      const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;
-      aws.cloudWatch.put(place, 'Upkeep', 'Letters', {}, 1, letter);
-      for (let minute = 1; minute <= 30; minute++)
-        aws.cloudWatch.put(place, 'Upkeep', 'Letters', {}, 0, letter + minute * MINUTE);
-      await clock.runUntil(letter + 44 * MINUTE);
-      assert.equal(aws.alarms.filter(({ to }) => to === 'ALARM').length - before, 0);
-      await clock.runUntil(letter + 90 * MINUTE);
-      assert.equal(aws.alarms.filter(({ to }) => to === 'ALARM').length - before, 1);
-    },
-  ));
-
 test('tries that take their whole time ring once, and crashes at once ring only where they go on after a run would have given up', () =>
   deploy(
     (stack) => {

@@ -306,8 +306,20 @@ describe('a monthly job', () => {
   it('takes no day that February has not in all its hours, and no weekday beside it', () => {
     assert.throws(
       () => foreignStack({ schedule: { at: '03:00', dayOfMonth: 31 } }),
-      /schedule\.dayOfMonth is 31; it must be a whole number from 1 to 25\./,
+      /schedule\.dayOfMonth is 31; it must be a whole number from 1 to 28\./,
     );
+    foreignStack({ schedule: { at: '03:00', dayOfMonth: 28 } });
+    // Three in the morning there is noon of the 28th by UTC, and the run may take hours.
+    const inHawaii = (dayOfMonth: number) =>
+      foreignStack({ schedule: { at: '03:00', dayOfMonth }, timeLimit: Duration.hours(12) }, () => ({
+        timeZone: 'Pacific/Honolulu',
+        window: { from: '01:00', to: '20:00' },
+      }));
+    assert.throws(
+      () => inHawaii(28),
+      /schedule\.dayOfMonth is 28, and by UTC a run of it may end after the 28th, .*; it must be at most 27,/,
+    );
+    inHawaii(27);
     assert.throws(
       () =>
         foreignStack({

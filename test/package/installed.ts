@@ -61,47 +61,114 @@ export function packPackage(): Packed {
   };
 }
 
-/** How a package manager lays out what it installs. */
-export type Layout =
-  /** All beside each other, as npm and Yarn do. */
-  | 'flat'
-  /** Each sees what it names itself, and nothing else, as with pnpm. */
-  | 'strict';
+/** What a stranger installs by. */
+export type Manager = 'npm' | 'pnpm' | 'yarn' | 'yarn-pnp';
 
 export interface AppOptions {
-  layout: Layout;
+  manager: Manager;
   /** What the app names besides the package and its peers. */
   dependencies?: string[];
-  /** Other packages of ours in place of those of a name. */
-  instead?: Record<string, string>;
 }
 
-/** A folder outside of the repository with the package installed: what `npm install` would leave, linked where that is the same. */
-export function appWith({ folder }: Packed, { layout, dependencies = [], instead = {} }: AppOptions): string {
+/** Its name on the PATH is that of whichever Yarn the machine has. */
+export const YARN = join(OWN_MODULES, '@yarnpkg/cli-dist/bin/yarn.js');
+
+/**
+ * A folder outside of the repository in which a package manager installed the package from its archive. No registry is asked: what
+ * the package and the app depend on is linked to what the repository has.
+ */
+export function appWith(
+  { tarball }: Packed,
+  { manager, dependencies = [] }: AppOptions,
+  prepare: (app: string) => void = () => {},
+): string {
+  const app = mkdtempSync(join(tmpdir(), 'shop-'));
+  prepare(app);
+  const peers = Object.keys(manifest.peerDependencies);
+  const own = Object.keys(manifest.dependencies);
+  const linked = (names: string[]) =>
+    Object.fromEntries(
+      names.map((name) => [name, `${manager === 'npm' ? 'file' : 'link'}:${join(OWN_MODULES, name)}`]),
+    );
+  const file = join(app, 'package.json');
+  const given = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  const named = [
+    ...Object.keys({ ...given.dependencies, ...given.devDependencies }),
+    ...peers,
+    ...dependencies,
+    // npm puts them beside what the app names itself, and has no way to say what stands for them deeper down.
+    ...(manager === 'npm' ? own : []),
+  ];
+  const yarnOptions = ['enableScripts', 'enableNetwork', 'enableTelemetry', 'enableImmutableInstalls'];
+  writeFileSync(
+    file,
+    JSON.stringify({
+      name: 'shop',
+      private: true,
+      ...given,
+      dependencies: { 'wa-upkeep': `file:${tarball}`, ...linked(named) },
+      devDependencies: {},
+      ...(manager.startsWith('yarn') && { resolutions: linked(own) }),
+    }),
+  );
+  switch (manager) {
+    case 'npm':
+      // The peers' versions are looked at by the tests: of peers that are links npm 11 itself breaks off.
+      succeed(
+        'npm',
+        [
+          'install',
+          ...['--offline', '--engine-strict', '--legacy-peer-deps', '--ignore-scripts'],
+          ...['--no-audit', '--no-fund', '--no-package-lock'],
+        ],
+        app,
+      );
+      break;
+    case 'pnpm':
+      writeFileSync(join(app, 'pnpm-workspace.yaml'), JSON.stringify({ overrides: linked(own) }));
+      succeed(
+        'pnpm',
+        ['install', '--offline', '--no-frozen-lockfile', '--store-dir', join(dirname(tarball), 'store')],
+        app,
+      );
+      break;
+    default:
+      writeFileSync(join(app, 'yarn.lock'), '');
+      writeFileSync(
+        join(app, '.yarnrc.yml'),
+        [
+          `nodeLinker: ${manager === 'yarn' ? 'node-modules' : 'pnp'}`,
+          // As by default, where the package lies in an archive beside no project.
+          `globalFolder: ${join(dirname(tarball), 'yarn')}`,
+          ...yarnOptions.map((name) => `${name}: false`),
+        ].join('\n'),
+      );
+      succeed('node', [YARN, 'install'], app);
+  }
+  return app;
+}
+
+/**
+ * Likewise with other packages of ours in place of those of a name, and strictly: each sees what it names itself, and nothing else.
+ */
+export function appInstead({ folder }: Packed, instead: Record<string, string>): string {
   const app = mkdtempSync(join(besideModules(), 'shop-'));
   const modules = join(app, 'node_modules');
+  const store = join(modules, '.pnpm/wa-upkeep/node_modules');
   const peers = Object.keys(manifest.peerDependencies);
-  const copied = Object.keys(instead);
   const place = (into: string, name: string) => {
     const source = join(OWN_MODULES, instead[name] ?? name);
     mkdirSync(dirname(join(into, name)), { recursive: true });
     // What is linked finds its own dependencies where it lies: not those that stand in for others here.
-    if (copied.length > 0 && peers.includes(name))
+    if (peers.includes(name))
       succeed('cp', [isBesideModules(app) ? '-al' : '-a', `${source}/.`, join(into, name)], app);
     else symlinkSync(source, join(into, name));
   };
-  if (layout === 'flat') {
-    mkdirSync(modules);
-    for (const name of packagesIn(OWN_MODULES)) place(modules, name);
-    cpSync(folder, join(modules, 'wa-upkeep'), { recursive: true });
-  } else {
-    const store = join(modules, '.pnpm/wa-upkeep/node_modules');
-    mkdirSync(store, { recursive: true });
-    for (const name of [...Object.keys(manifest.dependencies), ...peers]) place(store, name);
-    cpSync(folder, join(store, 'wa-upkeep'), { recursive: true });
-    for (const name of [...peers, ...dependencies]) place(modules, name);
-    symlinkSync(join(store, 'wa-upkeep'), join(modules, 'wa-upkeep'));
-  }
+  mkdirSync(store, { recursive: true });
+  for (const name of [...Object.keys(manifest.dependencies), ...peers]) place(store, name);
+  cpSync(folder, join(store, 'wa-upkeep'), { recursive: true });
+  for (const name of peers) place(modules, name);
+  symlinkSync(join(store, 'wa-upkeep'), join(modules, 'wa-upkeep'));
   return app;
 }
 
@@ -112,14 +179,6 @@ function isBesideModules(folder: string): boolean {
 
 function besideModules(): string {
   return [tmpdir(), '/tmp', '/var/tmp'].find(isBesideModules) ?? tmpdir();
-}
-
-function packagesIn(modules: string): string[] {
-  return readdirSync(modules)
-    .filter((name) => !name.startsWith('.'))
-    .flatMap((name) =>
-      name.startsWith('@') ? readdirSync(join(modules, name)).map((own) => `${name}/${own}`) : [name],
-    );
 }
 
 /** Writes what `cdk init app --language typescript` writes into a folder of the name `shop`. */

@@ -1,11 +1,15 @@
+// In one file though long: the package is made once, and each app of it serves several tests.
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import semver from 'semver';
+import { ServerUnavailable, serverProgram } from '../../rehearsal/databases/server-program.ts';
 import {
   type AppOptions,
+  appInstead,
   appWith,
   initialize,
   manifest,
@@ -14,6 +18,7 @@ import {
   REPOSITORY,
   samplesOf,
   succeed,
+  YARN,
 } from './installed.ts';
 
 /** The last TypeScript that ts-node works with is one before 7: attw has one. */
@@ -44,6 +49,62 @@ new UpkeepJob(stack, 'Reindex', {
 });
 `;
 
+/** The rotation of the example, and one on each other engine. */
+const rotationsOn = (engines: string[]) => `
+import { App, Duration, Stack } from 'aws-cdk-lib';
+import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { CredentialRotation, Upkeep } from 'wa-upkeep';
+import { credentialRotation } from './rotation.mts';
+
+const app = new App();
+credentialRotation(app);
+const [account, region] = ['123456789012', 'eu-central-1'];
+for (const engine of ${JSON.stringify(engines)}) {
+  const stack = new Stack(app, 'shop-' + engine, { env: { account, region } });
+  const secret = (name) =>
+    Secret.fromSecretCompleteArn(
+      stack,
+      name,
+      \`arn:aws:secretsmanager:\${region}:\${account}:secret:shop/\${engine}/\${name}-a1B2c3\`,
+    );
+  const availabilityZone = region + 'a';
+  new CredentialRotation(stack, 'Password', {
+    upkeep: new Upkeep(stack, 'Upkeep', {
+      deployment: 'shop-' + engine,
+      timeZone: 'Europe/Berlin',
+      window: { from: '01:00', to: '05:00' },
+    }),
+    secret: secret('client'),
+    administrator: secret('administrator'),
+    database: { engine, host: engine + '.shop.internal', port: 3306, certificateAuthority: 'rds' },
+    strategy: { kind: 'dual-password' },
+    cluster: 'shop',
+    services: [{ name: engine + '-web' }],
+    network: {
+      vpc: Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: [availabilityZone] }),
+      subnets: [Subnet.fromSubnetAttributes(stack, 'Subnet', { subnetId: 'subnet-1', availabilityZone })],
+      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1')],
+    },
+    schedule: { at: '01:30' },
+    timeLimit: Duration.hours(2),
+  });
+}
+`;
+
+/** Those of MySQL and MariaDB that can be had; in CI both must. */
+async function enginesHere(): Promise<string[]> {
+  const engines: string[] = [];
+  for (const engine of ['mysql', 'mariadb'] as const)
+    try {
+      await serverProgram(engine);
+      engines.push(engine);
+    } catch (error) {
+      if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
+    }
+  return engines;
+}
+
 /** Each path of the package, and something of it. */
 const EVERY_PATH = `
 import { PropsError, Upkeep } from 'wa-upkeep';
@@ -72,17 +133,18 @@ describe('the package, as it is packed', () => {
     for (const app of apps) rmSync(app, { recursive: true });
     packed.remove();
   });
-  function app(options: AppOptions): string {
-    const made = appWith(packed, options);
-    apps.push(made);
-    return made;
+  function kept(app: string): string {
+    apps.push(app);
+    return app;
+  }
+  function app(options: AppOptions, prepare?: (app: string) => void): string {
+    return kept(appWith(packed, options, prepare));
   }
 
   describe('in an app as `cdk init` makes it: CommonJS, with the README’s stack', () => {
     let shop: string;
     before(() => {
-      shop = app({ layout: 'flat' });
-      initialize(shop);
+      shop = app({ manager: 'npm' }, initialize);
       writeFileSync(join(shop, 'lib/shop-stack.ts'), STACK);
       writeFileSync(
         join(shop, 'test/shop.test.ts'),
@@ -105,12 +167,8 @@ test('a mistake is told by its class', () => {
       );
     });
 
-    it('passes the type check, with each path of the package', () => {
+    it('passes the type check, with each path of the package and each sample of the documentation as it stands', () => {
       writeFileSync(join(shop, 'lib/paths.ts'), EVERY_PATH);
-      succeed('tsc', [], shop);
-    });
-
-    it('compiles each sample of the documentation, as it stands', () => {
       const documents = ['README.md', 'functions/shared/ecs-exec/README.md'].concat(
         readdirSync(join(REPOSITORY, 'docs'))
           .filter((name) => name.endsWith('.md'))
@@ -125,9 +183,7 @@ test('a mistake is told by its class', () => {
       assert.ok(samples.length > 6);
       mkdirSync(join(shop, 'samples'));
       for (const { name, text } of samples) writeFileSync(join(shop, 'samples', name), text);
-      const others =
-        '--noEmit --strict --module nodenext --target es2022 --types node --skipLibCheck --ignoreConfig';
-      succeed('tsc', [...others.split(' '), ...samples.map(({ name }) => `samples/${name}`)], shop);
+      succeed('tsc', [], shop);
       rmSync(join(shop, 'samples'), { recursive: true });
     });
 
@@ -163,12 +219,21 @@ test('a mistake is told by its class', () => {
       assert.deepEqual([alarms, denied], [[], []]);
     });
 
-    it('plays the rotation of a password so, on a real server', () => {
+    it('plays the rotation of a password so, on a real server of each engine', async () => {
       const example = readFileSync(join(packed.folder, 'examples/credential-rotation.ts'), 'utf8');
       writeFileSync(join(shop, 'rotation.mts'), example.replace("'../lib/index.ts'", "'wa-upkeep'"));
-      const { runs, logins, denied } = rehearsed(shop, ['--app', 'node rotation.mts']);
-      const done = runs.find(({ outcome }) => outcome === 'succeeded');
-      assert.deepEqual([done?.job, done?.figures.rotations], ['credential-rotation', 1]);
+      const engines = await enginesHere();
+      writeFileSync(join(shop, 'rotations.mts'), rotationsOn(engines));
+      const { runs, logins, denied } = rehearsed(shop, ['--app', 'node rotations.mts']);
+      assert.deepEqual(
+        runs
+          .filter(({ outcome }) => outcome === 'succeeded')
+          .map(({ deployment, job, figures }) => [deployment, job, figures.rotations])
+          .sort(),
+        ['shop-database', ...engines.map((engine) => `shop-${engine}`)]
+          .map((deployment) => [deployment, 'credential-rotation', 1])
+          .sort(),
+      );
       assert.ok(logins.made > 6, `${logins.made} logins`);
       assert.deepEqual([logins.failed, denied], [0, []]);
     });
@@ -177,11 +242,32 @@ test('a mistake is told by its class', () => {
       succeed('jest', ['--ci', '--watchman=false'], shop);
     });
 
-    for (const options of ['--module node16', '--module preserve --moduleResolution bundler'])
-      it(`has its types with ${options} too`, () => {
-        const others = '--noEmit --strict --target es2022 --types node --skipLibCheck --ignoreConfig';
-        succeed('tsc', [...options.split(' '), ...others.split(' '), 'lib/paths.ts'], shop);
-      });
+    it('has its types by each way of resolution, also that of before exports', () => {
+      // What the CDK's own types are by these is not asked here.
+      writeFileSync(join(shop, 'cdk.d.ts'), 'declare const cdk: any;\nexport = cdk;\n');
+      const anyCdk = {
+        'aws-cdk-lib': ['./cdk.d.ts'],
+        'aws-cdk-lib/*': ['./cdk.d.ts'],
+        constructs: ['./cdk.d.ts'],
+      };
+      for (const [compiler, module, moduleResolution] of [
+        ['tsc', 'node16', 'node16'],
+        ['tsc', 'preserve', 'bundler'],
+        [join(TYPESCRIPT_5, 'bin/tsc'), 'commonjs', 'node10'],
+      ] as const) {
+        writeFileSync(
+          join(shop, 'tsconfig.other.json'),
+          JSON.stringify({
+            compilerOptions: {
+              ...{ module, moduleResolution, target: 'es2022', types: ['node'] },
+              ...{ noEmit: true, strict: true, skipLibCheck: true, paths: anyCdk },
+            },
+            files: ['lib/paths.ts'],
+          }),
+        );
+        succeed(compiler, ['-p', 'tsconfig.other.json'], shop);
+      }
+    });
 
     it('is required as it is imported', () => {
       const required = `
@@ -197,22 +283,48 @@ test('a mistake is told by its class', () => {
     });
   });
 
-  it('serves an app of ES modules whose node_modules are strict, run by Node itself', () => {
-    const search = app({
-      layout: 'strict',
-      // As the README says.
-      dependencies: ['@aws/durable-execution-sdk-js', 'valibot', '@types/node', '@types/aws-lambda'],
-    });
-    writeFileSync(join(search, 'package.json'), '{ "type": "module" }');
+  it('serves an app of ES modules whose node_modules are strict, by pnpm, run by Node itself', () => {
+    const search = app(
+      {
+        manager: 'pnpm',
+        // As the README says.
+        dependencies: ['@aws/durable-execution-sdk-js', 'valibot', '@types/node', '@types/aws-lambda'],
+      },
+      (folder) => writeFileSync(join(folder, 'package.json'), '{ "type": "module" }'),
+    );
     writeFileSync(join(search, 'app.ts'), JOB);
     writeFileSync(join(search, 'reindex.ts'), HANDLER);
     succeed('node', ['app.ts'], search);
     const bundles = bundlesOf(join(search, 'cdk.out'));
     assert.equal(bundles.length, 3);
     for (const bundle of bundles) assert.match(bundle, /\bas handler\b/);
-    // The types that are not the CDK's, and what they themselves import, included: checking all of the CDK's takes a minute.
     const options = '--noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck false';
-    succeed('tsc', [...options.split(' '), 'reindex.ts'], search);
+    succeed('tsc', [...options.split(' '), 'app.ts', 'reindex.ts'], search);
+    assert.match(succeed('node_modules/.bin/wa-upkeep', ['--help'], search), /rehearse/);
+  });
+
+  it('is imported, required and bundled where Yarn installed it, with node_modules and by Plug’n’Play', () => {
+    const bundles = (['yarn', 'yarn-pnp'] as const).map((manager) => {
+      const search = app({ manager, dependencies: ['@aws/durable-execution-sdk-js', 'valibot'] }, (folder) =>
+        writeFileSync(join(folder, 'package.json'), '{ "type": "module" }'),
+      );
+      writeFileSync(join(search, 'app.mjs'), stripTypeScriptTypes(JOB));
+      writeFileSync(join(search, 'reindex.ts'), HANDLER);
+      const required =
+        "require('wa-upkeep').Upkeep !== (await import('wa-upkeep')).Upkeep && process.exit(3)";
+      for (const args of [
+        ['node', 'app.mjs'],
+        ['node', '-e', `(async () => { ${required} })()`],
+        ['wa-upkeep', '--help'],
+      ])
+        succeed('node', [YARN, ...args], search);
+      // Their parts are named after where esbuild worked, too.
+      return bundlesOf(join(search, 'cdk.out')).map((text) =>
+        text.replaceAll(/\bpart-\w+\.mjs/g, 'part.mjs'),
+      );
+    });
+    assert.equal(bundles[0]?.length, 3);
+    assert.deepEqual(bundles[1], bundles[0]);
   });
 
   it('works with the lowest of each peer that it names', () => {
@@ -224,7 +336,7 @@ test('a mistake is told by its class', () => {
       assert.equal(semver.minVersion(range)?.version, version, `${name} ${range}`);
       return [name, `${name}-lowest`];
     });
-    const shop = app({ layout: 'strict', instead: Object.fromEntries(lowest) });
+    const shop = kept(appInstead(packed, Object.fromEntries(lowest)));
     writeFileSync(join(shop, 'shop-stack.ts'), STACK);
     writeFileSync(
       join(shop, 'app.ts'),
@@ -345,7 +457,7 @@ function namesIn(list: string): string[] {
 }
 
 interface Rehearsed {
-  runs: { job: string; outcome: string; figures: Record<string, number> }[];
+  runs: { deployment: string; job: string; outcome: string; figures: Record<string, number> }[];
   alarms: unknown[];
   denied: string[];
   logins: { made: number; failed: number };
@@ -355,7 +467,12 @@ interface Rehearsed {
 function rehearsed(app: string, what: string[]): Rehearsed {
   const command = join(app, 'node_modules/wa-upkeep/dist/bin/wa-upkeep.js');
   const night = ['--from', '2027-01-10T20:00:00Z', '--hours', '12', '--json', 'night.json'];
-  succeed('node', [command, 'rehearse', ...what, ...night], app);
+  // Servers are fetched, and made ready, once.
+  const cache = join(app, 'cache');
+  mkdirSync(cache, { recursive: true });
+  symlinkSync(join(REPOSITORY, '.cache'), join(cache, 'wa-upkeep'));
+  succeed('node', [command, 'rehearse', ...what, ...night], app, { XDG_CACHE_HOME: cache });
+  rmSync(cache, { recursive: true });
   return JSON.parse(readFileSync(join(app, 'night.json'), 'utf8'));
 }
 

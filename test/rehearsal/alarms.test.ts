@@ -39,8 +39,6 @@ interface Metric {
   bad: Values;
   /** Milliseconds. @default five minutes */
   period?: number;
-  /** How long ago the newest value was, in milliseconds. @default now */
-  ago?: number;
 }
 
 /** By the alarm's name without the deployment's. */
@@ -105,14 +103,13 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Of the alarms that no night rings. */
 const RINGERS: Ringer[] = [
-  ...['media-gc', 'log-cleanup', 'credential-rotation', 'database-size', 'upgrade-check'].map((job) => ({
+  ...['media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
     alarm: `${job}-crashing`,
     metrics: [ofLambda(job, 'Errors', 4, 5)],
   })),
-  ...['message-gc', 'media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
+  ...JOBS.map((job) => ({
     alarm: `${job}-dead-letters`,
-    // The alarm waits so long for the report of the letter's run.
-    metrics: [{ ...ofQueue(`${job}-dead-letters`, 'NumberOfMessagesSent'), ago: 46 * MINUTE }],
+    metrics: [ofLambda(job, 'AsyncEventsDropped', 0, 1)],
   })),
   ...['log-cleanup', 'upgrade-check'].map((job) => ({
     alarm: `${job}-failed`,
@@ -154,7 +151,6 @@ const RINGERS: Ringer[] = [
       metrics: [ofRuns('database-size', 'MediaRows', [10_000_000], [10_000_001], { set })],
     },
   ]),
-  { alarm: 'log-cleanup-nearly-full', metrics: [ofRuns('log-cleanup', 'LowestFreePercent', [15], [14])] },
   {
     alarm: 'log-cleanup-not-ready',
     metrics: [{ ...ofRuns('log-cleanup', 'TasksNotReady', [0, 1, 1], [1, 1, 1]), period: DAY }],
@@ -233,7 +229,7 @@ function put({ alarm, metrics }: Ringer, which: 'good' | 'bad'): void {
     const [deployment = ''] = name.split('-');
     for (const metric of metrics)
       for (const [index, value] of metric[which].entries()) {
-        const time = clock.now() - (metric.ago ?? 0) - index * (metric.period ?? 5 * MINUTE);
+        const time = clock.now() - index * (metric.period ?? 5 * MINUTE);
         const { namespace, dimensions } = metric;
         aws.cloudWatch.put({ account, region }, namespace, metric.name, dimensions(deployment), value, time);
       }

@@ -73,7 +73,14 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
 
 /** Played in one night each, at the same hour: they strike different deployments and jobs, or come to the same. */
 const NIGHTS = [
-  ['password-misread', 'callback-twice', 'database-user-locked-out', 'wrong-password', 'cleanup-fails'],
+  [
+    'password-misread',
+    'callback-twice',
+    'database-user-locked-out',
+    'wrong-password',
+    'cleanup-fails',
+    'logs-lost-on-full-disk',
+  ],
   [
     'user-misread-by-masters',
     'password-misread-on-mariadb',
@@ -81,6 +88,7 @@ const NIGHTS = [
     'media-volume-too-large',
     'callback-never-comes',
     'instance-unreachable',
+    'log-bucket-refuses',
   ],
   [
     'database-away',
@@ -88,6 +96,7 @@ const NIGHTS = [
     'media-gc-beside-message-gc',
     'backup-too-old',
     'webapp-down',
+    'killed-while-reporting',
     'old-credential-read-by-masters-on-mysql',
   ],
   [
@@ -106,10 +115,11 @@ const NIGHTS = [
     'function-does-not-start',
     'database-read-only',
     'old-user-on-replica',
+    'log-upload-breaks',
   ],
-  ['relay-without-bus', 'run-stopped', 'pooler-before-database'],
+  ['relay-without-bus', 'run-stopped', 'report-poisoned', 'pooler-before-database'],
   ['wrong-certificate', 'token-expires', 'scheduled-twice'],
-  ['webapp-restarts', 'coreapp-unreachable', 'logins-not-shown'],
+  ['webapp-restarts', 'coreapp-unreachable', 'runs-poisoned', 'logins-not-shown'],
   ['media-needs-several-calls', 'start-run-fails'],
   ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking'],
   ['media-volume-read-only', 'step-cut-by-timeout', 'callback-failed-then-success'],
@@ -144,6 +154,9 @@ test('each fault is played', () => {
     );
 });
 
+/** The night with this fault is drawn, too. */
+const DRAWN = 'media-undeletable';
+
 for (const names of NIGHTS)
   describe(`in the night of ${names.join(', ')}`, () => {
     const faults = new Map<string, Fault>();
@@ -153,8 +166,10 @@ for (const names of NIGHTS)
       faults.set(name, fault);
     }
     let night: Night;
+    let recording: Recording | undefined;
     let withoutMysql: string | undefined;
     before(async () => {
+      let recorded: ((night: Night) => Recording) | undefined;
       const isOnMysql = ({ deployment }: Fault) => deployment === 'apac';
       const [first, ...others] = [...faults.values()].filter(isOnMysql);
       assert.ok(
@@ -173,8 +188,30 @@ for (const names of NIGHTS)
         scale: { ...stage.scale, containers, rotation: true },
         faults: played,
         only: played.map(({ deployment }) => deployment),
+        ...(names.includes(DRAWN) && {
+          onBegin(world) {
+            recorded = record(world);
+          },
+          onEnd(_world, ended) {
+            recording = recorded?.(ended);
+          },
+        }),
       });
     });
+
+    if (names.includes(DRAWN))
+      test('the page shows which run went wrong, which alarms rang and when, and says so at its head', async () => {
+        assert.ok(recording);
+        const descriptions = [...faults.values()].map(({ description }) => description);
+        const page = await nightPage({ night, recording, faults: descriptions });
+        assert.match(page, /<h1>A night in which something went wrong, /);
+        for (const each of descriptions) assert.ok(page.includes(each.replaceAll("'", '&#39;')), each);
+        assert.ok(night.alarms.length > 0);
+        for (const { name } of night.alarms) assert.ok(page.includes(`<th scope="row">${name}</th>`), name);
+        for (const { runId, outcome } of night.runs)
+          assert.match(page, new RegExp(`data-run="${runId}"[^]*?class="outcome[^>]*>${outcome}<`), runId);
+        assert.ok(night.runs.some(({ outcome }) => outcome !== 'succeeded'));
+      });
 
     for (const [name, fault] of faults)
       test(`${name}: ${fault.description}`, (t) => {

@@ -7,7 +7,7 @@ import { ECSClient, ExecuteCommandCommand, ListTasksCommand } from '@aws-sdk/cli
 import { SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import type { RunReport } from '../../functions/shared/run/report.ts';
-import { type ContainerReach, Upkeep } from '../../lib/index.ts';
+import { type ContainerReach, type LogArchiveProps, Upkeep } from '../../lib/index.ts';
 import { AwsError } from '../../rehearsal/aws/aws-error.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
@@ -36,12 +36,16 @@ interface Played extends Deployment {
 async function play({
   reach = { by: 'ecs-exec' },
   nearlyFullPercent = 1,
+  archive,
+  timeout = Duration.seconds(4),
   prepare = () => {},
   check,
   ...tasks
 }: Partial<ClientTasksOptions> & {
   reach?: ContainerReach;
   nearlyFullPercent?: number;
+  archive?: LogArchiveProps;
+  timeout?: Duration;
   prepare?: (played: Played) => void | Promise<void>;
   check: (report: RunReport, played: Played) => void | Promise<void>;
 }) {
@@ -54,9 +58,10 @@ async function play({
     });
     cleanClient(stack, upkeep, {
       schedule: { at: '13:30' },
-      timeout: Duration.seconds(4),
+      timeout,
       nearlyFullPercent,
       reach,
+      ...(archive && { archive }),
     });
   };
   try {
@@ -238,6 +243,38 @@ test('by Run Command does the same on container instances, and tells their fault
       for (const instance of aws.ssm.instances.values()) assert.equal(instance.reboots, 0);
     },
   }));
+
+test('by Run Command keeps rotated logs in S3, by addresses that nobody reads in its parameters', () => {
+  const inputs: string[] = [];
+  const parameters: string[] = [];
+  return play({
+    reach: runCommand,
+    hosts: { count: 1, tag },
+    roles: cleanedServices({ webapp: 1, coreapp: 1, master: 1 }),
+    timeout: Duration.minutes(5),
+    archive: { keepFor: Duration.days(30) },
+    prepare({ aws }) {
+      aws.onCall(({ operation, input }) => {
+        if (operation !== 'SendCommand') return undefined;
+        parameters.push(JSON.stringify(input));
+        inputs.push(...(Object(input.Parameters).input ?? []));
+        return undefined;
+      });
+    },
+    check(report, { aws, tasks, before }) {
+      assert.equal(report.outcome, 'succeeded', JSON.stringify(report.problems));
+      const [bucket] = aws.deployed.ofType('AWS::S3::Bucket');
+      assert.ok(bucket);
+      // 36 of each log: three of WebApp, two of CoreApp and Master each.
+      assert.deepEqual([aws.s3.objects(bucket.name).size, report.figures.logsKept], [252, 252]);
+      assert.equal(report.figures.bytesFreed, before.bytes - tasks.files().bytes);
+      assert.ok(inputs.some((input) => input.length > 0));
+      for (const text of [...parameters, JSON.stringify(report), ...aws.logs.map(({ text }) => text)])
+        assert.doesNotMatch(text, /X-Amz-(?!Signature=%s)|rehearsal-session/);
+      assert.deepEqual(aws.denials, []);
+    },
+  });
+});
 
 test('the roles reach no other container, cluster, document or instance', () =>
   play({

@@ -15,6 +15,9 @@ const [, NEWCOMER = ''] =
   /### By hand, on your machine\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(
     readFileSync(join(ROOT, 'README.md'), 'utf8'),
   ) ?? [];
+/** As the README asks for the configuration of a client made with Meta's template. */
+const FROM_STACK =
+  /^AWS_PROFILE=apac .* init .*$/m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))?.[0] ?? '';
 const COMMANDS = NEWCOMER.split('\n').flatMap((line) => line.replace(/ +#.*/, '') || []);
 
 /** AWS's own command line, where this machine has one. */
@@ -164,6 +167,17 @@ describe('npm run stand-in', () => {
     assert.deepEqual(said, { status: 3, out: 'hello from the inside\n', err: said.err });
   });
 
+  it("finds a client that was made with Meta's template, as the README asks for it", async (t) => {
+    if (printed.includes('The deployment on MySQL has no client.')) return t.skip('there is no MySQL');
+    const { status, out, err } = await run('sh', ['-c', FROM_STACK]);
+    assert.deepEqual([status, err], [1, '']);
+    assert.match(out, /\nMissing:\n- A secret with the client's own database user/);
+    const written = readFileSync(join(folder, '.cache/apac.config.ts'), 'utf8');
+    assert.match(written, /host: 'database\.apac\.internal'/);
+    assert.match(written, /webapp: \{ services: \['whatsapp-apac-WAEntWebService'\], container: 'wa-web' \}/);
+    assert.match(written, /name: 'whatsapp-apac-ms-WAMonitoringService'/);
+  });
+
   it("serves AWS's own command line, and says of what it has not that it has it not", {
     skip: AWS_CLI === undefined && 'the AWS CLI is not installed on this machine',
   }, async () => {
@@ -188,7 +202,22 @@ describe('npm run stand-in', () => {
     for (const [words, lacks] of [
       [['lambda', 'list-layers'], 'lambda:ListLayers'],
       [['backup', 'list-backup-vaults'], 'backup'],
-      [['efs', 'describe-file-systems'], 'elasticfilesystem'],
+      [['efs', 'describe-replication-configurations'], 'elasticfilesystem:DescribeReplicationConfigurations'],
+      [
+        [
+          'logs',
+          'start-query',
+          '--log-group-name',
+          'a',
+          '--query-string',
+          'b',
+          '--start-time',
+          '1',
+          '--end-time',
+          '2',
+        ],
+        'logs:StartQuery',
+      ],
       [['s3', 'ls'], 's3'],
       [['iam', 'list-roles'], 'iam:ListRoles'],
       [['dynamodb', 'list-tables'], 'dynamodb'],

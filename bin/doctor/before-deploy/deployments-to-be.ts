@@ -18,7 +18,7 @@ export async function deploymentsToBe(
   const unknown = names.filter((name) => !all.some(({ upkeep }) => upkeep.deployment === name));
   if (unknown.length > 0)
     throw new Error(`There is no deployment ${unknown.join(', ')} in ${folder}. There: ${listed}.`);
-  const account = await accountOf(clientsIn(region));
+  const account = await accountOf(clientsIn(region ?? all[0]?.stack.region));
   const isOfAnother = (of: string | undefined) => of !== undefined && of !== account;
   const chosen = all.filter(
     ({ upkeep, stack }) =>

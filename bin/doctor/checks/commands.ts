@@ -1,86 +1,49 @@
-import { randomUUID } from 'node:crypto';
-import { EcsExecError, executeCommand, outputText } from '../../../functions/shared/ecs-exec/index.ts';
+import { EcsExecError } from '../../../functions/shared/ecs-exec/index.ts';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
-import { execServices, LOOK_AT_TASKS, lastPart, tasksOf, type UsedService } from '../used-services.ts';
+import { type LookedAround, lookAround, runningTasks } from '../look-around.ts';
+import { LOOK_AROUND_ACTIONS, lastPart, placesOf, type UsedPlace } from '../used-services.ts';
 
-/** A session that opens at all does so in seconds; a KMS handshake has 15. */
-const PATIENCE_MS = 60_000;
 /** From five minutes on AWS refuses signatures; less is told so that it does not come to that. */
 const SKEW_SECONDS = 60;
-
-/** Says the time, then the paths that are not there, one a line; changes nothing. */
-const LOOK_AROUND = `date -u +%s; for path; do [ -e "$path" ] || echo "$path"; done`;
 
 /** Really runs a command in a container of each role: everything else can be right, and this fails all the same. */
 export const commands: Check = {
   name: 'a command in a container',
-  actions: [
-    ...LOOK_AT_TASKS,
-    'ecs:ExecuteCommand',
-    'ssm:ResumeSession',
-    'ssm:TerminateSession',
-    'ssmmessages:OpenDataChannel',
-  ],
-  async run(deployment) {
-    const seen = new Set<string>();
-    const containers = (await execServices(deployment)).flatMap((service) =>
-      service.exec
-        .map(({ container, paths }) => ({
-          service,
-          container,
-          paths,
-          label: `${service.label}/${container}`,
-        }))
-        .filter(({ label }) => !seen.has(label) && seen.add(label)),
-    );
-    return ofEach(
-      containers,
+  actions: LOOK_AROUND_ACTIONS,
+  run: async (deployment) =>
+    ofEach(
+      await placesOf(deployment),
       ({ label }) => label,
-      (each) => look(deployment, each),
-    );
-  },
+      (place) => look(deployment, place),
+    ),
 };
 
-async function look(
-  deployment: ExaminedDeployment,
-  { service, container, paths }: { service: UsedService; container: string; paths: string[] },
-): Promise<Finding[]> {
+async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace): Promise<Finding[]> {
   const { clusterArn: cluster, name } = service;
-  const tasks = await tasksOf(deployment, service);
-  const task = tasks.find(
-    ({ lastStatus, containers = [] }) =>
-      lastStatus === 'RUNNING' && containers.some((each) => each.name === container),
-  );
+  const { container } = exec;
+  const [task] = await runningTasks(deployment, service, container);
   if (task?.taskArn === undefined) return [];
   const id = lastPart(task.taskArn);
   const again = `npx wa-upkeep exec ${lastPart(cluster)} ${name} --container ${container} -- date`;
   try {
-    const startedAt = Date.now();
-    const result = await executeCommand({
-      clients: deployment.clients.exec,
-      ...{ cluster, task: task.taskArn, container },
-      runId: `doctor-${randomUUID()}`,
-      command: ['sh', '-c', LOOK_AROUND, 'doctor', ...paths],
-      deadline: new Date(startedAt + PATIENCE_MS),
-    });
-    if (result.outcome !== 'exited')
+    const looked = await lookAround(deployment, service, task, exec);
+    if ('result' in looked)
       return [
         {
           status: 'failed',
-          saw: `A command in the task ${id} did not come to its end: ${result.outcome === 'timed-out' ? 'none in a minute' : result.reason}.`,
+          saw: `A command in the task ${id} did not come to its end: ${looked.result.outcome === 'timed-out' ? 'none in two minutes' : looked.result.reason}.`,
           mend: `${again}   # tries it again`,
         },
       ];
-    const [time = '', ...missing] = outputText(result.output).trim().split(/\s*\n/);
     return [
-      missing.length > 0
+      looked.lacks.length > 0
         ? {
             status: 'failed',
-            saw: `The container ${container} of the task ${id} has no ${missing.join(', no ')}.`,
+            saw: `The container ${container} of the task ${id} has no ${looked.lacks.join(', no ')}.`,
             mend: `Does the image have it elsewhere, or is its volume not mounted? script or command in the configuration, then: npx cdk deploy --all`,
           }
-        : clockFinding(id, Number(time) - (startedAt + Date.now()) / 2000),
+        : clockFinding(id, looked),
     ];
   } catch (error) {
     if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
@@ -89,8 +52,8 @@ async function look(
 }
 
 /** An image may lack even `date`: that a shell said so is enough. */
-function clockFinding(id: string, seconds: number): Finding {
-  const skew = Math.round(seconds);
+function clockFinding(id: string, { time, here }: LookedAround): Finding {
+  const skew = Math.round(time - here);
   if (Number.isNaN(skew))
     return { status: 'ok', saw: `A command ran in the task ${id}; its clock is not known.` };
   if (Math.abs(skew) > SKEW_SECONDS)

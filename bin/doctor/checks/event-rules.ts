@@ -6,8 +6,10 @@ import {
 } from '@aws-sdk/client-eventbridge';
 import * as v from 'valibot';
 import { type Check, type Finding, ofEach } from '../check.ts';
+import type { ExaminedDeployment } from '../examined-deployment.ts';
 
-const waitsForCallbacks = v.object({ notificationsQueueUrl: v.string() });
+/** Settings of a job that waits for callbacks. */
+export const waitsForCallbacks = v.object({ notificationsQueueUrl: v.string() });
 
 /** Whether each rule of the callbacks bus is switched on and has somewhere to send to. */
 export const eventRules: Check = {
@@ -18,19 +20,7 @@ export const eventRules: Check = {
     if ((await deployment.settingsOf(waitsForCallbacks)).length === 0) return [];
     const { events } = deployment.clients;
     const EventBusName = `${deployment.name}-callbacks`;
-    const rules: Rule[] = [];
-    try {
-      let NextToken: string | undefined;
-      do {
-        const page = await events.send(
-          new ListRulesCommand({ EventBusName, ...(NextToken !== undefined && { NextToken }) }),
-        );
-        rules.push(...(page.Rules ?? []));
-        ({ NextToken } = page);
-      } while (NextToken !== undefined);
-    } catch (error) {
-      if (!(error instanceof ResourceNotFoundException)) throw error;
-    }
+    const rules = await rulesOf(deployment);
     if (rules.length === 0)
       return [
         {
@@ -63,3 +53,30 @@ export const eventRules: Check = {
     );
   },
 };
+
+/** Of the callbacks bus. None, where there is no such bus. */
+export function rulesOf(deployment: ExaminedDeployment): Promise<Rule[]> {
+  const {
+    clients: { events },
+    name,
+  } = deployment;
+  return deployment.once('rules', async () => {
+    const rules: Rule[] = [];
+    try {
+      let NextToken: string | undefined;
+      do {
+        const page = await events.send(
+          new ListRulesCommand({
+            EventBusName: `${name}-callbacks`,
+            ...(NextToken !== undefined && { NextToken }),
+          }),
+        );
+        rules.push(...(page.Rules ?? []));
+        ({ NextToken } = page);
+      } while (NextToken !== undefined);
+    } catch (error) {
+      if (!(error instanceof ResourceNotFoundException)) throw error;
+    }
+    return rules;
+  });
+}

@@ -5,12 +5,14 @@ import type { IpPermission } from '@aws-sdk/client-ec2';
 export interface Peer {
   /** Its security groups. */
   groupIds: readonly string[];
-  /** Where its address lies. */
-  cidrs: readonly string[];
+  /** Where its address lies. `public`: anywhere but in private ranges. */
+  cidrs: readonly string[] | 'public';
 }
 
 /** Whatever has a public address. */
-export const INTERNET: Peer = { groupIds: [], cidrs: ['1.0.0.0/8', '52.0.0.0/8'] };
+export const INTERNET: Peer = { groupIds: [], cidrs: 'public' };
+
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
 
 /**
  * Whether rules of a security group let TCP through to or from somebody. Of a prefix list nobody knows here what is in it: it may well.
@@ -33,8 +35,13 @@ export function permits(
       (protocol === '-1' || (from <= port && port <= to) || from === -1) &&
       (pairs.some(({ GroupId: id = '' }) => groupIds.includes(id)) ||
         lists.length > 0 ||
-        ranges.some(({ CidrIp: range = '' }) => cidrs.some((cidr) => overlap(range, cidr)))),
+        ranges.some(({ CidrIp: range = '' }) => isOf(range, cidrs))),
   );
+}
+
+function isOf(range: string, cidrs: Peer['cidrs']): boolean {
+  if (cidrs === 'public') return range !== '' && !PRIVATE.some((net) => contains(net, addressOf(range)));
+  return cidrs.some((cidr) => overlap(range, cidr));
 }
 
 /** Whether two ranges of IPv4 addresses have one in common. */

@@ -8,13 +8,13 @@ import {
   SessionRefusedError,
   ThrottledError,
 } from '../ecs-exec/errors.ts';
-import { commandStatus, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
+import { commandStatus, executeCommand, startCommand, stopCommand } from '../ecs-exec/execute-command.ts';
 import type { Output } from '../ecs-exec/output.ts';
 import type { RunOptions } from '../ecs-exec/run-options.ts';
 import { type Clients, ecsExecClients } from '../ecs-exec/session.ts';
 import type { Command } from '../ecs-exec/wrapper.ts';
 import type { FoundContainer } from './discover-containers.ts';
-import type { Order, Reach, Seen, Stay } from './reach.ts';
+import type { FileLimits, Order, Reach, Seen, Stay } from './reach.ts';
 
 /** Bytes kept of an output's beginning and of its end. */
 const KEPT = 16_384;
@@ -74,7 +74,31 @@ export class EcsExecReach implements Reach {
     }
   }
 
-  #run({ taskArn, container }: FoundContainer, { id }: Order): RunOptions {
+  /** In one session, which it takes for as long: some hundred kilobytes a second. */
+  readFile = async (
+    container: FoundContainer,
+    path: string,
+    { id, mostBytes, deadline }: FileLimits,
+  ): Promise<Uint8Array> => {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    const end = await executeCommand({
+      ...this.#run(container, { id }),
+      command: ['cat', path],
+      bytes: true,
+      deadline: new Date(deadline),
+      sink(piece) {
+        bytes += piece.length;
+        if (bytes <= mostBytes) pieces.push(piece);
+      },
+    });
+    if (bytes > mostBytes) throw new Error(`It has more than ${mostBytes} bytes.`);
+    if (end.outcome !== 'exited' || end.exitCode !== 0)
+      throw new Error(`It could not be read: ${end.outcome}.`);
+    return Buffer.concat(pieces);
+  };
+
+  #run({ taskArn, container }: FoundContainer, { id }: Pick<Order, 'id'>): RunOptions {
     return {
       clients: this.#clients,
       cluster: this.#cluster,
@@ -101,9 +125,10 @@ function isFull(error: EcsExecError): boolean {
 }
 
 /** The container's own `env` is not needed for it. */
-function withMarker({ command, marker }: Order): Command {
+function withMarker({ command, marker, phase }: Order): Command {
   if (marker === '') return command;
-  return ['sh', '-c', 'export UPKEEP_MARKER="$0"; exec "$@"', marker, ...wordsOf(command)];
+  const phased = phase === undefined ? '' : `export UPKEEP_PHASE=${phase}; `;
+  return ['sh', '-c', `export UPKEEP_MARKER="$0"; ${phased}exec "$@"`, marker, ...wordsOf(command)];
 }
 
 function seenOf(status: CommandStatus): Seen {

@@ -9,6 +9,16 @@ export const HOST_PARAMETERS = {
   seconds: '^[0-9]{1,6}$',
 } as const;
 
+/** Those of a document whose command has several phases, of which some get standard input. */
+export const INPUT_PARAMETERS = {
+  phase: '^[a-z0-9-]{0,32}$',
+  // SendCommand and whoever may list commands see it: it is encrypted for the host alone.
+  input: '^[A-Za-z0-9+/=.]{0,40000}$',
+} as const;
+
+/** The phase in which the host makes a key for an order, whose public half it prints. */
+export const KEY_PHASE = 'key';
+
 /** The first word of the first line that the script prints: what follows it is {@link readHostOutput}'s. */
 const ANSWER = 'upkeep-answer';
 
@@ -24,6 +34,8 @@ export interface HostScriptOptions {
   container: string;
   clusterArn: string;
   clusterName: string;
+  /** Whether it has the {@link INPUT_PARAMETERS}. @default false */
+  takesInput?: boolean;
 }
 
 /**
@@ -35,13 +47,19 @@ export interface HostScriptOptions {
  * kill `docker exec` and leave those running (moby/moby#9098). The script's own exit status is 0 or 1 only, for
  * Run Command takes 194 as the wish to reboot the host.
  */
-export function hostScript({ command, container, clusterArn, clusterName }: HostScriptOptions): string {
+export function hostScript({
+  command,
+  container,
+  clusterArn,
+  clusterName,
+  takesInput = false,
+}: HostScriptOptions): string {
   const encoded = Buffer.from(wordsOf(command).map(quoted).join(' ')).toString('base64');
   return `id='{{ container }}'
 order='{{ order }}'
 marker='{{ marker }}'
 seconds='{{ seconds }}'
-answer() { printf '${ANSWER} %s\\n' "$*"; }
+${takesInput ? PHASE_AND_INPUT : ''}answer() { printf '${ANSWER} %s\\n' "$*"; }
 command -v docker >/dev/null 2>&1 || { answer no-docker; exit 0; }
 # The label holds the cluster's name or its ARN, as the ECS agent is configured.
 running() {
@@ -56,15 +74,15 @@ umask 077
 mkdir -p ${FOLDER} || { answer no-folder; exit 0; }
 find ${FOLDER} -mindepth 1 -maxdepth 1 -mtime +1 -exec rm -rf {} +
 run=${FOLDER}/$order-$id
-processes() { grep -lxz "UPKEEP_RUN=$order-$id" /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3; }
+${takesInput ? KEY : ''}processes() { grep -lxz "UPKEEP_RUN=$order-$id" /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3; }
 if mkdir "$run" 2>/dev/null; then
   eval "set -- $(printf %s ${encoded} | base64 -d)"
-  (
+${takesInput ? DECRYPT : ''}  (
     trap '' HUP
     {
-      docker exec -e "UPKEEP_RUN=$order-$id" -e "UPKEEP_MARKER=$marker" "$id" "$@" </dev/null
+      docker exec ${takesInput ? '-i -e "UPKEEP_PHASE=$phase" ' : ''}-e "UPKEEP_RUN=$order-$id" -e "UPKEEP_MARKER=$marker" "$id" "$@" <${takesInput ? '"$run/input"' : '/dev/null'}
       echo "exit $?" >"$run/exit"
-    } 2>&1 | { head -c ${SHOWN} >"$run/head"; tail -c ${SHOWN} >"$run/tail"; }
+${takesInput ? '      rm -f "$run/input"\n' : ''}    } 2>&1 | { head -c ${SHOWN} >"$run/head"; tail -c ${SHOWN} >"$run/tail"; }
     [ -e "$run/timed-out" ] && echo timed-out >"$run/exit"
     mv "$run/exit" "$run/status"
   ) >/dev/null 2>&1 &
@@ -95,6 +113,28 @@ exit 0
 `;
 }
 
+const PHASE_AND_INPUT = `phase='{{ phase }}'
+input='{{ input }}'
+`;
+
+/** One for each order, so that nobody can use it again. */
+const KEY = `if [ "$phase" = ${KEY_PHASE} ]; then
+  openssl genrsa -out "$run.key" 2048 2>/dev/null && public=$(openssl rsa -in "$run.key" -pubout 2>/dev/null) || { answer no-openssl; exit 0; }
+  answer exit 0
+  printf '%s\\n' "$public"
+  exit 0
+fi
+`;
+
+/** What {@link sealFor} has made; every OpenSSL since 1.0.2 can undo it. */
+const DECRYPT = `  : >"$run/input"
+  if [ -n "$input" ]; then
+    printf %s "\${input%%.*}" | base64 -d | openssl pkeyutl -decrypt -inkey "$run.key" -pkeyopt rsa_padding_mode:oaep -out "$run/phrase" 2>/dev/null
+    printf %s "\${input#*.}" | base64 -d | openssl enc -d -aes-256-cbc -md sha256 -pass "file:$run/phrase" >"$run/input" 2>/dev/null
+    rm -f "$run.key" "$run/phrase"
+  fi
+`;
+
 /** From the first signal, TERM, to the second, KILL, and from that until it is given up. */
 const KILL_AFTER_SECONDS = 10;
 
@@ -105,7 +145,7 @@ export const HOST_SCRIPT_EXTRA_SECONDS = 3 * KILL_AFTER_SECONDS + 30;
 export type HostAnswer =
   | { answer: 'exit'; exitCode: number; output: string }
   | { answer: 'timed-out'; output: string }
-  | { answer: 'gone' | 'no-docker' | 'no-folder' | 'lost' }
+  | { answer: 'gone' | 'no-docker' | 'no-folder' | 'no-openssl' | 'lost' }
   | { answer: 'docker-failed'; detail: string }
   | { answer: 'none' };
 
@@ -123,6 +163,7 @@ export function readHostOutput(text: string): HostAnswer {
     case 'gone':
     case 'no-docker':
     case 'no-folder':
+    case 'no-openssl':
     case 'lost':
       return { answer: word };
     case 'docker-failed':

@@ -15,6 +15,13 @@ export function reachOf({ reach, clusterArn }: ContainersSettings): Reach {
   return {
     start: async (...order) => (await way()).start(...order),
     follow: async (...order) => (await way()).follow(...order),
+    ...(reach === 'ecs-exec' && {
+      readFile: async (...file) => {
+        const { readFile } = await way();
+        if (!readFile) throw new Error('No file can be read this way.');
+        return readFile(...file);
+      },
+    }),
   };
 }
 

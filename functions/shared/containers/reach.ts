@@ -10,7 +10,12 @@ export interface Order {
   command: Command;
   /** Given to the command in the environment variable `UPKEEP_MARKER`. Hexadecimal, or empty for none. */
   marker: string;
-  /** The command's standard input, by ECS Exec. @default none: reading ends at once */
+  /** Likewise in `UPKEEP_PHASE`, for a command that has several: lower-case letters, digits, hyphens. @default none */
+  phase?: string;
+  /**
+   * The command's standard input. By Run Command it is encrypted for the host, which needs openssl, and a document that takes it.
+   * @default none: reading ends at once
+   */
   stdin?: string;
 }
 
@@ -56,4 +61,17 @@ export interface Reach {
   start(container: FoundContainer, order: Order, stay: Stay): Promise<Seen>;
   /** Looks at a command that was left running. */
   follow(container: FoundContainer, order: Order, handle: string, stay: Stay): Promise<Seen>;
+  /**
+   * What a file holds, where commands' output comes byte for byte.
+   * @throws Error if it cannot be read, is larger than so many bytes, or is not there in time.
+   */
+  readFile?(container: FoundContainer, path: string, limits: FileLimits): Promise<Uint8Array>;
+}
+
+export interface FileLimits {
+  /** Of the order by which it is read. */
+  id: string;
+  mostBytes: number;
+  /** Epoch milliseconds. */
+  deadline: number;
 }

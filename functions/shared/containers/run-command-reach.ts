@@ -12,9 +12,11 @@ import {
   HOST_PARAMETERS,
   HOST_SCRIPT_EXTRA_SECONDS,
   type HostAnswer,
+  KEY_PHASE,
   readHostOutput,
 } from './host-script.ts';
 import type { Order, Reach, Seen, Stay } from './reach.ts';
+import { sealFor } from './seal.ts';
 
 /** The least that Run Command allows: how long an instance may take to fetch the command. */
 const DELIVERY_SECONDS = 60;
@@ -25,6 +27,12 @@ const FIRST_PAUSE_MILLISECONDS = 500;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 /** How long to stay with a command that no instance has fetched: one that is out of reach keeps it for an hour. */
 const PENDING_PATIENCE_MILLISECONDS = 10_000;
+
+/** Which, encrypted and in base64, are fewer than the 40,000 characters that a document takes. */
+const MOST_INPUT_BYTES = 29_000;
+/** A key is made in a moment; it is waited for in the same look. */
+const KEY_MILLISECONDS = 60_000;
+const keyStay = ({ deadline }: Stay): Stay => ({ deadline, patienceMilliseconds: KEY_MILLISECONDS });
 
 export function runCommandReach(): Reach {
   return new RunCommandReach(namingErrors(new SSMClient({ maxAttempts: 1, requestHandler: REQUEST_LIMITS })));
@@ -53,6 +61,30 @@ export class RunCommandReach implements Reach {
       };
     if (!new RegExp(HOST_PARAMETERS.container).test(runtimeId))
       return { outcome: 'not-started', detail: `Its id ${runtimeId} is none of Docker's.` };
+    if (order.stdin === undefined) return this.#send(container, order, stay, '');
+    // Whoever may list commands sees their parameters: so the host says how to keep the input from them.
+    const { stdin, ...withoutInput } = order;
+    const bytes = Buffer.byteLength(stdin);
+    if (bytes > MOST_INPUT_BYTES)
+      return {
+        outcome: 'not-started',
+        detail: `Its standard input has ${bytes} bytes: by Run Command it may have ${MOST_INPUT_BYTES}.`,
+        isFinal: true,
+      };
+    const key = await this.#send(container, { ...withoutInput, phase: KEY_PHASE }, keyStay(stay), '');
+    if (key.outcome === 'running')
+      return { outcome: 'not-now', detail: `The instance ${instanceId} is slow to answer.` };
+    if (key.outcome !== 'exited') return key;
+    return this.#send(container, { phase: '', ...withoutInput }, stay, sealFor(key.output, stdin));
+  }
+
+  async #send(
+    container: FoundContainer,
+    order: Omit<Order, 'stdin'>,
+    stay: Stay,
+    input: string,
+  ): Promise<Seen> {
+    const { instanceId = '', documentName = '', runtimeId } = container;
     let commandId: string | undefined;
     try {
       const { Command: command } = await this.#ssm.send(
@@ -66,6 +98,7 @@ export class RunCommandReach implements Reach {
             order: [order.id],
             marker: [order.marker],
             seconds: [String(Math.max(1, Math.ceil((stay.deadline - Date.now()) / 1000)))],
+            ...(order.phase !== undefined && { phase: [order.phase], input: [input] }),
           },
         }),
       );
@@ -201,6 +234,11 @@ function seenOfAnswer(answer: Exclude<HostAnswer, { answer: 'none' }>, where: st
       return {
         outcome: 'not-started',
         detail: `There is no docker command for the SSM agent (${where}), as on Bottlerocket: use ECS Exec there.`,
+      };
+    case 'no-openssl':
+      return {
+        outcome: 'not-started',
+        detail: `The host has no openssl, by which it could be told what others may not read (${where}).`,
       };
     case 'no-folder':
       return { outcome: 'not-started', detail: `The folder /run/upkeep could not be made (${where}).` };

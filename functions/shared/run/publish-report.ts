@@ -22,11 +22,12 @@ const eventBridge = namingErrors(new EventBridgeClient({ maxAttempts: 6, request
 /**
  * Tells of a run in the function's log: one line, and its metrics (embedded metric format). Neither can fail.
  * @param extraMetrics counts that are no figures of the report, by metric name.
+ * @param at of when the metrics are: at most 14 days ago. @default now
  */
-export function tellReport(report: RunReport, extraMetrics: Record<string, number> = {}): void {
+export function tellReport(report: RunReport, extraMetrics: Record<string, number> = {}, at?: Date): void {
   logger.info('Run report', { report });
   const { deployment, job } = report;
-  publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS);
+  publishMetrics({ deployment, job }, metricsOf(report, extraMetrics), UNITS, at);
 }
 
 /**

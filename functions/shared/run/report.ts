@@ -72,17 +72,8 @@ export const GIVEN_UP_FIGURE = 'failedInvocations';
 /** The metric of lost runs of which another alarm has told somebody already: they count in the lost ones as well. */
 export const LOST_TOLD_METRIC = 'RunsLostTold';
 
-/**
- * The metric that says, in each minute in which the dead letter of a lost run may come, that one is expected: Lambda sends it by
- * itself, and letter and report need not fall into one minute.
- */
-export const LETTER_EXPECTED_METRIC = 'LettersExpected';
-
 /** So long EventBridge tries to hand the end of a run to report-lost-run. Lambda then tries for half an hour to have it done. */
 export const LOST_RUN_EVENT_MINUTES = 10;
-
-/** So long the alarm on a dead letter waits for the report of its run: longer than that can take to come. */
-export const LETTER_WAITS_MINUTES = 45;
 
 /** The metric of a run's length, in seconds. */
 export const DURATION_METRIC = 'RunSeconds';

@@ -7,6 +7,7 @@ import { recordableReport } from './recordable.ts';
 import { GIVEN_UP_FIGURE, GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
+import { tellOnce } from './tell-once.ts';
 import { insideInvocations } from './time-left.ts';
 
 export type { Examination, ExaminationFinding, Look } from './examination.ts';
@@ -15,6 +16,8 @@ export type { OtherRun, RunEvent } from './run-event.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
+
+type Procedure = (run: RunEvent, context: DurableContext) => Promise<RunResult>;
 
 /** With an offset that Date understands too: one that is no time is never past. */
 const time = v.pipe(
@@ -45,12 +48,16 @@ const runEvent = v.object({
  * @param procedure works with the context that it is given, not with the one around it: all that it does stands in that.
  * @param look what `wa-upkeep doctor` has looked at with the function's rights and from its place, in no run at all. It changes
  *   nothing, and works with the context that it is given too. @default nothing
+ * @param dryRun takes the procedure's place in a run that a person starts with the option `dryRun: true`: it changes nothing, and says
+ *   what the procedure would do. Such a run is skipped, whatever outcome it gives, so that no alarm takes it for the one that is due.
+ *   @default such a run does nothing, and says that the job has no dry run
  */
 export async function runJob(
   event: unknown,
   durableContext: DurableContext,
-  procedure: (run: RunEvent, context: DurableContext) => Promise<RunResult>,
+  procedure: Procedure,
   look: Look = async () => [],
+  dryRun: Procedure = noDryRun,
 ): Promise<RunReport | Examination> {
   durableContext.configureLogger({ customLogger: logger });
   const context = insideInvocations(durableContext);
@@ -65,11 +72,20 @@ export async function runJob(
   });
   const failed = isFirst ? undefined : await failedInvocations(context.executionContext.durableExecutionArn);
   const isTooLate = Date.parse(startedAt) >= Date.parse(run.endBy);
+  let isReplayed = true;
   // In a context of its own, so that what a run that is given up had begun does not stand before its report.
   const result = await context.runInChildContext('run', async (child) => {
+    isReplayed = false;
     if (failed && failed.count >= MOST_FAILED_INVOCATIONS) return givenUp(run, failed);
-    return isTooLate ? tooLate(run, startedAt) : resultOf(run, () => procedure(run, child));
+    if (isTooLate) return tooLate(run, startedAt);
+    if (run.options?.dryRun !== true) return resultOf(run, () => procedure(run, child));
+    return resultOf(run, () => skipped(dryRun, run, child));
   });
+  // It ends where it cannot even report: report-lost-run does it then.
+  if (isReplayed && failed && failed.count >= MOST_FAILED_REPORTS)
+    throw new Error(
+      `The run ended, and could not report it: ${failed.count} invocations in a row were ended meanwhile, the last one by ${failed.error}.`,
+    );
   const report = await context.step('report', async () => {
     const { runId, job, deployment, scheduledFor } = run;
     const endedAt = new Date().toISOString();
@@ -77,15 +93,19 @@ export async function runJob(
     if (run.outsideWindow) whole.details = { ...result.details, outsideWindow: true };
     if (run.nobodyGetsAlarmsOf)
       whole.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
-    const report = recordableReport(whole);
-    // The alarm on crashes may have told of it; report-lost-run, which gets the event, finds out.
-    tellReport(report, { [GIVEN_UP_METRIC]: result.figures[GIVEN_UP_FIGURE] === undefined ? 0 : 1 });
-    return report;
+    return recordableReport(whole);
   });
+  const hasGivenUp = result.figures[GIVEN_UP_FIGURE] !== undefined;
+  await tellOnce(context, 'tell', (at) => tellReport(report, { [GIVEN_UP_METRIC]: hasGivenUp ? 1 : 0 }, at));
+  // The alarm on crashes may tell of it. report-lost-run, which gets the event, finds out: not before that alarm has looked.
+  if (hasGivenUp) await context.wait('alarm on crashes', { seconds: CRASHES_TOLD_WITHIN_SECONDS });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.
   await context.step('report event', () => sendReport(report));
   return report;
 }
+
+/** Lambda's metrics come within three minutes or so, and an alarm looks each minute. */
+const CRASHES_TOLD_WITHIN_SECONDS = 300;
 
 function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
   return {
@@ -100,6 +120,9 @@ function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
  * keep others from theirs.
  */
 const MOST_FAILED_INVOCATIONS = 3;
+
+/** Fewer than the alarm on crashes needs: of a run that cannot report the alarm on lost runs tells, and no other. */
+const MOST_FAILED_REPORTS = 4;
 
 function givenUp(
   { job, deployment, runId }: RunEvent,
@@ -128,6 +151,24 @@ function tooLate({ job, deployment, endBy }: RunEvent, startedAt: string): RunRe
         what: `The run began at ${startedAt}, when it had to have ended: at ${endBy}.`,
         where: deployment,
         next: `Nothing was done. Leave ${job} to its next scheduled run, or start it by hand. What held the start up: Lambda's concurrency, or who called the job past start-run?`,
+      },
+    ],
+  };
+}
+
+async function skipped(dryRun: Procedure, run: RunEvent, context: DurableContext): Promise<RunResult> {
+  return { ...(await dryRun(run, context)), outcome: 'skipped' };
+}
+
+async function noDryRun({ job, deployment }: RunEvent): Promise<RunResult> {
+  return {
+    outcome: 'skipped',
+    figures: {},
+    problems: [
+      {
+        what: `${job} has no dry run: nothing was done.`,
+        where: deployment,
+        next: `What it would work with, \`npx wa-upkeep doctor ${deployment}\` looks at, and changes nothing. Start it without dryRun, or leave it to its next scheduled run.`,
       },
     ],
   };

@@ -4,7 +4,7 @@ import type { GcKind, GcNotification } from './notifications.ts';
 /** A notification, as it came by the bus. */
 export interface Arrived {
   notification: GcNotification;
-  /** What the webhook named as the deployment, in the event's `resources`. Empty: it named none. */
+  /** What the webhook named as the deployment, in the event's `resources`; ARNs beside it name none. */
   deployments: readonly string[];
 }
 
@@ -54,7 +54,8 @@ export function hear(
     // The client may send one twice, and the queue may.
     if (other && JSON.stringify(other) !== JSON.stringify({ ...notification, node })) doubtful.push(node);
     heard[node] = { ...notification, node };
-    if (deployments.length === 0 && !isNameOfOne(node, nodes)) unnamed.push(node);
+    // Who names several has not told whose it is.
+    if (namedIn(deployments).length !== 1 && !isNameOfOne(node, nodes)) unnamed.push(node);
   }
   return { heard, setAside, doubtful: [...new Set(doubtful)], unnamed: [...new Set(unnamed)] };
 }
@@ -69,11 +70,17 @@ function reasonToSetAside(
   { notification, deployments }: Arrived,
   node: string,
 ): string | undefined {
-  if (deployments.length > 0 && !deployments.includes(deployment))
-    return `its event names ${deployments.join(', ').slice(0, SHOWN_CHARACTERS)}`;
+  const named = namedIn(deployments);
+  if (named.length > 0 && !named.includes(deployment))
+    return `its event names ${named.join(', ').slice(0, SHOWN_CHARACTERS)}`;
   if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
   if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
   return undefined;
+}
+
+/** An event's resources are ARNs by EventBridge's convention: these name no deployment of ours. */
+function namedIn(resources: readonly string[]): string[] {
+  return [...new Set(resources)].filter((name) => !name.startsWith('arn:'));
 }
 
 function describe({ kind, node, status, deleted }: GcNotification): string {

@@ -9,6 +9,7 @@ import { mediaStackName, stackName } from '../stack-names.ts';
 import { readCertificates } from './certificate.ts';
 import { type Check, elsewhere } from './check.ts';
 import { CREDENTIAL_ROTATION_CHECKS } from './credential-rotation-checks.ts';
+import { NEIGHBOUR_CHECKS } from './neighbour-checks.ts';
 import { SCHEDULE_CHECKS } from './schedule-checks.ts';
 import type { ConfigurationOutput, DeploymentOutput, NotificationsOutput } from './schema.ts';
 import { UPGRADE_CHECK_CHECKS } from './upgrade-check-checks.ts';
@@ -346,6 +347,7 @@ const CHECKS: Check[] = [
   ...CREDENTIAL_ROTATION_CHECKS,
 
   ...UPGRADE_CHECK_CHECKS,
+  ...NEIGHBOUR_CHECKS,
 ];
 
 function subnetFindings(

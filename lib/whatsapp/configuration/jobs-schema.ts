@@ -127,6 +127,33 @@ function clientContainers(role: string, logs: string) {
 
 const COREAPP_LOGS = '`/usr/local/waent/logs` and `/var/log/whatsapp`';
 
+const logArchiveSchema = field(
+  v.pipe(
+    v.strictObject({
+      bucketName: v.optional(
+        pattern(
+          /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
+          'the name of a bucket without dots',
+          'A bucket that is there, in the same region. Left out: one is made, encrypted, and left in place when the stack goes.',
+        ),
+      ),
+      bucketKeyArn: v.optional(
+        pattern(
+          /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-f-]{36}$/,
+          'the ARN of a KMS key',
+          'The customer managed key of the bucket `bucketName`, if it has one.',
+        ),
+      ),
+      keepDays: v.optional(
+        wholeNumber(1, 3650, 'How long the bucket that is made keeps a log. Left out: 365.'),
+      ),
+    }),
+    v.check(({ bucketName, bucketKeyArn, keepDays }) => (bucketName ? !keepDays : !bucketKeyArn)),
+  ),
+  'an object, {} for a bucket of its own: with "keepDays", or with "bucketName" and perhaps "bucketKeyArn"',
+  'Keeps rotated logs in S3 before the clean-up: see docs/log-archive.md. Left out: they are not kept.',
+);
+
 const logCleanupSchema = field(
   v.strictObject({
     schedule: scheduleSchema,
@@ -160,6 +187,7 @@ const logCleanupSchema = field(
       wholeNumber(1, 50, 'An alarm rings when a log file system has less than this free, in percent.'),
       15,
     ),
+    archive: v.optional(logArchiveSchema),
     sessionEncryptionKeyArn: v.optional(
       pattern(
         /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-f-]{36}$/,

@@ -269,7 +269,7 @@ export const configurationSchema = v.strictObject({
     field(
       v.boolean(),
       'true or false',
-      'Whether each deployment gets a CloudWatch dashboard, and each account of two deployments and more one over all. The first three of an account are free.',
+      'Whether each deployment gets a CloudWatch dashboard, and each account of two deployments and more one over all. Free are the first three of an account that show at most 50 metrics each: see docs/cost.md.',
     ),
     false,
   ),

@@ -197,7 +197,7 @@ export class AccessControl {
   check(access: Omit<Access, 'account'> & { function?: string }): string | undefined {
     const { function: _caller, ...asked } = access;
     const whole: Access = {
-      resourcePolicies: this.#resourcePolicies.get(access.resource) ?? [],
+      resourcePolicies: this.#resourcePolicies.get(access.resource.replace(OBJECT_IN_BUCKET, '$1')) ?? [],
       ...asked,
       account: access.resource.split(':')[4] || accountOf(access.principal),
     };
@@ -331,6 +331,9 @@ export class AccessControl {
     return [...inline, ...attached, ...managed];
   }
 }
+
+/** An object of S3's has its bucket's policy. */
+const OBJECT_IN_BUCKET = /^(arn:[^:]+:s3:::[^/]+)\/.+$/s;
 
 function accountOf(principal: Principal): string {
   return principal.kind === 'identity' ? principal.account : '';

@@ -56,6 +56,15 @@ export function signatureFault(
     return `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${signed.day}' != '${signed.date.slice(0, 8)}'.`;
   }
   if (!signed.signedHeaders.includes('host')) return "'Host' must be a 'SignedHeader' in the Authorization.";
+  // As S3 documents it, of all services: what else could be given to an address that another has signed?
+  const unsigned = Object.keys(request.headers).find(
+    (name) =>
+      signed.service === 's3' &&
+      name.startsWith('x-amz-') &&
+      name !== 'x-amz-content-sha256' &&
+      !signed.signedHeaders.includes(name),
+  );
+  if (unsigned) return `There were headers present in the request which were not signed: ${unsigned}`;
   const expected = signatureOf(request, signed, secretAccessKey);
   const given = Buffer.from(signed.signature, 'hex');
   if (given.length === expected.length && timingSafeEqual(given, expected)) return undefined;
@@ -98,7 +107,7 @@ function signatureOf(
 ): Buffer {
   const { day, region, service, date, signedHeaders } = signed;
   const scope = `${day}/${region}/${service}/aws4_request`;
-  const text = [ALGORITHM, date, scope, digest(canonicalRequest(request, signedHeaders))].join('\n');
+  const text = [ALGORITHM, date, scope, digest(canonicalRequest(request, signedHeaders, service))].join('\n');
   return hmac(signingKey(secretAccessKey, day, region, service), text);
 }
 
@@ -168,7 +177,11 @@ function basic(time: number): string {
   return `${new Date(time).toISOString().replaceAll(/[-:]/g, '').slice(0, 15)}Z`;
 }
 
-function canonicalRequest({ method, url, headers, body }: SignedRequest, signedHeaders: string[]): string {
+function canonicalRequest(
+  { method, url, headers, body }: SignedRequest,
+  signedHeaders: string[],
+  service: string,
+): string {
   const query = [...url.searchParams]
     .filter(([name]) => name !== 'X-Amz-Signature')
     .map(([name, value]) => [encoded(name), encoded(value)])
@@ -181,11 +194,14 @@ function canonicalRequest({ method, url, headers, body }: SignedRequest, signedH
         .trim()
         .replaceAll(/\s+/g, ' ')}`,
   );
-  const payload = headers['x-amz-content-sha256'] ?? digest(body);
+  // An address of S3's is signed before anybody has the body.
+  const unsigned = service === 's3' && url.searchParams.has('X-Amz-Signature') && 'UNSIGNED-PAYLOAD';
+  const payload = headers['x-amz-content-sha256'] ?? (unsigned || digest(body));
+  const parts = url.pathname.split('/');
   return [
     method,
-    // The path stands encoded on the wire; for the signature it is encoded once more.
-    url.pathname.split('/').map(encoded).join('/'),
+    // The path stands encoded on the wire; for the signature it is encoded once more, but for S3.
+    (service === 's3' ? parts.map(decodeURIComponent) : parts).map(encoded).join('/'),
     query,
     ...lines,
     '',

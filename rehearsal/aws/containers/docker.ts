@@ -1,6 +1,6 @@
 /**
  * The `docker` command of a {@link DockerHost}: `ps` with `--quiet --no-trunc` and filters by id and label, and `exec`
- * with `-e`. In messages and exit codes it is as Docker's own.
+ * with `-e` and `-i`. In messages and exit codes it is as Docker's own.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -43,7 +43,8 @@ function listContainers(args: string[]): void {
 function execute(args: string[]): void {
   const environment: Record<string, string> = {};
   let next = 0;
-  for (; args[next] === '-e'; next += 2) {
+  for (; args[next] === '-e' || args[next] === '-i'; next += args[next] === '-i' ? 1 : 2) {
+    if (args[next] === '-i') continue;
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(args[next + 1] ?? '') ?? [];
     environment[name] = value;
   }

@@ -28,7 +28,7 @@ export function describeDefinition(
       status: definitionStatus,
       ...definition,
       containerDefinitions: [
-        ...[...(names.size > 0 ? names : [family])].map((name) => ({
+        ...[...(names.size > 0 ? names : [container?.name ?? family])].map((name) => ({
           essential: !inessential.includes(name),
           environment,
           secrets: secrets ?? task?.secrets ?? [],

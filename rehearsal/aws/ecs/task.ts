@@ -31,8 +31,8 @@ export interface ServiceOptions extends Place {
 /** What a task definition says besides its family and its containers' names. A fault can change it. */
 export interface Definition
   extends Pick<TaskDefinition, 'taskRoleArn' | 'executionRoleArn' | 'networkMode' | 'pidMode' | 'volumes'> {
-  /** Of each of its containers. */
-  container?: Omit<ContainerDefinition, 'name'>;
+  /** Of each of its containers; the name of one of which no task runs. */
+  container?: Partial<ContainerDefinition>;
   /** Containers that are in no task here. */
   others?: ContainerDefinition[];
   /** Its containers without which the task goes on. @default none: it ends with the first of them */

@@ -205,7 +205,7 @@ export class Environments {
     const variables = properties.child('Environment')?.child('Variables')?.values ?? {};
     const process = new FunctionProcess({
       runtimeApi: `${endpoint.replace('http://', '')}/runtime/${id}`,
-      folder: fn.folder,
+      folder: fn.folders.get(version) ?? fn.folder,
       handler: properties.text('Handler'),
       environment: {
         ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)])),

@@ -20,6 +20,8 @@ export interface LambdaFunction extends Place {
   logGroup: string;
   /** Milliseconds. */
   durable: { timeout: number; retention: number; keyArn: string | undefined } | undefined;
+  /** Of versions whose code is another one than that of the templates. */
+  folders: Map<string, string>;
   versions: Set<string>;
   aliases: Map<string, string>;
   /** By qualifier. */
@@ -58,6 +60,14 @@ export interface Environment {
 
 export function notFound(arn: string): AwsError {
   return new AwsError('ResourceNotFoundException', `Function not found: ${arn}`, { Type: 'User' });
+}
+
+/** Its aliases lead to the new version from now on; what goes on goes on under the version that it began with. */
+export function addVersion(fn: LambdaFunction, folder: string | undefined): void {
+  const version = String(fn.versions.size + 1);
+  fn.versions.add(version);
+  if (folder !== undefined) fn.folders.set(version, folder);
+  for (const alias of fn.aliases.keys()) fn.aliases.set(alias, version);
 }
 
 /** As GetFunctionConfiguration gives it. */

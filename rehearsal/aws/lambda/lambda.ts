@@ -38,16 +38,22 @@ import {
 } from './asynchronous.ts';
 import { DurableExecutions } from './durable/durable-executions.ts';
 import { Environments } from './environments.ts';
-import { DAY, described, describedAlias, type LambdaFunction, notFound, type Target } from './function.ts';
+import {
+  addVersion,
+  DAY,
+  described,
+  describedAlias,
+  type LambdaFunction,
+  notFound,
+  type Target,
+} from './function.ts';
+import { parsePayload } from './payload.ts';
 import { permissionStatement } from './permission.ts';
 
 /** Lambda's default of a durable execution's retention. */
 const DEFAULT_RETENTION_DAYS = 14;
 /** An execution that may last longer is started asynchronously only (Developer Guide, invoking durable functions). */
 const LONGEST_SYNCHRONOUS = 15 * 60_000;
-/** An asynchronous payload and a synchronous one may have so many bytes. */
-const LARGEST_EVENT = 1_048_576;
-const LARGEST_REQUEST = 6_291_456;
 
 /** AWS Lambda: each function's bundle in processes of its own. */
 export class Lambda implements Service, Functions, Runner {
@@ -203,6 +209,11 @@ export class Lambda implements Service, Functions, Runner {
     );
   }
 
+  /** Deploys a new version of the functions whose name begins so, with other code, if a folder is given. */
+  deployVersion(name: string, folder?: string): void {
+    for (const fn of this.#functions.values()) if (fn.name.startsWith(name)) addVersion(fn, folder);
+  }
+
   /** Kills the processes of the functions that have the name, or a logical id that begins so. Returns how many. */
   kill(name: string): number {
     let killed = 0;
@@ -241,7 +252,7 @@ export class Lambda implements Service, Functions, Runner {
     const target = this.#target(functionArn(required(input.FunctionName), call, input.Qualifier));
     const payload = textOf(input.Payload) ?? '{}';
     const type = input.InvocationType ?? 'RequestResponse';
-    parseEvent(payload, type);
+    parsePayload(payload, type);
     const { fn } = target;
     if (type === 'DryRun') return { StatusCode: 204 };
     if (fn.durable !== undefined) {
@@ -312,6 +323,7 @@ export class Lambda implements Service, Functions, Runner {
         retention: durable.number('RetentionPeriodInDays', DEFAULT_RETENTION_DAYS) * DAY,
         keyArn: durable.text('KMSKeyArn', undefined),
       },
+      folders: new Map(),
       versions: new Set(),
       aliases: new Map(),
       asynchronous: new Map(),
@@ -356,21 +368,6 @@ export class Lambda implements Service, Functions, Runner {
         : (fn.aliases.get(qualifier) ?? (fn.versions.has(qualifier) ? qualifier : undefined));
     if (version === undefined) throw notFound(arn);
     return { fn, version, arn, qualifier };
-  }
-}
-
-function parseEvent(payload: string, type: string): void {
-  if (payload.length > (type === 'Event' ? LARGEST_EVENT : LARGEST_REQUEST)) {
-    throw new AwsError('RequestTooLargeException', 'Request must be smaller than the limit.', {
-      Type: 'User',
-    });
-  }
-  try {
-    JSON.parse(payload);
-  } catch {
-    throw new AwsError('InvalidRequestContentException', 'Could not parse request body into json.', {
-      Type: 'User',
-    });
   }
 }
 

@@ -1,3 +1,5 @@
+// In one file though long: a secret, and what its rotation does to it step by step.
+
 import { randomUUID } from 'node:crypto';
 import type {
   DescribeSecretCommandInput,

@@ -98,6 +98,7 @@ export class SessionManager {
     const session = new Session({
       sessionId,
       container,
+      startedAt: this.#judge?.now() ?? Date.now(),
       faults: () => this.faults,
       idleTimeout: this.#options.idleTimeout ?? IDLE_TIMEOUT,
     });
@@ -133,6 +134,11 @@ export class SessionManager {
     const session = this.#sessions.get(sessionId);
     session?.terminate();
     return session !== undefined;
+  }
+
+  /** Those that hold a place in a container. */
+  get open(): { sessionId: string; startedAt: number }[] {
+    return [...this.#sessions.values()].filter(({ isOpen }) => isOpen);
   }
 
   /** Sessions that hold a place in the container. */
@@ -220,6 +226,8 @@ export class SessionManager {
 class Session {
   readonly sessionId: string;
   readonly container: TaskContainer;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
   token = newToken();
   readonly #faults: () => SessionFaults;
   readonly #idleTimeout: number;
@@ -232,9 +240,11 @@ class Session {
   constructor(options: {
     sessionId: string;
     container: TaskContainer;
+    startedAt: number;
     faults: () => SessionFaults;
     idleTimeout: number;
   }) {
+    this.startedAt = options.startedAt;
     this.sessionId = options.sessionId;
     this.container = options.container;
     this.#faults = options.faults;

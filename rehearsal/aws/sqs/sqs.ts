@@ -57,8 +57,9 @@ const SECOND = 1000;
 export class Sqs implements Service, Queues {
   readonly signingName = 'sqs';
   readonly client = client;
-  // Goes back to the query protocol.
+  // Goes back to the query protocol, which the AWS CLI spoke before version 2.13.
   readonly accessDenied = 'AccessDenied';
+  readonly namespace = 'http://queue.amazonaws.com/doc/2012-11-05/';
   /** Messages in flight that a queue takes. Settable, so that a fault can reach it. */
   inFlightLimit = IN_FLIGHT_LIMIT;
   /** Messages in flight that others hold, by queue name, so that a fault can reach the limit without so many. */

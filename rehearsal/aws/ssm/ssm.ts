@@ -1,8 +1,13 @@
-import type { ResumeSessionCommandInput, TerminateSessionCommandInput } from '@aws-sdk/client-ssm';
+import type {
+  DescribeSessionsCommandInput,
+  ResumeSessionCommandInput,
+  TerminateSessionCommandInput,
+} from '@aws-sdk/client-ssm';
 import * as client from '@aws-sdk/client-ssm';
 import { AwsError } from '../aws-error.ts';
 import {
   type Ask,
+  anywhere,
   type Call,
   type Cloud,
   type Operations,
@@ -38,6 +43,25 @@ export class Ssm implements Service {
             throw new AwsError('DoesNotExistException', 'Session does not exist.');
           return { SessionId: id };
         },
+      ),
+      DescribeSessions: operation(
+        anywhere('ssm:DescribeSessions'),
+        ({ State: state }: DescribeSessionsCommandInput, { account, region }) => ({
+          // Ended ones are not kept here.
+          Sessions: (state === 'Active' ? sessions.open : []).flatMap(({ sessionId, startedAt }) =>
+            sessions.targetOf(sessionId) === undefined
+              ? []
+              : [
+                  {
+                    SessionId: sessionId,
+                    Target: sessions.targetOf(sessionId),
+                    Status: 'Connected' as const,
+                    StartDate: new Date(startedAt),
+                    Owner: `arn:aws:iam::${account}:user/somebody-in-${region}`,
+                  },
+                ],
+          ),
+        }),
       ),
       ResumeSession: operation(
         onSession('ResumeSession', sessions),

@@ -13,8 +13,9 @@ interface Wire {
   signingName: string;
   /** The SDK client's module. */
   client: object;
-  /** Of the query protocol's answers. */
+  /** Of the query protocol's answers, and of a REST service's that answers in XML. */
   namespace?: string;
+  addressed?(request: Request): { request: Request; members: Record<string, string> };
 }
 
 function dialectOf(signingName: string): QueryDialect {
@@ -29,7 +30,9 @@ function shapesOf(client: object): Map<string, OperationShape> {
   return shapes;
 }
 
-export function protocolOf(request: Request): Protocol {
+export function protocolOf(request: Request, service: string): Protocol {
+  // Whatever a client says that the bytes of an object are.
+  if (IN_XML.includes(service)) return 'rest';
   if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor';
   if (request.headers['x-amz-target'] !== undefined) return 'json';
   const type = String(request.headers['content-type'] ?? '');
@@ -38,13 +41,15 @@ export function protocolOf(request: Request): Protocol {
 
 /** Finds the operation, and reads its input. */
 export function read(
-  { client, signingName }: Omit<Wire, 'namespace'>,
+  wire: Omit<Wire, 'namespace'>,
   request: Request,
   protocol: Protocol,
 ): { operation: OperationShape; input: Record<string, unknown> } {
+  const { client, signingName } = wire;
   const shapes = shapesOf(client);
   if (protocol === 'rest') {
-    const found = readRest(shapes, request);
+    const addressed = wire.addressed?.(request) ?? { request, members: {} };
+    const found = readRest(shapes, addressed.request, addressed.members);
     if (found === undefined) {
       throw new AwsError(
         'UnknownOperationException',
@@ -81,7 +86,11 @@ export function write(
   });
   switch (protocol) {
     case 'rest':
-      return writeRest(operation, Object.fromEntries(Object.entries(output ?? {})));
+      return writeRest(
+        operation,
+        Object.fromEntries(Object.entries(output ?? {})),
+        IN_XML.includes(signingName) ? namespace : undefined,
+      );
     case 'query':
       return ok('text/xml', writeQuery(operation, output, namespace, requestId, dialectOf(signingName)));
     case 'cbor': {
@@ -160,8 +169,12 @@ const STATUSES: Record<string, number> = {
   AccessDenied: 403,
   AccessDeniedException: 403,
   AuthorizationError: 403,
+  InvalidAccessKeyId: 403,
   InternalFailure: 500,
   MissingAuthenticationTokenException: 403,
+  NotImplemented: 501,
+  PreconditionFailed: 412,
+  SignatureDoesNotMatch: 403,
   ThrottlingException: 429,
   UnauthorizedOperation: 403,
   UnrecognizedClientException: 403,

@@ -45,6 +45,12 @@ export function writeQuery(
   );
 }
 
+/** The body of a REST answer in XML. */
+export function writeXmlDocument(schema: NormalizedSchema, output: unknown, namespace: string): string {
+  const { xmlName = schema.getName() ?? '' } = schema.getMergedTraits();
+  return `<${xmlName} xmlns="${namespace}">${toXml(schema, output)}</${xmlName}>`;
+}
+
 interface Tree {
   [key: string]: string | Tree;
 }
@@ -73,7 +79,7 @@ function fromTree(schema: NormalizedSchema, value: string | Tree, dialect: Query
   }
   if (schema.isMapSchema()) {
     return Object.fromEntries(
-      numbered(value.entry).map((item) => {
+      numbered(value.entry ?? value).map((item) => {
         if (typeof item !== 'object') throw serialization('map entry');
         return [
           item.key ?? item.Name,
@@ -114,13 +120,29 @@ function toXml(schema: NormalizedSchema, value: unknown): string {
     return [...schema.structIterator()]
       .filter(([name]) => value[name] !== undefined)
       .map(([name, member]) => {
-        const { xmlName = name } = member.getMergedTraits();
+        const { xmlName = name, xmlFlattened } = member.getMergedTraits();
+        if (xmlFlattened) return flattened(member, xmlName, value[name]);
         return `<${xmlName}>${toXml(member, value[name])}</${xmlName}>`;
       })
       .join('');
   }
   if (value instanceof Date) return value.toISOString();
   return escapeXml(String(value));
+}
+
+/** What stands in its structure without a list or a map around it, as in the answers of Amazon SQS. */
+function flattened(schema: NormalizedSchema, name: string, value: unknown): string {
+  if (Array.isArray(value))
+    return value.map((item) => `<${name}>${toXml(schema.getValueSchema(), item)}</${name}>`).join('');
+  const [key, item] = [schema.getKeySchema(), schema.getValueSchema()].map(
+    (part) => part.getMergedTraits().xmlName,
+  );
+  return Object.entries(isRecord(value) ? value : {})
+    .map(
+      ([each, of]) =>
+        `<${name}><${key}>${escapeXml(each)}</${key}><${item}>${toXml(schema.getValueSchema(), of)}</${item}></${name}>`,
+    )
+    .join('');
 }
 
 /** What the items of a list are called: in some services, such as RDS, after what they are. */

@@ -1,4 +1,5 @@
 import { decode, encode, fromText, JSON_FORMAT, parseJson, refuseUnknown, requireMembers } from './codec.ts';
+import { writeXmlDocument } from './query.ts';
 import type { OperationShape, Request, Response } from './shape.ts';
 import { isRecord } from './values.ts';
 
@@ -6,6 +7,8 @@ import { isRecord } from './values.ts';
 export function readRest(
   operations: Map<string, OperationShape>,
   { method, url, headers, body }: Request,
+  /** Members that are not in the path that the schemas have. */
+  members: Record<string, string> = {},
 ): { operation: OperationShape; input: Record<string, unknown> } | undefined {
   let best: { operation: OperationShape; values: string[] } | undefined;
   for (const operation of operations.values()) {
@@ -15,19 +18,24 @@ export function readRest(
     // Some models have a slash at the end of a path, and others of the same service none.
     const match = http.pattern.exec(url.pathname) ?? http.pattern.exec(url.pathname.replace(/\/$/, ''));
     if (match === null) continue;
-    // Of two that fit, the one with fewer labels has the longer literal path.
-    if (best === undefined || match.length - 1 < best.values.length) {
+    // Of two that fit, the one with fewer labels has the longer literal path; of two with one path, one asks for more.
+    const isCloser =
+      match.length - 1 === best?.values.length
+        ? http.query.size > (best.operation.http?.query.size ?? 0)
+        : match.length - 1 < (best?.values.length ?? Number.POSITIVE_INFINITY);
+    if (isCloser) {
       best = { operation, values: match.slice(1).map(decodeURIComponent) };
     }
   }
   if (best === undefined) return undefined;
   const { operation, values } = best;
-  const input: Record<string, unknown> = {};
+  const input: Record<string, unknown> = { ...members };
   const inBody = new Set<string>();
   for (const [name, member] of operation.input.structIterator()) {
     const traits = member.getMergedTraits();
     if (traits.httpLabel) {
-      input[name] = fromText(member, values[operation.http?.labels.indexOf(name) ?? -1] ?? '', name);
+      if (!(name in members))
+        input[name] = fromText(member, values[operation.http?.labels.indexOf(name) ?? -1] ?? '', name);
     } else if (traits.httpQuery !== undefined) {
       const given = url.searchParams.getAll(traits.httpQuery);
       if (given.length > 0) {
@@ -40,8 +48,18 @@ export function readRest(
       if (typeof given === 'string') input[name] = fromText(member, given, name);
     } else if (traits.httpPayload) {
       if (body.length > 0) {
-        input[name] = member.isBlobSchema() ? new Uint8Array(body) : decode(member, parseJson(body), name);
+        input[name] =
+          member.isBlobSchema() || traits.streaming
+            ? new Uint8Array(body)
+            : decode(member, parseJson(body), name);
       }
+    } else if (traits.httpPrefixHeaders !== undefined) {
+      const prefix = traits.httpPrefixHeaders;
+      const found = Object.entries(headers).filter(([header]) => header.startsWith(prefix));
+      if (found.length > 0)
+        input[name] = Object.fromEntries(
+          found.map(([header, value]) => [header.slice(prefix.length), String(value)]),
+        );
     } else {
       inBody.add(traits.jsonName ?? name);
     }
@@ -59,11 +77,18 @@ export function readRest(
   return { operation, input };
 }
 
-/** A REST answer: headers, status and payload as the operation's schema binds them. */
-export function writeRest(operation: OperationShape, output: Record<string, unknown>): Response {
+/**
+ * A REST answer: headers, status and payload as the operation's schema binds them.
+ * @param namespace of an answer in XML. @default in JSON
+ */
+export function writeRest(
+  operation: OperationShape,
+  output: Record<string, unknown>,
+  namespace?: string,
+): Response {
   const response: Response = {
     status: operation.http?.status ?? 200,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': namespace === undefined ? 'application/json' : 'application/xml' },
     body: '',
   };
   const document: Record<string, unknown> = {};
@@ -75,17 +100,27 @@ export function writeRest(operation: OperationShape, output: Record<string, unkn
     if (traits.httpResponseCode) {
       if (typeof value === 'number') response.status = value;
     } else if (traits.httpHeader !== undefined) {
-      if (value !== undefined) response.headers[traits.httpHeader] = String(value);
+      if (value !== undefined)
+        response.headers[traits.httpHeader.toLowerCase()] =
+          value instanceof Date ? value.toUTCString() : String(value);
+    } else if (traits.httpPrefixHeaders !== undefined) {
+      for (const [key, item] of Object.entries(value ?? {}))
+        response.headers[`${traits.httpPrefixHeaders}${key}`] = String(item);
     } else if (traits.httpPayload) {
       if (value instanceof Uint8Array || typeof value === 'string') response.body = value;
       else if (value !== undefined) response.body = JSON.stringify(encode(member, value, name, JSON_FORMAT));
     } else {
       hasDocument = true;
       if (value !== undefined) {
-        document[traits.jsonName ?? name] = encode(member, value, `${operation.name}.${name}`, JSON_FORMAT);
+        document[namespace === undefined ? (traits.jsonName ?? name) : name] =
+          namespace === undefined ? encode(member, value, `${operation.name}.${name}`, JSON_FORMAT) : value;
       }
     }
   }
-  if (hasDocument) response.body = JSON.stringify(document);
+  if (hasDocument)
+    response.body =
+      namespace === undefined
+        ? JSON.stringify(document)
+        : writeXmlDocument(operation.output, document, namespace);
   return response;
 }

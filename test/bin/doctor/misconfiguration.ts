@@ -74,3 +74,13 @@ export function coreAppTask(world: World): EcsTask {
   assert.ok(found);
   return found.task;
 }
+
+type LogCleanup = {
+  clusterArn: string;
+  reach: string;
+  roles: { services: string[]; container: string; script: string; logs: string[] }[];
+};
+
+/** What log-cleanup was configured with. */
+export const configureLogCleanup = (change: (settings: LogCleanup) => void) => (world: World) =>
+  configure(world, 'emea-log-cleanup', change as (settings: never) => void);

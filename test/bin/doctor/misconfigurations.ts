@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { DockerHost } from '../../../rehearsal/aws/containers/docker-host.ts';
 import type { Definition } from '../../../rehearsal/aws/ecs/task.ts';
 import type { World } from '../../../rehearsal/world.ts';
-import { configure, coreApps, coreAppTask, type Misconfiguration, set } from './misconfiguration.ts';
+import {
+  configureLogCleanup,
+  coreApps,
+  coreAppTask,
+  type Misconfiguration,
+  set,
+} from './misconfiguration.ts';
 
 const define = (definition: Definition) => (world: World) =>
   set(coreApps(world).options, { definition: { ...coreApps(world).options.definition, ...definition } });
@@ -34,15 +40,6 @@ const sessions = (configuration: object) => (world: World) => {
     delete world.aws.ecs.execConfigurations[CLUSTER];
   };
 };
-
-type LogCleanup = {
-  clusterArn: string;
-  reach: string;
-  roles: { services: string[]; container: string; script: string }[];
-};
-
-const configureLogCleanup = (change: (settings: LogCleanup) => void) => (world: World) =>
-  configure(world, 'emea-log-cleanup', change as (settings: never) => void);
 
 /** Has the CoreApps' containers cleaned in a task on an instance, whose task definition names no role. */
 const onInstance = (change: (host: DockerHost) => void) => (world: World) => {

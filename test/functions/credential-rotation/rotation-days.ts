@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -25,7 +24,8 @@ import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
-import { type Logins, startLogins } from './logins.ts';
+import { bothLogins, type Logins, startLogins } from './logins.ts';
+import { startWire, type Wire } from './wire.ts';
 
 export const DAY = 24 * HOUR;
 export const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-a1B2c3`;
@@ -252,77 +252,6 @@ function secondIn(stack: Stack, { address, strategy }: TestDatabase): OtherCrede
     database: address,
     strategy,
   };
-}
-
-/** Containers that log in to two databases. */
-function bothLogins(first: Logins, second: Logins): Logins {
-  return {
-    get made() {
-      return first.made + second.made;
-    },
-    get failed() {
-      return first.failed + second.failed;
-    },
-    get reasons() {
-      return [...first.reasons, ...second.reasons];
-    },
-    begin: (...values) => first.begin(...values),
-    round: async () => {
-      await first.round();
-      await second.round();
-    },
-    stop: async () => {
-      await first.stop();
-      await second.stop();
-    },
-  };
-}
-
-/** A way to the database that can be cut. */
-export interface Wire {
-  /** `host:port`. */
-  address: string;
-  /** Connections that were asked for, in all. */
-  asked: number;
-  /** Whether the connection of that number is refused. @default none is */
-  refuses: (number: number) => boolean;
-  close(): Promise<void>;
-}
-
-async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
-  const sockets = new Set<Socket>();
-  const wire = { asked: 0, refuses: (_number: number) => false };
-  const server = createServer((socket) => {
-    const number = wire.asked++;
-    socket.on('error', () => socket.destroy());
-    if (wire.refuses(number)) {
-      socket.resetAndDestroy();
-      return;
-    }
-    const server = connect(port, '127.0.0.1');
-    for (const [end, other] of [
-      [socket, server],
-      [server, socket],
-    ] as const) {
-      sockets.add(end);
-      end.on('error', () => end.destroy());
-      end.on('close', () => {
-        sockets.delete(end);
-        other.destroy();
-      });
-      end.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const listening = server.address();
-  if (listening === null || typeof listening === 'string') throw new Error('the wire has no port');
-  return Object.assign(wire, {
-    address: `127.0.0.1:${listening.port}`,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  });
 }
 
 /** Whose runs are watched, and broken off. */

@@ -1,11 +1,13 @@
+// In one file though long: a table, each series a few lines of it.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import {
   type Forecast,
   forecast,
+  type Moment,
   NOT_IN_SIGHT_DAYS,
-  type Point,
 } from '../../../functions/database-size/growth.ts';
+import type { Point } from '../../../functions/database-size/pace.ts';
 
 const DAY = 24 * 3600 * 1000;
 const HOUR = DAY / 24;
@@ -309,15 +311,15 @@ function play({ rows, told = exactly, evening, days }: Series): Played {
   const history: Point[] = [];
   const rings: boolean[] = [];
   let ringing = false;
-  const tell = (point: Point) => {
-    const made = forecast(LIMIT, point, history, AHEAD);
+  const tell = ({ rows, ...moment }: Moment) => {
+    const made = forecast(LIMIT, { ...moment, ...(rows !== undefined && { rows }) }, history, AHEAD);
     if (made.kind === 'made') ringing = made.days <= AHEAD;
-    history.push(point);
+    if (rows !== undefined) history.push({ ...moment, rows });
   };
   for (let day = 0; day < days; day++) {
     const value = told(Math.round(rows(day)), day);
     // Each night at another minute.
-    if (value) tell({ at: START + day * DAY + ((day * 7) % 40) * 60_000, ...value });
+    tell({ at: START + day * DAY + ((day * 7) % 40) * 60_000, ...value });
     let rang = ringing;
     if (evening?.days(day)) {
       tell({ at: START + day * DAY + 16 * HOUR, rows: Math.round(rows(day)) + evening.more, margin: 0 });
@@ -374,6 +376,28 @@ describe('a forecast', () => {
   it('cannot be made of two days, and tells since when it could not', () => {
     assert.deepEqual(at(5, ago([4, 4])), { kind: 'too-few-days', days: 2, sinceDays: 4 });
     assert.deepEqual(at(5, []), { kind: 'too-few-days', days: 1, sinceDays: 0 });
+  });
+
+  it('goes on while the rows are unknown, up to a week, and says of when it is', () => {
+    const history = ago(
+      ...Array.from({ length: 10 }, (_, day) => [day + 2, 8_000_000 - 100_000 * day] as [number, number]),
+    );
+    assert.deepEqual(forecast(LIMIT, { at: START }, history, AHEAD), {
+      kind: 'made',
+      days: 18,
+      perDay: 100_000,
+      asOf: START - 2 * DAY,
+    });
+    assert.deepEqual(forecast(LIMIT, { at: START + 6 * DAY }, history, AHEAD), { kind: 'too-old' });
+    assert.deepEqual(forecast(LIMIT, { at: START }, [], AHEAD), { kind: 'too-old' });
+  });
+
+  it('is not ended by one value that errs', () => {
+    const history = ago(
+      ...Array.from({ length: 14 }, (_, day) => [day + 1, 8_700_000 - 100_000 * day] as [number, number]),
+    );
+    const after = forecast(LIMIT, { at: START, rows: 8_000_000, margin: 0 }, history, AHEAD);
+    assert.ok(after.kind === 'made' && after.days <= AHEAD, JSON.stringify(after));
   });
 
   it('says that the limit is not in sight where nothing grows', () =>

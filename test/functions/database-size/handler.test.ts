@@ -351,7 +351,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       const [report] = reportsOf(aws);
       assert.equal(report?.outcome, 'failed');
       assert.match(report?.problems[0]?.what ?? '', /refuses to log in size/);
-      assert.deepEqual(rang(deployment), ['failed']);
+      // What was known before leads on, and the report says of when that is.
+      assert.deepEqual(rang(deployment), ['failed', 'wa1-growth']);
+      assert.match(JSON.stringify(report?.details), /"daysLeft":\d.*"daysLeftAsOf":"2027-01-10T03:/);
       assert.doesNotMatch(JSON.stringify(aws.logs), new RegExp(`${wrong}|${stage.password}`));
     }));
 

@@ -192,6 +192,11 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       }
       const { aws } = client.deployment;
       assert.deepEqual(aws.cloudWatch.inState('ALARM'), []);
+      // PostgreSQL's counters follow in ten seconds; MySQL's number, in a minute.
+      const [{ operations } = { operations: [] }] = aws.lambda.durable.list();
+      const settled = operations.find(({ Name: name }) => name === 'until the numbers have followed');
+      const { ScheduledEndTimestamp: until } = settled?.WaitDetails ?? {};
+      assert.equal(Number(until) - Number(settled?.StartTimestamp), 12_000);
       const calls = aws.servicesFromVpc.get('shop-message-gc') ?? new Set();
       assert.deepEqual([...calls].sort(), ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs']);
     }));

@@ -132,6 +132,10 @@ it('a small table needs room all the same, and numbers are told in units that sh
   assert.equal(full.answer, 'no');
   assert.match(full.what, /takes 16\.38 kB .* needs 1\.00 GB .* has 0 bytes free/);
   assert.equal(judge(4_000_000).answer, 'no');
+  assert.match(judge(4_000_000).what, /has 4\.00 MB free/);
+  // Two numbers that differ do not look alike.
+  assert.match(judge(998_000_000).what, /needs 1\.00 GB .* has 998\.00 MB free/);
+  assert.match(judge(999_999_999).what, /needs 1,000,000,000 bytes .* has 999,999,999 bytes free/);
   assert.equal(judge(2e9).answer, 'yes');
 });
 

@@ -280,6 +280,10 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
       assert.deepEqual(answers(good), ALL_YES);
       assert.equal(good.outcome, 'succeeded');
       assert.deepEqual(good.problems, []);
+      for (const seen of (good.details as { criteria: (Finding & { seenAt: string })[] }).criteria) {
+        assert.ok(seen.what.length > 20 && seen.source.length > 2, JSON.stringify(seen));
+        assert.ok(seen.seenAt >= good.startedAt && seen.seenAt <= good.endedAt, JSON.stringify(seen));
+      }
       assert.equal(good.figures.mayBeUpgraded, 1);
       assert.equal(good.figures.messageRowsAtMost, 1000 * 1.2 + 291);
       // The answer is the result of the durable execution that start-run named.

@@ -109,6 +109,21 @@ describe('an Upkeep', () => {
       'emails[1] is "a@example.com", as emails[0] is; each must be named once.',
     ],
     [
+      'an ARN in place of a topic',
+      { topic: 'arn:aws:sns:eu-central-1:1:alarms' },
+      'topic is "arn:aws:sns:eu-central-1:1:alarms"; it must be a topic, such as Topic.fromTopicArn(…).',
+    ],
+    [
+      'an ARN in place of a key',
+      { encryptionKey: 'arn:aws:kms:eu-central-1:1:key/1' },
+      'encryptionKey is "arn:aws:kms:eu-central-1:1:key/1"; it must be a key, such as Key.fromKeyArn(…).',
+    ],
+    [
+      'days of which CloudWatch Logs does not know',
+      { logRetention: 12 },
+      'logRetention is 12; it must be one of RetentionDays, which CloudWatch Logs knows.',
+    ],
+    [
       'a name of which none can be made',
       { deployment: 'Shop_1' },
       'deployment is "Shop_1"; it must be a lower-case letter, then at most 23 lower-case letters, digits and hyphens.',
@@ -220,10 +235,26 @@ describe('a job', () => {
       'timeLimit is 90; it must be a Duration from 1 minute to 1 day.',
     ],
     [
+      'a text as memory',
+      { memorySize: '512MB' },
+      'memorySize is "512MB"; it must be a whole number from 128 to 10240.',
+    ],
+    [
+      'a network without a VPC',
+      { network: {} },
+      'network.vpc is missing; it must be a VPC, such as Vpc.fromVpcAttributes(…).',
+    ],
+    [
+      'jobs to wait for as a text',
+      { waitsFor: 'prune' },
+      'waitsFor is "prune"; it must be a list of names of jobs.',
+    ],
+    [
       'an entry that is not there',
       { entry: '/nowhere/handler.ts' },
       'entry is "/nowhere/handler.ts"; it must be the path of a file that is there.',
     ],
+    ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
     [
       'an empty description',
       { description: '' },
@@ -347,6 +378,17 @@ describe('a command in containers', () => {
       'a script of comments alone',
       { command: { script: '# soon\n\n  # /srv/prune' } },
       `command is {"script":"# soon\\n\\n # /srv/prune"}; ${command}`,
+    ],
+    ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
+    [
+      'a text where it must be said whether',
+      { keepOutput: 'no' },
+      'keepOutput is "no"; it must be true or false.',
+    ],
+    [
+      'a number as a variable',
+      { environment: { DAYS: 30 } },
+      'environment.DAYS is not what it must be: a text.',
     ],
     ['no role', { roles: {} }, 'roles are missing; at least one role must be given.'],
     ['no roles', { roles: undefined }, 'roles is missing; it must be an object with a name for each role.'],

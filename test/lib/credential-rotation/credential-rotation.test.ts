@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Fn, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
 import {
@@ -98,6 +98,27 @@ describe('CredentialRotation', () => {
     assert.equal(statements.RotateSecret, SECRET);
   });
 
+  it('takes services by their names, and a parameter by a name that is known later', () => {
+    const { stack } = rotated({
+      services: ['web', { name: 'core' }],
+      copies: [{ kind: 'parameter', name: Fn.importValue('PasswordParameter') }],
+    });
+    const resources = resourcesOf(stack);
+    const [written] = Object.keys(resources)
+      .filter((id) => /FunctionRole\w{8}$/.test(id))
+      .flatMap((id) => roleStatements(resources, id))
+      .filter(({ Sid }) => Sid === 'WriteCopy0');
+    // By a name that begins with a slash, and by one that does not: of the other form there is nothing.
+    assert.deepEqual(
+      written?.Resource.map((arn) => JSON.stringify(arn).match(/:parameter(\/?)"/)?.[1]),
+      ['', '/'],
+    );
+    for (const service of ['web', 'core'])
+      Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+        AlarmName: `shop-credential-rotation-stopped-${service}`,
+      });
+  });
+
   it('tells of each service by an alarm of its own, whose text names it', () => {
     const { stack, rotation } = rotated();
     assert.equal(rotation.stoppedAlarms.length, 3);
@@ -162,7 +183,26 @@ describe('CredentialRotation', () => {
         /strategy\.kind is "blue-green"; it must be "dual-password", "alternating-users" or "single-password"/,
         { strategy: { kind: 'blue-green' } },
       ],
-      [/Both users are wa: two names are needed/, {}, { strategy: alternating(['wa', 'wa']) }],
+      [
+        /strategy\.users is \["wa"\]; it must be a list of two users/,
+        { strategy: { kind: 'alternating-users', users: ['wa'] } },
+      ],
+      [/network is missing; it must be an object with "vpc"/, { network: undefined }],
+      [/network\.vpc is missing; it must be a VPC/, { network: {} }],
+      [/schedule is missing; it must be an object with "at"/, { schedule: undefined }],
+      [
+        /schedule\.weekday is not a known field\. Allowed here: at, flexibleWindow\./,
+        { schedule: { at: '01:30', weekday: 'monday' } },
+      ],
+      [/timeLimit is missing; it must be a Duration/, { timeLimit: undefined }],
+      [/waitsFor is "prune"; it must be a list of names of jobs/, { waitsFor: 'prune' }],
+      [/application\.entry is missing; it must be the path of a file/, { application: { settings: {} } }],
+      [/upkeep is missing; it must be the Upkeep of its deployment/, { upkeep: undefined }],
+      [
+        /strategy\.users\[1\] is "wa", as strategy\.users\[0\] is; each must be named once/,
+        {},
+        { strategy: alternating(['wa', 'wa']) },
+      ],
       [
         /has 33 characters, and aurora-mysql takes 32 at most/,
         {},

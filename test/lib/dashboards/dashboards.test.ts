@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Duration, Stack } from 'aws-cdk-lib';
-import { ContainerCommandJob, OverviewDashboard, Upkeep, UpkeepDashboard } from '../../../lib/index.ts';
+import {
+  ContainerCommandJob,
+  OverviewDashboard,
+  type OverviewedDeployment,
+  Upkeep,
+  UpkeepDashboard,
+} from '../../../lib/index.ts';
 import { checkConfiguration } from '../../../lib/whatsapp/configuration/configuration.ts';
 import { OverviewStack } from '../../../lib/whatsapp/overview-stack.ts';
 import { UpkeepStack } from '../../../lib/whatsapp/upkeep-stack.ts';
@@ -200,6 +206,67 @@ describe('without WhatsApp', () => {
       JSON.stringify(widgets),
       /arn:aws:cloudwatch:us-east-1:111111111111:alarm:till-prune-missed/,
     );
+  });
+});
+
+describe('a dashboard refuses', () => {
+  const stack = new Stack(appWithoutBundles(), 'shop', {
+    env: { account: '1'.repeat(12), region: 'us-east-1' },
+  });
+  const upkeep = upkeepOf(stack, 'shop');
+  // biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
+  const mistakes: [string, any, RegExp][] = [
+    [
+      'no deployment',
+      { upkeep: undefined },
+      /^shop\/\w+: upkeep is missing; it must be the Upkeep of its deployment\.$/,
+    ],
+    ['the name of one', { upkeep: 'shop' }, /: upkeep is "shop"; it must be the Upkeep of its deployment\.$/],
+    [
+      'a part that shows nothing',
+      { upkeep, parts: [upkeep] },
+      /: parts\[0\] is .*; it must be what shows itself on a dashboard, such as a CredentialRotation/,
+    ],
+    [
+      'a name that CloudWatch would not take',
+      { upkeep, dashboardName: 'my shop' },
+      /: dashboardName is "my shop"; it must be a text of 1 to 255 letters, digits, hyphens and underscores\.$/,
+    ],
+  ];
+  for (const [index, [what, props, message]] of mistakes.entries())
+    test(what, () => {
+      assert.throws(() => new UpkeepDashboard(stack, `Mistaken${index}`, props), {
+        name: 'PropsError',
+        message,
+      });
+    });
+
+  test('no deployments, and one that is none', () => {
+    const make = (id: string, deployments: unknown[]) =>
+      new OverviewDashboard(stack, id, { deployments: deployments as OverviewedDeployment[] });
+    assert.throws(() => make('None', []), {
+      message: /^shop\/None: deployments is \[\]; it must be a list of at least one/,
+    });
+    assert.throws(() => make('Text', [{}]), {
+      message: /^shop\/Text: deployments\[0\]\.upkeep is missing; it must be the Upkeep/,
+    });
+  });
+
+  test('the name of another in the account, in whichever region', () => {
+    const app = appWithoutBundles();
+    const account = '1'.repeat(12);
+    const [, till] = ['us-east-1', 'eu-west-1'].map((region) => {
+      const upkeep = upkeepOf(new Stack(app, region, { env: { account, region } }), 'shop');
+      const make = () => new UpkeepDashboard(Stack.of(upkeep), 'Dashboard', { upkeep });
+      if (region === 'us-east-1') make();
+      return { upkeep, make };
+    });
+    assert.ok(till);
+    assert.throws(till.make, {
+      message:
+        'eu-west-1/Dashboard: dashboardName is "shop-upkeep", as is that of us-east-1/Dashboard; it must be another name: an account has one dashboard of a name.',
+    });
+    new UpkeepDashboard(Stack.of(till.upkeep), 'Other', { upkeep: till.upkeep, dashboardName: 'shop-eu' });
   });
 });
 

@@ -18,6 +18,8 @@ export const RELEASED = 'test/lib/upgrades/released.json';
 /** A resource, as far as an update of its stack is concerned. */
 export interface Deployed {
   type: string;
+  /** What AWS charges it by: an alarm's metrics, an endpoint's zones, the metrics that a dashboard shows. */
+  units?: number;
   /** Its own name in the account, which no two can have. */
   name?: string;
   /** Of a resource with data: whether it outlives its stack. */
@@ -62,6 +64,14 @@ const NAMES: Record<string, string> = {
   'AWS::SSM::Document': 'Name',
 };
 
+const UNITS: Record<string, (properties: Resource['Properties']) => number> = {
+  'AWS::CloudWatch::Alarm': ({ Metrics: metrics = [{ MetricStat: true }] }) =>
+    metrics.filter(({ MetricStat: metric }: { MetricStat?: unknown }) => metric !== undefined).length,
+  'AWS::CloudWatch::Dashboard': ({ DashboardBody: body }) =>
+    JSON.stringify(body).match(/\[\\"(Upkeep|AWS\/\w+)\\"/g)?.length ?? 0,
+  'AWS::EC2::VPCEndpoint': ({ SubnetIds: subnets = [] }) => subnets.length,
+};
+
 function deployedOf({ Type: type, Properties: properties = {}, DeletionPolicy }: Resource): Deployed {
   const fixed = WITH_DATA[type];
   const { [NAMES[type] ?? '']: name } = properties;
@@ -69,6 +79,7 @@ function deployedOf({ Type: type, Properties: properties = {}, DeletionPolicy }:
   const hasData = fixed !== undefined && (type !== 'AWS::Lambda::Function' || isDurable);
   return {
     type,
+    ...(UNITS[type] && { units: UNITS[type](properties) }),
     ...(typeof name === 'string' && { name }),
     ...(hasData && {
       isKept: DeletionPolicy === 'Retain',

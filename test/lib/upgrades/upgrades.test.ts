@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Deployment } from '../../../lib/whatsapp/configuration/configuration.ts';
+import { costPage } from '../../docs/cost.ts';
 import { type Deployed, lost, RELEASED, type Release, release, taken } from './released.ts';
 
 const now = release();
@@ -22,6 +23,11 @@ test('a deploy over the last release replaces and deletes no resource with data,
   assert.ok(Object.keys(last).length >= 4);
   assert.deepEqual(lost(last, now), []);
   assert.deepEqual(taken(last, now), []);
+});
+
+test('docs/cost.md is what the templates, the calls and the prices come to', () => {
+  const page = readFileSync('docs/cost.md', 'utf8');
+  assert.equal(page, costPage(page, now));
 });
 
 test('a renamed deployment is a new one beside the old: nothing of that is touched, no name meets another', () => {

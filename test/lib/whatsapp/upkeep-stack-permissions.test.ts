@@ -151,6 +151,8 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow ecs:ExecuteCommand on arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea, arn:aws:ecs:eu-central-1:222222222222:task/whatsapp-emea/* if ArnEquals ecs:cluster arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea and StringEquals ecs:container-name wa-web, wa-coreapp, wa-master',
       'allow ssmmessages:OpenDataChannel on arn:aws:ssm:eu-central-1:222222222222:session/ecs-execute-command-*',
       'allow ssm:TerminateSession, ssm:ResumeSession on arn:aws:ssm:eu-central-1:222222222222:session/ecs-execute-command-* if StringLike ssm:resourceTag/aws:ssmmessages:target-id ecs:whatsapp-emea_*',
+      'allow s3:PutObject on LogCleanupArchiveLogs/emea/* if Null s3:if-none-match false',
+      'allow kms:GenerateDataKey on Key if StringEquals kms:ViaService s3.eu-central-1.amazonaws.com and StringLike kms:EncryptionContext:aws:s3:arn LogCleanupArchiveLogs, LogCleanupArchiveLogs/emea/*',
     ],
   ],
   [
@@ -177,7 +179,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow sqs:SendMessage on latam-report-lost-run-dead-letters',
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep and StringEquals events:detail-type Run Report',
       'allow lambda:GetDurableExecutionHistory on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
-      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-dead-letters, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-dead-letters',
+      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-crashing',
     ],
   ],
   [

@@ -319,9 +319,14 @@ describe('alarms', () => {
     const queues = ofType(latamResources, 'AWS::SQS::Queue').map(
       ([, { Properties: queue }]) => queue.QueueName,
     );
+    // In a job's lie what Lambda could not begin, of which its own count rings, and lost runs, of which `lost` does.
+    const dropped = alarms.flatMap(({ MetricName, Dimensions: dimensions, AlarmName: name }) =>
+      MetricName === 'AsyncEventsDropped' && name === `${dimensions[0].Value}-dead-letters` ? [name] : [],
+    );
+    assert.equal(dropped.length, functions.filter((name) => /-(message-gc|log-cleanup)$/.test(name)).length);
     for (const queue of queues.filter((name) => name.endsWith('dead-letters') && !isOfNoJob(name)))
       assert.ok(
-        watched.some((name) => name === queue || name === `${queue}.QueueName`),
+        dropped.includes(queue) || watched.some((name) => name === queue || name === `${queue}.QueueName`),
         queue,
       );
   });

@@ -15,7 +15,7 @@ interface SoakFault {
   rings?: RegExp;
 }
 
-export const JOBS = ['message-gc', 'log-cleanup', 'credential-rotation', 'database-size'] as const;
+const JOBS = ['message-gc', 'log-cleanup', 'credential-rotation', 'database-size'] as const;
 const FUNCTIONS = [...JOBS, 'start-run', 'rotate-secret', 'report-lost-run'] as const;
 const CALLED = ['lambda', 'sqs', 'events', 'secretsmanager', 'ecs', 'ssm', 'monitoring'] as const;
 const SERVICES = ['webapp', 'coreapp', 'master'] as const;
@@ -323,6 +323,13 @@ export const SOAK_FAULTS: Record<string, SoakFault> = {
         clock.at(clock.now() + 500, () => stopRuns(aws, `${NAME}-${job}`));
         return undefined;
       });
+    },
+  },
+  'new-version': {
+    strike(life, draw, say) {
+      const { aws } = life.world;
+      say(`after ${sometime(life, draw, () => aws.lambda.deployVersion(NAME))} minutes`);
+      return undefined;
     },
   },
   'run-by-hand': {

@@ -22,9 +22,9 @@ const SERVICES = [
   { role: 'master', container: 'wa-master' },
 ] as const;
 
-/** Tasks of each service, each with one container, and the nodes that collect garbage. */
-export type Size = Record<(typeof SERVICES)[number]['role'] | 'nodes', number>;
-export const SMALL: Size = { webapp: 2, coreapp: 2, master: 1, nodes: 2 };
+/** Tasks of each service, each with one container. */
+export const SMALL = { webapp: 2, coreapp: 2, master: 1 };
+const NODES = 2;
 /** Of the database's credential. */
 export const SECRET = 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/database-j1K2l3';
 const KEPT_WARM = 40 * DAY;
@@ -35,6 +35,8 @@ export interface Life {
   played: PlayedDeployment;
   services: Record<'webapp' | 'coreapp' | 'master', ManagedService>;
   tasks(): EcsTask[];
+  /** Has a service run so many tasks from now on. */
+  scale(role: keyof Life['services'], tasks: number): void;
   /** What each container logs in with. */
   given: Map<TaskContainer, GivenLogin>;
   /** Called at each request to WebApp. */
@@ -49,16 +51,7 @@ export interface Life {
 /** Every other night the credential is old enough. */
 const ROTATE_AFTER_DAYS = 2;
 
-export async function beginLife({
-  cdkOut,
-  postgres,
-  size = SMALL,
-}: {
-  cdkOut: string;
-  postgres: Postgres;
-  /** @default a small one */
-  size?: Size;
-}): Promise<Life> {
+export async function beginLife({ cdkOut, postgres }: { cdkOut: string; postgres: Postgres }): Promise<Life> {
   const onRequest: Life['onRequest'] = new Set();
   const onCollection: Life['onCollection'] = new Set();
   const given: Life['given'] = new Map();
@@ -69,7 +62,7 @@ export async function beginLife({
     sessions: { timing: { readingDelay: 0, readingPause: 0 } },
     clients: {
       [NAME]: {
-        coreApps: size.nodes,
+        coreApps: NODES,
         filling: { sent: 100, read: 20, pending: 5, oldest: STARTS - 90 * DAY, newest: STARTS - DAY },
         containers: {},
         logins: {},
@@ -107,7 +100,7 @@ export async function beginLife({
   const services: Partial<Life['services']> = {};
   let life: Life | undefined;
   for (const { role, container } of SERVICES) {
-    const tasks = size[role];
+    const tasks = SMALL[role];
     const start = async () => {
       const started = new PlayedContainer(container, (words) => {
         const failing = life?.failingCommands;
@@ -154,6 +147,12 @@ export async function beginLife({
     onCollection,
     failingCommands: undefined,
     tasks: () => SERVICES.flatMap(({ role }) => aws.ecs.tasksOf({ ...PLACE, service: role })),
+    scale(role, tasks) {
+      const service = services[role];
+      if (!service || service.options.desiredCount === tasks) return;
+      service.options.desiredCount = tasks;
+      service.deploy();
+    },
     async close() {
       await logins.end();
       await world.close();

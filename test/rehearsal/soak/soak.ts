@@ -26,7 +26,7 @@ export interface Soaked {
 /** In a life of the bench, without the quiet ones at its end. */
 export const LIFE_NIGHTS = 12;
 /** At the end of a life nothing goes wrong for so many nights; in the last of them each run must succeed, by itself. */
-const QUIET_NIGHTS = 3;
+const QUIET_NIGHTS = 2;
 /** Of the other nights, how many nothing strikes. */
 const GOOD_SHARE = 0.2;
 const MOST_FAULTS = 4;

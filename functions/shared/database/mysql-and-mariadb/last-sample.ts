@@ -1,27 +1,58 @@
 import { isRefusal } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
+/** What the server keeps of the last time that it sampled a table. */
+export interface Sample {
+  rows: number;
+  /** Of how many pages it is, the least of its parts. Undefined: it is of all, or the user may not see that. */
+  pages: number | undefined;
+}
+
 /**
- * How many rows a table had by the server's last sample, which it keeps in `mysql.innodb_table_stats`; those of partitions are
- * added up. Undefined where the user may not see that, or there is none.
+ * A table's last sample, which the server keeps in `mysql.innodb_table_stats` and `mysql.innodb_index_stats`; those of partitions
+ * are added up. Undefined where the user may not see that, or there is none.
  */
 export async function lastSample(
   session: MysqlSession,
   database: string,
   table: string,
-): Promise<number | undefined> {
+): Promise<Sample | undefined> {
+  const where = 'database_name = ? AND (table_name = ? OR table_name LIKE ?)';
+  const values = [database, table, `${table.replaceAll(/[\\%_]/g, '\\$&')}#%`];
+  const ask = async (columns: string, more = '') => {
+    const found = await ifVisible(
+      session.query(`SELECT table_name AS name, ${columns} WHERE ${where}${more}`, values),
+    );
+    return found.filter(({ name }) => name === table || /^#p#/i.test(String(name).slice(table.length)));
+  };
+  const parts = await ask('n_rows AS sampled FROM mysql.innodb_table_stats');
+  if (parts.length === 0) return undefined;
+  const indexes = await ask(
+    'stat_name AS stat, stat_value AS value, sample_size AS pages FROM mysql.innodb_index_stats',
+    " AND index_name IN ('PRIMARY', 'GEN_CLUST_INDEX')",
+  );
+  // The rows are those that differ in all columns of the key: of how many pages these are, the last prefix says.
+  const ofAllColumns = new Map<unknown, number>();
+  for (const { name, stat, pages } of indexes.toSorted((a, b) =>
+    String(a.stat).localeCompare(String(b.stat)),
+  ))
+    if (String(stat).startsWith('n_diff_pfx')) ofAllColumns.set(name, Number(pages));
+  const ofSome = indexes.flatMap(({ name, stat, value }) => {
+    const pages = ofAllColumns.get(name);
+    return stat === 'n_leaf_pages' && pages !== undefined && pages < Number(value) ? [pages] : [];
+  });
+  return {
+    rows: parts.reduce((sum, { sampled }) => sum + Number(sampled), 0),
+    pages: ofSome.length > 0 ? Math.min(...ofSome) : undefined,
+  };
+}
+
+async function ifVisible(asked: Promise<Record<string, unknown>[]>): Promise<Record<string, unknown>[]> {
   try {
-    const samples = await session.query(
-      'SELECT table_name AS name, n_rows AS sampled FROM mysql.innodb_table_stats WHERE database_name = ? AND (table_name = ? OR table_name LIKE ?)',
-      [database, table, `${table.replaceAll(/[\\%_]/g, '\\$&')}#%`],
-    );
-    const own = samples.filter(
-      ({ name }) => name === table || /^#p#/i.test(String(name).slice(table.length)),
-    );
-    return own.length > 0 ? own.reduce((sum, { sampled }) => sum + Number(sampled), 0) : undefined;
+    return await asked;
   } catch (error) {
     if (!isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR', 'ER_NO_SUCH_TABLE'))
       throw error;
-    return undefined;
+    return [];
   }
 }

@@ -4,6 +4,7 @@ import { missingPrivilege } from '../contract/errors.ts';
 import type { ExactCount, LargestTable, SizeReader, TableSearch } from '../contract/sizes.ts';
 import { countOf, tableNotFound } from '../sizes/questions.ts';
 import { accountName } from './accounts.ts';
+import { heldAgainst, openRows } from './held-against.ts';
 import { idleByProcessList, idleByThreads } from './idle-connections.ts';
 import {
   hasProcess,
@@ -15,7 +16,7 @@ import {
 } from './innodb-server.ts';
 import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
-import { bytesOf, type FoundTable, rowsOf, type TableRow, withFiles } from './table-estimates.ts';
+import { bytesOf, type FoundTable, rowsOf, type TableRow } from './table-estimates.ts';
 import { filesOf } from './table-files.ts';
 import { grantsOf, hiddenDatabases, hiddenRows, visibleDatabases } from './visible-databases.ts';
 
@@ -39,7 +40,7 @@ export function innodbSizes(
         const known = rowsOf(largest, server);
         const bytes = bytesOf(row, fileBytes, known);
         const rows =
-          hidden.length > 0 ? hiddenRows(login, hidden) : await withFiles(session, largest, known, fileBytes);
+          hidden.length > 0 ? hiddenRows(login, hidden) : await heldAgainst(session, largest, known);
         return {
           database,
           ...(others.length > 0 && { others: others.map((other) => other.database) }),
@@ -89,13 +90,15 @@ async function find(
   const all: FoundTable[] = [];
   const views: string[] = [];
   for (const database of visible) {
-    // First, so that a sample that is made in between is not taken for the one before it: the error is the larger one's then.
-    const sampleRows = await lastSample(session, database, table);
+    // First, so that a sample that is made in between is not taken for the one before it, nor what is rolled back in between for
+    // what is there: the error is the larger one's then.
+    const sample = await lastSample(session, database, table);
+    const open = await openRows(session, server);
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
     if (!row) continue;
-    if (/VIEW$/.test(String(row.type))) {
-      views.push(database);
+    if (/(VIEW|SEQUENCE)$/.test(String(row.type))) {
+      views.push(`${/VIEW$/.test(String(row.type)) ? 'a view' : 'a sequence'} in ${database}`);
       continue;
     }
     const files = await filesOf(session, database, server);
@@ -104,7 +107,8 @@ async function find(
       table,
       row: tableRowOf(row),
       fileBytes: files.kind === 'known' ? files.sizes.get(table) : undefined,
-      sampleRows,
+      sample,
+      openRows: open,
     });
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
@@ -113,7 +117,7 @@ async function find(
   throw tableNotFound(
     address,
     { table, databases: visible.length > 0 ? visible : databases },
-    `${views.length > 0 ? `, but a view in ${views.join(', ')}, of which no size is told` : ''}${
+    `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
         ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
         : ''
@@ -128,17 +132,19 @@ function sizeOf({ row, fileBytes }: FoundTable): number {
 /** Followed by further conditions; the first value is the database. */
 const TABLES =
   'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
-  'INDEX_LENGTH AS indexBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
+  'INDEX_LENGTH AS indexBytes, DATA_FREE AS freeBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
 
 function tableRowOf({
+  type,
   engine,
   rows,
   tableBytes,
   indexBytes,
+  freeBytes,
   options,
   format,
 }: Record<string, unknown>): TableRow {
-  return { engine, rows, tableBytes, indexBytes, options, format };
+  return { type, engine, rows, tableBytes, indexBytes, freeBytes, options, format };
 }
 
 async function largestTable(
@@ -157,7 +163,7 @@ async function largestTable(
   for (const database of names) {
     // First, for MariaDB knows the files of tables only that it has opened.
     const tables = visible.includes(database)
-      ? await session.query(`${TABLES} AND TABLE_TYPE = 'BASE TABLE'`, [database])
+      ? await session.query(`${TABLES} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`, [database])
       : [];
     // Also of what else is hidden from the user.
     const files = await filesOf(session, database, server);

@@ -1,13 +1,16 @@
 import type { RowEstimate, TableBytes } from '../contract/sizes.ts';
 import { estimate } from '../sizes/questions.ts';
 import type { Server } from './innodb-server.ts';
-import type { MysqlSession } from './session.ts';
+import type { Sample } from './last-sample.ts';
 
 export interface TableRow {
+  type: unknown;
   engine: unknown;
   rows: unknown;
   tableBytes: unknown;
   indexBytes: unknown;
+  /** Of the file, in extents that nothing uses; unlike the two above it is of now. */
+  freeBytes: unknown;
   /** The table's own options, as it was created with. */
   options: unknown;
   format: unknown;
@@ -19,8 +22,10 @@ export interface FoundTable {
   row: TableRow;
   /** Its file, and those of its parts and full-text indexes. Undefined: the user may not see that, or it has none of its own. */
   fileBytes: number | undefined;
-  /** Rows of the server's last sample, asked for before {@link row}. Undefined: the user may not see that. */
-  sampleRows: number | undefined;
+  /** The server's last sample, asked for before {@link row}. Undefined: the user may not see that. */
+  sample: Sample | undefined;
+  /** Rows of any table that open transactions have changed, asked for before {@link row}. 0 also where the user may not see that. */
+  openRows: number;
 }
 
 /** How wrong a sample of InnoDB may be: MySQL's manual says "as much as 40% to 50%" (INFORMATION_SCHEMA TABLES). */
@@ -34,13 +39,13 @@ const SAMPLE_FACTOR = 2;
 const INNODB_FACTOR = 3;
 
 /** Of InnoDB's pages by default, also the whole of an empty table or index. */
-const PAGE_BYTES = 16_384;
+export const PAGE_BYTES = 16_384;
 
 /**
  * What a row takes at the least, by the InnoDB row format: 5 bytes of header, 6 of transaction and 7 of roll
  * pointer. More rows than fit are a sign of bytes that the server has not looked at since.
  */
-const LEAST_ROW_BYTES = 18;
+export const LEAST_ROW_BYTES = 18;
 
 /** So many fit into one page. Of fewer a factor says nothing. */
 const FEW_ROWS = Math.floor(PAGE_BYTES / LEAST_ROW_BYTES);
@@ -49,7 +54,7 @@ const FEW_ROWS = Math.floor(PAGE_BYTES / LEAST_ROW_BYTES);
 const LEAST_SAMPLE_PAGES = 20;
 
 export function rowsOf(
-  { row: { engine, rows, tableBytes, options }, sampleRows }: Pick<FoundTable, 'row' | 'sampleRows'>,
+  { row: { type, engine, rows, tableBytes, options }, sample }: Pick<FoundTable, 'row' | 'sample'>,
   { statistics }: Server,
 ): RowEstimate {
   if (rows === null || rows === undefined) {
@@ -64,6 +69,13 @@ export function rowsOf(
   if (engine !== 'InnoDB') {
     return { kind: 'unknown', reason: `how wrong the estimate of the engine ${engine} may be is not known` };
   }
+  if (/SYSTEM VERSIONED/i.test(String(type))) {
+    return {
+      kind: 'unknown',
+      reason:
+        "the server's number includes what the rows were earlier, for it keeps their history (system versioning)",
+    };
+  }
   const persistent = optionOf(options, 'stats_persistent') ?? statistics.persistent;
   const recalculated = optionOf(options, 'stats_auto_recalc') ?? statistics.recalculated;
   const samplePages =
@@ -76,6 +88,12 @@ export function rowsOf(
         : "the server's statistics are not kept (STATS_PERSISTENT is off), and of a few pages",
     };
   }
+  if (sample?.pages !== undefined && sample.pages < LEAST_SAMPLE_PAGES) {
+    return {
+      kind: 'unknown',
+      reason: `the server's last sample is of ${sample.pages} pages only, as STATS_SAMPLE_PAGES was when it was made, and may miss by any factor`,
+    };
+  }
   if (!recalculated) {
     return {
       kind: 'unknown',
@@ -86,11 +104,12 @@ export function rowsOf(
   if (Number(rows) === 0 && Number(tableBytes) > PAGE_BYTES) {
     return {
       kind: 'unknown',
-      reason: 'nearly all rows were deleted just now; the server looks at the table anew in some seconds',
+      reason:
+        'the server tells no row of a table whose pages were full: nearly all were deleted just now (it looks at the table anew in some seconds), or such a delete is open or was rolled back',
     };
   }
   const told = estimate(Number(rows), INNODB_FACTOR, FEW_ROWS);
-  return told.kind === 'unknown' || sampleRows === undefined ? told : sinceSample(told.rows, sampleRows);
+  return told.kind === 'unknown' || sample === undefined ? told : sinceSample(told.rows, sample.rows);
 }
 
 /** As wrong as the sample was, of which rows may have gone since, or of which more may have come: inserts are counted. */
@@ -135,44 +154,4 @@ export function bytesOf(
     };
   }
   return { kind: 'known', table, indexes, from: 'statistics' };
-}
-
-/** Bytes of the column types that always take the same, by MySQL's manual (Data Type Storage Requirements). */
-const TYPE_BYTES: Record<string, number> = {
-  tinyint: 1,
-  smallint: 2,
-  mediumint: 3,
-  int: 4,
-  bigint: 8,
-  float: 4,
-  double: 8,
-  date: 3,
-  time: 3,
-  datetime: 5,
-  timestamp: 4,
-  year: 1,
-};
-
-/** Adds what the files can hold. They cannot hold fewer rows than there are, whatever the server's number says. */
-export async function withFiles(
-  session: MysqlSession,
-  { database, table, row }: FoundTable,
-  rows: RowEstimate,
-  fileBytes: number | undefined,
-): Promise<RowEstimate> {
-  if (rows.kind === 'unknown') return rows;
-  const isCompressed = /compress/i.test(String(row.options)) || /compress/i.test(String(row.format));
-  const columns = await session.query(
-    'SELECT DATA_TYPE AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND IS_NULLABLE = ?',
-    [database, table, 'NO'],
-  );
-  const least = columns.reduce(
-    (sum, { type }) => sum + (TYPE_BYTES[String(type).toLowerCase()] ?? 0),
-    LEAST_ROW_BYTES,
-  );
-  const filesHold =
-    fileBytes === undefined || isCompressed ? Number.POSITIVE_INFINITY : Math.floor(fileBytes / least);
-  return filesHold > rows.atMost
-    ? { ...rows, filesHold: Math.min(filesHold, Number.MAX_SAFE_INTEGER) }
-    : rows;
 }

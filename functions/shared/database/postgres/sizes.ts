@@ -111,6 +111,13 @@ const LEAST_ROWS_PER_PAGE = 4;
 /** What a page can hold at the most, with pages of 8 KiB (MaxHeapTuplesPerPage). */
 const MOST_ROWS_PER_PAGE = 291;
 
+/**
+ * By how many rows, for each time that a table has as many pages as ANALYZE reads, a sample of uneven pages (nearly all empty after a
+ * large delete, the rest full) may be wrong beyond {@link COUNTERS_FACTOR}: of R rows on full pages three standard deviations are
+ * 3√(R · pages / sample · 291), which is no more than (factor - 1) · R and this.
+ */
+const UNEVEN_ROWS = (9 * MOST_ROWS_PER_PAGE) / (4 * (COUNTERS_FACTOR - 1));
+
 /** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
 const LOCK_TIMEOUT_MS = 100;
 
@@ -200,11 +207,14 @@ async function largestTable(session: PostgresSession, database: string): Promise
 }
 
 function rowsOf(
-  { tuples, pages: pagesThen, live, inserted, counted }: Part,
+  { tuples, pages: pagesThen, live, inserted, counted, samplePages }: Part,
   pages: number | undefined,
 ): RowEstimate {
   if (counted) {
-    const known = estimate(live, COUNTERS_FACTOR, MOST_ROWS_PER_PAGE);
+    const share = (pages ?? pagesThen) / samplePages;
+    // All pages of a smaller table are read.
+    const few = MOST_ROWS_PER_PAGE + (share > 1 ? Math.ceil(UNEVEN_ROWS * share) : 0);
+    const known = estimate(live, COUNTERS_FACTOR, few);
     if (known.kind === 'unknown' || pages === undefined || pages <= pagesThen) return known;
     // The files have grown, perhaps as the counters do not know: rows were loaded while they were off (track_counts), or updated.
     const hasDensity = tuples > 0 && pagesThen > 0;

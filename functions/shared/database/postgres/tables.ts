@@ -26,6 +26,8 @@ export interface Part {
   inserted: number;
   /** Whether a vacuum or ANALYZE has set the counters right since they were reset. */
   counted: boolean;
+  /** How many pages ANALYZE reads of it: 300 for each of the columns' statistics target. */
+  samplePages: number;
   /** Bytes as of the last vacuum or ANALYZE. */
   tableBytes: number;
   indexBytes: number;
@@ -51,6 +53,8 @@ export async function findTables(
        pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
        coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
          pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
+       300 * greatest(current_setting('default_statistics_target')::bigint,
+         (SELECT coalesce(max(a.attstattarget), 0) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)) AS sample_pages,
        (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
        (SELECT coalesce(sum(x.relpages), 0) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)
          * current_setting('block_size')::bigint AS index_bytes
@@ -96,6 +100,7 @@ function partOf(row: Record<string, unknown>): Part {
     live: Number(row.live),
     inserted: Number(row.inserted),
     counted: row.counted === true,
+    samplePages: Number(row.sample_pages),
     tableBytes: Number(row.table_bytes),
     indexBytes: Number(row.index_bytes),
   };

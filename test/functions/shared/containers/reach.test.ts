@@ -13,7 +13,7 @@ import { EcsExecReach } from '../../../../functions/shared/containers/ecs-exec-r
 import type { Reach, Seen } from '../../../../functions/shared/containers/reach.ts';
 import { RunCommandReach } from '../../../../functions/shared/containers/run-command-reach.ts';
 import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
-import { ContainerCommandJob, Upkeep } from '../../../../lib/index.ts';
+import { ContainerCommandJob, type ContainerCommandJobProps, Upkeep } from '../../../../lib/index.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
@@ -42,6 +42,7 @@ interface Work extends Deployment {
 async function withContainer(
   by: 'ecs-exec' | 'run-command',
   work: (tools: Work) => Promise<void>,
+  props: Partial<ContainerCommandJobProps> = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'reach-'));
   const container = await Container.start({ name: 'app', folder: join(folder, 'app') });
@@ -61,6 +62,7 @@ async function withContainer(
           roles,
           command: COMMAND,
           schedule: { at: '03:00' },
+          ...props,
           ...(by === 'run-command' && {
             reach: { by, instanceTag: { key: 'cluster', value: 'shop' } },
           }),
@@ -167,6 +169,24 @@ for (const by of ['ecs-exec', 'run-command'] as const) {
       assert.equal((await reach.start(found, order, stay(60_000))).outcome, 'gone');
     }));
 }
+
+test('by run-command, a command gets its standard input, which nobody reads in the parameters', () =>
+  withContainer(
+    'run-command',
+    async ({ aws, reach, found }) => {
+      const given: string[] = [];
+      aws.onCall(({ operation, input }) => {
+        if (operation === 'SendCommand') given.push(JSON.stringify(input));
+        return undefined;
+      });
+      const stdin = 'one $HOME "line" {{ and }}\nanother\n';
+      const ended = await reach.start(found, { ...order, stdin }, stay(20_000));
+      assert.deepEqual(ended, { outcome: 'exited', exitCode: 0, output: `got ${stdin}` });
+      assert.equal(given.length, 2, 'for the key, and with what is encrypted by it');
+      for (const text of given) assert.doesNotMatch(text, /HOME|another/);
+    },
+    { command: { script: 'printf "got "; cat' }, stdin: 'in the settings' },
+  ));
 
 test('by ecs-exec, a container whose task has its agent in another one costs one call, and no further try', () =>
   withContainer('ecs-exec', async ({ aws, reach, found, container, task }) => {

@@ -80,6 +80,16 @@ describe('of the callbacks that came, a request', () => {
     assert.equal(isComplete({ ...call, doubtful: both.doubtful }), false);
   });
 
+  it('tells one that names several deployments like one that names none, and looks past ARNs', () => {
+    const callback = media({ items_deleted: 5, status: 'complete' });
+    const bus = 'arn:aws:events:eu-central-1:123456789012:event-bus/shop-callbacks';
+    const unnamed = (...resources: string[]) =>
+      hear(request, NOTHING_HEARD, arrived(callback, ...resources)).unnamed;
+    assert.deepEqual(unnamed('shop', 'shop', bus), []);
+    for (const resources of [[], [bus], ['shop', 'bakery']])
+      assert.deepEqual(unnamed(...resources), [SINGLE_INSTANCE], resources.join());
+  });
+
   it('tells those that nothing shows to be of this deployment: no name in the event, and none of a node', () => {
     const complete = (node?: string) => media({ messages_deleted: 1, status: 'complete', node });
     const unnamedOf = (nodes: string[] | undefined, ...arrivals: Arrived[]) =>

@@ -7,6 +7,7 @@ import sample from '../../../../upkeep.config.ts';
 const ACCOUNT = '111111111111';
 const REGION = 'eu-central-1';
 const place = (service: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}`;
+const KEY = `${place('kms')}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`;
 const word = fc.stringMatching(/^[a-z][a-z0-9]{2,8}$/);
 const hex = (digits: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${digits}}$`));
 const host = word.map((name) => `${name}.internal`);
@@ -42,7 +43,11 @@ const OF_FIELD: [RegExp, fc.Arbitrary<unknown>][] = [
     /ecretArn$/,
     fc.tuple(word, hex(6)).map(([name, end]) => `${place('secretsmanager')}:secret:${name}-${end}`),
   ],
-  [/eyArn$/, fc.constant(`${place('kms')}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`)],
+  [
+    /\.logCleanup\.archive$/,
+    fc.constantFrom({}, { keepDays: 90 }, { bucketName: 'logs' }, { bucketName: 'logs', bucketKeyArn: KEY }),
+  ],
+  [/eyArn$/, fc.constant(KEY)],
   [/\.topicArn$/, word.map((name) => `${place('sns')}:${name}`)],
   [/\.roleArns\[\]$/, word.map((name) => `arn:aws:iam::${ACCOUNT}:role/${name}`)],
   [/\.senders\[\]$/, word.map((name) => `arn:aws:iam::${ACCOUNT}:role/${name}`)],

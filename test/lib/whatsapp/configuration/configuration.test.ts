@@ -15,6 +15,31 @@ describe('a configuration', () => {
       assert.deepEqual(mistakesOf(changed(path, value)), [sentence]);
     });
 
+  it('is refused where two deployments are one client: its WebApp, its tables, its containers', () => {
+    const emea = sample.deployments.findIndex(({ name }) => name === 'emea');
+    const twice = { ...structuredClone(sample.deployments[emea]), name: 'twin' };
+    const mistakes = mistakesOf({ ...sample, deployments: [...sample.deployments, twice] });
+    const at = `deployments[${sample.deployments.length}]`;
+    const one = 'one client would be two deployments, each unaware of the other; it must be of one.';
+    for (const mistake of [
+      `${at}.webApp.url is "https://webapp.emea.internal", as is deployments[${emea}].webApp.url: ${one}`,
+      `${at}.databases[0].prefix is "wa1_" on database.emea.internal, as is deployments[${emea}].databases[0] (wa1): ${one}`,
+      `${at}.jobs.logCleanup.roles.master.services[0] is "master", which deployments[${emea}].jobs.logCleanup has too: ${one}`,
+    ])
+      assert.ok(mistakes.includes(mistake), `${mistake}\n${mistakes.join('\n')}`);
+    // The same private names in another VPC, and account, are others.
+    const elsewhere = {
+      ...twice,
+      account: '222222222229',
+      network: { ...twice.network, vpcId: 'vpc-0a1b2c3d4e5f69999' },
+    };
+    assert.ok(
+      !mistakesOf({ ...sample, deployments: [...sample.deployments, elsewhere] }).some((mistake) =>
+        mistake.includes(one),
+      ),
+    );
+  });
+
   it('is refused in a region without durable functions, by its name', () => {
     const configuration = changed('deployments.0', { ...sample.deployments[0], region: 'sa-east-1' });
     const [first] = mistakesOf(configuration);
@@ -105,10 +130,17 @@ describe('a configuration', () => {
     const [latam, ...others] = structuredClone(sample).deployments;
     const window = { from: '01:00', to: '05:00' };
     assert.ok(latam);
+    const second = {
+      ...latam,
+      window,
+      name: 'latam-2',
+      network: { ...latam.network, vpcId: 'vpc-0a1b2c3d4e5f69999' },
+      jobs: { ...latam.jobs, logCleanup: { ...latam.jobs.logCleanup, clusterName: 'whatsapp-latam-2' } },
+    };
     assert.deepEqual(
       mistakesOf({
         ...sample,
-        deployments: [{ ...latam, window }, { ...latam, window, name: 'latam-2' }, ...others],
+        deployments: [{ ...latam, window }, second, ...others],
       }),
       [],
     );

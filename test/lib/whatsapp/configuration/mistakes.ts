@@ -377,6 +377,12 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].jobs.logCleanup.roles is {}; it must be an object with "webapp", "coreapp", "master", or some of them.',
   ],
   [
+    'a bucket that is there, with a lifecycle of ours',
+    'deployments.1.jobs.logCleanup.archive',
+    { bucketName: 'logs', keepDays: 3 },
+    'deployments[1].jobs.logCleanup.archive is {"bucketName":"logs","keepDays":3}; it must be an object, {} for a bucket of its own: with "keepDays", or with "bucketName" and perhaps "bucketKeyArn".',
+  ],
+  [
     'services that are undefined',
     'deployments.2.jobs.credentialRotation.services',
     { webapp: undefined },

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   type Event,
@@ -112,6 +115,29 @@ test('an invocation that crashes is repeated, ever later, until the execution ti
     const events = await historyOf(lambda, arn, { ReverseOrder: true, MaxItems: 2 });
     const crashed = events.find(({ EventType }) => EventType === 'InvocationCompleted');
     assert.match(crashed?.InvocationCompletedDetails?.Error?.Payload?.ErrorMessage ?? '', /SIGKILL/);
+  }));
+
+test('what goes on when a new version is deployed ends under the version that it began with, though its process is gone', () =>
+  withJob(async (start, { aws, clock, lambda }) => {
+    const next = mkdtempSync(join(tmpdir(), 'next-version-'));
+    writeFileSync(
+      join(next, 'index.mjs'),
+      "export const handler = async () => { throw new Error('The next version does not know this run.'); };",
+    );
+    try {
+      const [waiting, looking] = [await start('wait'), await start('condition')];
+      await clock.runUntil(START + 1000);
+      assert.deepEqual(await ended(lambda, waiting), ['RUNNING', undefined]);
+      aws.lambda.deployVersion('job', next);
+      aws.killFunction('job');
+      const later = await start('wait', {}, 'later');
+      await clock.runUntil(START + 2 * HOUR);
+      assert.deepEqual(await ended(lambda, waiting), ['SUCCEEDED', '"after"']);
+      assert.equal((await ended(lambda, looking))[0], 'SUCCEEDED');
+      assert.notEqual((await ended(lambda, later))[0], 'SUCCEEDED');
+    } finally {
+      rmSync(next, { recursive: true });
+    }
   }));
 
 test('a checkpoint that is throttled ends the invocation, which is repeated: nothing is lost', () =>

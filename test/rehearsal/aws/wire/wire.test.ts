@@ -61,7 +61,7 @@ test('binds a REST answer to status, headers and payload', () => {
     Payload: Buffer.from('null'),
   });
   assert.equal(answer.status, 202);
-  assert.equal(answer.headers['X-Amz-Durable-Execution-Arn'], ARN);
+  assert.equal(answer.headers['x-amz-durable-execution-arn'], ARN);
   assert.equal(Buffer.from(answer.body).toString(), 'null');
 });
 
@@ -98,6 +98,41 @@ test('reads the lists and maps of a query request, and writes XML', () => {
   });
   const xml = writeQuery(operation(sns, 'ListTopics'), { Topics: [{ TopicArn: 'a<b' }] }, 'http://n/', 'r');
   assert.match(xml, /<ListTopicsResult><Topics><member><TopicArn>a&lt;b<\/TopicArn><\/member><\/Topics>/);
+});
+
+test('reads and writes what SQS flattens in its query protocol, which AWS CLI 2.9 speaks', () => {
+  const attributes = operation(sqs, 'GetQueueAttributes');
+  assert.deepEqual(
+    readQuery(
+      attributes,
+      new URLSearchParams('Action=GetQueueAttributes&QueueUrl=u&AttributeName.1=All&AttributeName.2=Policy'),
+    ),
+    { QueueUrl: 'u', AttributeNames: ['All', 'Policy'] },
+  );
+  assert.match(
+    writeQuery(attributes, { Attributes: { VisibilityTimeout: '30', Policy: '<>' } }, 'n', 'r'),
+    /<GetQueueAttributesResult><Attribute><Name>VisibilityTimeout<\/Name><Value>30<\/Value><\/Attribute><Attribute><Name>Policy<\/Name><Value>&lt;&gt;<\/Value><\/Attribute><\/GetQueueAttributesResult>/,
+  );
+  assert.match(
+    writeQuery(operation(sqs, 'ListQueues'), { QueueUrls: ['a', 'b'] }, 'n', 'r'),
+    /<ListQueuesResult><QueueUrl>a<\/QueueUrl><QueueUrl>b<\/QueueUrl><\/ListQueuesResult>/,
+  );
+  assert.deepEqual(
+    readQuery(
+      operation(sqs, 'SetQueueAttributes'),
+      new URLSearchParams('QueueUrl=u&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=40'),
+    ),
+    { QueueUrl: 'u', Attributes: { VisibilityTimeout: '40' } },
+  );
+  assert.match(
+    writeQuery(
+      receive,
+      { Messages: [{ MessageId: 'm', Body: 'b', Attributes: { SentTimestamp: '1' } }] },
+      'n',
+      'r',
+    ),
+    /<Message><MessageId>m<\/MessageId><Body>b<\/Body><Attribute><Name>SentTimestamp<\/Name><Value>1<\/Value><\/Attribute><\/Message>/,
+  );
 });
 
 test('writes CBOR that it reads again', () => {

@@ -14,14 +14,19 @@ const SERVER = {
 
 function told(rows: number, sampleRows: number | undefined) {
   const row = {
+    type: 'BASE TABLE',
     engine: 'InnoDB',
     rows,
     tableBytes: 60_000_000,
     indexBytes: 0,
+    freeBytes: 0,
     options: '',
     format: 'Dynamic',
   };
-  return rowsOf({ row, sampleRows }, SERVER);
+  return rowsOf(
+    { row, sample: sampleRows === undefined ? undefined : { rows: sampleRows, pages: undefined } },
+    SERVER,
+  );
 }
 
 test('how wrong a number is goes by the sample that it was reckoned from', () => {

@@ -138,6 +138,24 @@ test('PostgreSQL tells the size of a table', async (t) => {
     assertWithin((await sizes.table(server.login, search)).rows, 50_050);
   });
 
+  await t.test('within its error, sampled in few of its pages, nearly all of which are empty', async () => {
+    await server.run('CREATE UNLOGGED TABLE emptied (id bigint, body text)');
+    await server.run("INSERT INTO emptied SELECT n, repeat('m', 150) FROM generate_series(1, 120000) n");
+    await server.run('DELETE FROM emptied WHERE id <= 118000');
+    await server.run(`ALTER DATABASE "${DATABASE}" SET default_statistics_target = 1`);
+    await server.run('SET default_statistics_target = 1');
+    for (let look = 0; look < 12; look++) {
+      await server.run('ANALYZE emptied');
+      assertWithin(
+        (await sizes.table(server.login, { table: 'emptied', databases: [DATABASE] })).rows,
+        2_000,
+      );
+    }
+    await server.run(`ALTER DATABASE "${DATABASE}" RESET default_statistics_target`);
+    await server.run('RESET default_statistics_target');
+    await server.run('DROP TABLE emptied');
+  });
+
   await t.test('of an empty table', async () => {
     await server.run('CREATE TABLE media (id bigint PRIMARY KEY)');
     const { rows, bytes } = await sizes.table(server.login, { table: 'media', databases: [DATABASE] });

@@ -1,0 +1,3 @@
+/** The jobs that init can configure, by their names in the configuration. */
+export const JOBS = ['messageGc', 'mediaGc', 'logCleanup', 'databaseSize', 'credentialRotation'] as const;
+export type Job = (typeof JOBS)[number];

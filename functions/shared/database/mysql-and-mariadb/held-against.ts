@@ -1,0 +1,93 @@
+import type { RowEstimate } from '../contract/sizes.ts';
+import { hasProcess, type Server } from './innodb-server.ts';
+import type { MysqlSession } from './session.ts';
+import { type FoundTable, LEAST_ROW_BYTES, PAGE_BYTES, type TableRow } from './table-estimates.ts';
+
+/** Bytes of the column types that always take the same, by MySQL's manual (Data Type Storage Requirements). */
+const TYPE_BYTES: Record<string, number> = {
+  tinyint: 1,
+  smallint: 2,
+  mediumint: 3,
+  int: 4,
+  bigint: 8,
+  float: 4,
+  double: 8,
+  date: 3,
+  time: 3,
+  datetime: 5,
+  timestamp: 4,
+  year: 1,
+};
+
+/** A sample of so few pages says nothing of what a row takes. */
+const LEAST_SAMPLED_BYTES = 64 * PAGE_BYTES;
+
+/** Fewer pages in use than this share of what the number asks for contradict it. Those of a table that is let alone are more. */
+const CONTRADICTION = 0.8;
+
+/**
+ * So many times as many as in the last sample are told for seconds only, since the server samples anew when a tenth has changed;
+ * or for as long as it likes, when MySQL goes on to count rows of which the insert was rolled back.
+ */
+const UNSAMPLED = 1.25;
+
+/** How many rows, of any table, open transactions have changed: the number has them, and a rollback takes them back. */
+export async function openRows(session: MysqlSession, { grants }: Server): Promise<number> {
+  if (!hasProcess(grants)) return 0;
+  const [open] = await session.query(
+    'SELECT SUM(TRX_ROWS_MODIFIED) AS changed FROM information_schema.INNODB_TRX',
+  );
+  return Number(open?.changed ?? 0);
+}
+
+/**
+ * The server's number, held against what else is known: the files, what of them is in use, and open transactions. Where they
+ * contradict it, its range has what they say.
+ */
+export async function heldAgainst(
+  session: MysqlSession,
+  { database, table, row, fileBytes, sample, openRows: open }: FoundTable,
+  told: RowEstimate,
+): Promise<RowEstimate> {
+  if (told.kind === 'unknown') return told;
+  const isUnsampled = sample !== undefined && told.rows > UNSAMPLED * sample.rows;
+  const atLeast = isUnsampled ? Math.min(told.atLeast, Math.floor(sample.rows / 2)) : told.atLeast;
+  const rows = { ...told, atLeast: Math.max(0, atLeast - open), atMost: told.atMost + open };
+  const isCompressed = /compress/i.test(String(row.options)) || /compress/i.test(String(row.format));
+  if (fileBytes === undefined || isCompressed) return { ...rows, filesHold: Number.MAX_SAFE_INTEGER };
+  // Other columns may be in no row: one that is added instantly is not written into those that are there.
+  const columns = await session.query(
+    'SELECT DATA_TYPE AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_KEY = ?',
+    [database, table, 'PRI'],
+  );
+  const least = columns.reduce(
+    (sum, { type }) => sum + (TYPE_BYTES[String(type).toLowerCase()] ?? 0),
+    LEAST_ROW_BYTES,
+  );
+  // They cannot hold fewer rows than there are, whatever the server's number says.
+  const filesHold = Math.floor(fileBytes / least);
+  const used = usedBytes(row, fileBytes);
+  const asked = Math.max(bytesFor(rows.rows, row, sample?.rows), rows.rows * least);
+  return {
+    ...rows,
+    ...(filesHold > rows.atMost && { filesHold }),
+    ...(used < CONTRADICTION * asked && { atLeast: 0 }),
+  };
+}
+
+/** What of the file is in use. An insert that is rolled back gives its pages back at once. */
+function usedBytes({ freeBytes }: TableRow, fileBytes: number): number {
+  const free = Number(freeBytes ?? 0);
+  return free > 0 && free < fileBytes ? fileBytes - free : fileBytes;
+}
+
+/** What so many rows take as the sampled ones do; at the least what was in use when the server sampled. */
+function bytesFor(
+  rows: number,
+  { tableBytes, indexBytes }: TableRow,
+  sampleRows: number | undefined,
+): number {
+  const sampled = Number(tableBytes ?? 0) + Number(indexBytes ?? 0);
+  if (sampled < LEAST_SAMPLED_BYTES) return 0;
+  return sampleRows ? sampled * Math.max(1, rows / sampleRows) : sampled;
+}

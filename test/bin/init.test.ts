@@ -1,0 +1,396 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { spawn as spawnInTerminal } from '@lydell/node-pty';
+import { App } from 'aws-cdk-lib';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { type Initialized, type InitOptions, initialize } from '../../bin/init/initialize.ts';
+import { MissingFlags } from '../../bin/init/missing-flags.ts';
+import {
+  checkConfiguration,
+  type UpkeepConfiguration,
+} from '../../lib/whatsapp/configuration/configuration.ts';
+import { MediaVolumeStack } from '../../lib/whatsapp/media-volume-stack.ts';
+import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
+import type { Aws } from '../../rehearsal/aws/server.ts';
+import { deploy, REGION } from '../rehearsal/aws/deploy.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
+import { putMetaClient, putOddClient } from './init/played-clients.ts';
+
+const META = '222222222222';
+const ODD = '333333333333';
+const CERTIFICATE = join(import.meta.dirname, '../../certificates/latam.pem');
+const ROW = /^\| `init` \| (`cloudformation.*) \|$/m;
+/** What docs/command-line.md says that a person needs. */
+const ACTIONS: string[] =
+  ROW.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
+/** Values that stand in secrets, parameters and environments. */
+const NEVER_SHOWN = /Never-Shown|Meta-[0-9a-f]{8}/;
+
+const FLAGS: InitOptions = {
+  ...{ output: '', webapp: [], coreapp: [], master: [], subnets: [], securityGroups: [] },
+  ...{ email: ['oncall@example.com'], timeZone: 'Europe/Berlin', certificateAuthority: CERTIFICATE },
+};
+
+describe('init', () => {
+  let aws: Aws;
+  let folder: string;
+  let ended: Promise<void>;
+  let end: () => void;
+  before(async () => {
+    mkdirSync('.cache', { recursive: true });
+    folder = mkdtempSync(join('.cache', 'init-'));
+    const done = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    await new Promise<void>((resolve, reject) => {
+      ended = deploy(
+        (stack) => void new Queue(stack, 'Orders'),
+        async (deployment) => {
+          aws = deployment.aws;
+          resolve();
+          await done;
+        },
+        { start: 'now' },
+      );
+      ended.catch(reject);
+    });
+    putMetaClient(aws, { account: META, region: REGION });
+    putOddClient(aws, { account: ODD, region: REGION });
+  });
+  after(async () => {
+    end();
+    await ended;
+    rmSync(folder, { recursive: true });
+    for (const name of Object.keys(environmentOf(META))) if (name !== 'PATH') delete process.env[name];
+  });
+
+  /** Of somebody who may do so much, to whatever there is. */
+  function environmentOf(account: string, actions = ACTIONS): Record<string, string> {
+    const { accessKeyId, secretAccessKey, sessionToken } = aws.credentialsFor({
+      arn: `arn:aws:sts::${account}:assumed-role/operator/somebody`,
+      policy: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }] },
+    });
+    return {
+      ...COMPILE_CACHE,
+      PATH: process.env.PATH ?? '',
+      AWS_ENDPOINT_URL: aws.endpoint,
+      AWS_REGION: REGION,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_SESSION_TOKEN: sessionToken,
+    };
+  }
+
+  let written = 0;
+  /** What flags alone come to, in an account; with the configuration that is written. */
+  async function init(
+    account: string,
+    flags: Partial<InitOptions>,
+    actions = ACTIONS,
+  ): Promise<Initialized & { configuration: UpkeepConfiguration; text: string }> {
+    Object.assign(process.env, environmentOf(account, actions));
+    const output = join(folder, `${written++}.config.ts`);
+    const done = await initialize({ ...FLAGS, output, ...flags }, undefined);
+    const text = readFileSync(output, 'utf8');
+    assert.doesNotMatch(text + JSON.stringify(done.notes), NEVER_SHOWN);
+    const { default: configuration } = await import(join(process.cwd(), output));
+    return { ...done, configuration, text };
+  }
+
+  const whatOf = ({ notes }: Initialized, kind: string) =>
+    notes.filter((note) => note.kind === kind).map(({ what }) => what);
+
+  it("fills in everything of a stack made by Meta's template, names what that lacks, and it synthesizes", async () => {
+    const done = await init(META, { fromStack: 'wa' });
+    assert.deepEqual(done.mistakes, []);
+    assert.deepEqual(whatOf(done, 'could not look'), []);
+    const [deployment] = done.configuration.deployments;
+    assert.ok(deployment);
+    const { network, webApp, databases, mediaVolume, jobs, upgradeCheck } = deployment;
+    assert.deepEqual(
+      { account: deployment.account, network },
+      {
+        account: META,
+        network: {
+          vpcId: 'vpc-0a1b2c3d4e5f60001',
+          subnets: [
+            { id: 'subnet-0a1b2c3d4e5f60000', availabilityZone: 'eu-central-1a' },
+            { id: 'subnet-0a1b2c3d4e5f60001', availabilityZone: 'eu-central-1b' },
+          ],
+          securityGroupIds: network.securityGroupIds,
+          endpoints: 'create',
+        },
+      },
+    );
+    assert.match(network.securityGroupIds[0] ?? '', /^sg-[0-9a-f]{17}$/);
+    assert.match(webApp.url, /^https:\/\/wa-lb-[0-9a-f]{16}\.elb\.eu-central-1\.amazonaws\.com$/);
+    assert.deepEqual(databases, [
+      {
+        ...{ prefix: '', engine: 'aurora-mysql', port: 3306, certificateAuthority: 'rds' },
+        host: 'wa.cluster-a1b2.eu-central-1.rds.amazonaws.com',
+        user: {
+          secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:whatsapp/wa/database-size-ABSENT`,
+        },
+        idleTimeoutSeconds: 180,
+      },
+    ]);
+    assert.deepEqual(upgradeCheck, { storage: [{ identifier: 'wa-db' }] });
+    assert.deepEqual([mediaVolume?.existing?.throughput], ['bursting']);
+    assert.deepEqual(Object.keys(jobs).sort(), [
+      ...['credentialRotation', 'databaseSize', 'logCleanup', 'mediaGc', 'messageGc'],
+    ]);
+    assert.deepEqual(jobs.logCleanup?.roles, {
+      webapp: { services: ['wa-WAEntWebService-1'], container: 'wa-web' },
+      coreapp: { services: ['wa-WAEntNotCECoreappService-1'], container: 'wa-coreapp' },
+      master: { services: ['wa-WAEntMasterService-1'], container: 'wa-master' },
+    });
+    assert.deepEqual(jobs.logCleanup?.runCommand, {
+      ...{ tagKey: 'aws:cloudformation:stack-name', tagValue: 'wa' },
+    });
+    assert.deepEqual(jobs.credentialRotation?.services.others, [
+      { name: 'wa-ms-WAMonitoringService-1', clusterName: 'wa-ms-ECSCluster-1' },
+    ]);
+    assert.deepEqual(jobs.credentialRotation?.metaTemplate, {
+      stackName: 'wa',
+      encryptionKeyArn: `arn:aws:kms:${REGION}:${META}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`,
+      monitoring: { secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:wa-ms-Secret-a1B2c3` },
+    });
+    const missing = whatOf(done, 'missing').join('\n');
+    for (const lacked of [/WebApp API user/, /looks at sizes/, /client's own database user, to be rotated/])
+      assert.match(missing, lacked);
+    assert.match(whatOf(done, 'to do').join('\n'), /AmazonSSMManagedInstanceCore/);
+    assert.match(done.text, /\/\/ Not there yet: put its ARN here\.\n\s+apiUser:/);
+    synthesizes(done.configuration);
+  });
+
+  /** As bin/app.ts does; without the bundles, which are the same for every configuration. */
+  function synthesizes(configuration: UpkeepConfiguration): void {
+    const app = new App({
+      context: { 'aws:cdk:bundling-stacks': [] },
+      analyticsReporting: false,
+      // Takes seconds; `npx cdk synth` of the sample does it.
+      builtinCloudFormationValidation: false,
+    });
+    for (const deployment of checkConfiguration(configuration, { file: 'test', folder })) {
+      const media = MediaVolumeStack.ofDeployment(app, `${deployment.name}-media`, deployment);
+      new UpkeepStack(app, deployment.name, { deployment, mediaVolume: media?.volume });
+    }
+    assert.ok(app.synth().stacks.length > 0);
+  }
+
+  it('finds a deployment that is odd, and says what it could not find', async () => {
+    await assert.rejects(init(ODD, {}), (error) => {
+      assert.ok(error instanceof MissingFlags);
+      assert.match(error.message, /several clusters: chat, second\. Say which one by --cluster\./);
+      return true;
+    });
+    const done = await init(ODD, { cluster: 'chat', name: 'shop', window: { from: '23:30', to: '02:30' } });
+    const [deployment] = done.configuration.deployments;
+    assert.ok(deployment);
+    const { network, webApp, databases, mediaVolume, jobs } = deployment;
+    // Of two subnets of a zone the one with a way out.
+    assert.deepEqual(network, {
+      vpcId: 'vpc-0b1b2c3d4e5f60001',
+      subnets: [
+        { id: 'subnet-0b1b2c3d4e5f60002', availabilityZone: 'eu-central-1a' },
+        { id: 'subnet-0b1b2c3d4e5f60003', availabilityZone: 'eu-central-1b' },
+      ],
+      securityGroupIds: ['sg-0b1b2c3d4e5f60001'],
+    });
+    assert.match(
+      whatOf(done, 'missing').join('\n'),
+      /^Where WebApp answers: no load balancer.*--web-app-url/m,
+    );
+    assert.equal(webApp.url, 'https://webapp.absent.invalid');
+    // The only one whose name says so.
+    assert.deepEqual(webApp.apiUser, {
+      secretArn: `arn:aws:secretsmanager:${REGION}:${ODD}:secret:chat/api-user-j1K2l3`,
+    });
+    // The port that RDS says, not that of the engine; the host from a parameter; the prefix from the environment.
+    const [database] = databases ?? [];
+    assert.deepEqual(
+      [database?.prefix, database?.engine, database?.host, database?.port],
+      ['one_', 'mysql', 'chat-db.a1b2.eu-central-1.rds.amazonaws.com', 3307],
+    );
+    assert.deepEqual(mediaVolume?.existing, {
+      ...{ fileSystemId: 'fs-0a1b2c3d4e5f60001', securityGroupId: 'sg-0b1b2c3d4e5f60009' },
+      throughput: 'elastic',
+    });
+    // No sidecar, and the name of one is that of a client's image.
+    assert.deepEqual(jobs.logCleanup?.roles, {
+      webapp: { services: ['wa-web'], container: 'wa-web' },
+      coreapp: { services: ['wa-coreapp'], container: 'wa-coreapp' },
+      master: { services: ['wa-master'], container: 'wa-master' },
+    });
+    assert.match(whatOf(done, 'to do').join('\n'), /ECS Exec is not enabled in wa-coreapp, wa-web,/);
+    // The task definition names it in short.
+    assert.equal(
+      jobs.credentialRotation?.secret.secretArn,
+      `arn:aws:secretsmanager:${REGION}:${ODD}:secret:chat/db-d4E5f6`,
+    );
+    synthesizes(done.configuration);
+
+    const plain = await init(ODD, { cluster: 'second', webAppUrl: 'https://chat.example.internal:8443' });
+    const [second] = plain.configuration.deployments;
+    assert.equal(second?.webApp.url, 'https://chat.example.internal:8443');
+    assert.equal(second?.jobs.credentialRotation, undefined);
+    assert.match(plain.notes.map(({ what }) => what).join('\n'), /chat\/plain .*holds the password alone/);
+    synthesizes(plain.configuration);
+  });
+
+  it('takes services by name where nothing tells them, and refuses what is not there', async () => {
+    const done = await init(ODD, { cluster: 'other', webapp: ['web'], name: 'other' });
+    assert.deepEqual(done.configuration.deployments[0]?.jobs.logCleanup?.roles, {
+      webapp: { services: ['web'], container: 'web' },
+    });
+    await assert.rejects(
+      init(ODD, { cluster: 'other', webapp: ['wbe'] }),
+      /There is no service wbe\. There: web/,
+    );
+    await assert.rejects(
+      init(ODD, { cluster: 'chat', webapp: ['wa-web'] }),
+      /say wa-web\/CONTAINER, of wa-web, log/,
+    );
+    await assert.rejects(init(ODD, { fromStack: 'none' }), /Stack with id none does not exist/);
+    const nothing = await init(ODD, { cluster: 'nowhere' });
+    assert.match(
+      whatOf(nothing, 'missing').join('\n'),
+      /^No container was found that looks like the client's/m,
+    );
+  });
+
+  it('asks AWS for no more than docs/command-line.md lists, and says which right is missing', async () => {
+    assert.ok(ACTIONS.length > 15);
+    for (const action of ['elasticloadbalancing:DescribeTargetGroups', 'rds:DescribeDBClusters']) {
+      const done = await init(
+        META,
+        { fromStack: 'wa' },
+        ACTIONS.filter((each) => each !== action),
+      );
+      const [refused = ''] = whatOf(done, 'could not look');
+      assert.match(refused, new RegExp(`perform: ${action}`));
+    }
+  });
+
+  function cli(
+    words: string[],
+    env: Record<string, string>,
+  ): Promise<{ status: number | null; out: string; err: string }> {
+    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'init', ...words], { env });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (text) => {
+      out += text;
+    });
+    child.stderr.on('data', (text) => {
+      err += text;
+    });
+    return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
+  }
+
+  it('takes flags where there is no terminal, and never writes over a file without being told', async () => {
+    const file = join(folder, 'piped.config.ts');
+    const env = environmentOf(META);
+    const bare = await cli(['--output', file], env);
+    assert.deepEqual([bare.status, bare.out], [2, '']);
+    assert.match(
+      bare.err,
+      /^There is no terminal .* --time-zone, nor for --email, --topic-arn or --silent\.$/m,
+    );
+    assert.ok(!existsSync(file));
+    writeFileSync(file, 'mine');
+    const flags = [
+      ...['--output', file, '--from-stack', 'wa', '--time-zone', 'Asia/Kolkata', '--silent'],
+      ...['--certificate-authority', CERTIFICATE, '--jobs', 'message-gc'],
+    ];
+    const refused = await cli(flags, env);
+    assert.equal(refused.status, 2);
+    assert.equal(readFileSync(file, 'utf8'), 'mine');
+    const { status, out, err } = await cli([...flags, '--force'], env);
+    assert.deepEqual([status, err], [1, '']);
+    assert.equal(out, stripVTControlCharacters(out));
+    assert.match(out, /^Wrote \S+\.\n\nMissing:\n- A secret with the WebApp API user/);
+    assert.doesNotMatch(out, NEVER_SHOWN);
+    assert.match(readFileSync(file, 'utf8'), /^import \{ defineUpkeep \} from '\.\.\/\.\.\/lib\/whatsapp\//);
+    assert.equal((await cli(['--window', '01:00-02:00'], env)).status, 2);
+  });
+
+  it('asks on a terminal for what no flag says, and what it finds is what Enter takes', async () => {
+    const file = join(folder, 'asked.config.ts');
+    const terminal = spawnInTerminal(
+      process.execPath,
+      ['bin/wa-upkeep.ts', 'init', '--output', file, '--certificate-authority', CERTIFICATE],
+      { env: { ...environmentOf(ODD), TERM: 'xterm-256color' }, cols: 200 },
+    );
+    /** A question's words, and what is typed then. */
+    const answers: [string, string][] = [
+      ['several clusters', '\r'],
+      ['deployment called?', '\r'],
+      ['time zone', 'Europe/Madrid\r'],
+      ['When may upkeep run', '\r'],
+      ['Who is mailed', 'nobody\r'],
+      ['At least one e-mail address', '@example.com\r'],
+      ['Which jobs?', '\r'],
+      ['Where does WebApp answer?', 'https://chat.example.internal\r'],
+      ['with the WebApp API user?', '\r'],
+      ['looks at sizes?', '\r'],
+    ];
+    let shown = '';
+    let from = 0;
+    const status = await new Promise<number>((resolve) => {
+      terminal.onData((text) => {
+        shown += text;
+        const [next] = answers;
+        const plain = stripVTControlCharacters(shown);
+        if (next === undefined || !plain.slice(from).includes(next[0])) return;
+        answers.shift();
+        from = plain.length;
+        terminal.write(next[1]);
+      });
+      terminal.onExit(({ exitCode }) => resolve(exitCode));
+    });
+    assert.deepEqual(answers, [], stripVTControlCharacters(shown));
+    assert.equal(status, 1);
+    const { default: configuration } = await import(join(process.cwd(), file));
+    const [deployment] = (configuration as UpkeepConfiguration).deployments;
+    assert.deepEqual(
+      [deployment?.name, deployment?.timeZone, deployment?.webApp.url],
+      ['chat', 'Europe/Madrid', 'https://chat.example.internal'],
+    );
+    assert.deepEqual(configuration.notifications, { emails: ['nobody@example.com'] });
+    assert.match(deployment?.webApp.apiUser.secretArn ?? '', /chat\/api-user-j1K2l3$/);
+  });
+
+  it('writes a CDK app for any application, which passes the type check and synthesizes', async () => {
+    const env = environmentOf(ODD);
+    const app = join(folder, 'general');
+    const done = await cli(
+      [
+        ...['--general', '--output', app, '--cluster', 'chat', '--time-zone', 'UTC', '--silent'],
+        ...['--service', 'wa-web/log_router', '--service', 'wa-coreapp', '--command', 'du -s /tmp | sort'],
+        ...['--name', 'shop'],
+      ],
+      env,
+    );
+    assert.deepEqual([done.status, done.err], [0, '']);
+    const source = readFileSync(join(app, 'app.ts'), 'utf8');
+    assert.match(source, /new ContainerCommandJob\(/);
+    assert.match(source, /new CredentialRotation\(/);
+    const check =
+      'node_modules/typescript/bin/tsc --noEmit --strict --module nodenext --target es2024 --types node --skipLibCheck --ignoreConfig --allowImportingTsExtensions';
+    await promisify(execFile)(process.execPath, [...check.split(' '), join(app, 'app.ts')], {});
+    await promisify(execFile)(process.execPath, ['app.ts'], {
+      cwd: app,
+      env: {
+        PATH: process.env.PATH,
+        CDK_OUTDIR: 'cdk.out',
+        CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}',
+      },
+    });
+    const template = readFileSync(join(app, 'cdk.out/shop-upkeep.template.json'), 'utf8');
+    assert.match(template, /AWS::SecretsManager::RotationSchedule/);
+  });
+});

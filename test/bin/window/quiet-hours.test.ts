@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Counted, hoursOf, ordinaryWeek, quietHours } from '../../../bin/window/quiet-hours.ts';
+
+const QUARTER = 15 * 60_000;
+const HOUR = 4 * QUARTER;
+const DAY = 24 * HOUR;
+/** A Monday at midnight, UTC. */
+const MONDAY = Date.parse('2026-11-02T00:00:00Z');
+const FOUR_WEEKS = { from: MONDAY, to: MONDAY + 28 * DAY };
+
+/** What came in each quarter of an hour, by the hours since Monday's midnight, UTC. Nothing is told of quarters without any. */
+function counted(requests: (hour: number, week: number) => number, { from, to } = FOUR_WEEKS): Counted[] {
+  const all: Counted[] = [];
+  for (let at = from; at < to; at += QUARTER) {
+    const since = at - MONDAY;
+    const value = requests(Math.floor(since / HOUR) % (7 * 24), Math.floor(since / (7 * DAY)));
+    if (value > 0) all.push({ at, requests: value });
+  }
+  return all;
+}
+
+/** Busy by day, and quiet from 02:00 to 06:00. */
+const office = (hour: number): number => (hour % 24 >= 2 && hour % 24 < 6 ? 1 : 20);
+
+function found(window: { from: string; to: string }, requests = office, timeZone = 'UTC') {
+  const { week, days } = ordinaryWeek(counted(requests), FOUR_WEEKS, timeZone);
+  return quietHours(week, days, window);
+}
+
+describe('the quiet hours', () => {
+  it('are those in which least came, in windows of the length that is configured', () => {
+    const { isQuiet, configured, quietest, days } = found({ from: '22:00', to: '02:00' });
+    assert.deepEqual(quietest, { from: '02:00', to: '06:00', requestsPerHour: 4 });
+    assert.deepEqual(configured, { from: '22:00', to: '02:00', requestsPerHour: 80 });
+    assert.deepEqual([isQuiet, days], [false, 28]);
+    assert.equal(found({ from: '02:00', to: '06:00' }).isQuiet, true);
+    assert.equal(found({ from: '01:00', to: '05:00' }).isQuiet, false, 'an hour of it is busy');
+    const half = found({ from: '23:30', to: '02:00' }).quietest;
+    assert.deepEqual(half, { from: '02:00', to: '04:30', requestsPerHour: 4 });
+    assert.equal(found({ from: '05:50', to: '06:10' }).configured.requestsPerHour, 42, 'half busy, half not');
+  });
+
+  it("are in the deployment's own time, also where that is not whole hours away", () => {
+    assert.equal(found({ from: '00:00', to: '04:00' }, office, 'Asia/Kolkata').quietest.from, '07:30');
+    assert.equal(found({ from: '00:00', to: '04:00' }, office, 'America/Sao_Paulo').quietest.from, '23:00');
+  });
+
+  it('are told for each weekday', () => {
+    const sundaysByDay = (hour: number) =>
+      hour < 6 * 24 ? office(hour) : hour % 24 >= 10 && hour % 24 < 14 ? 0 : 20;
+    const { byWeekday } = found({ from: '02:00', to: '06:00' }, sundaysByDay);
+    assert.equal(byWeekday.monday.from, '02:00');
+    assert.deepEqual(byWeekday.sunday, { from: '10:00', to: '14:00', requestsPerHour: 0 });
+  });
+
+  it('do not go by one week that was unlike the others', () => {
+    const withCampaign = (hour: number, week: number) =>
+      week === 2 && office(hour) === 1 ? 500 : office(hour);
+    const { week } = ordinaryWeek(counted(withCampaign), FOUR_WEEKS, 'UTC');
+    assert.deepEqual(hoursOf(week)[0]?.slice(0, 8), [80, 80, 4, 4, 4, 4, 80, 80]);
+  });
+
+  it('are quiet where nearly nothing is asked, though elsewhere even less is', () => {
+    const nights = (hour: number) => [3, 3, 0, 0][hour % 24] ?? (hour % 24 < 6 ? 1 : 400);
+    assert.equal(found({ from: '00:00', to: '02:00' }, nights).isQuiet, true);
+  });
+
+  it('stay those that are configured where others are as quiet', () => {
+    assert.equal(found({ from: '03:00', to: '05:00' }).quietest.from, '03:00');
+  });
+
+  it('need a week, counted from the first that is known', () => {
+    const young = { from: FOUR_WEEKS.to - 5 * DAY, to: FOUR_WEEKS.to };
+    assert.throws(
+      () => ordinaryWeek(counted(office, young), FOUR_WEEKS, 'UTC'),
+      /Only 5 days are known.*at least 7 whole ones/,
+    );
+    const old = { from: FOUR_WEEKS.to - 9 * DAY, to: FOUR_WEEKS.to };
+    assert.equal(ordinaryWeek(counted(office, old), FOUR_WEEKS, 'UTC').days, 9);
+  });
+
+  it('count an hour that comes twice, and none that does not come, by the clock on the wall', () => {
+    const span = { from: Date.parse('2026-10-12T00:00:00Z'), to: Date.parse('2026-11-09T00:00:00Z') };
+    const { week } = ordinaryWeek(
+      counted(() => 5, span),
+      span,
+      'Europe/Berlin',
+    );
+    assert.ok(week.flat().every((requests) => requests === 5));
+  });
+});

@@ -1,0 +1,241 @@
+/** docs/cost.md: what a deployment's upkeep costs in a month, by what it asks of AWS and what AWS's list says: `npm run docs`. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type Deployed, type Release, release } from '../lib/upgrades/released.ts';
+import { PRICES } from './prices.ts';
+import { RUN_CALLS } from './run-calls.ts';
+
+const PAGE = 'docs/cost.md';
+const NIGHTS = 30;
+const HOURS = 730;
+/** Of all jobs' functions but that of many containers. */
+const MEMORY_GIGABYTES = 0.5;
+/** More than any run of the rehearsal's has worked; waiting costs nothing. */
+const SECONDS_OF_A_RUN = 60;
+const KILOBYTES_LOGGED_BY_A_RUN = 20;
+
+/** A deployment, as far as its costs go by it. */
+interface Size {
+  title: string;
+  what: string;
+  /** Of the sample's. */
+  deployment: 'latam' | 'emea';
+  containers: number;
+  /** Of them, those that a roll replaces one by one. */
+  oneByOne: number;
+  services: number;
+  /** Inbound messages of a night that are to be marked read, and of how many customers. */
+  messages: number;
+  customers: number;
+  /** Days from one rotation to the next; 0 where nothing is rotated. */
+  rotatesEachDays: number;
+}
+
+const SIZES: Size[] = [
+  {
+    title: 'single instance',
+    what: "the sample's `latam`: message-gc that marks 1,000 messages a night read, log-cleanup of 2 containers, a dashboard",
+    deployment: 'latam',
+    containers: 2,
+    oneByOne: 0,
+    services: 2,
+    messages: 1_000,
+    customers: 400,
+    rotatesEachDays: 0,
+  },
+  {
+    title: 'cluster',
+    what: "the sample's `emea`: every job, 38 containers of three services rotated monthly, media volume, key and interface endpoints of its own, a dashboard",
+    deployment: 'emea',
+    containers: 38,
+    oneByOne: 33,
+    services: 3,
+    messages: 0,
+    customers: 0,
+    rotatesEachDays: 30,
+  },
+  {
+    title: 'large cluster',
+    what: 'the same with 200 containers, and 100,000 messages a night of 20,000 customers that are marked read',
+    deployment: 'emea',
+    containers: 200,
+    oneByOne: 190,
+    services: 3,
+    messages: 100_000,
+    customers: 20_000,
+    rotatesEachDays: 30,
+  },
+];
+
+interface Line {
+  what: string;
+  amount: string;
+  dollars: number;
+}
+
+/** What one deployment of the sample, made as large as that, costs in a month. */
+function linesOf(released: Release, size: Size): Line[] {
+  const stacks = Object.entries(released).filter(([stack]) => stack.startsWith(`upkeep-${size.deployment}`));
+  const resources = stacks.flatMap(([, all]) => Object.values(all));
+  const of = (type: string): Deployed[] => resources.filter((resource) => resource.type === type);
+  const units = (type: string) => of(type).reduce((sum, { units = 1 }) => sum + units, 0);
+  const jobs = of('AWS::Scheduler::Schedule').flatMap(({ name = '' }) =>
+    name.slice(size.deployment.length + 1),
+  );
+  const client = { ...size, collections: 1 };
+  const rotations = size.rotatesEachDays > 0 ? NIGHTS / size.rotatesEachDays : 0;
+  const runs = jobs.flatMap((job) => {
+    // Weekly, and like message-gc in what it asks.
+    const [formula, nights] = job === 'media-gc' ? ['message-gc', NIGHTS / 7] : [job, NIGHTS];
+    const rotating = job === 'credential-rotation' ? rotations : 0;
+    return [
+      { calls: RUN_CALLS[formula], times: nights - rotating },
+      { calls: RUN_CALLS[`${formula} that rotates`], times: rotating },
+    ];
+  });
+  const total = (what: 'calls' | 'operations' | 'invocations') =>
+    runs.reduce((sum, { calls, times }) => sum + (calls?.[what](client) ?? 0) * times, 0);
+  const begun = runs.reduce((sum, { times }) => sum + times, 0);
+  const invocations = total('invocations') + begun;
+  const metrics = jobs.reduce((sum, job) => sum + metricsOf(job, size), 0);
+  const isEncrypted = stacks.some(([stack]) => !stack.endsWith('-media')) && of('AWS::KMS::Key').length > 0;
+  const inbound = size.messages * NIGHTS;
+  // Of an inbound message an event; of ten a receive; of a customer's messages a deletion.
+  const queueRequests = inbound / 10 + size.customers * NIGHTS + 10 * NIGHTS;
+  const secrets = jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1;
+  const lines: [string, string, number][] = [
+    [
+      'alarms',
+      `${units('AWS::CloudWatch::Alarm')} metrics in ${of('AWS::CloudWatch::Alarm').length} alarms`,
+      units('AWS::CloudWatch::Alarm') * PRICES.alarm.dollars,
+    ],
+    ['custom metrics', `${metrics}, as if used all month`, metrics * PRICES.metric.dollars],
+    [
+      'dashboard',
+      `${of('AWS::CloudWatch::Dashboard').length}, with ${units('AWS::CloudWatch::Dashboard')} metrics`,
+      of('AWS::CloudWatch::Dashboard').length * PRICES.dashboard.dollars,
+    ],
+    [
+      'interface endpoints',
+      `${of('AWS::EC2::VPCEndpoint').length}, in ${units('AWS::EC2::VPCEndpoint')} zones together`,
+      units('AWS::EC2::VPCEndpoint') * HOURS * PRICES.endpoint.dollars,
+    ],
+    [
+      'Lambda',
+      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work`,
+      (invocations / 1e6) * PRICES.request.dollars +
+        begun * SECONDS_OF_A_RUN * MEMORY_GIGABYTES * PRICES.compute.dollars,
+    ],
+    [
+      'durable operations',
+      whole(total('operations')),
+      (total('operations') / 1e6) * PRICES.operation.dollars,
+    ],
+    [
+      'Secrets Manager',
+      `${secrets} secrets, ${whole(begun * 5)} calls`,
+      secrets * PRICES.secret.dollars + ((begun * 5) / 1e4) * PRICES.secretCall.dollars,
+    ],
+    [
+      'KMS',
+      isEncrypted ? `${of('AWS::KMS::Key').length} keys, ${whole(total('calls'))} uses` : 'none',
+      isEncrypted
+        ? of('AWS::KMS::Key').length * PRICES.key.dollars + (total('calls') / 1e4) * PRICES.keyUse.dollars
+        : 0,
+    ],
+    ['SQS', `${whole(queueRequests)} requests`, (queueRequests / 1e6) * PRICES.queue.dollars],
+    [
+      'EventBridge',
+      `${whole(inbound + 3 * begun)} events`,
+      ((inbound + 3 * begun) / 1e6) * PRICES.event.dollars,
+    ],
+    [
+      'CloudWatch Logs',
+      `${((begun * KILOBYTES_LOGGED_BY_A_RUN) / 1e6).toFixed(3)} GB`,
+      ((begun * KILOBYTES_LOGGED_BY_A_RUN) / 1e6) * PRICES.logs.dollars,
+    ],
+  ];
+  return lines.map(([what, amount, dollars]) => ({ what, amount, dollars }));
+}
+
+/** Of each job's runs and figures, as the README has them for the sample's deployments. */
+function metricsOf(job: string, { deployment, services, messages }: Size): number {
+  const isCluster = deployment === 'emea';
+  const marks = messages > 0 ? 10 : 0;
+  const metrics: Record<string, number> = {
+    'message-gc': 11 + marks + (isCluster ? 5 : 0),
+    'media-gc': 11,
+    'log-cleanup': 13 + 3 * services,
+    'database-size': 22,
+    'credential-rotation': 13 + services,
+  };
+  return metrics[job] ?? 0;
+}
+
+function whole(number: number): string {
+  return Math.round(number).toLocaleString('en');
+}
+
+function money(dollars: number): string {
+  return dollars > 0 && dollars < 0.01 ? 'below 0.01' : dollars.toFixed(2);
+}
+
+/** The part of the page that is computed. */
+function costs(released: Release): string {
+  const sizes = SIZES.map((size) => ({ ...size, lines: linesOf(released, size) }));
+  const [first] = sizes;
+  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  const table = [
+    row(['', ...sizes.map(({ title }) => title)]),
+    row(['---', ...sizes.map(() => '---:')]),
+    ...(first?.lines ?? []).map(({ what }, index) =>
+      row([what, ...sizes.map(({ lines }) => money(lines[index]?.dollars ?? 0))]),
+    ),
+    row([
+      '**a month**',
+      ...sizes.map(({ lines }) => `**${money(lines.reduce((sum, { dollars }) => sum + dollars, 0))}**`),
+    ]),
+  ];
+  const amounts = [
+    row(['', ...sizes.map(({ title }) => title)]),
+    row(['---', ...sizes.map(() => '---')]),
+    ...(first?.lines ?? []).map(({ what }, index) =>
+      row([what, ...sizes.map(({ lines }) => lines[index]?.amount ?? '')]),
+    ),
+  ];
+  const prices = [
+    row(['US dollars', 'for', 'from']),
+    row(['---:', '---', '---']),
+    ...Object.values(PRICES).map(({ dollars, unit, source }) => row([String(dollars), unit, source])),
+  ];
+  const calls = [
+    row(['a run of', 'requests to AWS, at most', 'durable operations, at most']),
+    row(['---', '---', '---']),
+    ...Object.entries(RUN_CALLS).map(([job, { text }]) => row([job, text.calls, text.operations])),
+  ];
+  return [
+    ...sizes.map(({ title, what }) => `- **${title}**: ${what}.`),
+    '',
+    ...table,
+    '',
+    'Of how much:',
+    '',
+    ...amounts,
+    '',
+    '## The prices',
+    '',
+    ...prices,
+    '',
+    '## The calls',
+    '',
+    ...calls,
+  ].join('\n');
+}
+
+const MARKS = /(?<=<!-- computed -->\n)[\s\S]*(?=<!-- end of computed -->)/;
+
+/** The page with what is computed put in. */
+export function costPage(page: string, released: Release): string {
+  return page.replace(MARKS, () => `\n${costs(released)}\n\n`);
+}
+
+if (import.meta.main) writeFileSync(PAGE, costPage(readFileSync(PAGE, 'utf8'), release()));

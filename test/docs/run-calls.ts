@@ -1,0 +1,69 @@
+/** How large a client is, as far as the calls of its jobs go by it. */
+interface ClientSize {
+  /** In all services, one in each task. */
+  containers: number;
+  /** Whose containers are cleaned up, or rolled. */
+  services: number;
+  /** Of them, those that a roll replaces one by one: the CoreApps. The other services are rolled by a deployment. */
+  oneByOne: number;
+  /** Requests for garbage collection of a run: 1, unless nodes still have errors. */
+  collections: number;
+}
+
+/** What a run of a job asks of AWS. */
+interface RunCalls {
+  /** Requests to AWS's interfaces, checkpoints of the durable execution included. */
+  calls(size: ClientSize): number;
+  /** Durable operations, as Lambda meters them. */
+  operations(size: ClientSize): number;
+  /** Invocations of its function. */
+  invocations(size: ClientSize): number;
+  /** The formulas, as the documentation has them. */
+  text: { calls: string; operations: string };
+}
+
+/**
+ * By job, and what besides the jobs comes with each run. `test/rehearsal/soak/soak.test.ts` holds them against what the bundles
+ * ask of the stand-in: no more than this, and not much less. A node adds no call: ten notifications come with one receive.
+ */
+export const RUN_CALLS: Record<string, RunCalls> = {
+  'message-gc': {
+    calls: ({ collections }) => 20 + 26 * collections,
+    operations: ({ collections }) => 12 + 7 * collections,
+    invocations: ({ collections }) => 2 + 2 * collections,
+    text: { calls: '20 + 26 for each collection', operations: '12 + 7 for each collection' },
+  },
+  'log-cleanup': {
+    calls: ({ containers, services }) => 20 + 2 * services + containers,
+    operations: () => 10,
+    invocations: () => 1,
+    text: { calls: '20 + 2 for each service + 1 for each container', operations: '10' },
+  },
+  'database-size': {
+    calls: () => 16,
+    operations: () => 9,
+    invocations: () => 1,
+    text: { calls: '16', operations: '9' },
+  },
+  'credential-rotation': {
+    calls: () => 16,
+    operations: () => 9,
+    invocations: () => 1,
+    text: { calls: '16', operations: '9' },
+  },
+  'credential-rotation that rotates': {
+    calls: ({ oneByOne }) => 300 + 70 * oneByOne,
+    operations: ({ oneByOne }) => 60 + 8 * oneByOne,
+    invocations: ({ oneByOne }) => 15 + 5 * oneByOne,
+    text: {
+      calls: '300 + 70 for each container that is replaced by itself',
+      operations: '60 + 8 for each container that is replaced by itself',
+    },
+  },
+  'start-run': {
+    calls: () => 13,
+    operations: () => 0,
+    invocations: () => 1,
+    text: { calls: '13 for each run', operations: '0' },
+  },
+};

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { SizeReader } from '../../../../../functions/shared/database/contract/sizes.ts';
+import { assertWithin } from '../sizes/checks.ts';
+import { DATABASE, type InnodbServer, type startSizedInnodb } from '../sizes/servers.ts';
+
+export const LAST_SAMPLE = 'SELECT (database_name, table_name, n_rows) ON mysql.innodb_table_stats';
+
+/** What large transactions that are open, or were rolled back, leave of the number. Leaves a table `purged`, and takes PROCESS away. */
+export async function testRolledBack(
+  t: TestContext,
+  engine: InnodbServer,
+  { server, sizes }: { server: Awaited<ReturnType<typeof startSizedInnodb>>; sizes: SizeReader },
+): Promise<void> {
+  const { login } = server;
+  await t.test(
+    'with what the files can hold, where a large delete was rolled back; an insert within its error',
+    async () => {
+      const rows = 200_000;
+      await server.run('CREATE TABLE purged (id bigint PRIMARY KEY, body varchar(200) NOT NULL)');
+      await server.run(`INSERT INTO purged ${engine.numbers("n, repeat('m', 100)", rows)}`);
+      await server.run('ANALYZE TABLE purged');
+      const search = { table: 'purged', databases: [DATABASE] };
+      const told = async () => {
+        const { rows } = await sizes.table(login, search);
+        assert.equal(rows.kind, 'estimate');
+        return rows.kind === 'estimate' ? rows : assert.fail();
+      };
+      await server.run('START TRANSACTION');
+      await server.run(`DELETE FROM purged WHERE id > ${rows / 10}`);
+      const open = await told();
+      assert.ok(Math.max(open.atMost, open.filesHold ?? 0) >= rows, 'while the transaction is open');
+      await server.run('ROLLBACK');
+      const after = await told();
+      assert.ok(Math.max(after.atMost, after.filesHold ?? 0) >= rows, JSON.stringify(after));
+      assert.ok((after.filesHold ?? 0) < 20 * rows, JSON.stringify(after));
+      // Columns that were added instantly are in none of the rows.
+      await server.run('CREATE TABLE widened (id bigint PRIMARY KEY)');
+      await server.run(`INSERT INTO widened ${engine.numbers('n', 50_000)}`);
+      await server.run(
+        `ALTER TABLE widened ${Array.from({ length: 30 }, (_, column) => `ADD c${column} bigint NOT NULL DEFAULT 7`).join(', ')}, ALGORITHM = INSTANT`,
+      );
+      await server.run('ANALYZE TABLE widened');
+      await server.run('START TRANSACTION');
+      await server.run('DELETE FROM widened WHERE id > 10000');
+      await server.run('ROLLBACK');
+      const widened = (await sizes.table(login, { table: 'widened', databases: [DATABASE] })).rows;
+      assert.ok(
+        widened.kind === 'estimate' && Math.max(widened.atMost, widened.filesHold ?? 0) >= 50_000,
+        JSON.stringify(widened),
+      );
+      await server.run('DROP TABLE widened');
+      // An insert likewise: MySQL goes on to count what is gone, also when it sampled in between; its pages are free again.
+      await server.run('CREATE TABLE imported LIKE purged');
+      await server.run(`INSERT INTO imported ${engine.numbers("n, repeat('m', 100)", 10_000)}`);
+      const imports = { table: 'imported', databases: [DATABASE] };
+      for (const [grant, sampledMeanwhile] of [
+        [LAST_SAMPLE, false],
+        [undefined, true],
+      ] as const) {
+        await server.run('ANALYZE TABLE imported');
+        if (grant) await server.run(`GRANT ${grant} TO size@'%'`);
+        const importer = await server.connect();
+        await importer.query('START TRANSACTION');
+        await importer.query(
+          `INSERT INTO imported ${engine.numbers("n + 10000, repeat('m', 100)", 100_000)}`,
+        );
+        assertWithin((await sizes.table(login, imports)).rows, 10_000);
+        if (sampledMeanwhile) await server.run('ANALYZE TABLE imported');
+        assertWithin((await sizes.table(login, imports)).rows, 10_000);
+        await importer.query('ROLLBACK');
+        await importer.end();
+        const gone = (await sizes.table(login, imports)).rows;
+        assertWithin(gone, 10_000);
+        if (engine.engine === 'mysql') assert.ok(gone.kind === 'estimate' && gone.rows > 90_000);
+        if (grant) await server.run(`REVOKE ${grant} FROM size@'%'`);
+      }
+      // Also where pages of before are not given back, and the rows are small.
+      await server.run('CREATE TABLE replaced (id bigint PRIMARY KEY, body varchar(50))');
+      await server.run(`INSERT INTO replaced ${engine.numbers("n, 'x'", 20_000)}`);
+      await server.run('ANALYZE TABLE replaced');
+      await server.run('UPDATE replaced SET id = id + 1000000');
+      await server.run(`GRANT ${LAST_SAMPLE} TO size@'%'`);
+      await server.run('START TRANSACTION');
+      await server.run(`INSERT INTO replaced ${engine.numbers("n + 5000000, 'z'", 100_000)}`);
+      await server.run('ROLLBACK');
+      assertWithin((await sizes.table(login, { table: 'replaced', databases: [DATABASE] })).rows, 20_000);
+      await server.run(`REVOKE ${LAST_SAMPLE} FROM size@'%'`);
+      await server.run('DROP TABLE replaced');
+      await server.run('DROP TABLE imported');
+      await server.run("REVOKE PROCESS ON *.* FROM size@'%'");
+      assert.equal((await told()).filesHold, Number.MAX_SAFE_INTEGER);
+    },
+  );
+}
