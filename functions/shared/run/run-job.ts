@@ -168,7 +168,7 @@ async function noDryRun({ job, deployment }: RunEvent): Promise<RunResult> {
       {
         what: `${job} has no dry run: nothing was done.`,
         where: deployment,
-        next: `What it would work with, \`npx wa-upkeep doctor ${deployment}\` looks at, and changes nothing. Start it without dryRun, or leave it to its next scheduled run.`,
+        next: 'Start it without dryRun.',
       },
     ],
   };
