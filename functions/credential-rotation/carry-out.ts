@@ -150,6 +150,7 @@ export async function carryOut(
     shared.problems.push(rollProblem((withGap ?? going[0])?.settings ?? settings, stopped));
     return;
   }
+  for (const { findings } of going) findings.rolledAt = stopwatch.before;
   for (const each of going)
     await endOne(each.context, each, { clients, deliveredAt, endBy, ...(told && { told }) }, shared);
 }
@@ -216,7 +217,6 @@ async function endOne(
   { stopwatch }: Shared,
 ): Promise<void> {
   const { problems, services } = findings;
-  findings.rolledAt = stopwatch.before;
   const { isFirst } = findings.secret;
   const verification = await verify(context, settings, clients, { endBy, services, isFirst }, told);
   findings.verification = verification;
