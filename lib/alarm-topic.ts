@@ -6,7 +6,7 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { deploymentName, emails } from './checks/fields.ts';
-import { checkProps } from './checks/props.ts';
+import { checkProps, propertyNames } from './checks/props.ts';
 
 /** What an `AlarmTopic` is made of. */
 export interface AlarmTopicProps {
@@ -17,6 +17,8 @@ export interface AlarmTopicProps {
   /** Its policy gets what CloudWatch needs, unless it is imported. @default not encrypted: alarms name resources, and hold nothing of a message */
   readonly encryptionKey?: IKey;
 }
+
+const NAMES = propertyNames<AlarmTopicProps>({ deployment: true, emails: true, encryptionKey: true });
 
 const PROPS = v.looseObject({
   deployment: deploymentName('Whose alarms may publish.'),
@@ -30,7 +32,7 @@ export class AlarmTopic extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id);
-    checkProps(this, PROPS, props);
+    checkProps(this, PROPS, props, undefined, NAMES);
     const { deployment, emails = [], encryptionKey } = props;
     const { partition, region, account } = Stack.of(this);
     this.topic = new Topic(this, 'Topic', {

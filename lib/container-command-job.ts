@@ -10,7 +10,7 @@ import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { field, flag, secretField } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps, passesPropsOn, upkeepReference } from './checks/props.ts';
+import { checkProps, passesPropsOn, propertyNames, upkeepReference } from './checks/props.ts';
 import { type ContainerServices, ContainersJob, type ContainersJobProps } from './containers-job.ts';
 import { graph, type OnDashboard } from './dashboards/on-dashboard.ts';
 import { type NewTaskDefinition, NewTaskJob } from './new-task-job.ts';
@@ -95,6 +95,29 @@ const secret = field(
   'an object with "secret"',
   'A secret.',
 );
+
+const NAMES = propertyNames<ContainerCommandJobProps>({
+  job: true,
+  description: true,
+  roles: true,
+  in: true,
+  taskDefinition: true,
+  environment: true,
+  secrets: true,
+  stdin: true,
+  command: true,
+  stopAtFirstFailure: true,
+  keepOutput: true,
+  upkeep: true,
+  cluster: true,
+  schedule: true,
+  timeLimit: true,
+  timeout: true,
+  reach: true,
+  concurrency: true,
+  retryFailed: true,
+  conflictsWith: true,
+});
 
 const PROPS = v.looseObject({
   upkeep: upkeepReference(),
@@ -262,7 +285,7 @@ export class ContainerCommandJob extends Construct implements OnDashboard {
   constructor(scope: Construct, id: string, props: ContainerCommandJobProps) {
     super(scope, id);
     passesPropsOn(this);
-    checkProps(this, PROPS, props, () => findings(props));
+    checkProps(this, PROPS, props, () => findings(props), NAMES);
     const { job, command: given, in: where = 'every-container' } = props;
     const command = commandOf(props);
     const shown = Array.isArray(given) ? given.join(' ') : given.script;

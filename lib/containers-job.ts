@@ -367,6 +367,7 @@ function propsSchema({ roles }: Pick<ContainersJobKind<NamedContainerServices>, 
   return v.looseObject({
     cluster: v.optional(clusterReference('The cluster.')),
     timeout: v.optional(duration(Duration.seconds(1), Duration.hours(12))),
+    timeLimit: v.optional(duration(Duration.minutes(1), Duration.days(1))),
     concurrency: v.optional(wholeNumber(1, 100, 'In how many containers at once.')),
     roles: v.looseObject(Object.fromEntries(roles.map(({ name }) => [name, roleSchema]))),
     reach: v.optional(

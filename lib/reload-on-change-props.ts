@@ -6,7 +6,7 @@ import type { Watched } from '../functions/reload-on-change/contract.ts';
 import type { RolledService } from '../functions/shared/roll/rolled-service.ts';
 import { clusterName, field, serviceName } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { duration, lessThanTimeLimit } from './checks/props.ts';
+import { duration, lessThanTimeLimit, propertyNames } from './checks/props.ts';
 import { type ClusterReference, clusterFindings, clusterReference } from './ecs-services.ts';
 import { partialSecretFindings } from './secret-reference.ts';
 import type { DailySchedule } from './start-run.ts';
@@ -82,6 +82,22 @@ export const DEFAULT_SETTLE_TIME = Duration.minutes(2);
 const MOST_WATCHED = 20;
 
 const PARAMETER_NAME = /^[\w./-]{1,1011}$/;
+
+/** All of them. */
+export const NAMES = propertyNames<ReloadOnChangeProps>({
+  upkeep: true,
+  job: true,
+  watched: true,
+  cluster: true,
+  services: true,
+  schedule: true,
+  timeLimit: true,
+  atOnce: true,
+  steadyTimeout: true,
+  settleTime: true,
+  waitsFor: true,
+  conflictsWith: true,
+});
 
 export const PROPS = v.looseObject({
   watched: field(

@@ -26,6 +26,7 @@ import {
   DEFAULT_SETTLE_TIME,
   DEFAULT_STEADY_TIMEOUT,
   isService,
+  NAMES,
   PROPS,
   type ReloadOnChangeProps,
   reloadFindings,
@@ -58,7 +59,7 @@ export class ReloadOnChange extends Construct implements OnDashboard {
   constructor(scope: Construct, id: string, props: ReloadOnChangeProps) {
     super(scope, id);
     passesPropsOn(this);
-    checkProps(this, PROPS, props);
+    checkProps(this, PROPS, props, undefined, NAMES);
     const services = servicesOf(props);
     checkProps(this, SERVICES, { services }, () => reloadFindings(props, services));
     const { upkeep, job = DEFAULT_JOB, timeLimit, schedule, waitsFor = [], atOnce = false } = props;

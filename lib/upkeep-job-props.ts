@@ -3,7 +3,14 @@ import { Duration } from 'aws-cdk-lib';
 import * as v from 'valibot';
 import { field, flag, pattern, wholeNumber } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { duration, jobNames, LAST_DAY_OF_MONTH, scheduleProps, upkeepReference } from './checks/props.ts';
+import {
+  duration,
+  jobNames,
+  LAST_DAY_OF_MONTH,
+  propertyNames,
+  scheduleProps,
+  upkeepReference,
+} from './checks/props.ts';
 import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
 import { type FunctionNetwork, networkProps } from './function-network.ts';
 import { type DailySchedule, LATEST_START, type MonthlySchedule, type WeeklySchedule } from './start-run.ts';
@@ -64,6 +71,27 @@ export interface UpkeepJobProps {
 /** Lambda's limit on a durable execution is a year; a run that takes longer than a day is none of these. */
 const LONGEST_RUN = Duration.days(1);
 
+/** All of them. */
+export const UPKEEP_JOB_NAMES = propertyNames<UpkeepJobProps>({
+  upkeep: true,
+  job: true,
+  description: true,
+  entry: true,
+  importsToLeaveOut: true,
+  rdsRegions: true,
+  settings: true,
+  schedule: true,
+  timeLimit: true,
+  conflictsWith: true,
+  waitsFor: true,
+  outsideWindow: true,
+  network: true,
+  memorySize: true,
+});
+
+/** What the functions of each deployment are named besides its jobs. */
+const OWN_FUNCTIONS = ['start-run', 'report-lost-run', 'rotate-secret', 'callback-relay'];
+
 /** Of what each property can be by itself. */
 export const UPKEEP_JOB_PROPS = v.looseObject({
   upkeep: upkeepReference(),
@@ -114,15 +142,24 @@ export function jobFindings({
 }: UpkeepJobProps): Finding[] {
   const { startRun } = upkeep;
   const other = startRun.jobPath(job);
+  const nameless = scheduleDayFindings(schedule);
+  if (nameless.length > 0) return nameless;
   const isDaily = schedule && !('weekday' in schedule) && !('dayOfMonth' in schedule);
-  const found: Finding[] = other
+  const found: Finding[] = OWN_FUNCTIONS.includes(job)
     ? [
         {
           field: ['job'],
-          problem: `is "${job}", as is that of ${other}; it must be a name of its own among the jobs of ${upkeep.deployment}.`,
+          problem: `is "${job}", the name of a function that is there for all jobs; it must be another one.`,
         },
       ]
-    : [];
+    : other
+      ? [
+          {
+            field: ['job'],
+            problem: `is "${job}", as is that of ${other}; it must be a name of its own among the jobs of ${upkeep.deployment}.`,
+          },
+        ]
+      : [];
   if (timeLimit.isUnresolved()) return found;
   const { window, timeZone } = startRun;
   const minutes = timeLimit.toMinutes({ integral: false });
@@ -165,6 +202,20 @@ export function jobFindings({
       : scheduleProblems({ window, timeZone, at, flexibleMinutes, weekday })
     ).map((problem) => ({ field: ['schedule', 'at'], problem })),
   ];
+}
+
+/** A day that is asked for, and not given: as of a variable that is undefined. */
+function scheduleDayFindings(schedule: object | undefined): Finding[] {
+  return (['weekday', 'dayOfMonth'] as const).flatMap((name) =>
+    schedule && name in schedule && Reflect.get(schedule, name) === undefined
+      ? [
+          {
+            field: ['schedule', name],
+            problem: 'is undefined; it must be a day, or left out for a run each day.',
+          },
+        ]
+      : [],
+  );
 }
 
 /** Why the alarm on a missing monthly success would look at days that not each month has. */

@@ -38,7 +38,13 @@ import {
   weeklyHours,
 } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
-import { type JobReference, jobFindings, UPKEEP_JOB_PROPS, type UpkeepJobProps } from './upkeep-job-props.ts';
+import {
+  type JobReference,
+  jobFindings,
+  UPKEEP_JOB_NAMES,
+  UPKEEP_JOB_PROPS,
+  type UpkeepJobProps,
+} from './upkeep-job-props.ts';
 
 /** Lambda's longest. */
 const INVOCATION = Duration.minutes(15);
@@ -74,7 +80,7 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
-    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props));
+    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props), UPKEEP_JOB_NAMES);
     const {
       upkeep,
       job,

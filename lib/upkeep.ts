@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { AlarmTopic } from './alarm-topic.ts';
 import { deploymentName, downtimeWindow, emails, field, timeZone } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
-import { checkProps, thing } from './checks/props.ts';
+import { checkProps, propertyNames, thing } from './checks/props.ts';
 import { type Window, windowFindings } from './checks/schedule.ts';
 import { regionProblems } from './durable-regions.ts';
 import { letServicesEncrypt } from './encryption.ts';
@@ -56,6 +56,18 @@ export interface UpkeepProps {
   readonly additionalDurableRegions?: string[];
 }
 
+const NAMES = propertyNames<UpkeepProps>({
+  deployment: true,
+  timeZone: true,
+  window: true,
+  topic: true,
+  warningTopic: true,
+  emails: true,
+  encryptionKey: true,
+  logRetention: true,
+  additionalDurableRegions: true,
+});
+
 const PROPS = v.looseObject({
   deployment: deploymentName('The deployment.'),
   timeZone: timeZone('Of the window.'),
@@ -100,8 +112,8 @@ export class Upkeep extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, () => this.findings(props), NAMES);
     const { deployment, timeZone, window, encryptionKey, logRetention } = props;
-    checkProps(this, PROPS, props, () => this.findings(props));
     this.deployment = deployment;
     this.encryptionKey = encryptionKey;
     this.logRetention = logRetention;
@@ -132,6 +144,7 @@ export class Upkeep extends Construct {
     deployment,
     window,
     topic,
+    warningTopic,
     emails,
     additionalDurableRegions = [],
   }: UpkeepProps): Finding[] {
@@ -145,6 +158,16 @@ export class Upkeep extends Construct {
             field: ['env', 'region'],
             problem,
           }))),
+      ...Object.entries({ topic, warningTopic }).flatMap(([field, each]) =>
+        each === undefined || !isElsewhere(each.env.region, region)
+          ? []
+          : [
+              {
+                field: [field],
+                problem: `is of ${each.env.region}; it must be of ${region}, for alarms reach topics of their own region only.`,
+              },
+            ],
+      ),
       ...(topic && emails
         ? [{ field: ['emails'], problem: 'are for a topic of its own; they must be left out with topic.' }]
         : []),
@@ -170,4 +193,8 @@ export class Upkeep extends Construct {
       return otherStack === stack || (isKnown && place(otherStack) === place(stack));
     });
   }
+}
+
+function isElsewhere(region: string, own: string): boolean {
+  return !Token.isUnresolved(region) && !Token.isUnresolved(own) && region !== own;
 }

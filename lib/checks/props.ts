@@ -3,7 +3,8 @@ import type { Construct, IConstruct } from 'constructs';
 import * as v from 'valibot';
 import { WEEKDAYS } from '../local-time.ts';
 import { field, localTime, wholeNumber } from './fields.ts';
-import { type Finding, pathText, shapeMistakes } from './mistakes.ts';
+import { type Finding, isPlainObject, pathText, shapeMistakes } from './mistakes.ts';
+import { nearest } from './nearest.ts';
 
 /** What a construct was given is mistaken. Each mistake is one sentence that names the property and what is allowed. */
 export class PropsError extends Error {
@@ -44,6 +45,8 @@ function outermost(scope: IConstruct): IConstruct {
  * Checks what a construct was given, before it makes anything. A token of the CDK is taken for what it will be.
  * @param schema of the properties that can be mistaken though they have their types.
  * @param find looks for what no single property can say, where none is mistaken by itself.
+ * @param names of all its properties, as `propertyNames` has them: what is spelled nearly as one of them is mistaken. No type check
+ * sees that by tsx, or by jest with swc. Others are left alone: whoever extends a construct may hand on more.
  * @throws PropsError with all mistakes at once.
  */
 export function checkProps(
@@ -51,17 +54,37 @@ export function checkProps(
   schema: v.GenericSchema,
   props: unknown,
   find: () => Finding[] = () => [],
+  names: readonly string[] = [],
 ): void {
+  if (typeof props !== 'object' || props === null)
+    refuse(scope, 'The properties are missing; they must be an object.');
   const { issues = [] } = v.safeParse(schema, props);
   const shape = shapeMistakes(schema, props, issues, {
     name: 'The properties',
     isKnownLater: (value) => Token.isUnresolved(value),
   });
+  const byThemselves = [...misspelled(props, names), ...shape.map(({ sentence }) => sentence)];
   const mistakes =
-    shape.length > 0
-      ? shape.map(({ sentence }) => sentence)
+    byThemselves.length > 0
+      ? byThemselves
       : find().map(({ field, problem }) => `${pathText(field)} ${problem}`);
   refuse(scope, ...mistakes);
+}
+
+/** The names of all properties of a construct: without one of them, or with another, it does not compile. */
+export function propertyNames<Props>(names: Record<keyof Props, true>): string[] {
+  return Object.keys(names);
+}
+
+function misspelled(props: unknown, names: readonly string[]): string[] {
+  if (!isPlainObject(props)) return [];
+  return Object.keys(props).flatMap((name) => {
+    const meant = names.includes(name) ? undefined : nearest(name, names);
+    if (meant === undefined || props[meant] !== undefined) return [];
+    return [
+      `${pathText([name])} is not a known field; did you mean "${meant}"? Allowed here: ${names.join(', ')}.`,
+    ];
+  });
 }
 
 /**

@@ -47,7 +47,7 @@ import {
   DEFAULT_STEADY_TIMEOUT,
   isDatabase,
 } from './rotated.ts';
-import { ROTATED, ROTATION_PROPS, rotationFindings } from './rotation-checks.ts';
+import { ROTATED, ROTATION_NAMES, ROTATION_PROPS, rotationFindings } from './rotation-checks.ts';
 import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 /**
@@ -80,7 +80,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
     super(scope, id);
     this.props = props;
     passesPropsOn(this);
-    checkProps(this, ROTATION_PROPS, props);
+    checkProps(this, ROTATION_PROPS, props, undefined, ROTATION_NAMES);
     this.credentials = credentialsOf(props);
     const [first, ...further] = this.credentials;
     // There is one at least.

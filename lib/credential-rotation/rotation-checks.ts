@@ -18,6 +18,7 @@ import {
   duration,
   jobNames,
   lessThanTimeLimit,
+  propertyNames,
   upkeepReference,
 } from '../checks/props.ts';
 import {
@@ -114,6 +115,34 @@ const CREDENTIAL_ENTRIES = {
   ),
 };
 
+/** All of them. */
+export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
+  upkeep: true,
+  secret: true,
+  database: true,
+  strategy: true,
+  administrator: true,
+  others: true,
+  name: true,
+  password: true,
+  acceptFailedLogins: true,
+  cluster: true,
+  services: true,
+  copies: true,
+  network: true,
+  schedule: true,
+  timeLimit: true,
+  rotateAfter: true,
+  maximumAge: true,
+  waitsFor: true,
+  application: true,
+  whenUnproven: true,
+  rotationTimeout: true,
+  steadyTimeout: true,
+  replicas: true,
+  retirementPatience: true,
+});
+
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
   upkeep: upkeepReference(),
@@ -165,8 +194,11 @@ const DATABASE = v.looseObject({
   host: hostName("The server's name."),
   port: port("The server's port."),
   certificateAuthority: field(
-    v.pipe(v.string(), v.nonEmpty()),
-    '"rds" or PEM',
+    v.pipe(
+      v.string(),
+      v.check((text) => text === 'rds' || text.includes('-----BEGIN CERTIFICATE-----')),
+    ),
+    '"rds" or PEM, the text of a certificate and not the name of its file',
     'What signed its certificate.',
   ),
 });

@@ -51,9 +51,10 @@ export interface RunQueriesProps {
  * their problems, errors, and what was ended by force. They cost nothing until they are run.
  */
 export class RunQueries extends Construct {
-  constructor(scope: Construct, id: string, { upkeep }: RunQueriesProps) {
+  constructor(scope: Construct, id: string, props: RunQueriesProps) {
     super(scope, id);
-    checkProps(this, v.looseObject({ upkeep: upkeepReference() }), { upkeep });
+    checkProps(this, v.looseObject({ upkeep: upkeepReference() }), props);
+    const { upkeep } = props;
     for (const [name, lines] of Object.entries(QUERIES))
       new CfnQueryDefinition(this, name, {
         name: `${upkeep.deployment}/${name}`,

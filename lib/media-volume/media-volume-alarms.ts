@@ -2,6 +2,9 @@ import { Duration, type Size } from 'aws-cdk-lib';
 import { type Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import * as v from 'valibot';
+import { flag } from '../checks/fields.ts';
+import { checkProps, duration, propertyNames, thing } from '../checks/props.ts';
 import { createAlarm } from '../upkeep-alarm.ts';
 import type { MediaVolumeBase } from './media-volume-base.ts';
 
@@ -14,6 +17,21 @@ const LOW_BURST_CREDITS = 100 * 1024 ** 2 * 3600;
 const NEAR_LIMIT_PERCENT = 80;
 /** A passing peak is none of the operator's business. */
 const NEAR_LIMIT_PERIODS = 3;
+
+const NAMES = propertyNames<MediaVolumeAlarmsProps>({
+  volume: true,
+  topic: true,
+  bursting: true,
+  maximumSize: true,
+  maximumBackupAge: true,
+});
+
+const PROPS = v.looseObject({
+  volume: thing('fileSystem', 'a MediaVolume', 'The volume.'),
+  topic: thing('topicArn', 'a topic, such as Topic.fromTopicArn(…)', 'Of the alarms.'),
+  bursting: v.optional(flag('Whether its throughput is.')),
+  maximumBackupAge: v.optional(v.union([v.literal(false), duration(Duration.hours(1), Duration.days(365))])),
+});
 
 /** What `MediaVolumeAlarms` are made of. */
 export interface MediaVolumeAlarmsProps {
@@ -49,6 +67,7 @@ export class MediaVolumeAlarms extends Construct {
 
   constructor(scope: Construct, id: string, props: MediaVolumeAlarmsProps) {
     super(scope, id);
+    checkProps(this, PROPS, props, undefined, NAMES);
     const { volume, topic, bursting = false, maximumSize, maximumBackupAge = Duration.hours(48) } = props;
     const name = (what: string) => `${volume.deployment}-media-${what}`;
     const where = `the media volume of ${volume.deployment}`;

@@ -20,7 +20,9 @@ import {
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { EFS_MOUNTTARGET_ORDERINSENSITIVE_LOGICAL_ID } from 'aws-cdk-lib/cx-api';
 import type { Construct, IDependable } from 'constructs';
-import { refuse } from '../checks/props.ts';
+import * as v from 'valibot';
+import { field, flag } from '../checks/fields.ts';
+import { checkProps, propertyNames, refuse, thing } from '../checks/props.ts';
 import { checkRoleArn, onlyNamedRoles, roleArnWithoutReference } from './file-system-policy.ts';
 import { type MediaAccess, MediaVolumeBase, NFS_PORT } from './media-volume-base.ts';
 
@@ -140,9 +142,12 @@ export class MediaVolume extends MediaVolumeBase {
   private readonly admitted: Set<string>;
 
   constructor(scope: Construct, id: string, props: MediaVolumeProps) {
-    const admitted = new Set(props.roleArns);
-    super(scope, id, props.deployment, props.access ?? {}, (self) => {
-      checkProps(self, props);
+    // Before they are checked they can be anything.
+    const { deployment = '', access = {}, roleArns }: Partial<MediaVolumeProps> = props ?? {};
+    const admitted = new Set(Array.isArray(roleArns) ? roleArns : []);
+    super(scope, id, deployment, access, (self) => {
+      checkProps(self, PROPS, props, undefined, NAMES);
+      checkVolume(self, props);
       return createFileSystem(self, props, admitted);
     });
     this.admitted = admitted;
@@ -197,7 +202,43 @@ class ExistingMediaVolume extends MediaVolumeBase {
   protected admit(): void {}
 }
 
-function checkProps(self: Construct, props: MediaVolumeProps): void {
+const NAMES = propertyNames<MediaVolumeProps>({
+  deployment: true,
+  vpc: true,
+  subnets: true,
+  roleArns: true,
+  clients: true,
+  access: true,
+  encryptionKey: true,
+  throughput: true,
+  infrequentAccessAfter: true,
+  archiveAfter: true,
+  automaticBackups: true,
+  replication: true,
+});
+
+const PROPS = v.looseObject({
+  deployment: field(v.pipe(v.string(), v.nonEmpty()), 'the name of the deployment', 'Whose volume it is.'),
+  vpc: thing('vpcId', 'a VPC, such as Vpc.fromVpcAttributes(…)', 'The VPC.'),
+  subnets: field(v.array(thing('subnetId', 'a subnet', 'A subnet.')), 'a list of subnets', 'The subnets.'),
+  roleArns: v.optional(
+    // One may be named twice: services share roles.
+    field(v.custom<string[]>(Array.isArray), 'a list of ARNs of roles', 'The roles.'),
+  ),
+  clients: v.optional(
+    field(
+      v.array(
+        thing('connections', 'what has connections, such as a service or a security group', 'A client.'),
+      ),
+      'a list of services, security groups and the like',
+      'Who may reach it.',
+    ),
+  ),
+  encryptionKey: v.optional(thing('keyArn', 'a key, such as Key.fromKeyArn(…)', 'What encrypts.')),
+  automaticBackups: v.optional(flag('Whether there are any.')),
+});
+
+function checkVolume(self: Construct, props: MediaVolumeProps): void {
   const { subnets, roleArns = [], throughput = 'elastic', archiveAfter = 'never', replication } = props;
   const { infrequentAccessAfter = INFREQUENT_ACCESS_DAYS } = props;
   for (const roleArn of roleArns) checkRoleArn(roleArn, self);

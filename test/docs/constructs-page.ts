@@ -18,6 +18,7 @@ const CONSTRUCTS = [
   'UpkeepJob',
   'ContainerCommandJob',
   'CredentialRotation',
+  'ReloadOnChange',
   'MediaVolume',
   'MediaVolumeAlarms',
   'CallbackRelay',
@@ -194,7 +195,7 @@ function textOf(type: ts.TypeNode): string {
 function documentation(node: ts.Node): { text: string; fallback: string | undefined } {
   const [comment] = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc).slice(-1);
   const plain = (text: string | ts.NodeArray<ts.JSDocComment> | undefined) =>
-    (ts.getTextOfJSDocComment(text) ?? '').replaceAll(/\{@link (\w+)\}/g, '`$1`').trim();
+    (ts.getTextOfJSDocComment(text) ?? '').replaceAll(/\{@link ([\w.]+)\}/g, '`$1`').trim();
   const tag = comment?.tags?.find(({ tagName }) => tagName.text === 'default');
   return { text: plain(comment?.comment), fallback: tag && plain(tag.comment) };
 }

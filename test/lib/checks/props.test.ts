@@ -6,13 +6,22 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { App, Aws, CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { Vpc } from 'aws-cdk-lib/aws-ec2';
+import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { PropsError } from '../../../lib/checks/props.ts';
 import {
+  AlarmTopic,
+  CallbackRelay,
   ContainerCommandJob,
   type ContainerCommandJobProps,
+  CredentialRotation,
+  MediaVolume,
+  MediaVolumeAlarms,
+  OverviewDashboard,
+  ReloadOnChange,
+  RunQueries,
   Upkeep,
+  UpkeepDashboard,
   UpkeepFunction,
   UpkeepJob,
   type UpkeepJobProps,
@@ -82,6 +91,25 @@ function mistakesOf(make: () => void, path: string): string[] {
 type Mistaken = [string, Anything, string];
 
 describe('an Upkeep', () => {
+  it('leaves alone what a construct that extends it is given for itself', () => {
+    const stack = stackIn();
+    upkeepIn(stack, { team: 'payments', emails: ['a@example.com'], email: 'a@example.com' });
+    Template.fromStack(stack);
+  });
+
+  it('refuses a topic of another region, which no alarm reaches', () => {
+    for (const property of ['topic', 'warningTopic']) {
+      const stack = stackIn();
+      const topic = Topic.fromTopicArn(stack, 'Topic', 'arn:aws:sns:us-east-1:111111111111:alarms');
+      assert.deepEqual(
+        mistakesOf(() => upkeepIn(stack, { [property]: topic }), 'Shop/Upkeep: '),
+        [
+          `${property} is of us-east-1; it must be of eu-central-1, for alarms reach topics of their own region only.`,
+        ],
+      );
+    }
+  });
+
   const MISTAKES: Mistaken[] = [
     [
       'a zone that is none',
@@ -127,6 +155,11 @@ describe('an Upkeep', () => {
       'a name of which none can be made',
       { deployment: 'Shop_1' },
       'deployment is "Shop_1"; it must be a lower-case letter, then at most 23 lower-case letters, digits and hyphens.',
+    ],
+    [
+      'a property that is misspelled',
+      { emials: ['oncall@example.com'] },
+      'emials is not a known field; did you mean "emails"? Allowed here: deployment, timeZone, window, topic, warningTopic, emails, encryptionKey, logRetention, additionalDurableRegions.',
     ],
   ];
   for (const [what, change, sentence] of MISTAKES)
@@ -260,6 +293,25 @@ describe('a job', () => {
       { description: '' },
       'description is ""; it must be a text of at most 200 characters.',
     ],
+    [
+      'a schedule that is misspelled, without which it would never run',
+      { schedule: undefined, shedule: { at: '01:30' } },
+      'shedule is not a known field; did you mean "schedule"? Allowed here: upkeep, job, description, entry, importsToLeaveOut, rdsRegions, settings, schedule, timeLimit, conflictsWith, waitsFor, outsideWindow, network, memorySize.',
+    ],
+    ...(['weekday', 'dayOfMonth'] as const).map(
+      (name): Mistaken => [
+        `a ${name} that is undefined`,
+        { schedule: { at: '01:30', [name]: undefined } },
+        `schedule.${name} is undefined; it must be a day, or left out for a run each day.`,
+      ],
+    ),
+    ...['start-run', 'report-lost-run', 'rotate-secret', 'callback-relay'].map(
+      (job): Mistaken => [
+        `the name ${job}, which another function has`,
+        { job },
+        `job is "${job}", the name of a function that is there for all jobs; it must be another one.`,
+      ],
+    ),
   ];
   for (const [what, change, sentence] of MISTAKES)
     it(`refuses ${what}`, () => {
@@ -435,6 +487,16 @@ describe('a command in containers', () => {
       'timeout is 2 hours; it must be less than the 2 hours of timeLimit.',
     ],
     [
+      'a number for a time limit',
+      { timeLimit: 90 },
+      'timeLimit is 90; it must be a Duration from 1 minute to 1 day.',
+    ],
+    [
+      'a property that is misspelled, by its case alone too',
+      { timeOut: Duration.minutes(5) },
+      'timeOut is not a known field; did you mean "timeout"? Allowed here: job, description, roles, in, taskDefinition, environment, secrets, stdin, command, stopAtFirstFailure, keepOutput, upkeep, cluster, schedule, timeLimit, timeout, reach, concurrency, retryFailed, conflictsWith.',
+    ],
+    [
       'a time that is none, as its own mistake',
       { schedule: { at: '25:99' } },
       'schedule.at is "25:99"; it must be a local time HH:MM, from 00:00 to 23:59.',
@@ -467,4 +529,42 @@ describe('a command in containers', () => {
     assert.equal(commandIn(upkeepIn(stack), { schedule: undefined }).job.missedAlarm, undefined);
     Template.fromStack(stack).resourceCountIs('AWS::Scheduler::Schedule', 0);
   });
+});
+
+describe('each construct', () => {
+  const CONSTRUCTS: [string, new (scope: Stack, id: string, props: Anything) => unknown][] = Object.entries({
+    ...{ AlarmTopic, CallbackRelay, ContainerCommandJob, CredentialRotation, MediaVolume, MediaVolumeAlarms },
+    ...{ OverviewDashboard, ReloadOnChange, RunQueries, Upkeep, UpkeepDashboard, UpkeepJob },
+  });
+  for (const [name, Construct] of CONSTRUCTS)
+    it(`tells that its properties are missing: ${name}`, () => {
+      const [mistake] = mistakesOf(() => new Construct(stackIn(), 'It', undefined), 'Shop/It: ');
+      assert.equal(mistake, 'The properties are missing; they must be an object.');
+    });
+});
+
+describe('a media volume', () => {
+  const volumeOf = (stack: Stack, change: Anything) => {
+    const vpc = new Vpc(stack, 'Vpc', { availabilityZones: ['eu-central-1a'] });
+    return new MediaVolume(stack, 'Volume', {
+      ...{ deployment: 'shop', vpc: vpc as IVpc, subnets: vpc.privateSubnets },
+      ...change,
+    });
+  };
+  const MISTAKES: Mistaken[] = [
+    ['the names of subnets', { subnets: ['subnet-1'] }, 'subnets[0] is "subnet-1"; it must be a subnet.'],
+    [
+      'the name of a client',
+      { clients: ['sg-1'] },
+      'clients[0] is "sg-1"; it must be what has connections, such as a service or a security group.',
+    ],
+    ['a role that is no list', { roleArns: 'arn' }, 'roleArns is "arn"; it must be a list of ARNs of roles.'],
+  ];
+  for (const [what, change, sentence] of MISTAKES)
+    it(`refuses ${what}`, () => {
+      assert.deepEqual(
+        mistakesOf(() => volumeOf(stackIn(), change), 'Shop/Volume: '),
+        [sentence],
+      );
+    });
 });

@@ -243,7 +243,11 @@ describe('CredentialRotation', () => {
         { services: [{ name: 'x'.repeat(255) }] },
       ],
       [/cluster is missing/, { cluster: undefined }],
-      [/the settings take \d+ bytes/, {}, { address: { ...MYSQL, certificateAuthority: 'x'.repeat(4000) } }],
+      [
+        /the settings take \d+ bytes/,
+        {},
+        { address: { ...MYSQL, certificateAuthority: `-----BEGIN CERTIFICATE-----${'x'.repeat(4000)}` } },
+      ],
       [
         /maximumAge is 30 days; it must be more than the 30 days of rotateAfter/,
         { rotateAfter: Duration.days(30), maximumAge: Duration.days(30) },
@@ -277,6 +281,12 @@ describe('CredentialRotation', () => {
       ],
       [/password leaves nothing to draw from/, { password: { alphabet: 'a' } }],
       [/schedule\.at is "25:99"/, { schedule: { at: '25:99' } }],
+      [
+        /database\.certificateAuthority is "\.\/ca\.pem"; it must be "rds" or PEM, the text of a certificate/,
+        {},
+        { address: { ...MYSQL, certificateAuthority: './ca.pem' } },
+      ],
+      [/replica is not a known field; did you mean "replicas"\?/, { replica: [] }],
     ];
     for (const [reason, change, database] of refusals)
       assert.throws(
