@@ -1,6 +1,6 @@
 // In one file though long: a job in containers, its checks and its permissions, each beside what it is for.
 
-import { Duration, Stack, Token } from 'aws-cdk-lib';
+import { Annotations, Duration, Stack, Token } from 'aws-cdk-lib';
 import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnDocument } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
@@ -29,6 +29,7 @@ import {
   type ServiceReference,
   serviceNameOf,
   serviceReference,
+  servicesWithoutExec,
   sessionKeyArn,
 } from './ecs-services.ts';
 import { entryFile } from './entry-file.ts';
@@ -191,10 +192,24 @@ export class ContainersJob<Role extends NamedContainerServices> extends Construc
     if (schedule && !('weekday' in schedule)) this.createNotReadyAlarm(kind, upkeep);
     this.letFindContainers(clusterArn, clusterName);
     if (reach.by === 'ecs-exec') {
+      this.warnOfServicesWithoutExec(services);
       const containers = [...new Set(kind.roles.map(({ container }) => container))];
       const key = reach.encryptionKeyArn ?? sessionKeyArn(props.cluster, services);
       this.letExecute(clusterArn, clusterName, containers, key);
     } else this.letRunCommands(clusterArn, clusterName, reach.instanceTag);
+  }
+
+  /** Known at the end: it can be switched on after this is made. */
+  private warnOfServicesWithoutExec(services: ServiceReference[]): void {
+    const validate = () => {
+      for (const path of servicesWithoutExec(services))
+        Annotations.of(this).addWarningV2(
+          'wa-upkeep:noExecuteCommand',
+          `The service ${path} has no enableExecuteCommand: true, without which ECS Exec comes into none of its containers.`,
+        );
+      return [];
+    };
+    this.node.addValidation({ validate });
   }
 
   /** Each run leaves out what starts or stops just then. What never comes up is left out each night. */

@@ -1,5 +1,6 @@
 import { Token } from 'aws-cdk-lib';
 import {
+  CfnService,
   ContainerDefinition,
   type IBaseService,
   type ICluster,
@@ -59,6 +60,15 @@ export function namedContainerFindings(
       problem: `is ${valueText(container)}, which the task definition ${definition.node.path} has not; it must be ${one}.`,
     },
   ];
+}
+
+/** The paths of those services of this app into whose containers ECS Exec does not come. */
+export function servicesWithoutExec(services: readonly ServiceReference[]): string[] {
+  return services.flatMap((service) => {
+    if (typeof service === 'string') return [];
+    const made = service.node.findAll().find((each) => each instanceof CfnService);
+    return made && made.enableExecuteCommand === undefined ? [service.node.path] : [];
+  });
 }
 
 /** The key that a cluster of this app encrypts its sessions with, if it has one. */

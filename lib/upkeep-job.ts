@@ -1,4 +1,4 @@
-import { CfnOutput, Duration } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import { type Alarm, Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
@@ -12,6 +12,7 @@ import {
   METRIC_NAMESPACE,
   OUTCOME_METRICS,
 } from '../functions/shared/run/report.ts';
+import type { Finding } from './checks/mistakes.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { letPublishReports } from './run-reports.ts';
@@ -80,7 +81,13 @@ export class UpkeepJob extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepJobProps) {
     super(scope, id);
-    checkProps(this, UPKEEP_JOB_PROPS, props, () => jobFindings(props), UPKEEP_JOB_NAMES);
+    checkProps(
+      this,
+      UPKEEP_JOB_PROPS,
+      props,
+      () => [...this.stackFindings(props), ...jobFindings(props)],
+      UPKEEP_JOB_NAMES,
+    );
     const {
       upkeep,
       job,
@@ -262,6 +269,18 @@ export class UpkeepJob extends Construct {
     return this.metric(DURATION_METRIC, { statistic: 'Maximum', ...options });
   }
 
+  /** What starts it needs it, and it needs what starts it: by themselves two stacks would wait for each other. */
+  private stackFindings({ upkeep, schedule }: UpkeepJobProps): Finding[] {
+    const [own, other] = [this, upkeep].map((each) => outermostStack(Stack.of(each)));
+    if (!schedule || own === other) return [];
+    return [
+      {
+        field: ['upkeep'],
+        problem: `is of the stack ${other?.node.path}; it must be of the stack of the job, ${own?.node.path}. What is in other stacks, such as services, can be given to the job itself.`,
+      },
+    ];
+  }
+
   /** Others can be made after this one: whether they are there is known at the end. */
   private missingJobs(field: string, references: JobReference[]): string[] {
     const { jobNames } = this.upkeep.startRun;
@@ -314,4 +333,8 @@ export class UpkeepJob extends Construct {
       ? alarmOnMissingWeekly(this, 'Missed', { ...missed, hours })
       : alarmOnMissing(this, 'Missed', { ...missed, daily: success });
   }
+}
+
+function outermostStack(stack: Stack): Stack {
+  return stack.nestedStackParent ? outermostStack(stack.nestedStackParent) : stack;
 }

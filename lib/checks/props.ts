@@ -3,7 +3,7 @@ import type { Construct, IConstruct } from 'constructs';
 import * as v from 'valibot';
 import { WEEKDAYS } from '../local-time.ts';
 import { field, localTime, wholeNumber } from './fields.ts';
-import { type Finding, isPlainObject, pathText, shapeMistakes } from './mistakes.ts';
+import { type FieldPath, type Finding, isPlainObject, pathText, shapeMistakes } from './mistakes.ts';
 import { nearest } from './nearest.ts';
 
 /** What a construct was given is mistaken. Each mistake is one sentence that names the property and what is allowed. */
@@ -63,12 +63,16 @@ export function checkProps(
     name: 'The properties',
     isKnownLater: (value) => Token.isUnresolved(value),
   });
-  const byThemselves = [...misspelled(props, names), ...shape.map(({ sentence }) => sentence)];
-  const mistakes =
-    byThemselves.length > 0
-      ? byThemselves
-      : find().map(({ field, problem }) => `${pathText(field)} ${problem}`);
+  const byThemselves = [
+    ...misspelled(props, names).map(sentenceOf),
+    ...shape.map(({ sentence }) => sentence),
+  ];
+  const mistakes = byThemselves.length > 0 ? byThemselves : find().map(sentenceOf);
   refuse(scope, ...mistakes);
+}
+
+function sentenceOf({ field, problem }: Finding): string {
+  return `${pathText(field)} ${problem}`;
 }
 
 /** The names of all properties of a construct: without one of them, or with another, it does not compile. */
@@ -76,13 +80,17 @@ export function propertyNames<Props>(names: Record<keyof Props, true>): string[]
   return Object.keys(names);
 }
 
-function misspelled(props: unknown, names: readonly string[]): string[] {
+/** What is spelled nearly as a field that is not given. */
+export function misspelled(props: unknown, names: readonly string[], path: FieldPath = []): Finding[] {
   if (!isPlainObject(props)) return [];
   return Object.keys(props).flatMap((name) => {
     const meant = names.includes(name) ? undefined : nearest(name, names);
     if (meant === undefined || props[meant] !== undefined) return [];
     return [
-      `${pathText([name])} is not a known field; did you mean "${meant}"? Allowed here: ${names.join(', ')}.`,
+      {
+        field: [...path, name],
+        problem: `is not a known field; did you mean "${meant}"? Allowed here: ${names.join(', ')}.`,
+      },
     ];
   });
 }
@@ -158,10 +166,11 @@ export function duration(from: Duration, to: Duration, ofSeconds = 1) {
     v.custom<Duration>(
       (value) =>
         isDuration(value) &&
-        (value.isUnresolved() ||
-          (value.toMilliseconds() >= from.toMilliseconds() &&
-            value.toMilliseconds() <= to.toMilliseconds() &&
-            value.toMilliseconds() % (ofSeconds * 1000) === 0)),
+        // The synthesis computes with it.
+        !value.isUnresolved() &&
+        value.toMilliseconds() >= from.toMilliseconds() &&
+        value.toMilliseconds() <= to.toMilliseconds() &&
+        value.toMilliseconds() % (ofSeconds * 1000) === 0,
     ),
     `a Duration from ${from.toHumanString()} to ${to.toHumanString()}${ofSeconds === 60 ? ', of whole minutes' : ''}`,
     'A duration.',

@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as v from 'valibot';
 import { COPY_ENCODINGS } from '../../functions/shared/database/credential/copy-template.ts';
-import { randomPassword } from '../../functions/shared/database/credential/password.ts';
+import { type PasswordRules, randomPassword } from '../../functions/shared/database/credential/password.ts';
 import {
   clusterName,
   engine,
@@ -18,6 +18,7 @@ import {
   duration,
   jobNames,
   lessThanTimeLimit,
+  misspelled,
   propertyNames,
   upkeepReference,
 } from '../checks/props.ts';
@@ -31,7 +32,11 @@ import {
 import { clusterFindings, clusterReference } from '../ecs-services.ts';
 import { networkProps } from '../function-network.ts';
 import { partialSecretFindings, secretReference } from '../secret-reference.ts';
-import type { CredentialRotationProps } from './credential-rotation-props.ts';
+import type {
+  CredentialRotationProps,
+  OtherCredential,
+  RotatedService,
+} from './credential-rotation-props.ts';
 import {
   type Credential,
   DEFAULT_RETIREMENT_PATIENCE,
@@ -51,7 +56,7 @@ const CREDENTIAL_ENTRIES = {
   secret: secretReference('The secret that is rotated.'),
   administrator: v.optional(secretReference('That of who changes passwords.')),
   database: field(
-    v.looseObject({}),
+    v.custom(isDatabaseOrAddress),
     'an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself',
     'The database.',
   ),
@@ -143,6 +148,25 @@ export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
   retirementPatience: true,
 });
 
+const OTHER_NAMES = propertyNames<OtherCredential>({
+  secret: true,
+  database: true,
+  strategy: true,
+  administrator: true,
+  password: true,
+  acceptFailedLogins: true,
+  copies: true,
+  replicas: true,
+  whenUnproven: true,
+});
+const PASSWORD_NAMES = propertyNames<PasswordRules>({ length: true, alphabet: true, exclude: true });
+const SERVICE_NAMES = propertyNames<RotatedService>({
+  name: true,
+  clusterName: true,
+  oneAtATime: true,
+  reads: true,
+});
+
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
   upkeep: upkeepReference(),
@@ -222,6 +246,12 @@ export const ROTATED = v.looseObject({
   ),
 });
 
+/** A proxy has security groups too, and is no database. */
+function isDatabaseOrAddress(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return !('connections' in value) || 'clusterEndpoint' in value || 'instanceEndpoint' in value;
+}
+
 /** What no single property can say. */
 export function rotationFindings(
   props: CredentialRotationProps,
@@ -245,6 +275,8 @@ export function rotationFindings(
         ]
       : []),
     ...Object.keys(others).flatMap((name) => otherFindings(name, credentials)),
+    ...Object.entries(others).flatMap(([name, other]) => misspelled(other, OTHER_NAMES, ['others', name])),
+    ...services.flatMap((service, index) => misspelled(service, SERVICE_NAMES, ['services', index])),
     ...rotatedServices.flatMap(({ reads = [] }, index) => {
       const names = credentials.flatMap(({ name }) => name ?? []);
       const unknown = reads.find((name) => !names.includes(name));
@@ -324,6 +356,7 @@ function credentialFindings({
     }),
     ...replicaFindings(strategy.kind, props.replicas),
     ...copyFindings(rotated.secretArn, props.copies),
+    ...misspelled(password, PASSWORD_NAMES, ['password']),
     ...passwordFindings(password),
   ];
 }

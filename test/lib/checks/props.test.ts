@@ -4,9 +4,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { App, Aws, CfnParameter, Duration, Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { App, Aws, CfnParameter, Duration, NestedStack, Stack } from 'aws-cdk-lib';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
+import {
+  Cluster,
+  ContainerImage,
+  FargateService,
+  FargateTaskDefinition,
+  type ICluster,
+} from 'aws-cdk-lib/aws-ecs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { PropsError } from '../../../lib/checks/props.ts';
 import {
@@ -348,6 +355,30 @@ describe('a job', () => {
     );
   });
 
+  it('refuses to be in another stack than its Upkeep, but not in one nested in it', () => {
+    const app = appWithoutBundles();
+    const upkeep = upkeepIn(stackIn('eu-central-1', app));
+    const other = new Stack(app, 'Other', { env: { account: '111111111111', region: 'eu-central-1' } });
+    const props = { job: 'reindex', description: 'Reindexes', entry: ENTRY, settings: {} };
+    const timed = { ...props, upkeep, schedule: { at: '01:30' }, timeLimit: Duration.hours(2) };
+    assert.deepEqual(
+      mistakesOf(() => new UpkeepJob(other, 'Reindex', timed), 'Other/Reindex: '),
+      [
+        'upkeep is of the stack Shop; it must be of the stack of the job, Other. What is in other stacks, such as services, can be given to the job itself.',
+      ],
+    );
+    new UpkeepJob(new NestedStack(Stack.of(upkeep), 'Nested'), 'Reindex', timed);
+  });
+
+  it('refuses durations that are known only later', () => {
+    const stack = stackIn();
+    const timeLimit = Duration.minutes(new CfnParameter(stack, 'Minutes', { type: 'Number' }).valueAsNumber);
+    assert.match(
+      String(mistakesOf(() => jobIn(upkeepIn(stack), { timeLimit }), 'Shop/Reindex: ')),
+      /^timeLimit is .*; it must be a Duration from 1 minute to 1 day\.$/,
+    );
+  });
+
   it('refuses a token where the synthesis computes with the text', () => {
     const stack = stackIn();
     const at = new CfnParameter(stack, 'At').valueAsString;
@@ -520,6 +551,36 @@ describe('a command in containers', () => {
         [sentence],
       );
     });
+
+  it('warns of a service of the app into whose containers ECS Exec does not come', () => {
+    for (const [enableExecuteCommand, warnings] of [
+      [
+        undefined,
+        [
+          'The service Shop/Web has no enableExecuteCommand: true, without which ECS Exec comes into none of its containers. [ack: wa-upkeep:noExecuteCommand]',
+        ],
+      ],
+      [true, []],
+    ] as const) {
+      const stack = stackIn();
+      const taskDefinition = new FargateTaskDefinition(stack, 'Task');
+      taskDefinition.addContainer('app', { image: ContainerImage.fromRegistry('shop') });
+      const cluster = new Cluster(stack, 'Cluster', { vpc: new Vpc(stack, 'Vpc') as IVpc }) as ICluster;
+      const web = new FargateService(stack, 'Web', {
+        ...{ cluster, taskDefinition, minHealthyPercent: 50 },
+        ...(enableExecuteCommand && { enableExecuteCommand }),
+      });
+      const roles = { web: { services: [web], container: 'app' } };
+      commandIn(upkeepIn(stack), { cluster: undefined, roles });
+      Template.fromStack(stack);
+      assert.deepEqual(
+        Annotations.fromStack(stack)
+          .findWarning('*', Match.stringLikeRegexp('enableExecuteCommand'))
+          .map(({ entry }) => entry.data),
+        warnings,
+      );
+    }
+  });
 
   it('runs weekly too, and on demand alone', () => {
     const upkeep = upkeepIn(stackIn());

@@ -286,6 +286,18 @@ describe('CredentialRotation', () => {
         {},
         { address: { ...MYSQL, certificateAuthority: './ca.pem' } },
       ],
+      [
+        /services\[0\]\.oneattime is not a known field; did you mean "oneAtATime"\?/,
+        { services: [{ name: 'web', oneattime: true } as Anything] },
+      ],
+      [
+        /password\.excludes is not a known field; did you mean "exclude"\?/,
+        { password: { excludes: '/@' } as Anything },
+      ],
+      [
+        /database is .*; it must be an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself/,
+        { database: { connections: {}, endpoint: 'a proxy' } as Anything },
+      ],
       [/replica is not a known field; did you mean "replicas"\?/, { replica: [] }],
     ];
     for (const [reason, change, database] of refusals)
