@@ -106,7 +106,12 @@ export default defineUpkeep({
           maximumCalls: 8,
         },
         // Weekly, on Sundays by default.
-        mediaGc: { schedule: { at: '23:30', flexibleMinutes: 0 }, timeLimitMinutes: 45 },
+        mediaGc: {
+          schedule: { at: '23:30', flexibleMinutes: 0 },
+          timeLimitMinutes: 45,
+          // So that after a request of which nobody knows whether it reached WebApp there is time for two others.
+          callbackTimeoutMinutes: 20,
+        },
         logCleanup: {
           schedule: { at: '23:45', flexibleMinutes: 10 },
           clusterName: 'whatsapp-emea',

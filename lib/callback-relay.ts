@@ -21,7 +21,7 @@ import {
 } from '../functions/callback-relay/contract.ts';
 import { METRIC_NAMESPACE } from '../functions/shared/run/report.ts';
 import { deploymentName, wholeNumber } from './checks/fields.ts';
-import { checkProps, duration } from './checks/props.ts';
+import { checkProps, duration, propertyNames } from './checks/props.ts';
 import { secretPathHashes, webhookUrl } from './checks/relay.ts';
 import { entryFile } from './entry-file.ts';
 import { type FunctionNetwork, networkFindings } from './function-network.ts';
@@ -105,7 +105,7 @@ export class CallbackRelay extends Construct {
 
   constructor(scope: Construct, id: string, props: CallbackRelayProps) {
     super(scope, id);
-    checkProps(this, PROPS, props, () => networkFindings(props.network));
+    checkProps(this, PROPS, props, () => networkFindings(props.network), NAMES);
     const { deployment, bus, topic, encryptionKey, logRetention, network, maximumConcurrency } = props;
     const webhookTimeout = props.webhookTimeout ?? Duration.seconds(20);
     const functionName = `${deployment}-${RELAY_JOB}`;
@@ -277,6 +277,21 @@ export class CallbackRelay extends Construct {
     return this.metric(RELAY_METRICS.addedMilliseconds, { statistic: 'p99', ...options });
   }
 }
+
+const NAMES = propertyNames<CallbackRelayProps>({
+  deployment: true,
+  bus: true,
+  topic: true,
+  webhookUrl: true,
+  secretPathHashes: true,
+  certificateAuthority: true,
+  webhookTimeout: true,
+  maximumBytes: true,
+  maximumConcurrency: true,
+  network: true,
+  encryptionKey: true,
+  logRetention: true,
+});
 
 const PROPS = v.looseObject({
   deployment: deploymentName('Begins the names of what is made.'),

@@ -166,6 +166,9 @@ const SERVICE_NAMES = propertyNames<RotatedService>({
   oneAtATime: true,
   reads: true,
 });
+/** Of either kind. */
+const COPY_NAMES = ['kind', 'name', 'keyId', 'keyArn', 'secretArn', 'key', 'template', 'encoding'];
+const REPLICA_NAMES = ['host', 'port'];
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
@@ -357,6 +360,8 @@ function credentialFindings({
     ...replicaFindings(strategy.kind, props.replicas),
     ...copyFindings(rotated.secretArn, props.copies),
     ...misspelled(password, PASSWORD_NAMES, ['password']),
+    ...(props.copies ?? []).flatMap((copy, index) => misspelled(copy, COPY_NAMES, ['copies', index])),
+    ...(props.replicas ?? []).flatMap((each, index) => misspelled(each, REPLICA_NAMES, ['replicas', index])),
     ...passwordFindings(password),
   ];
 }

@@ -3,7 +3,7 @@ import { type CfnDashboard, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { field } from '../checks/fields.ts';
-import { checkProps, upkeepReference } from '../checks/props.ts';
+import { checkProps, misspelled, propertyNames, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { addressOf, alarmWidgets, createDashboard, nameFindings, runWidgets } from './dashboard-body.ts';
 import { DASHBOARD_NAME, FULL_WIDTH, type OnDashboard, PARTS } from './on-dashboard.ts';
@@ -44,6 +44,9 @@ const PROPS = v.looseObject({
   dashboardName: DASHBOARD_NAME,
 });
 
+const NAMES = propertyNames<OverviewDashboardProps>({ deployments: true, dashboardName: true });
+const DEPLOYMENT_NAMES = propertyNames<OverviewedDeployment>({ upkeep: true, parts: true });
+
 /** A CloudWatch dashboard over several deployments of an account: the alarms' states of each, the runs of all, and what their parts show. */
 export class OverviewDashboard extends Construct {
   /** Its name, unique in the account. */
@@ -53,7 +56,18 @@ export class OverviewDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: OverviewDashboardProps) {
     super(scope, id);
-    checkProps(this, PROPS, props, () => nameFindings(this, props.dashboardName ?? DEFAULT_NAME));
+    checkProps(
+      this,
+      PROPS,
+      props,
+      () => [
+        ...props.deployments.flatMap((each, index) =>
+          misspelled(each, DEPLOYMENT_NAMES, ['deployments', index]),
+        ),
+        ...nameFindings(this, props.dashboardName ?? DEFAULT_NAME),
+      ],
+      NAMES,
+    );
     const { deployments } = props;
     this.dashboardName = props.dashboardName ?? DEFAULT_NAME;
     const upkeeps = deployments.map(({ upkeep }) => upkeep);

@@ -2,7 +2,7 @@ import { Lazy, Stack } from 'aws-cdk-lib';
 import { type CfnLogGroup, CfnQueryDefinition } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { checkProps, upkeepReference } from '../checks/props.ts';
+import { checkProps, propertyNames, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
 import { UpkeepFunction } from '../upkeep-function.ts';
 
@@ -53,7 +53,13 @@ export interface RunQueriesProps {
 export class RunQueries extends Construct {
   constructor(scope: Construct, id: string, props: RunQueriesProps) {
     super(scope, id);
-    checkProps(this, v.looseObject({ upkeep: upkeepReference() }), props);
+    checkProps(
+      this,
+      v.looseObject({ upkeep: upkeepReference() }),
+      props,
+      undefined,
+      propertyNames<RunQueriesProps>({ upkeep: true }),
+    );
     const { upkeep } = props;
     for (const [name, lines] of Object.entries(QUERIES))
       new CfnQueryDefinition(this, name, {

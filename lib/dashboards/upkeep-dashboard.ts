@@ -2,7 +2,7 @@ import { CfnOutput } from 'aws-cdk-lib';
 import { type CfnDashboard, type IWidget, LogQueryWidget, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { checkProps, upkeepReference } from '../checks/props.ts';
+import { checkProps, propertyNames, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
 import {
   addressOf,
@@ -25,6 +25,8 @@ export interface UpkeepDashboardProps {
   readonly dashboardName?: string;
 }
 
+const NAMES = propertyNames<UpkeepDashboardProps>({ upkeep: true, parts: true, dashboardName: true });
+
 /**
  * A CloudWatch dashboard of one deployment: its alarms' states, its runs over time, their latest reports, and what its parts
  * show; with saved queries of its logs. Free are an account's first three dashboards of at most 50 metrics each; docs/cost.md says how many this one shows.
@@ -37,7 +39,7 @@ export class UpkeepDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepDashboardProps) {
     super(scope, id);
-    checkProps(this, PROPS, props, () => nameFindings(this, nameOf(props)));
+    checkProps(this, PROPS, props, () => nameFindings(this, nameOf(props)), NAMES);
     const { upkeep, parts = [] } = props;
     const { deployment } = upkeep;
     this.dashboardName = nameOf(props);

@@ -29,27 +29,27 @@ interface RunCalls {
 export const RUN_CALLS: Record<string, RunCalls> = {
   'message-gc': {
     calls: ({ collections }) => 20 + 26 * collections,
-    operations: ({ collections }) => 12 + 7 * collections,
+    operations: ({ collections }) => 13 + 7 * collections,
     invocations: ({ collections }) => 2 + 2 * collections,
-    text: { calls: '20 + 26 for each collection', operations: '12 + 7 for each collection' },
+    text: { calls: '20 + 26 for each collection', operations: '13 + 7 for each collection' },
   },
   'log-cleanup': {
-    calls: ({ containers, services }) => 20 + 2 * services + containers,
-    operations: () => 10,
+    calls: ({ containers, services }) => 20 + 2 * services + 2 * containers,
+    operations: () => 12,
     invocations: () => 1,
-    text: { calls: '20 + 2 for each service + 1 for each container', operations: '10' },
+    text: { calls: '20 + 2 for each service + 2 for each container', operations: '12' },
   },
   'database-size': {
-    calls: () => 16,
-    operations: () => 9,
+    calls: () => 20,
+    operations: () => 12,
     invocations: () => 1,
-    text: { calls: '16', operations: '9' },
+    text: { calls: '20', operations: '12' },
   },
   'credential-rotation': {
-    calls: () => 16,
-    operations: () => 9,
+    calls: () => 20,
+    operations: () => 12,
     invocations: () => 1,
-    text: { calls: '16', operations: '9' },
+    text: { calls: '20', operations: '12' },
   },
   'credential-rotation that rotates': {
     calls: ({ oneByOne }) => 300 + 70 * oneByOne,

@@ -43,7 +43,7 @@ test('what is installed with the package has a licence that lets it be passed on
 });
 
 /** Packages of which nothing is needed that their scripts do. */
-const SCRIPTS_NOT_RUN = ['@parcel/watcher', '@swc/core', 'esbuild-lowest', 'pnpm'];
+const SCRIPTS_NOT_RUN = ['@parcel/watcher', '@swc/core', 'esbuild-lowest'];
 
 test('each package that has a script for its installation is named: as allowed, or as one that is done without', () => {
   const { allowScripts } = manifest as { allowScripts: Record<string, boolean> };

@@ -141,6 +141,11 @@ describe('the relay for callbacks', () => {
       change: { webhookUrl: 'https://user:very-secret@webhook.example.com/' },
       says: /without a user or fragment in it\.(?!.*very-secret)/,
     },
+    {
+      what: 'a field that is misspelled',
+      change: { maximumByte: 1000 } as object,
+      says: /maximumByte is not a known field; did you mean "maximumBytes"\?/,
+    },
     { what: 'what is no URL', change: { webhookUrl: 'webhook' }, says: /an https URL/ },
     {
       what: 'no secret path',

@@ -429,7 +429,7 @@ it('asks for a Node with which each of its dependencies is content, as that says
 });
 
 /** Types of what stands beside the properties in their files, and is exported by none of the paths. */
-const NOT_OF_PROPERTIES = ['Finding', 'FieldPath', 'GcSettings', 'SecretField', 'UpkeepFunction'];
+const NOT_OF_PROPERTIES = ['Finding', 'FieldPath', 'GcSettings', 'SecretField', 'UpkeepFunction', 'Watched'];
 
 /** What a file of types exports: each name with the file that declares it. */
 function exportsOf(folder: string, file: string, found = new Map<string, string>()): Map<string, string> {

@@ -17,7 +17,8 @@ export type { OtherRun, RunEvent } from './run-event.ts';
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
 export type RunResult = Pick<RunReport, 'outcome' | 'figures' | 'problems' | 'details'>;
 
-type Procedure = (run: RunEvent, context: DurableContext) => Promise<RunResult>;
+/** What a job does in a run: all that changes anything in durable steps, and what came of it as its result. */
+export type Procedure = (run: RunEvent, context: DurableContext) => Promise<RunResult>;
 
 /** With an offset that Date understands too: one that is no time is never past. */
 const time = v.pipe(

@@ -186,7 +186,7 @@ test('a message that WebApp refuses is told, the one before it is marked, and af
     },
     {
       outcomes: { 'message-gc': ['partial', 'partial', 'partial', 'succeeded', 'succeeded'] },
-      alarms: ['latam-message-gc-partial'],
+      alarms: Array.from({ length: 3 }, () => 'latam-message-gc-partial'),
     },
     { lasts: 4.5 * DAY },
   );

@@ -299,6 +299,14 @@ describe('CredentialRotation', () => {
         { database: { connections: {}, endpoint: 'a proxy' } as Anything },
       ],
       [/replica is not a known field; did you mean "replicas"\?/, { replica: [] }],
+      [
+        /replicas\[0\]\.ports is not a known field; did you mean "port"\?/,
+        { replicas: [{ host: 'replica.example.com', ports: 5433 } as Anything] },
+      ],
+      [
+        /copies\[0\]\.templates is not a known field; did you mean "template"\?/,
+        { copies: [{ kind: 'parameter', name: 'login', templates: '{username}' } as Anything] },
+      ],
     ];
     for (const [reason, change, database] of refusals)
       assert.throws(

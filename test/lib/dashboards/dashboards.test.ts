@@ -228,6 +228,11 @@ describe('a dashboard refuses', () => {
       /: parts\[0\] is .*; it must be what shows itself on a dashboard, such as a CredentialRotation/,
     ],
     [
+      'parts that are misspelled',
+      { upkeep, part: [] },
+      /: part is not a known field; did you mean "parts"\?/,
+    ],
+    [
       'a name that CloudWatch would not take',
       { upkeep, dashboardName: 'my shop' },
       /: dashboardName is "my shop"; it must be a text of 1 to 255 letters, digits, hyphens and underscores\.$/,
@@ -249,6 +254,9 @@ describe('a dashboard refuses', () => {
     });
     assert.throws(() => make('Text', [{}]), {
       message: /^shop\/Text: deployments\[0\]\.upkeep is missing; it must be the Upkeep/,
+    });
+    assert.throws(() => make('Misspelled', [{ upkeep, part: [] }]), {
+      message: /^shop\/Misspelled: deployments\[0\]\.part is not a known field; did you mean "parts"\?/,
     });
   });
 
