@@ -4,9 +4,22 @@ import PQueue from 'p-queue';
 import { measuringScript } from '../../functions/log-cleanup/cleanup-script.ts';
 import type { LogFolders } from '../../functions/log-cleanup/contract.ts';
 import { type Measurement, readMeasurements } from '../../functions/log-cleanup/measurements.ts';
-import { type CommandResult, executeCommand, outputText } from '../../functions/shared/ecs-exec/index.ts';
+import {
+  type CommandResult,
+  EcsExecError,
+  executeCommand,
+  outputText,
+} from '../../functions/shared/ecs-exec/index.ts';
+import type { Finding } from './check.ts';
 import type { ExaminedDeployment } from './examined-deployment.ts';
-import { definitionOf, type ExecContainer, tasksOf, type UsedService } from './used-services.ts';
+import {
+  definitionOf,
+  type ExecContainer,
+  lastPart,
+  tasksOf,
+  type UsedPlace,
+  type UsedService,
+} from './used-services.ts';
 
 /** A session that opens at all does so in seconds; a KMS handshake has 15, and logs are measured for a minute at most. */
 const PATIENCE_MS = 120_000;
@@ -118,6 +131,34 @@ const ANSWERS: Record<string, LookedMount['answer'] | undefined> = {
   '2': 'refused',
   '3': 'read-only',
 };
+
+/**
+ * What is wrong in the containers of a place, each looked into; where nothing is, that all is well in so many. Those in which a look
+ * did not come to its end are left out: the check of commands tells of them.
+ */
+export async function lookIntoEach(
+  deployment: ExaminedDeployment,
+  { service, exec }: UsedPlace,
+  wrongIn: (looked: LookedAround, task: string) => Finding[] | undefined,
+  whereWell: (containers: number) => string,
+): Promise<Finding[]> {
+  const tasks = await runningTasks(deployment, service, exec.container);
+  const found = await Promise.all(
+    tasks.map(async (task): Promise<Finding[] | undefined> => {
+      try {
+        const looked = await lookAround(deployment, service, task, exec);
+        return 'result' in looked ? undefined : wrongIn(looked, lastPart(task.taskArn ?? ''));
+      } catch (error) {
+        if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
+        return undefined;
+      }
+    }),
+  );
+  const looked = found.filter((findings) => findings !== undefined);
+  const wrong = looked.flat();
+  if (wrong.length > 0 || looked.length === 0) return wrong;
+  return [{ status: 'ok', saw: whereWell(looked.length) }];
+}
 
 /** The tasks of a service in which a container runs. */
 export async function runningTasks(

@@ -12,6 +12,7 @@ import {
 import * as v from 'valibot';
 import type { LogFolders } from '../../functions/log-cleanup/contract.ts';
 import { containerRole, containersSettings } from '../../functions/shared/containers/settings.ts';
+import { type Finding, ofEach } from './check.ts';
 import type { ExaminedDeployment } from './examined-deployment.ts';
 
 /** An ECS service that a job works with. */
@@ -129,8 +130,22 @@ export async function execServices(deployment: ExaminedDeployment): Promise<Used
   return (await usedServices(deployment)).filter(({ exec }) => exec.length > 0);
 }
 
+/** Looks at each container of theirs, or at those of some. */
+export async function atEachPlace(
+  deployment: ExaminedDeployment,
+  look: (deployment: ExaminedDeployment, place: UsedPlace) => Promise<Finding[]>,
+  some: (place: UsedPlace) => boolean = () => true,
+): Promise<Finding[]> {
+  const places = await placesOf(deployment);
+  return ofEach(
+    places.filter(some),
+    ({ label }) => label,
+    (place) => look(deployment, place),
+  );
+}
+
 /** Each container of theirs once: what jobs run there is put together. */
-export async function placesOf(deployment: ExaminedDeployment): Promise<UsedPlace[]> {
+async function placesOf(deployment: ExaminedDeployment): Promise<UsedPlace[]> {
   const found = new Map<string, UsedPlace>();
   for (const service of await execServices(deployment))
     for (const exec of service.exec) {

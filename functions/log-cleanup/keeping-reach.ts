@@ -11,6 +11,8 @@ const KEEPING_SHARE = 1 / 2;
 const ADDRESS_SECONDS = 3_600;
 /** Bytes of a file that is brought through the channel: at its pace, of some hundred kilobytes a second, a minute. */
 const MOST_BYTES = 32 * 1024 * 1024;
+/** For the upload of such a file from here, which takes seconds: without an answer by then S3 is out of reach. */
+const UPLOAD_MILLISECONDS = 60_000;
 /** Files of one list: so that it is kept whole of the output of a session, and of Run Command's, with what is signed for them. */
 const IN_SESSION = 100;
 const IN_PARAMETER = 40;
@@ -255,6 +257,7 @@ export class KeepingReach implements Reach {
         method: 'PUT',
         headers: address.headers,
         body: new Uint8Array(bytes),
+        signal: AbortSignal.timeout(UPLOAD_MILLISECONDS),
       });
       await body?.cancel();
       return status;

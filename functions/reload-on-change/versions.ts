@@ -49,12 +49,13 @@ async function parameterVersion(
 ): Promise<LabelledVersion> {
   const { Parameter: found } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: false }));
   const version = String(found?.Version ?? '');
-  const since = (found?.LastModifiedDate?.getTime() ?? Date.now()) + SECOND;
+  const modified = found?.LastModifiedDate?.getTime() ?? Date.now();
   // One that was deleted and made again begins with version 1 again.
+  const isRemade = before !== undefined && before.since < modified;
   return {
     version,
-    since,
-    isNew: differs(before, version) || (before !== undefined && before.since < since),
+    since: sinceOf(version, isRemade ? undefined : before, modified + SECOND),
+    isNew: differs(before, version) || isRemade,
   };
 }
 
@@ -80,7 +81,7 @@ async function secretVersions(client: SecretsManagerClient, arn: string, noted: 
         label,
         {
           version,
-          since: before?.version === version ? before.since : Math.min(since, Date.now()),
+          since: sinceOf(version, before, since),
           isNew: differs(before, version),
         },
       ];
@@ -96,6 +97,11 @@ async function secretVersions(client: SecretsManagerClient, arn: string, noted: 
  */
 function firstSince(created: number, rotated: number | undefined): number {
   return Math.max(created, rotated ?? 0) + SECOND;
+}
+
+/** What is there when it is looked at, a task gets that is made from then on: also in the second of the change. */
+function sinceOf(version: string, before: Noted[string] | undefined, since: number): number {
+  return before?.version === version ? before.since : Math.min(since, Date.now());
 }
 
 function differs(before: Noted[string] | undefined, version: string): boolean {

@@ -1,6 +1,5 @@
 // In one file though long: one stage, on which each misconfiguration is made and taken back.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters, styleText } from 'node:util';
@@ -24,6 +23,7 @@ import { callStartRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { commandLine, type Ended } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { BEFORE_DEPLOY_MISCONFIGURATIONS } from './doctor/before-deploy-misconfigurations.ts';
 import { CONTAINER_MISCONFIGURATIONS } from './doctor/container-misconfigurations.ts';
@@ -107,19 +107,8 @@ describe('doctor', () => {
     };
   }
 
-  function cli(
-    words: string[],
-    env = environment,
-  ): Promise<{ status: number | null; out: string; err: string }> {
-    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'doctor', ...words], { env });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      err += text;
-    });
-    return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
+  function cli(words: string[], env = environment): Promise<Ended> {
+    return commandLine(['doctor', ...words], env);
   }
 
   it('gives a sound deployment no warning', async () => {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +19,7 @@ import {
 } from '../../functions/shared/ecs-exec/index.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../rehearsal/aws/deploy.ts';
+import { commandLine, type Ended } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** A service of three tasks, started once for all that runs in them. */
@@ -83,28 +83,12 @@ describe('a command in the containers of a service', () => {
     };
   }
 
-  /** Runs the command line as a process of its own, against the stand-in. */
-  async function cli(...words: string[]): Promise<{ status: number | null; out: string; err: string }> {
-    return await cliWith('', ...words);
+  function cli(...words: string[]): Promise<Ended> {
+    return cliWith('', ...words);
   }
 
-  async function cliWith(
-    input: string,
-    ...words: string[]
-  ): Promise<{ status: number | null; out: string; err: string }> {
-    const process = spawn(globalThis.process.execPath, ['bin/wa-upkeep.ts', ...words], {
-      env: environment(),
-    });
-    process.stdin.end(input);
-    let [out, err] = ['', ''];
-    process.stdout.on('data', (text) => {
-      out += text;
-    });
-    process.stderr.on('data', (text) => {
-      err += text;
-    });
-    const status = await new Promise<number | null>((resolve) => process.on('close', resolve));
-    return { status, out, err };
+  function cliWith(input: string, ...words: string[]): Promise<Ended> {
+    return commandLine(words, environment(), { input });
   }
 
   it('prints what it prints, and exits as it does', async () => {

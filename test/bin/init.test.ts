@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -17,6 +17,7 @@ import { MediaVolumeStack } from '../../lib/whatsapp/media-volume-stack.ts';
 import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
 import { deploy, REGION } from '../rehearsal/aws/deploy.ts';
+import { commandLine, type Ended } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { putMetaClient, putOddClient } from './init/played-clients.ts';
 
@@ -276,19 +277,8 @@ describe('init', () => {
     }
   });
 
-  function cli(
-    words: string[],
-    env: Record<string, string>,
-  ): Promise<{ status: number | null; out: string; err: string }> {
-    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'init', ...words], { env });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      err += text;
-    });
-    return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
+  function cli(words: string[], env: Record<string, string>): Promise<Ended> {
+    return commandLine(['init', ...words], env);
   }
 
   it('takes flags where there is no terminal, and never writes over a file without being told', async () => {

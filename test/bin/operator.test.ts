@@ -9,6 +9,7 @@ import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
+import { commandLine, type Ended } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** 02:00 in São Paulo, an hour into latam's downtime window and half an hour before its schedule. */
@@ -105,28 +106,12 @@ describe('the command line of an operator', () => {
     await stage.close();
   });
 
-  interface Ended {
-    status: number | null;
-    out: string;
-    err: string;
-  }
-
-  /** Runs the command line as a process of its own, and may do something as soon as it has said something. */
   function cli(
     words: string[],
     onceItSpeaks?: (err: string) => void,
     env: Record<string, string> = environment,
   ): Promise<Ended> {
-    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', ...words], { env });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      if (err === '') onceItSpeaks?.(`${text}`);
-      err += text;
-    });
-    return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
+    return commandLine(words, env, { onceItSpeaks });
   }
 
   it('says whether a job would start now, and starts nothing', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { Duration, Lazy, Stack, Validations } from 'aws-cdk-lib';
+import { Lazy, Stack, Validations } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import {
@@ -17,7 +17,7 @@ import {
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { ContainerCommandJob, type ContainerCommandJobProps, LogCleanup, Upkeep } from '../../lib/index.ts';
+import { ContainerCommandJob, type ContainerCommandJobProps, Upkeep } from '../../lib/index.ts';
 import { brokenLinks } from './links.ts';
 import { appWithoutBundles, ofType, resourcesOf, settingsOf, textOf } from './template.ts';
 
@@ -445,68 +445,5 @@ describe('a job in containers', () => {
       );
     assert.ok(names({ at: '03:00' }).includes('shop-prune-not-ready'));
     assert.ok(!names({ at: '03:00', weekday: 'sunday' }).includes('shop-prune-not-ready'));
-  });
-});
-
-describe('the log clean-up', () => {
-  const stack = () =>
-    stackWith((stack, upkeep) => {
-      new LogCleanup(stack, 'LogCleanup', {
-        upkeep,
-        cluster: 'shop',
-        roles: {
-          webapp: { services: ['web'], container: 'wa-web' },
-          coreapp: { services: ['core'], container: 'wa-coreapp', logs: ['/logs'], archive: '/logs/old' },
-        },
-        schedule: { at: '03:00' },
-        timeout: Duration.minutes(10),
-      });
-    });
-
-  it('keeps to the rotation rules of the client, by role', () => {
-    const settings = settingsOf(resourcesOf(stack()), 'shop-log-cleanup');
-    assert.equal(settings.timeoutSeconds, 600);
-    assert.deepEqual(settings.roles, [
-      {
-        name: 'webapp',
-        services: ['web'],
-        container: 'wa-web',
-        script: '/opt/whatsapp/bin/cleanup.sh',
-        logs: ['/var/log/whatsapp', '/var/log/lighttpd'],
-        archive: '/var/log/whatsapp/archive',
-        rotation: { maximumBytes: 20 * 1024 * 1024, keptFiles: 30 },
-      },
-      {
-        name: 'coreapp',
-        services: ['core'],
-        container: 'wa-coreapp',
-        script: '/opt/whatsapp/bin/cleanup.sh',
-        logs: ['/logs'],
-        archive: '/logs/old',
-        rotation: { maximumBytes: 15 * 1024 * 1024, keptFiles: 30 },
-      },
-    ]);
-  });
-
-  it('rings when a log file system is nearly full, until a later run finds it otherwise', () => {
-    Template.fromStack(stack()).hasResourceProperties('AWS::CloudWatch::Alarm', {
-      AlarmName: 'shop-log-cleanup-nearly-full',
-      MetricName: 'LowestFreePercent',
-      Statistic: 'Minimum',
-      ComparisonOperator: 'LessThanThreshold',
-      Threshold: 15,
-      TreatMissingData: 'ignore',
-    });
-  });
-
-  it('does not start while a credential rotation restarts the containers', () => {
-    const [, start] =
-      ofType(resourcesOf(stack()), 'AWS::Lambda::Function').find(
-        ([, { Properties }]) => Properties.FunctionName === 'shop-start-run',
-      ) ?? [];
-    assert.match(
-      JSON.stringify(start?.Properties.Environment),
-      /conflictsWith\\*":\[\\*"credential-rotation/,
-    );
   });
 });

@@ -1,8 +1,8 @@
 import { EcsExecError } from '../../../functions/shared/ecs-exec/index.ts';
-import { type Check, type Finding, ofEach } from '../check.ts';
+import type { Check, Finding } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { type LookedAround, lookAround, runningTasks } from '../look-around.ts';
-import { LOOK_AROUND_ACTIONS, lastPart, placesOf, type UsedPlace } from '../used-services.ts';
+import { atEachPlace, LOOK_AROUND_ACTIONS, lastPart, type UsedPlace } from '../used-services.ts';
 
 /** From five minutes on AWS refuses signatures; less is told so that it does not come to that. */
 const SKEW_SECONDS = 60;
@@ -11,12 +11,7 @@ const SKEW_SECONDS = 60;
 export const commands: Check = {
   name: 'a command in a container',
   actions: LOOK_AROUND_ACTIONS,
-  run: async (deployment) =>
-    ofEach(
-      await placesOf(deployment),
-      ({ label }) => label,
-      (place) => look(deployment, place),
-    ),
+  run: (deployment) => atEachPlace(deployment, look),
 };
 
 async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace): Promise<Finding[]> {

@@ -1,13 +1,11 @@
-import { EcsExecError } from '../../../functions/shared/ecs-exec/index.ts';
-import { type Check, type Finding, ofEach } from '../check.ts';
+import type { Check, Finding } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
-import { type LookedMount, lookAround, mountsOf, runningTasks } from '../look-around.ts';
+import { type LookedMount, lookIntoEach, mountsOf } from '../look-around.ts';
 import {
+  atEachPlace,
   definitionOf,
   LOOK_AROUND_ACTIONS,
   LOOK_AT_DEFINITIONS,
-  lastPart,
-  placesOf,
   type UsedPlace,
 } from '../used-services.ts';
 
@@ -15,37 +13,19 @@ import {
 export const mounts: Check = {
   name: 'volumes in the containers',
   actions: [...LOOK_AROUND_ACTIONS, ...LOOK_AT_DEFINITIONS],
-  run: async (deployment) =>
-    ofEach(
-      await placesOf(deployment),
-      ({ label }) => label,
-      (place) => look(deployment, place),
-    ),
+  run: (deployment) => atEachPlace(deployment, look),
 };
 
-async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace): Promise<Finding[]> {
-  const paths = mountsOf(await definitionOf(deployment, service), exec.container).map(({ path }) => path);
+async function look(deployment: ExaminedDeployment, place: UsedPlace): Promise<Finding[]> {
+  const { container } = place.exec;
+  const paths = mountsOf(await definitionOf(deployment, place.service), container).map(({ path }) => path);
   if (paths.length === 0) return [];
-  const tasks = await runningTasks(deployment, service, exec.container);
-  const found = await Promise.all(
-    tasks.map(async (task): Promise<Finding[] | undefined> => {
-      try {
-        const looked = await lookAround(deployment, service, task, exec);
-        // That it did not come to its end is told by the check of commands.
-        if ('result' in looked) return undefined;
-        return looked.mounts.flatMap((mount) =>
-          findingOf(mount, exec.container, lastPart(task.taskArn ?? '')),
-        );
-      } catch (error) {
-        if (!(error instanceof EcsExecError) || error.code === 'ACCESS_DENIED') throw error;
-        return undefined;
-      }
-    }),
+  return lookIntoEach(
+    deployment,
+    place,
+    ({ mounts }, task) => mounts.flatMap((mount) => findingOf(mount, container, task)),
+    (containers) => `${paths.join(', ')} answer in ${containers} containers.`,
   );
-  const looked = found.filter((findings) => findings !== undefined);
-  const wrong = looked.flat();
-  if (wrong.length > 0 || looked.length === 0) return wrong;
-  return [{ status: 'ok', saw: `${paths.join(', ')} answer in ${looked.length} containers.` }];
 }
 
 const WORDS: Record<Exclude<LookedMount['answer'], 'well'>, string> = {

@@ -1,8 +1,8 @@
 import { paginateDescribeSessions, type Session } from '@aws-sdk/client-ssm';
-import { type Check, type Finding, ofEach } from '../check.ts';
+import type { Check, Finding } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { runningTasks } from '../look-around.ts';
-import { LOOK_AT_TASKS, lastPart, placesOf, type UsedPlace } from '../used-services.ts';
+import { atEachPlace, LOOK_AT_TASKS, lastPart, type UsedPlace } from '../used-services.ts';
 
 /** A container takes so many sessions at once (Developer Guide of ECS, "Using ECS Exec"). */
 const SESSIONS = 2;
@@ -11,12 +11,7 @@ const SESSIONS = 2;
 export const sessions: Check = {
   name: 'sessions of ECS Exec',
   actions: [...LOOK_AT_TASKS, 'ssm:DescribeSessions'],
-  run: async (deployment) =>
-    ofEach(
-      await placesOf(deployment),
-      ({ label }) => label,
-      (place) => look(deployment, place),
-    ),
+  run: (deployment) => atEachPlace(deployment, look),
 };
 
 async function look(deployment: ExaminedDeployment, { service, exec }: UsedPlace): Promise<Finding[]> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
-import { ACCOUNT, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import { ACCOUNT, HOUR, MINUTE, REGION, START, without } from '../../rehearsal/aws/deploy.ts';
 import {
   CREDENTIAL,
   DAY,
@@ -19,7 +19,6 @@ import {
   SECRET,
   type Stage,
   startStage,
-  without,
 } from './stage.ts';
 
 describe('the nights of database-size, on a real PostgreSQL', () => {

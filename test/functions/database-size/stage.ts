@@ -150,17 +150,6 @@ export function putMessageRows({ cloudWatch }: Deployment['aws'], rows: number, 
   );
 }
 
-/** Takes an action away from whoever may do it. */
-export function without(action: string): NonNullable<AwsOptions['change']> {
-  return (templates) => {
-    const documents = Object.values(templates)
-      .flatMap(({ Resources: resources }) => Object.values(resources))
-      .flatMap(({ Properties: properties }) => properties?.PolicyDocument ?? []);
-    for (const document of documents as { Statement: { Action: unknown }[] }[])
-      document.Statement = document.Statement.filter(({ Action }) => Action !== action);
-  };
-}
-
 /** The names' ends of the alarms that ring now. */
 export function ringing({ aws }: Deployment): string[] {
   const states = new Map(aws.alarms.map(({ alarm, to }) => [alarm, to]));

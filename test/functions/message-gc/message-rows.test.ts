@@ -14,7 +14,15 @@ import { type MessageStore, openMessageStore } from '../../../rehearsal/whatsapp
 import { startWebApp, type WebApp } from '../../../rehearsal/whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from '../../../rehearsal/whatsapp/webhook.ts';
 import { networkIn } from '../../lib/network.ts';
-import { ACCOUNT, type Deployment, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import {
+  ACCOUNT,
+  type Deployment,
+  deploy,
+  HOUR,
+  REGION,
+  START,
+  without,
+} from '../../rehearsal/aws/deploy.ts';
 
 const DAY = 24 * HOUR;
 const WEBAPP = 'webapp.internal';
@@ -347,14 +355,3 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       { change: without('cloudwatch:GetMetricData') },
     ));
 });
-
-/** Takes an action away from whoever may do it. */
-function without(action: string): NonNullable<AwsOptions['change']> {
-  return (templates) => {
-    const documents = Object.values(templates)
-      .flatMap(({ Resources: resources }) => Object.values(resources))
-      .flatMap(({ Properties: properties }) => properties?.PolicyDocument ?? []);
-    for (const document of documents as { Statement: { Action: unknown }[] }[])
-      document.Statement = document.Statement.filter(({ Action }) => Action !== action);
-  };
-}

@@ -102,3 +102,14 @@ function shareAssets(cdkOut: string, folder: string): void {
     symlinkSync(shared, join(cdkOut, name));
   }
 }
+
+/** Takes an action away from whoever may do it. */
+export function without(action: string): NonNullable<AwsOptions['change']> {
+  return (templates) => {
+    const documents = Object.values(templates)
+      .flatMap(({ Resources: resources }) => Object.values(resources))
+      .flatMap(({ Properties: properties }) => properties?.PolicyDocument ?? []);
+    for (const document of documents as { Statement: { Action: unknown }[] }[])
+      document.Statement = document.Statement.filter(({ Action }) => Action !== action);
+  };
+}
