@@ -62,11 +62,14 @@ export function refusedProblem(
   return { what: reason, where: `${deployment}, service ${service.name}`, next };
 }
 
-export function unnamedServiceProblem(deployment: string, service: string): Problem {
+export function unnamedServiceProblem(
+  { deployment, name }: CredentialRotationSettings,
+  service: string,
+): Problem {
   return {
-    what: `The service ${service} is given the credential too, and the configuration does not name it: it would be locked out. Nothing was changed.`,
+    what: `The service ${service} is given the credential too, and the configuration does not name it${name === undefined ? '' : `, or leaves ${name} out of what it reads`}: it would be locked out. Nothing was changed.`,
     where: `${deployment}, service ${service}`,
-    next: 'Name it among the services, or give it a user of its own.',
+    next: `Name it among the services${name === undefined ? '' : `, and ${name} in its reads`}, or give it a user of its own.`,
   };
 }
 

@@ -1,17 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import * as v from 'valibot';
-import { COPY_ENCODINGS } from '../../functions/shared/database/credential/copy-template.ts';
-import { type PasswordRules, randomPassword } from '../../functions/shared/database/credential/password.ts';
-import {
-  clusterName,
-  engine,
-  field,
-  hostName,
-  pattern,
-  port,
-  secretArn,
-  serviceName,
-} from '../checks/fields.ts';
+import { clusterName, engine, field, hostName, pattern, port, serviceName } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import {
   dailyScheduleProps,
@@ -22,16 +11,10 @@ import {
   propertyNames,
   upkeepReference,
 } from '../checks/props.ts';
-import {
-  copyPlaceFindings,
-  replicaFindings,
-  rolledServiceFindings,
-  rotatedSecretProblems,
-  strategyFindings,
-} from '../checks/rotation.ts';
+import { rolledServiceFindings } from '../checks/rotation.ts';
 import { clusterFindings, clusterReference } from '../ecs-services.ts';
 import { networkProps } from '../function-network.ts';
-import { partialSecretFindings, secretReference } from '../secret-reference.ts';
+import { CREDENTIAL_ENTRIES, credentialFindings } from './credential-checks.ts';
 import type {
   CredentialRotationProps,
   OtherCredential,
@@ -50,75 +33,6 @@ import { maximumServiceNameLength } from './stopped-alarm-name.ts';
 /** With the deployment's name and what it does it makes a function's name, of at most 64 characters. */
 const CREDENTIAL_NAME = /^[a-z][a-z0-9-]{0,21}$/;
 const CREDENTIAL_NAMES = 'a lower-case letter, then at most 21 lower-case letters, digits and hyphens';
-
-/** Of one credential, as it was given. */
-const CREDENTIAL_ENTRIES = {
-  secret: secretReference('The secret that is rotated.'),
-  administrator: v.optional(secretReference('That of who changes passwords.')),
-  database: field(
-    v.custom(isDatabaseOrAddress),
-    'an object with "engine", "host", "port" and "certificateAuthority", or a database of RDS itself',
-    'The database.',
-  ),
-  strategy: field(
-    v.looseObject({
-      kind: field(
-        v.picklist(['dual-password', 'alternating-users', 'single-password']),
-        '"dual-password", "alternating-users" or "single-password"',
-        'The strategy.',
-      ),
-      users: v.optional(
-        field(
-          v.pipe(v.array(field(v.string(), "a user's name", 'A user.')), v.length(2)),
-          'a list of two users, such as ["shop_a", "shop_b"]',
-          'Who alternate.',
-        ),
-      ),
-    }),
-    'an object with "kind"',
-    'The strategy.',
-  ),
-  replicas: v.optional(
-    field(
-      v.array(
-        v.looseObject({ host: hostName('Its name.'), port: v.optional(port("If it is not the server's.")) }),
-      ),
-      'a list of { host }',
-      'Read replicas.',
-    ),
-  ),
-  whenUnproven: v.optional(
-    field(v.picklist(['keep', 'retire']), '"keep" or "retire"', 'What becomes of the old credential.'),
-  ),
-  copies: v.optional(
-    field(
-      v.array(
-        v.looseObject({
-          kind: field(v.picklist(['parameter', 'secret']), '"parameter" or "secret"', 'What it is.'),
-          name: v.optional(pattern(/^[\w./-]{1,1011}$/, 'the name of a parameter', 'Of a parameter.')),
-          secretArn: v.optional(secretArn('Of a secret.')),
-          key: v.optional(field(v.pipe(v.string(), v.nonEmpty()), 'a text', 'Of a secret.')),
-          template: v.optional(
-            pattern(
-              /\{(username|password)\}/,
-              'a text with {username} or {password} in it',
-              'What is written there.',
-            ),
-          ),
-          encoding: v.optional(
-            field(
-              v.picklist(COPY_ENCODINGS),
-              `one of ${COPY_ENCODINGS.map((name) => `"${name}"`).join(', ')}`,
-              'For whom.',
-            ),
-          ),
-        }),
-      ),
-      'a list of { kind: "parameter", name } and { kind: "secret", secretArn, key }',
-      'Where else the credential is kept.',
-    ),
-  ),
-};
 
 /** All of them. */
 export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
@@ -159,16 +73,12 @@ const OTHER_NAMES = propertyNames<OtherCredential>({
   replicas: true,
   whenUnproven: true,
 });
-const PASSWORD_NAMES = propertyNames<PasswordRules>({ length: true, alphabet: true, exclude: true });
 const SERVICE_NAMES = propertyNames<RotatedService>({
   name: true,
   clusterName: true,
   oneAtATime: true,
   reads: true,
 });
-/** Of either kind. */
-const COPY_NAMES = ['kind', 'name', 'keyId', 'keyArn', 'secretArn', 'key', 'template', 'encoding'];
-const REPLICA_NAMES = ['host', 'port'];
 
 /** Of the properties as they were given. */
 export const ROTATION_PROPS = v.looseObject({
@@ -249,12 +159,6 @@ export const ROTATED = v.looseObject({
   ),
 });
 
-/** A proxy has security groups too, and is no database. */
-function isDatabaseOrAddress(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return !('connections' in value) || 'clusterEndpoint' in value || 'instanceEndpoint' in value;
-}
-
 /** What no single property can say. */
 export function rotationFindings(
   props: CredentialRotationProps,
@@ -269,7 +173,7 @@ export function rotationFindings(
     ...credentials.flatMap((each) =>
       credentialFindings(each).map(({ field, problem }) => ({ field: [...each.path, ...field], problem })),
     ),
-    ...(props.name && !props.others
+    ...(props.name && Object.keys(others).length === 0
       ? [
           {
             field: ['name'],
@@ -277,21 +181,9 @@ export function rotationFindings(
           },
         ]
       : []),
-    ...Object.keys(others).flatMap((name) => otherFindings(name, credentials)),
-    ...Object.entries(others).flatMap(([name, other]) => misspelled(other, OTHER_NAMES, ['others', name])),
+    ...Object.entries(others).flatMap(([name, other]) => otherFindings(name, other, credentials)),
     ...services.flatMap((service, index) => misspelled(service, SERVICE_NAMES, ['services', index])),
-    ...rotatedServices.flatMap(({ reads = [] }, index) => {
-      const names = credentials.flatMap(({ name }) => name ?? []);
-      const unknown = reads.find((name) => !names.includes(name));
-      return unknown === undefined
-        ? []
-        : [
-            {
-              field: ['services', index, 'reads'],
-              problem: `names "${unknown}", which is no credential here; it must be of ${names.join(', ') || 'none, for there is only one'}.`,
-            },
-          ];
-    }),
+    ...readerFindings(rotatedServices, credentials),
     ...(services.every(
       (service) => typeof service !== 'string' && (isService(service) || service.clusterName),
     )
@@ -320,7 +212,7 @@ export function rotationFindings(
 }
 
 /** Of one that is given by its name, beside the others. */
-function otherFindings(name: string, credentials: readonly Credential[]): Finding[] {
+function otherFindings(name: string, other: OtherCredential, credentials: readonly Credential[]): Finding[] {
   const field = ['others', name];
   const own = credentials.find(({ path }) => path[1] === name);
   const twin = credentials.find(
@@ -328,6 +220,13 @@ function otherFindings(name: string, credentials: readonly Credential[]): Findin
       each !== own && each.rotated.secretArn === own?.rotated.secretArn && each.rotated.secretArn !== '',
   );
   return [
+    ...misspelled(other, OTHER_NAMES, field),
+    ...Object.keys(other)
+      .filter((each) => ROTATION_NAMES.includes(each) && !OTHER_NAMES.includes(each))
+      .map((each) => ({
+        field: [...field, each],
+        problem: 'is of all credentials together; it must be given beside others.',
+      })),
     ...(CREDENTIAL_NAME.test(name)
       ? []
       : [{ field, problem: `has a name that cannot be one of a function; it must be ${CREDENTIAL_NAMES}.` }]),
@@ -340,60 +239,32 @@ function otherFindings(name: string, credentials: readonly Credential[]): Findin
   ];
 }
 
-/** What is wrong with one credential by itself. */
-function credentialFindings({
-  props: { secret, administrator, strategy, password = {}, acceptFailedLogins = false, ...props },
-  rotated,
-}: Credential): Finding[] {
+/** Of which service reads which credential. */
+function readerFindings(services: readonly RotatedService[], credentials: readonly Credential[]): Finding[] {
+  const names = credentials.flatMap(({ name }) => name ?? []);
+  const unread = names.filter((name) => services.every(({ reads }) => reads && !reads.includes(name)));
   return [
-    ...partialSecretFindings([
-      { field: ['secret'], secret },
-      { field: ['administrator'], secret: administrator },
-    ]),
-    ...rotatedSecretProblems(rotated.secretArn).map((problem) => ({ field: ['secret'], problem })),
-    ...strategyFindings({
-      engine: rotated.database.engine,
-      strategy,
-      acceptFailedLogins,
-      hasAdministrator: administrator !== undefined,
+    ...services.flatMap(({ reads }, index): Finding[] => {
+      const field = ['services', index, 'reads'];
+      const unknown = reads?.find((name) => !names.includes(name));
+      if (unknown !== undefined)
+        return [
+          {
+            field,
+            problem: `names "${unknown}", which is no credential here; it must be of ${names.join(', ') || 'none, for there is only one'}.`,
+          },
+        ];
+      return reads?.length === 0
+        ? [{ field, problem: 'is an empty list: the service reads no credential; it must be left out.' }]
+        : [];
     }),
-    ...replicaFindings(strategy.kind, props.replicas),
-    ...copyFindings(rotated.secretArn, props.copies),
-    ...misspelled(password, PASSWORD_NAMES, ['password']),
-    ...(props.copies ?? []).flatMap((copy, index) => misspelled(copy, COPY_NAMES, ['copies', index])),
-    ...(props.replicas ?? []).flatMap((each, index) => misspelled(each, REPLICA_NAMES, ['replicas', index])),
-    ...passwordFindings(password),
+    ...(unread.length > 0
+      ? [
+          {
+            field: ['services'],
+            problem: `read nothing of ${unread.join(', ')}; each credential must be read by one of them at least.`,
+          },
+        ]
+      : []),
   ];
-}
-
-function copyFindings(rotatedSecretArn: string, copies: CredentialRotationProps['copies'] = []): Finding[] {
-  const missing = copies.flatMap((copy, index) => {
-    const needed = copy.kind === 'parameter' ? (['name'] as const) : (['secretArn', 'key'] as const);
-    return needed.flatMap((name) =>
-      name in copy
-        ? []
-        : [
-            {
-              field: ['copies', index, name],
-              problem: `is missing; a copy of the kind "${copy.kind}" needs it.`,
-            },
-          ],
-    );
-  });
-  const places = copies.map((copy, index) =>
-    copy.kind === 'parameter'
-      ? { field: ['copies', index, 'name'], place: copy.name }
-      : { field: ['copies', index, 'secretArn'], place: `${copy.secretArn} ${copy.key}` },
-  );
-  return missing.length > 0 ? missing : copyPlaceFindings(rotatedSecretArn, places);
-}
-
-function passwordFindings(password: NonNullable<CredentialRotationProps['password']>): Finding[] {
-  try {
-    randomPassword(password);
-    return [];
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return [{ field: ['password'], problem: `leaves nothing to draw from: ${reason}` }];
-  }
 }

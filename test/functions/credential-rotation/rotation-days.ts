@@ -85,8 +85,8 @@ export async function rotationDays(
   }: {
     services?: Record<string, Partial<ManagedServiceOptions>>;
     props?: Partial<CredentialRotationProps>;
-    /** Another credential that the containers read from its secret, and log in with, too. */
-    second?: TestDatabase & Pick<Days['reading'], 'misread'>;
+    /** Another credential that the containers read from its secret, and log in with, too: of all services, or of some. */
+    second?: TestDatabase & Pick<Days['reading'], 'misread'> & { readers?: string[] };
     /** Adds other jobs of the deployment. */
     beside?: (upkeep: Upkeep) => void;
   } = {},
@@ -125,6 +125,7 @@ export async function rotationDays(
         const exporter = { other: 'kept', data_src_name: exporterLine(database, database.user) };
         aws.secrets.put(EXPORTER, JSON.stringify(exporter));
         const current = () => JSON.parse(aws.secrets.value(SECRET) ?? '') as Login;
+        const readsSecond = (name: string) => second && (second.readers?.includes(name) ?? true);
         // What each kind of container is given when it starts.
         const fromParameter = () => {
           const [username = '', password = ''] = aws.ssm.parameter(PARAMETER, PLACE)?.value.split(' ') ?? [];
@@ -146,19 +147,18 @@ export async function rotationDays(
               });
               containers.push(container);
               await ofFirst.begin(container, login);
-              if (second && ofSecond) {
+              if (second && ofSecond && readsSecond(name)) {
                 const other = JSON.parse(aws.secrets.value(SECOND) ?? '') as Login;
                 await ofSecond.begin(container, second.misread(other, name));
               }
               return [container];
             },
             ...options,
-            ...(second && { secrets: [...(options.secrets ?? []), ofStock] }),
+            ...(readsSecond(name) && { secrets: [...(options.secrets ?? []), ofStock] }),
             ...changed[name],
           });
         const parameter = [{ name: 'LOGIN', valueFrom: PARAMETER }];
         const secrets = [{ name: 'LOGIN', valueFrom: SECRET }];
-        const ofStock = { name: 'STOCK_PASSWORD', valueFrom: `${SECOND}:password::` };
         const services = {
           // Its percentages would take both away at once.
           web: service(
@@ -251,6 +251,7 @@ function secondIn(stack: Stack, { address, strategy }: TestDatabase): OtherCrede
     administrator: secret('SecondAdministrator', SECOND_ADMINISTRATOR),
     database: address,
     strategy,
+    acceptFailedLogins: strategy.kind === 'single-password',
   };
 }
 
@@ -295,6 +296,9 @@ export function soon({ clock }: Pick<Days, 'clock'>, work: () => void | Promise<
     await work();
   });
 }
+
+/** What a service that reads the second credential is given. */
+export const ofStock = { name: 'STOCK_PASSWORD', valueFrom: `${SECOND}:password::` };
 
 /** As in the console. */
 export async function rotateByHand({ client }: Days): Promise<void> {

@@ -4,7 +4,7 @@ import type { Login } from '../../../functions/shared/database/contract/engine.t
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { Evidence } from '../../rehearsal/permissions/needed.ts';
 import { databaseFor, mariadbDatabase, postgresDatabase } from '../rotate-secret/databases.ts';
-import { onOperationEnd, rotationDays, SECOND, SECRET } from './rotation-days.ts';
+import { ofStock, onOperationEnd, rotationDays, SECOND, SECRET } from './rotation-days.ts';
 import { stopAfter } from './run-faults.ts';
 import { expectNoPasswordIn, watchFunctions } from './secrecy.ts';
 
@@ -194,6 +194,11 @@ test('two credentials of two engines, by one roll', async (t) => {
             [true, true, true],
           );
           second.misread = (login) => login;
+          // As the report says, so that others take their place.
+          for (const container of days.containers()) if (container.name === 'web') await container.kill();
+          const finished = await days.run();
+          assert.equal(finished?.outcome, 'succeeded', JSON.stringify(finished?.problems));
+          assert.deepEqual([await accepts(old.orders), await acceptsStock(old.stock)], [false, false]);
         },
       );
 
@@ -218,5 +223,69 @@ test('two credentials of two engines, by one roll', async (t) => {
       });
     },
     { second, props: { name: 'orders' } },
+  );
+
+  const withGap = {
+    ...first,
+    strategy: { kind: 'single-password', user: first.user.username } as const,
+    misread: second.misread,
+    readers: ['web', 'master'],
+  };
+  const services = [
+    { name: 'web' },
+    { name: 'master' },
+    { name: 'core', oneAtATime: true, reads: ['orders'] },
+  ];
+  await rotationDays(
+    second,
+    async (days) => {
+      const { aws, current, logins, services, run } = days;
+      const stock = () => aws.secrets.value(SECOND);
+      await days.day(0);
+
+      await t.test(
+        'a service that is given one that it does not read as is said stops all before it begins',
+        async () => {
+          const before = [current(), stock()];
+          const { secrets: given = [] } = services.core.options;
+          services.core.options.secrets = [...given, ofStock];
+          const report = await run({ rotate: true });
+          services.core.options.secrets = given;
+          assert.equal(report?.outcome, 'failed');
+          assert.deepEqual(
+            report.problems.map(({ where, next }) => `${where}: ${next}`),
+            [
+              'shop, service core, credential stock: Name it among the services, and stock in its reads, or give it a user of its own.',
+            ],
+          );
+          assert.deepEqual([current(), stock()], before);
+        },
+      );
+
+      await t.test(
+        'the gap of the one that has one password alone is told, and those who do not read it have none',
+        async () => {
+          const begun = days.clock.now();
+          const report = await run({ rotate: true });
+          assert.equal(report?.outcome, 'succeeded', JSON.stringify(report?.problems));
+          const { rotations, tasksReplaced, loginGapSeconds = 0, oldPasswordHours } = report.figures;
+          assert.deepEqual(
+            { rotations, tasksReplaced, oldPasswordHours },
+            { rotations: 2, tasksReplaced: 5, oldPasswordHours: 0 },
+          );
+          assert.ok(loginGapSeconds > 0, String(loginGapSeconds));
+          assert.ok(loginGapSeconds <= (days.clock.now() - begun) / 1000, String(loginGapSeconds));
+          const { orders, stock } = told(report);
+          assert.deepEqual(Object.keys(orders?.proofs ?? {}), ['web', 'master', 'core']);
+          assert.deepEqual(Object.keys(stock?.proofs ?? {}), ['web', 'master']);
+          const failing = new Set(logins.reasons.map((reason) => reason.split(':')[0]));
+          assert.ok(!failing.has('core'), logins.reasons.join());
+          const failed = logins.failed;
+          await logins.round();
+          assert.equal(logins.failed, failed, logins.reasons.slice(failed).join());
+        },
+      );
+    },
+    { second: withGap, props: { name: 'orders', services } },
   );
 });

@@ -84,6 +84,65 @@ describe('several credentials', () => {
       /services\[0\]\.reads names "tills", which is no credential here; it must be of orders, stock/,
       (stock) => ({ others: { stock }, services: [{ name: 'web', reads: ['tills'] }] }),
     ],
+    [
+      /services\[0\]\.reads names "orders", which is no credential here; .* none, for there is only one/,
+      () => ({ name: undefined, services: [{ name: 'web', reads: ['orders'] }] }),
+    ],
+    [
+      /services\[0\]\.reads is "stock"; it must be a list of names of credentials/,
+      (stock) => ({ others: { stock }, services: [{ name: 'web', reads: 'stock' }] }),
+    ],
+    [
+      /services\[0\]\.reads\[1\] is 7; it must be the name of a credential/,
+      (stock) => ({ others: { stock }, services: [{ name: 'web', reads: ['stock', 7] }] }),
+    ],
+    [
+      /services\[0\]\.reads is an empty list: the service reads no credential/,
+      (stock) => ({ others: { stock }, services: [{ name: 'web', reads: [] }] }),
+    ],
+    [
+      /services read nothing of stock; each credential must be read by one of them at least/,
+      (stock) => ({ others: { stock }, services: [{ name: 'web', reads: ['orders'] }] }),
+    ],
+    [
+      /others\.stock\.whenUnprooven is not a known field; did you mean "whenUnproven"\?/,
+      (stock) => ({ others: { stock: { ...stock, whenUnprooven: 'keep' } } }),
+    ],
+    [
+      /others\.stock\.password\.lenght is not a known field; did you mean "length"\?/,
+      (stock) => ({ others: { stock: { ...stock, password: { lenght: 40 } } } }),
+    ],
+    [
+      /others\.stock\.copies\[0\]\.templte is not a known field; did you mean "template"\?/,
+      (stock) => ({
+        others: {
+          stock: { ...stock, copies: [{ kind: 'parameter', name: '/stock', templte: '{password}' }] },
+        },
+      }),
+    ],
+    [
+      /others\.stock\.replicas\[0\]\.ports is not a known field; did you mean "port"\?/,
+      (stock) => ({
+        others: {
+          stock: {
+            ...stock,
+            strategy: DATABASE.strategy,
+            replicas: [{ host: 'reader.internal', ports: 3307 }],
+          },
+        },
+      }),
+    ],
+    [/others\.stock\.secret is missing/, ({ secret: _, ...stock }) => ({ others: { stock } })],
+    [
+      /others\.stock\.strategy\.kind is "dual"/,
+      (stock) => ({ others: { stock: { ...stock, strategy: { kind: 'dual' } } } }),
+    ],
+    [
+      /others\.stock\.schedule is of all credentials together; it must be given beside others/,
+      (stock) => ({ others: { stock: { ...stock, schedule: { at: '02:30' } } } }),
+    ],
+    [/name is of one of several credentials; it must be left out without others/, () => ({ others: {} })],
+    [/others\.0 has a name that cannot be one of a function/, (stock) => ({ others: [stock] })],
   ];
   for (const [mistake, props] of MISTAKES)
     it(`are refused at synthesis: ${mistake.source}`, () => {
