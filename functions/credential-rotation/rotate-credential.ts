@@ -47,7 +47,7 @@ import { credentialsOf, inItsName } from './several.ts';
 export type { SecretField } from '../shared/database/credential/secret.ts';
 export type { ExaminationFinding } from '../shared/run/examination.ts';
 export type { ApplicationHealth } from './application-health.ts';
-export type { CredentialRotationSettings } from './contract.ts';
+export type { CredentialRotationSettings, FurtherCredential } from './contract.ts';
 export { credentialRotationEntries } from './settings-entries.ts';
 
 const optionsSchema = v.strictObject({
