@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Lazy } from 'aws-cdk-lib';
 import {
   Alarm,
   type CfnAlarm,
@@ -11,6 +11,7 @@ import {
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { onlyShown } from '../functions/shared/run/only-shown.ts';
 import { minuteOfDay, offsetMinutes, WEEKDAYS, type Weekday } from './local-time.ts';
 
 /** CloudWatch's limit. */
@@ -36,6 +37,12 @@ export interface UpkeepAlarmProps {
   readonly whatToDo: string[];
   /** Where the alarms go. */
   readonly topic: ITopic;
+  /**
+   * The name of another alarm that tells of the same cause: this one is then shown, and tells nobody. A function is asked when the
+   * template is made.
+   * @default its topic is told
+   */
+  readonly toldBy?: string | (() => string | undefined);
 }
 
 /** What is counted again and again, as long as its one cause lasts: garbage collection that nobody hears of is asked for each half hour. */
@@ -44,18 +51,24 @@ export const ONE_CAUSE = Duration.hours(1);
 /**
  * Rings as soon as the metric counts anything.
  * @param props `quietAfter`: so long after the last that was counted it is quiet again, and only then rings anew. @default five minutes
+ *   `lastsFor`: it rings only once something has been counted in all of this time, by its five minutes. @default at once
  */
 export function alarmOnAny(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric; quietAfter?: Duration },
+  props: UpkeepAlarmProps & { metric: Metric } & (
+      | { quietAfter?: Duration; lastsFor?: undefined }
+      | { quietAfter?: undefined; lastsFor: Duration }
+    ),
 ): Alarm {
   const period = Duration.minutes(5);
   return createAlarm(scope, id, props, {
     metric: props.metric.with({ period }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    evaluationPeriods: Math.ceil((props.quietAfter ?? period).toSeconds() / period.toSeconds()),
+    evaluationPeriods: Math.ceil(
+      (props.quietAfter ?? props.lastsFor ?? period).toSeconds() / period.toSeconds(),
+    ),
     ...(props.quietAfter && { datapointsToAlarm: 1 }),
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
@@ -156,6 +169,17 @@ export interface RunMetrics {
   readonly successes: Metric;
   /** Runs that did only a part. */
   readonly partials: Metric;
+  /** Runs that failed, where an alarm of their own tells of each. @default they are not looked at */
+  readonly failures?: Metric;
+}
+
+/** Runs that came: what was done by half, or failed, has an alarm of its own. */
+function whatCame({ successes, partials, failures }: RunMetrics, period: Duration): Record<string, Metric> {
+  return {
+    successes: successes.with({ period }),
+    partials: partials.with({ period }),
+    ...(failures && { failures: failures.with({ period }) }),
+  };
 }
 
 /** How late the next success of something daily can be, when all is well. */
@@ -179,8 +203,8 @@ export function hoursUntilMissed({ flexibleWindow, startDelay, timeLimit }: Dail
 }
 
 /**
- * Rings when something daily has not succeeded in time, even if it never began. What was done by half counts too: it came,
- * and has an alarm of its own.
+ * Rings when something daily has not succeeded in time, even if it never began. What was done by half counts too, and what failed
+ * where that is given: it came, and has an alarm of its own.
  *
  * CloudWatch prefers old real points to missing ones and would ring days late, so every hour without a point
  * counts as zero here. A metric that was never seen is breaching. After the alarm's creation it waits for the
@@ -197,13 +221,13 @@ export function alarmOnMissing(
       `The alarm ${props.alarmName} would wait ${hours} hours for a success; CloudWatch lets a new alarm wait ${MAXIMUM_WAIT_HOURS}, and would ring falsely on the first days. Shorten the time limit or the flexible window.`,
     );
   const period = Duration.hours(1);
+  const came = whatCame(props, period);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: 'FILL(successes, 0) + FILL(partials, 0)',
-      usingMetrics: {
-        successes: props.successes.with({ period }),
-        partials: props.partials.with({ period }),
-      },
+      expression: Object.keys(came)
+        .map((metric) => `FILL(${metric}, 0)`)
+        .join(' + '),
+      usingMetrics: came,
       period,
       label: 'runs that came',
     }),
@@ -301,12 +325,13 @@ function alarmOnMissingWithin(
   id: string,
   props: UpkeepAlarmProps & RunMetrics & { hours: { count: number }; isWithin: string },
 ): Alarm {
-  const { successes, partials, hours, isWithin } = props;
+  const { hours, isWithin } = props;
   const period = Duration.hours(1);
+  const came = whatCame(props, period);
   const alarm = createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `FILL(IF(${isWithin}, successes + partials, 1), 0)`,
-      usingMetrics: { successes: successes.with({ period }), partials: partials.with({ period }) },
+      expression: `FILL(IF(${isWithin}, ${Object.keys(came).join(' + ')}, 1), 0)`,
+      usingMetrics: came,
       period,
       label: 'runs that came',
     }),
@@ -369,7 +394,7 @@ function waitAtFirst(alarm: Alarm, hours: number): void {
 export function createAlarm(
   scope: Construct,
   id: string,
-  { alarmName, meaning, whatToDo, topic }: UpkeepAlarmProps,
+  { alarmName, meaning, whatToDo, topic, toldBy }: UpkeepAlarmProps,
   condition: {
     metric: IMetric;
     threshold: number;
@@ -379,14 +404,22 @@ export function createAlarm(
     treatMissingData: TreatMissingData;
   },
 ): Alarm {
-  const alarmDescription = [meaning, '', ...whatToDo.map((step, index) => `${index + 1}. ${step}`)].join(
-    '\n',
-  );
-  if (alarmDescription.length > MAXIMUM_DESCRIPTION_LENGTH)
+  const steps = whatToDo.map((step, index) => `${index + 1}. ${step}`);
+  const described = (by: string | undefined) =>
+    [meaning, ...(by ? [onlyShown(by)] : []), '', ...steps].join('\n');
+  const toldByName = typeof toldBy === 'function' ? toldBy : () => toldBy;
+  const { length } = described(typeof toldBy === 'function' ? alarmName : toldBy);
+  if (length > MAXIMUM_DESCRIPTION_LENGTH)
     throw new Error(
-      `The description of the alarm ${alarmName} has ${alarmDescription.length} characters; CloudWatch takes ${MAXIMUM_DESCRIPTION_LENGTH}. Shorten it.`,
+      `The description of the alarm ${alarmName} has ${length} characters; CloudWatch takes ${MAXIMUM_DESCRIPTION_LENGTH}. Shorten it.`,
     );
+  const alarmDescription = Lazy.string({ produce: () => described(toldByName()) });
   const alarm = new Alarm(scope, id, { alarmName, alarmDescription, ...condition });
-  alarm.addAlarmAction(new SnsAction(topic));
+  if (typeof toldBy === 'function')
+    (alarm.node.defaultChild as CfnAlarm).alarmActions = Lazy.list(
+      { produce: () => (toldBy() ? [] : [topic.topicArn]) },
+      { omitEmpty: true },
+    );
+  else if (!toldBy) alarm.addAlarmAction(new SnsAction(topic));
   return alarm;
 }

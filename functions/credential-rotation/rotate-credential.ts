@@ -58,6 +58,7 @@ export const credentialRotationEntries = {
   rotateAfterDays: v.number(),
   rotationTimeoutSeconds: v.number(),
   copies: v.array(credentialCopySchema),
+  copiesAlarm: v.exactOptional(v.string()),
   clusterArn: v.string(),
   services: v.array(
     v.object({
@@ -152,7 +153,7 @@ export async function rotateCredential(
 
   const copies = await context.step('put copies right', () => deliver(settings, clients));
   const stray = unfinished ? [] : copies.filter(({ written }) => written);
-  problems.push(...stray.map((copy) => strayCopyProblem(deployment, copy)));
+  problems.push(...stray.map((copy) => strayCopyProblem(settings, copy)));
   if (!isToAct(found, settings, options)) {
     if (found.isRetainedByOthers && !secret.isTold) {
       problems.push(secondPasswordProblem(settings));

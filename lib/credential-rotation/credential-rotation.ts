@@ -13,7 +13,9 @@ import { Construct } from 'constructs';
 import {
   type CredentialRotationSettings,
   ROLLS_STOPPED_METRIC,
+  rotationFailedAlarmName,
   SERVICE_DIMENSION,
+  stoppedAlarmName,
 } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
@@ -47,7 +49,6 @@ import {
   rotatedOf,
   rotationFindings,
 } from './rotated.ts';
-import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 const JOB = 'credential-rotation';
 /** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
@@ -142,6 +143,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT).toSeconds(),
       copies: copySettings(elsewhere),
+      ...(props.copiesAlarmName && { copiesAlarm: props.copiesAlarmName }),
       clusterArn: ecsArn(this, 'cluster', clusterName || (services[0]?.clusterName ?? '')),
       services: services.map(({ clusterName: own, ...service }) => ({
         ...service,
@@ -181,7 +183,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
     const { topic } = upkeep;
     this.rotationFailedAlarm = alarmOnAny(this, 'RotationFailed', {
-      alarmName: `${deployment}-rotate-secret-failed`,
+      alarmName: rotationFailedAlarmName(deployment),
       meaning: `A step of the rotation of the database credential of ${deployment} failed. Secrets Manager tries it several times. Containers go on with the password that they have.`,
       whatToDo: [
         `Look in the log /aws/lambda/${deployment}-rotate-secret for the step and the cause.`,

@@ -111,6 +111,7 @@ export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
   cluster: true,
   services: true,
   copies: true,
+  copiesAlarmName: true,
   network: true,
   schedule: true,
   timeLimit: true,

@@ -1,3 +1,4 @@
+import { isOnlyShown } from '../../functions/shared/run/only-shown.ts';
 import { ofType, type Resource, textOf } from './template.ts';
 
 /** A statement of a policy document, with its lists as lists. */
