@@ -17,6 +17,15 @@ import {
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import {
+  alarmOnMissing,
+  alarmOnMissingMonthly,
+  alarmOnMissingWeekly,
+  hoursUntilMissed,
+  monthlyHours,
+  shownHour,
+  weeklyHours,
+} from './missed-alarm.ts';
 import { letPublishReports } from './run-reports.ts';
 import {
   commandToStart,
@@ -28,17 +37,7 @@ import {
   type WeeklySchedule,
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import {
-  alarmOnCrashes,
-  alarmOnMissing,
-  alarmOnMissingMonthly,
-  alarmOnMissingWeekly,
-  alarmOnOthers,
-  hoursUntilMissed,
-  monthlyHours,
-  shownHour,
-  weeklyHours,
-} from './upkeep-alarm.ts';
+import { alarmOnCrashes, alarmOnOthers } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 import {
   type JobReference,

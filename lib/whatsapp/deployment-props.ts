@@ -3,6 +3,7 @@ import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { acceptFinding } from '../accept-finding.ts';
+import type { RotatedCopy } from '../credential-rotation/credential-copies.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
 import type { ClientDatabases } from './client-databases.ts';
@@ -108,4 +109,27 @@ export function secretOf(
       encryptionKey: Key.fromKeyArn(stack, `CredentialRotation-${id}Key`, encryptionKeyArn),
     }),
   });
+}
+
+/** Where copies of the password are kept. */
+export function credentialCopies(
+  copies: NonNullable<Deployment['jobs']['credentialRotation']>['copies'],
+): RotatedCopy[] {
+  return [
+    ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
+      kind: 'parameter' as const,
+      name,
+      ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
+      ...(template && { template }),
+      ...(encoding && { encoding }),
+    })),
+    ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
+      kind: 'secret' as const,
+      secretArn,
+      key,
+      ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
+      ...(template && { template }),
+      ...(encoding && { encoding }),
+    })),
+  ];
 }

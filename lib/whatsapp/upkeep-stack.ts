@@ -27,6 +27,7 @@ import { DatabaseSize } from './database-size.ts';
 import {
   clientDatabases,
   clientServices,
+  credentialCopies,
   dailySchedule,
   keepsParameter,
   networkOf,
@@ -297,23 +298,7 @@ export class UpkeepStack extends Stack {
       services: settings.services,
       order: settings.order,
       ...(metaTemplate && { metaTemplate }),
-      copies: [
-        ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
-          kind: 'parameter' as const,
-          name,
-          ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
-          kind: 'secret' as const,
-          secretArn,
-          key,
-          ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-      ],
+      copies: credentialCopies(copies),
       network,
       // It looks at the copies each night, whichever is made first.
       ...(deployment.jobs.databaseSize && { copiesAlarmName: passwordCopiesAlarmName(deployment.name) }),
