@@ -2,25 +2,13 @@ import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { PropsError } from '../lib/checks/props.ts';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
-import { MediaVolumeStack } from '../lib/whatsapp/media-volume-stack.ts';
-import { OverviewStack } from '../lib/whatsapp/overview-stack.ts';
-import { mediaStackName, stackName } from '../lib/whatsapp/stack-names.ts';
-import { UpkeepStack } from '../lib/whatsapp/upkeep-stack.ts';
+import { makeUpkeepStacks } from '../lib/whatsapp/upkeep-stacks.ts';
 
 // tree.json is for explorers of constructs; it takes an eighth of the time.
 const app = new App({ treeMetadata: false });
 const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
 try {
-  const shown: UpkeepStack[] = [];
-  for (const deployment of await loadConfiguration(String(file))) {
-    const media = MediaVolumeStack.ofDeployment(app, mediaStackName(deployment.name), deployment);
-    const stack = new UpkeepStack(app, stackName(deployment.name), {
-      deployment,
-      mediaVolume: media?.volume,
-    });
-    if (deployment.dashboards) shown.push(stack);
-  }
-  OverviewStack.ofAccounts(app, shown);
+  makeUpkeepStacks(app, await loadConfiguration(String(file)));
 } catch (error) {
   if (!(error instanceof ConfigurationError || error instanceof PropsError)) throw error;
   const message =
