@@ -1,3 +1,4 @@
+// In one file though long: one stand-in, in which each client stands once.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

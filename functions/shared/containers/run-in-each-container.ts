@@ -1,6 +1,8 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
+import { logger } from '../run/publish-report.ts';
 import { leftOfInvocation } from '../run/time-left.ts';
-import type { FoundContainer } from './discover-containers.ts';
+import { CONTAINER_ENDED, type ContainerEnd } from './container-ended.ts';
+import { type FoundContainer, taskIdOf } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
 import type { Ended, Order, Reach } from './reach.ts';
 import { firstWords } from './words.ts';
@@ -249,6 +251,7 @@ async function lookAtAll<Read>(
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
+        if (after.stage === 'done') tellEnd(container, after, options.attempt);
         known += bytesOf(after);
         throttled ||= after.stage === 'waiting' && after !== watch;
       };
@@ -273,6 +276,20 @@ async function lookAtAll<Read>(
     }),
   );
   return watches;
+}
+
+/** For whoever follows the run while it goes on. */
+function tellEnd(
+  { role, taskArn, container }: FoundContainer,
+  { ended, seconds }: { ended: EndedAndRead<unknown>; seconds: number },
+  attempt: number,
+): void {
+  const end: ContainerEnd = {
+    ...{ role, task: taskIdOf(taskArn), container, outcome: ended.outcome },
+    ...(ended.outcome === 'exited' && { exitCode: ended.exitCode }),
+    ...{ seconds, attempt },
+  };
+  logger.info(CONTAINER_ENDED, { ...end });
 }
 
 /** Does the work when what was begun before under that name is over. */
