@@ -1,11 +1,13 @@
 import { App, Validations } from 'aws-cdk-lib';
+import { DISABLE_CREATION_STACK_TRACES } from 'aws-cdk-lib/cx-api';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { PropsError } from '../lib/checks/props.ts';
 import { ConfigurationError, loadConfiguration } from '../lib/whatsapp/configuration/configuration.ts';
 import { makeUpkeepStacks } from '../lib/whatsapp/upkeep-stacks.ts';
 
-// tree.json is for explorers of constructs; it takes an eighth of the time.
-const app = new App({ treeMetadata: false });
+// tree.json is for explorers of constructs; it takes an eighth of the time. Where each resource was made takes another: `cdk --debug`
+// tells it nonetheless.
+const app = new App({ treeMetadata: false, context: { [DISABLE_CREATION_STACK_TRACES]: true } });
 const file: unknown = app.node.tryGetContext('config') ?? 'upkeep.config.ts';
 try {
   makeUpkeepStacks(app, await loadConfiguration(String(file)));

@@ -1,4 +1,8 @@
-export type { ReadReplica, WhenUnproven } from '../functions/credential-rotation/contract.ts';
+export type {
+  CredentialReader,
+  ReadReplica,
+  WhenUnproven,
+} from '../functions/credential-rotation/contract.ts';
 export {
   type DatabaseAddress,
   ENGINES,
@@ -40,9 +44,11 @@ export {
   type NamedContainerServices,
 } from './containers-job.ts';
 export type { RotatedCopy, RotatedCredential } from './credential-rotation/credential-copies.ts';
+export type { CredentialParts } from './credential-rotation/credential-parts.ts';
 export { CredentialRotation } from './credential-rotation/credential-rotation.ts';
 export type {
   CredentialRotationProps,
+  OtherCredential,
   RotatedService,
 } from './credential-rotation/credential-rotation-props.ts';
 export type { OnDashboard } from './dashboards/on-dashboard.ts';

@@ -38,6 +38,8 @@ export type JudgedForecast = Forecast & {
   /** When it was made, in epoch milliseconds. */
   at: number;
   unsound: UnsoundValue[];
+  /** Why the number of rows is not believed, if it is not. */
+  contradicted?: string;
 };
 
 /** What was found out of the media volume. */

@@ -44,6 +44,9 @@ import {
 } from './client-databases.ts';
 import { SETS, setNameFindings } from './prop-schemas.ts';
 
+/** The job's name. */
+export const DATABASE_SIZE_JOB = 'database-size';
+
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
 export const LARGE_ROWS = 2_000_000;
 
@@ -140,7 +143,7 @@ export class DatabaseSize extends Construct implements OnDashboard {
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
-      job: 'database-size',
+      job: DATABASE_SIZE_JOB,
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
       ...bundledFor(
