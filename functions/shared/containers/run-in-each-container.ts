@@ -1,10 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { logger } from '../run/publish-report.ts';
 import { leftOfInvocation } from '../run/time-left.ts';
-import { CONTAINER_ENDED, type ContainerEnd } from './container-ended.ts';
-import { type FoundContainer, taskIdOf } from './discover-containers.ts';
+import type { FoundContainer } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
 import type { Ended, Order, Reach } from './reach.ts';
+import { tellEnd } from './tell-end.ts';
 import { firstWords } from './words.ts';
 
 /** What became of the command in a container; of its output, what the job reads from it. */
@@ -276,20 +275,6 @@ async function lookAtAll<Read>(
     }),
   );
   return watches;
-}
-
-/** For whoever follows the run while it goes on. */
-function tellEnd(
-  { role, taskArn, container }: FoundContainer,
-  { ended, seconds }: { ended: EndedAndRead<unknown>; seconds: number },
-  attempt: number,
-): void {
-  const end: ContainerEnd = {
-    ...{ role, task: taskIdOf(taskArn), container, outcome: ended.outcome },
-    ...(ended.outcome === 'exited' && { exitCode: ended.exitCode }),
-    ...{ seconds, attempt },
-  };
-  logger.info(CONTAINER_ENDED, { ...end });
 }
 
 /** Does the work when what was begun before under that name is over. */
