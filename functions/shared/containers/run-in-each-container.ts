@@ -50,10 +50,8 @@ export interface Pauses {
   full: number;
 }
 
-/**
- * Containers that one durable operation has in view, so that 5,000 of them are some fifty: AWS allows 3,000 in a run. When
- * half of them are done, the next ones take their places: none waits for the slowest of those before it.
- */
+/** Containers that one durable operation has in view, so that 5,000 of them are some fifty: AWS allows 3,000 in a run. When
+ * half of them are done, the next ones take their places: none waits for the slowest of those before it. */
 const IN_VIEW = 100;
 /**
  * Bytes of what is known of ended commands in one operation, after which no more is begun in it. With what may be going on
