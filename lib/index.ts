@@ -153,3 +153,4 @@ export {
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
 export { UpgradeCheck, type UpgradeCheckProps } from './whatsapp/upgrade-check.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';
+export { makeUpkeepStacks } from './whatsapp/upkeep-stacks.ts';
