@@ -5,6 +5,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { acceptFinding } from '../accept-finding.ts';
 import type { CallbackRelayProps } from '../callback-relay.ts';
 import type { ContainerReach } from '../containers-job.ts';
+import type { RotatedCopy } from '../credential-rotation/credential-copies.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { EndpointService } from '../interface-endpoints.ts';
 import type { Weekday } from '../local-time.ts';
@@ -180,4 +181,27 @@ export function secretOf(
       encryptionKey: Key.fromKeyArn(stack, `CredentialRotation-${id}Key`, encryptionKeyArn),
     }),
   });
+}
+
+/** Where copies of the password are kept. */
+export function credentialCopies(
+  copies: NonNullable<Deployment['jobs']['credentialRotation']>['copies'],
+): RotatedCopy[] {
+  return [
+    ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
+      kind: 'parameter' as const,
+      name,
+      ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
+      ...(template && { template }),
+      ...(encoding && { encoding }),
+    })),
+    ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
+      kind: 'secret' as const,
+      secretArn,
+      key,
+      ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
+      ...(template && { template }),
+      ...(encoding && { encoding }),
+    })),
+  ];
 }

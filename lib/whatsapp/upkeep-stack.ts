@@ -2,6 +2,7 @@ import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { passwordCopiesAlarmName } from '../../functions/database-size/contract.ts';
 import { CallbackRelay } from '../callback-relay.ts';
 import { PropsError } from '../checks/props.ts';
 import { UpkeepDashboard } from '../dashboards/upkeep-dashboard.ts';
@@ -28,6 +29,7 @@ import {
   clientDatabases,
   clientServices,
   containerReach,
+  credentialCopies,
   dailySchedule,
   endpointServices,
   networkOf,
@@ -280,24 +282,10 @@ export class UpkeepStack extends Stack {
       services: settings.services,
       order: settings.order,
       ...(metaTemplate && { metaTemplate }),
-      copies: [
-        ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
-          kind: 'parameter' as const,
-          name,
-          ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
-          kind: 'secret' as const,
-          secretArn,
-          key,
-          ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-      ],
+      copies: credentialCopies(copies),
       network,
+      // It looks at the copies each night, whichever is made first.
+      ...(deployment.jobs.databaseSize && { copiesAlarmName: passwordCopiesAlarmName(deployment.name) }),
       waitsFor: [this.messageGc, this.mediaGc, this.logCleanup].flatMap((part) => part?.job.job ?? []),
       schedule: dailySchedule(settings.schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
@@ -388,6 +376,7 @@ export class UpkeepStack extends Stack {
     return {
       upkeep: this.upkeep,
       callbacks: this.callbacks,
+      relayed: deployment.callbacks.relay !== undefined,
       ...webAppProps(deployment),
       network,
       timeLimit: Duration.minutes(settings.timeLimitMinutes),

@@ -214,7 +214,8 @@ function alarmViolations(
     const told = [...known].some(
       (alarm) =>
         alarm === `${NAME}-${job}-${outcome}` ||
-        (outcome === 'failed' && [`${NAME}-${job}-lost`, `${NAME}-${job}-crashing`].includes(alarm)),
+        (outcome === 'failed' && [`${NAME}-${job}-lost`, `${NAME}-${job}-crashing`].includes(alarm)) ||
+        (problems.length > 0 && problems.every(({ toldBy }) => toldBy && known.has(toldBy.alarm))),
     );
     if (!told) violations.push(`${job} ${outcome}, and no alarm rang: ${problems[0]?.what}`);
   }
