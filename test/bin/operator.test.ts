@@ -451,9 +451,23 @@ describe('the command line of an operator', () => {
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
     assert.match(
       (await cli(['window', 'latam'])).err,
-      /knows no NumberOfMessagesSent of latam-unread-messages/,
+      /knows no MatchedEvents of latam-callbacks, and no NumberOfMessagesSent of latam-unread-messages/,
     );
     assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
+  });
+
+  it('says it by the callbacks on the bus, which the webhook puts there', async () => {
+    const place = { account: '111111111111', region: clientOptions.region };
+    const bus = { EventBusName: 'latam-callbacks', RuleName: 'latam-callbacks' };
+    const now = world.clock.now();
+    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 15 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
+      world.aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', bus, quiet ? 1 : 30, at);
+    }
+    const { status, out } = await cli(['window', 'latam']);
+    assert.equal(status, 0);
+    assert.match(out, /in an hour, by MatchedEvents of latam-callbacks\.$/m);
+    assert.match(out, /The downtime window is quiet\./);
   });
 
   it('names what there is instead of what there is not', async () => {
