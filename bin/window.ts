@@ -2,11 +2,11 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
 import {
-  type Counted,
   hoursOf,
   ordinaryWeek,
   type QuietHours,
   quietHours,
+  TooFewDays,
   type Week,
   type WindowTraffic,
 } from '../functions/shared/run/quiet-hours.ts';
@@ -63,10 +63,9 @@ ${EXIT_CODES_HELP}`,
         const to = awsTime(lambda).getTime();
         const span = { from: to - weeks * WEEK, to };
         const metrics = loadBalancer ? [loadBalancer] : ownTraffic(deployment);
-        const known = await countedBy(new CloudWatchClient(where), metrics, span);
+        const known = await ordinaryWeekBy(new CloudWatchClient(where), metrics, span, timeZone);
         if (!known) throw new Error(nothingKnown(metrics, weeks, loadBalancer !== undefined));
-        const { week, days } = ordinaryWeek(known.counted, span, timeZone);
-        const by = nameOf(known.metric);
+        const { by, week, days } = known;
         const found = quietHours(week, days, window);
         if (json)
           process.stdout.write(`${JSON.stringify({ deployment, timeZone, counted: by, ...found })}\n`);
@@ -78,7 +77,7 @@ ${EXIT_CODES_HELP}`,
     });
 }
 
-/** By the callbacks on the bus; where EventBridge knows none of them yet, by the queue that has each inbound message put into it. */
+/** By the callbacks on the bus; where EventBridge knows no week of them yet, by the queue that has each inbound message put into it. */
 function ownTraffic(deployment: string): TrafficMetric[] {
   return [
     callbacksTraffic(deployment),
@@ -90,16 +89,25 @@ function ownTraffic(deployment: string): TrafficMetric[] {
   ];
 }
 
-/** Of the first one that counted something. */
-async function countedBy(
+/** Of the first one that knows a week; undefined if none knows anything. */
+async function ordinaryWeekBy(
   client: CloudWatchClient,
   metrics: TrafficMetric[],
   span: { from: number; to: number },
-): Promise<{ metric: TrafficMetric; counted: Counted[] } | undefined> {
+  timeZone: string,
+): Promise<{ by: string; week: Week; days: number } | undefined> {
+  let tooFew: Error | undefined;
   for (const metric of metrics) {
     const counted = await trafficOf(client, metric, span);
-    if (counted.length > 0) return { metric, counted };
+    if (counted.length === 0) continue;
+    try {
+      return { by: nameOf(metric), ...ordinaryWeek(counted, span, timeZone) };
+    } catch (error) {
+      if (!(error instanceof TooFewDays)) throw error;
+      tooFew ??= new Error(`Of ${nameOf(metric)}: ${error.message}`);
+    }
   }
+  if (tooFew) throw tooFew;
   return undefined;
 }
 

@@ -449,9 +449,15 @@ describe('the command line of an operator', () => {
     assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
     const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    // Of the callbacks that came here before.
     assert.match(
       (await cli(['window', 'latam'])).err,
-      /knows no MatchedEvents of latam-callbacks, and no NumberOfMessagesSent of latam-unread-messages/,
+      /^Of MatchedEvents of latam-callbacks: Only \d days are known, .* at least 7 whole ones\.$/m,
+    );
+    const unknown = await cli(['window', 'latam', '--load-balancer', 'net/shop/0123456789abcdef']);
+    assert.match(
+      unknown.err,
+      /CloudWatch knows no NewFlowCount of net\/shop\/0123456789abcdef in the last 4 weeks/,
     );
     assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
   });
