@@ -124,6 +124,9 @@ describe('the command line of an operator', () => {
     assert.deepEqual(JSON.parse(out), {
       ...{ deployment: 'latam', job: 'message-gc', wouldStart: true, reasons: [] },
     });
+    // By AWS's clock, and not this machine's, it is inside the window.
+    const inWindow = await cli(['run', 'message-gc', 'latam', '--dry-run']);
+    assert.deepEqual([inWindow.status, inWindow.out], [0, 'message-gc of latam would start now.\n']);
     assert.deepEqual(world.aws.lambda.durable.list(), []);
   });
 
