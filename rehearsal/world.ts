@@ -52,7 +52,8 @@ export interface ClientScript
 }
 
 export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port' | 'sessions'> {
-  postgres: Postgres;
+  /** Needed where a client's databases are PostgreSQL's. */
+  postgres?: Postgres | undefined;
   /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
@@ -124,8 +125,8 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     clock,
     aws,
     deployments: {},
-    secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
-    serverLogs: async () => `${postgres.logs()}\n${(await mysql?.logs()) ?? ''}`,
+    secrets: [postgres, mysql].flatMap((server) => server?.password ?? []),
+    serverLogs: async () => `${postgres?.logs() ?? ''}\n${(await mysql?.logs()) ?? ''}`,
     atEnd: (stop) => stops.push(stop),
     async close() {
       for (const stop of stops.reverse()) await stop();
@@ -198,6 +199,18 @@ async function createDeployment(
   secrets.push(user.password);
   aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
+  const administrator = {
+    username: 'admin',
+    password: `Admin-${name}-${crypto.randomUUID()}`,
+    administrator: true,
+  };
+  const { administrator: secret } = configured.jobs.applicationSettings ?? {};
+  if (secret) {
+    const { username, password } = administrator;
+    secrets.push(password);
+    aws.secrets.put(secret.secretArn, JSON.stringify({ username, password }));
+  }
+
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
     ? await startRelayed(aws, name, relayFunction, secrets)
@@ -224,7 +237,7 @@ async function createDeployment(
     media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
-    users: [user],
+    users: [user, administrator],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
@@ -267,6 +280,7 @@ async function openDatabases(
   const { prefix = `${name}_`, engine = 'postgres', host = 'localhost' } = configured ?? {};
   const address = { host, certificateAuthority: (await keepCertificate(host, host)).certificate };
   if (ENGINES[engine] === 'postgres') {
+    if (!postgres) throw new Error(`The databases of ${name} are PostgreSQL's, and there is no such server.`);
     const store = await openMessageStore(postgres, prefix);
     const { users: [one, other] = [], owner } = jobs.credentialRotation?.strategy ?? {};
     const names = one && other && owner ? { users: [one, other] as const, owner } : undefined;
@@ -363,6 +377,12 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
+    ...(metaTemplate?.monitoring && {
+      metaTemplate: {
+        stackName: metaTemplate.stackName,
+        monitoringSecretArn: metaTemplate.monitoring.secretArn,
+      },
+    }),
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),
