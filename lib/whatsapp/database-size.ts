@@ -14,6 +14,7 @@ import {
   type DatabaseSizeSettings,
   DIFFERING_COPIES_FIGURE,
   LONGEST_COUNT_SECONDS,
+  passwordCopiesAlarmName,
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
@@ -266,7 +267,7 @@ export class DatabaseSize extends Construct implements OnDashboard {
       this,
       'PasswordCopies',
       {
-        alarmName: `${deployment}-database-size-password-copies`,
+        alarmName: passwordCopiesAlarmName(deployment),
         meaning: `A place from which containers of ${deployment} read the database password at their start holds something else, or does not exist: a container that starts now may not be able to log in.`,
         whatToDo: [
           `Read the last report: the log /aws/lambda/${deployment}-database-size, message "Run report". Each problem there names the place, and since when.`,

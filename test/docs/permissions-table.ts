@@ -93,7 +93,8 @@ const REASONS: Record<string, string> = {
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
-  WhatRang: 'whether the alarm on crashes, or on the dead letter, has told of it: then no other one does',
+  TakeLetters: "takes the event of a run that it has told of from the job's dead letters",
+  WhatRang: "whether other alarms have told of a run's problems: then the run's own does not",
   WriteLog: 'its log, and by it its metrics',
 };
 
