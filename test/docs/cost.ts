@@ -10,8 +10,10 @@ const WEEKLY = ['media-gc', 'application-settings'];
 const HOURS = 730;
 /** Of all jobs' functions but that of many containers. */
 const MEMORY_GIGABYTES = 0.5;
-/** More than any run of the rehearsal's has worked; waiting costs nothing. */
+/** More than any run of the rehearsal's has worked, but for marking messages read; waiting costs nothing. */
 const SECONDS_OF_A_RUN = 60;
+/** Requests to WebApp in a second, the default: a customer's messages take one. */
+const MARKED_EACH_SECOND = 10;
 const KILOBYTES_LOGGED_BY_A_RUN = 20;
 
 /** A deployment, as far as its costs go by it. */
@@ -85,13 +87,11 @@ function linesOf(released: Release, size: Size): Line[] {
   const client = { ...size, collections: 1 };
   const rotations = size.rotatesEachDays > 0 ? NIGHTS / size.rotatesEachDays : 0;
   const runs = jobs.flatMap((job) => {
-    // Media GC is like message GC in what it asks.
-    const formula = job === 'media-gc' ? 'message-gc' : job;
     const nights = WEEKLY.includes(job) ? NIGHTS / 7 : NIGHTS;
     const rotating = job === 'credential-rotation' ? rotations : 0;
     return [
-      { calls: RUN_CALLS[formula], times: nights - rotating },
-      { calls: RUN_CALLS[`${formula} that rotates`], times: rotating },
+      { calls: RUN_CALLS[job], times: nights - rotating },
+      { calls: RUN_CALLS[`${job} that rotates`], times: rotating },
     ];
   });
   const total = (what: 'calls' | 'operations' | 'invocations') =>
@@ -100,6 +100,7 @@ function linesOf(released: Release, size: Size): Line[] {
   const invocations = total('invocations') + begun;
   const metrics = jobs.reduce((sum, job) => sum + metricsOf(job, size), 0);
   const isEncrypted = stacks.some(([stack]) => !stack.endsWith('-media')) && of('AWS::KMS::Key').length > 0;
+  const marking = (size.customers / MARKED_EACH_SECOND) * NIGHTS;
   const inbound = size.messages * NIGHTS;
   // Of an inbound message an event; of ten a receive and a deletion.
   const queueRequests = (2 * inbound) / 10 + 10 * NIGHTS;
@@ -125,9 +126,9 @@ function linesOf(released: Release, size: Size): Line[] {
     ],
     [
       'Lambda',
-      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work`,
+      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work${marking > 0 ? `, ${whole(marking / 60)} minutes of marking read` : ''}`,
       (invocations / 1e6) * PRICES.request.dollars +
-        begun * SECONDS_OF_A_RUN * MEMORY_GIGABYTES * PRICES.compute.dollars,
+        (begun * SECONDS_OF_A_RUN + marking) * MEMORY_GIGABYTES * PRICES.compute.dollars,
     ],
     [
       'durable operations',
