@@ -122,6 +122,11 @@ export { alarmOnAny, type UpkeepAlarmProps } from './upkeep-alarm.ts';
 export { UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob } from './upkeep-job.ts';
 export type { JobReference, UpkeepJobProps } from './upkeep-job-props.ts';
+export {
+  ApplicationSettings,
+  type ApplicationSettingsProps,
+  type WantedSettings,
+} from './whatsapp/application-settings.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
 export {
   ClientCredentialRotation,

@@ -1,4 +1,5 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
+import { settingsMismatches } from './application-settings.ts';
 import type { Scale } from './clients.ts';
 import type { Fault } from './faults/fault.ts';
 import { keptLogsMismatches, type RotatedLogs } from './kept-logs.ts';
@@ -289,6 +290,7 @@ function goodNightMismatches(
     expect(`${name}: logsKept in the report against files in S3`, figures?.logsKept, kept);
     if (kept === 0) mismatches.push(`${name}: no rotated log was kept.`);
   }
+  mismatches.push(...settingsMismatches(deployments.emea, figuresOf('emea', 'application-settings')));
   if (night.rows.emea) {
     const used = Math.round(media / 4);
     expect('emea: entries of media left', night.rows.emea.left.media, used);

@@ -199,6 +199,18 @@ async function createDeployment(
   secrets.push(user.password);
   aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
+  const administrator = {
+    username: 'admin',
+    password: `Admin-${name}-${crypto.randomUUID()}`,
+    administrator: true,
+  };
+  const { administrator: secret } = configured.jobs.applicationSettings ?? {};
+  if (secret) {
+    const { username, password } = administrator;
+    secrets.push(password);
+    aws.secrets.put(secret.secretArn, JSON.stringify({ username, password }));
+  }
+
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
     ? await startRelayed(aws, name, relayFunction, secrets)
@@ -225,7 +237,7 @@ async function createDeployment(
     media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
-    users: [user],
+    users: [user, administrator],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;

@@ -11,6 +11,7 @@ const JOBS = [
   'log-cleanup',
   'database-size',
   'credential-rotation',
+  'application-settings',
   'upgrade-check',
 ];
 

@@ -49,14 +49,18 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     lasts: 36 * HOUR,
   },
   'weekly-schedule-never-fires': {
-    description: 'The weekly schedule was disabled by hand: nothing fails, and nothing happens',
+    description: 'The weekly schedules were disabled by hand: nothing fails, and nothing happens',
     deployment: 'emea',
     // Long enough before, that the alarm is no new one any more.
     starts: SUNDAY - 12 * HOUR,
     strike(_target, { aws }) {
-      aws.scheduler.fault('emea-media-gc', { kind: 'disabled' });
+      for (const job of ['media-gc', 'application-settings'])
+        aws.scheduler.fault(`emea-${job}`, { kind: 'disabled' });
     },
-    expected: { outcomes: { 'media-gc': [] }, alarms: ['emea-media-gc-missed'] },
+    expected: {
+      outcomes: { 'media-gc': [], 'application-settings': [] },
+      alarms: ['emea-media-gc-missed', 'emea-application-settings-missed'],
+    },
     lasts: 24 * HOUR,
   },
   'start-run-fails-at-first': {

@@ -25,6 +25,7 @@ const JOBS = [
   'log-cleanup',
   'credential-rotation',
   'database-size',
+  'application-settings',
   'upgrade-check',
 ];
 
@@ -104,10 +105,12 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Of the alarms that no night rings. */
 const RINGERS: Ringer[] = [
-  ...['media-gc', 'log-cleanup', 'credential-rotation', 'upgrade-check'].map((job) => ({
-    alarm: `${job}-crashing`,
-    metrics: [ofLambda(job, 'Errors', 4, 5)],
-  })),
+  ...['media-gc', 'log-cleanup', 'credential-rotation', 'application-settings', 'upgrade-check'].map(
+    (job) => ({
+      alarm: `${job}-crashing`,
+      metrics: [ofLambda(job, 'Errors', 4, 5)],
+    }),
+  ),
   ...JOBS.filter((job) => job !== 'database-size').map((job) => ({
     alarm: `${job}-dead-letters`,
     // For a quarter of an hour: what others have told of is taken out before.

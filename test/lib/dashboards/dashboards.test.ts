@@ -76,6 +76,7 @@ describe('the dashboard of a deployment', () => {
         .map((metric) => metric.split(' ').at(-1))
         .sort(),
       [
+        'application-settings',
         'credential-rotation',
         'database-size',
         'log-cleanup',

@@ -315,8 +315,9 @@ describe('alarms', () => {
       ([, { Properties: lambda }]) => lambda.FunctionName,
     );
     const isOfNoJob = (queue: string) =>
-      /-(media-gc|database-size|credential-rotation|upgrade-check)-dead-letters$/.test(queue) &&
-      !functions.includes(queue.replace('-dead-letters', ''));
+      /-(media-gc|database-size|credential-rotation|application-settings|upgrade-check)-dead-letters$/.test(
+        queue,
+      ) && !functions.includes(queue.replace('-dead-letters', ''));
     const queues = ofType(latamResources, 'AWS::SQS::Queue').map(
       ([, { Properties: queue }]) => queue.QueueName,
     );

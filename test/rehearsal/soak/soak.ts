@@ -224,7 +224,7 @@ function alarmViolations(
     if (struck.some(({ rings }) => rings?.test(alarm))) continue;
     if (before?.struck.some(({ rings }) => rings?.test(alarm))) continue;
     const [, job = '', what = ''] =
-      /^emea-(message-gc|media-gc|log-cleanup|credential-rotation|database-size|upgrade-check)-(.*)$/.exec(
+      /^emea-(message-gc|media-gc|log-cleanup|credential-rotation|database-size|application-settings|upgrade-check)-(.*)$/.exec(
         alarm,
       ) ?? [];
     const of = recent.filter((report) => report.job === job);
