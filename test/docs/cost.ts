@@ -166,12 +166,12 @@ function metricsOf(job: string, { deployment, services, messages }: Size): numbe
   const isCluster = deployment === 'emea';
   const marks = messages > 0 ? 10 : 0;
   const metrics: Record<string, number> = {
-    'message-gc': 11 + marks + (isCluster ? 5 : 0),
-    'media-gc': 11,
-    'log-cleanup': 13 + 3 * services,
-    'database-size': 22,
-    'application-settings': 10,
-    'credential-rotation': 13 + services,
+    'message-gc': 10 + marks + (isCluster ? 5 : 0),
+    'media-gc': 10,
+    'log-cleanup': 12 + 3 * services,
+    'database-size': 21,
+    'application-settings': 9,
+    'credential-rotation': 12 + services,
   };
   return metrics[job] ?? 0;
 }
