@@ -422,11 +422,31 @@ describe('the command line of an operator', () => {
     assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
     const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    // Of the callbacks that came here before.
     assert.match(
       (await cli(['window', 'latam'])).err,
-      /knows no NumberOfMessagesSent of latam-unread-messages/,
+      /^Of MatchedEvents of latam-callbacks: Only \d days are known, .* at least 7 whole ones\.$/m,
+    );
+    const unknown = await cli(['window', 'latam', '--load-balancer', 'net/shop/0123456789abcdef']);
+    assert.match(
+      unknown.err,
+      /CloudWatch knows no NewFlowCount of net\/shop\/0123456789abcdef in the last 4 weeks/,
     );
     assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
+  });
+
+  it('says it by the callbacks on the bus, which the webhook puts there', async () => {
+    const place = { account: '111111111111', region: clientOptions.region };
+    const bus = { EventBusName: 'latam-callbacks', RuleName: 'latam-callbacks' };
+    const now = world.clock.now();
+    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 15 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
+      world.aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', bus, quiet ? 1 : 30, at);
+    }
+    const { status, out } = await cli(['window', 'latam']);
+    assert.equal(status, 0);
+    assert.match(out, /in an hour, by MatchedEvents of latam-callbacks\.$/m);
+    assert.match(out, /The downtime window is quiet\./);
   });
 
   it('shows on a terminal what it writes to a pipe, of each other command that only reads', async () => {
