@@ -120,7 +120,7 @@ const NIGHTS = [
   ['relay-without-bus', 'run-stopped', 'report-poisoned', 'pooler-before-database'],
   ['wrong-certificate', 'token-expires', 'scheduled-twice'],
   ['webapp-restarts', 'coreapp-unreachable', 'runs-poisoned', 'logins-not-shown'],
-  ['media-needs-several-calls', 'start-run-fails', 'settings-drift'],
+  ['media-needs-several-calls', 'start-run-fails', 'settings-drift', 'window-no-longer-quiet'],
   ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking', 'settings-refused'],
   [
     'media-volume-read-only',
