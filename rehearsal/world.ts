@@ -370,12 +370,7 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
-    ...(metaTemplate?.monitoring && {
-      metaTemplate: {
-        stackName: metaTemplate.stackName,
-        monitoringSecretArn: metaTemplate.monitoring.secretArn,
-      },
-    }),
+    metaTemplate,
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),
