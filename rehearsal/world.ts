@@ -18,6 +18,8 @@ import { functionNamed, settingsOf } from './deployed-functions.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
 import { buildNetwork, type TaskNetwork } from './network.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
+import { SHOP_STACK } from './shop/names.ts';
+import { type PlayedShop, startShop } from './shop/shop.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
@@ -51,7 +53,13 @@ export interface ClientScript
   percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
 
-export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port' | 'sessions'> {
+export interface WorldOptions extends Pick<AwsOptions, 'change' | 'port' | 'sessions'> {
+  /** The cloud assembly that `cdk synth` wrote. */
+  cdkOut: string;
+  /** That of the shop. @default there is none */
+  shop?: string | undefined;
+  /** Of the shop: real milliseconds between two logins of a container. @default 350 */
+  loginPause?: number | undefined;
   postgres: Postgres;
   /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
@@ -90,6 +98,8 @@ export interface World {
   clock: Clock;
   aws: Aws;
   deployments: Record<string, PlayedDeployment>;
+  /** What is played beside them that has nothing of WhatsApp. */
+  shop: PlayedShop | undefined;
   /** What must appear in no log, event, metric or process: passwords and keys that are in play. */
   secrets: string[];
   /** What the database servers have written to their logs. */
@@ -104,18 +114,20 @@ const BOOTSTRAP = '/cdk-bootstrap/hnb659fds/version';
 
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
-  const { postgres, mysql, clients, jobs, start, change, ...options } = worldOptions;
+  const { postgres, mysql, clients, jobs, start, change, cdkOut, shop, ...options } = worldOptions;
   // It loads the CDK and the constructs, which no other night needs.
   const onMariadb = mysql?.engine === 'mariadb' ? await import('./on-mariadb.ts') : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
   const clock = start === undefined ? realClock() : simulatedClock(start, folder);
   const aws = await startAws({
     ...options,
+    cdkOut: shop === undefined ? cdkOut : [cdkOut, shop],
     clock,
     change: (templates, assets) => {
       onMariadb?.configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
-        if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
+        if (stack !== SHOP_STACK && !clients[stack.replace(/^upkeep-/, '')]?.logins)
+          leaveRotationOut(template);
       change?.(templates, assets);
     },
   });
@@ -124,8 +136,9 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     clock,
     aws,
     deployments: {},
+    shop: undefined,
     secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
-    serverLogs: async () => `${postgres.logs()}\n${(await mysql?.logs()) ?? ''}`,
+    serverLogs: async () => [postgres.logs(), await mysql?.logs(), world.shop?.serverLogs()].join('\n'),
     atEnd: (stop) => stops.push(stop),
     async close() {
       for (const stop of stops.reverse()) await stop();
@@ -136,13 +149,18 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
         await webhook.close();
         await database.drop();
       }
+      await world.shop?.close();
       await aws.close();
       clock.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
   try {
-    const schedules = aws.deployed.ofType('AWS::Scheduler::Schedule').map(scheduled);
+    const schedules = aws.deployed
+      .ofType('AWS::Scheduler::Schedule')
+      .filter(({ stack }) => stack !== SHOP_STACK)
+      .map(scheduled);
+    if (shop) world.shop = await startShop(aws, { folder, secrets: world.secrets, ...options });
     const creations: Promise<PlayedDeployment>[] = [];
     for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
       const own = schedules.filter(({ deployment }) => deployment === name);
