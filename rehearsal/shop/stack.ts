@@ -29,6 +29,11 @@ function synthesize(certificateAuthority: string): string {
   const outdir = mkdtempSync(join(tmpdir(), 'cdk.out-'));
   process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));
   const app = new App({ outdir, analyticsReporting: false, treeMetadata: false });
+  defineShop(app, certificateAuthority);
+  return app.synth().directory;
+}
+
+export function defineShop(app: App, certificateAuthority: string): Stack {
   const stack = new Stack(app, SHOP_STACK, { env: PLACE });
   const upkeep = new Upkeep(stack, 'Upkeep', {
     deployment: 'shop',
@@ -84,5 +89,5 @@ function synthesize(certificateAuthority: string): string {
     schedule: { at: '03:00' },
     timeLimit: Duration.hours(2),
   });
-  return app.synth().directory;
+  return stack;
 }
