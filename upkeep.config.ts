@@ -143,6 +143,16 @@ export default defineUpkeep({
           services: { webapp: ['webapp'], master: ['master'], coreapp: ['coreapp'] },
         },
         databaseSize: { schedule: { at: '03:45', flexibleMinutes: 15 } },
+        // Weekly, on Sundays by default.
+        applicationSettings: {
+          schedule: { at: '23:35', flexibleMinutes: 10 },
+          administrator: {
+            secretArn: 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/admin-v1W2x3',
+          },
+          expected: { callback_persist: true, 'garbagecollector_enable.messages': true },
+          // What nobody looks at does not fill the volume.
+          settings: { 'media.auto_download': ['image', 'document', 'audio', 'voice'] },
+        },
       },
     },
     {

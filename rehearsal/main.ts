@@ -38,7 +38,7 @@ else await rehearse(values.fault, values.json);
 
 function listFaults(): void {
   const table = new Table({
-    head: ['fault', 'what goes wrong', 'alarms that must ring'],
+    head: ['fault', 'what goes wrong', 'alarms that must ring, each with a message'],
     style: PLAIN,
   });
   for (const [name, { description, expected }] of Object.entries(FAULTS))

@@ -1,4 +1,5 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
+import { settingsMismatches } from './application-settings.ts';
 import type { Scale } from './clients.ts';
 import type { AnyFault } from './faults/fault.ts';
 import { keptLogsMismatches, type RotatedLogs } from './kept-logs.ts';
@@ -153,7 +154,7 @@ export function mismatchesOfFault(night: Night, fault: AnyFault): string[] {
       outcomeMismatches(night, { name, job, wanted }),
     ),
     ...alarmMismatches(night, [fault])
-      .filter(({ alarm }) => expected.alarms.includes(alarm))
+      .filter(({ alarm }) => [...expected.alarms, ...(expected.onlyShown ?? [])].includes(alarm))
       .map(({ what }) => what),
     ...problemMismatches(night, fault),
     ...(fault.mismatches?.() ?? []),
@@ -218,14 +219,18 @@ function alarmMismatches(
     ...alarms,
     ...(areTablesLarge ? alarmsOfLargeTables : []),
   ]);
-  const all = new Set([...alarms.map(({ name }) => name), ...wanted.flat()]);
+  const shown = faults.map(({ expected: { onlyShown = [] } }) => onlyShown);
+  const all = new Set([...alarms.map(({ name }) => name), ...wanted.flat(), ...shown.flat()]);
+  const most = (alarm: string, lists: string[][]) =>
+    Math.max(0, ...lists.map((names) => names.filter((name) => name === alarm).length));
   return [...all].sort().flatMap((alarm) => {
-    const times = Math.max(0, ...wanted.map((names) => names.filter((name) => name === alarm).length));
+    const messages = most(alarm, wanted);
+    const times = messages + most(alarm, shown);
     const rang = alarms.filter(({ name }) => name === alarm);
     const sent = rang.filter(({ told }) => told).length;
-    if (rang.length === times && sent === times) return [];
+    if (rang.length === times && sent === messages) return [];
     const at = rang.map(({ rangAt }) => rangAt).join(', ') || 'never';
-    const what = `The alarm ${alarm}: expected ${times} times, with as many messages; rang ${at}, with ${sent} messages.`;
+    const what = `The alarm ${alarm}: expected ${times} times, with ${messages} messages; rang ${at}, with ${sent} messages.`;
     return { alarm, what };
   });
 }
@@ -287,6 +292,7 @@ function goodNightMismatches(
     expect(`${name}: logsKept in the report against files in S3`, figures?.logsKept, kept);
     if (kept === 0) mismatches.push(`${name}: no rotated log was kept.`);
   }
+  mismatches.push(...settingsMismatches(deployments.emea, figuresOf('emea', 'application-settings')));
   if (night.rows.emea) {
     const used = Math.round(media / 4);
     expect('emea: entries of media left', night.rows.emea.left.media, used);

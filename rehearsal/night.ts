@@ -249,7 +249,14 @@ async function strikeAll(world: World, striking: readonly Striking[]): Promise<v
 }
 
 /** Whose alarms say nothing where they take no part. */
-const SCHEDULED_JOBS = ['message-gc', 'media-gc', 'log-cleanup', 'credential-rotation', 'database-size'];
+const SCHEDULED_JOBS = [
+  'message-gc',
+  'media-gc',
+  'log-cleanup',
+  'credential-rotation',
+  'database-size',
+  'application-settings',
+];
 
 /** How often each job is due until the end. */
 function runsDue({ aws, deployments, shop }: World, end: number): Due[] {

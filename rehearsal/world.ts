@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
-import { ENGINES } from '../functions/shared/database/contract/engine.ts';
 import { type Clock, realClock, simulatedClock } from './aws/clock.ts';
 import type { FunctionUrl } from './aws/lambda/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
 import type { Template } from './aws/template/assembly.ts';
 import type { Resource } from './aws/template/resource.ts';
 import { keepCertificate } from './certificates.ts';
+import { openDatabases } from './client-databases.ts';
 import { putTemplateOf } from './client-template.ts';
 import { startRelayed, webhookOf } from './client-webhook.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
@@ -23,8 +23,6 @@ import { type PlayedShop, startShop } from './shop/shop.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
-import { mysqlClient } from './whatsapp/client-on-mysql.ts';
-import { postgresClient } from './whatsapp/client-on-postgres.ts';
 import {
   type ClientService,
   type ClientTasks,
@@ -33,7 +31,7 @@ import {
 } from './whatsapp/client-tasks.ts';
 import { Logins } from './whatsapp/logins.ts';
 import type { Filling } from './whatsapp/message-rows.ts';
-import { type MessageStore, NO_ROWS, openMessageStore } from './whatsapp/message-store.ts';
+import { type MessageStore, NO_ROWS } from './whatsapp/message-store.ts';
 import { metaLoadBalancers } from './whatsapp/meta-template.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
@@ -60,7 +58,8 @@ export interface WorldOptions extends Pick<AwsOptions, 'change' | 'port' | 'sess
   shop?: string | undefined;
   /** Of the shop: real milliseconds between two logins of a container. @default 350 */
   loginPause?: number | undefined;
-  postgres: Postgres;
+  /** Needed where a client's databases are PostgreSQL's. */
+  postgres?: Postgres | undefined;
   /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
@@ -137,8 +136,8 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     aws,
     deployments: {},
     shop: undefined,
-    secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
-    serverLogs: async () => [postgres.logs(), await mysql?.logs(), world.shop?.serverLogs()].join('\n'),
+    secrets: [postgres, mysql].flatMap((server) => server?.password ?? []),
+    serverLogs: async () => [postgres?.logs(), await mysql?.logs(), world.shop?.serverLogs()].join('\n'),
     atEnd: (stop) => stops.push(stop),
     async close() {
       for (const stop of stops.reverse()) await stop();
@@ -216,6 +215,18 @@ async function createDeployment(
   secrets.push(user.password);
   aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
+  const administrator = {
+    username: 'admin',
+    password: `Admin-${name}-${crypto.randomUUID()}`,
+    administrator: true,
+  };
+  const { administrator: secret } = configured.jobs.applicationSettings ?? {};
+  if (secret) {
+    const { username, password } = administrator;
+    secrets.push(password);
+    aws.secrets.put(secret.secretArn, JSON.stringify({ username, password }));
+  }
+
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
     ? await startRelayed(aws, name, relayFunction, secrets)
@@ -242,7 +253,7 @@ async function createDeployment(
     media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
-    users: [user],
+    users: [user, administrator],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
@@ -276,23 +287,6 @@ async function createDeployment(
 }
 
 type Configured = (typeof configuration)['deployments'][number];
-
-/** Makes a client's databases, on the server of its engine. */
-async function openDatabases(
-  { postgres, mysql }: Pick<WorldOptions, 'postgres' | 'mysql'>,
-  { name, databases: [configured] = [], jobs }: Configured,
-): Promise<{ store: MessageStore | undefined; database: ClientDatabase }> {
-  const { prefix = `${name}_`, engine = 'postgres', host = 'localhost' } = configured ?? {};
-  const address = { host, certificateAuthority: (await keepCertificate(host, host)).certificate };
-  if (ENGINES[engine] === 'postgres') {
-    const store = await openMessageStore(postgres, prefix);
-    const { users: [one, other] = [], owner } = jobs.credentialRotation?.strategy ?? {};
-    const names = one && other && owner ? { users: [one, other] as const, owner } : undefined;
-    return { store, database: postgresClient(postgres, store, address, names) };
-  }
-  if (!mysql) throw new Error(`The databases of ${name} are of ${engine}, and there is no such server.`);
-  return { store: undefined, database: await mysqlClient(mysql, prefix, address) };
-}
 
 /** The credential that the containers log in with, where a job rotates it. */
 async function createCredential(
@@ -381,6 +375,12 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
+    ...(metaTemplate?.monitoring && {
+      metaTemplate: {
+        stackName: metaTemplate.stackName,
+        monitoringSecretArn: metaTemplate.monitoring.secretArn,
+      },
+    }),
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),

@@ -54,3 +54,8 @@ export const RELAY_METRICS = {
   addedMilliseconds: 'RelayAddedMilliseconds',
   webhookMilliseconds: 'WebhookMilliseconds',
 } as const;
+
+/** The name of the alarm on callbacks that were passed to the webhook and did not get on the bus. */
+export function notOnBusAlarmName(deployment: string): string {
+  return `${deployment}-${RELAY_JOB}-not-on-bus`;
+}

@@ -20,6 +20,8 @@ export interface CredentialRotationSettings extends CredentialSettings {
   rotationTimeoutSeconds: number;
   /** Where copies of the credential are kept, besides the secret. */
   copies: CredentialCopy[];
+  /** The alarm that tells of a copy of this credential that holds something else, before a run puts it right. @default there is none */
+  copiesAlarm?: string;
   /** Of the cluster of those services that name none. */
   clusterArn: string;
   /** Whose containers read the credential at their start, in the order in which they are replaced. */
@@ -70,6 +72,16 @@ export interface CredentialRotationOptions {
 
 /** The metric of a service: 1 where a roll stopped at it, and 0 once all its tasks have the current credential. */
 export const ROLLS_STOPPED_METRIC = 'RollsStopped';
+
+/** The name of the alarm that rings when credential-rotation's roll stopped at a service. */
+export function stoppedAlarmName(deployment: string, service: string): string {
+  return `${deployment}-credential-rotation-stopped-${service}`;
+}
+
+/** The name of the alarm that rings when a step of Secrets Manager's rotation of a credential failed. */
+export function rotationFailedAlarmName(deployment: string, credential: string | undefined): string {
+  return `${deployment}-${rotateSecretName(credential)}-failed`;
+}
 
 /** The dimension of the ages of one of several credentials, besides the run's own `deployment` and `job`. */
 export const CREDENTIAL_DIMENSION = 'credential';

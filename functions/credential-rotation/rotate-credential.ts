@@ -123,7 +123,7 @@ export async function rotateCredential(
   for (const { context, settings, found, findings } of rotated) {
     const copies = await context.step('put copies right', () => deliver(settings, clients));
     const stray = found.unfinished ? [] : copies.filter(({ written }) => written);
-    findings.problems.push(...stray.map((copy) => strayCopyProblem(deployment, copy)));
+    findings.problems.push(...stray.map((copy) => strayCopyProblem(settings, copy)));
   }
   const due = rotated.filter(isDue);
   for (const { context, settings, found, findings } of rotated) {

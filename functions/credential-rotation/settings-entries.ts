@@ -11,6 +11,7 @@ export const credentialRotationEntries = {
   rotateAfterDays: v.number(),
   rotationTimeoutSeconds: v.number(),
   copies: v.array(credentialCopySchema),
+  copiesAlarm: v.exactOptional(v.string()),
   clusterArn: v.string(),
   services: v.array(
     v.object({

@@ -7,8 +7,8 @@ export type OneCredential = Omit<CredentialRotationSettings, 'further'>;
 /** In the order in which they are rotated. */
 export function credentialsOf(settings: CredentialRotationSettings): OneCredential[] {
   const { further = [], ...first } = settings;
-  const { secretArn, database, strategy, adminSecretArn, fields, copies, replicas, whenUnproven, ...shared } =
-    first;
+  const { secretArn, database, strategy, adminSecretArn, fields, copies, copiesAlarm, ...others } = first;
+  const { replicas, whenUnproven, ...shared } = others;
   return [first, ...further.map((each) => ({ ...shared, ...each }))].map((each) => ({
     ...each,
     services: each.services.filter(({ reads }) => reads?.includes(each.name ?? '') ?? true),

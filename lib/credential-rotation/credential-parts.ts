@@ -3,7 +3,7 @@ import { type Alarm, ComparisonOperator, type Metric, TreatMissingData } from 'a
 import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { rotateSecretName } from '../../functions/credential-rotation/contract.ts';
+import { rotateSecretName, rotationFailedAlarmName } from '../../functions/credential-rotation/contract.ts';
 import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
 import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { bundledFor } from '../bundled-for.ts';
@@ -98,7 +98,7 @@ export function credentialParts(
     credential: { secretArn, ...(secretKeyArn && { secretKeyArn }), copies, timeLimit },
     rotateSecret,
     rotationFailedAlarm: alarmOnAny(scope, 'RotationFailed', {
-      alarmName: `${deployment}-${rotateSecretName(name)}-failed`,
+      alarmName: rotationFailedAlarmName(deployment, name),
       meaning: `A step of the rotation of ${called} failed. Secrets Manager tries it several times. Containers go on with the password that they have.`,
       whatToDo: [
         `Look in the log /aws/lambda/${deployment}-${rotateSecretName(name)} for the step and the cause.`,

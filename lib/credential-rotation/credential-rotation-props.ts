@@ -116,6 +116,12 @@ export interface CredentialRotationProps {
    * otherwise 'retire'
    */
   readonly whenUnproven?: WhenUnproven;
+  /**
+   * The name of an alarm that tells of a copy that holds something else than the credential, as that of `DatabaseSize` does: a run that
+   * puts right what this has told of does not tell of it once more.
+   * @default no alarm does, and the run's own tells
+   */
+  readonly copiesAlarmName?: string;
   /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
   readonly rotationTimeout?: Duration;
   /** How long a service may take to be steady after a change. @default 20 minutes */

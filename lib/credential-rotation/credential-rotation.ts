@@ -13,6 +13,7 @@ import {
   type CredentialRotationSettings,
   ROLLS_STOPPED_METRIC,
   SERVICE_DIMENSION,
+  stoppedAlarmName,
 } from '../../functions/credential-rotation/contract.ts';
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
@@ -48,7 +49,6 @@ import {
   isDatabase,
 } from './rotated.ts';
 import { ROTATED, ROTATION_NAMES, ROTATION_PROPS, rotationFindings } from './rotation-checks.ts';
-import { stoppedAlarmName } from './stopped-alarm-name.ts';
 
 /**
  * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
@@ -114,6 +114,7 @@ export class CredentialRotation extends Construct implements OnDashboard {
       ...ownSettings(first),
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT).toSeconds(),
+      ...(props.copiesAlarmName && { copiesAlarm: props.copiesAlarmName }),
       clusterArn: ecsArn(this, 'cluster', clusterName || (services[0]?.clusterName ?? '')),
       services: services.map(({ clusterName: own, ...service }) => ({
         ...service,

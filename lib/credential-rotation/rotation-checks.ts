@@ -48,6 +48,7 @@ export const ROTATION_NAMES = propertyNames<CredentialRotationProps>({
   cluster: true,
   services: true,
   copies: true,
+  copiesAlarmName: true,
   network: true,
   schedule: true,
   timeLimit: true,

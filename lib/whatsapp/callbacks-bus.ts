@@ -65,7 +65,7 @@ export class CallbacksBus extends Construct {
   /** Inbound messages, if they are kept. */
   readonly unreadMessages: Queue | undefined;
 
-  /** Of each rule: rings when EventBridge gives up a callback, be it kept in the dead-letter queue or not. */
+  /** Of each rule: rings when EventBridge gives up a callback and cannot keep it in the dead-letter queue either. */
   readonly undeliveredAlarms: Alarm[];
 
   private readonly props: CallbacksBusProps;
@@ -256,6 +256,7 @@ export class CallbacksBus extends Construct {
           meaning: `A message of the queue ${queueName} was received ${queue.maxReceiveCount} times and never dealt with.`,
           whatToDo: queue.whatToDo,
           topic,
+          isOfQueue: true,
         }).queue
       : letterQueue(new Construct(this, `${id}DeadLetters`), named);
     return encryptedQueue(this, id, {
@@ -275,15 +276,15 @@ export class CallbacksBus extends Construct {
       .toLowerCase();
     return alarmOnAny(this, `${rule.node.id}Undelivered`, {
       alarmName: `${deployment}-callbacks-undelivered-${what}`,
-      meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could not put into their queue: the run that waits for one will ask again, or a message stays unread.`,
+      meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could put neither into their queue nor into ${deployment}-callbacks-dead-letters: the run that waits for one will ask again, or a message stays unread.`,
       whatToDo: [
-        `If the queue ${deployment}-callbacks-dead-letters holds them, their attributes ERROR_CODE and ERROR_MESSAGE give the cause.`,
-        "Else that queue's own policy shuts EventBridge out: compare the policies of the queues with the template, or deploy the stack again.",
+        'The policies of both queues, or their key, shut EventBridge out: compare them with the template, or deploy the stack again.',
       ],
       topic,
       metric: new Metric({
         namespace: 'AWS/Events',
-        metricName: 'FailedInvocations',
+        // Of those that came into the dead letters, whose alarm tells, `FailedInvocations` may have counted too.
+        metricName: 'InvocationsFailedToBeSentToDlq',
         dimensionsMap: { EventBusName: this.bus.eventBusName, RuleName: rule.ruleName },
         statistic: 'Sum',
       }),

@@ -18,6 +18,7 @@ export const ENDPOINT_SERVICES = {
   // Parameter Store's for copies of the password there, as Meta's template has one.
   'credential-rotation with a parameter': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
   'database-size with such a parameter': [...DATABASE_SIZE, 'ssm'],
+  'application-settings': ['events', 'lambda', 'secretsmanager'],
   // CloudWatch's for the free space, Lambda's for the runs of message-gc too.
   'upgrade-check': ['ecs', 'events', 'lambda', 'monitoring', 'secretsmanager'],
   // Only where it stands in the VPC.

@@ -71,6 +71,10 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring, and send a message: each once, or as often as it stands here. */
   alarms: string[];
+  /** Those that ring and send none, for another one tells of the same cause. @default none */
+  onlyShown?: string[];
+  /** Why more than one message is right, where more is sent: of what two causes, or of what news. */
+  severalMessages?: string;
   /** Whether rotated logs are lost, for their disk was nearly full and they could not be kept. */
   losesLogs?: true;
   /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
@@ -86,6 +90,10 @@ export interface Expectation {
   /** Those that ring besides where the tables are large, as they are in the nights of `npm start`. @default none */
   alarmsOfLargeTables?: string[];
 }
+
+/** Why a large table has a message of its own. */
+export const LARGE =
+  'That garbage was not collected is one thing to do; that the table is by then too large for the client is news, and another.';
 
 /** Of what the runs get over by themselves. */
 export const GOOD: Expectation = { outcomes: {}, alarms: [] };

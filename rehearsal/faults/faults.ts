@@ -1,3 +1,4 @@
+import { APPLICATION_SETTINGS_FAULTS } from './application-settings.ts';
 import { CALLBACKS_FAULTS } from './callbacks.ts';
 import { CONTAINERS_FAULTS } from './containers.ts';
 import { CREDENTIAL_ROTATION_FAULTS } from './credential-rotation.ts';
@@ -15,6 +16,7 @@ import { WEB_APP_FAULTS } from './web-app.ts';
 export const FAULTS: Record<string, AnyFault> = {
   ...CALLBACKS_FAULTS,
   ...WEB_APP_FAULTS,
+  ...APPLICATION_SETTINGS_FAULTS,
   ...SCHEDULES_FAULTS,
   ...RUNS_FAULTS,
   ...MEDIA_FAULTS,

@@ -32,7 +32,7 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     },
     expected: {
       outcomes: { 'credential-rotation': ['failed', 'succeeded'] },
-      alarms: ['shop-credential-rotation-failed', 'shop-credential-rotation-stopped-worker'],
+      alarms: ['shop-credential-rotation-stopped-worker'],
       problems: [/The roll stopped at the service worker: Of stock: /],
     },
     lasts: 36 * HOUR,
@@ -54,6 +54,8 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
         'shop-reload-on-change-missed',
         'shop-reload-on-change-stale-certificate',
       ],
+      severalMessages:
+        'the run that failed; a day later, that none has succeeded since, and that tasks have lacked the certificate for a day',
       behind: ['proxy'],
       problems: [/The roll stopped at the service proxy: .* It was for a new version of certificate/],
     },

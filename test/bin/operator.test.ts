@@ -39,7 +39,9 @@ describe('the command line of an operator', () => {
     const { latam, emea } = clientsOf({ rows: 2_000, unread: 0 }, IN_THE_WINDOW);
     world = await createWorld({
       ...stage,
-      clients: latam && emea ? { latam, emea } : {},
+      clients: latam && emea ? { latam: { ...latam, containers: { webapp: 1, coreapp: 1 } }, emea } : {},
+      // log-cleanup by hand alone.
+      jobs: ['message-gc', 'media-gc', 'database-size'],
       start: IN_THE_WINDOW,
     });
     const startRun = world.aws.deployed
@@ -308,6 +310,27 @@ describe('the command line of an operator', () => {
     assert.equal(status, 0);
     assert.match(out, new RegExp(`Run report .*${runId}`));
     assert.equal(out.match(/Run report/g)?.length, 1);
+  });
+
+  it('shows each container as it ends, and says so where it may not look', async () => {
+    const ended =
+      /^\d\d:\d\d:\d\d {2}(webapp|coreapp) [0-9a-f]{32}\/wa-(web|coreapp): exit code 0 after [\d.]+ s$/gm;
+    const run = ['run', 'log-cleanup', 'latam'];
+    const play = () => void world.clock.runUntil(world.clock.now() + 2 * MINUTE);
+    const { status, err } = await cli(run, play);
+    assert.equal(status, 0, err);
+    assert.deepEqual(Array.from(err.matchAll(ended), ([, role]) => role).sort(), ['coreapp', 'webapp']);
+    // Before the step in which they ended.
+    assert.match(err, /: exit code 0 after .*\n(.*\n)*.*first try\n/);
+    const who = credentialsFor(...UPGRADE_CHECK, 'lambda:ListFunctions');
+    const unseen = await cli(run, play, {
+      ...environment,
+      AWS_ACCESS_KEY_ID: who.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: who.secretAccessKey,
+      AWS_SESSION_TOKEN: who.sessionToken,
+    });
+    assert.equal(unseen.status, 0, unseen.err);
+    assert.match(unseen.err, /containers are not shown as they end: .*logs:FilterLogEvents/);
   });
 
   it('says whether the client may be upgraded, and why not', async () => {

@@ -8,6 +8,7 @@ import { RUN_CALLS } from './run-calls.ts';
 
 const PAGE = 'docs/cost.md';
 const NIGHTS = 30;
+const WEEKLY = ['media-gc', 'application-settings'];
 const HOURS = 730;
 /** Of all jobs' functions but that of many containers. */
 const MEMORY_GIGABYTES = 0.5;
@@ -86,8 +87,9 @@ function linesOf(released: Release, size: Size): Line[] {
   const client = { ...size, collections: 1 };
   const rotations = size.rotatesEachDays > 0 ? NIGHTS / size.rotatesEachDays : 0;
   const runs = jobs.flatMap((job) => {
-    // Weekly, and like message-gc in what it asks.
-    const [formula, nights] = job === 'media-gc' ? ['message-gc', NIGHTS / 7] : [job, NIGHTS];
+    // Media GC is like message GC in what it asks.
+    const formula = job === 'media-gc' ? 'message-gc' : job;
+    const nights = WEEKLY.includes(job) ? NIGHTS / 7 : NIGHTS;
     const rotating = job === 'credential-rotation' ? rotations : 0;
     return [
       { calls: RUN_CALLS[formula], times: nights - rotating },
@@ -103,7 +105,9 @@ function linesOf(released: Release, size: Size): Line[] {
   const inbound = size.messages * NIGHTS;
   // Of an inbound message an event; of ten a receive; of a customer's messages a deletion.
   const queueRequests = inbound / 10 + size.customers * NIGHTS + 10 * NIGHTS;
-  const secrets = jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1;
+  const secrets =
+    (jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1) +
+    (jobs.includes('application-settings') ? 1 : 0);
   const lines: [string, string, number][] = [
     [
       'alarms',
@@ -168,6 +172,7 @@ function metricsOf(job: string, { deployment, services, messages }: Size): numbe
     'media-gc': 11,
     'log-cleanup': 13 + 3 * services + (isCluster ? 4 : 0),
     'database-size': 22,
+    'application-settings': 10,
     'credential-rotation': 13 + services,
   };
   return metrics[job] ?? 0;

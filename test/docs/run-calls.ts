@@ -60,6 +60,12 @@ export const RUN_CALLS: Record<string, RunCalls> = {
       operations: '60 + 8 for each container that is replaced by itself',
     },
   },
+  'application-settings': {
+    calls: () => 20,
+    operations: () => 10,
+    invocations: () => 1,
+    text: { calls: '20', operations: '10' },
+  },
   'start-run': {
     calls: () => 13,
     operations: () => 0,

@@ -134,9 +134,14 @@ const NIGHTS = [
     'second-password-unproven',
     'key-pinned',
   ],
-  ['media-needs-several-calls', 'start-run-fails'],
-  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking'],
-  ['media-volume-read-only', 'step-cut-by-timeout', 'callback-failed-then-success'],
+  ['media-needs-several-calls', 'start-run-fails', 'settings-drift'],
+  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking', 'settings-refused'],
+  [
+    'media-volume-read-only',
+    'step-cut-by-timeout',
+    'callback-failed-then-success',
+    'administrator-locked-out',
+  ],
   ['cut-at-random', 'malformed-notification', 'first-deploy-failed'],
   // A day and a half.
   [

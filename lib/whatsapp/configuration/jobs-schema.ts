@@ -10,6 +10,7 @@ import {
   wholeNumber,
 } from '../../checks/fields.ts';
 import { WEEKDAYS } from '../../local-time.ts';
+import { applicationSettingsSchema } from './application-settings-schema.ts';
 import { credentialRotationSchema } from './credential-rotation-schema.ts';
 import { nightlyTimeLimit, scheduleEntries, scheduleSchema } from './fields.ts';
 
@@ -240,6 +241,7 @@ export const jobsSchema = v.strictObject({
   databaseSize: v.optional(databaseSizeSchema),
   logCleanup: v.optional(logCleanupSchema),
   credentialRotation: v.optional(credentialRotationSchema),
+  applicationSettings: v.optional(applicationSettingsSchema),
 });
 
 export type JobName = keyof typeof jobsSchema.entries;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Duration, Stack } from 'aws-cdk-lib';
+import { CfnDashboard } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   ContainerCommandJob,
   OverviewDashboard,
@@ -75,6 +76,7 @@ describe('the dashboard of a deployment', () => {
         .map((metric) => metric.split(' ').at(-1))
         .sort(),
       [
+        'application-settings',
         'credential-rotation',
         'database-size',
         'log-cleanup',
@@ -260,21 +262,32 @@ describe('a dashboard refuses', () => {
     });
   });
 
-  test('the name of another in the account, in whichever region', () => {
-    const app = appWithoutBundles();
+  test('the name of another in the account, in whichever region and whoever made it, when the app is synthesized', () => {
     const account = '1'.repeat(12);
-    const [, till] = ['us-east-1', 'eu-west-1'].map((region) => {
-      const upkeep = upkeepOf(new Stack(app, region, { env: { account, region } }), 'shop');
-      const make = () => new UpkeepDashboard(Stack.of(upkeep), 'Dashboard', { upkeep });
-      if (region === 'us-east-1') make();
-      return { upkeep, make };
+    const appOf = (name?: string) => {
+      const app = appWithoutBundles();
+      for (const region of ['us-east-1', 'eu-west-1']) {
+        const stack = new Stack(app, region, { env: { account, region } });
+        const dashboardName = region === 'us-east-1' ? undefined : name;
+        new UpkeepDashboard(stack, 'Dashboard', {
+          upkeep: upkeepOf(stack, 'shop'),
+          ...(dashboardName !== undefined && { dashboardName }),
+        });
+      }
+      return app;
+    };
+    const refused = (path: string, name: string, other: string) =>
+      `${path}: dashboardName is "${name}", as is that of ${other}; it must be another name: an account has one dashboard of a name.`;
+    assert.throws(() => appOf().synth(), {
+      message: new RegExp(refused('eu-west-1/Dashboard', 'shop-upkeep', 'us-east-1/Dashboard')),
     });
-    assert.ok(till);
-    assert.throws(till.make, {
-      message:
-        'eu-west-1/Dashboard: dashboardName is "shop-upkeep", as is that of us-east-1/Dashboard; it must be another name: an account has one dashboard of a name.',
+    const app = appOf('shop-eu');
+    app.synth();
+    const theirs = new Stack(app, 'Theirs', { env: { account, region: 'eu-west-1' } });
+    new CfnDashboard(theirs, 'Own', { dashboardName: 'shop-eu', dashboardBody: '{}' });
+    assert.throws(() => app.synth({ force: true }), {
+      message: new RegExp(refused('eu-west-1/Dashboard', 'shop-eu', 'Theirs')),
     });
-    new UpkeepDashboard(Stack.of(till.upkeep), 'Other', { upkeep: till.upkeep, dashboardName: 'shop-eu' });
   });
 });
 

@@ -1,7 +1,7 @@
 import type { RowEstimate } from '../contract/sizes.ts';
 import { hasProcess, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
-import { type FoundTable, LEAST_ROW_BYTES, PAGE_BYTES, type TableRow } from './table-estimates.ts';
+import { type FoundTable, LEAST_ROW_BYTES, type TableRow } from './table-estimates.ts';
 
 /** Bytes of the column types that always take the same, by MySQL's manual (Data Type Storage Requirements). */
 const TYPE_BYTES: Record<string, number> = {
@@ -19,8 +19,8 @@ const TYPE_BYTES: Record<string, number> = {
   year: 1,
 };
 
-/** A sample of so few pages says nothing of what a row takes. */
-const LEAST_SAMPLED_BYTES = 64 * PAGE_BYTES;
+/** So small a sample says nothing of what a row takes: some pages, of whatever size. */
+const LEAST_SAMPLED_BYTES = 1_048_576;
 
 /** Fewer pages in use than this share of what the number asks for contradict it. Those of a table that is let alone are more. */
 const CONTRADICTION = 0.8;
@@ -48,6 +48,7 @@ export async function heldAgainst(
   session: MysqlSession,
   { database, table, row, fileBytes, sample, openRows: open }: FoundTable,
   told: RowEstimate,
+  { pageBytes, keepsRolledBackDeletes }: Server,
 ): Promise<RowEstimate> {
   if (told.kind === 'unknown') return told;
   const isUnsampled = sample !== undefined && told.rows > UNSAMPLED * sample.rows;
@@ -67,10 +68,16 @@ export async function heldAgainst(
   // They cannot hold fewer rows than there are, whatever the server's number says.
   const filesHold = Math.floor(fileBytes / least);
   const used = usedBytes(row, fileBytes);
+  const ownBytes = fileBytes - Math.min(Number(row.indexBytes ?? 0), fileBytes - 1);
+  const rowsShare =
+    keepsRolledBackDeletes && sample?.leafPages !== undefined
+      ? Math.min(1, (sample.leafPages * pageBytes) / ownBytes)
+      : undefined;
   const asked = Math.max(bytesFor(rows.rows, row, sample?.rows), rows.rows * least);
   return {
     ...rows,
     ...(filesHold > rows.atMost && { filesHold }),
+    ...(rowsShare !== undefined && { rowsShare }),
     ...(used < CONTRADICTION * asked && { atLeast: 0 }),
   };
 }

@@ -149,6 +149,42 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].jobs.databaseSize has no databases to look at; it must come with "databases" of the deployment.',
   ],
   [
+    'a setting of WebApp that is not watched',
+    'deployments.1.jobs.applicationSettings.expected',
+    { 'webhooks.url': 'https://webhook.example' },
+    'deployments[1].jobs.applicationSettings.expected["webhooks.url"] is not a known field. Allowed here: garbagecollector_enable.messages, garbagecollector_enable.media, db_garbagecollector_enable, media.auto_download, callback_persist, callback_backoff_delay_ms, max_callback_backoff_delay_ms, webhooks.max_concurrent_requests, webhooks.message.sent, webhooks.message.delivered, webhooks.message.read, sent_status, pass_through, heartbeat_interval, unhealthy_interval.',
+  ],
+  [
+    'a kind of media that WebApp does not know',
+    'deployments.1.jobs.applicationSettings.settings',
+    { 'media.auto_download': ['image', 'gif'] },
+    'deployments[1].jobs.applicationSettings.settings["media.auto_download"][1] is "gif"; it must be one of image, video, voice, sticker, audio, document.',
+  ],
+  [
+    'a number of callbacks at once that Meta does not allow',
+    'deployments.1.jobs.applicationSettings.settings',
+    { 'webhooks.max_concurrent_requests': 10 },
+    'deployments[1].jobs.applicationSettings.settings["webhooks.max_concurrent_requests"] is 10; it must be one of 6, 12, 18, 24.',
+  ],
+  [
+    'no setting of WebApp',
+    'deployments.1.jobs.applicationSettings.expected',
+    {},
+    'deployments[1].jobs.applicationSettings.expected is {}; it must be an object with some of WebApp\'s settings, such as { "media.auto_download": ["image"] }.',
+  ],
+  [
+    'a setting of WebApp that is both expected and set',
+    'deployments.1.jobs.applicationSettings.settings',
+    { callback_persist: true },
+    'deployments[1].jobs.applicationSettings.expected.callback_persist is named in settings too; it must stand in one of the two: what is set need not be expected.',
+  ],
+  [
+    'an administrator of WebApp in another region',
+    'deployments.1.jobs.applicationSettings.administrator.secretArn',
+    'arn:aws:secretsmanager:us-east-1:222222222222:secret:admin-a1B2c3',
+    "deployments[1].jobs.applicationSettings.administrator.secretArn names region us-east-1; it must be of the deployment's own, eu-central-1 and 222222222222.",
+  ],
+  [
     'an upgrade check of no databases',
     'deployments.0.upgradeCheck',
     {},
@@ -356,13 +392,13 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'a member that every object has',
     'deployments.0.jobs.constructor',
     {},
-    'deployments[0].jobs.constructor is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation.',
+    'deployments[0].jobs.constructor is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation, applicationSettings.',
   ],
   [
     'another such member',
     'deployments.0.jobs.toString',
     {},
-    'deployments[0].jobs.toString is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation.',
+    'deployments[0].jobs.toString is not a known field. Allowed here: messageGc, mediaGc, databaseSize, logCleanup, credentialRotation, applicationSettings.',
   ],
   [
     'a job that is undefined',

@@ -18,7 +18,7 @@ import {
   underLock,
 } from '../sizes/checks.ts';
 import { DATABASE, type InnodbServer, MESSAGES, ROWS, startSizedInnodb } from '../sizes/servers.ts';
-import { LAST_SAMPLE, testRolledBack } from './rolled-back-tests.ts';
+import { LAST_SAMPLE, SAMPLED_PAGES, testRolledBack } from './rolled-back-tests.ts';
 
 /** The same promises, on MySQL and on MariaDB. */
 export function testInnodbSizes(engine: InnodbServer): void {
@@ -118,6 +118,9 @@ export function testInnodbSizes(engine: InnodbServer): void {
       const { rows, bytes } = await sizes.table(login, { table: 'media', databases: [DATABASE] });
       assertWithin(rows, 0);
       assert.deepEqual(bytes, { kind: 'known', table: 16_384, indexes: 16_384, from: 'statistics' });
+      await server.run('CREATE TABLE parted (id bigint PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 5');
+      assertWithin((await sizes.table(login, { table: 'parted', databases: [DATABASE] })).rows, 0);
+      await server.run('DROP TABLE parted');
     });
 
     await t.test(
@@ -299,6 +302,26 @@ export function testInnodbSizes(engine: InnodbServer): void {
       },
     );
 
+    await t.test(
+      'as unknown, rows and bytes, where its data is gone, with and without a right to see files',
+      async () => {
+        const search = { table: 'discarded', databases: [DATABASE] };
+        await server.run('CREATE TABLE discarded (id bigint PRIMARY KEY, body varchar(200))');
+        await server.run(`INSERT INTO discarded ${engine.numbers("n, repeat('m', 100)", 20_000)}`);
+        await server.run('ANALYZE TABLE discarded');
+        await server.run('ALTER TABLE discarded DISCARD TABLESPACE');
+        for (const statement of ["GRANT PROCESS ON *.* TO size@'%'", "REVOKE PROCESS ON *.* FROM size@'%'"]) {
+          await server.run(statement);
+          const { rows, bytes } = await sizes.table(login, search);
+          assertUnknown(rows, /tablespace was discarded, or the file is missing/);
+          assert.ok(bytes.kind === 'unknown' && /tablespace was discarded/.test(bytes.reason));
+        }
+        await server.run("GRANT SELECT (id) ON `wa1_messageStore`.discarded TO size@'%'");
+        await assert.rejects(sizes.count(login, search, 1000), /cannot be counted: its data is not there/);
+        await server.run('DROP TABLE discarded');
+      },
+    );
+
     if (engine.engine === 'mariadb')
       await t.test(
         'as unknown, where it keeps the history of the rows; a sequence is called one',
@@ -325,9 +348,6 @@ export function testInnodbSizes(engine: InnodbServer): void {
     });
   });
 }
-
-const SAMPLED_PAGES =
-  'SELECT (database_name, table_name, index_name, stat_name, stat_value, sample_size) ON mysql.innodb_index_stats';
 
 function assertWithinOrNearlyEmpty(rows: RowEstimate, truth: number): void {
   if (rows.kind === 'unknown')
