@@ -483,10 +483,16 @@ test('wa-upkeep rehearse plays it, with a new version of each', async () => {
     hours: 1,
   });
   assert.deepEqual(denied, []);
-  const done = runs.filter(({ outcome }) => outcome !== 'skipped');
-  assert.ok(done.length > 0 && done.every(({ outcome }) => outcome === 'succeeded'), JSON.stringify(runs));
+  const said = JSON.stringify(runs);
+  assert.ok(
+    runs.every(({ outcome }) => outcome === 'succeeded' || outcome === 'skipped'),
+    said,
+  );
+  // What is there at the start tells of itself too.
+  const done = runs.filter(({ startedAt }) => Date.parse(startedAt) >= START + 10 * MINUTE);
   assert.equal(
     done.reduce((sum, { figures }) => sum + (figures.servicesReloaded ?? 0), 0),
     3,
+    said,
   );
 });
