@@ -10,7 +10,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { median, tell } from './figures.ts';
+import { IS_SHORT, median, tell } from './figures.ts';
 
 const COUNTS = [1, 10, 50, 200];
 /** Of the time of one deployment. */
@@ -29,7 +29,7 @@ interface Cost {
 
 const [given] = process.argv.slice(2);
 if (process.env.SYNTH_DEPLOYMENTS) await synthesize(Number(process.env.SYNTH_DEPLOYMENTS));
-else measure(Number(given ?? 5));
+else measure(Number(given ?? (IS_SHORT ? 1 : 5)));
 
 function measure(rounds: number): void {
   const costs = new Map<number, Cost[]>(COUNTS.map((count) => [count, []]));

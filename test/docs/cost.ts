@@ -103,8 +103,8 @@ function linesOf(released: Release, size: Size): Line[] {
   const metrics = jobs.reduce((sum, job) => sum + metricsOf(job, size), 0);
   const isEncrypted = stacks.some(([stack]) => !stack.endsWith('-media')) && of('AWS::KMS::Key').length > 0;
   const inbound = size.messages * NIGHTS;
-  // Of an inbound message an event; of ten a receive; of a customer's messages a deletion.
-  const queueRequests = inbound / 10 + size.customers * NIGHTS + 10 * NIGHTS;
+  // Of an inbound message an event; of ten a receive and a deletion.
+  const queueRequests = (2 * inbound) / 10 + 10 * NIGHTS;
   const secrets =
     (jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1) +
     (jobs.includes('application-settings') ? 1 : 0);

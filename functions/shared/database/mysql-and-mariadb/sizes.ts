@@ -86,7 +86,7 @@ async function find(
 ): Promise<{ largest: FoundTable; others: FoundTable[]; hidden: string[] }> {
   const table = server.nameOf(search.table);
   const databases = search.databases.map(server.nameOf);
-  const { visible, hidden } = await visibleDatabases(session, databases, server);
+  const { visible, hidden, withoutTables } = await visibleDatabases(session, databases, server);
   const all: FoundTable[] = [];
   const views: string[] = [];
   for (const database of visible) {
@@ -96,7 +96,10 @@ async function find(
     const open = await openRows(session, server);
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
-    if (!row) continue;
+    if (!row) {
+      if (withoutTables.includes(database)) hidden.push(database);
+      continue;
+    }
     const isLost = await hasLostFile(session, row);
     if (/(VIEW|SEQUENCE)$/.test(String(row.type))) {
       views.push(`${/VIEW$/.test(String(row.type)) ? 'a view' : 'a sequence'} in ${database}`);
@@ -114,10 +117,11 @@ async function find(
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
-  if (hidden.length > 0 && visible.length === 0) throw hiddenDatabases(address, login, hidden);
+  const seen = visible.filter((database) => !hidden.includes(database));
+  if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden);
   throw tableNotFound(
     address,
-    { table, databases: visible.length > 0 ? visible : databases },
+    { table, databases: seen.length > 0 ? seen : databases },
     `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
         ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`

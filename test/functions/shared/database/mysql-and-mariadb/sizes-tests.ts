@@ -165,6 +165,35 @@ export function testInnodbSizes(engine: InnodbServer): void {
       },
     );
 
+    await t.test(
+      'as unknown, where it may see a database and not its tables, which may have a larger one',
+      async () => {
+        const search = { table: 'media', databases: [DATABASE, 'wa10contactStore'] };
+        for (const [grant, revoke] of [
+          [
+            "GRANT EXECUTE ON wa10contactStore.* TO size@'%'",
+            "REVOKE EXECUTE ON wa10contactStore.* FROM size@'%'",
+          ],
+          ["GRANT RELOAD ON *.* TO size@'%'", "REVOKE RELOAD ON *.* FROM size@'%'"],
+          // The more exact line holds alone.
+          [
+            "GRANT EXECUTE ON wa10contactStore.* TO size@'%'; GRANT REFERENCES ON `wa10%`.* TO size@'%'",
+            "REVOKE EXECUTE ON wa10contactStore.* FROM size@'%'; REVOKE REFERENCES ON `wa10%`.* FROM size@'%'",
+          ],
+        ] as const) {
+          for (const statement of grant.split('; ')) await server.run(statement);
+          const told = await sizes.table(login, search);
+          assertUnknown(told.rows, /does not show size wa10contactStore, where a larger table/);
+          await assert.rejects(sizes.count(login, search, 1000), MissingPrivilege);
+          for (const statement of revoke.split('; ')) await server.run(statement);
+        }
+        // Of a table on which it has a right itself it is told.
+        await server.run("GRANT SELECT (id) ON wa10contactStore.media TO size@'%'");
+        assertWithin((await sizes.table(login, search)).rows, 0);
+        await server.run("REVOKE SELECT (id) ON wa10contactStore.media FROM size@'%'");
+      },
+    );
+
     await t.test('only of databases that it may see, or the error names the grant', async () => {
       for (const [database, escaped] of [
         ['wa10contactStore', 'wa10contactStore'],
