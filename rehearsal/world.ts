@@ -215,17 +215,10 @@ async function createDeployment(
   secrets.push(user.password);
   aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
-  const administrator = {
-    username: 'admin',
-    password: `Admin-${name}-${crypto.randomUUID()}`,
-    administrator: true,
-  };
-  const { administrator: secret } = configured.jobs.applicationSettings ?? {};
-  if (secret) {
-    const { username, password } = administrator;
-    secrets.push(password);
-    aws.secrets.put(secret.secretArn, JSON.stringify({ username, password }));
-  }
+  const admin = { username: 'admin', password: `Admin-${name}-${crypto.randomUUID()}` };
+  const { administrator } = configured.jobs.applicationSettings ?? {};
+  if (administrator) aws.secrets.put(administrator.secretArn, JSON.stringify(admin));
+  secrets.push(admin.password);
 
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
@@ -253,7 +246,7 @@ async function createDeployment(
     media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
-    users: [user, administrator],
+    users: [user, { ...admin, administrator: true }],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
@@ -375,12 +368,7 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
-    ...(metaTemplate?.monitoring && {
-      metaTemplate: {
-        stackName: metaTemplate.stackName,
-        monitoringSecretArn: metaTemplate.monitoring.secretArn,
-      },
-    }),
+    metaTemplate,
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),

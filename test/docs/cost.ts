@@ -168,7 +168,7 @@ function metricsOf(job: string, { deployment, services, messages }: Size): numbe
   const isCluster = deployment === 'emea';
   const marks = messages > 0 ? 10 : 0;
   const metrics: Record<string, number> = {
-    'message-gc': 11 + marks + (isCluster ? 5 : 0),
+    'message-gc': 14 + marks + (isCluster ? 5 : 0),
     'media-gc': 11,
     'log-cleanup': 13 + 3 * services + (isCluster ? 4 : 0),
     'database-size': 22,

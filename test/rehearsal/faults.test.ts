@@ -134,7 +134,7 @@ const NIGHTS = [
     'second-password-unproven',
     'key-pinned',
   ],
-  ['media-needs-several-calls', 'start-run-fails', 'settings-drift'],
+  ['media-needs-several-calls', 'start-run-fails', 'settings-drift', 'window-no-longer-quiet'],
   ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking', 'settings-refused'],
   [
     'media-volume-read-only',

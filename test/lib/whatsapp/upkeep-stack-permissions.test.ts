@@ -80,6 +80,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow lambda:ListDurableExecutionsByFunction, lambda:ListVersionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc, arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow lambda:GetDurableExecution on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:ReceiveMessage, sqs:GetQueueAttributes on latam-unread-messages',
+      'allow cloudwatch:GetMetricData on *',
     ],
   ],
   [
