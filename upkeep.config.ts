@@ -33,6 +33,8 @@ export default defineUpkeep({
           schedule: { at: '02:30', flexibleMinutes: 15 },
           // Customers see it: leave it out unless the business wants that.
           markRead: { olderThanHours: 24, requestsPerSecond: 20 },
+          // By the load balancer of Meta's template; it only tells.
+          watchWindow: { loadBalancer: 'net/whatsapp-latam/0a1b2c3d4e5f6789' },
         },
         logCleanup: {
           schedule: { at: '02:10', flexibleMinutes: 10 },
@@ -104,6 +106,8 @@ export default defineUpkeep({
           schedule: { at: '00:15', flexibleMinutes: 15 },
           timeLimitMinutes: 240,
           maximumCalls: 8,
+          // By the callbacks on the bus.
+          watchWindow: {},
         },
         // Weekly, on Sundays by default.
         mediaGc: {

@@ -11,6 +11,7 @@ import type { RunReport } from '../functions/shared/run/report.ts';
 import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
 import {
+  awsTime,
   type DeployedUpkeep,
   deploymentNamed,
   type Run,
@@ -159,7 +160,7 @@ async function foresee(
 ): Promise<void> {
   const target = jobs[job];
   const reasons: string[] = [];
-  if (!outsideWindow && !target?.outsideWindow && !windowContaining(new Date(), window, timeZone))
+  if (!outsideWindow && !target?.outsideWindow && !windowContaining(awsTime(lambda), window, timeZone))
     reasons.push(
       `It is outside the downtime window ${window.from}–${window.to} ${timeZone}: wait for it, or say --outside-window.`,
     );

@@ -1,7 +1,7 @@
 import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { CONTAINER_ENDED, type ContainerEnd } from '../../functions/shared/containers/container-ended.ts';
-import { functionOf, type Run } from '../deployments.ts';
+import { awsTime, functionOf, type Run } from '../deployments.ts';
 import { messageOf } from '../output.ts';
 
 /** The clocks of Lambda and of the function's log need not agree to the second, and lines come late. */
@@ -52,7 +52,9 @@ export class ContainerEnds {
       return found;
     } catch (error) {
       this.#isOver = true;
-      return [{ time: new Date(), text: `containers are not shown as they end: ${messageOf(error)}` }];
+      return [
+        { time: awsTime(this.#lambda), text: `containers are not shown as they end: ${messageOf(error)}` },
+      ];
     }
   }
 }

@@ -14,6 +14,7 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
+import { callbacksBusName } from '../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { deploymentName, field } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { checkProps } from '../checks/props.ts';
@@ -89,7 +90,7 @@ export class CallbacksBus extends Construct {
       // well, and what was lost would be told by nobody.
     });
     this.bus = new EventBus(this, 'Bus', {
-      eventBusName: `${deployment}-callbacks`,
+      eventBusName: callbacksBusName(deployment),
       description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
       ...(encryptionKey && { deadLetterQueue: this.undelivered.queue }),
     });
@@ -117,6 +118,14 @@ export class CallbacksBus extends Construct {
         'Compare it with the forms in functions/shared/whatsapp, and report the difference.',
       ],
     });
+    // It hands nothing on. EventBridge counts what matches it: how much comes at which hours (`wa-upkeep window`).
+    new Rule(this, 'Traffic', {
+      eventBus: this.bus,
+      ruleName: callbacksBusName(deployment),
+      description: `Counts the callbacks of ${deployment}`,
+      eventPattern: { source: [CALLBACK_SOURCE] },
+    });
+
     // Two rules: a payload of either kind goes to the queue, and a pattern has no "or" across paths of an array
     // that was ever shown to work.
     const gcStatus = { gc: { status: [{ exists: true }] } };

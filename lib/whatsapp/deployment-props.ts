@@ -62,6 +62,7 @@ export function endpointServices(
   const { messageGc, mediaGc, databaseSize, credentialRotation, applicationSettings } = jobs;
   const used: [unknown, keyof typeof ENDPOINT_SERVICES][] = [
     [messageGc, tellsRows ? 'message-gc with databases' : 'message-gc'],
+    [messageGc?.watchWindow, 'message-gc with watchWindow'],
     [mediaGc, 'media-gc'],
     [databaseSize, 'database-size'],
     [databaseSize && hasMediaVolume, 'database-size with mediaVolume'],

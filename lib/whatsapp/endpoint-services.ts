@@ -9,6 +9,8 @@ export const ENDPOINT_SERVICES = {
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   // CloudWatch's for the rows of earlier runs.
   'message-gc with databases': ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs'],
+  // Likewise for what came in the last weeks.
+  'message-gc with watchWindow': ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs'],
   'media-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.

@@ -347,6 +347,7 @@ export class UpkeepStack extends Stack {
       ...this.gcProps(settings, deployment, network),
       schedule: dailySchedule(schedule),
       sets: settings.tellRows ? clientDatabases(deployment.databases) : [],
+      ...(settings.watchWindow && { watchWindow: settings.watchWindow }),
       ...(markRead && {
         markRead: {
           olderThan: Duration.hours(markRead.olderThanHours),

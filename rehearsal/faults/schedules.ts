@@ -48,6 +48,31 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     },
     lasts: 36 * HOUR,
   },
+  'window-no-longer-quiet': {
+    description: 'For weeks most callbacks have come in the downtime window',
+    deployment: 'emea',
+    starts: SUNDAY,
+    strike({ name }, { aws, clock }) {
+      const place = aws.deployed
+        .ofType('AWS::Events::EventBus')
+        .find((bus) => bus.name === `${name}-callbacks`);
+      if (!place) throw new Error('There is no bus.');
+      const rule = { EventBusName: place.name, RuleName: place.name };
+      const now = clock.now();
+      for (let at = now - 28 * 24 * HOUR; at < now; at += HOUR / 4) {
+        // In Berlin from 23:00 to 05:00.
+        const isNight = [22, 23, 0, 1, 2, 3].includes(new Date(at).getUTCHours());
+        aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', rule, isNight ? 200 : 10, at);
+      }
+    },
+    expected: {
+      outcomes: {},
+      alarms: ['emea-message-gc-window'],
+      problems: [
+        /^The downtime window is no longer quiet: 800 of MatchedEvents in an hour of it, 40 in an hour of \S+ to \S+, .*days\. npx wa-upkeep window emea/,
+      ],
+    },
+  },
   'weekly-schedule-never-fires': {
     description: 'The weekly schedules were disabled by hand: nothing fails, and nothing happens',
     deployment: 'emea',
@@ -60,6 +85,7 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     expected: {
       outcomes: { 'media-gc': [], 'application-settings': [] },
       alarms: ['emea-media-gc-missed', 'emea-application-settings-missed'],
+      severalMessages: 'two schedules were disabled, each of its own job',
     },
     lasts: 24 * HOUR,
   },

@@ -1,6 +1,7 @@
 // In one file though long: one stand-in, in which each client stands once.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -21,9 +22,10 @@ import { startClientMysql } from '../../rehearsal/client-databases.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { createWorld } from '../../rehearsal/world.ts';
 import { deploy, REGION } from '../rehearsal/aws/deploy.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inTerminal } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { APAC, putApac, putMetaClient, putNetworkOfApac, putOddClient } from './init/played-clients.ts';
+import { named, serve } from './init/served-certificate.ts';
 
 const META = '222222222222';
 const ODD = '444444444444';
@@ -389,6 +391,29 @@ describe('init', () => {
     }
   });
 
+  it('saves the certificate that WebApp shows where it is told to trust it, and else says how to', async () => {
+    const own = await named('webapp.internal');
+    await serve(own, async (webAppUrl) => {
+      const flags = { cluster: 'second', webAppUrl, certificateAuthority: 'certificates/second.pem' };
+      const file = join(folder, flags.certificateAuthority);
+      const untrusting = await init(ODD, flags);
+      assert.ok(!existsSync(file));
+      assert.match(
+        whatOf(untrusting, 'to do').join('\n'),
+        /^Save WebApp's certificate authority,.*\nopenssl s_client -connect localhost:\d+ /m,
+      );
+      assert.match(untrusting.mistakes.join('\n'), /webApp\.certificateAuthority names/);
+      const done = await init(ODD, { ...flags, trustCertificate: true });
+      assert.deepEqual(new X509Certificate(readFileSync(file)).raw, new X509Certificate(own.cert).raw);
+      assert.deepEqual(done.mistakes, []);
+      const { webApp } = done.configuration.deployments[0] ?? {};
+      assert.deepEqual(
+        [webApp?.certificateAuthority, webApp?.serverName],
+        ['certificates/second.pem', 'webapp.internal'],
+      );
+    });
+  });
+
   function cli(words: string[], env: Record<string, string>): Promise<Ended> {
     return commandLine(['init', ...words], env);
   }
@@ -464,6 +489,24 @@ describe('init', () => {
     );
     assert.deepEqual(configuration.notifications, { emails: ['nobody@example.com'] });
     assert.match(deployment?.webApp.apiUser.secretArn ?? '', /chat\/api-user-j1K2l3$/);
+  });
+
+  it('asks on a terminal for what the app of any application needs', async () => {
+    const app = join(folder, 'asked');
+    const { status, shown } = await inTerminal(
+      ['init', '--general', '--output', app, '--cluster', 'chat', '--service', 'wa-web/web', '--silent'],
+      environmentOf(ODD),
+      [
+        ['deployment called?', '\r'],
+        ['time zone', 'Europe/Madrid\r'],
+        ['When may upkeep run', '\r'],
+        ['Which command', '/srv/prune --all\r'],
+      ],
+    );
+    assert.equal(status, 0, shown);
+    const source = readFileSync(join(app, 'app.ts'), 'utf8');
+    assert.match(source, /command: \['\/srv\/prune', '--all'\]/);
+    assert.match(source, /timeZone: 'Europe\/Madrid'/);
   });
 
   it('writes a CDK app for any application, which passes the type check and synthesizes', async () => {

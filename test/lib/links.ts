@@ -58,7 +58,8 @@ function alarms(resources: Resources): string[] {
 
 function rules(resources: Resources): string[] {
   return ofType(resources, 'AWS::Events::Rule').flatMap(([id, { Properties: rule }]) =>
-    (rule.Targets as Record<string, unknown>[]).flatMap((target) => {
+    // One without any counts what matches it.
+    ((rule.Targets ?? []) as Record<string, unknown>[]).flatMap((target) => {
       const targetId = referenced(target.Arn) ?? '';
       const deadLetters = (target.DeadLetterConfig as { Arn: unknown } | undefined)?.Arn;
       return [

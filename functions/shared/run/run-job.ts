@@ -18,7 +18,7 @@ import { tellOnce } from './tell-once.ts';
 import { insideInvocations } from './time-left.ts';
 
 export type { Examination, ExaminationFinding, Look } from './examination.ts';
-export type { Outcome, Problem, RunReport } from './report.ts';
+export type { Outcome, Problem, RunReport, ToldBy } from './report.ts';
 export type { OtherRun, RunEvent } from './run-event.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */

@@ -70,6 +70,15 @@ describe('a deployment’s stack', () => {
           requestsPerSecond: 20,
           concurrency: 4,
         },
+        watchWindow: {
+          traffic: {
+            namespace: 'AWS/NetworkELB',
+            metricName: 'NewFlowCount',
+            dimensions: { LoadBalancer: 'net/whatsapp-latam/0a1b2c3d4e5f6789' },
+          },
+          window: { from: '01:00', to: '05:00' },
+          timeZone: 'America/Sao_Paulo',
+        },
       },
     );
     // Lambda's limit is 4 KB; a certificate may have 3, and queue URLs are longer than the names here.
@@ -285,6 +294,7 @@ describe('alarms', () => {
       'latam-message-gc-lost',
       'latam-message-gc-missed',
       'latam-message-gc-partial',
+      'latam-message-gc-window',
       'latam-report-lost-run-dead-letters',
       'latam-report-lost-run-errors',
       'latam-schedules-dead-letters',

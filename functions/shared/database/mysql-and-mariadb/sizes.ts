@@ -1,7 +1,7 @@
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
-import type { ExactCount, LargestTable, SizeReader, TableSearch } from '../contract/sizes.ts';
+import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
 import { countOf, tableNotFound } from '../sizes/questions.ts';
 import { accountName } from './accounts.ts';
 import { heldAgainst, openRows } from './held-against.ts';
@@ -16,7 +16,14 @@ import {
 } from './innodb-server.ts';
 import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
-import { bytesOf, type FoundTable, LOST_FILE, rowsOf, type TableRow } from './table-estimates.ts';
+import {
+  bytesOf,
+  type FoundTable,
+  LEAST_ROW_BYTES,
+  LOST_FILE,
+  rowsOf,
+  type TableRow,
+} from './table-estimates.ts';
 import { filesOf } from './table-files.ts';
 import { grantsOf, hiddenDatabases, hiddenRows, visibleDatabases } from './visible-databases.ts';
 
@@ -40,7 +47,9 @@ export function innodbSizes(
         const known = rowsOf(largest, server);
         const bytes = bytesOf(row, fileBytes, known);
         const rows =
-          hidden.length > 0 ? hiddenRows(login, hidden) : await heldAgainst(session, largest, known, server);
+          hidden.length > 0
+            ? hiddenRows(login, hidden)
+            : (perhapsLarger(others, server) ?? (await heldAgainst(session, largest, known, server)));
         return {
           database,
           ...(others.length > 0 && { others: others.map((other) => other.database) }),
@@ -86,7 +95,7 @@ async function find(
 ): Promise<{ largest: FoundTable; others: FoundTable[]; hidden: string[] }> {
   const table = server.nameOf(search.table);
   const databases = search.databases.map(server.nameOf);
-  const { visible, hidden } = await visibleDatabases(session, databases, server);
+  const { visible, hidden, withoutTables } = await visibleDatabases(session, databases, server);
   const all: FoundTable[] = [];
   const views: string[] = [];
   for (const database of visible) {
@@ -96,7 +105,10 @@ async function find(
     const open = await openRows(session, server);
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
-    if (!row) continue;
+    if (!row) {
+      if (withoutTables.includes(database)) hidden.push(database);
+      continue;
+    }
     const isLost = await hasLostFile(session, row);
     if (/(VIEW|SEQUENCE)$/.test(String(row.type))) {
       views.push(`${/VIEW$/.test(String(row.type)) ? 'a view' : 'a sequence'} in ${database}`);
@@ -114,10 +126,11 @@ async function find(
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
-  if (hidden.length > 0 && visible.length === 0) throw hiddenDatabases(address, login, hidden);
+  const seen = visible.filter((database) => !hidden.includes(database));
+  if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden);
   throw tableNotFound(
     address,
-    { table, databases: visible.length > 0 ? visible : databases },
+    { table, databases: seen.length > 0 ? seen : databases },
     `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
         ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
@@ -153,8 +166,23 @@ async function partsOf(
   return Math.max(1, Number(row?.parts));
 }
 
+/** By statistics, which may be of before it was filled, it takes what its rows take at the least. */
 function sizeOf({ row, fileBytes }: FoundTable): number {
-  return fileBytes ?? Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  const sampled = Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  return fileBytes ?? Math.max(sampled, Number(row.rows ?? 0) * LEAST_ROW_BYTES);
+}
+
+/** Without the files, one of which the statistics are unknown may be larger than the one that looks largest. */
+function perhapsLarger(others: readonly FoundTable[], server: Server): RowEstimate | undefined {
+  for (const other of others) {
+    const rows = rowsOf(other, server);
+    if (other.fileBytes === undefined && rows.kind === 'unknown' && !other.row.isLost)
+      return {
+        kind: 'unknown',
+        reason: `${other.table} in ${other.database} may be larger than the one that looks largest: ${rows.reason} (with PROCESS the files tell)`,
+      };
+  }
+  return undefined;
 }
 
 /** Followed by further conditions; the first value is the database. */

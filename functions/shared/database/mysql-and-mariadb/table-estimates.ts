@@ -53,7 +53,7 @@ const INNODB_FACTOR = 3;
 export const LEAST_ROW_BYTES = 18;
 
 /** So many fit into one page of the usual size. Of fewer a factor says nothing. */
-const FEW_ROWS = Math.floor(16_384 / LEAST_ROW_BYTES);
+export const FEW_ROWS = Math.floor(16_384 / LEAST_ROW_BYTES);
 
 /** How few pages a sample may have: the default of persistent statistics (innodb_stats_persistent_sample_pages). */
 const LEAST_SAMPLE_PAGES = 20;

@@ -149,6 +149,12 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].jobs.databaseSize has no databases to look at; it must come with "databases" of the deployment.',
   ],
   [
+    'a load balancer that is named otherwise than its ARN ends',
+    'deployments.0.jobs.messageGc.watchWindow.loadBalancer',
+    'whatsapp-latam',
+    'deployments[0].jobs.messageGc.watchWindow.loadBalancer is "whatsapp-latam"; it must be the end of a load balancer\'s ARN, such as app/shop/0123456789abcdef.',
+  ],
+  [
     'a setting of WebApp that is not watched',
     'deployments.1.jobs.applicationSettings.expected',
     { 'webhooks.url': 'https://webhook.example' },
