@@ -1,3 +1,4 @@
+// In one file though long: all of it is asked of one server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
