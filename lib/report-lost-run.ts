@@ -141,7 +141,7 @@ export class ReportLostRun extends Construct {
     this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
     this.letters ??= this.function.allow(
       'TakeLetters',
-      ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:ReceiveMessage'],
+      ['sqs:DeleteMessage', 'sqs:ReceiveMessage'],
       [letters.queueArn],
     );
     this.ends.addResources(versions);

@@ -1,9 +1,10 @@
 import type { Outcome, RunReport } from '../functions/shared/run/report.ts';
 import { settingsMismatches } from './application-settings.ts';
 import type { Scale } from './clients.ts';
-import type { Fault } from './faults/fault.ts';
+import type { AnyFault } from './faults/fault.ts';
 import { keptLogsMismatches, type RotatedLogs } from './kept-logs.ts';
 import { reportsOf } from './run-reports.ts';
+import { shopMismatches } from './shop/shop-checks.ts';
 import { UNKNOWN, YOUNG } from './unread-messages.ts';
 import type { MediaFile } from './whatsapp/media-folder.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
@@ -58,7 +59,7 @@ export async function mismatchesOf(
   world: World,
   told: {
     due: Due[];
-    faults: readonly Fault[];
+    faults: readonly AnyFault[];
     scale: Scale;
     media: { before: Media; after: Media };
     rotated: RotatedLogs;
@@ -91,6 +92,7 @@ export async function mismatchesOf(
     ...(isGood ? callMismatches(night, world) : []),
     ...(await passwordMismatches(world, faults)),
     ...(await rotationMismatches(heldNight, heldWorld)),
+    ...(world.shop ? await shopMismatches(night.runs, world.shop, faults) : []),
   ];
 }
 
@@ -145,7 +147,7 @@ async function mediaMismatches(
 }
 
 /** What did not come of one fault among those of its night. */
-export function mismatchesOfFault(night: Night, fault: Fault): string[] {
+export function mismatchesOfFault(night: Night, fault: AnyFault): string[] {
   const { deployment: name, expected } = fault;
   return [
     ...Object.entries(expected.outcomes).flatMap(([job, wanted]) =>
@@ -161,7 +163,7 @@ export function mismatchesOfFault(night: Night, fault: Fault): string[] {
 
 function problemMismatches(
   night: Night,
-  { deployment, expected }: Pick<Fault, 'deployment' | 'expected'>,
+  { deployment, expected }: Pick<AnyFault, 'deployment' | 'expected'>,
 ): string[] {
   const said = night.runs
     .filter((run) => run.deployment === deployment)
@@ -182,7 +184,7 @@ function outcomeMismatches(
   return came === expected ? [] : [`${name}: expected ${expected} of ${job}, came ${came}.`];
 }
 
-function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: Scale): string[] {
+function compare(night: Night, due: Due[], faults: readonly AnyFault[], { rows }: Scale): string[] {
   const mismatches: string[] = [];
   // Those that somebody starts by hand are not due.
   const byHand = faults.flatMap(({ deployment: name, expected }) =>
@@ -210,7 +212,7 @@ function compare(night: Night, due: Due[], faults: readonly Fault[], { rows }: S
  */
 function alarmMismatches(
   { alarms }: Night,
-  faults: readonly Fault[],
+  faults: readonly AnyFault[],
   areTablesLarge = false,
 ): { alarm: string; what: string }[] {
   const wanted = faults.map(({ expected: { alarms, alarmsOfLargeTables = [] } }) => [
@@ -314,7 +316,7 @@ function callMismatches(night: Night, { aws, deployments }: World): string[] {
 }
 
 /** However a rotation ends, the containers are given a password that the database takes. */
-async function passwordMismatches({ deployments }: World, faults: readonly Fault[]): Promise<string[]> {
+async function passwordMismatches({ deployments }: World, faults: readonly AnyFault[]): Promise<string[]> {
   const mismatches: string[] = [];
   for (const { name, jobs, credential } of Object.values(deployments)) {
     const current = credential?.login('AWSCURRENT');

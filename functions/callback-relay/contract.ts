@@ -52,6 +52,7 @@ export const RELAY_METRICS = {
   refused: 'RelayRequestsRefused',
   /** From the request to its answer, without the time that the webhook took. */
   addedMilliseconds: 'RelayAddedMilliseconds',
+  /** For a callback that it took: one that waits in vain is not slow besides. */
   webhookMilliseconds: 'WebhookMilliseconds',
 } as const;
 

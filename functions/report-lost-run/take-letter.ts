@@ -1,10 +1,5 @@
-import {
-  ChangeMessageVisibilityCommand,
-  DeleteMessageCommand,
-  type Message,
-  ReceiveMessageCommand,
-  SQSClient,
-} from '@aws-sdk/client-sqs';
+import { setTimeout } from 'node:timers/promises';
+import { DeleteMessageCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { logger } from '../shared/run/publish-report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
@@ -18,15 +13,21 @@ const AT_ONCE = 10;
 const LOOKS = 8;
 /** Each a long poll, so that every server of SQS is asked: less than half of the function's minute in all. */
 const LOOK_SECONDS = 3;
-/** What was received is hidden meanwhile, so that the next look brings others. */
-const HIDDEN_SECONDS = 30;
+/** So long what was received is hidden, so that the next look brings others. The queue's alarm looks at minutes. */
+const HIDDEN_SECONDS = 10;
+
+/** Of the function's minute, in milliseconds: the run is reported by then, and a function that was cut would report it again. */
+const PATIENCE_MS = 25_000;
 
 /**
  * Takes the letter of a run from a job's dead letters: the event with which Lambda had begun it. Other letters stay. Where it
- * does not come, or the queue does not answer, it stays too, and the queue's alarm tells of it once it has lain for a while.
+ * does not come in time, or the queue does not answer, it stays too, and the queue's alarm tells of it once it has lain for a while.
  */
-export async function takeLetter(queueUrl: string, runId: string): Promise<void> {
-  const others = new Map<string, string>();
+export async function takeLetter(queueUrl: string, runId: string, patience = PATIENCE_MS): Promise<void> {
+  await Promise.race([take(queueUrl, runId), setTimeout(patience, undefined, { ref: false })]);
+}
+
+async function take(queueUrl: string, runId: string): Promise<void> {
   try {
     for (let look = 0; look < LOOKS; look++) {
       const { Messages: messages = [] } = await sqs.send(
@@ -37,28 +38,15 @@ export async function takeLetter(queueUrl: string, runId: string): Promise<void>
           VisibilityTimeout: HIDDEN_SECONDS,
         }),
       );
-      for (const { MessageId: id = '', ReceiptHandle: receipt = '' } of messages) others.set(id, receipt);
       const own = messages.filter((message) => runIdOf(message) === runId);
-      for (const { MessageId: id = '', ReceiptHandle: receipt } of own) {
-        await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
-        others.delete(id);
-      }
+      for (const { ReceiptHandle } of own)
+        await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle }));
       if (own.length > 0) return;
     }
     logger.warn('The letter of the run did not come.', { runId, queueUrl });
   } catch (error) {
     logger.warn('The letter of the run could not be taken.', error as Error);
-  } finally {
-    await giveBack(queueUrl, [...others.values()]);
   }
-}
-
-/** At once, for while they are hidden the queue's alarm does not see them. */
-async function giveBack(queueUrl: string, receipts: readonly string[]): Promise<void> {
-  const given = receipts.map((ReceiptHandle) =>
-    sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle, VisibilityTimeout: 0 })),
-  );
-  await Promise.allSettled(given);
 }
 
 function runIdOf({ Body: body = '' }: Message): unknown {

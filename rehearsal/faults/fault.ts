@@ -1,4 +1,5 @@
 import type { Outcome } from '../../functions/shared/run/report.ts';
+import type { CredentialName, PlayedShop, ServiceName } from '../shop/shop.ts';
 import type { ClientScript, PlayedDeployment, World } from '../world.ts';
 
 export const MINUTE = 60 * 1000;
@@ -20,10 +21,23 @@ export function eveningToCome(): number {
 }
 
 /** Something that goes wrong in a night, and what must then come of it. */
-export interface Fault {
-  description: string;
-  /** The deployment that it strikes; the other one has a good night. */
+export type AnyFault = Fault | ShopFault;
+
+/** It strikes a deployment of the client; the others have a good night. */
+export interface Fault extends FaultParts {
   deployment: 'latam' | 'emea' | 'apac';
+  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
+  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
+}
+
+/** It strikes the shop, which is made of the general constructs alone. */
+export interface ShopFault extends FaultParts {
+  deployment: 'shop';
+  strike(target: PlayedShop, world: World): void | Promise<void>;
+}
+
+interface FaultParts {
+  description: string;
   /** Whether it needs the client's containers, which other nights do without. */
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
@@ -40,8 +54,6 @@ export interface Fault {
   mismatches?: () => string[];
   /** Why it cannot be had on this machine; undefined where it can. @default it can */
   unavailable?: () => string | undefined;
-  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
-  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
   expected: Expectation;
   /** When the night begins, in epoch milliseconds. @default the evening of a Tuesday, of which no weekly job is due */
@@ -67,6 +79,10 @@ export interface Expectation {
   losesLogs?: true;
   /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
   bothPasswords?: true;
+  /** Of the shop: whose old password logs in when the night is over, as the new one does. @default none */
+  oldPasswords?: CredentialName[];
+  /** Of the shop: services whose tasks lack a version that is in use. @default none */
+  behind?: ServiceName[];
   /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */
   problems?: RegExp[];
   /** What AWS refuses in this night, by its sentences. @default nothing may be refused */

@@ -85,6 +85,7 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     expected: {
       outcomes: { 'media-gc': [], 'application-settings': [] },
       alarms: ['emea-media-gc-missed', 'emea-application-settings-missed'],
+      severalMessages: 'two schedules were disabled, each of its own job',
     },
     lasts: 24 * HOUR,
   },

@@ -28,7 +28,7 @@ export interface ClientTasksOptions extends Place {
   /** Makes the tasks run on so many EC2 instances with this tag, under Run Command. @default Fargate with ECS Exec */
   hosts?: { count: number; tag: { key: string; value: string } };
   /** As Meta's AWS template makes them: each service on an instance that Systems Manager does not know, without ECS Exec. @default not */
-  metaTemplate?: { stackName: string; monitoringSecretArn: string } | undefined;
+  metaTemplate?: { stackName: string; monitoring?: { secretArn: string } | undefined } | undefined;
   /** Makes ECS keep the tasks up, and containers use the database. @default tasks that nobody replaces, and that use none */
   database?: DatabaseUse;
   /** By role and number, from 0. */
@@ -123,7 +123,10 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     aws.iam.putRole({ arn: taskRoleArn, policies: [FOR_ECS_EXEC] });
     const where = { account, region, cluster: service.cluster ?? cluster, service: service.service };
     const ofTemplate = metaTemplate && {
-      definition: metaTaskDefinition(META_SERVICES[role], metaTemplate),
+      definition: metaTaskDefinition(META_SERVICES[role], {
+        stackName: metaTemplate.stackName,
+        monitoringSecretArn: metaTemplate.monitoring?.secretArn ?? '',
+      }),
       enableExecuteCommand: false,
       host: metaHost(where, join(folder, `${role}-host`), metaTemplate.stackName),
     };

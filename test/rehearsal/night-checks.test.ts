@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Fault } from '../../rehearsal/faults/fault.ts';
+import type { AnyFault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
 
 const ALARM = 'latam-message-gc-failed';
-const fault: Fault = {
+const fault: AnyFault = {
   description: 'A run fails',
   deployment: 'latam',
   strike() {},
   expected: { outcomes: {}, alarms: [ALARM] },
 };
-const shown: Fault = { ...fault, expected: { ...fault.expected, alarms: [], onlyShown: [ALARM] } };
+const shown: AnyFault = { ...fault, expected: { ...fault.expected, alarms: [], onlyShown: [ALARM] } };
 const night = (...told: boolean[]): Night => ({
   runs: [],
   alarms: told.map((told, hour) => ({ name: ALARM, rangAt: `2026-11-25T0${hour}:00:00Z`, told })),
@@ -22,7 +22,7 @@ const night = (...told: boolean[]): Night => ({
   mismatches: [],
 });
 
-const cases: [what: string, night: Night, isRight: boolean, expecting?: Fault][] = [
+const cases: [what: string, night: Night, isRight: boolean, expecting?: AnyFault][] = [
   ['rings once and sends its message', night(true), true],
   ['does not ring', night(), false],
   ['rings twice for one cause', night(true, true), false],
@@ -37,7 +37,7 @@ for (const [what, night, isRight, expecting = fault] of cases)
   });
 
 test('no fault sends two messages but where two causes, or news, are given as the reason', () => {
-  const messages = ({ expected: { alarms, alarmsOfLargeTables = [] } }: Fault) =>
+  const messages = ({ expected: { alarms, alarmsOfLargeTables = [] } }: AnyFault) =>
     alarms.length + alarmsOfLargeTables.length;
   for (const [name, each] of Object.entries(FAULTS))
     assert.equal(messages(each) > 1, each.expected.severalMessages !== undefined, name);

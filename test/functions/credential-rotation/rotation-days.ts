@@ -301,9 +301,9 @@ export function soon({ clock }: Pick<Days, 'clock'>, work: () => void | Promise<
 export const ofStock = { name: 'STOCK_PASSWORD', valueFrom: `${SECOND}:password::` };
 
 /** As in the console. */
-export async function rotateByHand({ client }: Days): Promise<void> {
+export async function rotateByHand({ client }: Days, secretArn = SECRET): Promise<void> {
   const secrets = new SecretsManagerClient(client());
-  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
+  await secrets.send(new RotateSecretCommand({ SecretId: secretArn }));
   secrets.destroy();
 }
 

@@ -72,6 +72,7 @@ const bus = createServer((request, response) => {
 });
 
 let handler: (event: unknown) => Promise<void>;
+let takeLetter: typeof import('../../../functions/report-lost-run/take-letter.ts').takeLetter;
 let toldElsewhere: typeof import('../../../functions/report-lost-run/told-elsewhere.ts').toldElsewhere;
 const lines: string[] = [];
 
@@ -89,6 +90,7 @@ before(async () => {
     return true;
   });
   ({ handler } = await import('../../../functions/report-lost-run/handler.ts'));
+  ({ takeLetter } = await import('../../../functions/report-lost-run/take-letter.ts'));
   ({ toldElsewhere } = await import('../../../functions/report-lost-run/told-elsewhere.ts'));
 });
 after(() => mock.restoreAll());
@@ -188,11 +190,11 @@ const STRANGE = letter('strange', 'test');
 const letterCases: [what: string, looks: object[][], done: string[]][] = [
   ['its letter alone', [[LETTER]], ['DeleteMessage own']],
   [
-    'its letter, and gives back what others have left',
-    [[OTHER, STRANGE], [], [LETTER]],
-    ['DeleteMessage own', 'ChangeMessageVisibility other', 'ChangeMessageVisibility strange'],
+    'its letter, and not what others have left',
+    [[OTHER, STRANGE], [], [LETTER, OTHER]],
+    ['DeleteMessage own'],
   ],
-  ['nothing where the letter does not come', [[OTHER]], ['ChangeMessageVisibility other']],
+  ['nothing where the letter does not come', [[OTHER]], []],
 ];
 for (const [what, looks, done] of letterCases)
   test(`of a lost run that is told, the dead letters lose ${what}`, async () => {
@@ -311,7 +313,7 @@ test('of a run of another deployment, whose name begins like this one’s, nothi
   assert.deepEqual([lines, asked], [[], []]);
 });
 
-test('who does not answer does not keep a lost run from its report', async () => {
+test('who does not answer does not keep a lost run from its report, nor the function beyond its time', async () => {
   isSilent = true;
   assert.equal(
     await toldElsewhere(
@@ -324,5 +326,6 @@ test('who does not answer does not keep a lost run from its report', async () =>
     ),
     false,
   );
+  await takeLetter('https://sqs.eu-central-1.amazonaws.com/111111111111/q', 'x', 1);
   isSilent = false;
 });

@@ -1,7 +1,7 @@
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
-import type { ExactCount, LargestTable, SizeReader, TableSearch } from '../contract/sizes.ts';
+import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
 import { countOf, tableNotFound } from '../sizes/questions.ts';
 import { accountName } from './accounts.ts';
 import { heldAgainst, openRows } from './held-against.ts';
@@ -16,7 +16,14 @@ import {
 } from './innodb-server.ts';
 import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
-import { bytesOf, type FoundTable, LOST_FILE, rowsOf, type TableRow } from './table-estimates.ts';
+import {
+  bytesOf,
+  type FoundTable,
+  LEAST_ROW_BYTES,
+  LOST_FILE,
+  rowsOf,
+  type TableRow,
+} from './table-estimates.ts';
 import { filesOf } from './table-files.ts';
 import { grantsOf, hiddenDatabases, hiddenRows, visibleDatabases } from './visible-databases.ts';
 
@@ -40,7 +47,9 @@ export function innodbSizes(
         const known = rowsOf(largest, server);
         const bytes = bytesOf(row, fileBytes, known);
         const rows =
-          hidden.length > 0 ? hiddenRows(login, hidden) : await heldAgainst(session, largest, known, server);
+          hidden.length > 0
+            ? hiddenRows(login, hidden)
+            : (perhapsLarger(others, server) ?? (await heldAgainst(session, largest, known, server)));
         return {
           database,
           ...(others.length > 0 && { others: others.map((other) => other.database) }),
@@ -157,8 +166,23 @@ async function partsOf(
   return Math.max(1, Number(row?.parts));
 }
 
+/** By statistics, which may be of before it was filled, it takes what its rows take at the least. */
 function sizeOf({ row, fileBytes }: FoundTable): number {
-  return fileBytes ?? Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  const sampled = Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  return fileBytes ?? Math.max(sampled, Number(row.rows ?? 0) * LEAST_ROW_BYTES);
+}
+
+/** Without the files, one of which the statistics are unknown may be larger than the one that looks largest. */
+function perhapsLarger(others: readonly FoundTable[], server: Server): RowEstimate | undefined {
+  for (const other of others) {
+    const rows = rowsOf(other, server);
+    if (other.fileBytes === undefined && rows.kind === 'unknown' && !other.row.isLost)
+      return {
+        kind: 'unknown',
+        reason: `${other.table} in ${other.database} may be larger than the one that looks largest: ${rows.reason} (with PROCESS the files tell)`,
+      };
+  }
+  return undefined;
 }
 
 /** Followed by further conditions; the first value is the database. */

@@ -62,9 +62,10 @@ function hasRight(
   const about = lines.filter(
     ({ pattern }) => pattern !== undefined && (patterns ? isLike(database, pattern) : pattern === database),
   );
+  // Taken back of this database alone (partial_revokes).
   const revoked = about.filter(({ isRevoked }) => isRevoked).flatMap(({ rights }) => rights);
   const global = lines
-    .filter(({ pattern, isRevoked }) => pattern === undefined && !isRevoked)
+    .filter(({ pattern }) => pattern === undefined)
     .flatMap(({ rights }) => rights)
     .filter((right) => !revoked.includes(right));
   const own = about.filter(({ isRevoked }) => !isRevoked);

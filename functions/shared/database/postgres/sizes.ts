@@ -239,7 +239,11 @@ function rowsOf(part: Part, pages: number | undefined): RowEstimate {
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
   // Nor are they complete where they know of fewer rows than the catalog does: they were lost in between.
   const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
-  if (complete) return { kind: 'estimate', rows: live, atLeast: Math.floor(live / COUNTERS_FACTOR), atMost };
+  if (complete) {
+    // Deletes that were written before the inserts, of another session, have left the counter at 0, and are forgotten.
+    const least = Math.max(0, Math.min(live, inserted - part.deleted));
+    return { kind: 'estimate', rows: live, atLeast: Math.floor(least / COUNTERS_FACTOR), atMost };
+  }
   if (pages === undefined && tuples < 0) {
     return {
       kind: 'unknown',

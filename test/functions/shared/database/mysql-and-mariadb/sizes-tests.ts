@@ -1,3 +1,4 @@
+// In one file though long: all of it is asked of one server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -187,10 +188,39 @@ export function testInnodbSizes(engine: InnodbServer): void {
           await assert.rejects(sizes.count(login, search, 1000), MissingPrivilege);
           for (const statement of revoke.split('; ')) await server.run(statement);
         }
+        if (engine.engine === 'mysql') {
+          await server.run('SET GLOBAL partial_revokes = ON');
+          await server.run("GRANT SELECT ON *.* TO size@'%'");
+          await server.run("REVOKE SELECT ON wa10contactStore.* FROM size@'%'");
+          assertUnknown((await sizes.table(login, search)).rows, /does not show size wa10contactStore/);
+          await server.run("REVOKE SELECT ON *.* FROM size@'%'");
+          await server.run('SET GLOBAL partial_revokes = OFF');
+        }
         // Of a table on which it has a right itself it is told.
         await server.run("GRANT SELECT (id) ON wa10contactStore.media TO size@'%'");
         assertWithin((await sizes.table(login, search)).rows, 0);
         await server.run("REVOKE SELECT (id) ON wa10contactStore.media FROM size@'%'");
+      },
+    );
+
+    await t.test(
+      'the larger of two by their rows, where the server has sampled neither; unknown, where it keeps none of one',
+      async () => {
+        await server.run('CREATE DATABASE wa1_late');
+        await server.run("GRANT REFERENCES ON `wa1\\_late`.* TO size@'%'");
+        await server.run('CREATE TABLE late (id bigint PRIMARY KEY)');
+        await server.run('CREATE TABLE wa1_late.late (id bigint PRIMARY KEY)');
+        await server.run(`INSERT INTO wa1_late.late ${engine.numbers('n', 9_000)}`);
+        const search = { table: 'late', databases: [DATABASE, 'wa1_late'] };
+        const told = await sizes.table(login, search);
+        assert.equal(told.database, 'wa1_late', JSON.stringify(told));
+        await server.run('INSERT INTO late VALUES (1)');
+        await server.run('ANALYZE TABLE late');
+        await server.run('ALTER TABLE wa1_late.late STATS_AUTO_RECALC = 0');
+        await server.run('DELETE FROM mysql.innodb_table_stats WHERE database_name = "wa1_late"');
+        assertUnknown((await sizes.table(login, search)).rows, /STATS_AUTO_RECALC is off/);
+        await server.run('DROP DATABASE wa1_late');
+        await server.run("REVOKE REFERENCES ON `wa1\\_late`.* FROM size@'%'");
       },
     );
 

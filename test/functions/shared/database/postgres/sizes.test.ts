@@ -167,6 +167,26 @@ test('PostgreSQL tells the size of a table', async (t) => {
     await server.run('DROP TABLE twice');
   });
 
+  await t.test(
+    'as a range, never analyzed, where deletes are written to the counters before the inserts',
+    async () => {
+      await server.run('CREATE TABLE soon_gone (id bigint)');
+      const session = new pg.Client(server.connection());
+      await session.connect();
+      await session.query('SELECT 1');
+      await session.query('INSERT INTO soon_gone SELECT generate_series(1, 20000)');
+      await server.run('DELETE FROM soon_gone WHERE id > 2000');
+      await session.query('SELECT pg_stat_force_next_flush()');
+      await session.query('SELECT 1');
+      assertWithin(
+        (await sizes.table(server.login, { table: 'soon_gone', databases: [DATABASE] })).rows,
+        2_000,
+      );
+      await session.end();
+      await server.run('DROP TABLE soon_gone');
+    },
+  );
+
   await t.test('as none, where its files are empty, whatever the counters still say', async () => {
     await server.run('CREATE TABLE emptied_now AS SELECT generate_series(1, 20000) AS id');
     const session = new pg.Client(server.connection());
