@@ -33,6 +33,8 @@ export default defineUpkeep({
           schedule: { at: '02:30', flexibleMinutes: 15 },
           // Customers see it: leave it out unless the business wants that.
           markRead: { olderThanHours: 24, requestsPerSecond: 20 },
+          // By the load balancer of Meta's template; it only tells.
+          watchWindow: { loadBalancer: 'net/whatsapp-latam/0a1b2c3d4e5f6789' },
         },
         logCleanup: {
           schedule: { at: '02:10', flexibleMinutes: 10 },
@@ -104,6 +106,8 @@ export default defineUpkeep({
           schedule: { at: '00:15', flexibleMinutes: 15 },
           timeLimitMinutes: 240,
           maximumCalls: 8,
+          // By the callbacks on the bus.
+          watchWindow: {},
         },
         // Weekly, on Sundays by default.
         mediaGc: {
@@ -143,6 +147,16 @@ export default defineUpkeep({
           services: { webapp: ['webapp'], master: ['master'], coreapp: ['coreapp'] },
         },
         databaseSize: { schedule: { at: '03:45', flexibleMinutes: 15 } },
+        // Weekly, on Sundays by default.
+        applicationSettings: {
+          schedule: { at: '23:35', flexibleMinutes: 10 },
+          administrator: {
+            secretArn: 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/admin-v1W2x3',
+          },
+          expected: { callback_persist: true, 'garbagecollector_enable.messages': true },
+          // What nobody looks at does not fill the volume.
+          settings: { 'media.auto_download': ['image', 'document', 'audio', 'voice'] },
+        },
       },
     },
     {

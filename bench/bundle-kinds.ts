@@ -26,6 +26,7 @@ export const BUNDLE_KINDS: BundleKind[] = [
   { functionName: 'run-in-new-task' },
   { functionName: 'reload-on-change' },
   { functionName: 'media-gc' },
+  { functionName: 'application-settings' },
   { functionName: 'message-gc', engines: [] },
   { functionName: 'message-gc', engines: ['postgres'] },
   { functionName: 'message-gc', engines: ['mysql'] },

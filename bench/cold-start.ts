@@ -16,9 +16,9 @@ import type { Metafile } from 'esbuild';
 import { entryFile } from '../lib/entry-file.ts';
 import { type Bundle, bundle } from '../lib/function-bundle.ts';
 import { BUNDLE_KINDS, nameOf, purposeOf } from './bundle-kinds.ts';
-import { median, tell } from './figures.ts';
+import { IS_SHORT, median, tell } from './figures.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 15);
+const ROUNDS = Number(process.argv[2] ?? (IS_SHORT ? 7 : 15));
 const GOAL = 1.25;
 
 /** Of every function that reads its settings when it is loaded; each takes what it knows. */

@@ -16,7 +16,7 @@ import {
   startSizedInnodb,
   startSizedPostgres,
 } from '../test/functions/shared/database/sizes/servers.ts';
-import { median, tell } from './figures.ts';
+import { IS_SHORT, median, tell } from './figures.ts';
 
 const ROUNDS = 9;
 const SERVERS: Record<string, () => Promise<SizedServer>> = {
@@ -25,7 +25,8 @@ const SERVERS: Record<string, () => Promise<SizedServer>> = {
   postgres: startSizedPostgres,
 };
 
-const named = process.argv.slice(2);
+const given = process.argv.slice(2);
+const named = given.length === 0 && IS_SHORT ? ['postgres'] : given;
 for (const [name, start] of Object.entries(SERVERS)) {
   if (named.length > 0 && !named.includes(name)) continue;
   try {

@@ -15,9 +15,9 @@ import { createCertificate } from '../rehearsal/whatsapp/certificate.ts';
 import { NO_ROWS } from '../rehearsal/whatsapp/message-store.ts';
 import { startWebApp } from '../rehearsal/whatsapp/web-app.ts';
 import { ACCOUNT, deploy, REGION } from '../test/rehearsal/aws/deploy.ts';
-import { tell } from './figures.ts';
+import { IS_SHORT, tell } from './figures.ts';
 
-const MESSAGES = Number(process.argv[2] ?? 100_000);
+const MESSAGES = Number(process.argv[2] ?? (IS_SHORT ? 9_000 : 100_000));
 /** The highest that the configuration takes. */
 const [RATE, CONCURRENCY] = [100, 50];
 const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:api-user-a1B2c3`;

@@ -10,6 +10,8 @@ import { type Figure, isMet } from './figures.ts';
 /** What a run of the benches found, and where. */
 export interface Measured {
   machine: { cpu: string; cores: number; memoryGigabytes: number; node: string; system: string; day: string };
+  /** Whether with `--short`. */
+  isShort?: boolean;
   /** Benches that did not end well. */
   failed: string[];
   figures: Figure[];
@@ -45,11 +47,11 @@ export function goalText(figure: Figure): string {
 }
 
 /** The part of the page that a run of the benches gives. */
-export function figuresText({ machine, failed, figures }: Measured): string {
+export function figuresText({ machine, isShort = false, failed, figures }: Measured): string {
   const { day, cpu, cores, memoryGigabytes, node, system } = machine;
   const row = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
-    `Measured on ${day}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}.`,
+    `Measured on ${day}${isShort ? ' with `--short`' : ''}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}.`,
     ...(failed.length > 0 ? ['', `Did not end well in this run: ${failed.join(', ')}.`] : []),
     '',
     row(['Bench', 'What', 'Against', 'Measured', 'Goal']),

@@ -3,6 +3,7 @@
  *
  *   npm run bench                       all of them, one after the other: an hour and a half on two quiet cores
  *   npm run bench NAME...               those named, by their files in bench/; of one alone, its own words too
+ *   npm run bench -- --short            all of them, smaller: fewer rounds, containers, messages, rivals; each figure says of how many it is
  *   npm run bench -- --json             the table as JSON, with the kind of machine: `npm run docs:performance` reads it
  */
 import { spawnSync } from 'node:child_process';
@@ -30,7 +31,8 @@ const ALL = [
 const args = process.argv.slice(2);
 const asJson = args.includes('--json');
 const named = args.filter((arg) => existsSync(`bench/${arg}.ts`));
-const others = args.filter((arg) => !named.includes(arg) && arg !== '--json');
+const isShort = args.includes('--short');
+const others = args.filter((arg) => !named.includes(arg) && !['--json', '--short'].includes(arg));
 const unknown = named.length === 0 && others.length > 0;
 if (unknown) {
   console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults, soak and month.`);
@@ -41,10 +43,12 @@ const file = join(folder, 'figures');
 const failed: string[] = [];
 for (const name of named.length > 0 ? named : ALL) {
   // What a bench says itself is for people: with --json only the figures go to standard output.
+  const begun = performance.now();
   const { status } = spawnSync(process.execPath, [`bench/${name}.ts`, ...others], {
     stdio: ['inherit', asJson ? 2 : 'inherit', 'inherit'],
-    env: { ...process.env, BENCH_FIGURES: file },
+    env: { ...process.env, BENCH_FIGURES: file, ...(isShort && { BENCH_SHORT: '1' }) },
   });
+  console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
   if (status !== 0) failed.push(name);
 }
 const figures: Figure[] = existsSync(file)
@@ -56,7 +60,7 @@ const figures: Figure[] = existsSync(file)
 rmSync(folder, { recursive: true });
 
 if (asJson) {
-  const measured: Measured = { machine: machineOf(), failed, figures };
+  const measured: Measured = { machine: machineOf(), isShort, failed, figures };
   console.log(JSON.stringify(measured, null, 2));
 } else {
   const cells = figures.map((each) => [each.bench, each.what, each.rival, valueText(each), goalText(each)]);

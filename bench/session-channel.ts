@@ -22,7 +22,7 @@ import { PayloadType, serializeFrame } from '../functions/shared/ecs-exec/frame.
 import { channelClosed } from '../functions/shared/ecs-exec/messages.ts';
 import { OutputKeeper } from '../functions/shared/ecs-exec/output.ts';
 import { controlMessage } from '../functions/shared/ecs-exec/stream.ts';
-import { median, tell } from './figures.ts';
+import { IS_SHORT, median, tell } from './figures.ts';
 
 /** Bytes of output in a message: what the agent reads at once. */
 const MESSAGE_LENGTH = 1_024;
@@ -215,5 +215,5 @@ function outputFrame(sequenceNumber: number): Buffer {
   return frame;
 }
 
-if (process.send === undefined) await bench(Number(process.argv[2] ?? 100));
+if (process.send === undefined) await bench(Number(process.argv[2] ?? (IS_SHORT ? 30 : 100)));
 else await serve();

@@ -175,3 +175,19 @@ export async function runNamed(lambda: LambdaClient, name: string): Promise<Run>
     `There is no run ${name}: \`wa-upkeep history DEPLOYMENT JOB\` lists them as far as Lambda remembers. One that start-run skipped never began, and is told of in the log of start-run.`,
   );
 }
+
+/** The function whose execution it is: where it logs, and whether it works in containers. */
+export async function functionOf(
+  lambda: LambdaClient,
+  arn: string,
+): Promise<{ logGroup: string; worksInContainers: boolean }> {
+  const [functionArn = ''] = arn.split('/durable-execution/');
+  const [, , , , , , name = ''] = functionArn.split(':');
+  const { LoggingConfig: logging, Environment: environment } = await lambda.send(
+    new GetFunctionConfigurationCommand({ FunctionName: name }),
+  );
+  return {
+    logGroup: logging?.LogGroup ?? `/aws/lambda/${name}`,
+    worksInContainers: 'reach' in JSON.parse(environment?.Variables?.UPKEEP_SETTINGS ?? '{}'),
+  };
+}

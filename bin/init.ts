@@ -4,6 +4,7 @@ import type { GeneralOptions } from './init/general.ts';
 import type { Initialized, InitOptions } from './init/initialize.ts';
 import { JOBS, type Job } from './init/jobs.ts';
 import { MissingFlags } from './init/missing-flags.ts';
+import { moduleExtension } from './init/own-package.ts';
 import type { Note } from './init/surroundings.ts';
 import { isTimeZone, parseWindow, WINDOW_FORM } from './init/window.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf } from './output.ts';
@@ -16,7 +17,7 @@ interface Options extends InitOptions {
   json?: true;
 }
 
-const CONFIGURATION = 'upkeep.config.ts';
+const CONFIGURATION = `upkeep.config.${moduleExtension('.')}`;
 
 /** `wa-upkeep init`: looks for a deployment that exists, and writes the configuration for it. */
 export function initCommand(): Command {

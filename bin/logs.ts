@@ -4,13 +4,9 @@ import {
   type FilteredLogEvent,
   paginateFilterLogEvents,
 } from '@aws-sdk/client-cloudwatch-logs';
-import {
-  GetFunctionConfigurationCommand,
-  LambdaClient,
-  paginateGetDurableExecutionHistory,
-} from '@aws-sdk/client-lambda';
+import { LambdaClient, paginateGetDurableExecutionHistory } from '@aws-sdk/client-lambda';
 import { Command } from 'commander';
-import { type Run, runNamed, runWith } from './deployments.ts';
+import { functionOf, type Run, runNamed, runWith } from './deployments.ts';
 import { EXIT_CODES_HELP, giveUp, levelText } from './output.ts';
 import { type LogLine, RunLines } from './run-lines.ts';
 
@@ -65,7 +61,7 @@ async function tell(
   run: Run,
   { follow, json }: LogsOptions,
 ): Promise<void> {
-  const group = await logGroupOf(lambda, run.arn);
+  const { logGroup: group } = await functionOf(lambda, run.arn);
   const lines = new RunLines([run.runId, run.arn]);
   const seen = new Set<string>();
   const enough = new AbortController();
@@ -104,16 +100,6 @@ async function tell(
     process.stderr.write(
       `The log ${group} has no line of ${run.runId}${run.endedAt ? '' : ' yet'}: is it older than the log's retention?\n`,
     );
-}
-
-/** Of the function whose execution it is. */
-async function logGroupOf(lambda: LambdaClient, arn: string): Promise<string> {
-  const [functionArn = ''] = arn.split('/durable-execution/');
-  const [, , , , , , name = ''] = functionArn.split(':');
-  const { LoggingConfig: logging } = await lambda.send(
-    new GetFunctionConfigurationCommand({ FunctionName: name }),
-  );
-  return logging?.LogGroup ?? `/aws/lambda/${name}`;
 }
 
 /** The request ids of those that have ended. */

@@ -11,6 +11,7 @@ import type { RunReport } from '../functions/shared/run/report.ts';
 import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
 import {
+  awsTime,
   type DeployedUpkeep,
   deploymentNamed,
   type Run,
@@ -20,6 +21,7 @@ import {
   runWith,
 } from './deployments.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp, outcomeText } from './output.ts';
+import { ContainerEnds } from './run/container-ends.ts';
 
 /** Between two looks at a run that goes on. */
 const LOOK_MS = 2_000;
@@ -42,7 +44,7 @@ export function runCommand(): Command {
     .summary('start a job now and follow it to its report')
     .description(
       'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that\n' +
-        'is in its way. Then shows its steps as they end, and last its report.',
+        'is in its way. Then shows its steps and the containers of a command as they end, and last its report.',
     )
     .argument('<job>', 'such as message-gc')
     .argument('<deployment>')
@@ -158,7 +160,7 @@ async function foresee(
 ): Promise<void> {
   const target = jobs[job];
   const reasons: string[] = [];
-  if (!outsideWindow && !target?.outsideWindow && !windowContaining(new Date(), window, timeZone))
+  if (!outsideWindow && !target?.outsideWindow && !windowContaining(awsTime(lambda), window, timeZone))
     reasons.push(
       `It is outside the downtime window ${window.from}–${window.to} ${timeZone}: wait for it, or say --outside-window.`,
     );
@@ -209,10 +211,15 @@ async function lastOf(
   const stop = () => enough.abort();
   process.once('SIGINT', stop);
   let seen = 0;
+  const ends = new ContainerEnds(lambda);
   try {
     while (true) {
       const run = await runWith(lambda, arn);
-      if (!json) seen = await showFrom(lambda, arn, seen);
+      if (!json) {
+        // What ended in a step stands before the step's own end.
+        for (const { time, text } of await ends.since(run)) tell(time, text);
+        seen = await showFrom(lambda, arn, seen);
+      }
       if (run.status !== 'RUNNING') return run;
       await setTimeout(LOOK_MS, undefined, { signal: enough.signal }).catch(() => {});
       if (enough.signal.aborted) {
@@ -238,9 +245,13 @@ async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promis
       if (id <= last) continue;
       last = id;
       const words = wordsOf(event);
-      if (words) process.stderr.write(`${event.EventTimestamp?.toISOString().slice(11, 19)}  ${words}\n`);
+      if (words) tell(event.EventTimestamp, words);
     }
   return last;
+}
+
+function tell(time: Date | undefined, words: string): void {
+  process.stderr.write(`${time?.toISOString().slice(11, 19)}  ${words}\n`);
 }
 
 function wordsOf({

@@ -5,29 +5,27 @@ import { GetScheduleCommand, paginateListSchedules, SchedulerClient } from '@aws
 import { Command, InvalidArgumentError } from 'commander';
 import { Cron } from 'croner';
 import PQueue from 'p-queue';
-import type { RunReport } from '../functions/shared/run/report.ts';
 import {
   alarmsOf,
   awsTime,
   type DeployedUpkeep,
   deploymentNamed,
   deploymentsNamed,
-  type Run,
   refuseUnknownJob,
   runNamed,
   runsOf,
 } from './deployments.ts';
-import {
-  alarmText,
-  EXIT_CODES,
-  EXIT_CODES_HELP,
-  giveUp,
-  localTime,
-  messageOf,
-  outcomeText,
-  table,
-} from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, localTime, messageOf, table } from './output.ts';
 import { reportText } from './run.ts';
+import {
+  type DeploymentStatus,
+  figuresOf,
+  isWrong,
+  type JobStatus,
+  lengthOf,
+  stateOf,
+  textOf,
+} from './status/text.ts';
 
 const DAY_MS = 24 * 3600_000;
 /** A weekly job's last run, and one before it. */
@@ -38,31 +36,10 @@ const AT_ONCE = 5;
 const WATCH_SECONDS = 30;
 /** A terminal's: to the upper left, and everything away. */
 const CLEARED = '\u001B[H\u001B[2J\u001B[3J';
-/** Of a report's figures, in the table. */
-const SHOWN_FIGURES = 3;
-
-/** One job of a deployment: what `status` says of it. */
-export interface JobStatus {
-  deployment: string;
-  job: string;
-  last: Pick<Run, 'runId' | 'status' | 'startedAt' | 'endedAt'> | undefined;
-  report: RunReport | undefined;
-  /** Undefined: the job has no schedule, or it is switched off. */
-  next: Date | undefined;
-  schedule: 'enabled' | 'disabled' | 'none';
-}
-
-/** A deployment: what `status` says of it. */
-export interface DeploymentStatus {
-  deployment: string;
-  timeZone: string;
-  jobs: JobStatus[];
-  alarms: { name: string; since: Date | undefined; console: string; means: string }[];
-}
-
 interface StatusOptions {
   json?: true;
   quiet?: true;
+  jobs?: true;
   /** Seconds; true: the default. */
   watch?: number | true;
   region?: string;
@@ -81,6 +58,7 @@ export function statusCommand(): Command {
     .argument('[deployments...]', 'default: all of the account and region')
     .option('--json', 'everything, with the last reports, as JSON')
     .option('--quiet', 'only what is wrong')
+    .option('--jobs', 'each job of each deployment, where several have a line each')
     .option('--watch [seconds]', 'look again, every 30 seconds by default, until Ctrl-C', lookSeconds)
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
@@ -90,11 +68,12 @@ Examples:
   wa-upkeep status
   wa-upkeep status shop --watch 10
 
+Several deployments have a line each, with their rows and the age of their credential, and below what is wrong with any.
 Times are each deployment's own. A problem: an alarm rings, a last run failed, was partial or ended without a report, or a schedule is
 switched off.
 ${EXIT_CODES_HELP}`,
     )
-    .action(async (names: string[], { json, quiet, watch, region }: StatusOptions) => {
+    .action(async (names: string[], { json, quiet, jobs, watch, region }: StatusOptions) => {
       try {
         const where = { ...(region && { region }) };
         const clients: Clients = {
@@ -109,7 +88,7 @@ ${EXIT_CODES_HELP}`,
             : EXIT_CODES.good;
           return json
             ? `${JSON.stringify(found, undefined, watch ? undefined : 2)}\n`
-            : textOf(found, quiet === true);
+            : textOf(found, { quiet: quiet === true, jobs: jobs === true, now: awsTime(clients.lambda) });
         };
         if (watch === undefined) process.stdout.write(await show());
         else await showAgain(show, watch === true ? WATCH_SECONDS : watch);
@@ -289,57 +268,6 @@ function nextTime(expression: string, timezone: string, now: Date): Date | undef
   const [, fields] = /^cron\((\S+ \S+ \S+ \S+ \S+) \*\)$/.exec(expression) ?? [];
   if (fields === undefined) return undefined;
   return new Cron(fields.replaceAll('?', '*'), { timezone }).nextRun(now) ?? undefined;
-}
-
-function isWrong({ last, report, schedule }: JobStatus): boolean {
-  if (schedule === 'disabled') return true;
-  if (report) return report.outcome === 'failed' || report.outcome === 'partial';
-  return last !== undefined && last.status !== 'RUNNING';
-}
-
-function textOf(found: DeploymentStatus[], quiet: boolean): string {
-  const rows = found.flatMap(({ deployment, timeZone, jobs }) =>
-    jobs
-      .filter((status) => !quiet || isWrong(status))
-      .map((status) => [
-        deployment,
-        status.job,
-        status.last ? localTime(status.last.startedAt, timeZone) : '-',
-        status.last ? stateOf({ ...status.last, report: status.report }) : 'never ran',
-        nextText(status, timeZone),
-        figuresOf(status.report),
-      ]),
-  );
-  const lines =
-    rows.length > 0 ? [table(['deployment', 'job', 'last run', 'outcome', 'next run', 'figures'], rows)] : [];
-  for (const { alarms, timeZone } of found)
-    for (const { name, since, console: address } of alarms)
-      lines.push(
-        `${alarmText(name)} rings${since ? ` since ${localTime(since, timeZone)}` : ''}\n  ${address}`,
-      );
-  if (lines.length === 0) lines.push('Nothing is wrong.');
-  return `${lines.join('\n')}\n`;
-}
-
-function nextText({ next, schedule }: JobStatus, timeZone: string): string {
-  if (next) return localTime(next, timeZone);
-  if (schedule === 'disabled') return alarmText('switched off');
-  return schedule === 'none' ? 'by hand' : 'unknown';
-}
-
-function stateOf({ status, report }: Pick<Run, 'status' | 'report'>): string {
-  if (report) return outcomeText(report.outcome);
-  return status === 'RUNNING' ? 'goes on' : alarmText(`lost (${status.toLowerCase().replaceAll('_', ' ')})`);
-}
-
-function lengthOf({ startedAt, endedAt }: Run): string {
-  return endedAt ? `${Math.round((endedAt.getTime() - startedAt.getTime()) / 1000)} s` : '';
-}
-
-function figuresOf(report: RunReport | undefined): string {
-  const figures = Object.entries(report?.figures ?? {});
-  const shown = figures.slice(0, SHOWN_FIGURES).map(([name, value]) => `${name} ${value}`);
-  return [...shown, ...(figures.length > SHOWN_FIGURES ? ['…'] : [])].join(', ');
 }
 
 function wholeNumber(text: string): number {

@@ -10,6 +10,7 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { paginateListSubscriptionsByTopic, SNSClient } from '@aws-sdk/client-sns';
 import { Command } from 'commander';
 import PQueue from 'p-queue';
+import { isOnlyShown } from '../functions/shared/run/only-shown.ts';
 import { alarmsOf, deploymentNamed } from './deployments.ts';
 import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, isAgreed, okText } from './output.ts';
 
@@ -55,7 +56,7 @@ export function testAlarmsCommand(): Command {
     .summary('ring each alarm once, and say what arrived where')
     .description(
       'Has each alarm of a deployment ring once, as if what it watches for had come, looks in its history whether its actions were\n' +
-        'carried out, and puts it back. Whoever gets the alarms gets one message for each.',
+        'carried out, and puts it back. Whoever gets the alarms gets one message for each; those that are only shown are left out.',
     )
     .argument('<deployment>')
     .option('--only <text>', 'those whose names contain it')
@@ -81,7 +82,8 @@ ${EXIT_CODES_HELP}`,
         const clients = { cloudWatch: new CloudWatchClient(where), sns: new SNSClient(where) };
         await deploymentNamed(lambda, deployment);
         const alarms = (await alarmsOf(lambda, clients.cloudWatch, deployment)).filter(
-          ({ AlarmName: name = '' }) => name.includes(only),
+          ({ AlarmName: name = '', AlarmDescription: description }) =>
+            name.includes(only) && !isOnlyShown(description),
         );
         if (alarms.length === 0)
           throw new Error(`${deployment} has no alarm${only ? ` whose name contains ${only}` : ''}.`);

@@ -1,19 +1,20 @@
-import { CloudWatchClient, type Metric, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
-import { WEEKDAYS } from '../lib/local-time.ts';
-import { awsTime, deploymentNamed } from './deployments.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
 import {
-  type Counted,
   hoursOf,
   ordinaryWeek,
   type QuietHours,
   quietHours,
-  SLOT_MINUTES,
+  TooFewDays,
   type Week,
   type WindowTraffic,
-} from './window/quiet-hours.ts';
+} from '../functions/shared/run/quiet-hours.ts';
+import { loadBalancerTraffic, type TrafficMetric, trafficOf } from '../functions/shared/run/traffic.ts';
+import { callbacksTraffic } from '../functions/shared/whatsapp/callbacks-traffic.ts';
+import { WEEKDAYS } from '../lib/local-time.ts';
+import { awsTime, deploymentNamed } from './deployments.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
 
 const WEEK = 7 * 24 * 3600 * 1000;
 const DEFAULT_WEEKS = 4;
@@ -21,7 +22,7 @@ const DEFAULT_WEEKS = 4;
 const MOST_WEEKS = 9;
 
 interface Options {
-  loadBalancer?: Metric;
+  loadBalancer?: TrafficMetric;
   weeks: number;
   json?: true;
   region?: string;
@@ -38,7 +39,7 @@ export function windowCommand(): Command {
     .argument('<deployment>')
     .option(
       '--load-balancer <name>',
-      "of the load balancer before WebApp: its ARN, or its end, such as app/shop/0123456789abcdef; default: inbound messages, as they come to the deployment's queue of unread messages",
+      "of the load balancer before WebApp: its ARN, or its end, such as app/shop/0123456789abcdef; default: the callbacks on the deployment's bus",
       loadBalancerMetric,
     )
     .option('--weeks <number>', 'how many weeks to count', weeks, DEFAULT_WEEKS)
@@ -61,13 +62,14 @@ ${EXIT_CODES_HELP}`,
         const { window, timeZone } = await deploymentNamed(lambda, deployment);
         const to = awsTime(lambda).getTime();
         const span = { from: to - weeks * WEEK, to };
-        const metric = loadBalancer ?? unreadMessages(deployment);
-        const counted = await countsOf(new CloudWatchClient(where), metric, span);
-        if (counted.length === 0) throw new Error(nothingKnown(metric, weeks));
-        const { week, days } = ordinaryWeek(counted, span, timeZone);
+        const metrics = loadBalancer ? [loadBalancer] : ownTraffic(deployment);
+        const known = await ordinaryWeekBy(new CloudWatchClient(where), metrics, span, timeZone);
+        if (!known) throw new Error(nothingKnown(metrics, weeks, loadBalancer !== undefined));
+        const { by, week, days } = known;
         const found = quietHours(week, days, window);
-        if (json) process.stdout.write(`${JSON.stringify({ deployment, timeZone, ...found })}\n`);
-        else process.stdout.write(textOf(deployment, timeZone, week, found));
+        if (json)
+          process.stdout.write(`${JSON.stringify({ deployment, timeZone, counted: by, ...found })}\n`);
+        else process.stdout.write(textOf(deployment, timeZone, by, week, found));
         if (!found.isQuiet) process.exitCode = EXIT_CODES.problem;
       } catch (error) {
         giveUp(error);
@@ -75,59 +77,58 @@ ${EXIT_CODES_HELP}`,
     });
 }
 
-async function countsOf(
-  client: CloudWatchClient,
-  metric: Metric,
-  { from, to }: { from: number; to: number },
-): Promise<Counted[]> {
-  const counted: Counted[] = [];
-  for await (const { MetricDataResults: [result] = [] } of paginateGetMetricData(
-    { client },
+/** By the callbacks on the bus; where EventBridge knows no week of them yet, by the queue that has each inbound message put into it. */
+function ownTraffic(deployment: string): TrafficMetric[] {
+  return [
+    callbacksTraffic(deployment),
     {
-      StartTime: new Date(from),
-      EndTime: new Date(to),
-      MetricDataQueries: [
-        { Id: 'requests', MetricStat: { Metric: metric, Period: SLOT_MINUTES * 60, Stat: 'Sum' } },
-      ],
+      namespace: 'AWS/SQS',
+      metricName: 'NumberOfMessagesSent',
+      dimensions: { QueueName: `${deployment}-unread-messages` },
     },
-  ))
-    for (const [index, at] of (result?.Timestamps ?? []).entries())
-      counted.push({ at: at.getTime(), requests: result?.Values?.[index] ?? 0 });
-  return counted;
+  ];
 }
 
-/** The bus has each inbound message put into this queue, where message-gc marks messages read. */
-function unreadMessages(deployment: string): Metric {
-  return {
-    Namespace: 'AWS/SQS',
-    MetricName: 'NumberOfMessagesSent',
-    Dimensions: [{ Name: 'QueueName', Value: `${deployment}-unread-messages` }],
-  };
+/** Of the first one that knows a week; undefined if none knows anything. */
+async function ordinaryWeekBy(
+  client: CloudWatchClient,
+  metrics: TrafficMetric[],
+  span: { from: number; to: number },
+  timeZone: string,
+): Promise<{ by: string; week: Week; days: number } | undefined> {
+  let tooFew: Error | undefined;
+  for (const metric of metrics) {
+    const counted = await trafficOf(client, metric, span);
+    if (counted.length === 0) continue;
+    try {
+      return { by: nameOf(metric), ...ordinaryWeek(counted, span, timeZone) };
+    } catch (error) {
+      if (!(error instanceof TooFewDays)) throw error;
+      tooFew ??= new Error(`Of ${nameOf(metric)}: ${error.message}`);
+    }
+  }
+  if (tooFew) throw tooFew;
+  return undefined;
 }
 
-function loadBalancerMetric(text: string): Metric {
-  const [, kind, name] = /(?:^|:loadbalancer\/)((?:app|net))(\/[\w-]+\/[0-9a-f]{16})$/.exec(text) ?? [];
-  if (kind === undefined || name === undefined)
+function loadBalancerMetric(text: string): TrafficMetric {
+  const [, name] = /(?:^|:loadbalancer\/)((?:app|net)\/[\w-]+\/[0-9a-f]{16})$/.exec(text) ?? [];
+  if (name === undefined)
     throw new InvalidArgumentError(
       'It must be the ARN of an application or network load balancer, or its end, such as app/shop/0123456789abcdef.',
     );
-  return {
-    ...(kind === 'app'
-      ? { Namespace: 'AWS/ApplicationELB', MetricName: 'RequestCount' }
-      : { Namespace: 'AWS/NetworkELB', MetricName: 'NewFlowCount' }),
-    Dimensions: [{ Name: 'LoadBalancer', Value: `${kind}${name}` }],
-  };
+  return loadBalancerTraffic(name);
 }
 
-function nothingKnown(
-  { Namespace, MetricName, Dimensions: [dimension] = [] }: Metric,
-  weeks: number,
-): string {
-  const next =
-    Namespace === 'AWS/SQS'
-      ? 'The queue is there where message-gc has markRead: otherwise name the load balancer (--load-balancer).'
-      : 'Is it of this account and region, and did anything come by it?';
-  return `CloudWatch knows no ${MetricName} of ${dimension?.Value} in the last ${weeks} weeks. ${next}`;
+function nothingKnown(metrics: TrafficMetric[], weeks: number, isNamed: boolean): string {
+  const next = isNamed
+    ? 'Is it of this account and region, and did anything come by it?'
+    : "Callbacks are counted since the deployment's stack has a rule for it, and where the webhook puts them on the bus: otherwise name the load balancer (--load-balancer).";
+  return `CloudWatch knows no ${metrics.map(nameOf).join(', and no ')} in the last ${weeks} weeks. ${next}`;
+}
+
+function nameOf({ metricName, dimensions }: TrafficMetric): string {
+  return `${metricName} of ${Object.values(dimensions)[0]}`;
 }
 
 function weeks(text: string): number {
@@ -156,11 +157,11 @@ function plotOf(week: Week): string {
   return [head, ...lines.map((line) => line.trimEnd()), `█: ${most} in an hour`].join('\n');
 }
 
-function textOf(deployment: string, timeZone: string, week: Week, found: QuietHours): string {
+function textOf(deployment: string, timeZone: string, by: string, week: Week, found: QuietHours): string {
   const { configured, quietest, byWeekday, isQuiet, days, requestsPerHour } = found;
   const rows = WEEKDAYS.map((weekday) => lineOf(weekday, byWeekday[weekday]));
   return `${[
-    `${deployment}, an ordinary week of the last ${days} days, in ${timeZone}: ${requestsPerHour} in an hour.`,
+    `${deployment}, an ordinary week of the last ${days} days, in ${timeZone}: ${requestsPerHour} in an hour, by ${by}.`,
     '',
     plotOf(week),
     '',

@@ -1,12 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { acceptFinding } from './accept-finding.ts';
 import { encryptedQueue } from './encryption.ts';
-import { alarmOnAny } from './upkeep-alarm.ts';
+import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 
 /** What a `DeadLetterQueue` is made of. */
 export interface DeadLetterQueueProps {
@@ -19,10 +19,15 @@ export interface DeadLetterQueueProps {
   /** Where the alarms go. */
   readonly topic: ITopic;
   /**
-   * Counts what comes that somebody has to be told of, where other alarms tell of the rest: the alarm then rings for that alone.
-   * @default it rings while anything is in the queue
+   * Whether its messages come from another queue that gave them up: SQS counts no sending then, and the alarm is on while one lies there.
+   * @default a service sends them, and each that comes rings, so that what lies there does not hide what comes later
    */
-  readonly untold?: Metric;
+  readonly isOfQueue?: boolean;
+  /**
+   * So long something must lie in the queue, where what others have told of is taken out of it: the alarm then rings for the rest alone.
+   * @default it rings as soon as something comes
+   */
+  readonly takenWithin?: Duration;
   /** @default encrypted by SQS */
   readonly encryptionKey?: IKey | undefined;
 }
@@ -31,20 +36,31 @@ export interface DeadLetterQueueProps {
 export class DeadLetterQueue extends Construct {
   /** The queue itself. */
   readonly queue: Queue;
-  /** Rings while a message is in it, or when one comes of which no other alarm tells. */
+  /** Rings when a message comes, or while one lies in it. */
   readonly alarm: Alarm;
 
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
     super(scope, id);
-    const { queueName, meaning, topic, encryptionKey, untold } = props;
+    const { queueName, meaning, topic, encryptionKey, takenWithin, isOfQueue } = props;
+    const rings = isOfQueue || takenWithin ? 'while one lies' : 'when one comes';
     this.queue = letterQueue(this, { queueName, encryptionKey });
-    const deleteIt = `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with`;
     this.alarm = alarmOnAny(this, 'Alarm', {
       alarmName: queueName,
       meaning,
       topic,
-      whatToDo: [...props.whatToDo, untold ? `${deleteIt}.` : `${deleteIt}; until then this alarm stays on.`],
-      metric: untold ?? this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
+      whatToDo: [
+        ...props.whatToDo,
+        `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with${rings === 'while one lies' ? '; until then this alarm stays on' : ''}.`,
+      ],
+      ...(rings === 'while one lies'
+        ? {
+            metric: this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
+            ...(takenWithin && { lastsFor: takenWithin }),
+          }
+        : {
+            metric: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
+            quietAfter: ONE_CAUSE,
+          }),
     });
   }
 }

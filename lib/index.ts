@@ -1,4 +1,8 @@
-export type { ReadReplica, WhenUnproven } from '../functions/credential-rotation/contract.ts';
+export type {
+  CredentialReader,
+  ReadReplica,
+  WhenUnproven,
+} from '../functions/credential-rotation/contract.ts';
 export {
   type DatabaseAddress,
   ENGINES,
@@ -40,9 +44,11 @@ export {
   type NamedContainerServices,
 } from './containers-job.ts';
 export type { RotatedCopy, RotatedCredential } from './credential-rotation/credential-copies.ts';
+export type { CredentialParts } from './credential-rotation/credential-parts.ts';
 export { CredentialRotation } from './credential-rotation/credential-rotation.ts';
 export type {
   CredentialRotationProps,
+  OtherCredential,
   RotatedService,
 } from './credential-rotation/credential-rotation-props.ts';
 export type { OnDashboard } from './dashboards/on-dashboard.ts';
@@ -83,6 +89,18 @@ export {
   MediaVolumeMigration,
   type MediaVolumeMigrationProps,
 } from './media-volume/media-volume-migration.ts';
+export {
+  alarmOnMissing,
+  alarmOnMissingMonthly,
+  alarmOnMissingWeekly,
+  type DailySuccess,
+  hoursUntilMissed,
+  type MonthlyHours,
+  monthlyHours,
+  type RunMetrics,
+  type WeeklyHours,
+  weeklyHours,
+} from './missed-alarm.ts';
 export type { NewTaskDefinition } from './new-task-job.ts';
 export { ReloadOnChange } from './reload-on-change.ts';
 export type {
@@ -100,23 +118,15 @@ export {
   type WeeklySchedule,
 } from './start-run.ts';
 export { Upkeep, type UpkeepProps } from './upkeep.ts';
-export {
-  alarmOnAny,
-  alarmOnMissing,
-  alarmOnMissingMonthly,
-  alarmOnMissingWeekly,
-  type DailySuccess,
-  hoursUntilMissed,
-  type MonthlyHours,
-  monthlyHours,
-  type RunMetrics,
-  type UpkeepAlarmProps,
-  type WeeklyHours,
-  weeklyHours,
-} from './upkeep-alarm.ts';
+export { alarmOnAny, type UpkeepAlarmProps } from './upkeep-alarm.ts';
 export { UpkeepFunction, type UpkeepFunctionProps } from './upkeep-function.ts';
 export { UpkeepJob } from './upkeep-job.ts';
 export type { JobReference, UpkeepJobProps } from './upkeep-job-props.ts';
+export {
+  ApplicationSettings,
+  type ApplicationSettingsProps,
+  type WantedSettings,
+} from './whatsapp/application-settings.ts';
 export { CallbacksBus, type CallbacksBusProps } from './whatsapp/callbacks-bus.ts';
 export {
   ClientCredentialRotation,
@@ -148,3 +158,4 @@ export {
 export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/message-gc.ts';
 export { UpgradeCheck, type UpgradeCheckProps } from './whatsapp/upgrade-check.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';
+export { makeUpkeepStacks } from './whatsapp/upkeep-stacks.ts';

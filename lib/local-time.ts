@@ -1,35 +1,15 @@
 import { Temporal } from 'temporal-polyfill';
+import {
+  minuteOfDay,
+  minutesFromTo,
+  WEEKDAYS,
+  type Weekday,
+  windowMinutes,
+} from '../functions/shared/run/time-of-day.ts';
+
+export { minuteOfDay, minutesFromTo, WEEKDAYS, type Weekday, windowMinutes };
 
 const MINUTES_PER_DAY = 24 * 60;
-
-/** Days of the week, Monday first. */
-export const WEEKDAYS = [
-  'monday',
-  'tuesday',
-  'wednesday',
-  'thursday',
-  'friday',
-  'saturday',
-  'sunday',
-] as const;
-/** A day of the week, in English and lower case. */
-export type Weekday = (typeof WEEKDAYS)[number];
-
-/** Minutes since midnight of a local time `HH:MM`. */
-export function minuteOfDay(time: string): number {
-  const [hour = '', minute = ''] = time.split(':');
-  return Number(hour) * 60 + Number(minute);
-}
-
-/** A daily window's length on an ordinary day, in minutes. `to` at or before `from` lies on the next day. */
-export function windowMinutes({ from, to }: { from: string; to: string }): number {
-  return minutesFromTo(from, to) || MINUTES_PER_DAY;
-}
-
-/** From one local time to the next occurrence of another, on an ordinary day. 0 if they are the same. */
-export function minutesFromTo(from: string, to: string): number {
-  return (minuteOfDay(to) - minuteOfDay(from) + MINUTES_PER_DAY) % MINUTES_PER_DAY;
-}
 
 /** A change of a time zone's offset by which local times do not exist. */
 export interface SkippedTimes {

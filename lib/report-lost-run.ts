@@ -6,10 +6,10 @@ import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
 import {
-  GIVEN_UP_FIGURE,
   LOST_RUN_EVENT_MINUTES,
   REPORT_EVENT_SOURCE,
   REPORT_EVENT_TYPE,
@@ -43,11 +43,12 @@ export class ReportLostRun extends Construct {
 
   private readonly jobs: string[] = [];
   private ends: PolicyStatement | undefined;
-  private rings: PolicyStatement | undefined;
+  private letters: PolicyStatement | undefined;
 
   constructor(scope: Construct, id: string, props: ReportLostRunProps) {
     super(scope, id);
     const { deployment, topic, encryptionKey, logRetention } = props;
+    const { partition, region, account, urlSuffix } = Stack.of(this);
     const functionName = `${deployment}-report-lost-run`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: `${functionName}-dead-letters`,
@@ -63,7 +64,11 @@ export class ReportLostRun extends Construct {
       functionName,
       description: `Reports the runs of ${deployment} that ended without a report`,
       entry: entryFile('report-lost-run'),
-      settings: { deployment, jobs: Lazy.list({ produce: () => this.jobs }) } satisfies ReportLostRunSettings,
+      settings: {
+        deployment,
+        jobs: Lazy.list({ produce: () => this.jobs }),
+        queues: `https://sqs.${region}.${urlSuffix}/${account}`,
+      } satisfies ReportLostRunSettings,
       timeout: Duration.seconds(60),
       deadLetterQueue: this.deadLetters.queue,
       ...(encryptionKey && { encryptionKey }),
@@ -80,10 +85,17 @@ export class ReportLostRun extends Construct {
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
       quietAfter: ONE_CAUSE,
+      // Of what a repetition has mended nobody need be told, and of the rest its dead letters tell.
+      toldBy: `${functionName}-dead-letters`,
     });
-    const { partition, region, account } = Stack.of(this);
+    const alarms = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${deployment}-*`;
+    this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarms]);
+    this.function.acceptWildcard(
+      alarms,
+      "Which of the deployment's alarms has told of a run's problem is said by that problem, as the one of the service at which a roll stopped.",
+    );
     new Rule(this, 'Rule', {
-      description: `Runs of ${deployment} that failed for Lambda, timed out, were stopped or gave up`,
+      description: `Runs of ${deployment} that failed for Lambda, timed out or were stopped, and those of which other alarms tell`,
       // The construct's type knows no `$or`.
       eventPattern: {
         $or: [
@@ -102,7 +114,10 @@ export class ReportLostRun extends Construct {
           {
             source: [REPORT_EVENT_SOURCE],
             'detail-type': [REPORT_EVENT_TYPE],
-            detail: { deployment: [deployment], figures: { [GIVEN_UP_FIGURE]: [{ exists: true }] } },
+            detail: {
+              deployment: [deployment],
+              problems: { toldBy: { alarm: [{ prefix: `${deployment}-` }] } },
+            },
           },
         ],
       } as EventPattern,
@@ -118,17 +133,19 @@ export class ReportLostRun extends Construct {
 
   /**
    * Watches the runs of a job.
-   * @param crashing the name of its alarm on crashes: a lost run of which that has told is reported, and no other alarm rings for it.
+   * @param letters its dead letters: the one of a run that has been told is taken from them.
    */
-  watch(job: string, functionArn: string, crashing: string): void {
+  watch(job: string, functionArn: string, letters: Queue): void {
     this.jobs.push(job);
-    const { partition, region, account } = Stack.of(this);
     const versions = `${functionArn}:*`;
-    const alarm = `arn:${partition}:cloudwatch:${region}:${account}:alarm:${crashing}`;
     this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
-    this.rings ??= this.function.allow('WhatRang', ['cloudwatch:DescribeAlarmHistory'], [alarm]);
+    this.letters ??= this.function.allow(
+      'TakeLetters',
+      ['sqs:DeleteMessage', 'sqs:ReceiveMessage'],
+      [letters.queueArn],
+    );
     this.ends.addResources(versions);
-    this.rings.addResources(alarm);
+    this.letters.addResources(letters.queueArn);
     this.function.acceptWildcard(
       versions,
       "A run is on record under the function's version that it began with, one more after each deploy.",

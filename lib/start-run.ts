@@ -163,6 +163,8 @@ export class StartRun extends Construct {
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
       quietAfter: ONE_CAUSE,
+      // Of what a repetition has mended nobody need be told, and of the rest its dead letters tell.
+      toldBy: `${functionName}-dead-letters`,
     });
 
     this.scheduleDeadLetters = new DeadLetterQueue(this, 'ScheduleDeadLetters', {

@@ -13,9 +13,9 @@ import {
 } from './checks/props.ts';
 import { scheduleProblems, skipProblems, timeLimitProblems } from './checks/schedule.ts';
 import { type FunctionNetwork, networkProps } from './function-network.ts';
+import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS, monthlyHours } from './missed-alarm.ts';
 import { type DailySchedule, LATEST_START, type MonthlySchedule, type WeeklySchedule } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import { type DailySuccess, hoursUntilMissed, MAXIMUM_WAIT_HOURS, monthlyHours } from './upkeep-alarm.ts';
 
 /** With the deployment's name and the time it makes a run's name, of at most 64 characters. */
 const JOB_NAME = /^[a-z][a-z0-9-]{0,21}$/;

@@ -4,17 +4,28 @@ import { Alias, type IVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Schedule } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
 import {
+  crashingAlarmName,
   DURATION_METRIC,
-  GIVEN_UP_METRIC,
-  GIVEN_UP_UNTOLD_METRIC,
+  deadLettersName,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   METRIC_NAMESPACE,
   OUTCOME_METRICS,
+  TOLD_METRICS,
+  UNTOLD_METRICS,
 } from '../functions/shared/run/report.ts';
 import type { Finding } from './checks/mistakes.ts';
 import { checkProps } from './checks/props.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
+import {
+  alarmOnMissing,
+  alarmOnMissingMonthly,
+  alarmOnMissingWeekly,
+  hoursUntilMissed,
+  monthlyHours,
+  shownHour,
+  weeklyHours,
+} from './missed-alarm.ts';
 import { letPublishReports } from './run-reports.ts';
 import {
   commandToStart,
@@ -26,18 +37,7 @@ import {
   type WeeklySchedule,
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
-import {
-  alarmOnAny,
-  alarmOnCrashes,
-  alarmOnMissing,
-  alarmOnMissingMonthly,
-  alarmOnMissingWeekly,
-  alarmOnOthers,
-  hoursUntilMissed,
-  monthlyHours,
-  shownHour,
-  weeklyHours,
-} from './upkeep-alarm.ts';
+import { alarmOnCrashes, alarmOnOthers } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 import {
   type JobReference,
@@ -51,6 +51,8 @@ import {
 const INVOCATION = Duration.minutes(15);
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
 const GRACE = Duration.minutes(15);
+/** The letter of a lost run is taken out of the dead letters within a minute or so of coming there; the alarm looks by five minutes. */
+const LETTER_TAKEN_WITHIN = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
 const HISTORY = Duration.days(30);
 
@@ -100,8 +102,8 @@ export class UpkeepJob extends Construct {
     } = props;
     const { deployment, topic, encryptionKey, logRetention } = upkeep;
     const functionName = `${deployment}-${job}`;
-    const crashing = `${functionName}-crashing`;
-    const letters = `${functionName}-dead-letters`;
+    const crashing = crashingAlarmName(deployment, job);
+    const letters = deadLettersName(deployment, job);
     this.upkeep = upkeep;
     this.job = job;
     this.node.addValidation({
@@ -118,15 +120,15 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, gave it up, and put its event here.`,
+      meaning: `Lambda could not begin a run of ${job} for ${deployment}, or not bring it to its end, put its event here, and nothing has told of it.`,
       whatToDo: [
         'Read the newest message: "runId" names the run.',
-        `Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}.`,
+        `If ${history} does not have it, Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}. If it is there, see in it what ended it.`,
         `${again}.`,
       ],
       topic,
-      // The letters of runs that began and were lost lie there too: of these the alarm on lost runs tells.
-      untold: this.metricRunsDropped(functionName),
+      // The letters of runs that began and were lost come there too: report-lost-run takes them out once it has told of them.
+      takenWithin: LETTER_TAKEN_WITHIN,
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -161,7 +163,7 @@ export class UpkeepJob extends Construct {
       ...(waitsFor.length > 0 && { waitsFor }),
       ...(outsideWindow && { outsideWindow }),
     });
-    upkeep.reportLostRun.watch(job, this.function.functionArn, crashing);
+    upkeep.reportLostRun.watch(job, this.function.functionArn, this.deadLetters.queue);
     this.schedule = schedule && upkeep.startRun.schedule(this, 'Schedule', job, schedule);
     // Scheduler looks, when a schedule is made, whether it can assume the role: by then that is as old as all this takes.
     this.schedule?.node.addDependency(this.alias);
@@ -174,25 +176,24 @@ export class UpkeepJob extends Construct {
       whatToDo: [report, againBy],
       topic,
       all: this.metricRunsFailed(),
-      toldElsewhere: [this.metricRunsLost(), this.metric(GIVEN_UP_METRIC)],
-      nowhere: this.metric(GIVEN_UP_UNTOLD_METRIC),
-      label: 'runs that failed with a report of their own',
+      toldElsewhere: [this.metricRunsLost(), this.metric(TOLD_METRICS.failed)],
+      nowhere: this.metric(UNTOLD_METRICS.failed),
+      label: 'runs that failed with a report of their own, of which no other alarm has told',
     });
-    this.partialAlarm = alarmOnAny(this, 'Partial', {
+    this.partialAlarm = alarmOnOthers(this, 'Partial', {
       alarmName: `${functionName}-partial`,
       meaning: `A run of ${job} for ${deployment} did some of its work, and could not do the rest.`,
       whatToDo: [report, againBy],
       topic: upkeep.warningTopic,
-      metric: this.metricRunsPartial(),
+      all: this.metricRunsPartial(),
+      toldElsewhere: [this.metric(TOLD_METRICS.partial)],
+      nowhere: this.metric(UNTOLD_METRICS.partial),
+      label: 'partial runs of which no other alarm has told',
     });
     this.lostAlarm = alarmOnOthers(this, 'Lost', {
       alarmName: `${functionName}-lost`,
       meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
-      whatToDo: [
-        `Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`,
-        againBy,
-        `Its event lies in the queue ${functionName}-dead-letters: delete it there.`,
-      ],
+      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
       topic,
       all: this.metricRunsLost(),
       toldElsewhere: [this.metric(LOST_TOLD_METRIC)],
@@ -254,16 +255,6 @@ export class UpkeepJob extends Construct {
     return this.metric(LOST_METRIC, options);
   }
 
-  /** Of Lambda's own: the function is not there yet when its queue is made. */
-  private metricRunsDropped(functionName: string): Metric {
-    return new Metric({
-      namespace: 'AWS/Lambda',
-      metricName: 'AsyncEventsDropped',
-      dimensionsMap: { FunctionName: functionName },
-      statistic: 'Sum',
-    });
-  }
-
   /** How long runs took, in seconds. @default the maximum over five minutes */
   metricRunSeconds(options?: MetricOptions): Metric {
     return this.metric(DURATION_METRIC, { statistic: 'Maximum', ...options });
@@ -317,9 +308,8 @@ export class UpkeepJob extends Construct {
         : `for ${hoursUntilMissed(success)} hours; it is due daily at ${schedule.at} ${upkeep.startRun.timeZone}`;
     const missed = {
       alarmName: `${functionName}-missed`,
-      meaning: `${job} for ${deployment} has done nothing ${when}, though no run need have failed: perhaps none began. ${hours || months ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
+      meaning: `No run of ${job} for ${deployment} has done or told anything ${when}: perhaps none began. ${hours || months ? 'This alarm is quiet again after an hour.' : 'Further missed days send no new message while this alarm is on.'}`,
       whatToDo: [
-        `If another alarm of ${functionName} rang too, begin there.`,
         `Look whether the schedule ${functionName} (EventBridge Scheduler, group ${deployment}-upkeep) is there and enabled.`,
         `Look in the log /aws/lambda/${deployment}-start-run for the last start, and whether it was skipped and why.`,
         again,
@@ -327,6 +317,7 @@ export class UpkeepJob extends Construct {
       topic,
       successes: this.metricRunsSucceeded(),
       partials: this.metricRunsPartial(),
+      failures: this.metricRunsFailed(),
     };
     if (months) return alarmOnMissingMonthly(this, 'Missed', { ...missed, hours: months });
     return hours

@@ -2,7 +2,7 @@ import { CfnOutput, Stack, Token } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
 import * as v from 'valibot';
 import { AlarmTopic } from './alarm-topic.ts';
 import { deploymentName, downtimeWindow, emails, field, timeZone } from './checks/fields.ts';
@@ -115,6 +115,7 @@ export class Upkeep extends Construct {
     checkProps(this, PROPS, props, () => this.findings(props), NAMES);
     const { deployment, timeZone, window, encryptionKey, logRetention } = props;
     this.deployment = deployment;
+    remember(this);
     this.encryptionKey = encryptionKey;
     this.logRetention = logRetention;
     if (encryptionKey) letServicesEncrypt(encryptionKey, deployment);
@@ -187,12 +188,30 @@ export class Upkeep extends Construct {
     const place = ({ account, region }: Stack) => JSON.stringify([account, region]);
     const stack = Stack.of(this);
     const isKnown = !Token.isUnresolved(place(stack));
-    return this.node.root.node.findAll().find((other): other is Upkeep => {
-      if (!(other instanceof Upkeep) || other === this || other.deployment !== deployment) return false;
+    return madeOf(deployment, this.node.root).find((other) => {
       const otherStack = Stack.of(other);
       return otherStack === stack || (isKnown && place(otherStack) === place(stack));
     });
   }
+}
+
+/** By the app and the deployment: a walk through all of an app for each would take longer than all else where there are hundreds. */
+const made = new WeakMap<IConstruct, Map<string, Upkeep[]>>();
+
+/** What was made of a deployment in an app, and is still in it. */
+function madeOf(deployment: string, app: IConstruct): Upkeep[] {
+  return (made.get(app)?.get(deployment) ?? []).filter((each) => isInTree(each));
+}
+
+function remember(upkeep: Upkeep): void {
+  const { root } = upkeep.node;
+  const ofApp = made.get(root) ?? new Map<string, Upkeep[]>();
+  made.set(root, ofApp.set(upkeep.deployment, [...(ofApp.get(upkeep.deployment) ?? []), upkeep]));
+}
+
+function isInTree({ node }: IConstruct): boolean {
+  const { scope } = node;
+  return scope === undefined || (scope.node.tryFindChild(node.id)?.node === node && isInTree(scope));
 }
 
 function isElsewhere(region: string, own: string): boolean {

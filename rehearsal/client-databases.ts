@@ -6,6 +6,11 @@ import { startMysql } from './databases/mysql.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
 import { type Postgres, STREAMING, startPostgres } from './databases/postgres.ts';
 import { ServerUnavailable } from './databases/server-program.ts';
+import type configuration from './upkeep.config.ts';
+import type { ClientDatabase } from './whatsapp/client-database.ts';
+import { mysqlClient } from './whatsapp/client-on-mysql.ts';
+import { postgresClient } from './whatsapp/client-on-postgres.ts';
+import { type MessageStore, openMessageStore } from './whatsapp/message-store.ts';
 
 /**
  * Starts the PostgreSQL of all clients' databases, with the certificate that the sample's host name asks for.
@@ -35,6 +40,24 @@ export async function startClientMysql(
     if (!(error instanceof ServerUnavailable) || process.env.CI) throw error;
     return error.message;
   }
+}
+
+/** Makes a client's databases, on the server of its engine. */
+export async function openDatabases(
+  { postgres, mysql }: { postgres?: Postgres | undefined; mysql?: DatabaseServer | undefined },
+  { name, databases: [configured] = [], jobs }: (typeof configuration)['deployments'][number],
+): Promise<{ store: MessageStore | undefined; database: ClientDatabase }> {
+  const { prefix = `${name}_`, engine = 'postgres', host = 'localhost' } = configured ?? {};
+  const address = { host, certificateAuthority: (await keepCertificate(host, host)).certificate };
+  if (ENGINES[engine] === 'postgres') {
+    if (!postgres) throw new Error(`The databases of ${name} are PostgreSQL's, and there is no such server.`);
+    const store = await openMessageStore(postgres, prefix);
+    const { users: [one, other] = [], owner } = jobs.credentialRotation?.strategy ?? {};
+    const names = one && other && owner ? { users: [one, other] as const, owner } : undefined;
+    return { store, database: postgresClient(postgres, store, address, names) };
+  }
+  if (!mysql) throw new Error(`The databases of ${name} are of ${engine}, and there is no such server.`);
+  return { store: undefined, database: await mysqlClient(mysql, prefix, address) };
 }
 
 async function certificateOf(family: (typeof ENGINES)[Engine]) {

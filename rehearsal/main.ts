@@ -6,6 +6,7 @@ import { playNight } from './night.ts';
 import type { Night } from './night-checks.ts';
 import { nightPage } from './picture/page.ts';
 import { type Recording, record } from './picture/recording.ts';
+import { synthesizeShop } from './shop/synthesize.ts';
 import { startStage } from './start-stage.ts';
 import { printEvent, say } from './tell.ts';
 
@@ -37,7 +38,7 @@ else await rehearse(values.fault, values.json);
 
 function listFaults(): void {
   const table = new Table({
-    head: ['fault', 'what goes wrong', 'alarms that must ring'],
+    head: ['fault', 'what goes wrong', 'alarms that must ring, each with a message'],
     style: PLAIN,
   });
   for (const [name, { description, expected }] of Object.entries(FAULTS))
@@ -62,7 +63,10 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
   say(
     `Synthesizing the stacks of the sample configuration, and starting PostgreSQL and ${engine === 'mysql' ? 'MySQL' : 'MariaDB'}`,
   );
-  const stage = await startStage({ engine, streams: fault?.replica ?? false });
+  const [stage, shop] = await Promise.all([
+    startStage({ engine, streams: fault?.replica ?? false }),
+    synthesizeShop(),
+  ]);
   if (stage.withoutMysql)
     console.log(`${stage.withoutMysql} The night is played without the deployment on MySQL.`);
   try {
@@ -71,6 +75,7 @@ async function rehearse(faultName: string | undefined, json: string | undefined)
     let recording: Recording | undefined;
     const night = await playNight({
       ...stage,
+      shop,
       onEvent: printEvent,
       onBegin(world) {
         end = record(world);

@@ -1,5 +1,5 @@
 import { clientsOf, FULL_SCALE, type Scale } from './clients.ts';
-import type { Fault, Hooks } from './faults/fault.ts';
+import type { AnyFault, Hooks } from './faults/fault.ts';
 import { keptLogsCount, rotatedLogs } from './kept-logs.ts';
 import {
   type Due,
@@ -12,6 +12,7 @@ import {
   totalOf,
 } from './night-checks.ts';
 import { distinctReports, reportsOf } from './run-reports.ts';
+import { REPLACED_AFTER } from './shop/names.ts';
 import { collectionText, tell } from './tell.ts';
 import { deliverUnread } from './unread-messages.ts';
 import type { RowCounts } from './whatsapp/message-store.ts';
@@ -33,12 +34,14 @@ const MOST_RUNS = 10;
 
 export interface NightOptions
   extends Pick<WorldOptions, 'cdkOut' | 'change' | 'postgres' | 'mysql' | 'jobs'> {
+  /** The cloud assembly of the shop. @default it takes no part */
+  shop?: string | undefined;
   /**
    * What goes wrong, at the same hour and for as long. Of one deployment's job no two may say what comes of it, unless that
    * is the same.
    * @default a good night
    */
-  faults?: readonly Fault[];
+  faults?: readonly AnyFault[];
   /** @default FULL_SCALE */
   scale?: Scale;
   /** The only deployments that take part. @default all of the script, but those on MySQL where there is none */
@@ -53,12 +56,12 @@ export interface NightOptions
 
 /** A fault, and what it is told of. */
 interface Striking {
-  fault: Fault;
+  fault: AnyFault;
   hooks: Hooks;
 }
 
 /** Of a night in which something goes wrong: with what that is about. So the command and the tests expect the same. */
-function scaleOf({ containers, rotation = false, ...others }: Scale, faults: readonly Fault[]): Scale {
+function scaleOf({ containers, rotation = false, ...others }: Scale, faults: readonly AnyFault[]): Scale {
   const isFor = (what: 'containers' | 'rotation') =>
     faults.length === 0 || faults.some((fault) => fault[what]);
   return {
@@ -109,6 +112,8 @@ export async function playNight(options: NightOptions): Promise<Night> {
     clients: Object.fromEntries(clients),
     ...(jobs && { jobs }),
     ...(change && { change }),
+    shop: (only?.includes('shop') ?? true) ? options.shop : undefined,
+    loginPause: scale.loginPause,
   });
   try {
     options.onBegin?.(world);
@@ -134,10 +139,7 @@ async function play(
   const mediaBefore = mediaOf(world);
   await clock.hold(async () => {
     if (latam && scale.unread > 0) await deliverUnread(latam, scale.unread, start);
-    for (const { fault, hooks } of striking) {
-      const struck = world.deployments[fault.deployment];
-      if (struck) await fault.strike(struck, world, hooks);
-    }
+    await strikeAll(world, striking);
   });
   // A fault can put others in their place.
   const rotated = rotatedLogs(world);
@@ -157,7 +159,13 @@ async function play(
     told = tell(aws, told, onEvent);
   }
 
-  await Promise.all(Object.values(world.deployments).map(({ logins }) => logins.end()));
+  const { shop } = world;
+  const shopLogins = Object.entries(shop?.credentials ?? {});
+  await Promise.all(
+    [...Object.values(world.deployments), ...shopLogins.map(([, each]) => each)].map(({ logins }) =>
+      logins.end(),
+    ),
+  );
   const after = await countAll(world);
   const rows: Night['rows'] = {};
   for (const { name, webApp } of Object.values(world.deployments))
@@ -188,8 +196,9 @@ async function play(
       storageBytes: storageBytes(world, name),
     };
   // A deployment that takes no part has nights without runs, and so has a job that takes none.
+  const played = [...Object.values(world.deployments), ...(shop ? [shop] : [])];
   const takesPart = (alarm: string) =>
-    Object.values(world.deployments).some(
+    played.some(
       ({ name, jobs }) =>
         alarm.startsWith(`${name}-`) &&
         SCHEDULED_JOBS.every((job) => jobs.includes(job) || !alarm.startsWith(`${name}-${job}-`)),
@@ -201,9 +210,12 @@ async function play(
       rangAt: new Date(time).toISOString(),
       told: actions.some(({ succeeded }) => succeeded),
     }));
-  const logins = Object.values(world.deployments)
-    .filter(({ jobs }) => jobs.includes('credential-rotation'))
-    .map(({ name, logins }) => ({ deployment: name, ...logins.count }));
+  const logins = [
+    ...Object.values(world.deployments)
+      .filter(({ jobs }) => jobs.includes('credential-rotation'))
+      .map(({ name, logins }) => ({ deployment: name, ...logins.count })),
+    ...shopLogins.map(([name, { logins }]) => ({ deployment: `shop, ${name}`, ...logins.count })),
+  ];
   const reports = reportsOf(aws);
   const runs = faults.some(({ cutsReports }) => cutsReports) ? distinctReports(reports) : reports;
   const night: Night = { runs, alarms, rows, media, logs, logins, mismatches: [] };
@@ -214,13 +226,42 @@ async function play(
   return night;
 }
 
+/** Before anything goes on. In a good night of the shop somebody replaces what its services read. */
+async function strikeAll(world: World, striking: readonly Striking[]): Promise<void> {
+  for (const { fault, hooks } of striking) {
+    if (fault.deployment === 'shop') {
+      if (world.shop) await fault.strike(world.shop, world);
+      continue;
+    }
+    const struck = world.deployments[fault.deployment];
+    if (struck) await fault.strike(struck, world, hooks);
+  }
+  const { clock, shop } = world;
+  if (
+    !shop ||
+    striking.some(({ fault: { deployment, expected } }) => deployment === 'shop' && expected.behind)
+  )
+    return;
+  clock.at(clock.now() + REPLACED_AFTER, () => {
+    shop.replace('certificate');
+    shop.replace('payment-key');
+  });
+}
+
 /** Whose alarms say nothing where they take no part. */
-const SCHEDULED_JOBS = ['message-gc', 'media-gc', 'log-cleanup', 'credential-rotation', 'database-size'];
+const SCHEDULED_JOBS = [
+  'message-gc',
+  'media-gc',
+  'log-cleanup',
+  'credential-rotation',
+  'database-size',
+  'application-settings',
+];
 
 /** How often each job is due until the end. */
-function runsDue({ aws, deployments }: World, end: number): Due[] {
+function runsDue({ aws, deployments, shop }: World, end: number): Due[] {
   const upcoming = new Map(aws.scheduler.upcoming(MOST_RUNS).map(({ name, times }) => [name, times]));
-  return Object.values(deployments).flatMap(({ name, jobs }) =>
+  return [...Object.values(deployments), ...(shop ? [shop] : [])].flatMap(({ name, jobs }) =>
     jobs.map((job) => {
       const times = upcoming.get(`${name}-${job}`) ?? [];
       return { name, job, times: times.filter((time) => time < end).length };

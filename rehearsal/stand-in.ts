@@ -9,7 +9,7 @@ import { startStage } from './start-stage.ts';
 import { collectionText, printEvent, say, tell } from './tell.ts';
 import { deliverUnread } from './unread-messages.ts';
 import configuration from './upkeep.config.ts';
-import { type ClientScript, createWorld } from './world.ts';
+import { type ClientScript, createWorld, type World } from './world.ts';
 
 /** Small: who looks at the sample deployments need not wait for many rows, nor for many containers. */
 const SCALE = {
@@ -21,6 +21,9 @@ const SCALE = {
   loginPause: 2_000,
 } as const;
 const PORT = 4600;
+const HOUR_MS = 3600_000;
+/** Of a database server. */
+const FREE_BYTES = 50e9;
 /** Beside what else the rehearsal keeps, which git does not see. */
 const PROFILES = join(import.meta.dirname, '..', '.cache', 'stand-in.ini');
 /** Between two looks at what there is to tell. */
@@ -83,6 +86,7 @@ async function standIn(): Promise<void> {
   const { aws, clock, deployments } = world;
   const { latam } = deployments;
   if (latam) await clock.hold(() => deliverUnread(latam, SCALE.unread, start));
+  tellFreeSpace(world, start);
   const running = new RunningClock(clock, speed, (error) =>
     console.error(error instanceof Error ? error.message : error),
   );
@@ -108,6 +112,17 @@ export AWS_PROFILE=${NAMES[0]}        # or ${NAMES.slice(1).join(', ')}
   await world.close();
   await stopped;
   await stage.close();
+}
+
+/** As RDS tells it of its servers, for upgrade-check: for a week, which is longer than the stand-in stands. */
+function tellFreeSpace({ aws }: World, start: number): void {
+  for (const { account, region, upgradeCheck } of configuration.deployments)
+    for (const { identifier: DBInstanceIdentifier } of upgradeCheck?.storage ?? [])
+      for (let at = start - 3 * HOUR_MS; at < start + 7 * 24 * HOUR_MS; at += HOUR_MS)
+        aws.cloudWatch.put(
+          { account, region },
+          ...(['AWS/RDS', 'FreeStorageSpace', { DBInstanceIdentifier }, FREE_BYTES, at] as const),
+        );
 }
 
 /** Undefined, after saying why, where something of the command line was not understood. */

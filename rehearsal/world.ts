@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CredentialRotationSettings } from '../functions/credential-rotation/contract.ts';
 import type { DatabaseSizeSettings } from '../functions/database-size/contract.ts';
-import { ENGINES } from '../functions/shared/database/contract/engine.ts';
 import { type Clock, realClock, simulatedClock } from './aws/clock.ts';
 import type { FunctionUrl } from './aws/lambda/function-url.ts';
 import { type Aws, type AwsOptions, startAws } from './aws/server.ts';
 import type { Template } from './aws/template/assembly.ts';
 import type { Resource } from './aws/template/resource.ts';
 import { keepCertificate } from './certificates.ts';
+import { openDatabases } from './client-databases.ts';
 import { putTemplateOf } from './client-template.ts';
 import { startRelayed, webhookOf } from './client-webhook.ts';
 import type { DatabaseServer } from './databases/mysql-family.ts';
@@ -18,11 +18,11 @@ import { functionNamed, settingsOf } from './deployed-functions.ts';
 import { openMediaVolume, type PlayedMediaVolume } from './media-volume.ts';
 import { buildNetwork, type TaskNetwork } from './network.ts';
 import { keepCredential, type RotatedCredential } from './rotated-credential.ts';
+import { SHOP_STACK } from './shop/names.ts';
+import { type PlayedShop, startShop } from './shop/shop.ts';
 import configuration, { RELAY_PATH } from './upkeep.config.ts';
 import type { ClientDatabase } from './whatsapp/client-database.ts';
 import type { ClientRole } from './whatsapp/client-files.ts';
-import { mysqlClient } from './whatsapp/client-on-mysql.ts';
-import { postgresClient } from './whatsapp/client-on-postgres.ts';
 import {
   type ClientService,
   type ClientTasks,
@@ -31,7 +31,7 @@ import {
 } from './whatsapp/client-tasks.ts';
 import { Logins } from './whatsapp/logins.ts';
 import type { Filling } from './whatsapp/message-rows.ts';
-import { type MessageStore, NO_ROWS, openMessageStore } from './whatsapp/message-store.ts';
+import { type MessageStore, NO_ROWS } from './whatsapp/message-store.ts';
 import { metaLoadBalancers } from './whatsapp/meta-template.ts';
 import { startWebApp, type WebApp, type WebAppOptions } from './whatsapp/web-app.ts';
 import { startWebhook, type Webhook } from './whatsapp/webhook.ts';
@@ -51,8 +51,15 @@ export interface ClientScript
   percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
 
-export interface WorldOptions extends Pick<AwsOptions, 'cdkOut' | 'change' | 'port' | 'sessions'> {
-  postgres: Postgres;
+export interface WorldOptions extends Pick<AwsOptions, 'change' | 'port' | 'sessions'> {
+  /** The cloud assembly that `cdk synth` wrote. */
+  cdkOut: string;
+  /** That of the shop. @default there is none */
+  shop?: string | undefined;
+  /** Of the shop: real milliseconds between two logins of a container. @default 350 */
+  loginPause?: number | undefined;
+  /** Needed where a client's databases are PostgreSQL's. */
+  postgres?: Postgres | undefined;
   /** Needed where a client's databases are MySQL's. A MariaDB takes its place: such a client is configured for that then. */
   mysql?: DatabaseServer | undefined;
   /** By deployment. A deployment without one has no WebApp, and its schedules never fire. */
@@ -90,6 +97,8 @@ export interface World {
   clock: Clock;
   aws: Aws;
   deployments: Record<string, PlayedDeployment>;
+  /** What is played beside them that has nothing of WhatsApp. */
+  shop: PlayedShop | undefined;
   /** What must appear in no log, event, metric or process: passwords and keys that are in play. */
   secrets: string[];
   /** What the database servers have written to their logs. */
@@ -104,18 +113,20 @@ const BOOTSTRAP = '/cdk-bootstrap/hnb659fds/version';
 
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
-  const { postgres, mysql, clients, jobs, start, change, ...options } = worldOptions;
+  const { postgres, mysql, clients, jobs, start, change, cdkOut, shop, ...options } = worldOptions;
   // It loads the CDK and the constructs, which no other night needs.
   const onMariadb = mysql?.engine === 'mariadb' ? await import('./on-mariadb.ts') : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
   const clock = start === undefined ? realClock() : simulatedClock(start, folder);
   const aws = await startAws({
     ...options,
+    cdkOut: shop === undefined ? cdkOut : [cdkOut, shop],
     clock,
     change: (templates, assets) => {
       onMariadb?.configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
-        if (!clients[stack.replace(/^upkeep-/, '')]?.logins) leaveRotationOut(template);
+        if (stack !== SHOP_STACK && !clients[stack.replace(/^upkeep-/, '')]?.logins)
+          leaveRotationOut(template);
       change?.(templates, assets);
     },
   });
@@ -124,8 +135,9 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     clock,
     aws,
     deployments: {},
-    secrets: [postgres.password, ...(mysql ? [mysql.password] : [])],
-    serverLogs: async () => `${postgres.logs()}\n${(await mysql?.logs()) ?? ''}`,
+    shop: undefined,
+    secrets: [postgres, mysql].flatMap((server) => server?.password ?? []),
+    serverLogs: async () => [postgres?.logs(), await mysql?.logs(), world.shop?.serverLogs()].join('\n'),
     atEnd: (stop) => stops.push(stop),
     async close() {
       for (const stop of stops.reverse()) await stop();
@@ -136,13 +148,18 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
         await webhook.close();
         await database.drop();
       }
+      await world.shop?.close();
       await aws.close();
       clock.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
   try {
-    const schedules = aws.deployed.ofType('AWS::Scheduler::Schedule').map(scheduled);
+    const schedules = aws.deployed
+      .ofType('AWS::Scheduler::Schedule')
+      .filter(({ stack }) => stack !== SHOP_STACK)
+      .map(scheduled);
+    if (shop) world.shop = await startShop(aws, { folder, secrets: world.secrets, ...options });
     const creations: Promise<PlayedDeployment>[] = [];
     for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
       const own = schedules.filter(({ deployment }) => deployment === name);
@@ -198,6 +215,11 @@ async function createDeployment(
   secrets.push(user.password);
   aws.secrets.put(apiUser.secretArn, JSON.stringify(user));
 
+  const admin = { username: 'admin', password: `Admin-${name}-${crypto.randomUUID()}` };
+  const { administrator } = configured.jobs.applicationSettings ?? {};
+  if (administrator) aws.secrets.put(administrator.secretArn, JSON.stringify(admin));
+  secrets.push(admin.password);
+
   const relayFunction = functionNamed(aws, `${name}-callback-relay`);
   const { webhook, relay } = relayFunction
     ? await startRelayed(aws, name, relayFunction, secrets)
@@ -224,7 +246,7 @@ async function createDeployment(
     media: mediaVolume?.media,
     clock,
     certificate: await keepCertificate(name, serverName ?? hostname),
-    users: [user],
+    users: [user, { ...admin, administrator: true }],
     callbackUrl: relay ? `${relay.url}${RELAY_PATH}` : webhook.url,
   });
   aws.hosts[`${hostname}:${port || 443}`] = `127.0.0.1:${webApp.port}`;
@@ -258,23 +280,6 @@ async function createDeployment(
 }
 
 type Configured = (typeof configuration)['deployments'][number];
-
-/** Makes a client's databases, on the server of its engine. */
-async function openDatabases(
-  { postgres, mysql }: Pick<WorldOptions, 'postgres' | 'mysql'>,
-  { name, databases: [configured] = [], jobs }: Configured,
-): Promise<{ store: MessageStore | undefined; database: ClientDatabase }> {
-  const { prefix = `${name}_`, engine = 'postgres', host = 'localhost' } = configured ?? {};
-  const address = { host, certificateAuthority: (await keepCertificate(host, host)).certificate };
-  if (ENGINES[engine] === 'postgres') {
-    const store = await openMessageStore(postgres, prefix);
-    const { users: [one, other] = [], owner } = jobs.credentialRotation?.strategy ?? {};
-    const names = one && other && owner ? { users: [one, other] as const, owner } : undefined;
-    return { store, database: postgresClient(postgres, store, address, names) };
-  }
-  if (!mysql) throw new Error(`The databases of ${name} are of ${engine}, and there is no such server.`);
-  return { store: undefined, database: await mysqlClient(mysql, prefix, address) };
-}
 
 /** The credential that the containers log in with, where a job rotates it. */
 async function createCredential(
@@ -363,6 +368,7 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
+    metaTemplate,
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),

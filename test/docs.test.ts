@@ -59,12 +59,12 @@ test('each section of an alarm says what it means, what to look at, what to do a
 test('a fault that docs/operations.md names as the test of an alarm rings that alarm', () => {
   for (const { names, text } of alarmSections())
     for (const [, fault = ''] of text.matchAll(/--fault ([\w-]+)/g)) {
-      const { alarms = [], alarmsOfLargeTables = [] } = FAULTS[fault]?.expected ?? {};
+      const { alarms = [], alarmsOfLargeTables = [], onlyShown = [] } = FAULTS[fault]?.expected ?? {};
       const patterns = names.map(
         (name) =>
           new RegExp(`^${name.replace('DEPLOYMENT', '[a-z]+').replace(/JOB|SERVICE|SET/, '[\\w-]+')}$`),
       );
-      const rings = [...alarms, ...alarmsOfLargeTables].some((alarm) =>
+      const rings = [...alarms, ...alarmsOfLargeTables, ...onlyShown].some((alarm) =>
         patterns.some((each) => each.test(alarm)),
       );
       assert.ok(rings, `${fault} rings ${alarms}, not ${names}`);
@@ -121,7 +121,14 @@ test('docs/operations.md has each job at 10, 1,000 and 5,000 containers, by the 
     }
   }
   const table = (operations ?? []).filter((line) => / \/ \d+ \/ \d+ \|$/.test(line));
-  const independent = ['message-gc', 'media-gc', 'database-size', 'upgrade-check', 'run-in-new-task'];
+  const independent = [
+    'message-gc',
+    'media-gc',
+    'database-size',
+    'application-settings',
+    'upgrade-check',
+    'run-in-new-task',
+  ];
   for (const job of independent) {
     const cell = inNight(job).join(' / ');
     assert.ok(table.includes(`| ${job} | ${cell} | ${cell} | ${cell} |`), job);
@@ -132,11 +139,11 @@ test('docs/operations.md has each job at 10, 1,000 and 5,000 containers, by the 
 test('the jobs of which docs/operations.md says that no number of containers matters to them cannot ask for tasks', () => {
   assert.match(
     readFileSync('docs/operations.md', 'utf8'),
-    /No number of containers matters to message-gc, media-gc, database-size and upgrade-check:\nnone of them may ask for a task/,
+    /No number of containers matters to message-gc, media-gc, database-size, application-settings and upgrade-check:\nnone of them may ask for a task/,
   );
   for (const { template } of templates)
     for (const [name, policy] of Object.entries(template.findResources('AWS::IAM::Policy')))
-      if (/^(MessageGc|MediaGc|DatabaseSize|UpgradeCheck)/.test(name))
+      if (/^(MessageGc|MediaGc|DatabaseSize|ApplicationSettings|UpgradeCheck)/.test(name))
         assert.doesNotMatch(JSON.stringify(policy), /ecs:(ListTasks|DescribeTasks|\*)/, name);
 });
 

@@ -18,7 +18,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as v from 'valibot';
 import { type Clients as ExecClients, ecsExecClients } from '../../functions/shared/ecs-exec/index.ts';
-import type { DeployedUpkeep } from '../deployments.ts';
+import { awsTime, type DeployedUpkeep } from '../deployments.ts';
 import type { SynthesizedDeployment } from './before-deploy/synthesized.ts';
 
 /** The AWS clients that checks share. */
@@ -79,14 +79,15 @@ export class ExaminedDeployment {
   readonly upkeep: DeployedUpkeep;
   readonly clients: Clients;
   readonly synthesized: SynthesizedDeployment | undefined;
-  /** Epoch milliseconds. */
-  readonly begunAt = Date.now();
+  /** Epoch milliseconds, by AWS's clock as far as it is known. */
+  readonly begunAt: number;
   readonly #known = new Map<string, Promise<unknown>>();
 
   /** @param synthesized before it is deployed: what `cdk synth` wrote of it. */
   constructor(upkeep: DeployedUpkeep, clients: Clients, synthesized?: SynthesizedDeployment) {
     this.upkeep = upkeep;
     this.clients = clients;
+    this.begunAt = awsTime(clients.lambda).getTime();
     this.synthesized = synthesized;
   }
 

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { ContainerDefinition } from '@aws-sdk/client-ecs';
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { listServers } from './databases.ts';
@@ -7,6 +7,7 @@ import { generalApp, type Rotation, roleName, type Worked } from './general-app.
 import type { Initialized } from './initialize.ts';
 import { MissingFlags } from './missing-flags.ts';
 import { findNetwork, networkHints } from './networks.ts';
+import { importPath, isInstalled, moduleExtension } from './own-package.ts';
 import type { Asker } from './questions.ts';
 import { listSecrets, secretOf, sourceOf } from './secrets.ts';
 import { clusterNames, type FoundService, findServices, lastPart, secretsOf } from './services.ts';
@@ -89,7 +90,7 @@ export async function initializeGeneral(
           .split(/[\s,]+/)
           .filter((address) => address !== '');
   const rotation = await findRotation(around, worked, options);
-  const app = generalApp(importPath(options.output), {
+  const app = generalApp(importPath(options.output, 'lib/index.ts'), {
     ...{ account, region, name, timeZone, window, emails, cluster, worked, command, rotation },
     topicArn: options.topicArn,
   });
@@ -99,22 +100,25 @@ export async function initializeGeneral(
         'to do',
         `Enable ECS Exec in ${of.name}, by which the command gets into its containers, and let its task role use ssmmessages:\naws ecs update-service --cluster ${cluster} --service ${of.name} --enable-execute-command --force-new-deployment`,
       );
-  const files: Files = { 'app.ts': app, ...surroundingFiles(name) };
+  const hasManifest = existsSync(join(options.output, 'package.json'));
+  // In a folder of its own it gets a manifest that says so.
+  const appFile = `app.${isInstalled() && !hasManifest ? 'ts' : moduleExtension(options.output)}`;
+  const files: Files = { [appFile]: app, ...surroundingFiles(name, appFile) };
   const written = Object.keys(files).filter(
     (file) => options.force || !existsSync(join(options.output, file)),
   );
   if (
-    !written.includes('app.ts') &&
-    !(await asker?.agrees(`${join(options.output, 'app.ts')} is there already. Write over it?`))
+    !written.includes(appFile) &&
+    !(await asker?.agrees(`${join(options.output, appFile)} is there already. Write over it?`))
   )
     throw new MissingFlags(
-      `${join(options.output, 'app.ts')} is there already: --output names another folder, --force writes over it.`,
+      `${join(options.output, appFile)} is there already: --output names another folder, --force writes over it.`,
     );
   mkdirSync(options.output, { recursive: true });
-  for (const file of new Set(['app.ts', ...written]))
+  for (const file of new Set([appFile, ...written]))
     writeFileSync(join(options.output, file), files[file] ?? '');
   return {
-    file: join(options.output, 'app.ts'),
+    file: join(options.output, appFile),
     next: `cd ${options.output} && ${isInstalled() ? 'npm install aws-cdk-lib constructs wa-upkeep && ' : ''}npx cdk synth`,
     notes: around.notes,
     mistakes: [],
@@ -265,20 +269,10 @@ function nameFrom(cluster: string): string {
   return NAME.test(name) ? name : 'app';
 }
 
-function isInstalled(): boolean {
-  return import.meta.dirname.includes('node_modules');
-}
-
-function importPath(folder: string): string {
-  if (isInstalled()) return 'wa-upkeep';
-  const path = relative(resolve(folder), join(import.meta.dirname, '..', '..', 'lib/index.ts'));
-  return path.startsWith('.') ? path : `./${path}`;
-}
-
 /** What a folder needs to be a CDK app, besides the app: of an installed package only, a clone has all of it. */
-function surroundingFiles(name: string): Files {
+function surroundingFiles(name: string, appFile: string): Files {
   const cdk: Files = {
-    'cdk.json': `${JSON.stringify({ app: 'node app.ts', output: 'cdk.out' }, undefined, 2)}\n`,
+    'cdk.json': `${JSON.stringify({ app: `node ${appFile}`, output: 'cdk.out' }, undefined, 2)}\n`,
   };
   if (!isInstalled()) return cdk;
   const manifest = { name: `${name}-upkeep`, private: true, type: 'module' };
@@ -289,6 +283,6 @@ function surroundingFiles(name: string): Files {
   return {
     ...cdk,
     'package.json': `${JSON.stringify(manifest, undefined, 2)}\n`,
-    'tsconfig.json': `${JSON.stringify({ compilerOptions, include: ['app.ts'] }, undefined, 2)}\n`,
+    'tsconfig.json': `${JSON.stringify({ compilerOptions, include: [appFile] }, undefined, 2)}\n`,
   };
 }

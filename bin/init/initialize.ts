@@ -1,12 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { ConfigurationError, checkConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
+import { appOfConfiguration } from './app-of-configuration.ts';
 import { shownCertificate } from './certificate.ts';
 import type { Role } from './client-containers.ts';
 import { type Discovery, discover, type Given } from './discovery.ts';
 import { type Answers, type Draft, draft, possibleJobs } from './draft.ts';
 import { JOBS, type Job } from './jobs.ts';
 import { MissingFlags } from './missing-flags.ts';
+import { importPath } from './own-package.ts';
 import type { Asker } from './questions.ts';
 import { renderConfiguration } from './render.ts';
 import { type ListedSecret, secretOf } from './secrets.ts';
@@ -53,6 +55,9 @@ export interface Initialized {
   mistakes: string[];
 }
 
+/** Of a clone. */
+const CONFIGURATION_MODULE = 'lib/whatsapp/configuration/configuration.ts';
+
 /**
  * Looks for a deployment that exists and writes a configuration for it.
  * @param asker undefined: flags say everything
@@ -78,11 +83,12 @@ export async function initialize(options: InitOptions, asker: Asker | undefined)
   const answers = await answersOf(around, found, options, asker, folder);
   const drafted = draft(around, found, answers);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(options.output, renderConfiguration(drafted, libraryFor(folder)));
+  writeFileSync(options.output, renderConfiguration(drafted, importPath(folder, CONFIGURATION_MODULE)));
+  const next = appOfConfiguration(around, options.output, folder);
   return {
     file: options.output,
     notes: around.notes,
-    next: `npx cdk synth -c config=${options.output}`,
+    next,
     mistakes: mistakesOf(drafted, { file: options.output, folder }),
   };
 }
@@ -313,15 +319,6 @@ function nameFrom(of: string | undefined): string {
     .slice(0, 24)
     .replace(/-+$/, '');
   return NAME.test(name) ? name : 'whatsapp';
-}
-
-/** From where a configuration in a folder imports this package: by its name where it is installed, else by its file in the clone. */
-function libraryFor(folder: string): string {
-  const own = import.meta.dirname;
-  if (own.includes('node_modules')) return 'wa-upkeep';
-  const file = join(own, '..', '..', 'lib/whatsapp/configuration/configuration.ts');
-  const path = relative(folder, file);
-  return path.startsWith('.') ? path : `./${path}`;
 }
 
 /** What `cdk synth` will say of it. */

@@ -52,5 +52,11 @@ export const RELAY_METRICS = {
   refused: 'RelayRequestsRefused',
   /** From the request to its answer, without the time that the webhook took. */
   addedMilliseconds: 'RelayAddedMilliseconds',
+  /** For a callback that it took: one that waits in vain is not slow besides. */
   webhookMilliseconds: 'WebhookMilliseconds',
 } as const;
+
+/** The name of the alarm on callbacks that were passed to the webhook and did not get on the bus. */
+export function notOnBusAlarmName(deployment: string): string {
+  return `${deployment}-${RELAY_JOB}-not-on-bus`;
+}

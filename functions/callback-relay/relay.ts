@@ -43,12 +43,13 @@ export function createRelay(settings: CallbackRelaySettings): Relay {
       onBus = answer.status === 200 ? await within(put(content.detail)) : WILL_COME_AGAIN;
 
     report(logger, answer, onBus);
+    const taken = answer.status === 200;
     publish({
       [RELAY_METRICS.relayed]: 1,
-      [RELAY_METRICS.notTaken]: answer.status === 200 ? 0 : 1,
+      [RELAY_METRICS.notTaken]: taken ? 0 : 1,
       [RELAY_METRICS.notOnBus]: onBus.outcome === 'lost' ? 1 : 0,
       [RELAY_METRICS.tooLargeForBus]: onBus.outcome === 'too-large' ? 1 : 0,
-      [RELAY_METRICS.webhookMilliseconds]: webhookMilliseconds,
+      ...(taken && { [RELAY_METRICS.webhookMilliseconds]: webhookMilliseconds }),
       [RELAY_METRICS.addedMilliseconds]: performance.now() - begin - webhookMilliseconds,
     });
     return { statusCode: answer.status };

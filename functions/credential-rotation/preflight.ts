@@ -53,7 +53,7 @@ async function look(
     ),
     problems: [
       ...plans.flatMap((plan) => (plan.kind === 'refused' ? [refusedProblem(deployment, plan)] : [])),
-      ...unnamed.services.map((service) => unnamedServiceProblem(deployment, service)),
+      ...unnamed.services.map((service) => unnamedServiceProblem(settings, service)),
       ...staleReplicas
         .filter(({ status }) => status.startsWith('Failed'))
         .map((replica) => staleReplicaProblem(settings, replica)),

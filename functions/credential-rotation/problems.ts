@@ -1,6 +1,11 @@
 import type { Roll } from '../shared/roll/roll-services.ts';
 import type { Problem } from '../shared/run/report.ts';
-import type { CredentialRotationSettings } from './contract.ts';
+import {
+  type CredentialRotationSettings,
+  rotateSecretName,
+  rotationFailedAlarmName,
+  stoppedAlarmName,
+} from './contract.ts';
 import type { Tried } from './database.ts';
 import type { DeliveredCopy } from './deliver.ts';
 import type { Proof } from './judge-logins.ts';
@@ -11,11 +16,15 @@ type Failed = Tried<unknown> & { kind: 'failed' };
 const STRAY_COPY_NEXT =
   'Replace tasks that were started in between. See who writes there: an update of the stack that made it may.';
 
-export function strayCopyProblem(deployment: string, { place, since }: DeliveredCopy): Problem {
+export function strayCopyProblem(
+  { deployment, copiesAlarm }: CredentialRotationSettings,
+  { place, since }: DeliveredCopy,
+): Problem {
   return {
     what: `The ${place} held something else than the current credential since ${new Date(since).toISOString()}, and was put right.`,
     where: deployment,
     next: STRAY_COPY_NEXT,
+    ...(copiesAlarm && { toldBy: { alarm: copiesAlarm, since: new Date(since).toISOString() } }),
   };
 }
 
@@ -62,11 +71,14 @@ export function refusedProblem(
   return { what: reason, where: `${deployment}, service ${service.name}`, next };
 }
 
-export function unnamedServiceProblem(deployment: string, service: string): Problem {
+export function unnamedServiceProblem(
+  { deployment, name }: CredentialRotationSettings,
+  service: string,
+): Problem {
   return {
-    what: `The service ${service} is given the credential too, and the configuration does not name it: it would be locked out. Nothing was changed.`,
+    what: `The service ${service} is given the credential too, and the configuration does not name it${name === undefined ? '' : `, or leaves ${name} out of what it reads`}: it would be locked out. Nothing was changed.`,
     where: `${deployment}, service ${service}`,
-    next: 'Name it among the services, or give it a user of its own.',
+    next: `Name it among the services${name === undefined ? '' : `, and ${name} in its reads`}, or give it a user of its own.`,
   };
 }
 
@@ -122,11 +134,22 @@ export function unsteadyProblem(deployment: string, reason: string): Problem {
   };
 }
 
-export function rotationProblem(deployment: string, why: string): Problem {
+export function rotationProblem({ deployment, name }: CredentialRotationSettings, why: string): Problem {
   return {
     what: `${why} Containers go on with the password that they have.`,
     where: deployment,
-    next: `Read in the log /aws/lambda/${deployment}-rotate-secret which step failed and why, and mend that. The next run rotates.`,
+    next: `Read in the log /aws/lambda/${deployment}-${rotateSecretName(name)} which step failed and why, and mend that. The next run rotates.`,
+    toldBy: { alarm: rotationFailedAlarmName(deployment, name) },
+  };
+}
+
+/** One of several that come before it could not be rotated. */
+export function notBegunProblem({ deployment, name }: CredentialRotationSettings, before: string): Problem {
+  return {
+    what: `The rotation of ${name} was not begun, because that of ${before} failed.`,
+    where: deployment,
+    next: `Mend what stopped ${before}. The next run rotates both.`,
+    toldBy: { alarm: rotationFailedAlarmName(deployment, before) },
   };
 }
 
@@ -147,6 +170,8 @@ export function rollProblem(
     what: `${what} ${whatHolds(settings)}`,
     where: `${settings.deployment}, service ${services.join(', ')}`,
     next,
+    // Each of them has one, all of the same moment.
+    ...(services[0] && { toldBy: { alarm: stoppedAlarmName(settings.deployment, services[0]) } }),
   };
 }
 

@@ -91,5 +91,10 @@ export const LAST_BACKUP_FIGURE = 'lastBackupAgeHours';
  */
 export const NO_BACKUP_HOURS = 87_600;
 
+/** The name of the alarm on copies of the credential that do not hold it. */
+export function passwordCopiesAlarmName(deployment: string): string {
+  return `${deployment}-database-size-password-copies`;
+}
+
 /** The report's figure of copies of the credential that do not hold it. */
 export const DIFFERING_COPIES_FIGURE = 'passwordCopiesDiffering';

@@ -9,6 +9,7 @@ import {
   LAST_BACKUP_FIGURE,
   MARGIN,
   type MediaVolumeSettings,
+  passwordCopiesAlarmName,
   SET_FIGURES,
   type WatchedTable,
 } from './contract.ts';
@@ -38,6 +39,8 @@ export type JudgedForecast = Forecast & {
   /** When it was made, in epoch milliseconds. */
   at: number;
   unsound: UnsoundValue[];
+  /** Why the number of rows is not believed, if it is not. */
+  contradicted?: string;
 };
 
 /** What was found out of the media volume. */
@@ -279,12 +282,14 @@ function copyProblem(deployment: string, copy: JudgedCopy): Problem | undefined 
         next: copy.overwritten
           ? `${PUT_RIGHT} See who writes there: an update of the stack that made it may.`
           : `See in the last report of credential-rotation why it was not delivered. ${PUT_RIGHT}`,
+        toldBy: { alarm: passwordCopiesAlarmName(deployment) },
       };
     case 'missing':
       return {
         what: `The ${place}, a copy of the database credential, does not exist.`,
         where: deployment,
         next: 'Make it, with any value: the next run of credential-rotation writes the credential there. Or take it out of the configuration.',
+        toldBy: { alarm: passwordCopiesAlarmName(deployment) },
       };
     case 'unreadable':
       return {

@@ -37,6 +37,7 @@ import {
   type TableFindings,
 } from './findings.ts';
 import { forecast, historyOf } from './growth.ts';
+import { contradictedBy } from './held-against-history.ts';
 import { lastBackupOf } from './last-backup.ts';
 import { comparePasswordCopies } from './password-copies.ts';
 
@@ -126,21 +127,20 @@ async function lookAt(
             ),
           )
         : undefined;
-    const known = knownRows({ measured: found, count });
     const { limit, figure } = table;
     const forecast = limit
       ? await context.step(`growth of ${table.table} of ${set.name}`, () =>
-          forecastOf(limit, known, figure, dimensionsOf(run, set)),
+          forecastOf(limit, { measured: found, count }, figure, dimensionsOf(run, set)),
         )
       : undefined;
-    tables.push({ table, measured: found, count, forecast });
+    tables.push({ table, measured: believed(found, forecast), count, forecast });
   }
   return { set, tables, idleConnections: measured.idleConnections };
 }
 
 async function forecastOf(
   limit: NonNullable<WatchedTable['limit']>,
-  known: { rows: number; margin: number } | undefined,
+  findings: Pick<TableFindings, 'measured' | 'count'>,
   figure: string,
   dimensions: Record<string, string>,
 ): Promise<Answer<JudgedForecast>> {
@@ -148,13 +148,33 @@ async function forecastOf(
   try {
     const metrics = { rows: metricName(figure), margin: metricName(`${figure}${MARGIN}`) };
     const { points, unsound } = await historyOf(metrics, dimensions, at);
+    const { measured } = findings;
+    const isCounted = knownRows(findings)?.margin === 0;
+    const contradicted =
+      measured.kind === 'told' && !isCounted ? contradictedBy(measured.value.rows, points, at) : undefined;
+    const known = contradicted === undefined ? knownRows(findings) : undefined;
     return {
       kind: 'told',
-      value: { ...forecast(limit.rows, { at, ...known }, points, limit.daysAhead), at, unsound },
+      value: {
+        ...forecast(limit.rows, { at, ...known }, points, limit.daysAhead),
+        at,
+        unsound,
+        ...(contradicted !== undefined && { contradicted }),
+      },
     };
   } catch (error) {
     return { kind: 'not-told', error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** What was measured, but for a number of rows that the past contradicts. */
+function believed(
+  measured: TableFindings['measured'],
+  forecast: TableFindings['forecast'],
+): TableFindings['measured'] {
+  const reason = forecast?.kind === 'told' ? forecast.value.contradicted : undefined;
+  if (reason === undefined || measured.kind === 'not-told') return measured;
+  return { kind: 'told', value: { ...measured.value, rows: { kind: 'unknown', reason } } };
 }
 
 function dimensionsOf({ deployment, job }: RunEvent, set: DatabaseSet): Record<string, string> {

@@ -1,4 +1,6 @@
 import type { DatabaseAddress } from '../shared/database/contract/engine.ts';
+import type { TrafficMetric } from '../shared/run/traffic.ts';
+import type { DailyWindow } from '../shared/run/window.ts';
 import type { GcSettings } from '../shared/whatsapp/settings.ts';
 
 /** message-gc's environment variable `UPKEEP_SETTINGS`, as JSON. Its event is start-run's `RunEvent`. */
@@ -13,7 +15,19 @@ export interface MessageGcSettings extends GcSettings {
   };
   /** Where the rows of `messages` are told before and after. Absent: they are not. */
   sets?: MessageSet[];
+  /** Once a week it is told whether the downtime window is still quiet. Absent: it is not. */
+  watchWindow?: WatchWindowSettings;
 }
+
+/** What tells whether the downtime window is quiet. */
+export interface WatchWindowSettings {
+  traffic: TrafficMetric;
+  window: DailyWindow;
+  timeZone: string;
+}
+
+/** The report's figure, once a week, of whether the downtime window is quiet: 1 or 0. */
+export const QUIET_WINDOW_FIGURE = 'windowIsQuiet';
 
 /** The table `messages` of the databases that the client named with one prefix. */
 export interface MessageSet {

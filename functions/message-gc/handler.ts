@@ -15,6 +15,7 @@ import { gcSettingsSchema } from '../shared/whatsapp/settings.ts';
 import type { MessageGcSettings } from './contract.ts';
 import { type MarkedRead, markMessagesRead } from './mark-messages-read.ts';
 import { messageRows, withMessageRows } from './message-rows.ts';
+import { withWindow } from './watch-window.ts';
 
 const settingsSchema = v.object({
   ...gcSettingsSchema.entries,
@@ -35,6 +36,17 @@ const settingsSchema = v.object({
         databases: v.array(v.string()),
       }),
     ),
+  ),
+  watchWindow: v.exactOptional(
+    v.object({
+      traffic: v.object({
+        namespace: v.string(),
+        metricName: v.string(),
+        dimensions: v.record(v.string(), v.string()),
+      }),
+      window: v.object({ from: v.string(), to: v.string() }),
+      timeZone: v.string(),
+    }),
   ),
 }) satisfies v.GenericSchema<MessageGcSettings>;
 
@@ -69,6 +81,15 @@ async function examine(context: DurableContext): Promise<ExaminationFinding[]> {
 
 async function messageGc(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
+  const result = await collect(settings, run, context);
+  return settings.watchWindow ? withWindow(result, settings.watchWindow, run, context) : result;
+}
+
+async function collect(
+  settings: MessageGcSettings,
+  run: RunEvent,
+  context: DurableContext,
+): Promise<RunResult> {
   const endBy = Date.parse(run.endBy);
 
   const marked = await markRead(settings, endBy, context);

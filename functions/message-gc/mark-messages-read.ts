@@ -1,21 +1,20 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import PQueue from 'p-queue';
-import * as v from 'valibot';
 import { atMostOnce } from '../shared/run/at-most-once.ts';
 import { leftOfInvocation } from '../shared/run/time-left.ts';
 import {
   callbacksIn,
   deleteCallbacks,
+  type HiddenCallback,
   hideCallbacks,
+  inBatches,
   isAtInFlightLimit,
-  receiveCallbacks,
 } from '../shared/whatsapp/callback-queue.ts';
-import { needsAPerson, WebAppError, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
-import { WEB_APP_CODES, type WebApp, withWebApp } from '../shared/whatsapp/web-app.ts';
+import { needsAPerson, WebAppUnreachableError } from '../shared/whatsapp/errors.ts';
+import { withWebApp } from '../shared/whatsapp/web-app.ts';
 import type { MessageGcSettings } from './contract.ts';
-
-/** Older messages cannot be marked read (Meta's documentation of "mark as read"). */
-const MARKABLE_DAYS = 30;
+import { type MarkedConversations, markConversations } from './mark-conversations.ts';
+import { receiveUnread, WORKING_VISIBILITY_SECONDS } from './receive-unread.ts';
+import { type QueueItem, UnreadConversations } from './unread-conversations.ts';
 
 /** How much of Lambda's fifteen minutes one step may use at most. */
 const STEP_BUDGET_MS = 10 * 60 * 1000;
@@ -23,73 +22,23 @@ const STEP_BUDGET_MS = 10 * 60 * 1000;
 /** Of an invocation, for giving back what a step received and did not get to, and for recording what it did: 90 of 900 seconds. */
 const RESERVED_SHARE = 1 / 10;
 
-/** So much of a step is for receiving; what is received has to be worked on. */
-const RECEIVING_SHARE = 0.5;
-
 /** Of what throws, after which all that was received is given back. */
 const TRIES = 5;
 
 /** Tries that were ended by force: after so many the rest is left to the next run. */
 const MOST_INTERRUPTIONS = 3;
 
-/** Longer than a step takes, so that nothing received in it comes back while it works. */
-const WORKING_VISIBILITY_SECONDS = 15 * 60;
+/**
+ * How long what is received is gathered before the first is marked, so that a sender's messages are asked for once: some ten thousand messages. Of
+ * a longer queue the rest is received while those are marked.
+ */
+const GATHERING_MS = 5_000;
 
-/** SQS hides a message for at most 12 hours in all from its receive; a step may have used its budget of that. */
-const LONGEST_HIDDEN_SECONDS = 12 * 3600 - WORKING_VISIBILITY_SECONDS;
+/** Why a step ends that is not at its end. */
+const TIME_IS_OVER = Symbol('time is over');
 
-/** What one step holds in memory: under SQS's limit of 120,000 messages in flight. */
-const MOST_HELD = 100_000;
-
-const RECEIVERS = 5;
-
-/** A message that the client refuses is tried again for so long after it was old enough, and then given up. */
-const TRIED_DAYS = 3;
-
-/** No message is sent so much later than now, whatever clocks say. */
-const AHEAD_SECONDS = 24 * 3600;
-
-const DAY_MS = 24 * 3600 * 1000;
-
-/** Codes that speak of WebApp's state and not of the message (Meta's table): the next message would get the same. */
-const PASSING_CODES = [1011, 1014, 1015, 1016, 1017, 1018];
-
-const inbound = v.object({ messages: v.pipe(v.array(v.unknown()), v.minLength(1)) });
-
-const seconds = v.pipe(
-  v.union([v.pipe(v.string(), v.regex(/^\d{1,12}$/)), v.number()]),
-  v.transform(Number),
-  v.integer(),
-  v.minValue(0),
-  v.check((value) => value <= Date.now() / 1000 + AHEAD_SECONDS),
-);
-
-const inboundMessage = v.object({
-  from: v.string(),
-  // What cannot be part of a URL cannot be asked for; dots lead to another path.
-  id: v.pipe(
-    v.string(),
-    v.check((id) => id.isWellFormed() && !['', '.', '..'].includes(id)),
-  ),
-  timestamp: seconds,
-});
-
-/** One message of the queue: a callback with one or more of the client's messages in it. */
-interface QueueItem {
-  receiptHandle: string;
-  /** How many of its messages are still to be dealt with. It is deleted when none is. */
-  left: number;
-}
-
-/** `sentAt` in epoch milliseconds. */
-interface UnreadMessage {
-  id: string;
-  from: string;
-  sentAt: number;
-  item: QueueItem;
-}
-
-export interface MarkedRead {
+/** What became of the messages in the queue. */
+export interface MarkedRead extends MarkedConversations {
   messagesMarkedRead: number;
   /** Unknown to the client by now, or too old to be marked: taken off the queue. */
   messagesDropped: number;
@@ -116,7 +65,7 @@ export interface MarkedRead {
 /** `queued`: callbacks in the queue at its end, where SQS says so. */
 type StepResult = MarkedRead & { more: boolean; now: number; queued?: number | undefined };
 
-/** Drains the unread-messages queue and marks what is old enough, one request per sender. */
+/** Drains the unread-messages queue and marks what is old enough, one request for a sender's messages that are received together. */
 export async function markMessagesRead(
   settings: MessageGcSettings & { markRead: NonNullable<MessageGcSettings['markRead']> },
   /** `queued`: callbacks in the queue now, where SQS says so. */
@@ -177,195 +126,81 @@ const NOTHING_MARKED: MarkedRead = {
 };
 
 async function markChunk(
-  { webApp: webAppSettings, markRead }: Parameters<typeof markMessagesRead>[0],
+  settings: Parameters<typeof markMessagesRead>[0],
   until: number,
   /** Milliseconds that it may take. */
   budget: number,
 ): Promise<StepResult> {
-  const now = Date.now();
-  const stopAt = Math.min(now + budget, until);
-  const received: string[] = [];
+  const receipts = new Set<string>();
   try {
-    return await markReceived({ webApp: webAppSettings, markRead }, { now, stopAt }, received);
+    return await markReceived(settings, Math.min(Date.now() + budget, until), receipts);
   } catch (error) {
     // As far as SQS takes it; what it does not take comes back by itself, later.
-    const all = received.map((receiptHandle) => ({ receiptHandle, seconds: 0 }));
-    await hideCallbacks(markRead.queueUrl, all).catch(() => {});
+    const all = [...receipts].map((receiptHandle) => ({ receiptHandle, seconds: 0 }));
+    await hideCallbacks(settings.markRead.queueUrl, all).catch(() => {});
     throw error;
   }
 }
 
+/** Marks what is received first while the rest is received. */
 async function markReceived(
   { webApp: webAppSettings, markRead }: Pick<Parameters<typeof markMessagesRead>[0], 'webApp' | 'markRead'>,
-  { now, stopAt }: { now: number; stopAt: number },
-  received: string[],
+  stopAt: number,
+  receipts: Set<string>,
 ): Promise<StepResult> {
-  const { unread, young, youngMessages, unreadable, drained } = await drain(
-    markRead,
-    now + (stopAt - now) * RECEIVING_SHARE,
-    received,
-  );
-  await hideCallbacks(markRead.queueUrl, young);
-  const result: StepResult = {
-    ...NOTHING_MARKED,
-    messagesTooYoung: youngMessages,
-    messagesUnreadable: unreadable,
-    atInFlightLimit: drained && (await isAtInFlightLimit(markRead.queueUrl)),
-    more: !drained,
-    now: 0,
-  };
-  const conversations = [...Map.groupBy(unread, ({ from }) => from).values()];
-  if (conversations.length > 0) {
-    const stopped = await withWebApp(webAppSettings, (webApp) =>
-      markConversations(webApp, conversations, { ...markRead, stopAt }, result),
-    ).catch((error: Error) => error);
-    if (stopped instanceof Error) {
-      if (!needsAPerson(stopped) && !(stopped instanceof WebAppUnreachableError)) throw stopped;
-      result.error = stopped.message;
-      result.fatal = needsAPerson(stopped);
-      result.more = false;
-    } else result.more ||= stopped === 'out of time';
-  }
-  const unfinished = new Set(unread.map(({ item }) => item).filter(({ left }) => left > 0));
-  await hideCallbacks(
-    markRead.queueUrl,
-    [...unfinished].map(({ receiptHandle }) => ({ receiptHandle, seconds: 0 })),
-  );
-  return { ...result, now: Date.now(), queued: await callbacksIn(markRead.queueUrl) };
-}
-
-interface Limits {
-  queueUrl: string;
-  olderThanSeconds: number;
-  concurrency: number;
-  requestsPerSecond: number;
-  stopAt: number;
-}
-
-/** @throws the first error after which no other conversation could be marked either. */
-async function markConversations(
-  webApp: WebApp,
-  conversations: UnreadMessage[][],
-  { queueUrl, olderThanSeconds, concurrency, requestsPerSecond, stopAt }: Limits,
-  result: MarkedRead,
-): Promise<'finished' | 'out of time'> {
-  const requests = new PQueue({ concurrency, interval: 1000, intervalCap: requestsPerSecond });
-  let stopped: unknown;
-  await requests.addAll(
-    conversations.map((messages) => async () => {
-      if (stopped) return;
-      if (Date.now() >= stopAt) {
-        stopped = 'out of time';
-        return;
-      }
-      try {
-        const finished = await markConversation(webApp, messages, { olderThanSeconds }, result);
-        for (const { item } of finished) item.left -= 1;
-        const items = new Set(finished.map(({ item }) => item));
-        await deleteCallbacks(
-          queueUrl,
-          [...items].filter(({ left }) => left === 0).map(({ receiptHandle }) => receiptHandle),
-        );
-      } catch (error) {
-        stopped ??= error;
-      }
-    }),
-  );
-  if (stopped && stopped !== 'out of time') throw stopped;
-  return stopped ? 'out of time' : 'finished';
-}
-
-/**
- * Marks the newest message of a conversation that the client takes, and with it the earlier ones.
- * @returns the messages that are dealt with; what is not among them stays in the queue.
- */
-async function markConversation(
-  webApp: WebApp,
-  messages: UnreadMessage[],
-  { olderThanSeconds }: Pick<Limits, 'olderThanSeconds'>,
-  result: MarkedRead,
-): Promise<UnreadMessage[]> {
-  const now = Date.now();
-  const oldest = now - MARKABLE_DAYS * DAY_MS;
-  const givenUp = now - olderThanSeconds * 1000 - TRIED_DAYS * DAY_MS;
-  const done = messages.filter(({ sentAt }) => sentAt < oldest);
-  const newestFirst = messages
-    .filter(({ sentAt }) => sentAt >= oldest)
-    .sort((one, other) => other.sentAt - one.sentAt);
-  result.messagesDropped += done.length;
-  for (const [index, message] of newestFirst.entries()) {
-    try {
-      await webApp.markRead(message.id);
-      result.messagesMarkedRead += newestFirst.length - index;
-      return [...done, ...newestFirst.slice(index)];
-    } catch (error) {
-      if (!(error instanceof WebAppError)) throw error;
-      if (error.code === WEB_APP_CODES.notFound) {
-        result.messagesDropped += 1;
-        done.push(message);
-        continue;
-      }
-      result.error = error.message;
-      if (PASSING_CODES.includes(error.code)) {
-        result.messagesNotMarked += newestFirst.length - index;
-        return done;
-      }
-      // It is about this one message: an earlier one of the conversation may be taken.
-      if (message.sentAt < givenUp) {
-        result.messagesGivenUp += 1;
-        done.push(message);
-      } else result.messagesNotMarked += 1;
-    }
-  }
-  return done;
-}
-
-/** Receives all that the queue gives, as far as memory allows, and sorts it by what is to be done. */
-async function drain(
-  { queueUrl, olderThanSeconds }: NonNullable<MessageGcSettings['markRead']>,
-  receiveUntil: number,
-  /** Each receipt handle is added, so that whoever fails later can give it back. */
-  receipts: string[],
-) {
-  const unread: UnreadMessage[] = [];
-  const young: { receiptHandle: string; seconds: number }[] = [];
-  let youngMessages = 0;
-  let unreadable = 0;
-  let drained = false;
-  const receive = async () => {
-    while (!drained && unread.length < MOST_HELD && Date.now() < receiveUntil) {
-      const received = await receiveCallbacks(queueUrl, WORKING_VISIBILITY_SECONDS);
-      if (received.length === 0) drained = true;
-      for (const { callback, receiptHandle } of received) {
-        receipts.push(receiptHandle);
-        const { messages, wrong } = messagesOf(callback);
-        unreadable += wrong;
-        if (messages.length === 0) continue;
-        const newest = Math.max(...messages.map(({ timestamp }) => timestamp));
-        const seconds = Math.ceil(newest + olderThanSeconds - Date.now() / 1000);
-        if (seconds > 0) {
-          young.push({ receiptHandle, seconds: Math.min(seconds, LONGEST_HIDDEN_SECONDS) });
-          youngMessages += messages.length;
-          continue;
-        }
-        const item = { receiptHandle, left: messages.length };
-        unread.push(
-          ...messages.map(({ id, from, timestamp }) => ({ id, from, sentAt: timestamp * 1000, item })),
-        );
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: RECEIVERS }, receive));
-  return { unread, young, youngMessages, unreadable, drained };
-}
-
-/** Each message by itself, so that one of another form does not keep those beside it from being marked. */
-function messagesOf(callback: unknown): { messages: v.InferOutput<typeof inboundMessage>[]; wrong: number } {
-  const parsed = v.safeParse(inbound, callback);
-  if (!parsed.success) return { messages: [], wrong: 1 };
-  const messages = parsed.output.messages.flatMap((message) => {
-    const one = v.safeParse(inboundMessage, message);
-    return one.success ? [one.output] : [];
+  const { queueUrl, requestsPerSecond } = markRead;
+  const conversations = new UnreadConversations();
+  const held = new Set<QueueItem>();
+  const result: MarkedRead = { ...NOTHING_MARKED };
+  const deleting = inBatches(async (items: QueueItem[]) => {
+    const handles = items.map(({ receiptHandle }) => receiptHandle);
+    await deleteCallbacks(queueUrl, handles);
+    for (const item of items) held.delete(item);
+    for (const handle of handles) receipts.delete(handle);
   });
-  return { messages, wrong: parsed.output.messages.length - messages.length };
+  const hiding = inBatches((young: HiddenCallback[]) => hideCallbacks(queueUrl, young));
+  const stop = new AbortController();
+  stop.signal.addEventListener('abort', () => conversations.end(), { once: true });
+  const left = () => stopAt - Date.now();
+  const timer = setTimeout(() => stop.abort(TIME_IS_OVER), left());
+  if (left() <= 0) stop.abort(TIME_IS_OVER);
+  const mark = async () => {
+    await conversations.gather(GATHERING_MS);
+    await conversations.wait();
+    if (conversations.size > 0)
+      await withWebApp(webAppSettings, (webApp) =>
+        markConversations(webApp, conversations, markRead, stop, deleting.add, result),
+      );
+  };
+  const [aside] = await Promise.all([
+    receiveUnread(
+      markRead,
+      { conversations, receipts, held, hide: (callback) => hiding.add([callback]) },
+      () => (requestsPerSecond * left()) / 1000,
+      stop,
+    ).finally(() => conversations.end()),
+    mark(),
+  ]).finally(() => clearTimeout(timer));
+  // Whatever else failed: what is marked is not to be marked again.
+  await Promise.all([deleting.flush(), hiding.flush()]);
+  const { young, unreadable, drained } = aside;
+  const { reason } = stop.signal;
+  const isWebApp = needsAPerson(reason) || reason instanceof WebAppUnreachableError;
+  if (stop.signal.aborted && reason !== TIME_IS_OVER && !isWebApp) throw reason;
+  // What WebApp refused comes back by itself, later: the next step would ask for it again.
+  const untried = [...held].filter(({ isRefused }) => !isRefused);
+  await hideCallbacks(
+    queueUrl,
+    untried.map(({ receiptHandle }) => ({ receiptHandle, seconds: 0 })),
+  );
+  return {
+    ...result,
+    ...(isWebApp && { error: reason.message, fatal: needsAPerson(reason) }),
+    messagesTooYoung: young,
+    messagesUnreadable: unreadable,
+    atInFlightLimit: drained && (await isAtInFlightLimit(queueUrl)),
+    more: !isWebApp && (!drained || untried.length > 0),
+    now: Date.now(),
+    queued: await callbacksIn(queueUrl),
+  };
 }

@@ -1,4 +1,4 @@
-import type { REPORT_EVENT_TYPE } from '../shared/run/report.ts';
+import type { Problem, REPORT_EVENT_TYPE, RunReport } from '../shared/run/report.ts';
 
 /** The part that is used of EventBridge's `Durable Execution Status Change` (source `aws.lambda`). */
 export interface DurableExecutionStatusChange {
@@ -12,14 +12,11 @@ export interface DurableExecutionStatusChange {
   };
 }
 
-/** The part that is used of the event of a run's report, of one that gave up. */
-export interface GivenUpRun {
+/** The part that is used of the event of a run's report, of one with a problem of which another alarm tells. */
+export interface RunToldElsewhere {
   'detail-type': typeof REPORT_EVENT_TYPE;
-  detail: {
-    job: string;
-    deployment: string;
-    runId: string;
-    details?: { failedSince?: string };
+  detail: Pick<RunReport, 'job' | 'deployment' | 'runId' | 'startedAt' | 'outcome'> & {
+    problems: Pick<Problem, 'toldBy'>[];
   };
 }
 
@@ -28,4 +25,6 @@ export interface ReportLostRunSettings {
   deployment: string;
   /** The deployment's, by name. */
   jobs: string[];
+  /** What the URLs of the account's queues begin with: the queue's name follows. */
+  queues: string;
 }

@@ -3,19 +3,24 @@ import { identityOf } from '../shared/run/identity.ts';
 import { publishMetrics } from '../shared/run/publish-metrics.ts';
 import { logger, publishReport } from '../shared/run/publish-report.ts';
 import {
-  GIVEN_UP_UNTOLD_METRIC,
+  crashingAlarmName,
+  deadLettersName,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   OUTCOME_METRICS,
   REPORT_EVENT_TYPE,
+  toldElsewhereAs,
+  UNTOLD_METRICS,
 } from '../shared/run/report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
-import type { DurableExecutionStatusChange, GivenUpRun, ReportLostRunSettings } from './contract.ts';
-import { crashesTold, toldElsewhere } from './told-elsewhere.ts';
+import type { DurableExecutionStatusChange, ReportLostRunSettings, RunToldElsewhere } from './contract.ts';
+import { takeLetter } from './take-letter.ts';
+import { haveTold, toldElsewhere } from './told-elsewhere.ts';
 
 const settingsSchema = v.object({
   deployment: v.string(),
   jobs: v.array(v.string()),
+  queues: v.string(),
 }) satisfies v.GenericSchema<ReportLostRunSettings>;
 
 const eventSchema = v.object({
@@ -29,15 +34,21 @@ const eventSchema = v.object({
   }),
 }) satisfies v.GenericSchema<DurableExecutionStatusChange>;
 
-const givenUpSchema = v.object({
+const reportSchema = v.object({
   'detail-type': v.literal(REPORT_EVENT_TYPE),
   detail: v.object({
     job: v.string(),
     deployment: v.string(),
     runId: v.string(),
-    details: v.exactOptional(v.object({ failedSince: v.exactOptional(v.string()) })),
+    startedAt: v.string(),
+    outcome: v.picklist(['succeeded', 'partial', 'failed', 'skipped']),
+    problems: v.array(
+      v.object({
+        toldBy: v.exactOptional(v.object({ alarm: v.string(), since: v.exactOptional(v.string()) })),
+      }),
+    ),
   }),
-}) satisfies v.GenericSchema<GivenUpRun>;
+}) satisfies v.GenericSchema<RunToldElsewhere>;
 
 const WHAT_HAPPENED = {
   FAILED: 'failed before its report was complete',
@@ -48,11 +59,11 @@ const WHAT_HAPPENED = {
 const settings = readSettings(settingsSchema);
 
 /**
- * Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. Of one that gave
- * up, and reported that, it says whether anybody was told.
+ * Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. Of one whose
+ * problems other alarms tell, it says whether anybody was told.
  */
 export async function handler(event: unknown): Promise<void> {
-  if (v.is(givenUpSchema, event)) return lookAfterGivenUp(event.detail);
+  if (v.is(reportSchema, event)) return lookWhetherTold(event.detail);
   const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
   const endedAt = new Date(time).toISOString();
   // The name is whatever a caller has given the execution: the function tells what ran.
@@ -68,7 +79,7 @@ export async function handler(event: unknown): Promise<void> {
       durableExecutionArn: detail.durableExecutionArn,
       startedAt: startedAt === undefined ? undefined : new Date(startedAt),
     },
-    `${deployment}-${job}-crashing`,
+    crashingAlarmName(deployment, job),
   );
   await publishReport(
     {
@@ -90,20 +101,26 @@ export async function handler(event: unknown): Promise<void> {
     },
     { [LOST_METRIC]: 1, [LOST_TOLD_METRIC]: isTold ? 1 : 0 },
   );
+  // Told by now: what is left in the queue nobody has told of.
+  await takeLetter(`${settings.queues}/${deadLettersName(deployment, job)}`, detail.durableExecutionName);
 }
 
 /**
- * A run that gives up is told by the alarm on crashes, where that rang for its tries and told somebody: not where they were too few
- * for it, nor where it was on already because of another run, or had its actions switched off.
+ * The alarm on failed runs, or on partial ones, does not ring for a run all of whose problems other alarms tell. It does after all
+ * where one of these did not ring, was on already because of something else, or had its actions switched off.
  */
-async function lookAfterGivenUp({ job, deployment, runId, details }: GivenUpRun['detail']): Promise<void> {
-  const since = details?.failedSince;
-  const alarm = `${deployment}-${job}-crashing`;
-  const isTold = since !== undefined && (await crashesTold(new Date(since), alarm));
-  logger.info(isTold ? 'The alarm on crashes has told of it.' : 'No alarm has told of it yet.', { runId });
+async function lookWhetherTold(report: RunToldElsewhere['detail']): Promise<void> {
+  const { deployment, job, runId, startedAt } = report;
+  const outcome = toldElsewhereAs(report);
+  if (!outcome) return;
+  const told = report.problems.flatMap(({ toldBy }) =>
+    toldBy ? { alarm: toldBy.alarm, since: new Date(toldBy.since ?? startedAt) } : [],
+  );
+  const isTold = await haveTold(told);
+  logger.info(isTold ? 'Other alarms have told of it.' : 'No other alarm has told of all of it.', { runId });
   if (isTold) return;
-  // With a value of its runs, so that the alarm on failed ones has one to reckon with in this period.
-  publishMetrics({ deployment, job }, { [OUTCOME_METRICS.failed]: 0, [GIVEN_UP_UNTOLD_METRIC]: 1 });
+  // With a value of its runs, so that the alarm on them has one to reckon with in this period.
+  publishMetrics({ deployment, job }, { [OUTCOME_METRICS[outcome]]: 0, [UNTOLD_METRICS[outcome]]: 1 });
 }
 
 function jobOf(functionArn: string): string {

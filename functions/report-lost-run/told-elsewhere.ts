@@ -44,12 +44,22 @@ export async function toldElsewhere(run: LostRun, alarm: string, patience = PATI
 }
 
 /**
- * Whether the alarm on crashes has told somebody since a moment. What cannot be found out, or not in time, is not told.
- * @param patience milliseconds.
+ * Whether each of some alarms has told somebody since a moment. What cannot be found out, or not in time, is not told.
+ * @param patience milliseconds, for each alarm.
  */
-export async function crashesTold(since: Date, alarm: string, patience = PATIENCE_MS): Promise<boolean> {
-  const messages = await Promise.race([messagesOf(alarm), setTimeout<Date[]>(patience, [], { ref: false })]);
-  return messages.some((message) => message >= since);
+export async function haveTold(
+  alarms: readonly { alarm: string; since: Date }[],
+  patience = PATIENCE_MS,
+): Promise<boolean> {
+  const named = Map.groupBy(alarms, ({ alarm }) => alarm);
+  const told = await Promise.all(
+    [...named].map(async ([alarm, causes]) => {
+      const late = setTimeout<Date[]>(patience, [], { ref: false });
+      const messages = await Promise.race([messagesOf(alarm), late]);
+      return causes.every(({ since }) => messages.some((message) => message >= since));
+    }),
+  );
+  return told.every(Boolean);
 }
 
 async function crashesToldOf({ durableExecutionArn, startedAt }: LostRun, alarm: string): Promise<boolean> {

@@ -214,7 +214,11 @@ function fitting(entries: LedgerEntry[], now: number): LedgerEntry[] {
   return kept;
 }
 
-async function isRunning(lambda: LambdaClient, arn: string, age: number): Promise<boolean> {
+/**
+ * Whether an execution goes on. One that Lambda does not know may be so new that it will.
+ * @param age milliseconds since it was let begin.
+ */
+export async function isRunning(lambda: LambdaClient, arn: string, age: number): Promise<boolean> {
   try {
     const { Status: status } = await lambda.send(
       new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: false }),

@@ -69,7 +69,18 @@ export interface ExaminationRequest {
   deployment: string;
 }
 
-/** start-run's answer to it. The execution's result is an `Examination`. */
+/** What upgrade-check sends to start-run: which runs go on. Nothing is begun by it. */
+export interface RunningRequest {
+  running: true;
+  deployment: string;
+}
+
+/** start-run's answer to it, by its own ledger: of all jobs, also those whose start is not yet in Lambda's list of executions. */
+export interface RunningRuns {
+  running: { job: string; runId: string }[];
+}
+
+/** start-run's answer to an examination. The execution's result is an `Examination`. */
 export interface ExaminationBegun {
   durableExecutionArn: string;
 }

@@ -11,8 +11,9 @@ import { readSettings } from '../shared/run/settings.ts';
 import { windowContaining } from '../shared/run/window.ts';
 import { beginExamination, examinationRequest } from './begin-examination.ts';
 import { beginRun } from './begin-run.ts';
-import type { ExaminationBegun, StartOutcome, StartRunSettings } from './contract.ts';
+import type { ExaminationBegun, RunningRuns, StartOutcome, StartRunSettings } from './contract.ts';
 import { RunLedger } from './run-ledger.ts';
+import { runningRequest, runningRuns } from './running-runs.ts';
 import { readRequest, type StartRequest } from './start-request.ts';
 import { reachesAnybody } from './subscriptions.ts';
 
@@ -50,9 +51,11 @@ const ledger = new RunLedger(namingErrors(new SSMClient(PATIENT)), settings.ledg
 export async function handler(
   event: unknown,
   { awsRequestId }: Context,
-): Promise<StartOutcome | ExaminationBegun> {
+): Promise<StartOutcome | ExaminationBegun | RunningRuns> {
   const examination = examinationRequest(event);
   if (examination) return beginExamination(examination, lambda, settings, awsRequestId);
+  const running = runningRequest(event);
+  if (running) return runningRuns(running, { lambda, ledger, settings });
   const request = readRequest(event, settings, new Date(), awsRequestId);
   const { runId, job, scheduledFor, options } = request;
 

@@ -3,8 +3,8 @@ import * as v from 'valibot';
 import { executionsOf } from '../shared/run/executions.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
-import type { StartOutcome, StartRunEvent } from '../start-run/contract.ts';
-import type { CleaningSettings } from './contract.ts';
+import type { RunningRequest, RunningRuns, StartOutcome, StartRunEvent } from '../start-run/contract.ts';
+import type { CleaningSettings, UpgradeCheckSettings } from './contract.ts';
 
 /** A run of the cleaning job. */
 export type CleaningRun =
@@ -73,21 +73,44 @@ const startOutcome = v.variant('outcome', [
  * @throws Error if start-run fails.
  */
 export async function startRun(
-  { job, startRunArn }: CleaningSettings,
-  deployment: string,
+  { deployment, startRunArn }: StartRunAddress,
+  job: string,
   request: string,
 ): Promise<StartOutcome> {
-  const { Payload: payload, FunctionError: failed } = await lambda.send(
-    new InvokeCommand({
-      FunctionName: startRunArn,
-      Payload: JSON.stringify({ job, deployment, request } satisfies StartRunEvent),
-    }),
-  );
-  const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString() || 'null');
+  const answer = await askStartRun(startRunArn, { job, deployment, request } satisfies StartRunEvent);
   const parsed = v.safeParse(startOutcome, answer);
-  if (failed || !parsed.success)
+  if (!parsed.success)
     throw new Error(`start-run did not start ${job}: ${JSON.stringify(answer)?.slice(0, 500)}`);
   return parsed.output;
+}
+
+type StartRunAddress = Pick<UpgradeCheckSettings, 'deployment' | 'startRunArn'>;
+
+const runningRuns = v.object({
+  running: v.array(v.object({ job: v.string(), runId: v.string() })),
+}) satisfies v.GenericSchema<RunningRuns>;
+
+/**
+ * The runs that go on of all jobs of the deployment, as start-run's ledger has them.
+ * @throws Error if start-run fails.
+ */
+export async function begunRuns({
+  deployment,
+  startRunArn,
+}: StartRunAddress): Promise<RunningRuns['running']> {
+  const answer = await askStartRun(startRunArn, { running: true, deployment } satisfies RunningRequest);
+  const parsed = v.safeParse(runningRuns, answer);
+  if (!parsed.success)
+    throw new Error(`start-run did not say which runs go on: ${JSON.stringify(answer)?.slice(0, 500)}`);
+  return parsed.output.running;
+}
+
+async function askStartRun(startRunArn: string, event: StartRunEvent | RunningRequest): Promise<unknown> {
+  const { Payload: payload } = await lambda.send(
+    new InvokeCommand({ FunctionName: startRunArn, Payload: JSON.stringify(event) }),
+  );
+  // An error is no answer that either question knows.
+  return JSON.parse(Buffer.from(payload ?? []).toString() || 'null');
 }
 
 /** The result of a run is its report. */

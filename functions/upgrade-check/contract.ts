@@ -8,7 +8,11 @@ export interface UpgradeCheckSettings {
   maximumRows: number;
   /** @default whether it ran is unknown */
   cleaning?: CleaningSettings;
-  /** None of them may go on. */
+  /** By which runs are started, and which knows what runs go on. */
+  startRunArn: string;
+  /** Jobs that only look: an upgrade may come in between. */
+  readingJobs: string[];
+  /** None of them may go on, nor any other that start-run has begun. */
   otherJobs: { job: string; functionArn: string }[];
   /** What has to be steady. @default whether it is, is unknown */
   services?: { clusterArn: string; names: string[] };
@@ -40,8 +44,6 @@ export interface CheckedTable {
 export interface CleaningSettings {
   job: string;
   functionArn: string;
-  /** By which it is started. */
-  startRunArn: string;
   /** Whose rows it deletes. */
   tables: string[];
   /** How long ago it may have succeeded. */

@@ -211,13 +211,17 @@ const HOUR_MS = 3600 * 1000;
 
 /**
  * Whether no other run of the deployment goes on.
- * @param running by job: the run that goes on, or null.
+ * @param running the runs that go on.
  */
 export function quietFinding(
-  running: Answer<{ job: string; runId: string | null }[]>,
+  running: Answer<string[]>,
   { deployment, otherJobs, cleaning }: UpgradeCheckSettings,
 ): Finding {
-  const about = { criterion: 'other runs', where: deployment, source: "Lambda's list of runs that go on" };
+  const about = {
+    criterion: 'other runs',
+    where: deployment,
+    source: "Lambda's list of runs that go on, and start-run's ledger",
+  };
   if (running.kind === 'not-told')
     return {
       ...about,
@@ -226,7 +230,7 @@ export function quietFinding(
       next: 'Mend this, then ask again.',
       cleaningHelps: false,
     };
-  const going = running.value.flatMap(({ runId }) => runId ?? []);
+  const going = running.value;
   if (going.length > 0)
     return {
       ...about,
@@ -241,8 +245,8 @@ export function quietFinding(
     answer: 'yes',
     what:
       otherJobs.length > 0
-        ? `No run of ${otherJobs.map(({ job }) => job).join(', ')} goes on.`
-        : 'The deployment has no other job.',
+        ? `No run of ${otherJobs.map(({ job }) => job).join(', ')}, or of another job that start-run begins, goes on.`
+        : 'No run of another job goes on.',
   };
 }
 

@@ -32,11 +32,12 @@ const settingsSchema = v.object({
     v.object({
       job: v.string(),
       functionArn: v.string(),
-      startRunArn: v.string(),
       tables: v.array(v.string()),
       maximumAgeHours: v.number(),
     }),
   ),
+  startRunArn: v.string(),
+  readingJobs: v.array(v.string()),
   otherJobs: v.array(v.object({ job: v.string(), functionArn: v.string() })),
   services: v.exactOptional(v.object({ clusterArn: v.string(), names: v.array(v.string()) })),
   storage: v.array(v.object({ host: v.string(), identifier: v.string() })),

@@ -13,7 +13,7 @@ import { tryAgain } from '../shared/database/sizes/try-again.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { withTimeLeft } from '../shared/run/time-left.ts';
-import { recentRuns, runningRun } from './cleaning-runs.ts';
+import { begunRuns, recentRuns, runningRun } from './cleaning-runs.ts';
 import type { CheckedSet, UpgradeCheckOptions, UpgradeCheckSettings } from './contract.ts';
 import {
   cleaningFinding,
@@ -74,7 +74,7 @@ export async function look(
         : undefined;
     spaces.push(spaceFinding({ host, largest: tables, spaces: free }, settings));
   }
-  const running = await ask(context, 'runs that go on', () => runsThatGoOn(settings.otherJobs));
+  const running = await ask(context, 'runs that go on', () => runsThatGoOn(settings));
   return {
     at: new Date(now).toISOString(),
     findings: [
@@ -88,10 +88,12 @@ export async function look(
   };
 }
 
-async function runsThatGoOn(
-  jobs: UpgradeCheckSettings['otherJobs'],
-): Promise<{ job: string; runId: string | null }[]> {
-  return Promise.all(jobs.map(async (job) => ({ job: job.job, runId: (await runningRun(job)) ?? null })));
+/** Of Lambda's list and of start-run's ledger: the one may not have a run yet, the other none that was begun past start-run. */
+async function runsThatGoOn(settings: UpgradeCheckSettings): Promise<string[]> {
+  const listed = await Promise.all(settings.otherJobs.map(runningRun));
+  const begun = await begunRuns(settings);
+  const runIds = begun.flatMap(({ job, runId }) => (settings.readingJobs.includes(job) ? [] : runId));
+  return [...new Set([...listed.flatMap((runId) => runId ?? []), ...runIds])];
 }
 
 async function rowsOf(

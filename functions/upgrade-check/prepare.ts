@@ -64,7 +64,7 @@ export async function prepare(
     if (withoutProgress >= RUNS_WITHOUT_PROGRESS)
       return stopped(prepared, withoutEffect(cleaning.job, prepared.runs.slice(-RUNS_WITHOUT_PROGRESS)));
     const number = prepared.runs.length + 1;
-    const attempt = await runOnce(cleaning, settings.deployment, number, endBy, context);
+    const attempt = await runOnce(cleaning, settings, number, endBy, context);
     if (attempt.kind === 'stopped') return stopped(prepared, attempt.reason);
     prepared.runs.push({ runId: attempt.runId, outcome: attempt.outcome });
 
@@ -99,7 +99,7 @@ type Attempt = { kind: 'ended'; runId: string; outcome: string } | { kind: 'stop
 /** Waits for the end of a run: of one that goes on already, or else of a new one. */
 async function runOnce(
   cleaning: CleaningSettings,
-  deployment: string,
+  settings: UpgradeCheckSettings,
   number: number,
   endBy: number,
   context: DurableContext,
@@ -119,7 +119,7 @@ async function runOnce(
     if (before.running !== null) return endOf(cleaning, before.running, endBy, context);
     try {
       const started = await context.step(`start run ${number}`, () =>
-        startRun(cleaning, deployment, `upgrade-check ${before.now}`),
+        startRun(settings, job, `upgrade-check ${before.now}`),
       );
       if (started.outcome !== 'skipped') return endOf(cleaning, started.runId, endBy, context);
       skipped = ` It could not start: ${started.reason}`;

@@ -2,11 +2,14 @@ import type { Duration } from 'aws-cdk-lib';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { ReadReplica, WhenUnproven } from '../../functions/credential-rotation/contract.ts';
+import type {
+  CredentialReader,
+  ReadReplica,
+  WhenUnproven,
+} from '../../functions/credential-rotation/contract.ts';
 import type { DatabaseAddress } from '../../functions/shared/database/contract/engine.ts';
 import type { Strategy } from '../../functions/shared/database/contract/rotation.ts';
 import type { PasswordRules } from '../../functions/shared/database/credential/password.ts';
-import type { RolledService } from '../../functions/shared/roll/rolled-service.ts';
 import type { ClusterReference } from '../ecs-services.ts';
 import type { FunctionNetwork } from '../function-network.ts';
 import type { DailySchedule } from '../start-run.ts';
@@ -14,10 +17,24 @@ import type { Upkeep } from '../upkeep.ts';
 import type { RotatedCopy } from './credential-copies.ts';
 
 /** A service whose containers read the credential at their start. */
-export interface RotatedService extends Omit<RolledService, 'clusterArn'> {
+export interface RotatedService extends Omit<CredentialReader, 'clusterArn'> {
   /** Name of its ECS cluster. @default `cluster` */
   readonly clusterName?: string | undefined;
 }
+
+/** Another credential that the same services read. */
+export type OtherCredential = Pick<
+  CredentialRotationProps,
+  | 'secret'
+  | 'database'
+  | 'strategy'
+  | 'administrator'
+  | 'password'
+  | 'acceptFailedLogins'
+  | 'copies'
+  | 'replicas'
+  | 'whenUnproven'
+>;
 
 /** What a `CredentialRotation` is made of. */
 export interface CredentialRotationProps {
@@ -40,6 +57,15 @@ export interface CredentialRotationProps {
    * @default MySQL's `dual-password` lets the user change its own; every other strategy needs one
    */
   readonly administrator?: ISecret;
+  /**
+   * Other credentials that the same services read, each by a name of your own, that its alarms and the report call it by: lower case,
+   * digits, hyphens, at most 22 characters. Those that are due are rotated one after the other, none begun once an earlier one has failed;
+   * then each service is rolled once, and each old password retired on its own proof.
+   * @default none
+   */
+  readonly others?: Record<string, OtherCredential>;
+  /** With `others`: the name of this credential. @default 'database' */
+  readonly name?: string;
   /** What a new password is made of. @default 32 characters that databases, shells and URLs all take */
   readonly password?: PasswordRules;
   /**
@@ -90,6 +116,12 @@ export interface CredentialRotationProps {
    * otherwise 'retire'
    */
   readonly whenUnproven?: WhenUnproven;
+  /**
+   * The name of an alarm that tells of a copy that holds something else than the credential, as that of `DatabaseSize` does: a run that
+   * puts right what this has told of does not tell of it once more.
+   * @default no alarm does, and the run's own tells
+   */
+  readonly copiesAlarmName?: string;
   /** How long the four steps may take, with Secrets Manager's own repetitions. @default 15 minutes */
   readonly rotationTimeout?: Duration;
   /** How long a service may take to be steady after a change. @default 20 minutes */

@@ -7,18 +7,16 @@ import {
   type MetricOptions,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
-import { CfnRotationSchedule } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import {
+  CREDENTIAL_DIMENSION,
   type CredentialRotationSettings,
   ROLLS_STOPPED_METRIC,
   SERVICE_DIMENSION,
+  stoppedAlarmName,
 } from '../../functions/credential-rotation/contract.ts';
-import type { RotateSecretSettings } from '../../functions/rotate-secret/contract.ts';
 import { placeOf } from '../../functions/shared/database/credential/copies.ts';
 import { whyAmbiguous } from '../../functions/shared/database/credential/copy-template.ts';
-import type { CredentialSettings } from '../../functions/shared/database/credential/settings.ts';
 import { bundledFor as bundledForDatabases } from '../bundled-for.ts';
 import { pathText } from '../checks/mistakes.ts';
 import { checkProps, passesPropsOn, refuse } from '../checks/props.ts';
@@ -27,36 +25,31 @@ import { entryFile } from '../entry-file.ts';
 import { networkFindings, resolvedNetwork } from '../function-network.ts';
 import { rdsRootProblems } from '../rds-roots.ts';
 import { ecsArn } from '../roll-permissions.ts';
-import { commandToStart } from '../start-run.ts';
-import { alarmOnAny, createAlarm, LATEST_PERIOD, ONE_CAUSE } from '../upkeep-alarm.ts';
-import { functionArn, MAXIMUM_SETTINGS_BYTES, UpkeepFunction } from '../upkeep-function.ts';
+import { createAlarm, LATEST_PERIOD } from '../upkeep-alarm.ts';
+import { MAXIMUM_SETTINGS_BYTES, type UpkeepFunction } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { copySettings, ownFields, type RotatedCredential } from './credential-copies.ts';
+import {
+  type CredentialParts,
+  createRotateSecret,
+  createRotation,
+  credentialParts,
+  credentialSettings,
+  JOB,
+} from './credential-parts.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
 import { letRotateSecret, letRun } from './permissions.ts';
 import {
+  type Credential,
+  credentialsOf,
   DEFAULT_RETIREMENT_PATIENCE,
   DEFAULT_ROTATE_AFTER,
   DEFAULT_ROTATION_TIMEOUT,
   DEFAULT_STEADY_TIMEOUT,
   isDatabase,
-  ROTATED,
-  ROTATION_NAMES,
-  ROTATION_PROPS,
-  type Rotated,
-  rotatedOf,
-  rotationFindings,
 } from './rotated.ts';
-import { stoppedAlarmName } from './stopped-alarm-name.ts';
+import { ROTATED, ROTATION_NAMES, ROTATION_PROPS, rotationFindings } from './rotation-checks.ts';
 
-const JOB = 'credential-rotation';
-/** A step connects twice at most, waits for the lock, and asks AWS: well under a minute. */
-const STEP_TIMEOUT = Duration.seconds(90);
-/**
- * "Within a day", measured at a run's end: the next day's run may begin earlier than this day's did, by the flexible
- * window, and the credential was made some time after the beginning.
- */
-const UNRETIRED_HOURS = 20;
 /**
  * Rotates a database credential and carries it to the last container, without a failed login: the function that Secrets
  * Manager calls, and the job that starts it, delivers, replaces the tasks of ECS services and retires the old password.
@@ -76,9 +69,11 @@ export class CredentialRotation extends Construct implements OnDashboard {
   readonly unretiredAlarm: Alarm;
   /** One for each service, in the order of the services: the roll stopped at it. */
   readonly stoppedAlarms: Alarm[];
+  /** The same of each of `others`, by its name. */
+  readonly others: Record<string, CredentialParts>;
 
   private readonly props: CredentialRotationProps;
-  private readonly rotated: Rotated;
+  private readonly credentials: readonly Credential[];
   private readonly maximumAge: Duration;
 
   constructor(scope: Construct, id: string, props: CredentialRotationProps) {
@@ -86,62 +81,40 @@ export class CredentialRotation extends Construct implements OnDashboard {
     this.props = props;
     passesPropsOn(this);
     checkProps(this, ROTATION_PROPS, props, undefined, ROTATION_NAMES);
-    this.rotated = rotatedOf(props);
-    const { secretArn, secretKeyArn, adminSecretArn, database, clusterName, services } = this.rotated;
-    checkProps(this, ROTATED, this.rotated, () => rotationFindings(props, this.rotated));
-    const { upkeep, strategy, application } = props;
+    this.credentials = credentialsOf(props);
+    const [first, ...further] = this.credentials;
+    // There is one at least.
+    if (first === undefined) throw new Error('There is no credential.');
+    const { clusterName, services } = first.rotated;
+    const others = Object.fromEntries(further.map(({ name = '', rotated }) => [name, rotated]));
+    checkProps(this, ROTATED, { ...first.rotated, others }, () => rotationFindings(props, this.credentials));
+    const { upkeep, application } = props;
     const rotateAfter = props.rotateAfter ?? DEFAULT_ROTATE_AFTER;
     const maximumAge = props.maximumAge ?? Duration.days(rotateAfter.toDays() + 7);
     this.maximumAge = maximumAge;
-    refuse(this, ...ambiguousCopies(props), ...missingRoots(this.rotated, Stack.of(this).region));
+    for (const each of this.credentials)
+      refuse(this, ...ambiguousCopies(each), ...missingRoots(each, Stack.of(this).region));
     refuse(
       this,
       ...networkFindings(props.network).map(({ field, problem }) => `${pathText(field)} ${problem}`),
     );
     const network = resolvedNetwork(this, props.network);
-    const { copies = [], waitsFor = [] } = props;
-    this.credential = {
-      secretArn,
-      ...(secretKeyArn && { secretKeyArn }),
-      copies,
-      timeLimit: props.timeLimit,
-    };
-    const { deployment, encryptionKey, logRetention } = upkeep;
-    const [elsewhere, fields] = ownFields(secretArn, copies);
-    const bundledFor = bundledForDatabases(this, [database]);
-    const credential: CredentialSettings = {
-      secretArn,
-      database,
-      strategy,
-      ...(adminSecretArn && { adminSecretArn }),
-      ...(fields.length > 0 && { fields }),
-    };
-    this.rotateSecret = new UpkeepFunction(this, 'RotateSecret', {
-      functionName: `${deployment}-rotate-secret`,
-      description: `The steps of Secrets Manager's rotation of the database credential of ${deployment}`,
-      entry: entryFile('rotate-secret'),
-      ...bundledFor,
-      settings: {
-        deployment,
-        ...credential,
-        ...(props.password && { password: props.password }),
-        delivery: {
-          job: JOB,
-          functionArn: functionArn(this, `${deployment}-${JOB}`),
-          startRunArn: upkeep.startRun.function.functionArn,
-        },
-      } satisfies RotateSecretSettings,
-      timeout: STEP_TIMEOUT,
-      network,
-      ...(encryptionKey && { encryptionKey }),
-      ...(logRetention && { logRetention }),
+    const { waitsFor = [] } = props;
+    const { deployment } = upkeep;
+    const made = this.credentials.map((each) => {
+      const scope = each === first ? this : new Construct(this, `Other-${each.name}`);
+      return { ...each, scope, rotateSecret: createRotateSecret(scope, each, network) };
     });
+    const bundledFor = bundledForDatabases(
+      this,
+      this.credentials.map(({ rotated }) => rotated.database),
+    );
     const settings: CredentialRotationSettings = {
       deployment,
-      ...credential,
+      ...ownSettings(first),
       rotateAfterDays: rotateAfter.toDays(),
       rotationTimeoutSeconds: (props.rotationTimeout ?? DEFAULT_ROTATION_TIMEOUT).toSeconds(),
-      copies: copySettings(elsewhere),
+      ...(props.copiesAlarmName && { copiesAlarm: props.copiesAlarmName }),
       clusterArn: ecsArn(this, 'cluster', clusterName || (services[0]?.clusterName ?? '')),
       services: services.map(({ clusterName: own, ...service }) => ({
         ...service,
@@ -149,15 +122,17 @@ export class CredentialRotation extends Construct implements OnDashboard {
       })),
       steadyTimeoutSeconds: (props.steadyTimeout ?? DEFAULT_STEADY_TIMEOUT).toSeconds(),
       retirementPatienceSeconds: (props.retirementPatience ?? DEFAULT_RETIREMENT_PATIENCE).toSeconds(),
-      ...(props.replicas && { replicas: props.replicas }),
-      ...(props.whenUnproven && { whenUnproven: props.whenUnproven }),
+      ...(further.length > 0 && {
+        name: first.name ?? '',
+        further: further.map((each) => ({ name: each.name ?? '', ...ownSettings(each) })),
+      }),
     };
     const allSettings = { ...application?.settings, ...settings };
     const bytes = Buffer.byteLength(JSON.stringify(allSettings));
     if (bytes > MAXIMUM_SETTINGS_BYTES)
       refuse(
         this,
-        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies or services.`,
+        `the settings take ${bytes} bytes, of which ${MAXIMUM_SETTINGS_BYTES} fit into the function's environment. Give fewer certificates ("rds" takes nearly nothing), copies, credentials or services.`,
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
@@ -171,64 +146,40 @@ export class CredentialRotation extends Construct implements OnDashboard {
       waitsFor,
       network,
     });
-    letRotateSecret(this.rotateSecret, this.job.function.functionArn, this.rotated, props);
-    letRun(this.job.function, this.rotateSecret.functionArn, this.rotated, props);
-    if (isDatabase(props.database))
-      for (const client of [this.rotateSecret, this.job.function])
-        client.connections.allowToDefaultPort(props.database, 'Rotation of a database credential');
-    this.createRotation();
+    for (const { rotateSecret, rotated, props } of made)
+      letRotateSecret(rotateSecret, this.job.function.functionArn, rotated, props);
+    letRun(
+      this.job.function,
+      made.map(({ rotateSecret, ...each }) => ({ ...each, rotateSecretArn: rotateSecret.functionArn })),
+      props,
+    );
+    for (const { rotateSecret, props } of made)
+      if (isDatabase(props.database))
+        for (const client of [rotateSecret, this.job.function])
+          client.connections.allowToDefaultPort(props.database, 'Rotation of a database credential');
+    for (const each of made) createRotation(each.scope, each, this.job);
 
     const report = `Read the last report: the log /aws/lambda/${deployment}-${JOB}, message "Run report". Each problem there says what, where (the service) and what next.`;
     const { topic } = upkeep;
-    this.rotationFailedAlarm = alarmOnAny(this, 'RotationFailed', {
-      alarmName: `${deployment}-rotate-secret-failed`,
-      meaning: `A step of the rotation of the database credential of ${deployment} failed. Secrets Manager tries it several times. Containers go on with the password that they have.`,
-      whatToDo: [
-        `Look in the log /aws/lambda/${deployment}-rotate-secret for the step and the cause.`,
-        `Mend the cause. The next run of ${JOB} rotates; to begin at once inside the downtime window: ${commandToStart(deployment, JOB)}`,
-      ],
-      topic,
-      metric: this.rotateSecret.function.metricErrors({ statistic: 'Sum' }),
-      // Secrets Manager tries again after ever longer pauses.
-      quietAfter: ONE_CAUSE,
+    const [own, ...parts] = made.map((each) => {
+      const named = each.name ? { credential: each.name } : {};
+      return credentialParts(each, {
+        ...{ report, rotateAfter, maximumAge },
+        age: this.metricCredentialAgeDays(named),
+        oldPassword: this.metricOldPasswordHours(named),
+      });
     });
-    this.ageAlarm = createAlarm(
-      this,
-      'Age',
-      {
-        alarmName: `${deployment}-${JOB}-age`,
-        meaning: `The database credential of ${deployment} is older than ${maximumAge.toDays()} days. It is rotated after ${rotateAfter.toDays()} days when all is well.`,
-        whatToDo: [
-          report,
-          `If no run began at all, the alarm ${deployment}-${JOB}-missed rings too: go on there.`,
-        ],
-        topic: upkeep.warningTopic,
-      },
-      {
-        metric: this.metricCredentialAgeDays(),
-        threshold: maximumAge.toDays(),
-        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluationPeriods: 1,
-        // There is one point a day; between two the alarm stays as it is.
-        treatMissingData: TreatMissingData.IGNORE,
-      },
-    );
-    this.unretiredAlarm = createAlarm(
-      this,
-      'Unretired',
-      {
-        alarmName: `${deployment}-${JOB}-unretired`,
-        meaning: `The old database password of ${deployment} is still valid a day after the rotation.`,
-        whatToDo: [report, 'Mend what stopped the roll or the retirement. The next run goes on from there.'],
-        topic: upkeep.warningTopic,
-      },
-      {
-        metric: this.metricOldPasswordHours(),
-        threshold: UNRETIRED_HOURS,
-        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        evaluationPeriods: 1,
-        treatMissingData: TreatMissingData.IGNORE,
-      },
+    if (own === undefined) throw new Error('There is no credential.');
+    this.credential = own.credential;
+    this.rotateSecret = own.rotateSecret;
+    this.rotationFailedAlarm = own.rotationFailedAlarm;
+    this.ageAlarm = own.ageAlarm;
+    this.unretiredAlarm = own.unretiredAlarm;
+    this.others = Object.fromEntries(
+      further.flatMap(({ name = '' }, index) => {
+        const part = parts[index];
+        return part ? [[name, part]] : [];
+      }),
     );
     this.stoppedAlarms = services.map(({ name }, index) =>
       createAlarm(
@@ -256,14 +207,21 @@ export class CredentialRotation extends Construct implements OnDashboard {
     );
   }
 
-  /** Since the credential was made, in days. @default the largest number in five minutes */
-  metricCredentialAgeDays(options?: MetricOptions): Metric {
-    return this.latest('CredentialAgeDays', options);
+  /**
+   * Since the credential was made, in days; of several the oldest, or the one that `credential` names.
+   * @default the largest number in five minutes
+   */
+  metricCredentialAgeDays(options?: MetricOptions & { readonly credential?: string }): Metric {
+    return this.ofCredential('CredentialAgeDays', options);
   }
 
-  /** Since the rotation whose old password is still valid, in hours; 0 where none is. @default the largest number in five minutes */
-  metricOldPasswordHours(options?: MetricOptions): Metric {
-    return this.latest('OldPasswordHours', options);
+  /**
+   * Since the rotation whose old password is still valid, in hours; 0 where none is. Of several the longest, or that of the one
+   * that `credential` names.
+   * @default the largest number in five minutes
+   */
+  metricOldPasswordHours(options?: MetricOptions & { readonly credential?: string }): Metric {
+    return this.ofCredential('OldPasswordHours', options);
   }
 
   /** Tasks that were replaced. @default the sum over five minutes */
@@ -287,7 +245,11 @@ export class CredentialRotation extends Construct implements OnDashboard {
     return [
       graph(
         `Age of the database credential of ${deployment} (days)`,
-        [this.metricCredentialAgeDays({ period }).attachTo(this)],
+        this.credentials.map(({ name }) =>
+          this.metricCredentialAgeDays({ period, ...(name && { credential: name, label: name }) }).attachTo(
+            this,
+          ),
+        ),
         { leftAnnotations: [{ value: this.maximumAge.toDays(), label: 'the alarm rings' }] },
       ),
       graph(`Tasks of ${deployment} replaced for a new password`, [
@@ -296,39 +258,43 @@ export class CredentialRotation extends Construct implements OnDashboard {
     ];
   }
 
+  private ofCredential(
+    name: string,
+    { credential, ...options }: MetricOptions & { readonly credential?: string } = {},
+  ): Metric {
+    const { deployment } = this.props.upkeep;
+    return this.latest(name, {
+      ...(credential && { dimensionsMap: { deployment, job: JOB, [CREDENTIAL_DIMENSION]: credential } }),
+      ...options,
+    });
+  }
+
   private latest(name: string, options?: MetricOptions): Metric {
     return this.job.metric(name, { statistic: 'Maximum', period: LATEST_PERIOD, ...options });
   }
-
-  /** Gives the secret its rotation function, and no schedule of its own: the job decides when it is due. */
-  private createRotation(): void {
-    const { secretArn } = this.rotated;
-    const permission = new CfnPermission(this, 'LetSecretsManagerRotate', {
-      principal: 'secretsmanager.amazonaws.com',
-      action: 'lambda:InvokeFunction',
-      functionName: this.rotateSecret.function.functionArn,
-      sourceAccount: Stack.of(this).account,
-      sourceArn: secretArn,
-    });
-    const rotation = new CfnRotationSchedule(this, 'Rotation', {
-      secretId: secretArn,
-      rotationLambdaArn: this.rotateSecret.function.functionArn,
-      rotateImmediatelyOnUpdate: false,
-    });
-    // Secrets Manager looks whether it may call the function, and calls testSecret, when this is made. The job's function takes
-    // longer to make than the permission needs to be known everywhere in Lambda.
-    rotation.node.addDependency(permission, this.rotateSecret, this.job.alias);
-  }
 }
 
-function ambiguousCopies({ copies = [], password = {} }: CredentialRotationProps): string[] {
+/** What the job is told of one credential. */
+function ownSettings(credential: Credential) {
+  const { replicas, whenUnproven, copies = [] } = credential.props;
+  const [elsewhere] = ownFields(credential.rotated.secretArn, copies);
+  return {
+    ...credentialSettings(credential),
+    copies: copySettings(elsewhere),
+    ...(replicas && { replicas }),
+    ...(whenUnproven && { whenUnproven }),
+  };
+}
+
+function ambiguousCopies({ props: { copies = [], password = {} } }: Credential): string[] {
   return copies.flatMap((copy) => {
     const ambiguous = whyAmbiguous(copy, password);
     return ambiguous === undefined ? [] : [`${placeOf(copy)}: ${ambiguous}`];
   });
 }
 
-function missingRoots({ database }: Rotated, region: string): string[] {
+function missingRoots({ path, rotated: { database } }: Credential, region: string): string[] {
   if (database.certificateAuthority !== 'rds' || Token.isUnresolved(region)) return [];
-  return rdsRootProblems(region).map((problem) => `database.certificateAuthority ${problem}`);
+  const field = pathText([...path, 'database', 'certificateAuthority']);
+  return rdsRootProblems(region).map((problem) => `${field} ${problem}`);
 }

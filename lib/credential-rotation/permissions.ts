@@ -4,7 +4,7 @@ import { letFollowRuns, letRollServices } from '../roll-permissions.ts';
 import { functionArn, type UpkeepFunction } from '../upkeep-function.ts';
 import { letWriteCopies, ownFields } from './credential-copies.ts';
 import type { CredentialRotationProps } from './credential-rotation-props.ts';
-import type { Rotated } from './rotated.ts';
+import type { Credential, Rotated } from './rotated.ts';
 
 /** What rotate-secret may do. */
 export function letRotateSecret(
@@ -33,52 +33,75 @@ export function letRotateSecret(
   rotateSecret.allow('StartDelivery', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
 }
 
-/** What the job may do. */
+/** What the job may do: of each credential what that one needs. */
 export function letRun(
   job: UpkeepFunction,
-  rotateSecretArn: string,
-  rotated: Rotated,
-  { copies = [], waitsFor = [], upkeep }: CredentialRotationProps,
+  credentials: readonly (Credential & { readonly rotateSecretArn: string })[],
+  { waitsFor = [], upkeep }: CredentialRotationProps,
 ): void {
-  const { secretArn, secretKeyArn, clusterName, services } = rotated;
+  const all = credentials.map(({ rotated }) => rotated);
   job.allow(
     'ReadRotation',
     ['DescribeSecret', 'GetSecretValue', 'UpdateSecretVersionStage'].map(
       (action) => `secretsmanager:${action}`,
     ),
-    [secretArn],
+    all.map(({ secretArn }) => secretArn),
   );
-  // Neither by another function nor by other rules. A request that says nothing of them carries no key, or the secret's own.
-  job.allow('StartRotation', ['secretsmanager:RotateSecret'], [secretArn], {
-    ArnEqualsIfExists: { 'secretsmanager:RotationLambdaARN': rotateSecretArn },
-    BoolIfExists: { 'secretsmanager:ModifyRotationRules': 'false' },
-  });
+  for (const [index, { rotated, rotateSecretArn }] of credentials.entries()) {
+    const { secretArn, secretKeyArn } = rotated;
+    // Neither by another function nor by other rules. A request that says nothing of them carries no key, or the secret's own.
+    job.allow(numbered('StartRotation', index), ['secretsmanager:RotateSecret'], [secretArn], {
+      ArnEqualsIfExists: { 'secretsmanager:RotationLambdaARN': rotateSecretArn },
+      BoolIfExists: { 'secretsmanager:ModifyRotationRules': 'false' },
+    });
+    if (secretKeyArn)
+      job.allow(numbered('DecryptSecret', index), ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
+  }
   // Secrets Manager wants it of whoever starts a rotation.
-  job.allow('CallRotateSecret', ['lambda:InvokeFunction'], [rotateSecretArn]);
-  if (secretKeyArn) job.allow('DecryptSecret', ['kms:Decrypt'], [secretKeyArn], ofSecret(job, secretArn));
-  letReadAdministrator(job, rotated);
-  letWriteCopies(job, ownFields(secretArn, copies)[0]);
+  job.allow(
+    'CallRotateSecret',
+    ['lambda:InvokeFunction'],
+    credentials.map(({ rotateSecretArn }) => rotateSecretArn),
+  );
+  // Several of one server have the same.
+  const administrators = new Map(all.map((rotated) => [rotated.adminSecretArn, rotated]));
+  for (const [index, rotated] of [...administrators.values()].entries())
+    letReadAdministrator(job, rotated, index);
+  letWriteCopies(
+    job,
+    credentials.flatMap(({ rotated, props }) => ownFields(rotated.secretArn, props.copies ?? [])[0]),
+  );
   if (waitsFor.length > 0)
     letFollowRuns(
       job,
       waitsFor.map((other) => functionArn(job, `${upkeep.deployment}-${other}`)),
     );
-
+  const { services = [], clusterName = '' } = all[0] ?? {};
   letRollServices(
     job,
     services.map((service) => ({ ...service, clusterName: service.clusterName ?? clusterName })),
   );
 }
 
+/** A statement's name, of which each is one of its own. */
+function numbered(sid: string, index: number): string {
+  return index === 0 ? sid : `${sid}${index}`;
+}
+
 function letReadAdministrator(
   upkeepFunction: UpkeepFunction,
   { adminSecretArn, adminSecretKeyArn }: Rotated,
+  index = 0,
 ): void {
   if (!adminSecretArn) return;
-  upkeepFunction.allow('ReadAdministrator', ['secretsmanager:GetSecretValue'], [adminSecretArn]);
+  upkeepFunction.allow(
+    numbered('ReadAdministrator', index),
+    ['secretsmanager:GetSecretValue'],
+    [adminSecretArn],
+  );
   if (adminSecretKeyArn)
     upkeepFunction.allow(
-      'DecryptAdministrator',
+      numbered('DecryptAdministrator', index),
       ['kms:Decrypt'],
       [adminSecretKeyArn],
       ofSecret(upkeepFunction, adminSecretArn),

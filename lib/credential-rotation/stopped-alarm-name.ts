@@ -1,7 +1,4 @@
-/** The name of the alarm that rings when credential-rotation's roll stopped at a service. */
-export function stoppedAlarmName(deployment: string, service: string): string {
-  return `${deployment}-credential-rotation-stopped-${service}`;
-}
+import { stoppedAlarmName } from '../../functions/credential-rotation/contract.ts';
 
 /** CloudWatch's limit. A service's name alone may be as long. */
 const MAXIMUM_ALARM_NAME_LENGTH = 255;

@@ -8,8 +8,7 @@ import {
   type IWidget,
   Row,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Construct } from 'constructs';
-import type { Finding } from '../checks/mistakes.ts';
+import type { Construct, IConstruct } from 'constructs';
 import type { Upkeep } from '../upkeep.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { FULL_WIDTH, graph } from './on-dashboard.ts';
@@ -26,7 +25,7 @@ export function createDashboard(
   dashboardName: string,
   rows: () => IWidget[][],
 ): CfnDashboard {
-  return new CfnDashboard(scope, 'Dashboard', {
+  const dashboard = new CfnDashboard(scope, 'Dashboard', {
     dashboardName,
     dashboardBody: Lazy.string({
       produce: () => {
@@ -37,27 +36,45 @@ export function createDashboard(
       },
     }),
   });
+  nameInAccountOnce(dashboard);
+  return dashboard;
 }
 
-/** What is wrong with the name of a dashboard: CloudWatch has one of a name in an account, whichever the region. */
-export function nameFindings(scope: Construct, dashboardName: string): Finding[] {
-  const { account } = Stack.of(scope);
-  const other = scope.node.root.node
-    .findAll()
-    .find(
-      (construct) =>
-        CfnDashboard.isCfnDashboard(construct) &&
-        construct.dashboardName === dashboardName &&
-        construct.stack.account === account,
-    );
-  if (other === undefined) return [];
-  const path = other.node.scope?.node.path;
-  return [
-    {
-      field: ['dashboardName'],
-      problem: `is "${dashboardName}", as is that of ${path}; it must be another name: an account has one dashboard of a name.`,
-    },
-  ];
+/** Of an app: the dashboards that are made here. */
+const made = new WeakMap<IConstruct, Set<CfnDashboard>>();
+
+/**
+ * CloudWatch has one dashboard of a name in an account, whichever the region. Held against each other they are at the end, all at once: a
+ * walk through the app for each would take longer than all else where there are hundreds.
+ */
+function nameInAccountOnce(dashboard: CfnDashboard): void {
+  const { root } = dashboard.node;
+  const known = made.get(root);
+  if (known) {
+    known.add(dashboard);
+    return;
+  }
+  made.set(root, new Set([dashboard]));
+  root.node.addValidation({ validate: () => nameMistakes(root) });
+}
+
+function nameMistakes(app: IConstruct): string[] {
+  const ours = made.get(app);
+  const all = app.node.findAll().filter((each): each is CfnDashboard => CfnDashboard.isCfnDashboard(each));
+  const byName = Map.groupBy(all, ({ stack, dashboardName }) =>
+    JSON.stringify([stack.account, dashboardName]),
+  );
+  return [...byName.values()].flatMap((alike) =>
+    alike.flatMap((each) => {
+      const other = alike.find((another) => another !== each);
+      if (other === undefined || !ours?.has(each)) return [];
+      return `${pathOf(each)}: dashboardName is "${each.dashboardName}", as is that of ${pathOf(other)}; it must be another name: an account has one dashboard of a name.`;
+    }),
+  );
+}
+
+function pathOf({ node }: CfnDashboard): string | undefined {
+  return node.scope?.node.path;
 }
 
 /** The domain of AWS's console, by the beginning of a region's name where it is another partition's. */

@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { field } from '../checks/fields.ts';
 import { checkProps, misspelled, propertyNames, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
-import { addressOf, alarmWidgets, createDashboard, nameFindings, runWidgets } from './dashboard-body.ts';
+import { addressOf, alarmWidgets, createDashboard, runWidgets } from './dashboard-body.ts';
 import { DASHBOARD_NAME, FULL_WIDTH, type OnDashboard, PARTS } from './on-dashboard.ts';
 
 /** A deployment on an `OverviewDashboard`. */
@@ -60,12 +60,10 @@ export class OverviewDashboard extends Construct {
       this,
       PROPS,
       props,
-      () => [
-        ...props.deployments.flatMap((each, index) =>
+      () =>
+        props.deployments.flatMap((each, index) =>
           misspelled(each, DEPLOYMENT_NAMES, ['deployments', index]),
         ),
-        ...nameFindings(this, props.dashboardName ?? DEFAULT_NAME),
-      ],
       NAMES,
     );
     const { deployments } = props;

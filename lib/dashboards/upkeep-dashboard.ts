@@ -4,14 +4,7 @@ import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { checkProps, propertyNames, upkeepReference } from '../checks/props.ts';
 import type { Upkeep } from '../upkeep.ts';
-import {
-  addressOf,
-  alarmWidgets,
-  createDashboard,
-  jobsOf,
-  nameFindings,
-  runWidgets,
-} from './dashboard-body.ts';
+import { addressOf, alarmWidgets, createDashboard, jobsOf, runWidgets } from './dashboard-body.ts';
 import { DASHBOARD_NAME, FULL_WIDTH, type OnDashboard, PARTS } from './on-dashboard.ts';
 import { LATEST_REPORTS, RunQueries } from './run-queries.ts';
 
@@ -39,7 +32,7 @@ export class UpkeepDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepDashboardProps) {
     super(scope, id);
-    checkProps(this, PROPS, props, () => nameFindings(this, nameOf(props)), NAMES);
+    checkProps(this, PROPS, props, undefined, NAMES);
     const { upkeep, parts = [] } = props;
     const { deployment } = upkeep;
     this.dashboardName = nameOf(props);

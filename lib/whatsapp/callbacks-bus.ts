@@ -14,6 +14,7 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
 import { CALLBACK_SOURCE } from '../../functions/callback-relay/contract.ts';
+import { callbacksBusName } from '../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { deploymentName, field } from '../checks/fields.ts';
 import type { Finding } from '../checks/mistakes.ts';
 import { checkProps } from '../checks/props.ts';
@@ -65,7 +66,7 @@ export class CallbacksBus extends Construct {
   /** Inbound messages, if they are kept. */
   readonly unreadMessages: Queue | undefined;
 
-  /** Of each rule: rings when EventBridge gives up a callback, be it kept in the dead-letter queue or not. */
+  /** Of each rule: rings when EventBridge gives up a callback and cannot keep it in the dead-letter queue either. */
   readonly undeliveredAlarms: Alarm[];
 
   private readonly props: CallbacksBusProps;
@@ -89,7 +90,7 @@ export class CallbacksBus extends Construct {
       // well, and what was lost would be told by nobody.
     });
     this.bus = new EventBus(this, 'Bus', {
-      eventBusName: `${deployment}-callbacks`,
+      eventBusName: callbacksBusName(deployment),
       description: `Callbacks of the WhatsApp client ${deployment}, as its webhook received them`,
       ...(encryptionKey && { deadLetterQueue: this.undelivered.queue }),
     });
@@ -117,6 +118,14 @@ export class CallbacksBus extends Construct {
         'Compare it with the forms in functions/shared/whatsapp, and report the difference.',
       ],
     });
+    // It hands nothing on. EventBridge counts what matches it: how much comes at which hours (`wa-upkeep window`).
+    new Rule(this, 'Traffic', {
+      eventBus: this.bus,
+      ruleName: callbacksBusName(deployment),
+      description: `Counts the callbacks of ${deployment}`,
+      eventPattern: { source: [CALLBACK_SOURCE] },
+    });
+
     // Two rules: a payload of either kind goes to the queue, and a pattern has no "or" across paths of an array
     // that was ever shown to work.
     const gcStatus = { gc: { status: [{ exists: true }] } };
@@ -256,6 +265,7 @@ export class CallbacksBus extends Construct {
           meaning: `A message of the queue ${queueName} was received ${queue.maxReceiveCount} times and never dealt with.`,
           whatToDo: queue.whatToDo,
           topic,
+          isOfQueue: true,
         }).queue
       : letterQueue(new Construct(this, `${id}DeadLetters`), named);
     return encryptedQueue(this, id, {
@@ -275,15 +285,15 @@ export class CallbacksBus extends Construct {
       .toLowerCase();
     return alarmOnAny(this, `${rule.node.id}Undelivered`, {
       alarmName: `${deployment}-callbacks-undelivered-${what}`,
-      meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could not put into their queue: the run that waits for one will ask again, or a message stays unread.`,
+      meaning: `EventBridge gave up callbacks of ${deployment} (rule ${what}) that it could put neither into their queue nor into ${deployment}-callbacks-dead-letters: the run that waits for one will ask again, or a message stays unread.`,
       whatToDo: [
-        `If the queue ${deployment}-callbacks-dead-letters holds them, their attributes ERROR_CODE and ERROR_MESSAGE give the cause.`,
-        "Else that queue's own policy shuts EventBridge out: compare the policies of the queues with the template, or deploy the stack again.",
+        'The policies of both queues, or their key, shut EventBridge out: compare them with the template, or deploy the stack again.',
       ],
       topic,
       metric: new Metric({
         namespace: 'AWS/Events',
-        metricName: 'FailedInvocations',
+        // Of those that came into the dead letters, whose alarm tells, `FailedInvocations` may have counted too.
+        metricName: 'InvocationsFailedToBeSentToDlq',
         dimensionsMap: { EventBusName: this.bus.eventBusName, RuleName: rule.ruleName },
         statistic: 'Sum',
       }),

@@ -48,6 +48,11 @@ export function setNameOf({ name, prefix }: Pick<ClientDatabases, 'name' | 'pref
 /** Lets a function log in as the sets' users, and read what the metrics of earlier runs told. */
 export function letReadSizes(upkeepFunction: UpkeepFunction, sets: readonly ClientDatabases[]): void {
   letReadSecrets(upkeepFunction, 'DatabaseUser', sets);
+  letReadPastMetrics(upkeepFunction);
+}
+
+/** Lets a function ask CloudWatch what metrics told before. */
+export function letReadPastMetrics(upkeepFunction: UpkeepFunction): void {
   upkeepFunction.allow('ReadPastMetrics', ['cloudwatch:GetMetricData'], ['*']);
   upkeepFunction.acceptWildcard(
     '*',

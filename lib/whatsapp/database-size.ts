@@ -14,6 +14,7 @@ import {
   type DatabaseSizeSettings,
   DIFFERING_COPIES_FIGURE,
   LONGEST_COUNT_SECONDS,
+  passwordCopiesAlarmName,
   SET_DIMENSION,
   SET_FIGURES,
 } from '../../functions/database-size/contract.ts';
@@ -43,6 +44,9 @@ import {
   setNameOf,
 } from './client-databases.ts';
 import { SETS, setNameFindings } from './prop-schemas.ts';
+
+/** The job's name. */
+export const DATABASE_SIZE_JOB = 'database-size';
 
 /** "Large" by the client's documentation (data management): call message GC around upgrades then. */
 export const LARGE_ROWS = 2_000_000;
@@ -140,7 +144,7 @@ export class DatabaseSize extends Construct implements OnDashboard {
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
-      job: 'database-size',
+      job: DATABASE_SIZE_JOB,
       description: `Database sizes of ${upkeep.deployment}`,
       entry: entryFile('database-size'),
       ...bundledFor(
@@ -263,7 +267,7 @@ export class DatabaseSize extends Construct implements OnDashboard {
       this,
       'PasswordCopies',
       {
-        alarmName: `${deployment}-database-size-password-copies`,
+        alarmName: passwordCopiesAlarmName(deployment),
         meaning: `A place from which containers of ${deployment} read the database password at their start holds something else, or does not exist: a container that starts now may not be able to log in.`,
         whatToDo: [
           `Read the last report: the log /aws/lambda/${deployment}-database-size, message "Run report". Each problem there names the place, and since when.`,

@@ -9,6 +9,8 @@ export const ENDPOINT_SERVICES = {
   'message-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   // CloudWatch's for the rows of earlier runs.
   'message-gc with databases': ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs'],
+  // Likewise for what came in the last weeks.
+  'message-gc with watchWindow': ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs'],
   'media-gc': ['events', 'lambda', 'secretsmanager', 'sqs'],
   'database-size': DATABASE_SIZE,
   // AWS Backup's for the age of the media volume's last backup.
@@ -18,6 +20,7 @@ export const ENDPOINT_SERVICES = {
   // Parameter Store's for copies of the password there, as Meta's template has one.
   'credential-rotation with a parameter': ['ecs', 'events', 'lambda', 'secretsmanager', 'ssm'],
   'database-size with such a parameter': [...DATABASE_SIZE, 'ssm'],
+  'application-settings': ['events', 'lambda', 'secretsmanager'],
   // CloudWatch's for the free space, Lambda's for the runs of message-gc too.
   'upgrade-check': ['ecs', 'events', 'lambda', 'monitoring', 'secretsmanager'],
   // Only where it stands in the VPC.

@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { type Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import { notOnBusAlarmName } from '../../functions/callback-relay/contract.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
 import {
   CERTIFICATE_FIGURE,
@@ -40,6 +41,12 @@ export interface GcProps {
   readonly maximumCalls: number;
   /** Between a call that ended with errors and the next one. */
   readonly pause: Duration;
+  /**
+   * Whether a `CallbackRelay` of this deployment puts the callbacks on the bus: of those that do not come because it could not, its
+   * alarm tells, and no other.
+   * @default the business's webhook does
+   */
+  readonly relayed?: boolean;
   /** How long to wait for the callbacks of one call: more than 15 minutes, for the client sends them that late. */
   readonly callbackTimeout: Duration;
 }
@@ -67,11 +74,13 @@ export function gcSettings({
   maximumCalls,
   pause,
   callbackTimeout,
+  relayed,
 }: GcProps): GcSettings {
   return {
     deployment: upkeep.deployment,
     webApp: { ...webApp, url: webApp.url.replace(/\/$/, '') },
     notificationsQueueUrl: callbacks.gcNotifications.queueUrl,
+    ...(relayed && { notOnBusAlarm: notOnBusAlarmName(upkeep.deployment) }),
     gc: {
       maximumCalls,
       pauseSeconds: pause.toSeconds(),
@@ -92,14 +101,14 @@ export function letCollectGarbage(
   upkeepFunction.allow('ReadEarlierRuns', ['lambda:GetDurableExecution'], [`${functionArn}:*`]);
 }
 
-/** Rings before WebApp's certificate is trusted no longer. */
+/** Rings before WebApp's certificate is trusted no longer. Where message-gc and media-gc both look, message-gc's alarm tells of it. */
 export function alarmOnCertificate(scope: Construct, job: UpkeepJob, { upkeep, webApp }: GcProps): Alarm {
   const { deployment, warningTopic: topic } = upkeep;
   return createAlarm(
     scope,
     'Certificate',
     {
-      alarmName: `${deployment}-${job.job}-certificate`,
+      alarmName: certificateAlarmName(deployment, job.job),
       meaning: `The certificate of WebApp of ${deployment}, or the authority that is configured for it, ends within ${CERTIFICATE_WARNING_DAYS} days. From then on every run fails.`,
       whatToDo: [
         `Read the last report: the log /aws/lambda/${deployment}-${job.job}, message "Run report": it gives the day.`,
@@ -107,6 +116,10 @@ export function alarmOnCertificate(scope: Construct, job: UpkeepJob, { upkeep, w
         'The alarm is quiet again after the next run that sees the new certificate.',
       ],
       topic,
+      toldBy: () =>
+        job.job !== 'message-gc' && job.upkeep.startRun.jobNames.includes('message-gc')
+          ? certificateAlarmName(deployment, 'message-gc')
+          : undefined,
     },
     {
       metric: job.metric(metricName(CERTIFICATE_FIGURE), {
@@ -136,4 +149,8 @@ export function letLogIn(
       [secretKeyArn],
       ofSecret(upkeepFunction, secretArn),
     );
+}
+
+function certificateAlarmName(deployment: string, job: string): string {
+  return `${deployment}-${job}-certificate`;
 }

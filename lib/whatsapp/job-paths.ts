@@ -5,6 +5,7 @@ export const JOB_PATHS: Record<string, [string, ...string[]]> = {
   'log-cleanup': ['LogCleanup', 'Containers', 'Job'],
   'credential-rotation': ['CredentialRotation', 'Rotation', 'Job'],
   'database-size': ['DatabaseSize', 'Job'],
+  'application-settings': ['ApplicationSettings', 'Job'],
   'upgrade-check': ['UpgradeCheck', 'Job'],
 };
 

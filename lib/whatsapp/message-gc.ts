@@ -1,17 +1,39 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Alarm, IWidget, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  type Alarm,
+  ComparisonOperator,
+  type IWidget,
+  type Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { type MessageGcSettings, type MessageSet, ROW_FIGURES } from '../../functions/message-gc/contract.ts';
+import {
+  type MessageGcSettings,
+  type MessageSet,
+  QUIET_WINDOW_FIGURE,
+  ROW_FIGURES,
+} from '../../functions/message-gc/contract.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
+import { loadBalancerTraffic } from '../../functions/shared/run/traffic.ts';
+import { callbacksTraffic } from '../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { bundledFor } from '../bundled-for.ts';
 import { field, wholeNumber } from '../checks/fields.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
 import { graph, type OnDashboard } from '../dashboards/on-dashboard.ts';
 import { entryFile } from '../entry-file.ts';
+import { createAlarm } from '../upkeep-alarm.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
-import { type ClientDatabases, letReadSizes, MESSAGE_DATABASE, setNameOf } from './client-databases.ts';
+import {
+  type ClientDatabases,
+  letReadPastMetrics,
+  letReadSizes,
+  MESSAGE_DATABASE,
+  setNameOf,
+} from './client-databases.ts';
+import { watchWindowSchema } from './configuration/fields.ts';
 import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
 import { GC_PROPS, SETS, setNameFindings } from './prop-schemas.ts';
 
@@ -38,6 +60,12 @@ export interface MessageGcProps extends GcProps {
    * @default the rows are not told, and the callbacks are believed
    */
   readonly sets?: ClientDatabases[];
+  /**
+   * Where it is told once a week whether the downtime window is still quiet, and an alarm rings where it is not: by the callbacks on the
+   * bus, or by the requests or connections of a load balancer, named as its ARN ends (`app/…`, `net/…`).
+   * @default it is not told
+   */
+  readonly watchWindow?: { readonly loadBalancer?: string | undefined };
 }
 
 const PROPS = v.looseObject({
@@ -54,6 +82,7 @@ const PROPS = v.looseObject({
     ),
   ),
   sets: v.optional(SETS),
+  watchWindow: v.optional(watchWindowSchema),
 });
 
 /** Message garbage collection of a WhatsApp client, nightly: asked for again until all nodes have done it. */
@@ -62,6 +91,8 @@ export class MessageGc extends Construct implements OnDashboard {
   readonly job: UpkeepJob;
   /** Rings when WebApp's certificate is about to expire. */
   readonly certificateAlarm: Alarm;
+  /** Rings when the downtime window is no longer quiet, where that is watched. */
+  readonly windowAlarm: Alarm | undefined;
   /** Whether it reads from databases, and the metrics of earlier runs. */
   readonly tellsRows: boolean;
 
@@ -72,7 +103,7 @@ export class MessageGc extends Construct implements OnDashboard {
       ...gcFindings(props),
       ...setNameFindings(props.sets ?? []),
     ]);
-    const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [] } = props;
+    const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [], watchWindow } = props;
     const { unreadMessages } = callbacks;
     if (markRead && !unreadMessages)
       refuse(this, `messages can be marked read only if its CallbacksBus has keepUnreadMessages.`);
@@ -88,6 +119,15 @@ export class MessageGc extends Construct implements OnDashboard {
           },
         }),
       ...(sets.length > 0 && { sets: sets.map(messageSet) }),
+      ...(watchWindow && {
+        watchWindow: {
+          traffic: watchWindow.loadBalancer
+            ? loadBalancerTraffic(watchWindow.loadBalancer)
+            : callbacksTraffic(upkeep.deployment),
+          window: { from: upkeep.startRun.window.from, to: upkeep.startRun.window.to },
+          timeZone: upkeep.startRun.timeZone,
+        },
+      }),
     } satisfies MessageGcSettings;
     const bytes = Buffer.byteLength(JSON.stringify(settings)) + (markRead ? 2 : 1) * QUEUE_URL_BYTES;
     if (bytes > MAXIMUM_SETTINGS_BYTES)
@@ -120,6 +160,8 @@ export class MessageGc extends Construct implements OnDashboard {
       ]);
     this.tellsRows = sets.length > 0;
     if (this.tellsRows) letReadSizes(this.job.function, sets);
+    else if (watchWindow) letReadPastMetrics(this.job.function);
+    if (watchWindow) this.windowAlarm = this.alarmOnWindow();
   }
 
   /** What was deleted, and how often it was asked for. */
@@ -130,6 +172,35 @@ export class MessageGc extends Construct implements OnDashboard {
       graph(`Messages deleted of ${deployment}`, [this.metricMessagesDeleted({ period }).attachTo(this)]),
       graph(`Message garbage collections of ${deployment}`, [this.metricCalls({ period }).attachTo(this)]),
     ];
+  }
+
+  private alarmOnWindow(): Alarm {
+    const { deployment, warningTopic: topic } = this.job.upkeep;
+    return createAlarm(
+      this,
+      'Window',
+      {
+        alarmName: `${deployment}-message-gc-window`,
+        meaning: `The downtime window of ${deployment} is no longer quiet: more than one and a half times as much comes in it as in the quietest hours of as long, in an ordinary week of the last four. Its jobs meet the customers' traffic.`,
+        whatToDo: [
+          `See the week, and which window would be quiet: npx wa-upkeep window ${deployment}`,
+          'If it is so for good, change "window" in the configuration, and the times of the jobs, which must lie in it, and deploy. No schedule moves by itself.',
+          'The alarm is quiet again after the Monday on which the window is.',
+        ],
+        topic,
+      },
+      {
+        metric: this.job.metric(metricName(QUIET_WINDOW_FIGURE), {
+          statistic: 'Minimum',
+          period: Duration.minutes(5),
+        }),
+        threshold: 1,
+        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+        evaluationPeriods: 1,
+        // It is looked at once a week: what was true then stays true until the next time.
+        treatMissingData: TreatMissingData.IGNORE,
+      },
+    );
   }
 
   /** Garbage collections asked for. @default the sum over five minutes */

@@ -27,18 +27,21 @@ import {
 const pem = (allowed: string, description: string) =>
   field(v.pipe(v.string(), v.nonEmpty()), allowed, description);
 
+/** The client's WebApp, and a user of it. */
+export const WEB_APP = field(
+  v.looseObject({
+    url: webAppUrl('Where WebApp answers.'),
+    certificateAuthority: pem('a certificate as PEM', 'The certificate to trust, and no other.'),
+    serverName: v.optional(hostName("The name in WebApp's certificate.")),
+    secretArn: secretArn('The API user.'),
+  }),
+  'an object with "url", "certificateAuthority" and "secretArn"',
+  "The client's WebApp.",
+);
+
 /** What is given to a job that has the client collect garbage. */
 export const GC_PROPS = {
-  webApp: field(
-    v.looseObject({
-      url: webAppUrl('Where WebApp answers.'),
-      certificateAuthority: pem('a certificate as PEM', 'The certificate to trust, and no other.'),
-      serverName: v.optional(hostName("The name in WebApp's certificate.")),
-      secretArn: secretArn('The API user.'),
-    }),
-    'an object with "url", "certificateAuthority" and "secretArn"',
-    "The client's WebApp.",
-  ),
+  webApp: WEB_APP,
   maximumCalls: wholeNumber(1, 50, 'How often garbage collection may be asked for in one run.'),
   pause: duration(Duration.seconds(1), Duration.hours(1)),
   callbackTimeout: duration(Duration.minutes(16), Duration.hours(12)),

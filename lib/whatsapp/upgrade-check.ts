@@ -20,8 +20,10 @@ import type { Upkeep } from '../upkeep.ts';
 import { MAXIMUM_SETTINGS_BYTES } from '../upkeep-function.ts';
 import { UpkeepJob } from '../upkeep-job.ts';
 import { type ClientDatabases, letReadSizes } from './client-databases.ts';
-import { databaseSetOf, LARGE_ROWS } from './database-size.ts';
+import { DATABASE_SIZE_JOB, databaseSetOf, LARGE_ROWS } from './database-size.ts';
 import { SETS, setNameFindings, UPGRADE_CHECK_PROPS } from './prop-schemas.ts';
+
+const JOB = 'upgrade-check';
 
 /** Longer than a downtime window can be, with which preparing ends; a mere check takes minutes. */
 const TIME_LIMIT = Duration.hours(24);
@@ -39,7 +41,11 @@ export interface UpgradeCheckProps {
    * @default none, so that the answer is never yes
    */
   readonly messageGc?: UpkeepJob | undefined;
-  /** Jobs that an upgrade would cut off: none of them may go on. @default none besides `messageGc` */
+  /**
+   * Jobs that an upgrade would cut off, of which also Lambda's own list is asked: none of them may go on. Of all jobs that share
+   * `upkeep` the runs that start-run has begun are known anyway.
+   * @default none besides `messageGc`
+   */
   readonly otherJobs?: readonly UpkeepJob[];
   /** How long ago it may have succeeded. @default 24 hours */
   readonly maximumGcAge?: Duration;
@@ -90,6 +96,8 @@ export class UpgradeCheck extends Construct {
       sets: sets.map(checkedSetOf),
       maximumRows: LARGE_ROWS,
       storage: [...storage],
+      startRunArn: upkeep.startRun.function.functionArn,
+      readingJobs: [JOB, DATABASE_SIZE_JOB],
       otherJobs: otherJobs.map(({ job, function: { functionArn } }) => ({ job, functionArn })),
       ...(services && {
         services: { clusterArn: this.arn('cluster', services.clusterName), names: [...services.names] },
@@ -98,7 +106,6 @@ export class UpgradeCheck extends Construct {
         cleaning: {
           job: messageGc.job,
           functionArn: messageGc.function.functionArn,
-          startRunArn: upkeep.startRun.function.functionArn,
           tables: ['messages'],
           maximumAgeHours: maximumGcAge.toHours(),
         },
@@ -112,7 +119,7 @@ export class UpgradeCheck extends Construct {
       );
     this.job = new UpkeepJob(this, 'Job', {
       upkeep,
-      job: 'upgrade-check',
+      job: JOB,
       description: `Whether ${upkeep.deployment} may be upgraded`,
       entry: entryFile('upgrade-check'),
       ...bundledFor(
@@ -137,7 +144,9 @@ export class UpgradeCheck extends Construct {
         'FindRuns',
         otherJobs.map(({ function: { functionArn } }) => functionArn),
       );
-    if (messageGc) this.letPrepare(messageGc, upkeep);
+    // It knows which runs go on; and by it runs are started as by everybody, for it keeps them apart.
+    this.job.function.allow('AskStartRun', ['lambda:InvokeFunction'], [upkeep.startRun.function.functionArn]);
+    if (messageGc) this.letPrepare(messageGc);
   }
 
   /** 1 for each check that ended with yes. @default the sum over five minutes */
@@ -145,12 +154,11 @@ export class UpgradeCheck extends Construct {
     return this.job.metric(metricName(ANSWER_FIGURE), options);
   }
 
-  /** It starts runs as everybody does, by start-run, which keeps them apart. */
-  private letPrepare({ function: { functionArn } }: UpkeepJob, { startRun }: Upkeep): void {
+  /** It follows the runs that it has start-run begin. */
+  private letPrepare({ function: { functionArn } }: UpkeepJob): void {
     const { function: job } = this.job;
     const executions = `${functionArn}:*`;
     job.allow('ReadGcRuns', ['lambda:GetDurableExecution'], [executions]);
-    job.allow('StartGc', ['lambda:InvokeFunction'], [startRun.function.functionArn]);
     job.acceptWildcard(
       executions,
       "A run's ARN has the function's version that it began with, and an id that Lambda draws.",

@@ -2,6 +2,7 @@ import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { passwordCopiesAlarmName } from '../../functions/database-size/contract.ts';
 import { CallbackRelay } from '../callback-relay.ts';
 import { PropsError } from '../checks/props.ts';
 import { UpkeepDashboard } from '../dashboards/upkeep-dashboard.ts';
@@ -13,6 +14,7 @@ import { MediaVolume } from '../media-volume/media-volume.ts';
 import { MediaVolumeAlarms } from '../media-volume/media-volume-alarms.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import { Upkeep } from '../upkeep.ts';
+import { ApplicationSettings } from './application-settings.ts';
 import { CallbacksBus } from './callbacks-bus.ts';
 import { ClientCredentialRotation } from './client-credential-rotation.ts';
 import type { Deployment } from './configuration/checks.ts';
@@ -26,13 +28,16 @@ import { DatabaseSize } from './database-size.ts';
 import {
   clientDatabases,
   clientServices,
+  containerReach,
+  credentialCopies,
   dailySchedule,
-  keepsParameter,
+  endpointServices,
   networkOf,
+  relayProps,
   secretOf,
   webAppProps,
+  weeklySchedule,
 } from './deployment-props.ts';
-import { ENDPOINT_SERVICES } from './endpoint-services.ts';
 import type { GcProps } from './gc-job.ts';
 import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
 import { configuredArchive } from './log-archive.ts';
@@ -68,6 +73,8 @@ export class UpkeepStack extends Stack {
   readonly logCleanup: LogCleanup | undefined;
   /** Rotates the database password, where that is configured. */
   readonly credentialRotation: ClientCredentialRotation | undefined;
+  /** Looks after WebApp's own settings, where that is configured. */
+  readonly applicationSettings: ApplicationSettings | undefined;
   /** Says whether an upgrade may begin, where that is configured. */
   readonly upgradeCheck: UpgradeCheck | undefined;
   /** The volume for media, where that is configured. */
@@ -80,7 +87,8 @@ export class UpkeepStack extends Stack {
       env: { account: deployment.account, region: deployment.region },
     });
     const { name, timeZone, window, notifications, logRetentionDays } = deployment;
-    const { messageGc, mediaGc, databaseSize, logCleanup, credentialRotation } = deployment.jobs;
+    const { messageGc, mediaGc, databaseSize, logCleanup, credentialRotation, applicationSettings } =
+      deployment.jobs;
     const encryptionKey =
       deployment.encryption === 'customer-managed' ? createEncryptionKey(this, 'Key', name) : undefined;
 
@@ -127,6 +135,10 @@ export class UpkeepStack extends Stack {
       this.databaseSize = inField('jobs.databaseSize', () =>
         this.createDatabaseSize(databaseSize, deployment, network),
       );
+    if (applicationSettings)
+      this.applicationSettings = inField('jobs.applicationSettings', () =>
+        this.createApplicationSettings(applicationSettings, deployment, network),
+      );
     const { upgradeCheck } = deployment;
     if (upgradeCheck)
       this.upgradeCheck = inField('upgradeCheck', () =>
@@ -141,23 +153,10 @@ export class UpkeepStack extends Stack {
     if (deployment.network.endpoints === 'create')
       new InterfaceEndpoints(this, 'Endpoints', {
         network,
-        services: [
-          ...(messageGc
-            ? ENDPOINT_SERVICES[this.messageGc?.tellsRows ? 'message-gc with databases' : 'message-gc']
-            : []),
-          ...(mediaGc ? ENDPOINT_SERVICES['media-gc'] : []),
-          ...(databaseSize ? ENDPOINT_SERVICES['database-size'] : []),
-          ...(databaseSize && this.mediaVolume ? ENDPOINT_SERVICES['database-size with mediaVolume'] : []),
-          ...(credentialRotation
-            ? ENDPOINT_SERVICES[
-                keepsParameter(credentialRotation)
-                  ? 'credential-rotation with a parameter'
-                  : 'credential-rotation'
-              ]
-            : []),
-          ...(upgradeCheck ? ENDPOINT_SERVICES['upgrade-check'] : []),
-          ...(relay?.inVpc ? ENDPOINT_SERVICES['callback-relay'] : []),
-        ],
+        services: endpointServices(deployment, {
+          tellsRows: this.messageGc?.tellsRows === true,
+          hasMediaVolume: this.mediaVolume !== undefined,
+        }),
         otherClients: deployment.network.otherEndpointClients.map((securityGroupId) =>
           SecurityGroup.fromSecurityGroupId(this, securityGroupId, securityGroupId, { mutable: false }),
         ),
@@ -181,21 +180,16 @@ export class UpkeepStack extends Stack {
 
   private createRelay(
     settings: NonNullable<Deployment['callbacks']['relay']>,
-    { name, relayCertificateAuthority }: Deployment,
+    deployment: Deployment,
     network: FunctionNetwork,
   ): CallbackRelay {
     const { topic, encryptionKey, logRetention } = this.upkeep;
     const relay = new CallbackRelay(this, 'CallbackRelay', {
-      deployment: name,
+      ...relayProps(settings, deployment),
       bus: this.callbacks.bus,
       topic,
-      webhookUrl: settings.webhookUrl,
-      secretPathHashes: settings.secretPathHashes,
-      webhookTimeout: Duration.seconds(settings.webhookTimeoutSeconds),
       encryptionKey,
       logRetention,
-      ...(relayCertificateAuthority && { certificateAuthority: relayCertificateAuthority }),
-      ...(settings.maximumConcurrency && { maximumConcurrency: settings.maximumConcurrency }),
       ...(settings.inVpc && { network }),
     });
     new CfnOutput(this, 'CallbackRelayUrl', {
@@ -237,40 +231,32 @@ export class UpkeepStack extends Stack {
     { databases }: Deployment,
     network: FunctionNetwork,
   ): DatabaseSize {
-    const { schedule, timeLimitMinutes, exactCountTimeLimitSeconds } = settings;
+    const { exactCountTimeLimitSeconds: seconds } = settings;
     return new DatabaseSize(this, 'DatabaseSize', {
       upkeep: this.upkeep,
       sets: clientDatabases(databases),
       network,
-      schedule: dailySchedule(schedule),
-      timeLimit: Duration.minutes(timeLimitMinutes),
-      ...(exactCountTimeLimitSeconds && {
-        exactCountTimeLimit: Duration.seconds(exactCountTimeLimitSeconds),
-      }),
+      schedule: dailySchedule(settings.schedule),
+      timeLimit: Duration.minutes(settings.timeLimitMinutes),
+      ...(seconds && { exactCountTimeLimit: Duration.seconds(seconds) }),
       mediaVolume: this.mediaVolume,
       passwordCopies: this.credentialRotation?.rotation.credential,
     });
   }
 
   private createLogCleanup(settings: NonNullable<Deployment['jobs']['logCleanup']>): LogCleanup {
-    const { schedule, runCommand, sessionEncryptionKeyArn, archive } = settings;
     return new LogCleanup(this, 'LogCleanup', {
       upkeep: this.upkeep,
       cluster: settings.clusterName,
       roles: settings.roles,
-      schedule: { at: schedule.at, flexibleWindow: Duration.minutes(schedule.flexibleMinutes) },
+      schedule: dailySchedule(settings.schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
       timeout: Duration.minutes(settings.timeoutMinutes),
       concurrency: settings.concurrency,
       script: settings.script,
       nearlyFullPercent: settings.nearlyFullPercent,
-      ...(archive && { archive: configuredArchive(this, archive) }),
-      reach: runCommand
-        ? { by: 'run-command', instanceTag: { key: runCommand.tagKey, value: runCommand.tagValue } }
-        : {
-            by: 'ecs-exec',
-            ...(sessionEncryptionKeyArn && { encryptionKeyArn: sessionEncryptionKeyArn }),
-          },
+      ...(settings.archive && { archive: configuredArchive(this, settings.archive) }),
+      reach: containerReach(settings),
     });
   }
 
@@ -296,24 +282,10 @@ export class UpkeepStack extends Stack {
       services: settings.services,
       order: settings.order,
       ...(metaTemplate && { metaTemplate }),
-      copies: [
-        ...copies.parameters.map(({ name, encryptionKeyArn, template, encoding }) => ({
-          kind: 'parameter' as const,
-          name,
-          ...(encryptionKeyArn && { keyId: encryptionKeyArn, keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-        ...copies.secrets.map(({ secretArn, key, encryptionKeyArn, template, encoding }) => ({
-          kind: 'secret' as const,
-          secretArn,
-          key,
-          ...(encryptionKeyArn && { keyArn: encryptionKeyArn }),
-          ...(template && { template }),
-          ...(encoding && { encoding }),
-        })),
-      ],
+      copies: credentialCopies(copies),
       network,
+      // It looks at the copies each night, whichever is made first.
+      ...(deployment.jobs.databaseSize && { copiesAlarmName: passwordCopiesAlarmName(deployment.name) }),
       waitsFor: [this.messageGc, this.mediaGc, this.logCleanup].flatMap((part) => part?.job.job ?? []),
       schedule: dailySchedule(settings.schedule),
       timeLimit: Duration.minutes(settings.timeLimitMinutes),
@@ -326,6 +298,22 @@ export class UpkeepStack extends Stack {
         replicas: settings.replicas.map(({ host, port }) => ({ host, ...(port && { port }) })),
       }),
       ...(settings.whenUnproven && { whenUnproven: settings.whenUnproven }),
+    });
+  }
+
+  private createApplicationSettings(
+    settings: NonNullable<Deployment['jobs']['applicationSettings']>,
+    deployment: Deployment,
+    network: FunctionNetwork,
+  ): ApplicationSettings {
+    return new ApplicationSettings(this, 'ApplicationSettings', {
+      upkeep: this.upkeep,
+      ...webAppProps(deployment, settings.administrator),
+      network,
+      schedule: weeklySchedule(settings.schedule),
+      timeLimit: Duration.minutes(settings.timeLimitMinutes),
+      ...(settings.expected && { expected: settings.expected }),
+      ...(settings.settings && { settings: settings.settings }),
     });
   }
 
@@ -359,6 +347,7 @@ export class UpkeepStack extends Stack {
       ...this.gcProps(settings, deployment, network),
       schedule: dailySchedule(schedule),
       sets: settings.tellRows ? clientDatabases(deployment.databases) : [],
+      ...(settings.watchWindow && { watchWindow: settings.watchWindow }),
       ...(markRead && {
         markRead: {
           olderThan: Duration.hours(markRead.olderThanHours),
@@ -374,10 +363,9 @@ export class UpkeepStack extends Stack {
     deployment: Deployment,
     network: FunctionNetwork,
   ): MediaGc {
-    const { weekday, ...daily } = settings.schedule;
     return new MediaGc(this, 'MediaGc', {
       ...this.gcProps(settings, deployment, network),
-      schedule: { ...dailySchedule(daily), ...(weekday !== 'daily' && { weekday }) },
+      schedule: weeklySchedule(settings.schedule),
     });
   }
 
@@ -389,6 +377,7 @@ export class UpkeepStack extends Stack {
     return {
       upkeep: this.upkeep,
       callbacks: this.callbacks,
+      relayed: deployment.callbacks.relay !== undefined,
       ...webAppProps(deployment),
       network,
       timeLimit: Duration.minutes(settings.timeLimitMinutes),

@@ -49,8 +49,8 @@ import { readTemplates } from './template/template.ts';
 import type { Request } from './wire/shape.ts';
 
 export interface AwsOptions {
-  /** The cloud assembly that `cdk synth` wrote. */
-  cdkOut: string;
+  /** The cloud assembly that `cdk synth` wrote, or several. */
+  cdkOut: string | readonly string[];
   clock: Clock;
   /** Changes the parsed templates, by stack name, before they are deployed. */
   change?: (templates: Record<string, Template>, assets: Map<string, string>) => void;

@@ -71,7 +71,7 @@ export const CALLBACKS_FAULTS: Record<string, Fault> = {
     },
     expected: {
       outcomes: { 'message-gc': ['failed'] },
-      alarms: ['emea-callback-relay-not-on-bus', 'emea-message-gc-failed'],
+      alarms: ['emea-callback-relay-not-on-bus'],
     },
   },
   'webhook-down-behind-relay': {

@@ -1,4 +1,5 @@
 import type { Outcome } from '../../functions/shared/run/report.ts';
+import type { CredentialName, PlayedShop, ServiceName } from '../shop/shop.ts';
 import type { ClientScript, PlayedDeployment, World } from '../world.ts';
 
 export const MINUTE = 60 * 1000;
@@ -20,10 +21,23 @@ export function eveningToCome(): number {
 }
 
 /** Something that goes wrong in a night, and what must then come of it. */
-export interface Fault {
-  description: string;
-  /** The deployment that it strikes; the other one has a good night. */
+export type AnyFault = Fault | ShopFault;
+
+/** It strikes a deployment of the client; the others have a good night. */
+export interface Fault extends FaultParts {
   deployment: 'latam' | 'emea' | 'apac';
+  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
+  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
+}
+
+/** It strikes the shop, which is made of the general constructs alone. */
+export interface ShopFault extends FaultParts {
+  deployment: 'shop';
+  strike(target: PlayedShop, world: World): void | Promise<void>;
+}
+
+interface FaultParts {
+  description: string;
   /** Whether it needs the client's containers, which other nights do without. */
   containers?: true;
   /** Whether it is about the rotation of the database's password, which other nights do without. Needs containers. */
@@ -40,8 +54,6 @@ export interface Fault {
   mismatches?: () => string[];
   /** Why it cannot be had on this machine; undefined where it can. @default it can */
   unavailable?: () => string | undefined;
-  /** Before the night begins. What is to happen in the middle of it is put into the hooks or on the clock. */
-  strike(target: PlayedDeployment, world: World, hooks: Hooks): void | Promise<void>;
   /** Outcomes of the runs of the deployment that is struck, and the alarms that ring. */
   expected: Expectation;
   /** When the night begins, in epoch milliseconds. @default the evening of a Tuesday, of which no weekly job is due */
@@ -59,10 +71,18 @@ export interface Expectation {
   outcomes: Record<string, Outcome[]>;
   /** The names of all alarms that ring, and send a message: each once, or as often as it stands here. */
   alarms: string[];
+  /** Those that ring and send none, for another one tells of the same cause. @default none */
+  onlyShown?: string[];
+  /** Why more than one message is right, where more is sent: of what two causes, or of what news. */
+  severalMessages?: string;
   /** Whether rotated logs are lost, for their disk was nearly full and they could not be kept. */
   losesLogs?: true;
   /** Whether the containers may log in with the old password too when the night is over, as with the new one. */
   bothPasswords?: true;
+  /** Of the shop: whose old password logs in when the night is over, as the new one does. @default none */
+  oldPasswords?: CredentialName[];
+  /** Of the shop: services whose tasks lack a version that is in use. @default none */
+  behind?: ServiceName[];
   /** What the runs' reports must say among their problems, sentences with what to do next. @default nothing in particular */
   problems?: RegExp[];
   /** What AWS refuses in this night, by its sentences. @default nothing may be refused */
@@ -70,6 +90,10 @@ export interface Expectation {
   /** Those that ring besides where the tables are large, as they are in the nights of `npm start`. @default none */
   alarmsOfLargeTables?: string[];
 }
+
+/** Why a large table has a message of its own. */
+export const LARGE =
+  'That garbage was not collected is one thing to do; that the table is by then too large for the client is news, and another.';
 
 /** Of what the runs get over by themselves. */
 export const GOOD: Expectation = { outcomes: {}, alarms: [] };

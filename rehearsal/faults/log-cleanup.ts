@@ -66,6 +66,7 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     expected: {
       outcomes: { 'log-cleanup': ['partial'] },
       alarms: ['emea-log-cleanup-nearly-full', 'emea-log-cleanup-partial'],
+      severalMessages: 'Two causes: S3 refuses the logs, and the disk is nearly full.',
       problems: [/The disk was nearly full, so the clean-up deleted \d+ of them: they are lost/],
       losesLogs: true,
     },

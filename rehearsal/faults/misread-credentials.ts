@@ -104,10 +104,7 @@ function faultOf(
     strike: ({ credential }) => takeInPlace(credential, applies, misread),
     expected: {
       outcomes: { 'credential-rotation': ['failed'] },
-      alarms: [
-        `${deployment}-credential-rotation-failed`,
-        `${deployment}-credential-rotation-stopped-${services[role]}`,
-      ],
+      alarms: [`${deployment}-credential-rotation-stopped-${services[role]}`],
       bothPasswords: true,
     },
   };

@@ -11,6 +11,7 @@ const JOBS = [
   'log-cleanup',
   'database-size',
   'credential-rotation',
+  'application-settings',
   'upgrade-check',
 ];
 
@@ -102,6 +103,8 @@ export const RUNS_FAULTS: Record<string, Fault> = {
     expected: {
       outcomes: { 'database-size': ['failed', 'failed'] },
       alarms: ['emea-database-size-failed', 'emea-database-size-crashing'],
+      severalMessages:
+        'Two runs: somebody starts the second one after the first was told, and it ends as that did.',
     },
   },
   'killed-while-reporting': {

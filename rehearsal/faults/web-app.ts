@@ -1,6 +1,6 @@
 import { keepCertificate } from '../certificates.ts';
 import { createCertificate } from '../whatsapp/certificate.ts';
-import { eveningToCome, type Fault, GOOD, HOUR, isGcRequest, MINUTE, once } from './fault.ts';
+import { eveningToCome, type Fault, GOOD, HOUR, isGcRequest, LARGE, MINUTE, once } from './fault.ts';
 
 const DAY = 24 * HOUR;
 
@@ -74,6 +74,7 @@ export const WEB_APP_FAULTS: Record<string, Fault> = {
       outcomes: { 'message-gc': ['failed'] },
       alarms: ['emea-message-gc-failed'],
       alarmsOfLargeTables: ['emea-database-size-wa1-large'],
+      severalMessages: LARGE,
     },
   },
 };

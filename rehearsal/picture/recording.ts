@@ -1,5 +1,6 @@
 import type { CredentialRotationSettings } from '../../functions/credential-rotation/contract.ts';
 import type { RunReport } from '../../functions/shared/run/report.ts';
+import type { ManagedService } from '../aws/ecs/service.ts';
 import { functionNamed, settingsOf } from '../deployed-functions.ts';
 import type { Night } from '../night-checks.ts';
 import type { TriedLogin } from '../whatsapp/logins.ts';
@@ -79,7 +80,7 @@ export function withoutReport(
 }
 
 /** Listens to a night from its beginning. Call what it returns at the night's end. */
-export function record({ aws, clock, deployments }: World): (night: Night) => Recording {
+export function record({ aws, clock, deployments, shop }: World): (night: Night) => Recording {
   const begin = clock.now();
   /** Of the machine's own time and the night's, in order: time flows alike in both but for the jumps of the latter. */
   const moments: Moment[] = [];
@@ -91,7 +92,7 @@ export function record({ aws, clock, deployments }: World): (night: Night) => Re
     stop();
     const end = clock.now();
     const played = Object.values(deployments);
-    const names = played.map(({ name }) => name).sort();
+    const names = [...played.map(({ name }) => name), ...(shop ? [shop.name] : [])].sort();
     const executions = aws.lambda.durable
       .list()
       .map(({ arn, name, status, started, ended, events }): RecordedExecution => {
@@ -116,7 +117,9 @@ export function record({ aws, clock, deployments }: World): (night: Night) => Re
       executions,
       alarms: ringing(aws.alarms, night),
       rows: played.flatMap((deployment) => rowsOf(deployment, night, { begin, end })),
-      logins: played.flatMap((deployment) => loginsOf(aws, deployment, executions, moments)),
+      logins: loggingIn(aws, { deployments, shop }).flatMap((each) =>
+        loginsOf(aws, each, executions, moments),
+      ),
       calls: callsOf(aws.calls),
     };
   };
@@ -167,27 +170,63 @@ function rowsOf(
   ];
 }
 
+/** Containers that log in by one credential, which is rotated. */
+interface LoggingIn {
+  /** As the night calls their logins. */
+  name: string;
+  deployment: string;
+  secretArn: string;
+  tried: readonly TriedLogin[];
+  services: ManagedService[];
+}
+
+function loggingIn(
+  aws: World['aws'],
+  { deployments, shop }: Pick<World, 'deployments' | 'shop'>,
+): LoggingIn[] {
+  const ofClients = Object.values(deployments).flatMap(({ name, logins: { tried }, containers }) => {
+    const rotation = functionNamed(aws, `${name}-credential-rotation`);
+    if (!rotation) return [];
+    const { secretArn } = settingsOf<CredentialRotationSettings>(rotation);
+    return { name, deployment: name, secretArn, tried, services: Object.values(containers?.services ?? {}) };
+  });
+  const ofShop = Object.entries(shop?.credentials ?? {}).map(
+    ([
+      name,
+      {
+        secretArn,
+        logins: { tried },
+      },
+    ]) => ({
+      name: `shop, ${name}`,
+      deployment: 'shop',
+      secretArn,
+      tried,
+      services: Object.values(shop?.services ?? {}),
+    }),
+  );
+  return [...ofClients, ...ofShop];
+}
+
 function loginsOf(
   aws: World['aws'],
-  { name: deployment, logins: { tried }, containers }: PlayedDeployment,
+  { name, deployment, secretArn, tried, services }: LoggingIn,
   executions: readonly RecordedExecution[],
   moments: readonly Moment[],
 ): RecordedLogins[] {
-  const rotation = functionNamed(aws, `${deployment}-credential-rotation`);
   const [first] = tried;
-  if (!rotation || !first) return [];
+  if (!first) return [];
   const all = [...moments, ...tried].sort((one, other) => one.realTime - other.realTime);
   const secondOf = (realTime: number) => Math.floor((realTime - first.realTime) / 1000);
   const secondAt = (time: number) => secondOf(realTimeOf(time, all));
   const seconds = bySecond(tried, secondOf);
-  const { secretArn } = settingsOf<CredentialRotationSettings>(rotation);
   const changes = aws.secrets.rotations
     .filter(({ isTest, ...ended }) => ended.secretArn === secretArn && !isTest)
     .map(({ time, error }) => ({ second: secondAt(time), time, failed: error !== undefined }));
   const spans = executions
     .filter((execution) => execution.deployment === deployment && execution.job === 'credential-rotation')
     .flatMap((execution) => execution.spans);
-  const rolls = Object.values(containers?.services ?? {})
+  const rolls = services
     .flatMap(({ options: { service }, everyDeployment: [latest] }) => {
       // Some services are deployed anew, of others tasks are stopped one by one: the run's steps name the service.
       const its = spans.filter(({ step }) => ` ${step} `.includes(` ${service} `));
@@ -202,7 +241,7 @@ function loginsOf(
       };
     })
     .sort((one, other) => one.time - other.time);
-  return [{ deployment, seconds, changes, rolls }];
+  return [{ deployment: name, seconds, changes, rolls }];
 }
 
 const ROLL_STATES = { IN_PROGRESS: 'goes on', COMPLETED: 'completed', FAILED: 'failed' } as const;

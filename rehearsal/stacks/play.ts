@@ -161,7 +161,10 @@ function rotationsIn(deployed: Deployed): Rotation[] {
   return settingsIn(deployed).flatMap(({ settings }) => {
     const { secretArn, database, strategy, rotateAfterDays } = settings;
     if (!secretArn || !database || !strategy || rotateAfterDays === undefined) return [];
-    return [{ secretArn, database, strategy, rotateAfterDays, adminSecretArn: settings.adminSecretArn }];
+    return [
+      { secretArn, database, strategy, rotateAfterDays, adminSecretArn: settings.adminSecretArn },
+      ...(settings.further ?? []).map((each) => ({ ...each, rotateAfterDays })),
+    ];
   });
 }
 
@@ -221,7 +224,8 @@ interface KnownService extends Place {
   cluster: string;
   service: string;
   names: Set<string>;
-  secretArn?: string;
+  /** What is rotated, and its containers read. */
+  secretArns: Set<string>;
   family?: string;
   logGroup?: string;
 }
@@ -238,6 +242,7 @@ function servicesIn(deployed: Deployed): KnownService[] {
       cluster: arn.split('/').pop() ?? '',
       service,
       names: new Set(),
+      secretArns: new Set(),
     };
     services.set(key, made);
     return made;
@@ -254,9 +259,16 @@ function servicesIn(deployed: Deployed): KnownService[] {
     if (settings.watched)
       for (const { name, clusterArn: own } of settings.services ?? [])
         known(place, own ?? settings.clusterArn, name);
-    if (settings.rotateAfterDays !== undefined && settings.secretArn)
-      for (const { name, clusterArn: own } of settings.services ?? [])
-        known(place, own ?? settings.clusterArn, name).secretArn = settings.secretArn;
+    if (settings.rotateAfterDays !== undefined && settings.secretArn) {
+      const credentials = [
+        { name: settings.name, secretArn: settings.secretArn },
+        ...(settings.further ?? []),
+      ];
+      for (const { name, clusterArn: own, reads } of settings.services ?? [])
+        for (const { name: credential = '', secretArn } of credentials)
+          if (reads?.includes(credential) ?? true)
+            known(place, own ?? settings.clusterArn, name).secretArns.add(secretArn);
+    }
   }
   return [...services.values()];
 }
@@ -267,15 +279,17 @@ async function startServices(
   databases: ReadonlyMap<string, { database: RotatedDatabase; logins: Logins }>,
 ): Promise<void> {
   const { aws, description } = stage;
-  for (const { names, secretArn, logGroup, ...where } of servicesIn(aws.deployed)) {
+  for (const { names, secretArns, logGroup, ...where } of servicesIn(aws.deployed)) {
     const desiredCount = description.tasks[where.service] ?? TASKS;
     const start = async (): Promise<Container[]> => {
       const started: Container[] = [];
       for (const name of names.size > 0 ? names : ['app']) started.push(await startContainer(stage, name));
-      const rotated = secretArn === undefined ? undefined : databases.get(secretArn);
       const [first] = started;
-      if (rotated && first && secretArn)
-        await rotated.logins.begin(first, JSON.parse(aws.secrets.value(secretArn) ?? '{}'));
+      for (const secretArn of secretArns)
+        if (first)
+          await databases
+            .get(secretArn)
+            ?.logins.begin(first, JSON.parse(aws.secrets.value(secretArn) ?? '{}'));
       return started;
     };
     const running: Container[][] = [];
@@ -286,11 +300,13 @@ async function startServices(
       start,
       running,
       ...(logGroup && { definition: loggingTo(logGroup) }),
-      ...(secretArn !== undefined && {
-        secrets: ['username', 'password'].map((key) => ({
-          name: key.toUpperCase(),
-          valueFrom: `${secretArn}:${key}::`,
-        })),
+      ...(secretArns.size > 0 && {
+        secrets: [...secretArns].flatMap((secretArn) =>
+          ['username', 'password'].map((key) => ({
+            name: key.toUpperCase(),
+            valueFrom: `${secretArn}:${key}::`,
+          })),
+        ),
       }),
     });
   }

@@ -7,7 +7,7 @@ import { anyPassword, type ClientAddress, type ClientDatabase } from './client-d
 import type { MessageStore } from './message-store.ts';
 
 /** The names of alternating users and of the role that both act as. */
-export interface AlternatingUsers {
+interface AlternatingUsers {
   users: readonly [string, string];
   owner: string;
 }
@@ -55,30 +55,12 @@ export function postgresClient(
     },
     async createUsers() {
       if (!names) throw new Error('PostgreSQL has alternating users only, and the configuration names none.');
-      const { users, owner } = names;
-      const [username] = users;
-      const user = { username, password: anyPassword() };
-      const administrator = { username: `${owner}_rotator`, password: anyPassword() };
-      const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
-      for (const role of [...users, administrator.username, owner])
-        await pool.query(`DROP ROLE IF EXISTS ${role}`);
-      await pool.query(`CREATE ROLE ${owner} NOLOGIN`);
-      await pool.query(
-        `CREATE ROLE ${administrator.username} LOGIN CREATEROLE PASSWORD ${verifier(administrator)}`,
-      );
-      await pool.query(`GRANT pg_read_all_stats TO ${administrator.username}`);
-      for (const name of users) {
-        const login = name === username ? `LOGIN PASSWORD ${verifier(user)}` : 'NOLOGIN';
-        await pool.query(`CREATE ROLE ${name} ${login} IN ROLE ${owner}`);
-        await pool.query(`ALTER ROLE ${name} SET role = '${owner}'`);
-        await pool.query(
-          `GRANT ${name} TO ${administrator.username} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
-        );
-      }
+      const { owner } = names;
+      const made = await createAlternatingUsers(pool, names);
       for (const database of databases) await pool.query(`ALTER DATABASE "${database}" OWNER TO ${owner}`);
       for (const table of ['messages', 'chats', 'messages_receipt_log', 'media'])
         await pool.query(`ALTER TABLE ${table} OWNER TO ${owner}`);
-      return { user, administrator };
+      return made;
     },
     async administer(statement, values) {
       await pool.query(statement, values);
@@ -89,6 +71,31 @@ export function postgresClient(
       return { port: replica.port, logIn: logInTo(replica.port), stop: replica.stop };
     },
   };
+}
+
+/** Makes the role that both act as, the users, of whom the first logs in, and who changes their passwords. */
+export async function createAlternatingUsers(
+  pool: MessageStore['pool'],
+  { users, owner }: AlternatingUsers,
+): Promise<{ user: Login; administrator: Login }> {
+  const [username] = users;
+  const user = { username, password: anyPassword() };
+  const administrator = { username: `${owner}_rotator`, password: anyPassword() };
+  const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
+  for (const role of [...users, administrator.username, owner])
+    await pool.query(`DROP ROLE IF EXISTS ${role}`);
+  await pool.query(`CREATE ROLE ${owner} NOLOGIN`);
+  await pool.query(
+    `CREATE ROLE ${administrator.username} LOGIN CREATEROLE PASSWORD ${verifier(administrator)}`,
+  );
+  await pool.query(`GRANT pg_read_all_stats TO ${administrator.username}`);
+  for (const name of users) {
+    const login = name === username ? `LOGIN PASSWORD ${verifier(user)}` : 'NOLOGIN';
+    await pool.query(`CREATE ROLE ${name} ${login} IN ROLE ${owner}`);
+    await pool.query(`ALTER ROLE ${name} SET role = '${owner}'`);
+    await pool.query(`GRANT ${name} TO ${administrator.username} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
+  }
+  return { user, administrator };
 }
 
 async function createRole(pool: MessageStore['pool'], name: string, options: string): Promise<void> {

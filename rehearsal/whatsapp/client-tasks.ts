@@ -6,6 +6,7 @@ import type { EcsTask, ServiceOptions } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
 import type { PolicyDocument } from '../aws/policy/document.ts';
 import type { Aws } from '../aws/server.ts';
+import { hash } from '../aws/template/resource.ts';
 import {
   type ClientFilesOptions,
   type ClientRole,
@@ -14,6 +15,7 @@ import {
   writeClientFiles,
 } from './client-files.ts';
 import type { GivenLogin, Logins } from './logins.ts';
+import { metaTaskDefinition } from './meta-template.ts';
 
 export interface ClientTasksOptions extends Place {
   aws: Aws;
@@ -25,6 +27,8 @@ export interface ClientTasksOptions extends Place {
   roles: Partial<Record<ClientRole, ClientService>>;
   /** Makes the tasks run on so many EC2 instances with this tag, under Run Command. @default Fargate with ECS Exec */
   hosts?: { count: number; tag: { key: string; value: string } };
+  /** As Meta's AWS template makes them: each service on an instance that Systems Manager does not know, without ECS Exec. @default not */
+  metaTemplate?: { stackName: string; monitoring?: { secretArn: string } | undefined } | undefined;
   /** Makes ECS keep the tasks up, and containers use the database. @default tasks that nobody replaces, and that use none */
   database?: DatabaseUse;
   /** By role and number, from 0. */
@@ -76,6 +80,13 @@ export interface ClientTasks {
 /** The client's own, where each container has a folder here. */
 const FILE_SYSTEM = 'fs-0a1b2c3d4e5f60001';
 
+const META_SERVICES = {
+  webapp: 'WAEntWebService',
+  master: 'WAEntMasterService',
+  coreapp: 'WAEntNotCECoreappService',
+  exporter: 'WAMonitoringService',
+} as const;
+
 /** What the Developer Guide of ECS has a task role allow, so that ECS Exec's agents can connect. */
 const FOR_ECS_EXEC: PolicyDocument = {
   Version: '2012-10-17',
@@ -92,6 +103,7 @@ const FOR_ECS_EXEC: PolicyDocument = {
 /** Starts the tasks of a client. */
 export async function startClientTasks(options: ClientTasksOptions): Promise<ClientTasks> {
   const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf, network } = options;
+  const { metaTemplate } = options;
   const hosts = Array.from({ length: wanted?.count ?? 0 }, (_, number) => {
     const host = new DockerHost({
       instanceId: `i-${(number + 1).toString(16).padStart(17, '0')}`,
@@ -101,6 +113,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     aws.ssm.manage(host, { account, region });
     return host;
   });
+  const metaHosts: DockerHost[] = [];
   const containers: ClientContainer[] = [];
   const services: ClientTasks['services'] = {};
   const replacements: Container[] = [];
@@ -108,28 +121,40 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     const taskRoleArn = `arn:aws:iam::${account}:role/${cluster}-${role}`;
     const usesMedia = role === 'webapp' || role === 'coreapp';
     aws.iam.putRole({ arn: taskRoleArn, policies: [FOR_ECS_EXEC] });
-    const place = {
-      ...{ account, region, cluster: service.cluster ?? cluster, service: service.service },
-      definition: {
-        taskRoleArn,
-        container: {
-          linuxParameters: { initProcessEnabled: true },
-          ...(usesMedia && { mountPoints: [{ sourceVolume: 'media', containerPath: MEDIA_PATH }] }),
-        },
-        ...(usesMedia && {
-          volumes: [{ name: 'media', efsVolumeConfiguration: { fileSystemId: FILE_SYSTEM } }],
-        }),
-      },
-      ...(network &&
-        !wanted && {
-          capacity: {
-            launchType: 'FARGATE' as const,
-            networkConfiguration: {
-              awsvpcConfiguration: { ...network, assignPublicIp: 'DISABLED' as const },
-            },
-          },
-        }),
+    const where = { account, region, cluster: service.cluster ?? cluster, service: service.service };
+    const ofTemplate = metaTemplate && {
+      definition: metaTaskDefinition(META_SERVICES[role], {
+        stackName: metaTemplate.stackName,
+        monitoringSecretArn: metaTemplate.monitoring?.secretArn ?? '',
+      }),
+      enableExecuteCommand: false,
+      host: metaHost(where, join(folder, `${role}-host`), metaTemplate.stackName),
     };
+    const place = ofTemplate
+      ? { ...where, ...ofTemplate }
+      : {
+          ...where,
+          definition: {
+            taskRoleArn,
+            container: {
+              linuxParameters: { initProcessEnabled: true },
+              ...(usesMedia && { mountPoints: [{ sourceVolume: 'media', containerPath: MEDIA_PATH }] }),
+            },
+            ...(usesMedia && {
+              volumes: [{ name: 'media', efsVolumeConfiguration: { fileSystemId: FILE_SYSTEM } }],
+            }),
+          },
+          ...(network &&
+            !wanted && {
+              capacity: {
+                launchType: 'FARGATE' as const,
+                networkConfiguration: {
+                  awsvpcConfiguration: { ...network, assignPublicIp: 'DISABLED' as const },
+                },
+              },
+            }),
+        };
+    if (ofTemplate) metaHosts.push(ofTemplate.host);
     const started: Container[] = [];
     for (let number = 0; number < service.tasks; number++) {
       const container = await Container.start({
@@ -167,7 +192,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
   }
   return {
     containers,
-    hosts,
+    hosts: [...hosts, ...metaHosts],
     services,
     files() {
       const each = containers.map(({ container }) => clientFiles(container));
@@ -182,6 +207,19 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
       await Promise.all(all.map((container) => container.remove()));
     },
   };
+}
+
+/** An instance of the template's, which has Systems Manager's agent, and no rights for it. */
+export function metaHost(
+  { cluster, service }: { cluster: string; service: string },
+  folder: string,
+  stackName: string,
+): DockerHost {
+  return new DockerHost({
+    instanceId: `i-${hash(`${cluster} ${service}`, 17)}`,
+    folder,
+    tags: { 'aws:cloudformation:stack-name': stackName },
+  });
 }
 
 /**

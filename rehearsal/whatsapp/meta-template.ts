@@ -69,6 +69,16 @@ export function putMetaTemplate(aws: Aws, options: MetaTemplateOptions): void {
       ...{ subnetId: id, availabilityZone, vpcId, securityGroupIds: [mountGroupId] },
     })),
   });
+  const { securityGroups } = aws.ec2.networks.in(place);
+  for (const [id, name] of [
+    [groupId, 'EcsSecurityGroup'],
+    [mountGroupId, 'MountTargetSecurityGroup'],
+  ] as const)
+    securityGroups.set(id, {
+      ...{ GroupId: id, GroupName: `${stackName}-${name}`, VpcId: vpcId, OwnerId: account },
+      IpPermissions: [{ IpProtocol: '-1', UserIdGroupPairs: [{ GroupId: groupId }], IpRanges: [] }],
+      IpPermissionsEgress: [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }], UserIdGroupPairs: [] }],
+    });
   aws.ssm.write(`${stackName}-WA_DB_HOSTNAME`, databaseHost, place);
   if (aws.ssm.parameter(`${stackName}-WA_DB_PASSWORD`, place) === undefined)
     aws.ssm.write(`${stackName}-WA_DB_PASSWORD`, `Meta-${crypto.randomUUID()}`, { ...place, keyId });
@@ -164,9 +174,10 @@ export function putMetaNetwork(
   }: Pick<MetaTemplateOptions, 'stackName' | 'vpcId' | 'subnets' | keyof Place>,
 ): void {
   const network = aws.ec2.networks.in(place);
-  for (const { id, availabilityZone } of subnets)
+  for (const [index, { id, availabilityZone }] of subnets.entries())
     network.subnets.set(id, {
       ...{ SubnetId: id, VpcId: vpcId, AvailabilityZone: availabilityZone, MapPublicIpOnLaunch: true },
+      ...{ CidrBlock: `10.0.${index}.0/24`, OwnerId: place.account, State: 'available' as const },
     });
   const table = `rtb-${hash(stackName, 17)}`;
   network.routeTables.set(table, {

@@ -8,6 +8,8 @@ export interface ApiUser {
   password: string;
   /** The first login must name a new password, as that of a new installation's `admin`. @default false */
   firstLogin?: boolean;
+  /** Whether it may see and change WebApp's settings. @default false */
+  administrator?: boolean;
 }
 
 /** WebApp's users and the tokens they hold. */
@@ -18,6 +20,8 @@ export interface Users {
   logout(authorization: string | undefined): Answer;
   /** Whether a request's header holds a token that was given out, not revoked, and has not expired. */
   allows(authorization: string | undefined): boolean;
+  /** Whether it is that of an administrator. */
+  allowsAdministration(authorization: string | undefined): boolean;
   /** Every token that was given out so far, so that a rehearsal can look where it must not stand. */
   issued: readonly string[];
   /** Ends all tokens, as a restored or replaced database does. */
@@ -29,6 +33,7 @@ export interface Users {
 export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeSeconds: number): Users {
   const byName = new Map(accounts.map((account) => [account.username, { ...account }]));
   const expiries = new Map<string, number>();
+  const administrators = new Set<string>();
   const issued: string[] = [];
 
   const denied = () => failure(1005, 'Invalid credentials.');
@@ -52,6 +57,7 @@ export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeS
     const token = randomBytes(32).toString('base64url');
     const expiry = clock.now() + tokenLifetimeSeconds * 1000;
     expiries.set(token, expiry);
+    if (account.administrator) administrators.add(token);
     issued.push(token);
     return success({ users: [{ token, expires_after: new Date(expiry).toISOString() }] });
   }
@@ -64,6 +70,8 @@ export function users(accounts: readonly ApiUser[], clock: Clock, tokenLifetimeS
   return {
     login,
     allows,
+    allowsAdministration: (authorization) =>
+      allows(authorization) && administrators.has(bearer(authorization) ?? ''),
     issued,
     logout(authorization) {
       if (!allows(authorization)) return failure(1005, 'The token is not valid.');

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Clock } from '../aws/clock.ts';
 import { listen, stopListening } from '../aws/listen.ts';
+import { type ApplicationSettings, applicationSettings } from './application-settings.ts';
 import { type CallbackAttempt, callbacks } from './callbacks.ts';
 import type { Certificate } from './certificate.ts';
 import { type Answer, failure, success } from './envelope.ts';
@@ -66,6 +67,8 @@ export interface WebApp {
   requests: readonly ApiRequest[];
   collections: readonly Collection[];
   callbacks: readonly CallbackAttempt[];
+  /** WebApp's own settings. */
+  settings: Pick<ApplicationSettings, 'values' | 'faults'>;
   /** The CoreApps' names now. */
   nodes(): string[];
   /** Messages of customers arrive: unread rows, and a callback each. Resolves when each was sent once. */
@@ -107,6 +110,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
     strayAnswers: [],
     oddMessages: [],
   });
+  const settings = applicationSettings(callbackUrl);
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
   const masters = [1, 2].map((number) => `master${number}:${randomBytes(6).toString('hex')}`);
   const requests: ApiRequest[] = [];
@@ -123,6 +127,12 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
     if (method === 'GET' && path === '/v1/health') return health();
     if (method === 'PUT' && path === '/v1/services/message/gc') return collector.request('message');
     if (method === 'PUT' && path === '/v1/services/media/gc') return collector.request('media');
+    if (path === '/v1/settings/application') {
+      if (!accounts.allowsAdministration(authorization))
+        return failure(1005, 'It is for administrators only.');
+      if (method === 'GET') return settings.read();
+      if (method === 'PATCH') return settings.change(body);
+    }
     const [, messageId] = /^\/v1\/messages\/([^/]+)$/.exec(path) ?? [];
     if (method === 'PUT' && messageId !== undefined) return markRead(decodeURIComponent(messageId), body);
     return failure(1006, `There is no ${method} ${path}.`);
@@ -204,6 +214,7 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
     requests,
     collections: collector.collections,
     callbacks: sender.attempts,
+    settings,
     nodes: collector.nodes,
     async deliverInbound(messages) {
       await store.insertInbound(messages);

@@ -5,7 +5,6 @@ import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
-import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { deploymentNamed } from '../../bin/deployments.ts';
 import {
   type SynthesizedDeployment,
@@ -23,13 +22,13 @@ import { callStartRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inTerminal } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { BEFORE_DEPLOY_MISCONFIGURATIONS } from './doctor/before-deploy-misconfigurations.ts';
 import { CONTAINER_MISCONFIGURATIONS } from './doctor/container-misconfigurations.ts';
 import { SEEN_OF_LATAM, spoilTemplates } from './doctor/deployed-wrong.ts';
 import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
-import type { Misconfiguration } from './doctor/misconfiguration.ts';
+import { type Misconfiguration, set } from './doctor/misconfiguration.ts';
 import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
 import { NETWORK_MISCONFIGURATIONS, SOUND_NETWORKS } from './doctor/network-misconfigurations.ts';
 
@@ -146,20 +145,12 @@ describe('doctor', () => {
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
     world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
-    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet'], {
-      env: { ...environment, TERM: 'xterm-256color' },
-      cols: 400,
-    });
-    let shown = '';
-    terminal.onData((text) => {
-      shown += text;
-    });
-    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
+    const { status, shown } = await inTerminal(['doctor', 'emea', '--quiet'], environment);
     world.aws.sns.unconfirmed.clear();
     assert.equal(status, 1);
     assert.ok(shown.includes(styleText('red', 'failed        ', { validateStream: false })), shown);
     assert.match(
-      stripVTControlCharacters(shown).replaceAll('\r\n', '\n'),
+      stripVTControlCharacters(shown),
       /^emea: \d+ ok, 1 failed\n {2}failed {10}addressees of alarms, \S+: whatsapp-oncall@example\.com has not confirmed [^\n]+\n {20}aws sns subscribe --topic-arn \S+ --protocol email --notification-endpoint whatsapp-oncall@example\.com[^\n]+\n$/,
     );
   });
@@ -288,6 +279,22 @@ describe('doctor', () => {
     );
   });
 
+  it('shows on a terminal what is missing before a deploy, in colours', async () => {
+    const arn = 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6';
+    const back = set(world.aws.secrets.secret(arn), { versions: [] });
+    const { status, shown } = await inTerminal(
+      ['doctor', 'emea', '--before-deploy', '--cdk-out', stage.cdkOut, '--quiet'],
+      environmentFor(BEFORE_ACTIONS),
+    );
+    back();
+    assert.equal(status, 1);
+    assert.ok(shown.includes(styleText('red', 'failed        ', { validateStream: false })), shown);
+    assert.match(
+      stripVTControlCharacters(shown),
+      /^emea: \d+ ok, 1 failed\n {2}failed {10}secrets, whatsapp\/emea\/api-user-d4E5f6: It has no value yet\.\n/,
+    );
+  });
+
   it('looks before a deploy at what the credentials are for, and says what is to be done first', async () => {
     const ask = (...words: string[]) => cli(['--before-deploy', ...words]);
     assert.match(
@@ -379,25 +386,13 @@ describe('doctor', () => {
 
   it('asks on a terminal, and takes no for an answer', async () => {
     world.aws.sns.unconfirmed.add('whatsapp-oncall@example.com');
-    const terminal = spawnInTerminal(
-      process.execPath,
-      ['bin/wa-upkeep.ts', 'doctor', 'emea', '--quiet', '--fix'],
-      {
-        env: environment,
-        cols: 400,
-      },
-    );
-    let [shown, hasAnswered] = ['', false];
-    terminal.onData((text) => {
-      shown += text;
-      if (hasAnswered || !shown.includes('Do this? [y/N]')) return;
-      hasAnswered = true;
-      terminal.write('n\r');
-    });
-    const status = await new Promise((resolve) => terminal.onExit(({ exitCode }) => resolve(exitCode)));
+    const ask = 'Do this? [y/N]';
+    const { status, shown } = await inTerminal(['doctor', 'emea', '--quiet', '--fix'], environment, [
+      [ask, 'n\r'],
+    ]);
     world.aws.sns.unconfirmed.clear();
     assert.equal(status, 1);
-    assert.ok(hasAnswered && !/Done|Not done/.test(shown), shown);
+    assert.ok(shown.includes(ask) && !/Done|Not done/.test(shown), shown);
   });
 
   it('leaves no run and no report behind', async () => {

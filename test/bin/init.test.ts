@@ -1,5 +1,7 @@
+// In one file though long: one stand-in, in which each client stands once.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -13,21 +15,23 @@ import {
   checkConfiguration,
   type UpkeepConfiguration,
 } from '../../lib/whatsapp/configuration/configuration.ts';
-import { MediaVolumeStack } from '../../lib/whatsapp/media-volume-stack.ts';
-import { UpkeepStack } from '../../lib/whatsapp/upkeep-stack.ts';
+import { makeUpkeepStacks } from '../../lib/whatsapp/upkeep-stacks.ts';
 import type { Aws } from '../../rehearsal/aws/server.ts';
+import { certificateFile, keepCertificate } from '../../rehearsal/certificates.ts';
+import { startClientMysql } from '../../rehearsal/client-databases.ts';
+import { clientsOf } from '../../rehearsal/clients.ts';
+import { createWorld } from '../../rehearsal/world.ts';
 import { deploy, REGION } from '../rehearsal/aws/deploy.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inTerminal } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
-import { putMetaClient, putOddClient } from './init/played-clients.ts';
+import { APAC, putApac, putMetaClient, putNetworkOfApac, putOddClient } from './init/played-clients.ts';
+import { named, serve } from './init/served-certificate.ts';
 
 const META = '222222222222';
-const ODD = '333333333333';
+const ODD = '444444444444';
 const CERTIFICATE = join(import.meta.dirname, '../../certificates/latam.pem');
-const ROW = /^\| `init` \| (`cloudformation.*) \|$/m;
 /** What docs/command-line.md says that a person needs. */
-const ACTIONS: string[] =
-  ROW.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
+const ACTIONS = rowOf('init');
 /** Values that stand in secrets, parameters and environments. */
 const NEVER_SHOWN = /Never-Shown|Meta-[0-9a-f]{8}/;
 
@@ -36,11 +40,17 @@ const FLAGS: InitOptions = {
   ...{ email: ['oncall@example.com'], timeZone: 'Europe/Berlin', certificateAuthority: CERTIFICATE },
 };
 
+function rowOf(command: string): string[] {
+  const row = new RegExp(`^\\| \`${command}\` \\| (\`.*:.*) \\|$`, 'm');
+  return row.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
+}
+
 describe('init', () => {
   let aws: Aws;
   let folder: string;
   let ended: Promise<void>;
   let end: () => void;
+  let takeApacAway: () => Promise<void>;
   before(async () => {
     mkdirSync('.cache', { recursive: true });
     folder = mkdtempSync(join('.cache', 'init-'));
@@ -61,8 +71,10 @@ describe('init', () => {
     });
     putMetaClient(aws, { account: META, region: REGION });
     putOddClient(aws, { account: ODD, region: REGION });
+    takeApacAway = await putApac(aws, folder);
   });
   after(async () => {
+    await takeApacAway?.();
     end();
     await ended;
     rmSync(folder, { recursive: true });
@@ -70,15 +82,17 @@ describe('init', () => {
   });
 
   /** Of somebody who may do so much, to whatever there is. */
-  function environmentOf(account: string, actions = ACTIONS): Record<string, string> {
-    const { accessKeyId, secretAccessKey, sessionToken } = aws.credentialsFor({
+  const environmentOf = (account: string, actions = ACTIONS) => environmentIn(aws, account, actions);
+
+  function environmentIn(of: Aws, account: string, actions: string[]): Record<string, string> {
+    const { accessKeyId, secretAccessKey, sessionToken } = of.credentialsFor({
       arn: `arn:aws:sts::${account}:assumed-role/operator/somebody`,
       policy: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }] },
     });
     return {
       ...COMPILE_CACHE,
       PATH: process.env.PATH ?? '',
-      AWS_ENDPOINT_URL: aws.endpoint,
+      AWS_ENDPOINT_URL: of.endpoint,
       AWS_REGION: REGION,
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
@@ -168,20 +182,120 @@ describe('init', () => {
     synthesizes(done.configuration);
   });
 
-  /** As bin/app.ts does; without the bundles, which are the same for every configuration. */
-  function synthesizes(configuration: UpkeepConfiguration): void {
+  /**
+   * As bin/app.ts does.
+   * @param bundles in general they are left out, for they are the same for every configuration
+   * @returns the cloud assembly
+   */
+  function synthesizes(configuration: UpkeepConfiguration, { bundles = false } = {}): string {
     const app = new App({
-      context: { 'aws:cdk:bundling-stacks': [] },
+      outdir: join(folder, `cdk.out-${written++}`),
+      ...(!bundles && { context: { 'aws:cdk:bundling-stacks': [] } }),
       analyticsReporting: false,
       // Takes seconds; `npx cdk synth` of the sample does it.
       builtinCloudFormationValidation: false,
     });
-    for (const deployment of checkConfiguration(configuration, { file: 'test', folder })) {
-      const media = MediaVolumeStack.ofDeployment(app, `${deployment.name}-media`, deployment);
-      new UpkeepStack(app, deployment.name, { deployment, mediaVolume: media?.volume });
-    }
-    assert.ok(app.synth().stacks.length > 0);
+    makeUpkeepStacks(app, checkConfiguration(configuration, { file: 'test', folder }));
+    const { stacks, directory } = app.synth();
+    assert.ok(stacks.length > 0);
+    return directory;
   }
+
+  /** What doctor finds that is not ok, each as `CHECK, OF: SAW`. */
+  async function doctorFinds(words: string[], env: Record<string, string>): Promise<string[]> {
+    const { out, err } = await commandLine(['doctor', ...words, '--json'], env);
+    assert.equal(err, '');
+    const found: { check: string; of?: string; status: string; saw: string }[] = JSON.parse(out);
+    assert.ok(found.some(({ status }) => status === 'ok'));
+    return found.flatMap(({ check, of, status, saw }) =>
+      status === 'ok' ? [] : `${check}${of === undefined ? '' : `, ${of}`}: ${saw}`,
+    );
+  }
+
+  it("writes what passes doctor, before its deploy and after it, but for what Meta's template really lacks", async (t) => {
+    const mysql = await startClientMysql();
+    if (typeof mysql === 'string') return t.skip(mysql);
+    const { configured, place, stackName, secrets } = APAC;
+    const [database] = configured.databases ?? [];
+    assert.ok(database);
+    for (const host of [configured.name, database.host])
+      await keepCertificate(host, host === database.host ? host : new URL(configured.webApp.url).hostname);
+    const flags = {
+      ...{ fromStack: stackName, region: place.region, certificateAuthority: certificateFile('apac') },
+      ...{ serverName: new URL(configured.webApp.url).hostname, timeZone: 'Asia/Kolkata' },
+    };
+    /** The stand-in's server shows another certificate than those of RDS. */
+    const played = ({ deployments: [deployment], ...rest }: UpkeepConfiguration): UpkeepConfiguration => ({
+      ...rest,
+      deployments: deployment
+        ? [
+            {
+              ...deployment,
+              databases: deployment.databases?.map((each) => ({
+                ...each,
+                certificateAuthority: certificateFile(database.host),
+              })),
+            },
+          ]
+        : [],
+    });
+    const lacking = await init(place.account, flags);
+    assert.deepEqual([lacking.mistakes, whatOf(lacking, 'could not look')], [[], []]);
+    // What init has said that the template lacks, and nothing else.
+    const named = lacking.notes.filter(({ kind }) => kind === 'missing' || kind === 'to do');
+    const lacks = [
+      [/WebApp API user/, /^secrets, whatsapp\/apac\/api-user-ABSENT: There is no such secret\.$/],
+      [/looks at sizes/, /^secrets, whatsapp\/apac\/database-size-ABSENT: There is no such secret\.$/],
+      [/client's own database user/, /^secrets, whatsapp\/apac\/database-ABSENT: There is no such secret\.$/],
+      [
+        /AmazonSSMManagedInstanceCore/,
+        /^instances for Run Command, .*: Systems Manager does not know the instance i-[0-9a-f]{17}\.$/,
+      ],
+    ] as const;
+    for (const [note] of lacks) assert.ok(named.some(({ what }) => note.test(what)));
+    const unnamed = (found: string[], of: readonly (readonly [RegExp, RegExp])[]) =>
+      found.filter((each) => !of.some(([, saw]) => saw.test(each)));
+    const beforeDeploy = (cdkOut: string) =>
+      doctorFinds(
+        ['--before-deploy', '--cdk-out', cdkOut],
+        environmentOf(place.account, rowOf('doctor --before-deploy')),
+      );
+    const first = await beforeDeploy(synthesizes(played(lacking.configuration)));
+    assert.deepEqual(unnamed(first, lacks), []);
+    for (const [, saw] of lacks) assert.ok(first.some((each) => saw.test(each)));
+
+    // An operator makes what is asked for.
+    for (const arn of Object.values(secrets))
+      aws.secrets.put(arn, '{"username":"u","password":"Never-Shown-6"}');
+    const whole = await init(place.account, { ...flags, credentialSecret: 'whatsapp/apac/database' });
+    assert.deepEqual(whatOf(whole, 'missing'), []);
+    const instances = lacks.slice(-1);
+    const cdkOut = synthesizes(played(whole.configuration), { bundles: true });
+    assert.deepEqual(unnamed(await beforeDeploy(cdkOut), instances), []);
+
+    const { apac } = clientsOf({ rows: 0, unread: 0, containers: 'few', rotation: true }, Date.now(), mysql);
+    const [deployment] = whole.configuration.deployments;
+    assert.ok(apac && deployment);
+    const world = await createWorld({ cdkOut, mysql, clients: { apac }, jobs: [], start: undefined });
+    try {
+      const { webApp, containers } = world.deployments.apac ?? {};
+      assert.ok(webApp && containers);
+      putNetworkOfApac(world.aws);
+      world.aws.hosts[`${new URL(deployment.webApp.url).hostname}:443`] = `127.0.0.1:${webApp.port}`;
+      const env = {
+        ...environmentIn(world.aws, place.account, [...rowOf('doctor'), 'lambda:ListFunctions']),
+        AWS_REGION: place.region,
+      };
+      const deployed = await doctorFinds(['apac'], env);
+      assert.ok(deployed.length > 0);
+      assert.deepEqual(unnamed(deployed, instances), []);
+      for (const host of containers.hosts) world.aws.ssm.manage(host, place);
+      assert.deepEqual(await doctorFinds(['apac'], env), []);
+    } finally {
+      await world.close();
+      await mysql.stop();
+    }
+  });
 
   it('finds a deployment that is odd, and says what it could not find', async () => {
     await assert.rejects(init(ODD, {}), (error) => {
@@ -277,6 +391,29 @@ describe('init', () => {
     }
   });
 
+  it('saves the certificate that WebApp shows where it is told to trust it, and else says how to', async () => {
+    const own = await named('webapp.internal');
+    await serve(own, async (webAppUrl) => {
+      const flags = { cluster: 'second', webAppUrl, certificateAuthority: 'certificates/second.pem' };
+      const file = join(folder, flags.certificateAuthority);
+      const untrusting = await init(ODD, flags);
+      assert.ok(!existsSync(file));
+      assert.match(
+        whatOf(untrusting, 'to do').join('\n'),
+        /^Save WebApp's certificate authority,.*\nopenssl s_client -connect localhost:\d+ /m,
+      );
+      assert.match(untrusting.mistakes.join('\n'), /webApp\.certificateAuthority names/);
+      const done = await init(ODD, { ...flags, trustCertificate: true });
+      assert.deepEqual(new X509Certificate(readFileSync(file)).raw, new X509Certificate(own.cert).raw);
+      assert.deepEqual(done.mistakes, []);
+      const { webApp } = done.configuration.deployments[0] ?? {};
+      assert.deepEqual(
+        [webApp?.certificateAuthority, webApp?.serverName],
+        ['certificates/second.pem', 'webapp.internal'],
+      );
+    });
+  });
+
   function cli(words: string[], env: Record<string, string>): Promise<Ended> {
     return commandLine(['init', ...words], env);
   }
@@ -352,6 +489,24 @@ describe('init', () => {
     );
     assert.deepEqual(configuration.notifications, { emails: ['nobody@example.com'] });
     assert.match(deployment?.webApp.apiUser.secretArn ?? '', /chat\/api-user-j1K2l3$/);
+  });
+
+  it('asks on a terminal for what the app of any application needs', async () => {
+    const app = join(folder, 'asked');
+    const { status, shown } = await inTerminal(
+      ['init', '--general', '--output', app, '--cluster', 'chat', '--service', 'wa-web/web', '--silent'],
+      environmentOf(ODD),
+      [
+        ['deployment called?', '\r'],
+        ['time zone', 'Europe/Madrid\r'],
+        ['When may upkeep run', '\r'],
+        ['Which command', '/srv/prune --all\r'],
+      ],
+    );
+    assert.equal(status, 0, shown);
+    const source = readFileSync(join(app, 'app.ts'), 'utf8');
+    assert.match(source, /command: \['\/srv\/prune', '--all'\]/);
+    assert.match(source, /timeZone: 'Europe\/Madrid'/);
   });
 
   it('writes a CDK app for any application, which passes the type check and synthesizes', async () => {

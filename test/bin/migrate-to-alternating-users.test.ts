@@ -18,6 +18,7 @@ import {
 import { startSecretsManager } from '../functions/rotate-secret/secrets-manager.ts';
 import { IN_POSTGRES, makeRich, SEEN } from '../functions/shared/database/postgres/rich-database.ts';
 import { as, connect } from '../functions/shared/database/postgres/sessions.ts';
+import { inTerminal } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname;
@@ -143,6 +144,9 @@ describe('wa-upkeep migrate-to-alternating-users', () => {
       stdout,
       /would-migrate: wa and wa_clone would act as wa, on localhost:\d+. Nothing was changed./,
     );
+    const { status, shown } = await parts.tryOnTerminal();
+    assert.equal(status, 0, shown);
+    assert.match(shown, /^would-migrate: wa and wa_clone would act as wa/m);
     assert.deepEqual(await parts.database.query("SELECT FROM pg_roles WHERE rolname = 'wa_clone'"), []);
   });
 
@@ -273,6 +277,14 @@ async function runsOn(database: TestDatabase, administrator: Login) {
 
   const written: string[] = [];
   const where = ['--port', String(port), '--certificate-authority', authority];
+  const own: Record<string, string> = {
+    ...COMPILE_CACHE,
+    PATH: process.env.PATH ?? '',
+    HOME: folder,
+    AWS_ENDPOINT_URL: secretsManager.endpoint,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+  };
   const execute = async (program: string, words: string[], environment: Record<string, string> = {}) => {
     const outcome = await new Promise<{ exitCode: number | null; stdout: string; stderr: string }>(
       (resolve) => {
@@ -281,15 +293,7 @@ async function runsOn(database: TestDatabase, administrator: Login) {
           words,
           {
             cwd: REPOSITORY,
-            env: {
-              ...COMPILE_CACHE,
-              PATH: process.env.PATH,
-              HOME: folder,
-              AWS_ENDPOINT_URL: secretsManager.endpoint,
-              AWS_ACCESS_KEY_ID: 'test',
-              AWS_SECRET_ACCESS_KEY: 'test',
-              ...environment,
-            },
+            env: { ...own, ...environment },
           },
           (_, stdout, stderr) => resolve({ exitCode: child.exitCode, stdout, stderr }),
         );
@@ -317,6 +321,16 @@ async function runsOn(database: TestDatabase, administrator: Login) {
       execute(process.execPath, ['bin/migrate-to-alternating-users.ts', ...words], environment),
     /** With the names of this database in place of those of the document. */
     runDocumented: (...more: string[]) => documented(DOCUMENTED, more),
+    tryOnTerminal: async () => {
+      const whose = ['--host', host, '--secret', SECRET, '--administrator', ADMINISTRATOR];
+      const rotator = isPostgres ? ['--rotator', 'rotator'] : [];
+      const ended = await inTerminal(
+        ['migrate-to-alternating-users', ...whose, ...rotator, ...where, '--dry-run'],
+        own,
+      );
+      written.push(ended.shown);
+      return ended;
+    },
     runUndo: () => documented(DOCUMENTED_UNDO, []),
     stop: async ({ keepDatabase = false } = {}) => {
       await secretsManager.close();

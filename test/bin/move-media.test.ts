@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -240,17 +239,6 @@ describe('moving the media volume', { skip: missing }, () => {
         .sort(),
       ['came again', 'soon collected'],
     );
-  });
-
-  it('does one step at a time, also of another host', async () => {
-    host.works('begin', 'copy');
-    const other = spawn('flock', [host.newSide('.move-media/lock'), 'sh', '-c', 'echo locked; cat']);
-    await once(other.stdout, 'data');
-    for (const step of ['copy', 'last-copy']) assert.match(host.fails(step), /runs on another host/);
-    host.works('status');
-    other.stdin.end();
-    await once(other, 'exit');
-    host.works('last-copy');
   });
 
   it('goes on with a copy from which files went away meanwhile, and not with the last one', () => {

@@ -9,7 +9,7 @@ import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inTerminal as inTerminalOf } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** 02:00 in São Paulo, an hour into latam's downtime window and half an hour before its schedule. */
@@ -39,7 +39,9 @@ describe('the command line of an operator', () => {
     const { latam, emea } = clientsOf({ rows: 2_000, unread: 0 }, IN_THE_WINDOW);
     world = await createWorld({
       ...stage,
-      clients: latam && emea ? { latam, emea } : {},
+      clients: latam && emea ? { latam: { ...latam, containers: { webapp: 1, coreapp: 1 } }, emea } : {},
+      // log-cleanup by hand alone.
+      jobs: ['message-gc', 'media-gc', 'database-size'],
       start: IN_THE_WINDOW,
     });
     const startRun = world.aws.deployed
@@ -122,6 +124,9 @@ describe('the command line of an operator', () => {
     assert.deepEqual(JSON.parse(out), {
       ...{ deployment: 'latam', job: 'message-gc', wouldStart: true, reasons: [] },
     });
+    // By AWS's clock, and not this machine's, it is inside the window.
+    const inWindow = await cli(['run', 'message-gc', 'latam', '--dry-run']);
+    assert.deepEqual([inWindow.status, inWindow.out], [0, 'message-gc of latam would start now.\n']);
     assert.deepEqual(world.aws.lambda.durable.list(), []);
   });
 
@@ -225,43 +230,13 @@ describe('the command line of an operator', () => {
     );
     assert.match(piped.out, /^latam +message-gc +2026-11-25 02:\d\d +succeeded +\d{4}-\d\d-\d\d 02:30 +\S/m);
     assert.equal(piped.out, stripVTControlCharacters(piped.out));
-    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', 'status', 'latam'], {
-      env: { ...environment, TERM: 'xterm-256color' },
-      cols: 200,
-    });
-    let shown = '';
-    terminal.onData((text) => {
-      shown += text;
-    });
-    await new Promise((resolve) => terminal.onExit(resolve));
+    const { shown } = await inTerminalOf(['status', 'latam'], environment);
     assert.ok(shown.includes(styleText('green', 'succeeded', { validateStream: false })));
-    assert.equal(stripVTControlCharacters(shown).replaceAll('\r\n', '\n').trim(), piped.out.trim());
+    assert.equal(stripVTControlCharacters(shown).trim(), piped.out.trim());
   });
 
-  /** In a terminal of its own; types what it is told to when it has shown something. */
-  async function inTerminal(
-    words: string[],
-    typed: [once: string, what: string][] = [],
-    env = environment,
-  ): Promise<{ status: number; shown: string }> {
-    const terminal = spawnInTerminal(process.execPath, ['bin/wa-upkeep.ts', ...words], {
-      env: { ...env, TERM: 'xterm-256color' },
-      cols: 400,
-    });
-    let shown = '';
-    const waiting = [...typed];
-    const status = await new Promise<number>((resolve) => {
-      terminal.onData((text) => {
-        shown += text;
-        const [next] = waiting;
-        if (next === undefined || !shown.includes(next[0])) return;
-        waiting.shift();
-        terminal.write(next[1]);
-      });
-      terminal.onExit(({ exitCode }) => resolve(exitCode));
-    });
-    return { status, shown: shown.replaceAll('\r\n', '\n') };
-  }
+  const inTerminal = (words: string[], typed?: [once: string, what: string][]) =>
+    inTerminalOf(words, environment, typed);
 
   it("shows a run's own lines in the log, and no others", async () => {
     const runs = reportsOf(world.aws).filter(({ job }) => job === 'message-gc');
@@ -308,6 +283,27 @@ describe('the command line of an operator', () => {
     assert.equal(status, 0);
     assert.match(out, new RegExp(`Run report .*${runId}`));
     assert.equal(out.match(/Run report/g)?.length, 1);
+  });
+
+  it('shows each container as it ends, and says so where it may not look', async () => {
+    const ended =
+      /^\d\d:\d\d:\d\d {2}(webapp|coreapp) [0-9a-f]{32}\/wa-(web|coreapp): exit code 0 after [\d.]+ s$/gm;
+    const run = ['run', 'log-cleanup', 'latam'];
+    const play = () => void world.clock.runUntil(world.clock.now() + 2 * MINUTE);
+    const { status, err } = await cli(run, play);
+    assert.equal(status, 0, err);
+    assert.deepEqual(Array.from(err.matchAll(ended), ([, role]) => role).sort(), ['coreapp', 'webapp']);
+    // Before the step in which they ended.
+    assert.match(err, /: exit code 0 after .*\n(.*\n)*.*first try\n/);
+    const who = credentialsFor(...UPGRADE_CHECK, 'lambda:ListFunctions');
+    const unseen = await cli(run, play, {
+      ...environment,
+      AWS_ACCESS_KEY_ID: who.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: who.secretAccessKey,
+      AWS_SESSION_TOKEN: who.sessionToken,
+    });
+    assert.equal(unseen.status, 0, unseen.err);
+    assert.match(unseen.err, /containers are not shown as they end: .*logs:FilterLogEvents/);
   });
 
   it('says whether the client may be upgraded, and why not', async () => {
@@ -426,11 +422,54 @@ describe('the command line of an operator', () => {
     assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
     const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    // Of the callbacks that came here before.
     assert.match(
       (await cli(['window', 'latam'])).err,
-      /knows no NumberOfMessagesSent of latam-unread-messages/,
+      /^Of MatchedEvents of latam-callbacks: Only \d days are known, .* at least 7 whole ones\.$/m,
+    );
+    const unknown = await cli(['window', 'latam', '--load-balancer', 'net/shop/0123456789abcdef']);
+    assert.match(
+      unknown.err,
+      /CloudWatch knows no NewFlowCount of net\/shop\/0123456789abcdef in the last 4 weeks/,
     );
     assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
+  });
+
+  it('says it by the callbacks on the bus, which the webhook puts there', async () => {
+    const place = { account: '111111111111', region: clientOptions.region };
+    const bus = { EventBusName: 'latam-callbacks', RuleName: 'latam-callbacks' };
+    const now = world.clock.now();
+    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 15 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
+      world.aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', bus, quiet ? 1 : 30, at);
+    }
+    const { status, out } = await cli(['window', 'latam']);
+    assert.equal(status, 0);
+    assert.match(out, /in an hour, by MatchedEvents of latam-callbacks\.$/m);
+    assert.match(out, /The downtime window is quiet\./);
+  });
+
+  it('shows on a terminal what it writes to a pipe, of each other command that only reads', async () => {
+    const [run] = reportsOf(world.aws);
+    assert.ok(run);
+    const load = ['--load-balancer', 'app/shop/0123456789abcdef'];
+    const commands = [
+      ['history', 'latam', 'message-gc'],
+      ['show', run.runId],
+      ['watch', run.runId],
+      ['window', 'latam', ...load],
+      ['rehearse', '--help'],
+    ];
+    for (const words of commands) {
+      const [piped, shown] = await Promise.all([cli(words), inTerminal(words)]);
+      assert.equal(piped.out, stripVTControlCharacters(piped.out));
+      assert.equal(stripVTControlCharacters(shown.shown), piped.err + piped.out, words.join(' '));
+      assert.equal(shown.status, piped.status);
+    }
+    // Neither an app nor what was synthesized of one.
+    const nothing = await inTerminal(['rehearse']);
+    assert.equal(nothing.status, 2);
+    assert.match(nothing.shown, /Say either --app, .*, or --output/);
   });
 
   it('names what there is instead of what there is not', async () => {

@@ -79,7 +79,7 @@ export function constructsPage(): string {
       [
         `### \`${name}\``,
         ...(text ? [text] : []),
-        ts.isTypeAliasDeclaration(declared) && !ts.isTypeLiteralNode(declared.type)
+        ts.isTypeAliasDeclaration(declared) && !ts.isTypeLiteralNode(declared.type) && !isPart(declared.type)
           ? `${inline(wordsOf(declared.type, all, named))}${membersOf(declared.type)}`
           : tableOf(propertiesOf(name, all), all, named),
       ].join('\n\n'),
@@ -133,6 +133,8 @@ function membersOf(type: ts.TypeNode): string {
 function propertiesOf(name: string, all: ReadonlyMap<string, Declaration>): Property[] {
   const declared = all.get(name);
   if (!declared || ts.isClassDeclaration(declared)) throw new Error(`There is no type ${name}.`);
+  if (ts.isTypeAliasDeclaration(declared) && isPart(declared.type))
+    return propertiesIn(declared.type.typeName.getText(), declared.type.typeArguments, all);
   const members = ts.isInterfaceDeclaration(declared)
     ? declared.members
     : ts.isTypeLiteralNode(declared.type)
@@ -140,18 +142,26 @@ function propertiesOf(name: string, all: ReadonlyMap<string, Declaration>): Prop
       : [];
   const own = [...members].flatMap((member) => (ts.isPropertySignature(member) ? [propertyOf(member)] : []));
   const inherited = (ts.isInterfaceDeclaration(declared) ? (declared.heritageClauses ?? []) : []).flatMap(
-    (clause) => clause.types.flatMap((type) => inheritedFrom(type, all)),
+    (clause) =>
+      clause.types.flatMap(({ expression, typeArguments }) =>
+        propertiesIn(expression.getText(), typeArguments, all),
+      ),
   );
   return [...own, ...inherited.filter((each) => !own.some((property) => property.name === each.name))];
 }
 
+/** Whether it is some of the properties of another. */
+function isPart(type: ts.TypeNode): type is ts.TypeReferenceNode {
+  return ts.isTypeReferenceNode(type) && ['Omit', 'Pick'].includes(type.typeName.getText());
+}
+
 /** Of `Base`, `Omit<Base, 'a' | 'b'>` and `Pick<Base, 'a'>`. */
-function inheritedFrom(
-  type: ts.ExpressionWithTypeArguments,
+function propertiesIn(
+  name: string,
+  typeArguments: ts.NodeArray<ts.TypeNode> | undefined,
   all: ReadonlyMap<string, Declaration>,
 ): Property[] {
-  const name = type.expression.getText();
-  const [base, names] = type.typeArguments ?? [];
+  const [base, names] = typeArguments ?? [];
   if (name !== 'Omit' && name !== 'Pick') return all.has(name) ? propertiesOf(name, all) : [];
   const listed = [...(names?.getText().matchAll(/'(\w+)'/g) ?? [])].map(([, each = '']) => each);
   return propertiesOf(base?.getText() ?? '', all).filter(

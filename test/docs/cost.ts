@@ -1,16 +1,21 @@
 /** docs/cost.md: what a deployment's upkeep costs in a month, by what it asks of AWS and what AWS's list says: `npm run docs`. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type Deployed, type Release, release } from '../lib/upgrades/released.ts';
+import { defineShop } from '../../rehearsal/shop/stack.ts';
+import { appWithoutBundles } from '../lib/template.ts';
+import { type Deployed, type Release, release, stackOf } from '../lib/upgrades/released.ts';
 import { PRICES } from './prices.ts';
 import { RUN_CALLS } from './run-calls.ts';
 
 const PAGE = 'docs/cost.md';
 const NIGHTS = 30;
+const WEEKLY = ['media-gc', 'application-settings'];
 const HOURS = 730;
 /** Of all jobs' functions but that of many containers. */
 const MEMORY_GIGABYTES = 0.5;
-/** More than any run of the rehearsal's has worked; waiting costs nothing. */
+/** More than any run of the rehearsal's has worked, but for marking messages read; waiting costs nothing. */
 const SECONDS_OF_A_RUN = 60;
+/** Requests to WebApp in a second, the default: a customer's messages take one. */
+const MARKED_EACH_SECOND = 10;
 const KILOBYTES_LOGGED_BY_A_RUN = 20;
 
 /** A deployment, as far as its costs go by it. */
@@ -84,12 +89,11 @@ function linesOf(released: Release, size: Size): Line[] {
   const client = { ...size, collections: 1 };
   const rotations = size.rotatesEachDays > 0 ? NIGHTS / size.rotatesEachDays : 0;
   const runs = jobs.flatMap((job) => {
-    // Weekly, and like message-gc in what it asks.
-    const [formula, nights] = job === 'media-gc' ? ['message-gc', NIGHTS / 7] : [job, NIGHTS];
+    const nights = WEEKLY.includes(job) ? NIGHTS / 7 : NIGHTS;
     const rotating = job === 'credential-rotation' ? rotations : 0;
     return [
-      { calls: RUN_CALLS[formula], times: nights - rotating },
-      { calls: RUN_CALLS[`${formula} that rotates`], times: rotating },
+      { calls: RUN_CALLS[job], times: nights - rotating },
+      { calls: RUN_CALLS[`${job} that rotates`], times: rotating },
     ];
   });
   const total = (what: 'calls' | 'operations' | 'invocations') =>
@@ -98,10 +102,13 @@ function linesOf(released: Release, size: Size): Line[] {
   const invocations = total('invocations') + begun;
   const metrics = jobs.reduce((sum, job) => sum + metricsOf(job, size), 0);
   const isEncrypted = stacks.some(([stack]) => !stack.endsWith('-media')) && of('AWS::KMS::Key').length > 0;
+  const marking = (size.customers / MARKED_EACH_SECOND) * NIGHTS;
   const inbound = size.messages * NIGHTS;
-  // Of an inbound message an event; of ten a receive; of a customer's messages a deletion.
-  const queueRequests = inbound / 10 + size.customers * NIGHTS + 10 * NIGHTS;
-  const secrets = jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1;
+  // Of an inbound message an event; of ten a receive and a deletion.
+  const queueRequests = (2 * inbound) / 10 + 10 * NIGHTS;
+  const secrets =
+    (jobs.includes('credential-rotation') ? 4 : jobs.includes('database-size') ? 2 : 1) +
+    (jobs.includes('application-settings') ? 1 : 0);
   const lines: [string, string, number][] = [
     [
       'alarms',
@@ -121,9 +128,9 @@ function linesOf(released: Release, size: Size): Line[] {
     ],
     [
       'Lambda',
-      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work`,
+      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work${marking > 0 ? `, ${whole(marking / 60)} minutes of marking read` : ''}`,
       (invocations / 1e6) * PRICES.request.dollars +
-        begun * SECONDS_OF_A_RUN * MEMORY_GIGABYTES * PRICES.compute.dollars,
+        (begun * SECONDS_OF_A_RUN + marking) * MEMORY_GIGABYTES * PRICES.compute.dollars,
     ],
     [
       'durable operations',
@@ -162,11 +169,12 @@ function metricsOf(job: string, { deployment, services, messages }: Size): numbe
   const isCluster = deployment === 'emea';
   const marks = messages > 0 ? 10 : 0;
   const metrics: Record<string, number> = {
-    'message-gc': 11 + marks + (isCluster ? 5 : 0),
-    'media-gc': 11,
-    'log-cleanup': 13 + 3 * services,
-    'database-size': 22,
-    'credential-rotation': 13 + services,
+    'message-gc': 13 + marks + (isCluster ? 5 : 0),
+    'media-gc': 10,
+    'log-cleanup': 12 + 3 * services + (isCluster ? 4 : 0),
+    'database-size': 21,
+    'application-settings': 9,
+    'credential-rotation': 12 + services,
   };
   return metrics[job] ?? 0;
 }
@@ -177,6 +185,68 @@ function whole(number: number): string {
 
 function money(dollars: number): string {
   return dollars > 0 && dollars < 0.01 ? 'below 0.01' : dollars.toFixed(2);
+}
+
+/** A part that none of the deployments above has, or that depends on what nobody knows of them. */
+interface Part {
+  what: string;
+  amount: string;
+  dollars: number;
+}
+
+/** As if each container had so many rotated logs a night, each so large; both depend on traffic. */
+const LOGS = { files: 24, megabytes: 1, keepDays: 180, containers: 38 };
+
+function parts(): Part[] {
+  const alarms = Object.entries(stackOf(defineShop(appWithoutBundles(), 'rds'))).filter(
+    ([, { type }]) => type === 'AWS::CloudWatch::Alarm',
+  );
+  const part = (
+    what: string,
+    of: RegExp,
+    { metrics, secrets = 0, runs = 0, note = '' }: PartAmounts,
+  ): Part => {
+    const its = alarms.filter(([id]) => of.test(id)).map(([, { units = 1 }]) => units);
+    const looked = its.reduce((sum, units) => sum + units, 0);
+    const amounts = [
+      `${looked} metrics in ${its.length} alarms`,
+      `${metrics} custom metrics`,
+      ...(secrets > 0 ? [`${secrets} secrets`] : []),
+      ...(runs > 0 ? [`${runs} runs of a minute of work`] : []),
+      note,
+    ];
+    return {
+      what,
+      amount: amounts.filter((each) => each !== '').join(', '),
+      dollars:
+        looked * PRICES.alarm.dollars +
+        metrics * PRICES.metric.dollars +
+        secrets * PRICES.secret.dollars +
+        runs * SECONDS_OF_A_RUN * MEMORY_GIGABYTES * PRICES.compute.dollars,
+    };
+  };
+  const files = LOGS.files * LOGS.containers * NIGHTS;
+  const gigabytes = (LOGS.files * LOGS.containers * LOGS.megabytes * LOGS.keepDays) / 1000;
+  return [
+    part('a further password of the same roll (`others` of `CredentialRotation`)', /^PasswordsOther/, {
+      metrics: 2,
+      secrets: 2,
+      note: "the secret and its administrator's",
+    }),
+    part('a `ReloadOnChange` that watches two things', /^Reload/, { metrics: 7 + 4 + 2, runs: NIGHTS }),
+    {
+      what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
+      amount: `${whole(files)} files put, ${whole(gigabytes)} GB, as if each of ${LOGS.containers} containers had ${LOGS.files} of ${LOGS.megabytes} MB a night, kept for ${LOGS.keepDays} days`,
+      dollars: (files / 1000) * PRICES.put.dollars + gigabytes * PRICES.stored.dollars,
+    },
+  ];
+}
+
+interface PartAmounts {
+  metrics: number;
+  secrets?: number;
+  runs?: number;
+  note?: string;
 }
 
 /** The part of the page that is computed. */
@@ -220,6 +290,12 @@ function costs(released: Release): string {
     'Of how much:',
     '',
     ...amounts,
+    '',
+    'Besides, for each:',
+    '',
+    row(['', 'of how much', 'a month']),
+    row(['---', '---', '---:']),
+    ...parts().map(({ what, amount, dollars }) => row([what, amount, money(dollars)])),
     '',
     '## The prices',
     '',

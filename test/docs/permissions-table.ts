@@ -88,12 +88,13 @@ const REASONS: Record<string, string> = {
   Start: 'starts runs',
   StartDelivery:
     'a rotation that somebody started by hand is delivered too. By it the role could have any job of the deployment started, at any time (`outsideWindow`), though never beside another',
-  StartGc:
-    'preparing has message-gc started. By it the role could have any job of the deployment started, at any time (`outsideWindow`), though never beside another',
+  AskStartRun:
+    'it tells which runs go on, and preparing has message-gc started. By it the role could have any job of the deployment started, at any time (`outsideWindow`), though never beside another',
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
-  WhatRang: 'whether the alarm on crashes, or on the dead letter, has told of it: then no other one does',
+  TakeLetters: "takes the event of a run that it has told of from the job's dead letters",
+  WhatRang: "whether other alarms have told of a run's problems: then the run's own does not",
   WriteLog: 'its log, and by it its metrics',
 };
 

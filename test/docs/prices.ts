@@ -48,5 +48,7 @@ export const PRICES = {
     source: 'second hand, of 2018; not looked up since',
   },
   queue: { unit: 'a million requests of SQS', dollars: 0.4, source: 'second hand, of 2020' },
+  stored: { unit: 'a gigabyte in S3 for a month', dollars: 0.023, source: 'second hand; not looked up' },
+  put: { unit: '1,000 files put into S3', dollars: 0.005, source: 'second hand; not looked up' },
   event: { unit: 'a million custom events', dollars: 1, source: 'second hand; not looked up' },
 } satisfies Record<string, Price>;

@@ -1,5 +1,5 @@
 /** How large a client is, as far as the calls of its jobs go by it. */
-interface ClientSize {
+export interface ClientSize {
   /** In all services, one in each task. */
   containers: number;
   /** Whose containers are cleaned up, or rolled. */
@@ -23,8 +23,8 @@ interface RunCalls {
 }
 
 /**
- * By job, and what besides the jobs comes with each run. `test/rehearsal/soak/soak.test.ts` holds them against what the bundles
- * ask of the stand-in: no more than this, and not much less. A node adds no call: ten notifications come with one receive.
+ * By job, and what besides the jobs comes with each run. Tests hold them against what the bundles ask of the stand-in
+ * (`test/rehearsal/calls-of-runs.ts`): no more than this, and not much less. A node adds no call: ten notifications come with one receive.
  */
 export const RUN_CALLS: Record<string, RunCalls> = {
   'message-gc': {
@@ -59,6 +59,31 @@ export const RUN_CALLS: Record<string, RunCalls> = {
       calls: '300 + 70 for each container that is replaced by itself',
       operations: '60 + 8 for each container that is replaced by itself',
     },
+  },
+  'application-settings': {
+    calls: () => 20,
+    operations: () => 10,
+    invocations: () => 1,
+    text: { calls: '20', operations: '10' },
+  },
+  'media-gc': {
+    calls: ({ collections }) => 16 + 20 * collections,
+    operations: ({ collections }) => 9 + 7 * collections,
+    invocations: ({ collections }) => 1 + 2 * collections,
+    text: { calls: '16 + 20 for each collection', operations: '9 + 7 for each collection' },
+  },
+  /** It waits for the run of message-gc that it starts: held for three services of a container each. */
+  'upgrade-check': {
+    calls: () => 150,
+    operations: () => 40,
+    invocations: () => 8,
+    text: { calls: '150 with `prepare`, of three services', operations: '40' },
+  },
+  'run-in-containers': {
+    calls: ({ containers, services }) => 20 + 2 * services + 2 * containers,
+    operations: () => 12,
+    invocations: () => 1,
+    text: { calls: '20 + 2 for each service + 2 for each container', operations: '12' },
   },
   'start-run': {
     calls: () => 13,

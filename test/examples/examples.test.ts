@@ -13,6 +13,20 @@ describe('an example synthesizes as it stands, and passes the rules of CloudForm
     assert.doesNotMatch(template, /whatsapp|webapp/i);
   });
 
+  it('several-credentials.ts: each has a function and alarms of its own, and all of them one roll', (t) => {
+    const template = synthesized(t, 'several-credentials.ts')('shop-rotations');
+    for (const name of ['orders', 'stock'])
+      for (const alarm of [`rotate-secret-${name}-failed`, `credential-rotation-age-${name}`])
+        assert.match(template, new RegExp(`"shop-databases-${alarm}"`));
+    assert.equal(template.match(/"shop-databases-credential-rotation-stopped-checkout"/g)?.length, 1);
+  });
+
+  it('reload-on-change.ts, which reads no value', (t) => {
+    const template = synthesized(t, 'reload-on-change.ts')('checkout-reload');
+    assert.match(template, /"checkout-reload-on-change-stale-payment-key"/);
+    assert.doesNotMatch(template, /GetSecretValue/);
+  });
+
   it('media-volume.ts', (t) => {
     const templateOf = synthesized(t, 'media-volume.ts');
     const mounts = templateOf('latam-client').match(/"\/usr\/local\/wamedia"/g);

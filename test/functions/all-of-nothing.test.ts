@@ -18,6 +18,8 @@ const settings: UpgradeCheckSettings = {
   deployment: 'shop',
   sets: [],
   maximumRows: 2_000_000,
+  startRunArn: 'start-run',
+  readingJobs: [],
   otherJobs: [],
   storage: [],
 };

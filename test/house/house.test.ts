@@ -51,6 +51,7 @@ const KNOWS_WHATSAPP = [
   'functions/callback-relay',
   'lib/callback-relay.ts',
   'functions/message-gc',
+  'functions/application-settings',
   'functions/media-gc',
   'functions/client-credential-rotation',
 ];

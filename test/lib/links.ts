@@ -1,3 +1,4 @@
+import { isOnlyShown } from '../../functions/shared/run/only-shown.ts';
 import { ofType, type Resource, textOf } from './template.ts';
 
 /** A statement of a policy document, with its lists as lists. */
@@ -34,7 +35,8 @@ function alarms(resources: Resources): string[] {
   return ofType(resources, 'AWS::CloudWatch::Alarm').flatMap(([, { Properties: alarm }]) => {
     const name = alarm.AlarmName;
     const actions: unknown[] = alarm.AlarmActions ?? [];
-    if (actions.length === 0) return [`alarm ${name} has no action`];
+    if (actions.length === 0)
+      return isOnlyShown(alarm.AlarmDescription) ? [] : [`alarm ${name} has no action`];
     return actions.flatMap((action) => {
       const topicId = referenced(action);
       const topic = topicId === undefined ? undefined : resources[topicId];
@@ -56,7 +58,8 @@ function alarms(resources: Resources): string[] {
 
 function rules(resources: Resources): string[] {
   return ofType(resources, 'AWS::Events::Rule').flatMap(([id, { Properties: rule }]) =>
-    (rule.Targets as Record<string, unknown>[]).flatMap((target) => {
+    // One without any counts what matches it.
+    ((rule.Targets ?? []) as Record<string, unknown>[]).flatMap((target) => {
       const targetId = referenced(target.Arn) ?? '';
       const deadLetters = (target.DeadLetterConfig as { Arn: unknown } | undefined)?.Arn;
       return [

@@ -65,23 +65,23 @@ test('a run that gave up rings as failed where it turns out that nobody was told
   deploy(
     (stack) => {
       alarmOnFailedRuns(stack, {
-        toldElsewhere: [of('RunsLost'), of('RunsGivenUp')],
-        nowhere: of('RunsGivenUpUntold'),
+        toldElsewhere: [of('RunsLost'), of('RunsFailedTold')],
+        nowhere: of('RunsFailedUntold'),
         label: 'failed',
       });
     },
     async ({ aws, clock }) => {
       const place = { account: ACCOUNT, region: REGION };
       const rings: number[] = [];
-      const untold = { RunsFailed: 0, RunsGivenUpUntold: 1 };
+      const untold = { RunsFailed: 0, RunsFailedUntold: 1 };
       for (const [report, later, afterMinutes] of [
         // Before the last metric was ever seen.
-        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, {}, 1],
-        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, untold, 0],
-        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, untold, 12],
-        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 1 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 0, RunsFailedTold: 1 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 0, RunsFailedTold: 1 }, untold, 0],
+        [{ RunsFailed: 1, RunsLost: 0, RunsFailedTold: 1 }, untold, 12],
+        [{ RunsFailed: 1, RunsLost: 0, RunsFailedTold: 1 }, {}, 1],
         [{ RunsFailed: 1, RunsLost: 1 }, {}, 1],
-        [{ RunsFailed: 1, RunsLost: 0, RunsGivenUp: 0 }, {}, 1],
+        [{ RunsFailed: 1, RunsLost: 0, RunsFailedTold: 0 }, {}, 1],
       ] as const) {
         await clock.runUntil(clock.now() + 30 * MINUTE);
         const before = aws.alarms.filter(({ to }) => to === 'ALARM').length;

@@ -1,12 +1,17 @@
 // In one file though long: the package is made once, and each app of it serves several tests.
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
 import semver from 'semver';
 import { ServerUnavailable, serverProgram } from '../../rehearsal/databases/server-program.ts';
+import { putMetaClient } from '../bin/init/played-clients.ts';
+import { ACCOUNT, deploy, REGION } from '../rehearsal/aws/deploy.ts';
 import {
   type AppOptions,
   appInstead,
@@ -236,6 +241,50 @@ test('a mistake is told by its class', () => {
       );
       assert.ok(logins.made > 6, `${logins.made} logins`);
       assert.deepEqual([logins.failed, denied], [0, []]);
+    });
+
+    it('has the configuration of a client that exists written by wa-upkeep init, with the app that makes its stacks', async () => {
+      const upkeep = join(shop, 'upkeep');
+      mkdirSync(upkeep);
+      const place = { account: ACCOUNT, region: REGION };
+      await deploy(
+        (stack) => void new Queue(stack, 'Orders'),
+        async ({ aws, client }) => {
+          putMetaClient(aws, place);
+          const { credentials } = client();
+          const flags = ['--from-stack', 'wa', '--time-zone', 'Europe/Berlin', '--silent'];
+          const certificate = ['--certificate-authority', join(REPOSITORY, 'certificates/latam.pem')];
+          const ended = await promisify(execFile)(
+            process.execPath,
+            [join(shop, 'node_modules/.bin/wa-upkeep'), 'init', ...flags, ...certificate],
+            {
+              cwd: upkeep,
+              env: {
+                PATH: process.env.PATH,
+                AWS_ENDPOINT_URL: aws.endpoint,
+                AWS_REGION: REGION,
+                AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+                AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+                AWS_SESSION_TOKEN: credentials.sessionToken,
+              },
+            },
+          ).catch((error: { stdout: string; stderr: string }) => error);
+          assert.equal(ended.stderr, '');
+          // What Node.js takes for a module, in an app that is CommonJS.
+          assert.match(ended.stdout, /^Wrote upkeep\.config\.mts\.$/m);
+          assert.match(ended.stdout, /^Then: npx cdk synth$/m);
+        },
+        { start: 'now' },
+      );
+      const { app: command } = JSON.parse(readFileSync(join(upkeep, 'cdk.json'), 'utf8'));
+      succeed('sh', ['-c', command], upkeep, {
+        CDK_OUTDIR: 'cdk.out',
+        CDK_CONTEXT_JSON: '{"aws:cdk:bundling-stacks":[]}',
+      });
+      assert.match(
+        readFileSync(join(upkeep, 'cdk.out/upkeep-wa.template.json'), 'utf8'),
+        /wa-credential-rotation/,
+      );
     });
 
     it('passes its own tests, by jest with swc', () => {

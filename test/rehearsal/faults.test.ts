@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Scale } from '../../rehearsal/clients.ts';
 import { CONTAINERS_FAULTS } from '../../rehearsal/faults/containers.ts';
-import type { Fault } from '../../rehearsal/faults/fault.ts';
+import type { AnyFault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { MISREAD_CREDENTIALS_FAULTS } from '../../rehearsal/faults/misread-credentials.ts';
 import { playNight } from '../../rehearsal/night.ts';
 import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
 import { nightPage } from '../../rehearsal/picture/page.ts';
 import { type Recording, record } from '../../rehearsal/picture/recording.ts';
+import { synthesizeShop } from '../../rehearsal/shop/synthesize.ts';
 import { assertDashboards } from './assert-dashboards.ts';
 import { assertNightPage } from './picture/assert-night-page.ts';
 import { startBrowser } from './picture/browser.ts';
@@ -40,6 +41,7 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   const night = await playNight({
     ...stage,
     scale,
+    shop: await synthesizeShop(),
     ...(typeof mysql !== 'string' && { mysql }),
     onBegin(world) {
       recorded = record(world);
@@ -57,7 +59,12 @@ test('a good night leaves no garbage, reports what SQL counts, rotates without a
   assert.equal(night.media.emea?.after.files, 50);
   assert.deepEqual(
     night.logins.map(({ deployment, failed }) => `${deployment}: ${failed} failed`),
-    ['emea: 0 failed', ...(typeof mysql === 'string' ? [] : ['apac: 0 failed'])],
+    [
+      'emea: 0 failed',
+      ...(typeof mysql === 'string' ? [] : ['apac: 0 failed']),
+      'shop, orders: 0 failed',
+      'shop, stock: 0 failed',
+    ],
   );
   assertDocumented(records);
   await t.test(
@@ -119,10 +126,22 @@ const NIGHTS = [
   ],
   ['relay-without-bus', 'run-stopped', 'report-poisoned', 'pooler-before-database'],
   ['wrong-certificate', 'token-expires', 'scheduled-twice'],
-  ['webapp-restarts', 'coreapp-unreachable', 'runs-poisoned', 'logins-not-shown'],
-  ['media-needs-several-calls', 'start-run-fails'],
-  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking'],
-  ['media-volume-read-only', 'step-cut-by-timeout', 'callback-failed-then-success'],
+  [
+    'webapp-restarts',
+    'coreapp-unreachable',
+    'runs-poisoned',
+    'logins-not-shown',
+    'second-password-unproven',
+    'key-pinned',
+  ],
+  ['media-needs-several-calls', 'start-run-fails', 'settings-drift', 'window-no-longer-quiet'],
+  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking', 'settings-refused'],
+  [
+    'media-volume-read-only',
+    'step-cut-by-timeout',
+    'callback-failed-then-success',
+    'administrator-locked-out',
+  ],
   ['cut-at-random', 'malformed-notification', 'first-deploy-failed'],
   // A day and a half.
   [
@@ -131,6 +150,8 @@ const NIGHTS = [
     'delivered-late',
     'password-copy-overwritten',
     'second-password-by-hand',
+    'second-password-misread',
+    'certificate-unusable',
   ],
   ['gc-does-nothing'],
   ['weekly-schedule-never-fires'],
@@ -159,7 +180,7 @@ const DRAWN = 'media-undeletable';
 
 for (const names of NIGHTS)
   describe(`in the night of ${names.join(', ')}`, () => {
-    const faults = new Map<string, Fault>();
+    const faults = new Map<string, AnyFault>();
     for (const name of names) {
       const fault = FAULTS[name];
       assert.ok(fault, name);
@@ -170,7 +191,7 @@ for (const names of NIGHTS)
     let withoutMysql: string | undefined;
     before(async () => {
       let recorded: ((night: Night) => Recording) | undefined;
-      const isOnMysql = ({ deployment }: Fault) => deployment === 'apac';
+      const isOnMysql = ({ deployment }: AnyFault) => deployment === 'apac';
       const [first, ...others] = [...faults.values()].filter(isOnMysql);
       assert.ok(
         others.every(({ engine }) => engine === first?.engine),
@@ -188,6 +209,7 @@ for (const names of NIGHTS)
         scale: { ...stage.scale, containers, rotation: true },
         faults: played,
         only: played.map(({ deployment }) => deployment),
+        ...(played.some(({ deployment }) => deployment === 'shop') && { shop: await synthesizeShop() }),
         ...(names.includes(DRAWN) && {
           onBegin(world) {
             recorded = record(world);

@@ -12,6 +12,7 @@ import { functionNamed } from '../../rehearsal/deployed-functions.ts';
 import { cutAtRandom } from '../../rehearsal/faults/random-cuts.ts';
 import { seedOfTheDay } from '../../rehearsal/faults/runs.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
+import { besideFormula, countCalls, measuredRun } from './calls-of-runs.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 
 /** Plays the example's night, in containers whose program does what the script says. */
@@ -59,30 +60,46 @@ async function play(
   }
 }
 
-test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', () =>
-  play('echo pruned; printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]', (aws, containers) => {
-    const [report] = reportsOf(aws);
-    assert.equal(report?.outcome, 'partial');
-    const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
-    assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
-    assert.match(
-      report.problems[0]?.where ?? '',
-      /^shop, service checkout, task [0-9a-f]{32}, container app$/,
-    );
-    assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It last said: pruned');
-    const { containers: details } = report.details as { containers: { exitCode: number; output: string }[] };
-    assert.deepEqual(
-      details.map(({ exitCode, output }) => [exitCode, output]),
-      [1, 0, 0].map((code) => [code, 'pruned\n']),
-      'keepOutput: of those too in which it ended well',
-    );
-    const { 'prune-sessions': ofCommand } = runRecords({ aws });
-    assert.ok(ofCommand);
-    assertDocumented({ 'run-in-containers': ofCommand });
-    for (const container of containers)
-      assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
-    assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'));
-  }));
+test('the example runs its command in each container of a web service, with its arguments, and reports the failed one', () => {
+  let calls = new Map<string, number>();
+  const script = 'echo pruned; printf "%s|" "$@" >/srv/arguments; [ $SERVICE = storefront ]';
+  const count = (aws: Aws) => {
+    calls = countCalls(aws);
+  };
+  return play(
+    script,
+    (aws, containers) => {
+      const [report] = reportsOf(aws);
+      assert.equal(report?.outcome, 'partial');
+      const { containersSucceeded, containersFailed, containersFailedWeb } = report.figures;
+      assert.deepEqual([containersSucceeded, containersFailed, containersFailedWeb], [2, 1, 1]);
+      assert.match(
+        report.problems[0]?.where ?? '',
+        /^shop, service checkout, task [0-9a-f]{32}, container app$/,
+      );
+      assert.equal(report.problems[0]?.what, 'The command ended with exit code 1. It last said: pruned');
+      const { containers: details } = report.details as {
+        containers: { exitCode: number; output: string }[];
+      };
+      assert.deepEqual(
+        details.map(({ exitCode, output }) => [exitCode, output]),
+        [1, 0, 0].map((code) => [code, 'pruned\n']),
+        'keepOutput: of those too in which it ended well',
+      );
+      const { 'prune-sessions': ofCommand } = runRecords({ aws });
+      assert.ok(ofCommand);
+      assertDocumented({ 'run-in-containers': ofCommand });
+      for (const container of containers)
+        assert.equal(readFileSync(container.path('/srv/arguments'), 'utf8'), '--older-than|30 days|');
+      assert.ok(
+        aws.alarms.some(({ alarm, to }) => alarm === 'shop-prune-sessions-partial' && to === 'ALARM'),
+      );
+      const measured = measuredRun(aws, calls, 'shop-prune-sessions');
+      assert.deepEqual(besideFormula('run-in-containers', { containers: 3, services: 2 }, measured), []);
+    },
+    count,
+  );
+});
 
 test('a function that dies in the middle of its run, and at a random moment besides, starts no command a second time, and learns how each ended', () => {
   let killed = 0;

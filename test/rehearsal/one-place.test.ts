@@ -15,6 +15,8 @@ import { Container } from '../../rehearsal/aws/containers/container.ts';
 import type { RunTaskFault } from '../../rehearsal/aws/ecs/run-task.ts';
 import type { EcsTask } from '../../rehearsal/aws/ecs/task.ts';
 import { type Aws, startAws } from '../../rehearsal/aws/server.ts';
+import { cutAtRandom } from '../../rehearsal/faults/random-cuts.ts';
+import { seedOfTheDay } from '../../rehearsal/faults/runs.ts';
 import { startRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { playStacks } from '../../rehearsal/stacks/play.ts';
@@ -27,7 +29,7 @@ const HOUR = 60 * MINUTE;
 /** The window, in Berlin's winter, begins at 00:00 UTC; the runs by hand after the scheduled one. */
 const FIRST_BY_HAND = Date.parse('2027-01-11T00:36:00Z');
 /** An alarm is quiet again by then. */
-const BETWEEN = 19 * MINUTE;
+const BETWEEN = 17 * MINUTE;
 
 /** Of the token, what no quoting changes. */
 const CORE = 'tk-5f3a9c07';
@@ -59,6 +61,8 @@ const placement = (reason: string): RunTaskFault => ({ at: 'placement', reason }
 
 /** How often ECS was asked for the task of the run whose function dies. */
 let asked = 0;
+/** How often the function of another was cut. */
+let cuts = new Map<string, number>();
 
 /** The migration's runs, one after the other in one night. What of it fails rings `orders-migrate-failed`. */
 const RUNS: ByHand[] = [
@@ -159,6 +163,19 @@ const RUNS: ByHand[] = [
     },
     outcome: 'succeeded',
     check: () => assert.equal(asked, 2, 'ECS was asked again'),
+  },
+  {
+    what: 'a function that has fifteen seconds, is ended by force twice at random moments and once at its report, starts one task and learns how it ended',
+    script: 'echo started >>/srv/cut; sleep 1',
+    before({ aws }) {
+      cuts = cutAtRandom(aws, { functions: ['orders-migrate'], seed: seedOfTheDay(), cuts: 2 });
+    },
+    outcome: 'succeeded',
+    check: ({ figures }) => {
+      assert.equal(cuts.get('orders-migrate'), 3);
+      assert.equal(figures.containersSucceeded, 1);
+      assert.equal(linesIn(containers, '/srv/cut'), 'started\n');
+    },
   },
   {
     what: 'after its time it is stopped',

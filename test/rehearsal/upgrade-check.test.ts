@@ -9,6 +9,7 @@ import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld } from '../../rehearsal/world.ts';
+import { besideFormula, countCalls, measuredRun } from './calls-of-runs.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 import { buildStage, type Stage } from './stage.ts';
 
@@ -41,6 +42,7 @@ test("the sample's deployment is prepared for an upgrade by its own message-gc, 
     rmSync(folder, { recursive: true, force: true });
   });
   const { aws, clock, deployments } = world;
+  const calls = countCalls(aws);
   for (const service of ['webapp', 'coreapp', 'master'])
     aws.ecs.manageService({
       ...PLACE,
@@ -71,16 +73,18 @@ test("the sample's deployment is prepared for an upgrade by its own message-gc, 
       },
     }),
   });
-  const { Payload: payload } = await clock.hold(() =>
-    lambda.send(
-      new InvokeCommand({
-        FunctionName: 'emea-start-run',
-        Payload: JSON.stringify({ job: 'upgrade-check', deployment: 'emea', options: { prepare: true } }),
-      }),
-    ),
-  );
-  lambda.destroy();
-  const started: StartOutcome = JSON.parse(Buffer.from(payload ?? []).toString());
+  const start = async (job: string, options: object = {}): Promise<StartOutcome> => {
+    const { Payload: payload } = await clock.hold(() =>
+      lambda.send(
+        new InvokeCommand({
+          FunctionName: 'emea-start-run',
+          Payload: JSON.stringify({ job, deployment: 'emea', options }),
+        }),
+      ),
+    );
+    return JSON.parse(Buffer.from(payload ?? []).toString());
+  };
+  const started = await start('upgrade-check', { prepare: true });
   assert.equal(started.outcome, 'started');
   await clock.runUntil(START + 90 * MINUTE);
 
@@ -98,4 +102,21 @@ test("the sample's deployment is prepared for an upgrade by its own message-gc, 
   const { 'upgrade-check': ofUpgradeCheck } = runRecords(world);
   assert.ok(ofUpgradeCheck);
   assertDocumented({ 'upgrade-check': ofUpgradeCheck });
+
+  assert.equal((await start('media-gc')).outcome, 'started');
+  lambda.destroy();
+  await clock.runUntil(START + 150 * MINUTE);
+  const media = reportsOf(aws).find(({ job }) => job === 'media-gc');
+  assert.equal(media?.outcome, 'succeeded', JSON.stringify(media));
+  assert.deepEqual(
+    [
+      ...besideFormula(
+        'upgrade-check',
+        { containers: 3, services: 3 },
+        measuredRun(aws, calls, 'emea-upgrade-check'),
+      ),
+      ...besideFormula('media-gc', {}, measuredRun(aws, calls, 'emea-media-gc')),
+    ],
+    [],
+  );
 });

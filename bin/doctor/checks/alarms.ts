@@ -1,7 +1,8 @@
 import { EnableAlarmActionsCommand } from '@aws-sdk/client-cloudwatch';
+import { isOnlyShown } from '../../../functions/shared/run/only-shown.ts';
 import type { Check } from '../check.ts';
 
-/** Whether every alarm would tell somebody: it has an action, and actions are not switched off. */
+/** Whether every alarm would tell somebody, but for those of which another one tells: it has an action, and actions are not switched off. */
 export const alarms: Check = {
   name: 'alarms',
   when: 'deployed',
@@ -19,7 +20,8 @@ export const alarms: Check = {
         },
       ];
     const silenced = found.filter(({ ActionsEnabled: enabled }) => enabled === false);
-    const mute = found.filter(({ AlarmActions: actions = [] }) => actions.length === 0);
+    const shown = found.filter(({ AlarmDescription: description }) => isOnlyShown(description));
+    const mute = found.filter((alarm) => (alarm.AlarmActions ?? []).length === 0 && !shown.includes(alarm));
     return [
       ...silenced.map(({ AlarmName: of = '' }) => ({
         of,
@@ -35,7 +37,12 @@ export const alarms: Check = {
         mend: 'npx cdk deploy --all, which gives it the topic again',
       })),
       ...(silenced.length + mute.length === 0
-        ? [{ status: 'ok' as const, saw: `${found.length} alarms, each with an action.` }]
+        ? [
+            {
+              status: 'ok' as const,
+              saw: `${found.length} alarms, each with an action${shown.length > 0 ? ` but for ${shown.length} that are only shown` : ''}.`,
+            },
+          ]
         : []),
     ];
   },

@@ -3,6 +3,7 @@ import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
 import type { Ended, Order, Reach } from './reach.ts';
+import { tellEnd } from './tell-end.ts';
 import { firstWords } from './words.ts';
 
 /** What became of the command in a container; of its output, what the job reads from it. */
@@ -49,10 +50,8 @@ export interface Pauses {
   full: number;
 }
 
-/**
- * Containers that one durable operation has in view, so that 5,000 of them are some fifty: AWS allows 3,000 in a run. When
- * half of them are done, the next ones take their places: none waits for the slowest of those before it.
- */
+/** Containers that one durable operation has in view, so that 5,000 of them are some fifty: AWS allows 3,000 in a run. When
+ * half of them are done, the next ones take their places: none waits for the slowest of those before it. */
 const IN_VIEW = 100;
 /**
  * Bytes of what is known of ended commands in one operation, after which no more is begun in it. With what may be going on
@@ -249,6 +248,7 @@ async function lookAtAll<Read>(
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
+        if (after.stage === 'done') tellEnd(container, after, options.attempt);
         known += bytesOf(after);
         throttled ||= after.stage === 'waiting' && after !== watch;
       };

@@ -9,6 +9,16 @@ export interface Problem {
   where: string;
   /** What to do next. */
   next: string;
+  /** Another alarm that tells of it, where there is one. A run of which others have told all problems does not ring by itself. */
+  toldBy?: ToldBy;
+}
+
+/** An alarm that tells of a problem. */
+export interface ToldBy {
+  /** Its name. */
+  alarm: string;
+  /** Since when what it tells is of this. ISO 8601. @default the run's start */
+  since?: string;
 }
 
 /** What a run did. Every job ends with one, in its log, its metrics and an event. */
@@ -60,14 +70,35 @@ export const OUTCOME_METRICS = {
 /** The metric of runs that ended without a report of their own: told as 0 by each report, so that it can be reckoned with. */
 export const LOST_METRIC = 'RunsLost';
 
-/** The metric of runs that gave up because their invocations were ended by force: it counts in the failed ones as well. */
-export const GIVEN_UP_METRIC = 'RunsGivenUp';
+/** The metrics of runs all of whose problems other alarms tell: they count as runs of that outcome as well. */
+export const TOLD_METRICS = { failed: 'RunsFailedTold', partial: 'RunsPartialTold' } as const;
 
-/** The metric of those among them of which no other alarm has told anybody: report-lost-run tells it, after the report. */
-export const GIVEN_UP_UNTOLD_METRIC = 'RunsGivenUpUntold';
+/** The metrics of those among them of which an alarm has told nobody in the end: report-lost-run tells it, after the report. */
+export const UNTOLD_METRICS = { failed: 'RunsFailedUntold', partial: 'RunsPartialUntold' } as const;
+
+/** The outcome of a run all of whose problems other alarms tell; `undefined` of any other. */
+export function toldElsewhereAs({
+  outcome,
+  problems,
+}: Pick<RunReport, 'outcome'> & { problems: readonly Pick<Problem, 'toldBy'>[] }):
+  | keyof typeof TOLD_METRICS
+  | undefined {
+  if (outcome !== 'failed' && outcome !== 'partial') return undefined;
+  return problems.length > 0 && problems.every(({ toldBy }) => toldBy) ? outcome : undefined;
+}
 
 /** The figure of a report that a run gave up, and no other has. */
 export const GIVEN_UP_FIGURE = 'failedInvocations';
+
+/** The name of a job's alarm on crashes. */
+export function crashingAlarmName(deployment: string, job: string): string {
+  return `${deployment}-${job}-crashing`;
+}
+
+/** The name of the queue, and of its alarm, of the events of a job's runs that Lambda could not begin or bring to an end. */
+export function deadLettersName(deployment: string, job: string): string {
+  return `${deployment}-${job}-dead-letters`;
+}
 
 /** The metric of lost runs of which another alarm has told somebody already: they count in the lost ones as well. */
 export const LOST_TOLD_METRIC = 'RunsLostTold';

@@ -4,14 +4,21 @@ import { type Examination, examined, isExamination, type Look } from './examinat
 import { type FailedInvocations, failedInvocations } from './failed-invocations.ts';
 import { logger, sendReport, tellReport } from './publish-report.ts';
 import { recordableReport } from './recordable.ts';
-import { GIVEN_UP_FIGURE, GIVEN_UP_METRIC, type Problem, type RunReport } from './report.ts';
+import {
+  crashingAlarmName,
+  GIVEN_UP_FIGURE,
+  type Problem,
+  type RunReport,
+  TOLD_METRICS,
+  toldElsewhereAs,
+} from './report.ts';
 import type { RunEvent } from './run-event.ts';
 import { parseOrThrow } from './settings.ts';
 import { tellOnce } from './tell-once.ts';
 import { insideInvocations } from './time-left.ts';
 
 export type { Examination, ExaminationFinding, Look } from './examination.ts';
-export type { Outcome, Problem, RunReport } from './report.ts';
+export type { Outcome, Problem, RunReport, ToldBy } from './report.ts';
 export type { OtherRun, RunEvent } from './run-event.ts';
 
 /** What a job's own procedure finds out; the rest of its report is the same for every job. */
@@ -96,17 +103,17 @@ export async function runJob(
       whole.problems = [...result.problems, nobodyGetsAlarms(run, run.nobodyGetsAlarmsOf)];
     return recordableReport(whole);
   });
-  const hasGivenUp = result.figures[GIVEN_UP_FIGURE] !== undefined;
-  await tellOnce(context, 'tell', (at) => tellReport(report, { [GIVEN_UP_METRIC]: hasGivenUp ? 1 : 0 }, at));
-  // The alarm on crashes may tell of it. report-lost-run, which gets the event, finds out: not before that alarm has looked.
-  if (hasGivenUp) await context.wait('alarm on crashes', { seconds: CRASHES_TOLD_WITHIN_SECONDS });
+  const told = toldElsewhereAs(report);
+  await tellOnce(context, 'tell', (at) => tellReport(report, told && { [TOLD_METRICS[told]]: 1 }, at));
+  // Other alarms tell of it. report-lost-run, which gets the event, finds out whether they have: not before they have looked.
+  if (told) await context.wait('other alarms', { seconds: TOLD_WITHIN_SECONDS });
   // By itself, so that a bus which does not take it is tried again, and nothing else is told twice.
   await context.step('report event', () => sendReport(report));
   return report;
 }
 
-/** Lambda's metrics come within three minutes or so, and an alarm looks each minute. */
-const CRASHES_TOLD_WITHIN_SECONDS = 300;
+/** Metrics come within three minutes or so, and an alarm looks each minute. */
+const TOLD_WITHIN_SECONDS = 300;
 
 function nobodyGetsAlarms({ deployment }: RunEvent, topicArn: string): Problem {
   return {
@@ -132,12 +139,12 @@ function givenUp(
   return {
     outcome: 'failed',
     figures: { [GIVEN_UP_FIGURE]: count },
-    ...(since && { details: { failedSince: since.toISOString() } }),
     problems: [
       {
         what: `The run gave up: ${count} invocations in a row were ended without getting further, the last one by ${error}.`,
         where: `${deployment}, ${runId}`,
         next: `What it did before stands. Look in the log /aws/lambda/${deployment}-${job} and in the run's history for the step in which it ends (memory? time?), mend the cause, then start ${job} by hand or leave it to its next run.`,
+        ...(since && { toldBy: { alarm: crashingAlarmName(deployment, job), since: since.toISOString() } }),
       },
     ],
   };

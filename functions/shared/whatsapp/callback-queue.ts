@@ -13,6 +13,9 @@ const BATCH_SIZE = 10;
 
 const BATCHES_AT_ONCE = 10;
 
+/** How long what is to be sent waits for the rest of a batch. */
+const GATHERING_MS = 1000;
+
 /** Of messages in flight in a standard queue. With long polling nothing says that it was reached: receives come back empty. */
 const IN_FLIGHT_LIMIT = 120_000;
 
@@ -61,11 +64,14 @@ export async function deleteCallbacks(queueUrl: string, receiptHandles: string[]
   );
 }
 
+/** What was received, and for how long it is hidden from now on; 0 gives it back at once. */
+export interface HiddenCallback {
+  receiptHandle: string;
+  seconds: number;
+}
+
 /** Hides what was received for another while, counted from now; 0 gives it back at once. */
-export async function hideCallbacks(
-  queueUrl: string,
-  callbacks: { receiptHandle: string; seconds: number }[],
-): Promise<void> {
+export async function hideCallbacks(queueUrl: string, callbacks: HiddenCallback[]): Promise<void> {
   await eachBatch(callbacks, (batch) =>
     sqs.send(
       new ChangeMessageVisibilityBatchCommand({
@@ -106,6 +112,34 @@ export async function callbacksIn(queueUrl: string): Promise<number | undefined>
     // A figure is not worth a run.
     return undefined;
   }
+}
+
+/** What comes one by one is sent in whole batches, and after a second as it is. */
+export interface InBatches<T> {
+  /** Whoever makes a batch whole waits until it is sent. */
+  add(items: T[]): Promise<void>;
+  /** Sends what is left. */
+  flush(): Promise<void>;
+}
+
+/** Gathers what is sent to SQS, so that whoever does something for each does not wait for a request of its own each time. */
+export function inBatches<T>(send: (batch: T[]) => Promise<void>): InBatches<T> {
+  let gathered: T[] = [];
+  let since = 0;
+  const flush = async () => {
+    const batch = gathered;
+    gathered = [];
+    if (batch.length > 0) await send(batch);
+  };
+  return {
+    async add(items) {
+      if (items.length === 0) return;
+      if (gathered.length === 0) since = Date.now();
+      gathered.push(...items);
+      if (gathered.length >= BATCH_SIZE || Date.now() - since >= GATHERING_MS) await flush();
+    },
+    flush,
+  };
 }
 
 /** Several batches at once, so that tens of thousands of messages are dealt with in seconds. */

@@ -23,7 +23,7 @@ const CERTIFICATE_CODES =
   /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE|HOSTNAME/;
 
 /** What WebApp is asked by. */
-export type Method = 'GET' | 'POST' | 'PUT';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH';
 
 /** What WebApp answered, as text. */
 export interface Answer {

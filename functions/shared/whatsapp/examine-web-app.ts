@@ -11,7 +11,7 @@ import {
   WrongCredentialsError,
 } from './errors.ts';
 import { CERTIFICATE_WARNING_DAYS, type GcSettings, type WebAppSettings } from './settings.ts';
-import { withWebApp } from './web-app.ts';
+import { type WebApp, withWebApp } from './web-app.ts';
 
 /** Whether garbage collection could be asked for, and its callbacks be read: logs in, looks at the nodes' health, and logs out. */
 export async function examineWebApp(
@@ -23,7 +23,14 @@ export async function examineWebApp(
   return [...webApp, queue];
 }
 
-async function lookAtWebApp(settings: WebAppSettings): Promise<ExaminationFinding[]> {
+/**
+ * Logs in, looks at the nodes' health and the certificate, and logs out.
+ * @param more what else is looked at in the same session.
+ */
+export async function lookAtWebApp(
+  settings: WebAppSettings,
+  more?: (webApp: WebApp) => Promise<ExaminationFinding>,
+): Promise<ExaminationFinding[]> {
   const of = settings.url;
   try {
     return await withWebApp(settings, async (webApp) => {
@@ -45,6 +52,7 @@ async function lookAtWebApp(settings: WebAppSettings): Promise<ExaminationFindin
               saw: `${connected} of ${nodes.length} nodes are connected to WhatsApp's servers.`,
             },
         ...(life ? [certificateFinding(of, life)] : []),
+        ...(more ? [await more(webApp)] : []),
       ];
     });
   } catch (error) {

@@ -99,7 +99,7 @@ function deletedPerNode(calls: GcCall[]): Node[] {
 
 function problemsOf(
   kind: GcKind,
-  { deployment, webApp, gc }: GcSettings,
+  { deployment, webApp, gc, notOnBusAlarm }: GcSettings,
   call: GcCall | undefined,
 ): Problem[] {
   if (!call || isComplete(call)) return [];
@@ -145,6 +145,7 @@ function problemsOf(
           next: call.setAside?.length
             ? "Look at these first: what was asked for may be among them, in a form that was not expected, or another deployment's callbacks come here. Then check that the webhook answers 200 and puts all that it receives on the bus."
             : "Check that the business's webhook answers 200 and puts what it receives on the callbacks bus.",
+          ...(notOnBusAlarm && { toldBy: { alarm: notOnBusAlarm } }),
         })),
         ...(call.doubtful ?? []).map((node) => ({
           what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for they bear no name.',

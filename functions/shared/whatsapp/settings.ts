@@ -24,6 +24,8 @@ export interface GcSettings {
   webApp: WebAppSettings;
   /** The queue to which the callbacks bus sends the client's GC notifications of both kinds. */
   notificationsQueueUrl: string;
+  /** The alarm that tells that callbacks did not come on the bus. @default there is none */
+  notOnBusAlarm?: string;
   gc: {
     /** How often GC may be asked for in one run. */
     maximumCalls: number;
@@ -45,5 +47,6 @@ export const gcSettingsSchema = v.object({
   deployment: v.string(),
   webApp: webAppSettingsSchema,
   notificationsQueueUrl: v.string(),
+  notOnBusAlarm: v.exactOptional(v.string()),
   gc: v.object({ maximumCalls: v.number(), pauseSeconds: v.number(), callbackTimeoutSeconds: v.number() }),
 }) satisfies v.GenericSchema<GcSettings>;

@@ -97,6 +97,13 @@ const healthAnswer = v.pipe(
 
 const secretsManager = namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS }));
 
+const applicationSettingsAnswer = v.pipe(
+  v.object({ settings: v.object({ application: v.record(v.string(), v.unknown()) }) }),
+  v.transform(({ settings }) => settings.application),
+);
+
+const APPLICATION_SETTINGS_PATH = '/v1/settings/application';
+
 /** What WebApp answers to a request for garbage collection. */
 export interface GcAnswer {
   began: string[];
@@ -120,6 +127,10 @@ export interface WebApp {
    * primary master, else one.
    */
   connectedNodes(): Promise<number>;
+  /** All application settings, which only an administrator is shown. Some may be secret, such as the webhook's URL. */
+  applicationSettings(): Promise<Record<string, unknown>>;
+  /** Sets application settings; what is not among these stays as it is. Only for an administrator. */
+  changeApplicationSettings(changes: Record<string, unknown>): Promise<void>;
   /** What WebApp showed, once it was asked something. */
   certificate(): SeenCertificate | undefined;
 }
@@ -180,6 +191,15 @@ class Session implements WebApp {
 
   async connectedNodes(): Promise<number> {
     return Object.values(await this.#statuses()).filter((status) => status === 'connected').length;
+  }
+
+  async applicationSettings(): Promise<Record<string, unknown>> {
+    const path = APPLICATION_SETTINGS_PATH;
+    return this.#parse(applicationSettingsAnswer, await this.#authorized('GET', path), path);
+  }
+
+  async changeApplicationSettings(changes: Record<string, unknown>): Promise<void> {
+    await this.#authorized('PATCH', APPLICATION_SETTINGS_PATH, changes);
   }
 
   certificate(): SeenCertificate | undefined {

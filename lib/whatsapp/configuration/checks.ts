@@ -6,6 +6,7 @@ import { regionProblems } from '../../durable-regions.ts';
 import { rdsRootProblems } from '../../rds-roots.ts';
 import { setNameOf } from '../client-databases.ts';
 import { mediaStackName, stackName } from '../stack-names.ts';
+import { APPLICATION_SETTINGS_CHECKS } from './application-settings-checks.ts';
 import { readCertificates } from './certificate.ts';
 import { type Check, elsewhere } from './check.ts';
 import { CREDENTIAL_ROTATION_CHECKS } from './credential-rotation-checks.ts';
@@ -344,6 +345,7 @@ const CHECKS: Check[] = [
       return sameContainers(named);
     },
   },
+  ...APPLICATION_SETTINGS_CHECKS,
   ...CREDENTIAL_ROTATION_CHECKS,
 
   ...UPGRADE_CHECK_CHECKS,

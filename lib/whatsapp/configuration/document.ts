@@ -49,6 +49,7 @@ export function configurationDocument(): string {
     '- No list names a thing twice; no container is cleaned twice.',
     '- A field that is `undefined` is one that is left out. Objects are plain ones: no lists, no instances of classes.',
     '- `upgradeCheck` comes with `databases`, and its `storage` names servers of these, each once.',
+    "- A setting of WebApp's own stands in `expected` or in `settings` of `jobs.applicationSettings`, not in both.",
     '- `jobs.databaseSize` comes with `databases`, each set of which has a name of its own, given or made of its prefix.',
     "- `jobs.credentialRotation` comes with `databases`, one of whose servers it means; its strategy is one that the server's",
     '  engine can do without failed logins, or with those that are accepted; services and copies are named once each, and a',

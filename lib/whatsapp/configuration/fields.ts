@@ -117,6 +117,21 @@ export function serverIdentifier() {
   );
 }
 
+/** By what is told whether the downtime window is quiet. */
+export const watchWindowSchema = field(
+  v.strictObject({
+    loadBalancer: v.optional(
+      pattern(
+        /^(app|net)\/[\w-]+\/[0-9a-f]{16}$/,
+        "the end of a load balancer's ARN, such as app/shop/0123456789abcdef",
+        'Counts its requests, of a network load balancer its connections. Left out: the callbacks on the bus.',
+      ),
+    ),
+  }),
+  'an object, {} for the callbacks on the bus',
+  'Tells in the report of each Monday, and by an alarm, where the downtime window is no longer quiet: see docs/command-line.md, "window". No schedule moves by itself.',
+);
+
 export function callbackSender() {
   return pattern(
     /^(\d{12}|arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+)$/,

@@ -10,8 +10,9 @@ import {
   wholeNumber,
 } from '../../checks/fields.ts';
 import { WEEKDAYS } from '../../local-time.ts';
+import { applicationSettingsSchema } from './application-settings-schema.ts';
 import { credentialRotationSchema } from './credential-rotation-schema.ts';
-import { nightlyTimeLimit, scheduleEntries, scheduleSchema } from './fields.ts';
+import { nightlyTimeLimit, scheduleEntries, scheduleSchema, watchWindowSchema } from './fields.ts';
 
 const markReadSchema = field(
   v.strictObject({
@@ -58,6 +59,7 @@ const messageGcSchema = field(
     timeLimitMinutes: nightlyTimeLimit,
     ...gcEntries('A table of more than 10 million rows takes several calls.'),
     markRead: v.optional(markReadSchema),
+    watchWindow: v.optional(watchWindowSchema),
     tellRows: v.optional(
       field(
         v.boolean(),
@@ -240,6 +242,7 @@ export const jobsSchema = v.strictObject({
   databaseSize: v.optional(databaseSizeSchema),
   logCleanup: v.optional(logCleanupSchema),
   credentialRotation: v.optional(credentialRotationSchema),
+  applicationSettings: v.optional(applicationSettingsSchema),
 });
 
 export type JobName = keyof typeof jobsSchema.entries;

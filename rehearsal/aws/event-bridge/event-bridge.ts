@@ -21,8 +21,11 @@ import {
 import type { Place } from '../place.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
+import { TokenBuckets } from '../token-bucket.ts';
 import { isRecord } from '../wire/values.ts';
-import { checkPattern, matchesPattern } from './event-pattern.ts';
+import { matchesPattern } from './event-pattern.ts';
+import { invocationsRate, putEventsRate } from './rates.ts';
+import { busArn, type Rule, ruleOf } from './rule.ts';
 
 /** An event as rules and targets see it. */
 export interface BusEvent {
@@ -36,17 +39,6 @@ export interface BusEvent {
   region: string;
   resources: string[];
   detail: Record<string, unknown>;
-}
-
-interface Rule {
-  resource: Resource;
-  arn: string;
-  name: string;
-  bus: string;
-  enabled: boolean;
-  pattern: Record<string, unknown>;
-  /** `input`: what the target gets in place of the event. */
-  targets: { id: string; arn: string; input: string | undefined; deadLetter: string | undefined }[];
 }
 
 /** PutEvents takes at most so many entries, and together so many bytes (1 MiB since January 2026). */
@@ -63,6 +55,8 @@ export class EventBridge implements Service, DefaultBus {
   readonly taken: { busArn: string; event: BusEvent }[] = [];
   /** ARNs of targets that take nothing, as long as EventBridge tries. */
   readonly unreachable = new Set<string>();
+  /** By its quotas: requests of PutEvents, and invocations of rules' targets. */
+  readonly buckets: Record<'puts' | 'invocations', TokenBuckets>;
   readonly operations: Operations;
   readonly #aws: Cloud;
   readonly #rules: Rule[];
@@ -70,6 +64,10 @@ export class EventBridge implements Service, DefaultBus {
 
   constructor(aws: Cloud) {
     this.#aws = aws;
+    this.buckets = {
+      puts: new TokenBuckets(aws.clock, putEventsRate),
+      invocations: new TokenBuckets(aws.clock, invocationsRate),
+    };
     this.#buses = aws.deployed.ofType('AWS::Events::EventBus');
     this.#rules = aws.deployed.ofType('AWS::Events::Rule').map(ruleOf);
     for (const { arn, properties } of this.#buses) {
@@ -165,6 +163,7 @@ export class EventBridge implements Service, DefaultBus {
   }
 
   #put({ Entries: entries = [] }: PutEventsCommandInput, { account, region }: Call) {
+    this.buckets.puts.take({ account, region });
     const bytes = entries.reduce(
       (sum, { Detail = '', Source = '', DetailType = '' }) =>
         sum + Buffer.byteLength(Detail) + Buffer.byteLength(Source) + Buffer.byteLength(DetailType),
@@ -243,7 +242,10 @@ export class EventBridge implements Service, DefaultBus {
     for (const rule of this.#rules) {
       if (rule.bus !== bus || !rule.enabled || !matchesPattern(rule.pattern, { ...event })) continue;
       this.#count(rule, 'MatchedEvents');
-      for (const target of rule.targets) clock.at(clock.now(), () => this.#deliver(rule, target, event));
+      for (const target of rule.targets) {
+        const time = clock.now() + this.buckets.invocations.takeLater(rule.resource);
+        clock.at(time, () => this.#deliver(rule, target, event));
+      }
     }
   }
 
@@ -337,34 +339,6 @@ function errorAttributes(code: string, message: string) {
   };
 }
 
-function ruleOf(resource: Resource): Rule {
-  const { properties, arn, name } = resource;
-  const pattern = properties.child('EventPattern');
-  if (pattern === undefined) throw new UnknownTemplate(`${properties.where} has no EventPattern`);
-  checkPattern(pattern.values, properties.where);
-  return {
-    resource,
-    arn,
-    name,
-    bus: busArn(properties.text('EventBusName', 'default'), resource),
-    enabled: properties.text('State', 'ENABLED') === 'ENABLED',
-    pattern: pattern.values,
-    targets: properties.children('Targets').map((target) => {
-      target.only('Id', 'Arn', 'Input', 'DeadLetterConfig', 'RetryPolicy');
-      const to = target.text('Arn');
-      if (!/^arn:aws:(sqs|lambda):/.test(to)) {
-        throw new UnknownTemplate(`${target.where}: targets like ${to} are not understood`);
-      }
-      return {
-        id: target.text('Id'),
-        arn: to,
-        input: target.text('Input', undefined),
-        deadLetter: target.child('DeadLetterConfig')?.text('Arn'),
-      };
-    }),
-  };
-}
-
 function described(rule: Rule) {
   return {
     Name: rule.name,
@@ -386,12 +360,6 @@ function jsonObject(text: string): Record<string, unknown> | undefined {
 
 function noBus(arn: string): AwsError {
   return new AwsError('ResourceNotFoundException', `Event bus ${arn} does not exist.`);
-}
-
-function busArn(nameOrArn: string, { account, region }: Place): string {
-  return nameOrArn.startsWith('arn:')
-    ? nameOrArn
-    : `arn:aws:events:${region}:${account}:event-bus/${nameOrArn}`;
 }
 
 function ruleArn(name: string, busNameOrArn = 'default', { account, region }: Place): string {

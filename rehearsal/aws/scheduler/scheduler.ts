@@ -9,6 +9,7 @@ import { AwsError } from '../aws-error.ts';
 import { anywhere, type Cloud, type Operations, operation, required, type Service } from '../cloud.ts';
 import type { Place } from '../place.ts';
 import { UnknownTemplate } from '../template/properties.ts';
+import { TokenBuckets } from '../token-bucket.ts';
 import { type Schedule, type ScheduleFault, scheduleOf } from './schedule.ts';
 
 interface Delivery {
@@ -33,17 +34,42 @@ interface Failure {
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 300_000;
 
+/**
+ * Its quota of invocations in a second: 1,000 in these regions (Scheduler's user guide, quotas: "primary Regions"). That of the others is not
+ * known here: 250, as of the request rates there. What is over comes later.
+ */
+const PRIMARY_REGIONS = [
+  'us-east-1',
+  'us-east-2',
+  'us-west-2',
+  'ap-northeast-1',
+  'ap-south-1',
+  'ap-southeast-1',
+  'ap-southeast-2',
+  'eu-central-1',
+  'eu-west-1',
+  'eu-west-2',
+  'sa-east-1',
+];
+
+function invocationsRate(region: string) {
+  const perSecond = PRIMARY_REGIONS.includes(region) ? 1_000 : 250;
+  return { burst: perSecond, perSecond };
+}
+
 /** Amazon EventBridge Scheduler: the templates' schedules on the rehearsal's clock. */
 export class Scheduler implements Service {
   readonly signingName = 'scheduler';
   readonly client = client;
   readonly operations: Operations;
+  readonly invocations: TokenBuckets;
   readonly #aws: Cloud;
   readonly #schedules: Schedule[];
   readonly #cancels = new Set<() => void>();
 
   constructor(aws: Cloud) {
     this.#aws = aws;
+    this.invocations = new TokenBuckets(aws.clock, invocationsRate);
     this.#schedules = aws.deployed
       .ofType('AWS::Scheduler::Schedule')
       .map((resource) => scheduleOf(resource, aws.clock.now()));
@@ -192,6 +218,17 @@ export class Scheduler implements Service {
   }
 
   #attempt(delivery: Delivery): void {
+    const { resource } = delivery.schedule;
+    const wait = this.invocations.takeLater(resource);
+    if (wait === 0) {
+      this.#invoke(delivery);
+      return;
+    }
+    this.#count(delivery.schedule, 'InvocationThrottleCount');
+    this.#at(this.#aws.clock.now() + wait, () => this.#invoke(delivery));
+  }
+
+  #invoke(delivery: Delivery): void {
     const { schedule, attempt, first } = delivery;
     const { target, resource } = schedule;
     const { clock, access } = this.#aws;

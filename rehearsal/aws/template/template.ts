@@ -16,9 +16,13 @@ export interface ReadOptions {
 /** CDK writes it into every stack, for nobody. */
 const ALWAYS: ResourceTypes = { 'AWS::CDK::Metadata': { arn: arnOf('cdk'), properties: undefined } };
 
-/** Reads a cloud assembly (`cdk.out`). Throws {@link UnknownTemplate}. */
-export function readTemplates(cdkOut: string, options: ReadOptions): Deployed {
-  const assembly = readAssembly(cdkOut);
+/** Reads cloud assemblies (`cdk.out`). Throws {@link UnknownTemplate}. */
+export function readTemplates(cdkOut: string | readonly string[], options: ReadOptions): Deployed {
+  const assemblies = [cdkOut].flat().map(readAssembly);
+  const assembly = {
+    stacks: assemblies.flatMap(({ stacks }) => stacks),
+    assets: new Map(assemblies.flatMap(({ assets }) => [...assets])),
+  };
   options.change?.(
     Object.fromEntries(assembly.stacks.map((stack) => [stack.name, stack.template])),
     assembly.assets,

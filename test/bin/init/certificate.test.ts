@@ -1,33 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { createServer } from 'node:tls';
-import { generate } from 'selfsigned';
 import { shownCertificate } from '../../../bin/init/certificate.ts';
-
-/** A server for as long as something is done with its URL. */
-async function serve(
-  { cert, private: key }: { cert: string; private: string },
-  work: (url: string) => Promise<void>,
-): Promise<void> {
-  const server = createServer({ cert, key }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  try {
-    await work(`https://localhost:${port}`);
-  } finally {
-    server.close();
-  }
-}
-
-const named = (name: string, ca?: { key: string; cert: string }) =>
-  generate([{ name: 'commonName', value: name }], {
-    keyType: 'ec',
-    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: name }] }],
-    ...(ca && { ca }),
-  });
+import { named, serve } from './served-certificate.ts';
 
 test('shows the certificate of a server that nobody has vouched for, with its name where that is another', async () => {
   const own = await named('webapp.internal');

@@ -1,5 +1,11 @@
+import { join } from 'node:path';
+import { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { Place } from '../../../rehearsal/aws/place.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
+import { putTemplateOf } from '../../../rehearsal/client-template.ts';
+import { buildNetwork } from '../../../rehearsal/network.ts';
+import rehearsed from '../../../rehearsal/upkeep.config.ts';
+import { metaHost } from '../../../rehearsal/whatsapp/client-tasks.ts';
 import {
   metaLoadBalancers,
   metaTaskDefinition,
@@ -43,6 +49,77 @@ export function putMetaClient(aws: Aws, place: Place): void {
     });
   for (let number = 0; number < 23; number++)
     runService(place, { cluster: clusters.main, service: `shop-${number}` });
+}
+
+/** The sample's deployment that was made with Meta's template. */
+export const APAC = (() => {
+  const found = rehearsed.deployments.find(({ name }) => name === 'apac');
+  const { services, metaTemplate, clusterName = '', secret } = found?.jobs.credentialRotation ?? {};
+  const [other] = services?.others ?? [];
+  if (!found || !metaTemplate?.monitoring || !other || !secret)
+    throw new Error('The sample has no deployment apac with all of it.');
+  const names = {
+    WAEntWebService: services?.webapp?.[0] ?? '',
+    WAEntMasterService: services?.master?.[0] ?? '',
+    WAEntNotCECoreappService: services?.coreapp?.[0] ?? '',
+    WAMonitoringService: other.name,
+  };
+  const { account, region } = found;
+  return {
+    configured: found,
+    place: { account, region },
+    stackName: metaTemplate.stackName,
+    monitoringSecretArn: metaTemplate.monitoring.secretArn,
+    clusters: { main: clusterName, monitoring: other.clusterName ?? clusterName },
+    names,
+    /** What an operator makes, for the template has none of them. */
+    secrets: {
+      apiUser: found.webApp.apiUser.secretArn,
+      sizeUser: found.databases?.[0]?.user?.secretArn ?? '',
+      credential: secret.secretArn,
+    },
+  };
+})();
+
+/** The network of the template, in place of what the rehearsal gives its deployments. */
+export function putNetworkOfApac(aws: Aws): void {
+  const { place, stackName, configured } = APAC;
+  const { vpcId, subnets } = configured.network;
+  putMetaNetwork(aws, { ...place, stackName, vpcId, subnets: [...subnets] });
+}
+
+/**
+ * That deployment's client, before anything of ours is there.
+ * @param folder for its containers and instances
+ * @returns what takes them away
+ */
+export async function putApac(aws: Aws, folder: string): Promise<() => Promise<void>> {
+  const { configured, place, stackName, monitoringSecretArn, clusters, names } = APAC;
+  buildNetwork(aws, configured);
+  putNetworkOfApac(aws);
+  putTemplateOf(aws, configured);
+  aws.ssm.write('/cdk-bootstrap/hnb659fds/version', '31', place);
+  aws.secrets.put(monitoringSecretArn, '{"data_src_name":"whatsapp:Never-Shown-5@(db:3306)/"}');
+  const runService = runIn(aws);
+  const containers: Container[] = [];
+  for (const [id, service] of Object.entries(names) as [keyof typeof names, string][]) {
+    const cluster = id === 'WAMonitoringService' ? clusters.monitoring : clusters.main;
+    const definition = metaTaskDefinition(id, { stackName, monitoringSecretArn });
+    const container = await Container.start({
+      name: definition.container.name,
+      folder: join(folder, `${service}-container`),
+    });
+    containers.push(container);
+    runService(place, {
+      ...{ service, cluster, enableExecuteCommand: false, desiredCount: 1, running: [[container]] },
+      host: metaHost({ cluster, service }, join(folder, service), stackName),
+      definition,
+      ...(id === 'WAEntWebService' && { loadBalancers: metaLoadBalancers(stackName, place) }),
+    });
+  }
+  return async () => {
+    await Promise.all(containers.map((container) => container.remove()));
+  };
 }
 
 /** Two clusters with a client each, sidecars, no load balancer, ARNs of all lengths, credentials of all forms. */

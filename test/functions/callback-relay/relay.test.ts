@@ -163,11 +163,14 @@ describe('the relay, between a client and a webhook over HTTP', () => {
       assert.match(output.join(''), /gave no answer.*ECONNREFUSED/);
     });
 
-    it('answers 504 where it takes too long', async () => {
+    it('answers 504 where it takes too long, and counts that as not taken alone', async () => {
       webhook.answer = () => {};
       await using({ webhookTimeoutMilliseconds: 200 }, async (relay) => {
         assert.equal(await post(relay, MESSAGE), 504);
       });
+      // Of one cause one alarm tells: it is not slow besides.
+      const [metrics] = metricsOf(output);
+      assert.deepEqual([metrics?.CallbacksNotTaken, metrics?.WebhookMilliseconds], [1, undefined]);
     });
 
     it('tries once more where a kept connection broke, as after a freeze', async () => {

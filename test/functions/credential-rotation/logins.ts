@@ -80,3 +80,27 @@ export function startLogins(database: TestDatabase): Logins {
   };
   return logins;
 }
+
+/** Containers that log in to two databases. */
+export function bothLogins(first: Logins, second: Logins): Logins {
+  return {
+    get made() {
+      return first.made + second.made;
+    },
+    get failed() {
+      return first.failed + second.failed;
+    },
+    get reasons() {
+      return [...first.reasons, ...second.reasons];
+    },
+    begin: (...values) => first.begin(...values),
+    round: async () => {
+      await first.round();
+      await second.round();
+    },
+    stop: async () => {
+      await first.stop();
+      await second.stop();
+    },
+  };
+}

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -13,7 +12,10 @@ import type { CredentialRotationOptions } from '../../../functions/credential-ro
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
 import type { RunReport } from '../../../functions/shared/run/report.ts';
 import { CredentialRotation } from '../../../lib/credential-rotation/credential-rotation.ts';
-import type { CredentialRotationProps } from '../../../lib/credential-rotation/credential-rotation-props.ts';
+import type {
+  CredentialRotationProps,
+  OtherCredential,
+} from '../../../lib/credential-rotation/credential-rotation-props.ts';
 import { Upkeep } from '../../../lib/upkeep.ts';
 import { Container } from '../../../rehearsal/aws/containers/container.ts';
 import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/aws/ecs/service.ts';
@@ -22,11 +24,14 @@ import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, type Deployment, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 import type { TestDatabase } from '../rotate-secret/databases.ts';
-import { type Logins, startLogins } from './logins.ts';
+import { bothLogins, type Logins, startLogins } from './logins.ts';
+import { startWire, type Wire } from './wire.ts';
 
 export const DAY = 24 * HOUR;
 export const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/database-a1B2c3`;
 export const EXPORTER = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/exporter-a1B2c3`;
+export const SECOND = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/stock-a1B2c3`;
+const SECOND_ADMINISTRATOR = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/stock-rotator-a1B2c3`;
 const ADMINISTRATOR = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/rotator-a1B2c3`;
 export const PARAMETER = 'shop-WA_DB_PASSWORD';
 export const JOB = 'shop-credential-rotation';
@@ -76,22 +81,27 @@ export async function rotationDays(
     services: changed = {},
     props = {},
     beside,
+    second,
   }: {
     services?: Record<string, Partial<ManagedServiceOptions>>;
     props?: Partial<CredentialRotationProps>;
+    /** Another credential that the containers read from its secret, and log in with, too: of all services, or of some. */
+    second?: TestDatabase & Pick<Days['reading'], 'misread'> & { readers?: string[] };
     /** Adds other jobs of the deployment. */
     beside?: (upkeep: Upkeep) => void;
   } = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'rotation-days-'));
   const containers: Container[] = [];
-  const logins = startLogins(database);
+  const ofFirst = startLogins(database);
+  const ofSecond = second && startLogins(second);
+  const logins = ofSecond ? bothLogins(ofFirst, ofSecond) : ofFirst;
   const reading: Days['reading'] = { misread: (login) => login };
   const wire = await startWire(database);
   try {
     await deploy(
       (stack) => {
-        define(stack, database, props);
+        define(stack, database, { ...props, ...(second && { others: { stock: secondIn(stack, second) } }) });
         beside?.(stack.node.findChild('Upkeep') as Upkeep);
       },
       async (deployment) => {
@@ -101,6 +111,12 @@ export async function rotationDays(
         aws.hosts[`${host}:${port}`] = wire.address;
         aws.secrets.put(SECRET, JSON.stringify({ ...common, ...database.user }));
         aws.secrets.put(ADMINISTRATOR, JSON.stringify(database.rotator));
+        if (second) {
+          const { engine, host, port } = second.address;
+          aws.hosts[`${host}:${port}`] = `127.0.0.1:${port}`;
+          aws.secrets.put(SECOND, JSON.stringify({ engine, host, port, ...second.user }));
+          aws.secrets.put(SECOND_ADMINISTRATOR, JSON.stringify(second.rotator));
+        }
         // Before the first run the copies are written by whoever made the deployment.
         aws.ssm.write(PARAMETER, `${database.user.username} ${database.user.password}`, {
           ...PLACE,
@@ -109,6 +125,7 @@ export async function rotationDays(
         const exporter = { other: 'kept', data_src_name: exporterLine(database, database.user) };
         aws.secrets.put(EXPORTER, JSON.stringify(exporter));
         const current = () => JSON.parse(aws.secrets.value(SECRET) ?? '') as Login;
+        const readsSecond = (name: string) => second && (second.readers?.includes(name) ?? true);
         // What each kind of container is given when it starts.
         const fromParameter = () => {
           const [username = '', password = ''] = aws.ssm.parameter(PARAMETER, PLACE)?.value.split(' ') ?? [];
@@ -129,10 +146,15 @@ export async function rotationDays(
                 isolation: 'rewritten',
               });
               containers.push(container);
-              await logins.begin(container, login);
+              await ofFirst.begin(container, login);
+              if (second && ofSecond && readsSecond(name)) {
+                const other = JSON.parse(aws.secrets.value(SECOND) ?? '') as Login;
+                await ofSecond.begin(container, second.misread(other, name));
+              }
               return [container];
             },
             ...options,
+            ...(readsSecond(name) && { secrets: [...(options.secrets ?? []), ofStock] }),
             ...changed[name],
           });
         const parameter = [{ name: 'LOGIN', valueFrom: PARAMETER }];
@@ -209,6 +231,7 @@ export async function rotationDays(
           lambda.destroy();
           // The next deployment begins with what this one left.
           database.user = current();
+          if (second) second.user = JSON.parse(aws.secrets.value(SECOND) ?? '') as Login;
         }
       },
     );
@@ -221,51 +244,15 @@ export async function rotationDays(
   }
 }
 
-/** A way to the database that can be cut. */
-export interface Wire {
-  /** `host:port`. */
-  address: string;
-  /** Connections that were asked for, in all. */
-  asked: number;
-  /** Whether the connection of that number is refused. @default none is */
-  refuses: (number: number) => boolean;
-  close(): Promise<void>;
-}
-
-async function startWire({ address: { port } }: TestDatabase): Promise<Wire> {
-  const sockets = new Set<Socket>();
-  const wire = { asked: 0, refuses: (_number: number) => false };
-  const server = createServer((socket) => {
-    const number = wire.asked++;
-    socket.on('error', () => socket.destroy());
-    if (wire.refuses(number)) {
-      socket.resetAndDestroy();
-      return;
-    }
-    const server = connect(port, '127.0.0.1');
-    for (const [end, other] of [
-      [socket, server],
-      [server, socket],
-    ] as const) {
-      sockets.add(end);
-      end.on('error', () => end.destroy());
-      end.on('close', () => {
-        sockets.delete(end);
-        other.destroy();
-      });
-      end.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const listening = server.address();
-  if (listening === null || typeof listening === 'string') throw new Error('the wire has no port');
-  return Object.assign(wire, {
-    address: `127.0.0.1:${listening.port}`,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  });
+function secondIn(stack: Stack, { address, strategy }: TestDatabase): OtherCredential {
+  const secret = (id: string, arn: string) => Secret.fromSecretCompleteArn(stack, id, arn);
+  return {
+    secret: secret('Second', SECOND),
+    administrator: secret('SecondAdministrator', SECOND_ADMINISTRATOR),
+    database: address,
+    strategy,
+    acceptFailedLogins: strategy.kind === 'single-password',
+  };
 }
 
 /** Whose runs are watched, and broken off. */
@@ -310,10 +297,13 @@ export function soon({ clock }: Pick<Days, 'clock'>, work: () => void | Promise<
   });
 }
 
+/** What a service that reads the second credential is given. */
+export const ofStock = { name: 'STOCK_PASSWORD', valueFrom: `${SECOND}:password::` };
+
 /** As in the console. */
-export async function rotateByHand({ client }: Days): Promise<void> {
+export async function rotateByHand({ client }: Days, secretArn = SECRET): Promise<void> {
   const secrets = new SecretsManagerClient(client());
-  await secrets.send(new RotateSecretCommand({ SecretId: SECRET }));
+  await secrets.send(new RotateSecretCommand({ SecretId: secretArn }));
   secrets.destroy();
 }
 

@@ -15,6 +15,7 @@ import type { ManagedService, ManagedServiceOptions } from '../../../rehearsal/a
 import { type Aws, startAws } from '../../../rehearsal/aws/server.ts';
 import { startRun } from '../../../rehearsal/operator.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
+import { playStacks } from '../../../rehearsal/stacks/play.ts';
 import { Evidence } from '../../rehearsal/permissions/needed.ts';
 import { onOperationEnd } from '../credential-rotation/rotation-days.ts';
 import { killAt, stopAfter } from '../credential-rotation/run-faults.ts';
@@ -471,5 +472,27 @@ test('no value is in a log, event, message or record of a run, and none was aske
     );
   assert.ok(
     !aws.calls.some(({ action, who }) => action === 'secretsmanager:GetSecretValue' && who.includes(JOB)),
+  );
+});
+
+test('wa-upkeep rehearse plays it, with a new version of each', async () => {
+  const { runs, denied } = await playStacks({
+    cdkOut: join(folder, 'cdk.out'),
+    description: { containers: {}, tasks: { worker: 1, checkout: 1, proxy: 1 }, secrets: {} },
+    start: START,
+    hours: 1,
+  });
+  assert.deepEqual(denied, []);
+  const said = JSON.stringify(runs);
+  assert.ok(
+    runs.every(({ outcome }) => outcome === 'succeeded' || outcome === 'skipped'),
+    said,
+  );
+  // What is there at the start tells of itself too.
+  const done = runs.filter(({ startedAt }) => Date.parse(startedAt) >= START + 10 * MINUTE);
+  assert.equal(
+    done.reduce((sum, { figures }) => sum + (figures.servicesReloaded ?? 0), 0),
+    3,
+    said,
   );
 });

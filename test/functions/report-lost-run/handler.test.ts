@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, mock, test } from 'node:test';
 import { takeForAws } from '../loopback-aws.ts';
@@ -21,6 +22,9 @@ let pageSize = Number.POSITIVE_INFINITY;
 let rings: Ring[] = [];
 /** Lambda and CloudWatch take what is asked, and do not answer. */
 let isSilent = false;
+/** Of the job's dead letters, what each look brings. */
+let letters: object[][] = [];
+const taken: string[] = [];
 const asked: string[] = [];
 const bus = createServer((request, response) => {
   const target = String(request.headers['x-amz-target'] ?? request.url);
@@ -37,6 +41,14 @@ const bus = createServer((request, response) => {
       const next = from + pageSize;
       const marker = next < events.length ? { NextMarker: String(next) } : {};
       response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));
+    } else if (target.includes('AmazonSQS')) {
+      if (target.endsWith('ReceiveMessage'))
+        response.end(JSON.stringify({ Messages: letters.shift() ?? [] }));
+      else {
+        const { ReceiptHandle: receipt } = JSON.parse(body);
+        taken.push(`${target.split('.')[1]} ${receipt}`);
+        response.end('{}');
+      }
     } else if (target.includes('DescribeAlarmHistory')) {
       assert.match(body, /latam-message-gc-crashing/);
       const item = (kind: string, minutes: number, data: object) => ({
@@ -60,12 +72,17 @@ const bus = createServer((request, response) => {
 });
 
 let handler: (event: unknown) => Promise<void>;
+let takeLetter: typeof import('../../../functions/report-lost-run/take-letter.ts').takeLetter;
 let toldElsewhere: typeof import('../../../functions/report-lost-run/told-elsewhere.ts').toldElsewhere;
 const lines: string[] = [];
 
 takeForAws(bus);
 before(async () => {
-  process.env.UPKEEP_SETTINGS = JSON.stringify({ deployment: 'latam', jobs: ['message-gc'] });
+  process.env.UPKEEP_SETTINGS = JSON.stringify({
+    deployment: 'latam',
+    jobs: ['message-gc'],
+    queues: 'https://sqs.eu-central-1.amazonaws.com/111111111111',
+  });
   const write = process.stdout.write.bind(process.stdout);
   mock.method(process.stdout, 'write', (text: string | Uint8Array) => {
     if (String(text).startsWith('{')) lines.push(String(text));
@@ -73,6 +90,7 @@ before(async () => {
     return true;
   });
   ({ handler } = await import('../../../functions/report-lost-run/handler.ts'));
+  ({ takeLetter } = await import('../../../functions/report-lost-run/take-letter.ts'));
   ({ toldElsewhere } = await import('../../../functions/report-lost-run/told-elsewhere.ts'));
 });
 after(() => mock.restoreAll());
@@ -160,33 +178,107 @@ for (const [what, history, rang, isTold] of cases)
     assert.deepEqual([report?.RunsLost, report?.RunsLostTold], [1, isTold]);
   });
 
-const gaveUp: [what: string, since: number | undefined, rang: Ring[], isUntold: boolean][] = [
-  ['for whose tries the alarm on crashes rang', 50, [{ minutes: 45 }], false],
-  ['after tries that were too few for it', 1, [], true],
-  ['while the alarm on crashes was still on because of an earlier run', 5, [{ minutes: 20 }], true],
-  ['while the actions of the alarm on crashes were switched off', 50, [{ minutes: 45, isMute: true }], true],
-  ['of which no time of its tries is known', undefined, [{ minutes: 45 }], true],
+const letter = (receipt: string, Body: string) => ({
+  MessageId: receipt,
+  ReceiptHandle: receipt,
+  Body,
+  MD5OfBody: createHash('md5').update(Body).digest('hex'),
+});
+const LETTER = letter('own', '{"runId":"latam-message-gc-20261125T053000Z"}');
+const OTHER = letter('other', '{"runId":"latam-message-gc-20261124T053000Z"}');
+const STRANGE = letter('strange', 'test');
+const letterCases: [what: string, looks: object[][], done: string[]][] = [
+  ['its letter alone', [[LETTER]], ['DeleteMessage own']],
+  [
+    'its letter, and not what others have left',
+    [[OTHER, STRANGE], [], [LETTER, OTHER]],
+    ['DeleteMessage own'],
+  ],
+  ['nothing where the letter does not come', [[OTHER]], []],
 ];
-for (const [what, since, rang, isUntold] of gaveUp)
-  test(`a run that gave up ${what} ${isUntold ? 'rings as failed' : 'rings nothing more'}`, async () => {
-    rings = rang;
-    lines.length = 0;
-    await handler({
-      'detail-type': 'Run Report',
-      detail: {
-        job: 'message-gc',
-        deployment: 'latam',
-        runId: 'latam-message-gc-20261125T053000Z',
-        figures: { failedInvocations: 3 },
-        ...(since && { details: { failedSince: new Date(ended - since * MINUTE).toISOString() } }),
-      },
-    });
-    const metrics = lines.map((line) => JSON.parse(line)).filter(({ _aws: told }) => told);
-    assert.deepEqual(
-      metrics.map((each) => [each.job, each.RunsFailed, each.RunsGivenUpUntold]),
-      isUntold ? [['message-gc', 0, 1]] : [],
-    );
+for (const [what, looks, done] of letterCases)
+  test(`of a lost run that is told, the dead letters lose ${what}`, async () => {
+    letters = structuredClone(looks);
+    taken.length = 0;
+    await told();
+    assert.deepEqual(taken, done);
   });
+
+/** A problem of a run, and the moment since which an alarm can have told of it, in minutes before the end. */
+type Said = { since?: number } | 'by nobody';
+const elsewhere: [what: string, problems: Said[], rang: Ring[], isUntold: boolean][] = [
+  ['for whose tries the alarm on crashes rang', [{ since: 50 }], [{ minutes: 45 }], false],
+  ['after tries that were too few for it', [{ since: 1 }], [], true],
+  [
+    'while the alarm on crashes was still on because of an earlier run',
+    [{ since: 5 }],
+    [{ minutes: 20 }],
+    true,
+  ],
+  [
+    'while the actions of the alarm on crashes were switched off',
+    [{ since: 50 }],
+    [{ minutes: 45, isMute: true }],
+    true,
+  ],
+  ['with a problem of which an alarm has told since its start', [{}], [{ minutes: 59 }], false],
+  ['with a problem of which an alarm had told before its start', [{}], [{ minutes: 61 }], true],
+  [
+    'with two problems, of one of which the alarm has not told',
+    [{ since: 50 }, { since: 40 }],
+    [{ minutes: 45 }],
+    true,
+  ],
+];
+for (const outcome of ['failed', 'partial'] as const)
+  for (const [what, problems, rang, isUntold] of elsewhere)
+    test(`a run that ended ${outcome} ${what} ${isUntold ? `rings as ${outcome}` : 'rings nothing more'}`, async () => {
+      rings = rang;
+      assert.deepEqual(await toldOf(outcome, problems), isUntold ? [1] : []);
+    });
+
+test('of a run with a problem of which its own alarm has told, nothing more is looked for', async () => {
+  rings = [];
+  asked.length = 0;
+  assert.deepEqual(await toldOf('failed', [{}, 'by nobody']), []);
+  assert.deepEqual(asked, []);
+});
+
+async function toldOf(outcome: 'failed' | 'partial', problems: Said[]): Promise<unknown[]> {
+  lines.length = 0;
+  const iso = (minutes: number) => new Date(ended - minutes * MINUTE).toISOString();
+  await handler({
+    'detail-type': 'Run Report',
+    detail: {
+      job: 'message-gc',
+      deployment: 'latam',
+      runId: 'latam-message-gc-20261125T053000Z',
+      startedAt: iso(60),
+      outcome,
+      figures: {},
+      problems: problems.map((problem) =>
+        problem === 'by nobody'
+          ? { what: 'x' }
+          : {
+              what: 'x',
+              toldBy: {
+                alarm: 'latam-message-gc-crashing',
+                ...(problem.since && { since: iso(problem.since) }),
+              },
+            },
+      ),
+    },
+  });
+  const [name, runs] =
+    outcome === 'failed' ? ['RunsFailedUntold', 'RunsFailed'] : ['RunsPartialUntold', 'RunsPartial'];
+  return lines
+    .map((line) => JSON.parse(line))
+    .filter(({ _aws: told }) => told)
+    .map((each) => {
+      assert.deepEqual([each.job, each[runs]], ['message-gc', 0]);
+      return each[name];
+    });
+}
 
 test('what ran is told by the function, whatever somebody has named the execution', async () => {
   events = [];
@@ -221,7 +313,7 @@ test('of a run of another deployment, whose name begins like this one’s, nothi
   assert.deepEqual([lines, asked], [[], []]);
 });
 
-test('who does not answer does not keep a lost run from its report', async () => {
+test('who does not answer does not keep a lost run from its report, nor the function beyond its time', async () => {
   isSilent = true;
   assert.equal(
     await toldElsewhere(
@@ -234,5 +326,6 @@ test('who does not answer does not keep a lost run from its report', async () =>
     ),
     false,
   );
+  await takeLetter('https://sqs.eu-central-1.amazonaws.com/111111111111/q', 'x', 1);
   isSilent = false;
 });

@@ -40,11 +40,16 @@ test('a run started by hand needs no scheduled time, has a name that no schedule
   const { outcome, runId = '' } = await startRun(MESSAGE_GC);
   assert.equal(outcome, 'started');
   assert.match(runId, /^latam-message-gc-manual-[0-9a-f]{9}$/);
+  // Which runs go on it says too, and of its own deployment only.
+  const goingOn = { running: true, deployment: 'latam' };
+  assert.deepEqual(await startRun(goingOn), { running: [{ job: 'message-gc', runId }] });
+  assert.match((await startRun({ ...goingOn, deployment: 'emea' })).errorMessage ?? '', /not of emea/);
   await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
   const [report] = reportsOf(world.aws);
   assert.equal(report?.outcome, 'succeeded');
   assert.equal(report?.runId, runId);
   assert.equal(report?.details?.outsideWindow, undefined);
+  assert.deepEqual(await startRun(goingOn), { running: [] });
 });
 
 test('a run that was started before is not started again, however it is asked for', async (t) => {

@@ -16,6 +16,8 @@ const SETTINGS: UpgradeCheckSettings = {
   deployment: 'shop',
   sets: [],
   maximumRows: 2_000_000,
+  startRunArn: 'start-run',
+  readingJobs: [],
   otherJobs: [],
   storage: [],
 };
@@ -89,7 +91,7 @@ describe('the last garbage collection', () => {
   const NOW = Date.parse('2027-01-10T03:00:00Z');
   const settings: UpgradeCheckSettings = {
     ...SETTINGS,
-    cleaning: { job: 'message-gc', functionArn: '', startRunArn: '', tables: [], maximumAgeHours: 24 },
+    cleaning: { job: 'message-gc', functionArn: '', tables: [], maximumAgeHours: 24 },
   };
   const ended = (hoursAgo: number, outcome: string) => ({
     kind: 'ended' as const,

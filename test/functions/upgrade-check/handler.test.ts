@@ -209,6 +209,26 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'a job of which it was not told goes on',
+    criterion: 'other runs',
+    answer: 'no',
+    what: /^shop-nightly-export-\S+ goes on: an upgrade would cut it off\.$/,
+    async ask({ start, check }) {
+      await start('nightly-export');
+      return check();
+    },
+    async after({ clock }) {
+      await clock.runUntil(clock.now() + 15 * MINUTE);
+    },
+  },
+  {
+    name: 'start-run does not tell of the runs',
+    criterion: 'other runs',
+    answer: 'unknown',
+    what: /^Whether another run goes on is unknown: .*out of order/,
+    ask: (checked) => refusing(checked, 'Invoke', () => checked.check()),
+  },
+  {
     name: 'Lambda does not tell of the runs',
     criterion: 'last garbage collection',
     answer: 'unknown',

@@ -215,7 +215,7 @@ function define(
     window: { from: '02:00', to: '05:00' },
   });
   const { host, port, user, password } = server;
-  const garbageCollection = (job: string, other: string) =>
+  const garbageCollection = (job: string, ...others: string[]) =>
     new UpkeepJob(stack, job, {
       upkeep,
       job,
@@ -225,10 +225,12 @@ function define(
         connection: { host, port, user, password, database: DATABASE },
       } satisfies CollectGarbageSettings,
       timeLimit: Duration.hours(2),
-      conflictsWith: [other],
+      conflictsWith: others,
     });
   const messageGc = garbageCollection('message-gc', 'media-gc');
   const mediaGc = garbageCollection('media-gc', 'message-gc');
+  // Of which upgrade-check is not told.
+  garbageCollection('nightly-export');
   new UpgradeCheck(stack, 'UpgradeCheck', {
     upkeep,
     sets: [

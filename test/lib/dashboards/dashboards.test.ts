@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Duration, Stack } from 'aws-cdk-lib';
+import { CfnDashboard } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   ContainerCommandJob,
   OverviewDashboard,
@@ -51,6 +52,9 @@ const metricsOf = ({ properties }: Widget): string[] =>
     [name, ...dimensions.filter((each) => typeof each === 'string')].join(' '),
   );
 
+const metricsIn = (widgets: Widget[]): string[] =>
+  widgets.filter(({ properties }) => properties.metrics).flatMap(metricsOf);
+
 describe('the dashboard of a deployment', () => {
   const resources = resourcesOf(sampleStack('emea', { dashboards: true }));
   const { name, widgets } = dashboard(resources);
@@ -75,6 +79,7 @@ describe('the dashboard of a deployment', () => {
         .map((metric) => metric.split(' ').at(-1))
         .sort(),
       [
+        'application-settings',
         'credential-rotation',
         'database-size',
         'log-cleanup',
@@ -260,21 +265,32 @@ describe('a dashboard refuses', () => {
     });
   });
 
-  test('the name of another in the account, in whichever region', () => {
-    const app = appWithoutBundles();
+  test('the name of another in the account, in whichever region and whoever made it, when the app is synthesized', () => {
     const account = '1'.repeat(12);
-    const [, till] = ['us-east-1', 'eu-west-1'].map((region) => {
-      const upkeep = upkeepOf(new Stack(app, region, { env: { account, region } }), 'shop');
-      const make = () => new UpkeepDashboard(Stack.of(upkeep), 'Dashboard', { upkeep });
-      if (region === 'us-east-1') make();
-      return { upkeep, make };
+    const appOf = (name?: string) => {
+      const app = appWithoutBundles();
+      for (const region of ['us-east-1', 'eu-west-1']) {
+        const stack = new Stack(app, region, { env: { account, region } });
+        const dashboardName = region === 'us-east-1' ? undefined : name;
+        new UpkeepDashboard(stack, 'Dashboard', {
+          upkeep: upkeepOf(stack, 'shop'),
+          ...(dashboardName !== undefined && { dashboardName }),
+        });
+      }
+      return app;
+    };
+    const refused = (path: string, name: string, other: string) =>
+      `${path}: dashboardName is "${name}", as is that of ${other}; it must be another name: an account has one dashboard of a name.`;
+    assert.throws(() => appOf().synth(), {
+      message: new RegExp(refused('eu-west-1/Dashboard', 'shop-upkeep', 'us-east-1/Dashboard')),
     });
-    assert.ok(till);
-    assert.throws(till.make, {
-      message:
-        'eu-west-1/Dashboard: dashboardName is "shop-upkeep", as is that of us-east-1/Dashboard; it must be another name: an account has one dashboard of a name.',
+    const app = appOf('shop-eu');
+    app.synth();
+    const theirs = new Stack(app, 'Theirs', { env: { account, region: 'eu-west-1' } });
+    new CfnDashboard(theirs, 'Own', { dashboardName: 'shop-eu', dashboardBody: '{}' });
+    assert.throws(() => app.synth({ force: true }), {
+      message: new RegExp(refused('eu-west-1/Dashboard', 'shop-eu', 'Theirs')),
     });
-    new UpkeepDashboard(Stack.of(till.upkeep), 'Other', { upkeep: till.upkeep, dashboardName: 'shop-eu' });
   });
 });
 
@@ -283,7 +299,8 @@ test('an account of two deployments gets one dashboard over both, one of a singl
   assert.ok(latam && emea && apac);
   const app = appWithoutBundles();
   const stacks = [latam, { ...emea, account: latam.account }, apac].map(
-    (deployment) => new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment }),
+    (deployment) =>
+      new UpkeepStack(app, `upkeep-${deployment.name}`, { deployment: { ...deployment, dashboards: true } }),
   );
   const overviews = OverviewStack.ofAccounts(app, stacks);
   assert.deepEqual(
@@ -297,4 +314,24 @@ test('an account of two deployments gets one dashboard over both, one of a singl
     titled(widgets, /^(Alarms|Rows of messages) of/).map(({ properties }) => properties.title),
     ['Alarms of latam', 'Alarms of emea', 'Rows of messages of emea'],
   );
+  // Nights are held against these two (test/rehearsal/assert-dashboards.ts): so it shows nothing that nobody ever measures.
+  assert.ok(metricsIn(widgets).length > 20);
+  const own = new Set(
+    stacks.slice(0, 2).flatMap((stack) => metricsIn(dashboard(resourcesOf(stack)).widgets)),
+  );
+  assert.deepEqual(
+    metricsIn(widgets).filter((metric) => !own.has(metric)),
+    [],
+  );
+  const alarms = stacks.flatMap((stack) =>
+    ofType(resourcesOf(stack), 'AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties.AlarmName),
+  );
+  const shown: string[] = widgets
+    .filter(({ type }) => type === 'alarm')
+    .flatMap(({ properties }) => properties.alarms.map((arn: string) => arn.split(':alarm:')[1]));
+  assert.deepEqual(
+    shown.filter((name) => !alarms.includes(name)),
+    [],
+  );
+  assert.ok(shown.includes('latam-message-gc-missed') && shown.includes('emea-message-gc-missed'));
 });

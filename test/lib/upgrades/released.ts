@@ -93,7 +93,7 @@ function deployedOf({ Type: type, Properties: properties = {}, DeletionPolicy }:
   };
 }
 
-function stackOf(stack: Stack): Record<string, Deployed> {
+export function stackOf(stack: Stack): Record<string, Deployed> {
   return Object.fromEntries(
     Object.entries(resourcesOf(stack)).map(([id, resource]) => [id, deployedOf(resource)]),
   );

@@ -7,6 +7,7 @@ import type { Construct } from 'constructs';
 import { PropsError } from '../../../lib/checks/props.ts';
 import {
   AlarmTopic,
+  ApplicationSettings,
   CallbacksBus,
   DatabaseSize,
   MediaGc,
@@ -45,6 +46,10 @@ const MAKE: Record<string, (scope: Stack, change: Anything) => Construct> = {
   MessageGc: (scope, change) => new MessageGc(scope, 'It', { ...gcProps(scope), ...change }),
   MediaGc: (scope, change) => new MediaGc(scope, 'It', { ...gcProps(scope), ...change }),
   DatabaseSize: (scope, change) => new DatabaseSize(scope, 'It', { ...sizeProps(scope), ...change }),
+  ApplicationSettings: (scope, change) => {
+    const { upkeep, webApp, network, schedule, timeLimit } = gcProps(scope);
+    return new ApplicationSettings(scope, 'It', { upkeep, webApp, network, schedule, timeLimit, ...change });
+  },
   UpgradeCheck: (scope, change) => {
     const { upkeep, sets, network } = sizeProps(scope);
     return new UpgradeCheck(scope, 'It', { upkeep, sets, network, ...change });
@@ -106,6 +111,21 @@ const MISTAKES: [string, Anything, RegExp][] = [
     'StartRun',
     { window: { from: '1:00', to: '05:00' } },
     /^window\.from is "1:00"; it must be a local time HH:MM/,
+  ],
+  [
+    'ApplicationSettings',
+    { webApp: { url: 'https://webapp', secretArn: SECRET } },
+    /^webApp\.certificateAuthority is missing/,
+  ],
+  [
+    'ApplicationSettings',
+    { expected: { callbackPersist: true } },
+    /^expected\.callbackPersist is not a known/,
+  ],
+  [
+    'ApplicationSettings',
+    { expected: { sent_status: true }, settings: { sent_status: false } },
+    /^expected\.sent_status is named in settings too; it must stand in one of the two/,
   ],
   ...(['MessageGc', 'MediaGc'] as const).flatMap((gc): [string, Anything, RegExp][] => [
     [

@@ -75,6 +75,8 @@ describe('upgrade-check of a client', () => {
       deployment: 'shop',
       maximumRows: 2_000_000,
       storage: [{ host: 'database.internal', identifier: 'whatsapp' }],
+      startRunArn: 'arn:aws:lambda:eu-central-1:111111111111:function:shop-start-run',
+      readingJobs: ['upgrade-check', 'database-size'],
       otherJobs: [
         {
           job: 'message-gc',
@@ -88,7 +90,6 @@ describe('upgrade-check of a client', () => {
       cleaning: {
         job: 'message-gc',
         functionArn: 'arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc',
-        startRunArn: 'arn:aws:lambda:eu-central-1:111111111111:function:shop-start-run',
         tables: ['messages'],
         maximumAgeHours: 24,
       },
@@ -150,13 +151,13 @@ describe('upgrade-check of a client', () => {
         'cloudwatch:GetMetricData on *',
         'ecs:DescribeServices on arn:aws:ecs:eu-central-1:111111111111:service/whatsapp/webapp, arn:aws:ecs:eu-central-1:111111111111:service/whatsapp/coreapp',
         'lambda:ListDurableExecutionsByFunction,lambda:ListVersionsByFunction on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc, arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc:*',
-        'lambda:GetDurableExecution on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc:*',
         'lambda:InvokeFunction on arn:aws:lambda:eu-central-1:111111111111:function:shop-start-run',
+        'lambda:GetDurableExecution on arn:aws:lambda:eu-central-1:111111111111:function:shop-message-gc:*',
       ],
     );
     const without = checked({ services: undefined }, false).stack;
     const text = JSON.stringify(roleStatements(resourcesOf(without), role ?? ''));
-    assert.doesNotMatch(text, /ecs:|GetDurableExecution"|InvokeFunction/);
+    assert.doesNotMatch(text, /ecs:|GetDurableExecution"/);
   });
 
   it('has all its links, and passes the rules of CloudFormation and of cdk-nag', () => {

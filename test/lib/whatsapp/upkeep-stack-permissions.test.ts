@@ -80,6 +80,7 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow lambda:ListDurableExecutionsByFunction, lambda:ListVersionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc, arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow lambda:GetDurableExecution on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*',
       'allow sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:ReceiveMessage, sqs:GetQueueAttributes on latam-unread-messages',
+      'allow cloudwatch:GetMetricData on *',
     ],
   ],
   [
@@ -178,8 +179,9 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow logs:CreateLogStream, logs:PutLogEvents on /aws/lambda/latam-report-lost-run',
       'allow sqs:SendMessage on latam-report-lost-run-dead-letters',
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep and StringEquals events:detail-type Run Report',
+      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-*',
       'allow lambda:GetDurableExecutionHistory on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
-      'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-message-gc-crashing, arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-log-cleanup-crashing',
+      'allow sqs:DeleteMessage, sqs:ReceiveMessage on latam-message-gc-dead-letters, latam-log-cleanup-dead-letters',
     ],
   ],
   [

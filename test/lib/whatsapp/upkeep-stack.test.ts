@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { isOnlyShown } from '../../../functions/shared/run/only-shown.ts';
 import { ENDPOINT_SERVICES } from '../../../lib/whatsapp/endpoint-services.ts';
 import { ofType, type Resource, resourcesOf, sampleStack, textOf } from '../template.ts';
 
@@ -68,6 +69,15 @@ describe('a deployment’s stack', () => {
           olderThanSeconds: 86400,
           requestsPerSecond: 20,
           concurrency: 4,
+        },
+        watchWindow: {
+          traffic: {
+            namespace: 'AWS/NetworkELB',
+            metricName: 'NewFlowCount',
+            dimensions: { LoadBalancer: 'net/whatsapp-latam/0a1b2c3d4e5f6789' },
+          },
+          window: { from: '01:00', to: '05:00' },
+          timeZone: 'America/Sao_Paulo',
         },
       },
     );
@@ -235,7 +245,7 @@ describe('a deployment’s stack', () => {
           {
             source: ['upkeep'],
             'detail-type': ['Run Report'],
-            detail: { deployment: ['latam'], figures: { failedInvocations: [{ exists: true }] } },
+            detail: { deployment: ['latam'], problems: { toldBy: { alarm: [{ prefix: 'latam-' }] } } },
           },
         ],
       },
@@ -284,6 +294,7 @@ describe('alarms', () => {
       'latam-message-gc-lost',
       'latam-message-gc-missed',
       'latam-message-gc-partial',
+      'latam-message-gc-window',
       'latam-report-lost-run-dead-letters',
       'latam-report-lost-run-errors',
       'latam-schedules-dead-letters',
@@ -314,21 +325,36 @@ describe('alarms', () => {
       ([, { Properties: lambda }]) => lambda.FunctionName,
     );
     const isOfNoJob = (queue: string) =>
-      /-(media-gc|database-size|credential-rotation|upgrade-check)-dead-letters$/.test(queue) &&
-      !functions.includes(queue.replace('-dead-letters', ''));
+      /-(media-gc|database-size|credential-rotation|application-settings|upgrade-check)-dead-letters$/.test(
+        queue,
+      ) && !functions.includes(queue.replace('-dead-letters', ''));
     const queues = ofType(latamResources, 'AWS::SQS::Queue').map(
       ([, { Properties: queue }]) => queue.QueueName,
     );
-    // In a job's lie what Lambda could not begin, of which its own count rings, and lost runs, of which `lost` does.
-    const dropped = alarms.flatMap(({ MetricName, Dimensions: dimensions, AlarmName: name }) =>
-      MetricName === 'AsyncEventsDropped' && name === `${dimensions[0].Value}-dead-letters` ? [name] : [],
-    );
-    assert.equal(dropped.length, functions.filter((name) => /-(message-gc|log-cleanup)$/.test(name)).length);
     for (const queue of queues.filter((name) => name.endsWith('dead-letters') && !isOfNoJob(name)))
       assert.ok(
-        dropped.includes(queue) || watched.some((name) => name === queue || name === `${queue}.QueueName`),
+        watched.some((name) => name === queue || name === `${queue}.QueueName`),
         queue,
       );
+  });
+
+  it('tell of a cause once: what another alarm tells of is shown alone, and says so', () => {
+    const shown = alarms.filter(({ AlarmActions: actions }) => actions === undefined);
+    assert.deepEqual(shown.map(({ AlarmName: name }) => name).sort(), [
+      'latam-report-lost-run-errors',
+      'latam-start-run-errors',
+    ]);
+    for (const alarm of alarms)
+      assert.equal(isOnlyShown(alarm.AlarmDescription), shown.includes(alarm), alarm.AlarmName);
+    // Of one certificate, which two jobs look at, and which one alone may.
+    const certificates = ofType(emeaResources, 'AWS::CloudWatch::Alarm').flatMap(
+      ([, { Properties: alarm }]) =>
+        alarm.AlarmName.endsWith('-certificate') ? [[alarm.AlarmName, alarm.AlarmActions?.length ?? 0]] : [],
+    );
+    assert.deepEqual(certificates, [
+      ['emea-message-gc-certificate', 1],
+      ['emea-media-gc-certificate', 0],
+    ]);
   });
 
   it('notice a run that never succeeded, in time and not before: hour by hour, missing hours as zero', () => {
@@ -346,8 +372,8 @@ describe('alarms', () => {
     assert.deepEqual(
       missed?.Metrics.map(({ Expression, MetricStat }: Record<string, unknown>) => Expression ?? MetricStat),
       [
-        'FILL(successes, 0) + FILL(partials, 0)',
-        ...['RunsSucceeded', 'RunsPartial'].map((MetricName) => ({
+        'FILL(successes, 0) + FILL(partials, 0) + FILL(failures, 0)',
+        ...['RunsSucceeded', 'RunsPartial', 'RunsFailed'].map((MetricName) => ({
           Metric: {
             Namespace: 'Upkeep',
             MetricName,
@@ -363,7 +389,7 @@ describe('alarms', () => {
     );
     assert.match(
       missed?.AlarmDescription,
-      /done nothing for 30 hours; it is due daily at 02:30 America\/Sao_Paulo, though/,
+      /^No run of message-gc for latam has done or told anything for 30 hours; it is due daily at 02:30 America\/Sao_Paulo: perhaps/,
     );
   });
 });

@@ -84,6 +84,7 @@ const TAKEN_AWAY = {
   'log-cleanup': 'ecs:ListTasks',
   'credential-rotation': 'ecs:DescribeServices',
   'database-size': 'secretsmanager:GetSecretValue',
+  'application-settings': 'secretsmanager:GetSecretValue',
 };
 
 describe('a role that lacks an action', () => {

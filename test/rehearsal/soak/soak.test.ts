@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { RUN_CALLS } from '../../docs/run-calls.ts';
+import { besideFormula, countCalls } from '../calls-of-runs.ts';
 import { buildStage, type Stage } from '../stage.ts';
 import { SOAK_FAULTS } from './faults.ts';
 import { beginLife, DAY, NAME, SMALL } from './life.ts';
@@ -34,17 +34,12 @@ test('each job asks of AWS what its formula says, for clients of two sizes', asy
   const wrong: string[] = [];
   const life = await beginLife(stage);
   const { aws, clock } = life.world;
-  let calls: Record<string, number> = {};
-  aws.onCall(({ caller }) => {
-    const name = caller.function?.name.slice(NAME.length + 1) ?? '';
-    calls[name] = (calls[name] ?? 0) + 1;
-    return undefined;
-  });
+  const calls = countCalls(aws);
   try {
     for (const { size, rotates, collections } of NIGHTS) {
       for (const role of ['webapp', 'coreapp', 'master'] as const) life.scale(role, size[role]);
       life.played.webApp.faults.failingRequests = collections - 1;
-      calls = {};
+      calls.clear();
       const before = aws.lambda.durable.list().length;
       await clock.runUntil(clock.now() + DAY);
       const runs = aws.lambda.durable.list().slice(before);
@@ -52,20 +47,15 @@ test('each job asks of AWS what its formula says, for clients of two sizes', asy
       const containers = size.webapp + size.coreapp + size.master;
       const client = { containers, oneByOne: size.coreapp, services: 3, collections };
       for (const { arn, counted: operations, invocations } of runs) {
-        const job = (arn.split(':')[6] ?? '').slice(NAME.length + 1);
-        const formula = RUN_CALLS[job === 'credential-rotation' && rotates ? `${job} that rotates` : job];
-        assert.ok(formula, job);
-        const measured = { calls: calls[job] ?? 0, operations, invocations };
-        for (const [what, value] of Object.entries(measured)) {
-          const most = formula[what as keyof typeof measured](client);
-          if (value > most || value < most / 2)
-            wrong.push(`${job} of ${JSON.stringify(client)}: ${value} ${what}, by its formula ${most}`);
-        }
+        const name = arn.split(':')[6] ?? '';
+        const job = name.slice(NAME.length + 1);
+        const formula = job === 'credential-rotation' && rotates ? `${job} that rotates` : job;
+        wrong.push(
+          ...besideFormula(formula, client, { calls: calls.get(name) ?? 0, operations, invocations }),
+        );
       }
-      const starts = (calls['start-run'] ?? 0) / runs.length;
-      const most = RUN_CALLS['start-run']?.calls(client) ?? 0;
-      if (starts > most || starts < most / 2)
-        wrong.push(`start-run: ${starts} calls, by its formula ${most}`);
+      const starts = (calls.get(`${NAME}-start-run`) ?? 0) / runs.length;
+      wrong.push(...besideFormula('start-run', client, { calls: starts }));
     }
   } finally {
     await life.close();

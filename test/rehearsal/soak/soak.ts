@@ -214,7 +214,8 @@ function alarmViolations(
     const told = [...known].some(
       (alarm) =>
         alarm === `${NAME}-${job}-${outcome}` ||
-        (outcome === 'failed' && [`${NAME}-${job}-lost`, `${NAME}-${job}-crashing`].includes(alarm)),
+        (outcome === 'failed' && [`${NAME}-${job}-lost`, `${NAME}-${job}-crashing`].includes(alarm)) ||
+        (problems.length > 0 && problems.every(({ toldBy }) => toldBy && known.has(toldBy.alarm))),
     );
     if (!told) violations.push(`${job} ${outcome}, and no alarm rang: ${problems[0]?.what}`);
   }
@@ -223,7 +224,7 @@ function alarmViolations(
     if (struck.some(({ rings }) => rings?.test(alarm))) continue;
     if (before?.struck.some(({ rings }) => rings?.test(alarm))) continue;
     const [, job = '', what = ''] =
-      /^emea-(message-gc|media-gc|log-cleanup|credential-rotation|database-size|upgrade-check)-(.*)$/.exec(
+      /^emea-(message-gc|media-gc|log-cleanup|credential-rotation|database-size|application-settings|upgrade-check)-(.*)$/.exec(
         alarm,
       ) ?? [];
     const of = recent.filter((report) => report.job === job);

@@ -55,6 +55,11 @@ export type RowEstimate =
        * large delete that was rolled back, or is open). Undefined: that cannot be, or is within `atMost`.
        */
       filesHold?: number;
+      /**
+       * Which share of the table's own file its rows took when the server last looked, from 0 to 1, where the number may be what a rolled
+       * back delete left (MySQL): so many of the rows that it ever had it may still have. Undefined: that cannot be, or is not known.
+       */
+      rowsShare?: number;
     }
   /** The server has no number, or one that cannot be right. */
   | { kind: 'unknown'; reason: string };

@@ -19,6 +19,7 @@ export function mariadbSizes(address: DatabaseAddress, limits: ConnectionLimits)
     tooSlow: ['1969'],
     // Its performance schema is off by default.
     idleFromThreads: false,
+    keepsRolledBackDeletes: false,
     files: OLD_NAMES,
   };
   return innodbSizes(address, dialect, limits);

@@ -1,7 +1,7 @@
 import type { RowEstimate } from '../contract/sizes.ts';
 import { hasProcess, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
-import { type FoundTable, LEAST_ROW_BYTES, PAGE_BYTES, type TableRow } from './table-estimates.ts';
+import { FEW_ROWS, type FoundTable, LEAST_ROW_BYTES, type TableRow } from './table-estimates.ts';
 
 /** Bytes of the column types that always take the same, by MySQL's manual (Data Type Storage Requirements). */
 const TYPE_BYTES: Record<string, number> = {
@@ -19,11 +19,17 @@ const TYPE_BYTES: Record<string, number> = {
   year: 1,
 };
 
-/** A sample of so few pages says nothing of what a row takes. */
-const LEAST_SAMPLED_BYTES = 64 * PAGE_BYTES;
+/** So small a sample says nothing of what a row takes: some pages, of whatever size. */
+const LEAST_SAMPLED_BYTES = 1_048_576;
 
 /** Fewer pages in use than this share of what the number asks for contradict it. Those of a table that is let alone are more. */
 const CONTRADICTION = 0.8;
+
+/**
+ * The server tells of what is free whole extents of 1 MiB only, and each part of a table (of an index the leaves, and the rest) may have
+ * one of which little is in use: of a smaller table nothing shows that its rows are gone.
+ */
+const UNTOLD_FREE_BYTES = 4_194_304;
 
 /**
  * So many times as many as in the last sample are told for seconds only, since the server samples anew when a tenth has changed;
@@ -48,13 +54,23 @@ export async function heldAgainst(
   session: MysqlSession,
   { database, table, row, fileBytes, sample, openRows: open }: FoundTable,
   told: RowEstimate,
+  { pageBytes, keepsRolledBackDeletes }: Server,
 ): Promise<RowEstimate> {
   if (told.kind === 'unknown') return told;
   const isUnsampled = sample !== undefined && told.rows > UNSAMPLED * sample.rows;
-  const atLeast = isUnsampled ? Math.min(told.atLeast, Math.floor(sample.rows / 2)) : told.atLeast;
+  const atLeast = isUnsampled ? Math.min(told.atLeast, Math.floor(sample.rows / 2) - FEW_ROWS) : told.atLeast;
   const rows = { ...told, atLeast: Math.max(0, atLeast - open), atMost: told.atMost + open };
   const isCompressed = /compress/i.test(String(row.options)) || /compress/i.test(String(row.format));
-  if (fileBytes === undefined || isCompressed) return { ...rows, filesHold: Number.MAX_SAFE_INTEGER };
+  if (fileBytes === undefined) return { ...rows, filesHold: Number.MAX_SAFE_INTEGER };
+  const used = usedBytes(row, fileBytes);
+  const contradicts = (asked: number) => used - UNTOLD_FREE_BYTES < CONTRADICTION * asked && { atLeast: 0 };
+  // How few bytes a row may take nobody knows then.
+  if (isCompressed)
+    return {
+      ...rows,
+      filesHold: Number.MAX_SAFE_INTEGER,
+      ...contradicts(bytesFor(rows.rows, row, sample?.rows)),
+    };
   // Other columns may be in no row: one that is added instantly is not written into those that are there.
   const columns = await session.query(
     'SELECT DATA_TYPE AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_KEY = ?',
@@ -66,12 +82,16 @@ export async function heldAgainst(
   );
   // They cannot hold fewer rows than there are, whatever the server's number says.
   const filesHold = Math.floor(fileBytes / least);
-  const used = usedBytes(row, fileBytes);
-  const asked = Math.max(bytesFor(rows.rows, row, sample?.rows), rows.rows * least);
+  const ownBytes = fileBytes - Math.min(Number(row.indexBytes ?? 0), fileBytes - 1);
+  const rowsShare =
+    keepsRolledBackDeletes && sample?.leafPages !== undefined
+      ? Math.min(1, (sample.leafPages * pageBytes) / ownBytes)
+      : undefined;
   return {
     ...rows,
     ...(filesHold > rows.atMost && { filesHold }),
-    ...(used < CONTRADICTION * asked && { atLeast: 0 }),
+    ...(rowsShare !== undefined && { rowsShare }),
+    ...contradicts(Math.max(bytesFor(rows.rows, row, sample?.rows), rows.rows * least)),
   };
 }
 

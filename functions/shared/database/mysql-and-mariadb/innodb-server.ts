@@ -14,6 +14,8 @@ export interface InnodbDialect {
   tooSlow: readonly string[];
   /** Whether single columns of performance_schema.threads can be granted, and hold what connections do. */
   idleFromThreads: boolean;
+  /** Whether what a delete has subtracted from its number of rows stays subtracted when that is rolled back. */
+  keepsRolledBackDeletes: boolean;
   /** Of information_schema, for who has PROCESS: names and sizes of the files, names and ids of the tables. */
   files: { tablespaces: string; tables: string };
 }
@@ -24,6 +26,9 @@ export interface Server {
   performanceSchema: boolean;
   /** Defaults of a table's options. */
   statistics: { persistent: boolean; recalculated: boolean; samplePages: number };
+  /** Of InnoDB's pages: also what an empty table or index takes. */
+  pageBytes: number;
+  keepsRolledBackDeletes: boolean;
   /** The user's own rights, one statement a line. */
   grants: string;
   /** Whether `_` and `%` in a database's name of a GRANT stand for other letters. */
@@ -44,7 +49,8 @@ export async function prepare(
 ): Promise<Server> {
   const [row] = await session.query(
     'SELECT VERSION() AS version, @@lower_case_table_names AS lowerCase, @@performance_schema AS performanceSchema, ' +
-      '@@innodb_stats_persistent AS persistent, @@innodb_stats_auto_recalc AS recalculated, @@innodb_stats_persistent_sample_pages AS samplePages',
+      '@@innodb_stats_persistent AS persistent, @@innodb_stats_auto_recalc AS recalculated, @@innodb_stats_persistent_sample_pages AS samplePages, ' +
+      '@@innodb_page_size AS pageBytes',
   );
   const name = /mariadb/i.test(String(row?.version)) ? 'MariaDB' : 'MySQL';
   if (name !== dialect.name) {
@@ -64,6 +70,8 @@ export async function prepare(
     files: /^5\./.test(String(row?.version)) ? OLD_NAMES : dialect.files,
     nameOf: (text) => (Number(row?.lowerCase) === 0 ? text : text.toLowerCase()),
     performanceSchema: Number(row?.performanceSchema) === 1,
+    pageBytes: Number(row?.pageBytes),
+    keepsRolledBackDeletes: dialect.keepsRolledBackDeletes,
     statistics: {
       persistent: Number(row?.persistent) === 1,
       recalculated: Number(row?.recalculated) === 1,

@@ -6,7 +6,11 @@ export interface Sample {
   rows: number;
   /** Of how many pages it is, the least of its parts. Undefined: it is of all, or the user may not see that. */
   pages: number | undefined;
+  /** How many pages held rows, as the server knew without a sample. Undefined: the user may not see that. */
+  leafPages: number | undefined;
 }
+
+const LEAF_PAGES = 'n_leaf_pages';
 
 /**
  * A table's last sample, which the server keeps in `mysql.innodb_table_stats` and `mysql.innodb_index_stats`; those of partitions
@@ -39,9 +43,11 @@ export async function lastSample(
     if (String(stat).startsWith('n_diff_pfx')) ofAllColumns.set(name, Number(pages));
   const ofSome = indexes.flatMap(({ name, stat, value }) => {
     const pages = ofAllColumns.get(name);
-    return stat === 'n_leaf_pages' && pages !== undefined && pages < Number(value) ? [pages] : [];
+    return stat === LEAF_PAGES && pages !== undefined && pages < Number(value) ? [pages] : [];
   });
+  const leaves = indexes.filter(({ stat }) => stat === LEAF_PAGES);
   return {
+    leafPages: leaves.length > 0 ? leaves.reduce((sum, { value }) => sum + Number(value), 0) : undefined,
     rows: parts.reduce((sum, { sampled }) => sum + Number(sampled), 0),
     pages: ofSome.length > 0 ? Math.min(...ofSome) : undefined,
   };

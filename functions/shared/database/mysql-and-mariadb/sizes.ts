@@ -1,7 +1,7 @@
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { missingPrivilege } from '../contract/errors.ts';
-import type { ExactCount, LargestTable, SizeReader, TableSearch } from '../contract/sizes.ts';
+import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
+import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
 import { countOf, tableNotFound } from '../sizes/questions.ts';
 import { accountName } from './accounts.ts';
 import { heldAgainst, openRows } from './held-against.ts';
@@ -16,7 +16,14 @@ import {
 } from './innodb-server.ts';
 import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
-import { bytesOf, type FoundTable, rowsOf, type TableRow } from './table-estimates.ts';
+import {
+  bytesOf,
+  type FoundTable,
+  LEAST_ROW_BYTES,
+  LOST_FILE,
+  rowsOf,
+  type TableRow,
+} from './table-estimates.ts';
 import { filesOf } from './table-files.ts';
 import { grantsOf, hiddenDatabases, hiddenRows, visibleDatabases } from './visible-databases.ts';
 
@@ -40,7 +47,9 @@ export function innodbSizes(
         const known = rowsOf(largest, server);
         const bytes = bytesOf(row, fileBytes, known);
         const rows =
-          hidden.length > 0 ? hiddenRows(login, hidden) : await heldAgainst(session, largest, known);
+          hidden.length > 0
+            ? hiddenRows(login, hidden)
+            : (perhapsLarger(others, server) ?? (await heldAgainst(session, largest, known, server)));
         return {
           database,
           ...(others.length > 0 && { others: others.map((other) => other.database) }),
@@ -86,7 +95,7 @@ async function find(
 ): Promise<{ largest: FoundTable; others: FoundTable[]; hidden: string[] }> {
   const table = server.nameOf(search.table);
   const databases = search.databases.map(server.nameOf);
-  const { visible, hidden } = await visibleDatabases(session, databases, server);
+  const { visible, hidden, withoutTables } = await visibleDatabases(session, databases, server);
   const all: FoundTable[] = [];
   const views: string[] = [];
   for (const database of visible) {
@@ -96,7 +105,11 @@ async function find(
     const open = await openRows(session, server);
     const found = await session.query(`${TABLES} AND TABLE_NAME = ?`, [database, table]);
     const row = found.find(({ schemaName, name }) => schemaName === database && name === table);
-    if (!row) continue;
+    if (!row) {
+      if (withoutTables.includes(database)) hidden.push(database);
+      continue;
+    }
+    const isLost = await hasLostFile(session, row);
     if (/(VIEW|SEQUENCE)$/.test(String(row.type))) {
       views.push(`${/VIEW$/.test(String(row.type)) ? 'a view' : 'a sequence'} in ${database}`);
       continue;
@@ -105,7 +118,7 @@ async function find(
     all.push({
       database,
       table,
-      row: tableRowOf(row),
+      row: { ...tableRowOf(row), parts: await partsOf(session, row), isLost },
       fileBytes: files.kind === 'known' ? files.sizes.get(table) : undefined,
       sample,
       openRows: open,
@@ -113,10 +126,11 @@ async function find(
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
-  if (hidden.length > 0 && visible.length === 0) throw hiddenDatabases(address, login, hidden);
+  const seen = visible.filter((database) => !hidden.includes(database));
+  if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden);
   throw tableNotFound(
     address,
-    { table, databases: visible.length > 0 ? visible : databases },
+    { table, databases: seen.length > 0 ? seen : databases },
     `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
         ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
@@ -125,8 +139,50 @@ async function find(
   );
 }
 
+/**
+ * Whether a table of InnoDB is there without its data, of which the server tells an earlier size or none: MySQL warns of it as it is
+ * asked (ER_CANT_GET_STAT), and MariaDB tells fewer bytes than the page that an empty table has. To be asked right after the row.
+ */
+async function hasLostFile(
+  session: MysqlSession,
+  { engine, tableBytes }: Record<string, unknown>,
+): Promise<boolean> {
+  const warnings = await session.query('SHOW WARNINGS');
+  return (
+    engine === 'InnoDB' && (warnings.some(({ Code }) => Number(Code) === 1013) || Number(tableBytes) === 0)
+  );
+}
+
+/** How many partitions and parts of these a table has; 1 of one that has none. */
+async function partsOf(
+  session: MysqlSession,
+  { schemaName, name, options }: Record<string, unknown>,
+): Promise<number> {
+  if (!/partitioned/i.test(String(options))) return 1;
+  const [row] = await session.query(
+    'SELECT COUNT(*) AS parts FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+    [schemaName, name],
+  );
+  return Math.max(1, Number(row?.parts));
+}
+
+/** By statistics, which may be of before it was filled, it takes what its rows take at the least. */
 function sizeOf({ row, fileBytes }: FoundTable): number {
-  return fileBytes ?? Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  const sampled = Number(row.tableBytes ?? 0) + Number(row.indexBytes ?? 0);
+  return fileBytes ?? Math.max(sampled, Number(row.rows ?? 0) * LEAST_ROW_BYTES);
+}
+
+/** Without the files, one of which the statistics are unknown may be larger than the one that looks largest. */
+function perhapsLarger(others: readonly FoundTable[], server: Server): RowEstimate | undefined {
+  for (const other of others) {
+    const rows = rowsOf(other, server);
+    if (other.fileBytes === undefined && rows.kind === 'unknown' && !other.row.isLost)
+      return {
+        kind: 'unknown',
+        reason: `${other.table} in ${other.database} may be larger than the one that looks largest: ${rows.reason} (with PROCESS the files tell)`,
+      };
+  }
+  return undefined;
 }
 
 /** Followed by further conditions; the first value is the database. */
@@ -143,7 +199,7 @@ function tableRowOf({
   freeBytes,
   options,
   format,
-}: Record<string, unknown>): TableRow {
+}: Record<string, unknown>): Omit<TableRow, 'parts' | 'isLost'> {
   return { type, engine, rows, tableBytes, indexBytes, freeBytes, options, format };
 }
 
@@ -185,7 +241,7 @@ async function largestTable(
     if (withoutFile)
       return {
         kind: 'unknown',
-        reason: `what ${withoutFile.name} in ${database} takes: the server tells of no file of its own (engine ${withoutFile.engine}, or a tablespace that it shares)`,
+        reason: `what ${withoutFile.name} in ${database} takes: the server tells of no file of its own (engine ${withoutFile.engine}; a tablespace that it shares, or one that is discarded or missing)`,
       };
   }
   return largest;
@@ -213,6 +269,8 @@ async function count(
   } catch (error) {
     if (isRefusal(error, ...dialect.tooSlow)) return { kind: 'too-slow' };
     if (isRefusal(error, 'ER_LOCK_WAIT_TIMEOUT')) return { kind: 'locked' };
+    if (isRefusal(error, 'ER_TABLESPACE_DISCARDED', 'ER_TABLESPACE_MISSING'))
+      throw new TableNotFound(`The rows of ${name} cannot be counted: ${LOST_FILE}.`);
     if (!isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR')) throw error;
     throw missingPrivilege(
       login.username,

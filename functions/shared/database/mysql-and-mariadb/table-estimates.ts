@@ -14,7 +14,15 @@ export interface TableRow {
   /** The table's own options, as it was created with. */
   options: unknown;
   format: unknown;
+  /** Of how many tables it is made: its partitions, or 1. */
+  parts: number;
+  /** Whether its file is gone, so that the other values are of before that, or of nothing. */
+  isLost: boolean;
 }
+
+/** Why nothing is known of such a table. */
+export const LOST_FILE =
+  'its data is not there (the tablespace was discarded, or the file is missing): import it (ALTER TABLE … IMPORT TABLESPACE), or restore the table';
 
 export interface FoundTable {
   database: string;
@@ -38,25 +46,26 @@ const SAMPLE_FACTOR = 2;
  */
 const INNODB_FACTOR = 3;
 
-/** Of InnoDB's pages by default, also the whole of an empty table or index. */
-export const PAGE_BYTES = 16_384;
-
 /**
  * What a row takes at the least, by the InnoDB row format: 5 bytes of header, 6 of transaction and 7 of roll
  * pointer. More rows than fit are a sign of bytes that the server has not looked at since.
  */
 export const LEAST_ROW_BYTES = 18;
 
-/** So many fit into one page. Of fewer a factor says nothing. */
-const FEW_ROWS = Math.floor(PAGE_BYTES / LEAST_ROW_BYTES);
+/** So many fit into one page of the usual size. Of fewer a factor says nothing. */
+export const FEW_ROWS = Math.floor(16_384 / LEAST_ROW_BYTES);
 
 /** How few pages a sample may have: the default of persistent statistics (innodb_stats_persistent_sample_pages). */
 const LEAST_SAMPLE_PAGES = 20;
 
 export function rowsOf(
-  { row: { type, engine, rows, tableBytes, options }, sample }: Pick<FoundTable, 'row' | 'sample'>,
-  { statistics }: Server,
+  {
+    row: { type, engine, rows, tableBytes, options, parts, isLost },
+    sample,
+  }: Pick<FoundTable, 'row' | 'sample'>,
+  { statistics, pageBytes }: Pick<Server, 'statistics' | 'pageBytes'>,
 ): RowEstimate {
+  if (isLost) return { kind: 'unknown', reason: LOST_FILE };
   if (rows === null || rows === undefined) {
     return {
       kind: 'unknown',
@@ -101,7 +110,7 @@ export function rowsOf(
         'the server does not keep the statistics of this table up to date (STATS_AUTO_RECALC is off), and forgets changes when it restarts',
     };
   }
-  if (Number(rows) === 0 && Number(tableBytes) > PAGE_BYTES) {
+  if (Number(rows) === 0 && Number(tableBytes) > parts * pageBytes) {
     return {
       kind: 'unknown',
       reason:
@@ -130,10 +139,11 @@ function optionOf(options: unknown, name: string): boolean | undefined {
 
 /** Files tell what is; statistics only what was when the server last looked, which it may never do. */
 export function bytesOf(
-  { tableBytes, indexBytes }: TableRow,
+  { tableBytes, indexBytes, isLost }: TableRow,
   fileBytes: number | undefined,
   rows: RowEstimate,
 ): TableBytes {
+  if (isLost) return { kind: 'unknown', reason: LOST_FILE };
   const table = Number(tableBytes ?? Number.NaN);
   const indexes = Number(indexBytes ?? Number.NaN);
   if (fileBytes !== undefined) {

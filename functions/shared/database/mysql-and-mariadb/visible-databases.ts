@@ -6,34 +6,70 @@ import { identifier, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
 /**
- * Which of the databases are shown. One that is not, and on which the user has a right, is not there; of another nobody
- * knows.
+ * Which of the databases are shown. One that is not, and on which the user has a right, is not there; of another nobody knows
+ * (`hidden`). Of one that is shown because of other rights (`withoutTables`) the server shows only those tables on which the user has one.
  */
 export async function visibleDatabases(
   session: MysqlSession,
   databases: readonly string[],
-  { grants, patterns: isPattern }: Server,
-): Promise<{ visible: string[]; hidden: string[] }> {
+  server: Server,
+): Promise<{ visible: string[]; hidden: string[]; withoutTables: string[] }> {
   const shown = await session.query(
     `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (${databases.map(() => '?').join(', ')})`,
     [...databases],
   );
   // Compared here, for the server's own comparison may take no heed of case.
   const visible = databases.filter((database) => shown.some(({ name }) => name === database));
-  const patterns = [...grants.matchAll(/ ON (?:`((?:[^`]|``)+)`|(\*))\.\* TO /g)]
-    .filter(([line]) => line !== '')
-    .map(([, quoted, all]) => (all ? '%' : (quoted ?? '').replaceAll('``', '`')));
-  const hasGlobalRight = /^GRANT (?!USAGE ON|PROXY)[^\n]* ON \*\.\* TO /m.test(
-    grants.replaceAll(/GRANT (PROCESS|USAGE)(, (PROCESS|USAGE))* ON \*\.\* TO /g, ''),
+  return {
+    visible,
+    hidden: databases.filter(
+      (database) => !visible.includes(database) && !hasRight(database, server, showsDatabase),
+    ),
+    withoutTables: visible.filter((database) => !hasRight(database, server, showsTables)),
+  };
+}
+
+/** Rights by which a database's tables are seen, tried on MySQL 9.7 and MariaDB 10.11. */
+const TABLE_RIGHTS = new Set(
+  'ALL PRIVILEGES,SELECT,INSERT,UPDATE,DELETE,CREATE,DROP,REFERENCES,INDEX,ALTER,CREATE VIEW,SHOW VIEW,TRIGGER'.split(
+    ',',
+  ),
+);
+
+/** Rights by which no table is seen, but the database's name. */
+const NAME_RIGHTS = new Set(
+  'SHOW DATABASES,EXECUTE,EVENT,LOCK TABLES,CREATE TEMPORARY TABLES,CREATE ROUTINE,ALTER ROUTINE,SHOW CREATE ROUTINE,DELETE HISTORY'.split(
+    ',',
+  ),
+);
+
+const showsTables = (right: string) => TABLE_RIGHTS.has(right);
+const showsDatabase = (right: string) => TABLE_RIGHTS.has(right) || NAME_RIGHTS.has(right);
+
+/** Whether a right that counts is had on all databases, or on this one by each line about it: only the most exact of them holds. */
+function hasRight(
+  database: string,
+  { grants, patterns }: Server,
+  counts: (right: string) => boolean,
+): boolean {
+  const lines = [
+    ...grants.matchAll(/^(GRANT|REVOKE) (.+?) ON (?:`((?:[^`]|``)+)`|(\*))\.\* (?:TO|FROM) /gm),
+  ].map(([, verb, rights = '', quoted, all]) => ({
+    isRevoked: verb === 'REVOKE',
+    rights: rights.split(/, ?/),
+    pattern: all ? undefined : (quoted ?? '').replaceAll('``', '`'),
+  }));
+  const about = lines.filter(
+    ({ pattern }) => pattern !== undefined && (patterns ? isLike(database, pattern) : pattern === database),
   );
-  const hidden = databases.filter(
-    (database) =>
-      !visible.includes(database) &&
-      !patterns.some((pattern) =>
-        pattern === '%' ? hasGlobalRight : isPattern ? isLike(database, pattern) : pattern === database,
-      ),
-  );
-  return { visible, hidden };
+  // Taken back of this database alone (partial_revokes).
+  const revoked = about.filter(({ isRevoked }) => isRevoked).flatMap(({ rights }) => rights);
+  const global = lines
+    .filter(({ pattern }) => pattern === undefined)
+    .flatMap(({ rights }) => rights)
+    .filter((right) => !revoked.includes(right));
+  const own = about.filter(({ isRevoked }) => !isRevoked);
+  return global.some(counts) || (own.length > 0 && own.every(({ rights }) => rights.some(counts)));
 }
 
 /** As the server compares a name with the pattern of a GRANT. */
@@ -52,7 +88,7 @@ export function hiddenDatabases(
   databases: readonly string[],
 ): MissingPrivilege {
   return new MissingPrivilege(
-    `${host}:${port} shows ${login.username} none of the databases ${databases.join(', ')}: either there are none of these names, or ${login.username} has no right on them. ` +
+    `${host}:${port} shows ${login.username} no table of ${databases.join(', ')}: either there are no such databases, or ${login.username} has no right on them. ` +
       `An administrator grants one by which no row can be read: ${grantsOf(login, databases).join('; ')}`,
   );
 }

@@ -23,6 +23,7 @@ export function mysqlSizes(address: DatabaseAddress, limits: ConnectionLimits): 
     // A count without a condition is ended as if it had been killed.
     tooSlow: ['ER_QUERY_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
     idleFromThreads: true,
+    keepsRolledBackDeletes: true,
     files: { tablespaces: 'INNODB_TABLESPACES', tables: 'INNODB_TABLES' },
   };
   return innodbSizes(address, dialect, limits);

@@ -121,6 +121,12 @@ const UNEVEN_ROWS = (9 * MOST_ROWS_PER_PAGE) / (4 * (COUNTERS_FACTOR - 1));
 /** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
 const LOCK_TIMEOUT_MS = 100;
 
+const UNCOUNTED: RowEstimate = {
+  kind: 'unknown',
+  reason:
+    'the server is told not to count what changes (track_counts is off, for all or for a role: ALTER DATABASE or ALTER ROLE … RESET track_counts, then ANALYZE)',
+};
+
 async function sizeOf(
   session: PostgresSession,
   table: Table,
@@ -139,7 +145,7 @@ async function sizeOf(
   return {
     database,
     ...(others.length > 0 && { others }),
-    rows: sumOfRows(sizes.map(({ rows }) => rows)),
+    rows: table.isUncounted ? UNCOUNTED : sumOfRows(sizes.map(({ rows }) => rows)),
     bytes: sumOfBytes(sizes.map(({ bytes }) => bytes)),
   };
 }
@@ -179,7 +185,16 @@ async function sizeOfPart(
           kind: 'unknown',
           reason: 'somebody holds a lock by which nobody may look, and nothing is known from before',
         };
-  return { rows: rowsOf(part, files?.pages), bytes };
+  const known = rowsOf(part, files?.pages);
+  return { rows: files ? withinPages(known, files.pages) : known, bytes };
+}
+
+/** More rows than the pages can hold are not there, whatever the counters say, which are some seconds behind. */
+function withinPages(known: RowEstimate, pages: number): RowEstimate {
+  const most = pages * MOST_ROWS_PER_PAGE;
+  if (pages === 0) return { kind: 'estimate', rows: 0, atLeast: 0, atMost: 0 };
+  if (known.kind === 'unknown' || known.rows <= most) return known;
+  return { ...known, rows: most, atLeast: 0, atMost: most };
 }
 
 /** Undefined: the database has no table. */
@@ -206,15 +221,13 @@ async function largestTable(session: PostgresSession, database: string): Promise
   }
 }
 
-function rowsOf(
-  { tuples, pages: pagesThen, live, inserted, counted, samplePages }: Part,
-  pages: number | undefined,
-): RowEstimate {
+function rowsOf(part: Part, pages: number | undefined): RowEstimate {
+  const { tuples, pages: pagesThen, live, inserted, counted, samplePages } = part;
   if (counted) {
     const share = (pages ?? pagesThen) / samplePages;
     // All pages of a smaller table are read.
     const few = MOST_ROWS_PER_PAGE + (share > 1 ? Math.ceil(UNEVEN_ROWS * share) : 0);
-    const known = estimate(live, COUNTERS_FACTOR, few);
+    const known = withCountedTwice(estimate(live, COUNTERS_FACTOR, few), part, pages, few);
     if (known.kind === 'unknown' || pages === undefined || pages <= pagesThen) return known;
     // The files have grown, perhaps as the counters do not know: rows were loaded while they were off (track_counts), or updated.
     const hasDensity = tuples > 0 && pagesThen > 0;
@@ -226,7 +239,11 @@ function rowsOf(
   const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
   // Nor are they complete where they know of fewer rows than the catalog does: they were lost in between.
   const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
-  if (complete) return { kind: 'estimate', rows: live, atLeast: Math.floor(live / COUNTERS_FACTOR), atMost };
+  if (complete) {
+    // Deletes that were written before the inserts, of another session, have left the counter at 0, and are forgotten.
+    const least = Math.max(0, Math.min(live, inserted - part.deleted));
+    return { kind: 'estimate', rows: live, atLeast: Math.floor(least / COUNTERS_FACTOR), atMost };
+  }
   if (pages === undefined && tuples < 0) {
     return {
       kind: 'unknown',
@@ -243,6 +260,40 @@ function rowsOf(
   // What has changed since then is not known, but for what the counters have seen.
   const rows = Math.max(tuples, live);
   return { kind: 'estimate', rows, atLeast: 0, atMost: Math.max(atMost, rows) };
+}
+
+/**
+ * What a session has changed it adds to the counters some seconds later, also where its own VACUUM or ANALYZE has seen that
+ * already: an import with ANALYZE at its end doubles the rows, and a purge with VACUUM at its end leaves none. So the range has what may
+ * have been counted twice: of the rows that were inserted and deleted since that look, as far as the counters and the pages allow.
+ */
+function withCountedTwice(
+  known: RowEstimate,
+  part: Part,
+  pages: number | undefined,
+  few: number,
+): RowEstimate {
+  const { pages: pagesThen, live, countedByHand, changed } = part;
+  if (known.kind === 'unknown' || !countedByHand) return known;
+  // Not on record since the table was written anew.
+  const seen = part.tuples < 0 ? undefined : part.tuples;
+  const inserted = Math.min(part.inserted, changed);
+  // With what was inserted it is no more than all changes, and they differ by what the number has changed by.
+  const deleted = Math.min(
+    part.deleted,
+    changed,
+    seen === undefined ? changed : Math.max(0, (changed - live + seen) / 2),
+  );
+  // What lies in pages that the look did not see came after it.
+  const newPages = Math.max(0, (pages ?? pagesThen) - pagesThen);
+  const later = pagesThen > 0 && seen !== undefined ? (newPages * seen) / pagesThen / COUNTERS_FACTOR : 0;
+  const ofLook = seen === undefined ? changed : seen * COUNTERS_FACTOR;
+  const insertedTwice = Math.max(0, Math.min(inserted - later, ofLook));
+  return {
+    ...known,
+    atLeast: Math.max(0, Math.min(known.atLeast, Math.floor((live - insertedTwice) / COUNTERS_FACTOR) - few)),
+    atMost: Math.max(known.atMost, Math.ceil((live + deleted) * COUNTERS_FACTOR) + few),
+  };
 }
 
 /** A part of a table for which its owner could have the counting user run code; none of its own, nor of a superuser's. */

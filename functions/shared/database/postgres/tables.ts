@@ -9,6 +9,8 @@ export interface Table {
   parts: Part[];
   /** Whether parts of it lie on another server. */
   isElsewhere: boolean;
+  /** Whether the server is told not to count changes, of whichever role in this database (`track_counts`). */
+  isUncounted: boolean;
   /** To compare tables of one name. */
   totalBytes: number;
 }
@@ -24,8 +26,14 @@ export interface Part {
   live: number;
   /** Rows inserted, from the beginning or since a reset. */
   inserted: number;
+  /** Rows deleted, likewise. */
+  deleted: number;
+  /** Rows inserted, updated and deleted since the last ANALYZE. */
+  changed: number;
   /** Whether a vacuum or ANALYZE has set the counters right since they were reset. */
   counted: boolean;
+  /** Whether the last that did was one that somebody asked for, and not the server's own. */
+  countedByHand: boolean;
   /** How many pages ANALYZE reads of it: 300 for each of the columns' statistics target. */
   samplePages: number;
   /** Bytes as of the last vacuum or ANALYZE. */
@@ -35,6 +43,12 @@ export interface Part {
 
 /** What a view, or a table of another server, is called. */
 const NOT_TABLES: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table' };
+
+/** Of the session, or of any role in this database. A superuser's own session may have it off without a sign. */
+const UNCOUNTED = `(NOT current_setting('track_counts')::boolean OR EXISTS (
+         SELECT FROM pg_db_role_setting s, unnest(s.setconfig) setting
+         WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+           AND setting ~* '^track_counts=' AND NOT split_part(setting, '=', 2)::boolean))`;
 
 /** By the catalog alone, in which the table's own locks do not count. In all schemas: the empty one may be what an upgrade left. */
 export async function findTables(
@@ -51,8 +65,12 @@ export async function findTables(
      )
      SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples AS tuples, c.relpages AS pages,
        pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
+       pg_stat_get_tuples_deleted(c.oid) AS deleted, pg_stat_get_mod_since_analyze(c.oid) AS changed,
        coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
          pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
+       coalesce(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_analyze_time(c.oid))
+         > coalesce(greatest(pg_stat_get_last_autovacuum_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)), '-infinity'), false) AS by_hand,
+       ${UNCOUNTED} AS uncounted,
        300 * greatest(current_setting('default_statistics_target')::bigint,
          (SELECT coalesce(max(a.attstattarget), 0) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)) AS sample_pages,
        (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
@@ -77,6 +95,7 @@ export async function findTables(
       name,
       parts,
       isElsewhere: members.some((row) => row.kind === 'f'),
+      isUncounted: members.some((row) => row.uncounted === true),
       totalBytes: await totalBytesOf(session, parts),
     });
   }
@@ -99,7 +118,10 @@ function partOf(row: Record<string, unknown>): Part {
     pages: Number(row.pages),
     live: Number(row.live),
     inserted: Number(row.inserted),
+    deleted: Number(row.deleted),
+    changed: Number(row.changed),
     counted: row.counted === true,
+    countedByHand: row.by_hand === true,
     samplePages: Number(row.sample_pages),
     tableBytes: Number(row.table_bytes),
     indexBytes: Number(row.index_bytes),

@@ -47,6 +47,14 @@ const OF_FIELD: [RegExp, fc.Arbitrary<unknown>][] = [
     /\.logCleanup\.archive$/,
     fc.constantFrom({}, { keepDays: 90 }, { bucketName: 'logs' }, { bucketName: 'logs', bucketKeyArn: KEY }),
   ],
+  [
+    /\.applicationSettings\.expected$/,
+    fc.constantFrom({ callback_persist: true }, { unhealthy_interval: 30, sent_status: false }),
+  ],
+  [
+    /\.applicationSettings\.settings$/,
+    fc.constantFrom({ 'media.auto_download': [] }, { 'webhooks.max_concurrent_requests': 24 }),
+  ],
   [/eyArn$/, fc.constant(KEY)],
   [/\.topicArn$/, word.map((name) => `${place('sns')}:${name}`)],
   [/\.roleArns\[\]$/, word.map((name) => `arn:aws:iam::${ACCOUNT}:role/${name}`)],
@@ -117,6 +125,7 @@ const TIMES: Record<string, string> = {
   messageGc: '01:40',
   logCleanup: '03:15',
   databaseSize: '04:45',
+  applicationSettings: '06:15',
   credentialRotation: '05:00',
 };
 

@@ -132,3 +132,23 @@ test('lets a source that the policy names put events, and no other', () =>
     );
     events.destroy();
   }));
+
+test('refuses requests beyond its quota, and delays what rules bring on beyond theirs', () =>
+  deploy(define, async ({ aws, clock, client }) => {
+    const events = new EventBridgeClient(client());
+    const put = () => events.send(new PutEventsCommand({ Entries: [complete()] }));
+    await put();
+    aws.events.buckets.puts.drain(MINUTE);
+    await assert.rejects(put, { name: 'ThrottlingException' });
+    assert.equal(aws.events.buckets.puts.refused, 1);
+    await clock.runUntil(clock.now() + 2 * MINUTE);
+    assert.equal(aws.sqs.bodies('notes').length, 1);
+    aws.events.buckets.invocations.drain(MINUTE);
+    await clock.hold(async () => {
+      await put();
+      assert.equal(aws.sqs.bodies('notes').length, 1, 'there is no room for it yet');
+    });
+    await clock.runUntil(clock.now() + 2 * MINUTE);
+    assert.equal(aws.sqs.bodies('notes').length, 2);
+    events.destroy();
+  }));

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import {
   GetObjectCommand,
@@ -61,9 +63,12 @@ test('keeps what it is given, finds it by its key, and lists it, for the SDK and
       { name: 'BadDigest' },
     );
     assert.equal(aws.s3.objects('logs').size, 2);
-    await context.test('the AWS CLI', { skip: !hasCli() }, async () => {
+    await context.test('the AWS CLI, by the lines of docs/log-archive.md', { skip: !hasCli() }, async () => {
+      const [, lines = ''] = /^```sh\n(.*?)^```$/ms.exec(readFileSync('docs/log-archive.md', 'utf8')) ?? [];
+      const [, key = ''] = /s3:\/\/BUCKET\/(\S+) - \| zcat$/m.exec(lines) ?? [];
+      await s3.send(new PutObjectCommand({ Bucket: 'logs', Key: key, Body: gzipSync('a rotated line\n') }));
       const { endpoint, region, credentials } = client();
-      const { stdout } = await promisify(execFile)('aws', ['s3', 'cp', 's3://logs/shop/z', '-'], {
+      const { stdout } = await promisify(execFile)('bash', ['-e', '-c', lines.replaceAll('BUCKET', 'logs')], {
         env: {
           ...process.env,
           AWS_ENDPOINT_URL: endpoint,
@@ -73,7 +78,9 @@ test('keeps what it is given, finds it by its key, and lists it, for the SDK and
           AWS_SESSION_TOKEN: credentials.sessionToken,
         },
       });
-      assert.equal(stdout, Body.toString());
+      const [listed = '', ...read] = stdout.split('\n');
+      assert.ok(key !== '' && listed.endsWith(` ${key}`), stdout);
+      assert.deepEqual(read, ['a rotated line', '']);
     });
   }));
 

@@ -199,6 +199,18 @@ for (const [what, attempts, change, attributes] of deadLetters) {
     ));
 }
 
+test('what is over the quota of invocations comes later, and is counted', () =>
+  deploy(define('console.log(event.at);'), async ({ aws, clock }) => {
+    const drain = () => aws.scheduler.invocations.drain();
+    clock.at(LATE + 24 * HOUR, drain);
+    await clock.runUntil(START + 48 * HOUR);
+    assert.equal(aws.logs.length, 2);
+    assert.equal(
+      aws.cloudWatch.total('AWS/Scheduler', 'InvocationThrottleCount', { ScheduleGroup: 'default' }),
+      1,
+    );
+  }));
+
 test('does nothing when its role does not trust Scheduler, and says so', () =>
   deploy(
     define('console.log(event.at);'),

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { SizeReader } from '../../../../../functions/shared/database/contract/sizes.ts';
+import { contradictedBy } from '../../../../../functions/database-size/held-against-history.ts';
+import type { RowEstimate, SizeReader } from '../../../../../functions/shared/database/contract/sizes.ts';
 import { assertWithin } from '../sizes/checks.ts';
 import { DATABASE, type InnodbServer, type startSizedInnodb } from '../sizes/servers.ts';
 
 export const LAST_SAMPLE = 'SELECT (database_name, table_name, n_rows) ON mysql.innodb_table_stats';
+export const SAMPLED_PAGES =
+  'SELECT (database_name, table_name, index_name, stat_name, stat_value, sample_size) ON mysql.innodb_index_stats';
+
+const DAY_MS = 24 * 3600 * 1000;
 
 /** What large transactions that are open, or were rolled back, leave of the number. Leaves a table `purged`, and takes PROCESS away. */
 export async function testRolledBack(
@@ -34,6 +39,27 @@ export async function testRolledBack(
       const after = await told();
       assert.ok(Math.max(after.atMost, after.filesHold ?? 0) >= rows, JSON.stringify(after));
       assert.ok((after.filesHold ?? 0) < 20 * rows, JSON.stringify(after));
+      // Sampled meanwhile, nothing of the server's own shows it: but the pages that have rows are as many as of the number before.
+      const before = { at: Date.now() - DAY_MS, rows };
+      for (const grant of [LAST_SAMPLE, SAMPLED_PAGES]) await server.run(`GRANT ${grant} TO size@'%'`);
+      await server.run('ANALYZE TABLE purged');
+      const whole = await told();
+      assert.equal(contradictedBy(whole, [before], Date.now()), undefined);
+      const purge = await server.connect();
+      await purge.query('START TRANSACTION');
+      await purge.query(`DELETE FROM purged WHERE id > ${rows / 10}`);
+      await server.run('ANALYZE TABLE purged');
+      await purge.query('ROLLBACK');
+      await purge.end();
+      const left = await told();
+      const isWrong = left.atMost < rows;
+      assert.equal(isWrong, engine.engine === 'mysql', JSON.stringify(left));
+      const contradicted = contradictedBy(left, [before], Date.now());
+      if (isWrong) assert.match(contradicted ?? '', /and told 200000 at .* may have been rolled back since/);
+      else assert.equal(contradicted, undefined);
+      await server.run('ANALYZE TABLE purged');
+      assert.equal(contradictedBy(await told(), [before], Date.now()), undefined);
+      for (const grant of [LAST_SAMPLE, SAMPLED_PAGES]) await server.run(`REVOKE ${grant} FROM size@'%'`);
       // Columns that were added instantly are in none of the rows.
       await server.run('CREATE TABLE widened (id bigint PRIMARY KEY)');
       await server.run(`INSERT INTO widened ${engine.numbers('n', 50_000)}`);
@@ -85,6 +111,26 @@ export async function testRolledBack(
       await server.run(`INSERT INTO replaced ${engine.numbers("n + 5000000, 'z'", 100_000)}`);
       await server.run('ROLLBACK');
       assertWithin((await sizes.table(login, { table: 'replaced', databases: [DATABASE] })).rows, 20_000);
+      // And of a compressed one, sampled in between.
+      await server.run(
+        'CREATE TABLE squeezed (id bigint PRIMARY KEY, body varchar(3000)) ROW_FORMAT=COMPRESSED',
+      );
+      const squeezer = await server.connect();
+      await squeezer.query('START TRANSACTION');
+      await squeezer.query(`INSERT INTO squeezed ${engine.numbers('n, repeat(uuid(), 50)', 12_000)}`);
+      await server.run('ANALYZE TABLE squeezed');
+      await squeezer.query('ROLLBACK');
+      assertNone((await sizes.table(login, { table: 'squeezed', databases: [DATABASE] })).rows);
+      await server.run('DROP TABLE squeezed');
+      // And of a small one whose keys come in no order.
+      await server.run('CREATE TABLE shuffled (id char(36) PRIMARY KEY)');
+      await squeezer.query('START TRANSACTION');
+      await squeezer.query(`INSERT INTO shuffled ${engine.numbers('uuid()', 10_000)}`);
+      await server.run('ANALYZE TABLE shuffled');
+      await squeezer.query('ROLLBACK');
+      assertNone((await sizes.table(login, { table: 'shuffled', databases: [DATABASE] })).rows);
+      await server.run('DROP TABLE shuffled');
+      await squeezer.end();
       await server.run(`REVOKE ${LAST_SAMPLE} FROM size@'%'`);
       await server.run('DROP TABLE replaced');
       await server.run('DROP TABLE imported');
@@ -92,4 +138,10 @@ export async function testRolledBack(
       assert.equal((await told()).filesHold, Number.MAX_SAFE_INTEGER);
     },
   );
+}
+
+/** MariaDB, which puts its number right at the rollback, tells that it has none where pages are left. */
+function assertNone(rows: RowEstimate): void {
+  if (rows.kind === 'estimate') assertWithin(rows, 0);
+  else assert.match(rows.reason, /tells no row of a table whose pages were full/);
 }

@@ -1,3 +1,4 @@
+// In one file though long: all of it is asked of one server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,7 +19,7 @@ import {
   underLock,
 } from '../sizes/checks.ts';
 import { DATABASE, type InnodbServer, MESSAGES, ROWS, startSizedInnodb } from '../sizes/servers.ts';
-import { LAST_SAMPLE, testRolledBack } from './rolled-back-tests.ts';
+import { LAST_SAMPLE, SAMPLED_PAGES, testRolledBack } from './rolled-back-tests.ts';
 
 /** The same promises, on MySQL and on MariaDB. */
 export function testInnodbSizes(engine: InnodbServer): void {
@@ -118,6 +119,9 @@ export function testInnodbSizes(engine: InnodbServer): void {
       const { rows, bytes } = await sizes.table(login, { table: 'media', databases: [DATABASE] });
       assertWithin(rows, 0);
       assert.deepEqual(bytes, { kind: 'known', table: 16_384, indexes: 16_384, from: 'statistics' });
+      await server.run('CREATE TABLE parted (id bigint PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 5');
+      assertWithin((await sizes.table(login, { table: 'parted', databases: [DATABASE] })).rows, 0);
+      await server.run('DROP TABLE parted');
     });
 
     await t.test(
@@ -159,6 +163,64 @@ export function testInnodbSizes(engine: InnodbServer): void {
         await server.run("GRANT REFERENCES ON `wa1\\_no%`.* TO size@'%'");
         assertWithin((await sizes.table(login, search('wa1_nowhere', 'wa1_contactStore'))).rows, 20_000);
         await server.run("REVOKE REFERENCES ON `wa1\\_no%`.* FROM size@'%'");
+      },
+    );
+
+    await t.test(
+      'as unknown, where it may see a database and not its tables, which may have a larger one',
+      async () => {
+        const search = { table: 'media', databases: [DATABASE, 'wa10contactStore'] };
+        for (const [grant, revoke] of [
+          [
+            "GRANT EXECUTE ON wa10contactStore.* TO size@'%'",
+            "REVOKE EXECUTE ON wa10contactStore.* FROM size@'%'",
+          ],
+          ["GRANT RELOAD ON *.* TO size@'%'", "REVOKE RELOAD ON *.* FROM size@'%'"],
+          // The more exact line holds alone.
+          [
+            "GRANT EXECUTE ON wa10contactStore.* TO size@'%'; GRANT REFERENCES ON `wa10%`.* TO size@'%'",
+            "REVOKE EXECUTE ON wa10contactStore.* FROM size@'%'; REVOKE REFERENCES ON `wa10%`.* FROM size@'%'",
+          ],
+        ] as const) {
+          for (const statement of grant.split('; ')) await server.run(statement);
+          const told = await sizes.table(login, search);
+          assertUnknown(told.rows, /does not show size wa10contactStore, where a larger table/);
+          await assert.rejects(sizes.count(login, search, 1000), MissingPrivilege);
+          for (const statement of revoke.split('; ')) await server.run(statement);
+        }
+        if (engine.engine === 'mysql') {
+          await server.run('SET GLOBAL partial_revokes = ON');
+          await server.run("GRANT SELECT ON *.* TO size@'%'");
+          await server.run("REVOKE SELECT ON wa10contactStore.* FROM size@'%'");
+          assertUnknown((await sizes.table(login, search)).rows, /does not show size wa10contactStore/);
+          await server.run("REVOKE SELECT ON *.* FROM size@'%'");
+          await server.run('SET GLOBAL partial_revokes = OFF');
+        }
+        // Of a table on which it has a right itself it is told.
+        await server.run("GRANT SELECT (id) ON wa10contactStore.media TO size@'%'");
+        assertWithin((await sizes.table(login, search)).rows, 0);
+        await server.run("REVOKE SELECT (id) ON wa10contactStore.media FROM size@'%'");
+      },
+    );
+
+    await t.test(
+      'the larger of two by their rows, where the server has sampled neither; unknown, where it keeps none of one',
+      async () => {
+        await server.run('CREATE DATABASE wa1_late');
+        await server.run("GRANT REFERENCES ON `wa1\\_late`.* TO size@'%'");
+        await server.run('CREATE TABLE late (id bigint PRIMARY KEY)');
+        await server.run('CREATE TABLE wa1_late.late (id bigint PRIMARY KEY)');
+        await server.run(`INSERT INTO wa1_late.late ${engine.numbers('n', 9_000)}`);
+        const search = { table: 'late', databases: [DATABASE, 'wa1_late'] };
+        const told = await sizes.table(login, search);
+        assert.equal(told.database, 'wa1_late', JSON.stringify(told));
+        await server.run('INSERT INTO late VALUES (1)');
+        await server.run('ANALYZE TABLE late');
+        await server.run('ALTER TABLE wa1_late.late STATS_AUTO_RECALC = 0');
+        await server.run('DELETE FROM mysql.innodb_table_stats WHERE database_name = "wa1_late"');
+        assertUnknown((await sizes.table(login, search)).rows, /STATS_AUTO_RECALC is off/);
+        await server.run('DROP DATABASE wa1_late');
+        await server.run("REVOKE REFERENCES ON `wa1\\_late`.* FROM size@'%'");
       },
     );
 
@@ -299,6 +361,26 @@ export function testInnodbSizes(engine: InnodbServer): void {
       },
     );
 
+    await t.test(
+      'as unknown, rows and bytes, where its data is gone, with and without a right to see files',
+      async () => {
+        const search = { table: 'discarded', databases: [DATABASE] };
+        await server.run('CREATE TABLE discarded (id bigint PRIMARY KEY, body varchar(200))');
+        await server.run(`INSERT INTO discarded ${engine.numbers("n, repeat('m', 100)", 20_000)}`);
+        await server.run('ANALYZE TABLE discarded');
+        await server.run('ALTER TABLE discarded DISCARD TABLESPACE');
+        for (const statement of ["GRANT PROCESS ON *.* TO size@'%'", "REVOKE PROCESS ON *.* FROM size@'%'"]) {
+          await server.run(statement);
+          const { rows, bytes } = await sizes.table(login, search);
+          assertUnknown(rows, /tablespace was discarded, or the file is missing/);
+          assert.ok(bytes.kind === 'unknown' && /tablespace was discarded/.test(bytes.reason));
+        }
+        await server.run("GRANT SELECT (id) ON `wa1_messageStore`.discarded TO size@'%'");
+        await assert.rejects(sizes.count(login, search, 1000), /cannot be counted: its data is not there/);
+        await server.run('DROP TABLE discarded');
+      },
+    );
+
     if (engine.engine === 'mariadb')
       await t.test(
         'as unknown, where it keeps the history of the rows; a sequence is called one',
@@ -325,9 +407,6 @@ export function testInnodbSizes(engine: InnodbServer): void {
     });
   });
 }
-
-const SAMPLED_PAGES =
-  'SELECT (database_name, table_name, index_name, stat_name, stat_value, sample_size) ON mysql.innodb_index_stats';
 
 function assertWithinOrNearlyEmpty(rows: RowEstimate, truth: number): void {
   if (rows.kind === 'unknown')

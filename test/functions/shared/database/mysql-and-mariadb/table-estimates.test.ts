@@ -4,12 +4,8 @@ import { rowsOf } from '../../../../../functions/shared/database/mysql-and-maria
 import { assertWithin } from '../sizes/checks.ts';
 
 const SERVER = {
-  nameOf: (name: string) => name,
-  performanceSchema: true,
   statistics: { persistent: true, recalculated: true, samplePages: 20 },
-  grants: '',
-  patterns: true,
-  files: { tablespaces: '', tables: '' },
+  pageBytes: 16_384,
 };
 
 function told(rows: number, sampleRows: number | undefined) {
@@ -22,9 +18,15 @@ function told(rows: number, sampleRows: number | undefined) {
     freeBytes: 0,
     options: '',
     format: 'Dynamic',
+    parts: 1,
+    isLost: false,
   };
   return rowsOf(
-    { row, sample: sampleRows === undefined ? undefined : { rows: sampleRows, pages: undefined } },
+    {
+      row,
+      sample:
+        sampleRows === undefined ? undefined : { rows: sampleRows, pages: undefined, leafPages: undefined },
+    },
     SERVER,
   );
 }

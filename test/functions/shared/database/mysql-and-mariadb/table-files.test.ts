@@ -16,6 +16,7 @@ const dialect: InnodbDialect = {
   countWithin: (_, count) => `SELECT ${count}`,
   tooSlow: [],
   idleFromThreads: true,
+  keepsRolledBackDeletes: true,
   files: { tablespaces: 'INNODB_TABLESPACES', tables: 'INNODB_TABLES' },
 };
 

@@ -138,6 +138,91 @@ test('PostgreSQL tells the size of a table', async (t) => {
     assertWithin((await sizes.table(server.login, search)).rows, 50_050);
   });
 
+  await t.test('as a range, where VACUUM or ANALYZE follows at once in the session that wrote', async () => {
+    const search = { table: 'twice', databases: [DATABASE] };
+    const told = async () => (await sizes.table(server.login, search)).rows;
+    await server.run('CREATE UNLOGGED TABLE twice (id bigint)');
+    await server.run('INSERT INTO twice SELECT generate_series(1, 60000)');
+    // What a session has written it adds to the counters a second later at the earliest: in one it is counted by ANALYZE, and added then.
+    const session = new pg.Client(server.connection());
+    await session.connect();
+    await session.query('INSERT INTO twice SELECT generate_series(1, 60000)');
+    await session.query('ANALYZE twice');
+    await session.end();
+    assertWithin(await told(), 120_000);
+    const purge = new pg.Client(server.connection());
+    await purge.connect();
+    await purge.query('DELETE FROM twice WHERE id > 20000');
+    await purge.query('VACUUM twice');
+    await purge.end();
+    assertWithin(await told(), 40_000);
+    // Rows that have come since, as the pages show, make the number no vaguer.
+    await server.run('TRUNCATE twice');
+    await server.run('INSERT INTO twice SELECT generate_series(1, 20000)');
+    await server.run('ANALYZE twice');
+    await server.run('INSERT INTO twice SELECT generate_series(1, 180000)');
+    const grown = await told();
+    assertWithin(grown, 200_000);
+    assert.ok(grown.kind === 'estimate' && grown.atLeast > 140_000, JSON.stringify(grown));
+    await server.run('DROP TABLE twice');
+  });
+
+  await t.test(
+    'as a range, never analyzed, where deletes are written to the counters before the inserts',
+    async () => {
+      await server.run('CREATE TABLE soon_gone (id bigint)');
+      const session = new pg.Client(server.connection());
+      await session.connect();
+      await session.query('SELECT 1');
+      await session.query('INSERT INTO soon_gone SELECT generate_series(1, 20000)');
+      await server.run('DELETE FROM soon_gone WHERE id > 2000');
+      await session.query('SELECT pg_stat_force_next_flush()');
+      await session.query('SELECT 1');
+      assertWithin(
+        (await sizes.table(server.login, { table: 'soon_gone', databases: [DATABASE] })).rows,
+        2_000,
+      );
+      await session.end();
+      await server.run('DROP TABLE soon_gone');
+    },
+  );
+
+  await t.test('as none, where its files are empty, whatever the counters still say', async () => {
+    await server.run('CREATE TABLE emptied_now AS SELECT generate_series(1, 20000) AS id');
+    const session = new pg.Client(server.connection());
+    await session.connect();
+    await session.query('SELECT pg_stat_force_next_flush()');
+    await session.query('TRUNCATE emptied_now');
+    const { rows } = await sizes.table(server.login, { table: 'emptied_now', databases: [DATABASE] });
+    assert.deepEqual(rows, { kind: 'estimate', rows: 0, atLeast: 0, atMost: 0 });
+    await session.end();
+    await server.run('DROP TABLE emptied_now');
+  });
+
+  await t.test('as unknown, where changes are not counted for somebody', async () => {
+    const search = { table: 'uncounted', databases: [DATABASE] };
+    await server.run('CREATE TABLE uncounted AS SELECT generate_series(1, 20000) AS id');
+    await server.run('ANALYZE uncounted');
+    assertWithin((await sizes.table(server.login, search)).rows, 20_000);
+    await server.run('CREATE ROLE purge');
+    for (const [set, reset] of [
+      [
+        `ALTER DATABASE "${DATABASE}" SET track_counts = 'no'`,
+        `ALTER DATABASE "${DATABASE}" RESET track_counts`,
+      ],
+      ['ALTER ROLE purge SET track_counts = off', 'ALTER ROLE purge RESET track_counts'],
+    ] as const) {
+      await server.run(set);
+      assertUnknown((await sizes.table(server.login, search)).rows, /track_counts is off/);
+      await server.run(reset);
+    }
+    // Of another database it is nothing to us.
+    await server.run(`ALTER ROLE purge IN DATABASE "${DATABASE}2" SET track_counts = off`);
+    assertWithin((await sizes.table(server.login, search)).rows, 20_000);
+    await server.run('DROP ROLE purge');
+    await server.run('DROP TABLE uncounted');
+  });
+
   await t.test('within its error, sampled in few of its pages, nearly all of which are empty', async () => {
     await server.run('CREATE UNLOGGED TABLE emptied (id bigint, body text)');
     await server.run("INSERT INTO emptied SELECT n, repeat('m', 150) FROM generate_series(1, 120000) n");

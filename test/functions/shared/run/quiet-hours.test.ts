@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Counted, hoursOf, ordinaryWeek, quietHours } from '../../../bin/window/quiet-hours.ts';
+import {
+  type Counted,
+  hoursOf,
+  ordinaryWeek,
+  quietHours,
+} from '../../../../functions/shared/run/quiet-hours.ts';
 
 const QUARTER = 15 * 60_000;
 const HOUR = 4 * QUARTER;

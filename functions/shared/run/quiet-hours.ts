@@ -1,6 +1,4 @@
-import { median } from 'simple-statistics';
-import { Temporal } from 'temporal-polyfill';
-import { minuteOfDay, WEEKDAYS, type Weekday, windowMinutes } from '../../lib/local-time.ts';
+import { minuteOfDay, WEEKDAYS, type Weekday, wallClock, windowMinutes } from './time-of-day.ts';
 
 /** The pieces that a day is counted in: fine enough for every time zone's offset, and for windows that begin at a half hour. */
 export const SLOT_MINUTES = 15;
@@ -29,6 +27,11 @@ export interface Counted {
   requests: number;
 }
 
+/** Too little is known for an ordinary week: worth another try when more is. */
+export class TooFewDays extends Error {
+  override readonly name = 'TooFewDays';
+}
+
 /** An ordinary week: of each weekday, Monday first, and slot the median of the weeks that were seen. */
 export type Week = number[][];
 
@@ -53,7 +56,7 @@ export interface QuietHours {
 /**
  * An ordinary week. Slots of which nothing is told had no requests: a load balancer tells CloudWatch nothing then.
  * @param span of which it was asked, in epoch milliseconds; what lies before the first request that is known does not count.
- * @throws Error if it is too little for a week.
+ * @throws TooFewDays if it is too little for a week.
  */
 export function ordinaryWeek(
   counted: Counted[],
@@ -65,22 +68,23 @@ export function ordinaryWeek(
   const step = SLOT_MINUTES * 60_000;
   const seen = new Map<string, number[]>();
   const dates = new Set<string>();
+  const local = wallClock(timeZone);
   for (let at = Math.max(Math.ceil(span.from / step) * step, first); at + step <= span.to; at += step) {
-    const local = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone);
-    const key = `${local.dayOfWeek} ${Math.floor((local.hour * 60 + local.minute) / SLOT_MINUTES)}`;
+    const { date, weekday, minute } = local(at);
+    const key = `${weekday} ${Math.floor(minute / SLOT_MINUTES)}`;
     const values = seen.get(key) ?? [];
     seen.set(key, values);
     values.push(requests.get(at) ?? 0);
-    dates.add(local.toPlainDate().toString());
+    dates.add(date);
   }
   const days = dates.size;
   if (days < LEAST_DAYS + 1)
-    throw new Error(
+    throw new TooFewDays(
       `Only ${days} days are known, of which the first and the last are parts: an ordinary week takes at least ${LEAST_DAYS} whole ones.`,
     );
-  const week = WEEKDAYS.map((_, day) =>
+  const week = WEEKDAYS.map((weekday) =>
     Array.from({ length: SLOTS }, (_, slot) => {
-      const values = seen.get(`${day + 1} ${slot}`) ?? [];
+      const values = seen.get(`${weekday} ${slot}`) ?? [];
       return values.length > 0 ? median(values) : 0;
     }),
   );
@@ -148,6 +152,12 @@ function requestsIn(week: Week, from: number, minutes: number, days: number[]): 
       minute = until;
     }
   return sum;
+}
+
+function median(values: number[]): number {
+  const ordered = values.toSorted((a, b) => a - b);
+  const middle = (ordered.length - 1) / 2;
+  return ((ordered[Math.floor(middle)] ?? 0) + (ordered[Math.ceil(middle)] ?? 0)) / 2;
 }
 
 function perHour(requests: number, minutes: number, days: number): number {

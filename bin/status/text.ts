@@ -1,0 +1,155 @@
+import type { RunReport } from '../../functions/shared/run/report.ts';
+import type { Run } from '../deployments.ts';
+import { alarmText, localTime, okText, outcomeText, table } from '../output.ts';
+
+const DAY_MS = 24 * 3600_000;
+/** Of a report's figures, in the table. */
+const SHOWN_FIGURES = 3;
+
+/** One job of a deployment: what `status` says of it. */
+export interface JobStatus {
+  deployment: string;
+  job: string;
+  last: Pick<Run, 'runId' | 'status' | 'startedAt' | 'endedAt'> | undefined;
+  report: RunReport | undefined;
+  /** Undefined: the job has no schedule, or it is switched off. */
+  next: Date | undefined;
+  schedule: 'enabled' | 'disabled' | 'none';
+}
+
+/** A deployment: what `status` says of it. */
+export interface DeploymentStatus {
+  deployment: string;
+  timeZone: string;
+  jobs: JobStatus[];
+  alarms: { name: string; since: Date | undefined; console: string; means: string }[];
+}
+
+/** All of it for a person: of several deployments a line each, and what is wrong with any. */
+export function textOf(
+  found: DeploymentStatus[],
+  { quiet, jobs, now }: { quiet: boolean; jobs: boolean; now: Date },
+): string {
+  const isOverview = found.length > 1 && !jobs && !quiet;
+  const lines = [
+    ...(isOverview ? [overviewOf(found, now)] : []),
+    ...jobLines(found, quiet || isOverview),
+    ...(isOverview || quiet ? [] : found.flatMap((each) => standingLine(each, now))),
+    ...found.flatMap(alarmLines),
+  ];
+  if (lines.length === 0) lines.push('Nothing is wrong.');
+  return `${lines.join('\n')}\n`;
+}
+
+function overviewOf(found: DeploymentStatus[], now: Date): string {
+  return table(
+    ['deployment', 'jobs', 'last run', 'next run', 'alarms', 'rows', 'credential'],
+    found.map((each) => {
+      const { deployment, timeZone, jobs, alarms } = each;
+      const wrong = jobs.filter(isWrong).length;
+      const last = latest(jobs.flatMap(({ last: run }) => run?.startedAt ?? []));
+      const [next] = jobs
+        .flatMap((job) => job.next ?? [])
+        .toSorted((one, other) => Number(one) - Number(other));
+      return [
+        deployment,
+        wrong > 0 ? alarmText(`${wrong} of ${jobs.length} wrong`) : okText(`${jobs.length} well`),
+        last ? localTime(last, timeZone) : '-',
+        next ? localTime(next, timeZone) : '-',
+        alarms.length > 0 ? alarmText(`${alarms.length} ${alarms.length === 1 ? 'rings' : 'ring'}`) : '-',
+        rowsOf(jobs) || '-',
+        ageOf(jobs, now) ?? '-',
+      ];
+    }),
+  );
+}
+
+function jobLines(found: DeploymentStatus[], onlyWrong: boolean): string[] {
+  const rows = found.flatMap(({ deployment, timeZone, jobs }) =>
+    jobs
+      .filter((status) => !onlyWrong || isWrong(status))
+      .map((status) => [
+        deployment,
+        status.job,
+        status.last ? localTime(status.last.startedAt, timeZone) : '-',
+        status.last ? stateOf({ ...status.last, report: status.report }) : 'never ran',
+        nextText(status, timeZone),
+        figuresOf(status.report),
+      ]),
+  );
+  return rows.length > 0
+    ? [table(['deployment', 'job', 'last run', 'outcome', 'next run', 'figures'], rows)]
+    : [];
+}
+
+/** Rows and the credential's age, of a deployment that has either. */
+function standingLine({ deployment, jobs }: DeploymentStatus, now: Date): string[] {
+  const rows = rowsOf(jobs);
+  const age = ageOf(jobs, now);
+  const words = [...(rows ? [rows] : []), ...(age === undefined ? [] : [`credential ${age} old`])];
+  return words.length > 0 ? [`${deployment}: ${words.join(', ')}`] : [];
+}
+
+function alarmLines({ alarms, timeZone }: DeploymentStatus): string[] {
+  return alarms.map(
+    ({ name, since, console: address }) =>
+      `${alarmText(name)} rings${since ? ` since ${localTime(since, timeZone)}` : ''}\n  ${address}`,
+  );
+}
+
+/** Of each figure that counts rows, as the report that has it last says: `messageRows 97,776`. */
+function rowsOf(jobs: JobStatus[]): string {
+  const rows = new Map<string, { value: number; at: number }>();
+  for (const { report } of jobs)
+    for (const [name, value] of Object.entries(report?.figures ?? {})) {
+      const at = Date.parse(report?.endedAt ?? '');
+      if (/Rows$/.test(name) && at > (rows.get(name)?.at ?? 0)) rows.set(name, { value, at });
+    }
+  return [...rows].map(([name, { value }]) => `${name} ${value.toLocaleString('en-US')}`).join(', ');
+}
+
+/** Of the oldest credential that a job tells the age of, now. */
+function ageOf(jobs: JobStatus[], now: Date): string | undefined {
+  const ages = jobs.flatMap(({ report }) => {
+    const days = report?.figures.credentialAgeDays;
+    return days === undefined ? [] : days + (now.getTime() - Date.parse(report?.endedAt ?? '')) / DAY_MS;
+  });
+  if (ages.length === 0) return undefined;
+  const days = Math.max(0, Math.floor(Math.max(...ages)));
+  return `${days} ${days === 1 ? 'day' : 'days'}`;
+}
+
+function latest(moments: Date[]): Date | undefined {
+  return moments.toSorted((one, other) => Number(other) - Number(one))[0];
+}
+
+/** Whether somebody should look at a job. */
+export function isWrong({ last, report, schedule }: JobStatus): boolean {
+  if (schedule === 'disabled') return true;
+  if (report) return report.outcome === 'failed' || report.outcome === 'partial';
+  return last !== undefined && last.status !== 'RUNNING';
+}
+
+function nextText({ next, schedule }: JobStatus, timeZone: string): string {
+  if (next) return localTime(next, timeZone);
+  if (schedule === 'disabled') return alarmText('switched off');
+  return schedule === 'none' ? 'by hand' : 'unknown';
+}
+
+/** How a run ended, in its colour. */
+export function stateOf({ status, report }: Pick<Run, 'status' | 'report'>): string {
+  if (report) return outcomeText(report.outcome);
+  return status === 'RUNNING' ? 'goes on' : alarmText(`lost (${status.toLowerCase().replaceAll('_', ' ')})`);
+}
+
+/** How long a run took. */
+export function lengthOf({ startedAt, endedAt }: Run): string {
+  return endedAt ? `${Math.round((endedAt.getTime() - startedAt.getTime()) / 1000)} s` : '';
+}
+
+/** The first of a report's figures. */
+export function figuresOf(report: RunReport | undefined): string {
+  const figures = Object.entries(report?.figures ?? {});
+  const shown = figures.slice(0, SHOWN_FIGURES).map(([name, value]) => `${name} ${value}`);
+  return [...shown, ...(figures.length > SHOWN_FIGURES ? ['…'] : [])].join(', ');
+}

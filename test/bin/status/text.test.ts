@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import { type DeploymentStatus, type JobStatus, textOf } from '../../../bin/status/text.ts';
+import type { Outcome } from '../../../functions/shared/run/report.ts';
+
+const NOW = new Date('2026-11-25T09:00:00Z');
+const AT = '2026-11-23T02:30:00.000Z';
+
+function jobOf(
+  deployment: string,
+  job: string,
+  outcome: Outcome,
+  figures: Record<string, number> = {},
+): JobStatus {
+  const runId = `${deployment}-${job}-1`;
+  return {
+    ...{ deployment, job, schedule: 'enabled', next: new Date('2026-11-26T02:30:00Z') },
+    last: { runId, status: 'SUCCEEDED', startedAt: new Date(AT), endedAt: new Date(AT) },
+    report: {
+      ...{ deployment, job, runId, outcome, figures, problems: [] },
+      ...{ scheduledFor: AT, startedAt: AT, endedAt: AT },
+    },
+  };
+}
+
+const fleet = Array.from({ length: 50 }, (_, index): DeploymentStatus => {
+  const deployment = `shop-${index}`;
+  return {
+    deployment,
+    timeZone: 'Europe/Berlin',
+    jobs: [
+      jobOf(deployment, 'credential-rotation', 'succeeded', { rotations: 0, credentialAgeDays: 12 }),
+      jobOf(deployment, 'database-size', 'succeeded', { messageRows: 97_776, mediaRows: 873 }),
+      jobOf(deployment, 'message-gc', index === 7 ? 'failed' : 'succeeded', { calls: 3 }),
+    ],
+    alarms:
+      index === 7
+        ? [{ name: 'shop-7-message-gc-failed', since: new Date(AT), means: '', console: 'https://console' }]
+        : [],
+  };
+});
+
+const shown = (found: DeploymentStatus[], options: { quiet?: boolean; jobs?: boolean } = {}) =>
+  stripVTControlCharacters(textOf(found, { quiet: false, jobs: false, now: NOW, ...options }))
+    .trimEnd()
+    .split('\n');
+
+test('fifty deployments are on one screen, a line each, and below what is wrong with any', () => {
+  const lines = shown(fleet);
+  assert.match(lines[0] ?? '', /^deployment +jobs +last run +next run +alarms +rows +credential$/);
+  assert.match(
+    lines[1] ?? '',
+    /^shop-0 +3 well +2026-11-23 03:30 +2026-11-26 03:30 +- +messageRows 97,776, mediaRows 873 +14 days$/,
+  );
+  assert.match(lines[8] ?? '', /^shop-7 +1 of 3 wrong .* 1 rings /);
+  assert.equal(
+    lines.findIndex((line) => line.startsWith('deployment  job ')),
+    51,
+  );
+  assert.match(lines[52] ?? '', /^shop-7 +message-gc +2026-11-23 03:30 +failed /);
+  assert.deepEqual(lines.slice(53), [
+    'shop-7-message-gc-failed rings since 2026-11-23 03:30',
+    '  https://console',
+  ]);
+  for (const line of lines.slice(0, 51)) assert.ok(line.length <= 120, line);
+});
+
+test('each job of all is shown if asked for, and of one deployment always, with its rows and the age of its credential', () => {
+  const lines = shown(fleet, { jobs: true });
+  assert.equal(lines.filter((line) => /^shop-\d+ +(credential|database|message)-/.test(line)).length, 150);
+  const [one] = fleet;
+  assert.ok(one);
+  assert.equal(shown([one]).at(-1), 'shop-0: messageRows 97,776, mediaRows 873, credential 14 days old');
+});
+
+test('of several only what is wrong is shown if asked for', () => {
+  assert.deepEqual(shown(fleet.slice(0, 5), { quiet: true }), ['Nothing is wrong.']);
+  assert.match(shown(fleet, { quiet: true })[1] ?? '', /^shop-7 +message-gc /);
+});

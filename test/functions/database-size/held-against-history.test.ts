@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { contradictedBy } from '../../../functions/database-size/held-against-history.ts';
+
+const DAY = 24 * 3600 * 1000;
+const NOW = 100 * DAY;
+
+/** A number that fell from 2.5 million, and which share of the file its rows take. */
+function told(rows: number, rowsShare: number | undefined) {
+  return {
+    kind: 'estimate' as const,
+    rows,
+    atLeast: 0,
+    atMost: 2 * rows,
+    ...(rowsShare !== undefined && { rowsShare }),
+  };
+}
+
+const BEFORE = [
+  { at: NOW - 2 * DAY, rows: 300_000 },
+  { at: NOW - DAY, rows: 2_500_000 },
+  { at: NOW - 60 * DAY, rows: 9_000_000 },
+];
+
+test('a number that fell while the rows take their pages as ever is contradicted by the one before', () => {
+  assert.match(
+    contradictedBy(told(504_236, 0.85), BEFORE, NOW) ?? '',
+    /tells 504236, and told 2500000 at 1970-04-10T00:00:00.000Z, .*\(85 % of its file\).* rolled back/,
+  );
+});
+
+test('a number that fell with its pages, or by no more than its error, is believed', () => {
+  for (const rows of [
+    told(504_236, 0.18),
+    told(2_400_000, 0.85),
+    told(1_100_000, 0.85),
+    told(504_236, undefined),
+  ])
+    assert.equal(contradictedBy(rows, BEFORE, NOW), undefined);
+  assert.equal(contradictedBy({ kind: 'unknown', reason: 'locked' }, BEFORE, NOW), undefined);
+});
+
+test('a number of long ago, or of now itself, contradicts nothing', () => {
+  const long = [{ at: NOW - 4 * DAY, rows: 2_500_000 }];
+  assert.equal(contradictedBy(told(504_236, 0.85), long, NOW), undefined);
+  assert.equal(contradictedBy(told(504_236, 0.85), [{ at: NOW, rows: 2_500_000 }], NOW), undefined);
+});
