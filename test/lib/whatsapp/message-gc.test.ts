@@ -25,7 +25,8 @@ function resourcesWith({
   assert.ok(databases && jobs?.messageGc);
   const stack = sampleStack('emea', {
     databases: change(databases),
-    jobs: { messageGc: { ...jobs.messageGc, tellRows } },
+    // Its look at the traffic has a right of the same kind.
+    jobs: { messageGc: { ...jobs.messageGc, tellRows, watchWindow: undefined } },
     upgradeCheck: undefined,
     mediaVolume: undefined,
   });
