@@ -191,12 +191,15 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         assert.equal(figures.messageRowsBefore, messages);
         assert.equal(figures.messageRowsAfter, messages - sent);
         const [set] = (details as { messageRows: Record<string, unknown>[] }).messageRows;
-        assert.deepEqual(set?.before, {
+        const { atLeast, ...before } = set?.before as { atLeast: number };
+        assert.deepEqual(before, {
           kind: 'estimate',
           rows: messages,
-          atLeast: Math.floor(messages / 1.2) - 291,
           atMost: Math.ceil(messages * 1.2) + 291,
         });
+        // Those that are pending came after an ANALYZE by hand, which can have seen them: some could be counted twice.
+        assert.ok(atLeast <= Math.floor(messages / 1.2) - 291, String(atLeast));
+        assert.ok(atLeast >= Math.floor((messages - 1_000) / 1.2) - 291, String(atLeast));
       }
       const { aws } = client.deployment;
       assert.deepEqual(aws.cloudWatch.inState('ALARM'), []);
