@@ -94,6 +94,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
     .map(([name, client]) => {
       const script: ClientScript = {
         ...client,
+        ownAddresses: faults.some((fault) => fault.deployment === name && fault.ownAddresses),
         onRequest(request) {
           for (const hooks of hooksOf(name)) hooks.onRequest?.(request);
         },

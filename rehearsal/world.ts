@@ -47,6 +47,8 @@ export interface ClientScript
   logins?: Partial<Record<ClientRole, number>>;
   /** Real milliseconds between two logins of a container. @default 350 */
   loginPause?: number;
+  /** Whether a client of Meta's template has tasks with an address each, which the template gives none. @default it has not */
+  ownAddresses?: boolean;
   /** How ECS may replace its tasks. @default as ECS does by default */
   percentages?: Partial<Record<ClientRole, Pick<ClientService, 'minimumHealthyPercent' | 'maximumPercent'>>>;
 }
@@ -329,7 +331,7 @@ async function startContainers(
   aws: Aws,
   { name, account, region, jobs: { logCleanup, credentialRotation } }: Configured,
   network: TaskNetwork,
-  { containers = {}, percentages = {} }: ClientScript,
+  { containers = {}, percentages = {}, ownAddresses = false }: ClientScript,
   folder: string,
   database: DatabaseUse | undefined,
 ): Promise<ClientTasks> {
@@ -368,7 +370,7 @@ async function startContainers(
       }),
     ),
     ...(database && { database }),
-    metaTemplate,
+    metaTemplate: ownAddresses ? undefined : metaTemplate,
     ...(runCommand && {
       hosts: { count: 2, tag: { key: runCommand.tagKey, value: runCommand.tagValue } },
     }),

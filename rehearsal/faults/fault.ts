@@ -44,6 +44,11 @@ interface FaultParts {
   rotation?: true;
   /** Of the deployment that is struck, where it is not that of the sample. @default 'mysql' for apac */
   engine?: 'mariadb';
+  /**
+   * Whether each task of the client of Meta's template has an address of its own (`awsvpc`), which by the template none has: only
+   * so does the database tell whose a login is.
+   */
+  ownAddresses?: true;
   /** Whether a replica follows the database. */
   replica?: true;
   /** Whether rows, files, logs and passwords must be as after a good night, and the figures of the reports as those. */

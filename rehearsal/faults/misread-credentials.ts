@@ -37,7 +37,7 @@ const WHOSE: {
   },
 ];
 
-interface Place extends Pick<Fault, 'deployment' | 'engine'> {
+interface Place extends Pick<Fault, 'deployment' | 'engine' | 'ownAddresses'> {
   suffix: string;
   where: string;
   /** Of users by turns each server shows whose they are; with two passwords of one user only where it tells which was used. */
@@ -61,6 +61,7 @@ const PLACES: Place[] = [
     suffix: '-on-mysql',
     where: 'MySQL, one user with two passwords',
     deployment: 'apac',
+    ownAddresses: true,
     showsOld: true,
     services: META_SERVICES,
   },
@@ -69,6 +70,7 @@ const PLACES: Place[] = [
     where: 'MariaDB, one user with two passwords',
     deployment: 'apac',
     engine: 'mariadb',
+    ownAddresses: true,
     showsOld: false,
     services: META_SERVICES,
   },
@@ -90,7 +92,7 @@ export const MISREAD_CREDENTIALS_FAULTS: Record<string, Fault> = Object.fromEntr
 );
 
 function faultOf(
-  { deployment, engine, services, where }: Place,
+  { deployment, engine, ownAddresses, services, where }: Place,
   { who, role, applies }: (typeof WHOSE)[number],
   what: string,
   misread: Misread,
@@ -99,6 +101,7 @@ function faultOf(
     description: `${who} ${what} (${where})`,
     deployment,
     ...(engine && { engine }),
+    ...(ownAddresses && { ownAddresses }),
     containers: true,
     rotation: true,
     strike: ({ credential }) => takeInPlace(credential, applies, misread),

@@ -217,6 +217,7 @@ export function metaTaskDefinition(
     ...(container === 'wa-master' && { WA_MASTER_NODE: '1' }),
   };
   return {
+    networkMode: 'bridge' as const,
     container: {
       name: container,
       image: `docker.whatsapp.biz/${family}:v2.57.2`,
