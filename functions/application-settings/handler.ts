@@ -13,7 +13,7 @@ import {
   type SettingName,
   type SettingValues,
 } from './contract.ts';
-import { differences, requestsFor, watchedSettings } from './read-settings.ts';
+import { type Difference, differences, requestsFor, watchedSettings } from './read-settings.ts';
 import { type Change, type Found, resultOf } from './result.ts';
 
 const settingNames = v.picklist(Object.keys(APPLICATION_SETTINGS) as SettingName[]);
@@ -89,7 +89,7 @@ function read(
  */
 async function change(
   { webApp }: ApplicationSettingsSettings,
-  changes: ReturnType<typeof differences>,
+  changes: readonly Difference[],
   run: RunEvent,
   context: DurableContext,
 ): Promise<Omit<Found, 'before'>> {
@@ -117,11 +117,7 @@ async function change(
   }
 }
 
-function outcomeOf(
-  each: ReturnType<typeof differences>[number],
-  refused: string | undefined,
-  after: SettingValues,
-): Change {
+function outcomeOf(each: Difference, refused: string | undefined, after: SettingValues): Change {
   if (refused !== undefined) return { ...each, kind: 'refused', reason: refused };
   const isTaken = differences({ [each.setting]: each.wanted }, after).length === 0;
   return { ...each, kind: isTaken ? 'changed' : 'not-taken' };

@@ -1,3 +1,4 @@
+import { isObject } from '../shared/run/is-object.ts';
 import { APPLICATION_SETTINGS, type SettingName, type SettingValue, type SettingValues } from './contract.ts';
 
 /** Of a list, and of a word in it: what goes into a report has bounds. */
@@ -16,11 +17,16 @@ export function watchedSettings(all: Record<string, unknown>): SettingValues {
   return values;
 }
 
+/** A setting that is not as it is wanted. */
+export interface Difference {
+  setting: SettingName;
+  wanted: SettingValue;
+  /** Undefined: WebApp has none of this name, or of another form. */
+  value: SettingValue | undefined;
+}
+
 /** Those of wanted values that are not WebApp's. */
-export function differences(
-  wanted: SettingValues,
-  values: SettingValues,
-): { setting: SettingName; wanted: SettingValue; value: SettingValue | undefined }[] {
+export function differences(wanted: SettingValues, values: SettingValues): Difference[] {
   return NAMES.flatMap((setting) => {
     const [want, value] = [wanted[setting], values[setting]];
     if (want === undefined || JSON.stringify(sorted(want)) === JSON.stringify(value)) return [];
@@ -34,7 +40,7 @@ export function differences(
  * it alone is documented of the outermost fields only.
  */
 export function requestsFor(
-  changes: readonly { setting: SettingName; wanted: SettingValue }[],
+  changes: readonly Pick<Difference, 'setting' | 'wanted'>[],
   all: Record<string, unknown>,
 ): { settings: SettingName[]; body: Record<string, unknown> }[] {
   const requests = new Map<string, { settings: SettingName[]; body: Record<string, unknown> }>();
@@ -87,8 +93,4 @@ function isListOfWords(value: unknown): value is string[] {
 
 function sorted<Value extends SettingValue>(value: Value): Value {
   return (Array.isArray(value) ? [...new Set(value)].sort() : value) as Value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

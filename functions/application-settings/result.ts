@@ -4,26 +4,21 @@ import {
   APPLICATION_SETTINGS,
   type ApplicationSettingsSettings,
   DIFFERING_SETTINGS_FIGURE,
-  type SettingName,
   type SettingValue,
   type SettingValues,
 } from './contract.ts';
-import { differences } from './read-settings.ts';
+import { type Difference, differences } from './read-settings.ts';
 
 /** What became of a setting that was to be set. */
-export type Change = {
-  setting: SettingName;
-  wanted: SettingValue;
-  /** Before. Undefined: WebApp had none of this name, or of another form. */
-  value: SettingValue | undefined;
-} & (
-  | { kind: 'changed' }
-  /** WebApp took the request, and says another value than the wanted one. */
-  | { kind: 'not-taken' }
-  | { kind: 'refused' | 'unknown'; reason: string }
-  /** It is a dry run. */
-  | { kind: 'not-asked' }
-);
+export type Change = Difference &
+  (
+    | { kind: 'changed' }
+    /** WebApp took the request, and says another value than the wanted one. */
+    | { kind: 'not-taken' }
+    | { kind: 'refused' | 'unknown'; reason: string }
+    /** It is a dry run. */
+    | { kind: 'not-asked' }
+  );
 
 export interface Found {
   before: SettingValues;

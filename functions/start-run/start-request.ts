@@ -1,6 +1,7 @@
 import { Temporal } from 'temporal-polyfill';
 import * as v from 'valibot';
 import { type Occasion, runIdOf } from '../shared/run/identity.ts';
+import { isObject } from '../shared/run/is-object.ts';
 import { parseOrThrow } from '../shared/run/settings.ts';
 import {
   type JobTarget,
@@ -105,10 +106,6 @@ export function readRequest(
     outsideWindow,
     options,
   };
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function instantOf(text: string): Date | undefined {

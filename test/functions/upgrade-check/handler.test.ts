@@ -62,6 +62,19 @@ interface Case {
   after?(checked: Checked): Promise<void>;
 }
 
+/** Asks while a run of the job goes on. */
+function whileItGoesOn(job: string): Pick<Case, 'ask' | 'after'> {
+  return {
+    async ask({ start, check }) {
+      await start(job);
+      return check();
+    },
+    async after({ clock }) {
+      await clock.runUntil(clock.now() + 15 * MINUTE);
+    },
+  };
+}
+
 const few = () => database.fill('messages', 1000);
 
 const CASES: Case[] = [
@@ -200,26 +213,14 @@ const CASES: Case[] = [
     criterion: 'other runs',
     answer: 'no',
     what: /^shop-media-gc-\S+ goes on: an upgrade would cut it off\.$/,
-    async ask({ start, check }) {
-      await start('media-gc');
-      return check();
-    },
-    async after({ clock }) {
-      await clock.runUntil(clock.now() + 15 * MINUTE);
-    },
+    ...whileItGoesOn('media-gc'),
   },
   {
     name: 'a job of which it was not told goes on',
     criterion: 'other runs',
     answer: 'no',
     what: /^shop-nightly-export-\S+ goes on: an upgrade would cut it off\.$/,
-    async ask({ start, check }) {
-      await start('nightly-export');
-      return check();
-    },
-    async after({ clock }) {
-      await clock.runUntil(clock.now() + 15 * MINUTE);
-    },
+    ...whileItGoesOn('nightly-export'),
   },
   {
     name: 'start-run does not tell of the runs',
