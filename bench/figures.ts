@@ -14,7 +14,7 @@ export interface Figure {
   goal?: { atMost: number } | { atLeast: number };
 }
 
-/** Whether `npm run bench -- --short` asks for less of all: twelve minutes in place of an hour and a half. */
+/** Whether `npm run bench -- --short` asks for less of all. */
 export const IS_SHORT = process.env.BENCH_SHORT === '1';
 
 /** Tells a figure to `npm run bench`. By itself a bench prints what it found in its own words. */
