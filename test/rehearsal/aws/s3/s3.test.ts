@@ -68,7 +68,9 @@ test('keeps what it is given, finds it by its key, and lists it, for the SDK and
       const [, key = ''] = /s3:\/\/BUCKET\/(\S+) - \| zcat$/m.exec(lines) ?? [];
       await s3.send(new PutObjectCommand({ Bucket: 'logs', Key: key, Body: gzipSync('a rotated line\n') }));
       const { endpoint, region, credentials } = client();
-      const { stdout } = await promisify(execFile)('bash', ['-e', '-c', lines.replaceAll('BUCKET', 'logs')], {
+      // Debian's 2.9 does not know the environment variable.
+      const command = `aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n${lines.replaceAll('BUCKET', 'logs')}`;
+      const { stdout } = await promisify(execFile)('bash', ['-e', '-c', command], {
         env: {
           ...process.env,
           AWS_ENDPOINT_URL: endpoint,
