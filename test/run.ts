@@ -84,12 +84,23 @@ const OWN_PROCESSES: Record<string, Part[]> = {
     { testNamePatterns: /^PostgreSQL/ },
     { testSkipPatterns: /^PostgreSQL/ },
   ],
-  // They read a function's settings once for the process, or change its time, its output, or how it finds modules.
+  // Modules of functions read settings, and where AWS is, once for the process, and these tests tell them themselves.
+  'test/functions/callback-relay/bus.test.ts': [{}],
   'test/functions/callback-relay/handler.test.ts': [{}],
-  'test/docs/api.test.ts': [{}],
+  'test/functions/callback-relay/relay.test.ts': [{}],
+  'test/functions/log-cleanup/keeping-reach.test.ts': [{}],
   'test/functions/message-gc/silent-database.test.ts': [{}],
+  'test/functions/message-gc/watch-window.test.ts': [{}],
   'test/functions/report-lost-run/handler.test.ts': [{}],
+  'test/functions/shared/run/failed-invocations.test.ts': [{}],
+  'test/functions/shared/whatsapp/web-app.test.ts': [{}],
+  'test/fuzz/fuzz.test.ts': [{}],
+  // They change the process's time or how it finds modules, or measure its memory.
+  'test/docs/api.test.ts': [{}],
+  'test/functions/shared/containers/run-in-each-container.test.ts': [{}],
   'test/functions/shared/run/dry-run.test.ts': [{}],
+  // In a shared one it hung, once; why was not found.
+  'test/functions/shared/ecs-exec/wrapper.test.ts': [{}],
 };
 /** The file of a process that runs several. */
 const SEVERAL = 'test/several.ts';
