@@ -184,6 +184,9 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       for (const sent of [20_000, 30_000, 40_000]) {
         await arrive(client, sent);
         await client.store.fill({ pending: 1_000, newest: client.deployment.clock.now() });
+        // After a look by hand that they came after, they could be counted twice.
+        await client.store.pool.query('SELECT pg_stat_force_next_flush()');
+        await client.store.pool.query('ANALYZE messages');
         const { messages } = await client.store.count();
         const { outcome, problems, figures, details } = await client.night();
         assert.deepEqual([outcome, problems], ['succeeded', []]);
@@ -191,15 +194,12 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
         assert.equal(figures.messageRowsBefore, messages);
         assert.equal(figures.messageRowsAfter, messages - sent);
         const [set] = (details as { messageRows: Record<string, unknown>[] }).messageRows;
-        const { atLeast, ...before } = set?.before as { atLeast: number };
-        assert.deepEqual(before, {
+        assert.deepEqual(set?.before, {
           kind: 'estimate',
           rows: messages,
+          atLeast: Math.floor(messages / 1.2) - 291,
           atMost: Math.ceil(messages * 1.2) + 291,
         });
-        // Those that are pending came after an ANALYZE by hand, which can have seen them: some could be counted twice.
-        assert.ok(atLeast <= Math.floor(messages / 1.2) - 291, String(atLeast));
-        assert.ok(atLeast >= Math.floor((messages - 1_000) / 1.2) - 291, String(atLeast));
       }
       const { aws } = client.deployment;
       assert.deepEqual(aws.cloudWatch.inState('ALARM'), []);
