@@ -273,9 +273,9 @@ describe('the nights of database-size, on a real PostgreSQL', () => {
       {
         withVolume: true,
         withCopies: true,
-        change: (templates) => {
+        change: (...whole) => {
           for (const action of ['ssm:GetParameter', 'backup:DescribeProtectedResource'])
-            without(action)(templates);
+            without(action)(...whole);
         },
       },
     ));
