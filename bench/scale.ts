@@ -1,6 +1,6 @@
 /**
  * One deployment as large as any may become: a night of 5,000 containers and 200 nodes that collect garbage; the size of a table of 100 million
- * rows, by PostgreSQL's own estimates, against `COUNT(*)`; and a million unread messages of 5,000 customers.
+ * rows, by PostgreSQL's own estimates, against `COUNT(*)`; and a million unread messages of 1,000 customers.
  *
  *     node bench/scale.ts [nights] [rows] [messages]     @default all three: an hour
  */
@@ -15,7 +15,7 @@ import { tell } from './figures.ts';
 const ROWS = 100_000_000;
 const CONTAINERS = { webapp: 100, coreapp: 4_900 };
 const NODES = 200;
-const UNREAD = { messages: 1_000_000, customers: 5_000 };
+const UNREAD = { messages: 1_000_000, customers: 1_000 };
 
 const PARTS = { nights, rows, messages };
 const named = process.argv.slice(2);

@@ -99,10 +99,10 @@ export const RUN_CALLS: Record<string, RunCalls> = {
     text: { calls: '28', operations: '14' },
   },
   'run-in-new-task': {
-    calls: () => 30,
+    calls: () => 36,
     operations: () => 16,
-    invocations: () => 3,
-    text: { calls: '30', operations: '16' },
+    invocations: () => 5,
+    text: { calls: '36', operations: '16' },
   },
   'reload-on-change': {
     calls: ({ services }) => 20 + 4 * services,

@@ -3,15 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { startFauxqs } from 'fauxqs';
-import { Agent } from 'undici';
+import { Pool } from 'undici';
 import type { Template } from '../../../rehearsal/aws/template/assembly.ts';
 
-/** A queue at fauxqs, an emulator of SQS that nobody here wrote, for a function of the stand-in. */
+/** A queue at fauxqs, an emulator of SQS that nobody here wrote, in place of one of the stand-in's. */
 export interface JudgedQueue {
-  /** Has a function ask there for the queue, and the stand-in for whatever else it asks of SQS. */
+  /** Has a function use it in place of that of this name in the templates. */
   lead(templates: Record<string, Template>, functionName: string): void;
-  /** Where the stand-in is. */
-  standIn: string;
   fill(bodies: string[]): Promise<void>;
   /** What was asked about the queue, by operation. */
   asked: Record<string, number>;
@@ -24,22 +22,18 @@ export async function startJudgedQueue(name: string, region: string): Promise<Ju
   const fauxqs = await startFauxqs({ port: 0, logger: false, defaultRegion: region });
   const { queueUrl: QueueUrl } = fauxqs.createQueue(name);
   const theirs = `http://127.0.0.1:${fauxqs.port}`;
-  const agent = new Agent();
+  const pool = new Pool(theirs);
+  // The SDK asks where the queue's URL leads, and that of fauxqs has a name that not every machine can look up.
   const proxy = createServer(async (request, response) => {
-    const { host = '', 'content-length': _, 'x-amz-target': target = '', ...headers } = request.headers;
-    const body = JSON.parse((await buffer(request)).toString());
-    const isJudged = body.QueueUrl?.endsWith(`/${name}`) === true;
-    if (isJudged) {
-      const [, operation = ''] = String(target).split('.');
-      judged.asked[operation] = (judged.asked[operation] ?? 0) + 1;
-    }
-    const answer = await agent.request({
-      origin: isJudged ? theirs : judged.standIn,
-      path: request.url ?? '/',
+    const { 'x-amz-target': target = '', 'content-type': type = '' } = request.headers;
+    const [, operation = ''] = String(target).split('.');
+    judged.asked[operation] = (judged.asked[operation] ?? 0) + 1;
+    const asked = JSON.parse((await buffer(request)).toString());
+    const answer = await pool.request({
+      path: '/',
       method: 'POST',
-      // The host is signed.
-      headers: { ...headers, host, 'x-amz-target': String(target) },
-      body: JSON.stringify(isJudged ? { ...body, QueueUrl } : body),
+      headers: { 'x-amz-target': String(target), 'content-type': type },
+      body: JSON.stringify({ ...asked, QueueUrl }),
     });
     response.writeHead(answer.statusCode, answer.headers as Record<string, string>);
     response.end(await buffer(answer.body));
@@ -52,15 +46,23 @@ export async function startJudgedQueue(name: string, region: string): Promise<Ju
     credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'example' },
   });
   const judged: JudgedQueue = {
-    standIn: '',
     asked: {},
     lead(templates, functionName) {
-      for (const { Resources: resources } of Object.values(templates))
-        for (const { Properties: properties } of Object.values(resources)) {
-          const { FunctionName, Environment } = Object(properties);
-          if (FunctionName === functionName)
-            Environment.Variables.AWS_ENDPOINT_URL_SQS = `http://127.0.0.1:${port}`;
-        }
+      for (const { Resources: resources } of Object.values(templates)) {
+        const named = Object.entries(resources).map(([id, { Properties }]) => ({
+          id,
+          ...Object(Properties),
+        }));
+        const queue = named.find(({ QueueName }) => QueueName === name);
+        for (const { FunctionName, Environment } of named)
+          if (queue && FunctionName === functionName)
+            Environment.Variables = JSON.parse(
+              JSON.stringify(Environment.Variables).replaceAll(
+                JSON.stringify({ Ref: queue.id }),
+                JSON.stringify(`http://127.0.0.1:${port}/000000000000/${name}`),
+              ),
+            );
+      }
     },
     async fill(bodies) {
       for (let from = 0; from < bodies.length; from += 10) {
@@ -77,7 +79,7 @@ export async function startJudgedQueue(name: string, region: string): Promise<Ju
       sqs.destroy();
       proxy.closeAllConnections();
       proxy.close();
-      await agent.close();
+      await pool.close();
       await fauxqs.stop();
     },
   };
