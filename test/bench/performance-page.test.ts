@@ -26,7 +26,17 @@ test('the table has each figure, the machine and how busy it was, and what did n
 });
 
 /** What is no bench, and those without a rival, which README tells of. */
-const OTHERS = ['bundle-kinds', 'faults', 'figures', 'fuzz', 'performance-page', 'run', 'soak', 'month', 'scale'];
+const OTHERS = [
+  'bundle-kinds',
+  'faults',
+  'figures',
+  'fuzz',
+  'performance-page',
+  'run',
+  'soak',
+  'month',
+  'scale',
+];
 
 test('docs/performance.md says of each bench what it does, and npm run bench runs it', () => {
   const page = readFileSync('docs/performance.md', 'utf8');

@@ -272,7 +272,10 @@ test('a rotation as RDS makes it: tasks that started between the making of the v
     tasksReplaced: 2,
   });
   const measured = measuredRun(aws, calls, JOB, before);
-  assert.deepEqual(besideFormula('reload-on-change that reloads', { services: 1, oneByOne: 2 }, measured), []);
+  assert.deepEqual(
+    besideFormula('reload-on-change that reloads', { services: 1, oneByOne: 2 }, measured),
+    [],
+  );
   assertAllHave('after the rotation');
   assert.ok(taskIds('checkout').every((id) => !between.includes(id)));
   assertSucceeded(await nextDay(), {});
