@@ -229,7 +229,7 @@ describe('a deployment’s stack', () => {
     assert.deepEqual(ofType(silent, 'AWS::Events::EventBusPolicy'), []);
   });
 
-  it('reports a run that died, of whatever job and version, and looks after one that gave up, by a pattern that does not grow', () => {
+  it('reports a run that died, of whatever job and version, looks after one that gave up and after letters, by a pattern that does not grow', () => {
     const functions = ['arn:', { Ref: 'AWS::Partition' }, ':lambda:us-east-1:111111111111:function:latam-'];
     Template.fromStack(latam).hasResourceProperties('AWS::Events::Rule', {
       EventPattern: {
@@ -246,6 +246,11 @@ describe('a deployment’s stack', () => {
             source: ['upkeep'],
             'detail-type': ['Run Report'],
             detail: { deployment: ['latam'], problems: { toldBy: { alarm: [{ prefix: 'latam-' }] } } },
+          },
+          {
+            source: ['aws.cloudwatch'],
+            'detail-type': ['CloudWatch Alarm State Change'],
+            detail: { alarmName: [{ wildcard: 'latam-*-dead-letters' }], state: { value: ['ALARM'] } },
           },
         ],
       },
