@@ -21,6 +21,9 @@ import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
+/** Whose dead letters are of no job's runs, after the deployment's name. */
+const NO_JOBS = ['report-lost-run', 'schedules', 'start-run'];
+
 /** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
   /** The deployment whose runs it reports. */
@@ -123,8 +126,10 @@ export class ReportLostRun extends Construct {
           {
             source: ['aws.cloudwatch'],
             'detail-type': [ALARM_EVENT_TYPE],
+            resources: [{ wildcard: `*:alarm:${deadLettersName(deployment, '*')}` }],
             detail: {
-              alarmName: [{ wildcard: deadLettersName(deployment, '*') }],
+              // Not each job's name, for the same reason, but those of what is no job: its own above all.
+              alarmName: [{ 'anything-but': NO_JOBS.map((name) => deadLettersName(deployment, name)) }],
               state: { value: ['ALARM'] },
             },
           },

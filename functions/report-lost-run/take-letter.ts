@@ -21,6 +21,12 @@ const HIDDEN_SECONDS = 10;
 /** Of the function's minute, in milliseconds: the run is reported by then, and a function that was cut would report it again. */
 const PATIENCE_MS = 25_000;
 
+/**
+ * The alarm looks at three times five minutes, whose windows slide: it rings once a letter has been seen in each, which takes ten
+ * minutes at least. Less one, for clocks and metrics have minutes.
+ */
+const FORGOTTEN_AFTER_MS = (LETTER_TAKEN_MINUTES - 6) * 60_000;
+
 /** A letter of a job's dead letters. */
 export interface Letter {
   queueUrl: string;
@@ -56,8 +62,8 @@ async function take(queueUrl: string, runId: string): Promise<void> {
 }
 
 /**
- * What lies in a job's dead letters, and has lain there for so long that nobody takes it any more. What is younger is hidden until
- * it is as old: the alarm is then off, and rings anew for it.
+ * What lies in a job's dead letters, and has lain there for so long that nobody takes it any more. What is younger is hidden
+ * for as long: the alarm is then off, and rings anew for it.
  * @param now epoch milliseconds.
  */
 export async function forgottenLetters(queueUrl: string, now: number): Promise<Letter[]> {
@@ -75,7 +81,7 @@ export async function forgottenLetters(queueUrl: string, now: number): Promise<L
       })),
     );
   }
-  return letters.filter(({ sentAt }) => now - sentAt.getTime() >= LETTER_TAKEN_MINUTES * 60_000);
+  return letters.filter(({ sentAt }) => now - sentAt.getTime() >= FORGOTTEN_AFTER_MS);
 }
 
 /** Of a letter that has been told. One that stays is told again. */

@@ -123,7 +123,7 @@ export function withJob(
       );
       lambda.destroy();
     },
-    change === undefined ? {} : { change },
+    { isDeployedOften: true, ...(change && { change }) },
   );
 }
 
