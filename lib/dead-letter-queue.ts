@@ -24,7 +24,8 @@ export interface DeadLetterQueueProps {
    */
   readonly isOfQueue?: boolean;
   /**
-   * So long something must lie in the queue, where what others have told of is taken out of it: the alarm then rings for the rest alone.
+   * So long something must lie in the queue, where what others have told of is taken out of it, and once the alarm rings for it the
+   * rest too: then the next one rings anew.
    * @default it rings as soon as something comes
    */
   readonly takenWithin?: Duration;
@@ -42,7 +43,6 @@ export class DeadLetterQueue extends Construct {
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
     super(scope, id);
     const { queueName, meaning, topic, encryptionKey, takenWithin, isOfQueue } = props;
-    const rings = isOfQueue || takenWithin ? 'while one lies' : 'when one comes';
     this.queue = letterQueue(this, { queueName, encryptionKey });
     this.alarm = alarmOnAny(this, 'Alarm', {
       alarmName: queueName,
@@ -50,9 +50,13 @@ export class DeadLetterQueue extends Construct {
       topic,
       whatToDo: [
         ...props.whatToDo,
-        `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with${rings === 'while one lies' ? '; until then this alarm stays on' : ''}.`,
+        ...(takenWithin
+          ? []
+          : [
+              `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with${isOfQueue ? '; until then this alarm stays on' : ''}.`,
+            ]),
       ],
-      ...(rings === 'while one lies'
+      ...(isOfQueue || takenWithin
         ? {
             metric: this.queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' }),
             ...(takenWithin && { lastsFor: takenWithin }),

@@ -8,8 +8,9 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import type { ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
+import { ALARM_EVENT_TYPE, type ReportLostRunSettings } from '../functions/report-lost-run/contract.ts';
 import {
+  deadLettersName,
   LOST_RUN_EVENT_MINUTES,
   REPORT_EVENT_SOURCE,
   REPORT_EVENT_TYPE,
@@ -19,6 +20,9 @@ import { entryFile } from './entry-file.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
+
+/** Whose dead letters are of no job's runs, after the deployment's name. */
+const NO_JOBS = ['report-lost-run', 'schedules', 'start-run'];
 
 /** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
@@ -95,7 +99,7 @@ export class ReportLostRun extends Construct {
       "Which of the deployment's alarms has told of a run's problem is said by that problem, as the one of the service at which a roll stopped.",
     );
     new Rule(this, 'Rule', {
-      description: `Runs of ${deployment} that failed for Lambda, timed out or were stopped, and those of which other alarms tell`,
+      description: `Runs of ${deployment} that failed for Lambda, timed out or were stopped, those of which other alarms tell, and letters that lie`,
       // The construct's type knows no `$or`.
       eventPattern: {
         $or: [
@@ -119,6 +123,16 @@ export class ReportLostRun extends Construct {
               problems: { toldBy: { alarm: [{ prefix: `${deployment}-` }] } },
             },
           },
+          {
+            source: ['aws.cloudwatch'],
+            'detail-type': [ALARM_EVENT_TYPE],
+            resources: [{ wildcard: `*:alarm:${deadLettersName(deployment, '*')}` }],
+            detail: {
+              // Not each job's name, for the same reason, but those of what is no job: its own above all.
+              alarmName: [{ 'anything-but': NO_JOBS.map((name) => deadLettersName(deployment, name)) }],
+              state: { value: ['ALARM'] },
+            },
+          },
         ],
       } as EventPattern,
       targets: [
@@ -133,7 +147,7 @@ export class ReportLostRun extends Construct {
 
   /**
    * Watches the runs of a job.
-   * @param letters its dead letters: the one of a run that has been told is taken from them.
+   * @param letters its dead letters: the one of a run that has been told is taken from them, and one that lies there is told.
    */
   watch(job: string, functionArn: string, letters: Queue): void {
     this.jobs.push(job);

@@ -7,6 +7,7 @@ import {
   crashingAlarmName,
   DURATION_METRIC,
   deadLettersName,
+  LETTER_TAKEN_MINUTES,
   LOST_METRIC,
   LOST_TOLD_METRIC,
   METRIC_NAMESPACE,
@@ -51,8 +52,6 @@ import {
 const INVOCATION = Duration.minutes(15);
 /** After the time limit, for the run to finish the step it is in and to report, before Lambda ends it by force. */
 const GRACE = Duration.minutes(15);
-/** The letter of a lost run is taken out of the dead letters within a minute or so of coming there; the alarm looks by five minutes. */
-const LETTER_TAKEN_WITHIN = Duration.minutes(15);
 /** How long a run's history can be looked at, and its name is taken. */
 const HISTORY = Duration.days(30);
 
@@ -122,13 +121,14 @@ export class UpkeepJob extends Construct {
       queueName: letters,
       meaning: `Lambda could not begin a run of ${job} for ${deployment}, or not bring it to its end, put its event here, and nothing has told of it.`,
       whatToDo: [
-        'Read the newest message: "runId" names the run.',
-        `If ${history} does not have it, Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}. If it is there, see in it what ended it.`,
+        `Read the run's report: the log /aws/lambda/${deployment}-report-lost-run, message "Run report", newest first. It comes within a minute of this alarm, with the event of the run.`,
+        `If ${history} does not have the run, Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}. If it is there, see in it what ended it.`,
         `${again}.`,
       ],
       topic,
-      // The letters of runs that began and were lost come there too: report-lost-run takes them out once it has told of them.
-      takenWithin: LETTER_TAKEN_WITHIN,
+      // The letters of runs that began and were lost come there too: report-lost-run takes them out once it has told of them, and what
+      // it has not told once this alarm rings.
+      takenWithin: Duration.minutes(LETTER_TAKEN_MINUTES),
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {

@@ -20,6 +20,15 @@ export interface RunToldElsewhere {
   };
 }
 
+/** The part that is used of CloudWatch's event of an alarm that went on: of one on a job's dead letters. */
+export interface LettersForgotten {
+  'detail-type': typeof ALARM_EVENT_TYPE;
+  detail: { alarmName: string; state: { value: 'ALARM' } };
+}
+
+/** `detail-type` of the event (CloudWatch User Guide, "Alarm events and EventBridge"). */
+export const ALARM_EVENT_TYPE = 'CloudWatch Alarm State Change';
+
 /** report-lost-run's environment variable `UPKEEP_SETTINGS`, as JSON. */
 export interface ReportLostRunSettings {
   deployment: string;

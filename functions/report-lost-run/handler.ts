@@ -9,12 +9,19 @@ import {
   LOST_TOLD_METRIC,
   OUTCOME_METRICS,
   REPORT_EVENT_TYPE,
+  type RunReport,
   toldElsewhereAs,
   UNTOLD_METRICS,
 } from '../shared/run/report.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
-import type { DurableExecutionStatusChange, ReportLostRunSettings, RunToldElsewhere } from './contract.ts';
-import { takeLetter } from './take-letter.ts';
+import {
+  ALARM_EVENT_TYPE,
+  type DurableExecutionStatusChange,
+  type LettersForgotten,
+  type ReportLostRunSettings,
+  type RunToldElsewhere,
+} from './contract.ts';
+import { deleteLetter, forgottenLetters, type Letter, takeLetter } from './take-letter.ts';
 import { haveTold, toldElsewhere } from './told-elsewhere.ts';
 
 const settingsSchema = v.object({
@@ -50,6 +57,11 @@ const reportSchema = v.object({
   }),
 }) satisfies v.GenericSchema<RunToldElsewhere>;
 
+const lettersSchema = v.object({
+  'detail-type': v.literal(ALARM_EVENT_TYPE),
+  detail: v.object({ alarmName: v.string(), state: v.object({ value: v.literal('ALARM') }) }),
+}) satisfies v.GenericSchema<LettersForgotten>;
+
 const WHAT_HAPPENED = {
   FAILED: 'failed before its report was complete',
   TIMED_OUT: 'was ended by Lambda at its execution timeout',
@@ -60,10 +72,12 @@ const settings = readSettings(settingsSchema);
 
 /**
  * Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. Of one whose
- * problems other alarms tell, it says whether anybody was told.
+ * problems other alarms tell, it says whether anybody was told. And
+ * it reports those of which nothing but a letter in the dead letters is left, once the alarm on these has rung.
  */
 export async function handler(event: unknown): Promise<void> {
   if (v.is(reportSchema, event)) return lookWhetherTold(event.detail);
+  if (v.is(lettersSchema, event)) return reportLetters(event.detail.alarmName);
   const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
   const endedAt = new Date(time).toISOString();
   // The name is whatever a caller has given the execution: the function tells what ran.
@@ -121,6 +135,61 @@ async function lookWhetherTold(report: RunToldElsewhere['detail']): Promise<void
   if (isTold) return;
   // With a value of its runs, so that the alarm on them has one to reckon with in this period.
   publishMetrics({ deployment, job }, { [OUTCOME_METRICS[outcome]]: 0, [UNTOLD_METRICS[outcome]]: 1 });
+}
+
+/**
+ * Reports the runs whose letters nobody has taken, and takes them: so the alarm, which is on while any lies there, goes off, and rings
+ * anew for the next one. Of a letter that came while it was on already, the alarm on lost runs tells.
+ */
+async function reportLetters(alarm: string): Promise<void> {
+  const { deployment, jobs, queues } = settings;
+  const job = jobs.find((each) => deadLettersName(deployment, each) === alarm);
+  if (job === undefined) return;
+  const letters = await forgottenLetters(`${queues}/${alarm}`, Date.now());
+  await Promise.all(
+    letters.map(async (letter) => {
+      // The long poll that brought no more has taken seconds: what the alarm did is in its history by now.
+      const isTold = await haveTold([{ alarm, since: letter.sentAt }]);
+      await publishReport(reportOf(letter, { deployment, job, queue: alarm }), {
+        [LOST_METRIC]: 1,
+        [LOST_TOLD_METRIC]: isTold ? 1 : 0,
+      });
+      await deleteLetter(letter);
+    }),
+  );
+}
+
+function reportOf(
+  { messageId, sentAt, event }: Letter,
+  { deployment, job, queue }: { deployment: string; job: string; queue: string },
+): RunReport {
+  const { runId, scheduledFor } = event;
+  const isOfRun = typeof runId === 'string';
+  const name = isOfRun ? runId : `${deployment}-${job}-letter-${messageId}`;
+  const isTime = typeof scheduledFor === 'string' && !Number.isNaN(Date.parse(scheduledFor));
+  const sent = sentAt.toISOString();
+  return {
+    job,
+    deployment,
+    runId: name,
+    scheduledFor: isTime ? scheduledFor : sent,
+    startedAt: isTime ? scheduledFor : sent,
+    endedAt: sent,
+    outcome: 'failed',
+    figures: {},
+    problems: [
+      {
+        what: isOfRun
+          ? `Lambda could not begin the run, or not bring it to its end, and nothing had told of it: its event came into the dead letters at ${sent}.`
+          : `A message that is no run's event came into the dead letters at ${sent}.`,
+        where: `${deployment}, queue ${queue}`,
+        next: isOfRun
+          ? `See whether the Lambda console has ${name} among the durable executions of ${deployment}-${job}: if so, what ended it; if not, Lambda had no room for it: look at the concurrency of the account and of the function. Mend that, then start ${job} by hand.`
+          : 'See who sends messages there. It was taken out, and is gone.',
+      },
+    ],
+    details: { event },
+  };
 }
 
 function jobOf(functionArn: string): string {

@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { DeleteMessageCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { isObject } from '../shared/run/is-object.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { logger } from '../shared/run/publish-report.ts';
+import { LETTER_TAKEN_MINUTES } from '../shared/run/report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 
 /** The queue's URL is put together from its name: whom to ask, the SDK knows. */
@@ -20,6 +22,23 @@ const HIDDEN_SECONDS = 10;
 const PATIENCE_MS = 25_000;
 
 /**
+ * The alarm looks at three times five minutes, whose windows slide: it rings once a letter has been seen in each, which takes ten
+ * minutes at least. Less one, for clocks and metrics have minutes.
+ */
+const FORGOTTEN_AFTER_MS = (LETTER_TAKEN_MINUTES - 6) * 60_000;
+
+/** A letter of a job's dead letters. */
+export interface Letter {
+  queueUrl: string;
+  /** SQS's own. */
+  messageId: string;
+  receipt: string | undefined;
+  sentAt: Date;
+  /** The event with which its run was to begin; nothing, if it is something else. */
+  event: Record<string, unknown>;
+}
+
+/**
  * Takes the letter of a run from a job's dead letters: the event with which Lambda had begun it. Other letters stay. Where it
  * does not come in time, or the queue does not answer, it stays too, and the queue's alarm tells of it once it has lain for a while.
  */
@@ -30,15 +49,8 @@ export async function takeLetter(queueUrl: string, runId: string, patience = PAT
 async function take(queueUrl: string, runId: string): Promise<void> {
   try {
     for (let look = 0; look < LOOKS; look++) {
-      const { Messages: messages = [] } = await sqs.send(
-        new ReceiveMessageCommand({
-          QueueUrl: queueUrl,
-          MaxNumberOfMessages: AT_ONCE,
-          WaitTimeSeconds: LOOK_SECONDS,
-          VisibilityTimeout: HIDDEN_SECONDS,
-        }),
-      );
-      const own = messages.filter((message) => runIdOf(message) === runId);
+      const messages = await receive(queueUrl, HIDDEN_SECONDS);
+      const own = messages.filter(({ Body = '' }) => wordsOf(Body).runId === runId);
       for (const { ReceiptHandle } of own)
         await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle }));
       if (own.length > 0) return;
@@ -49,10 +61,57 @@ async function take(queueUrl: string, runId: string): Promise<void> {
   }
 }
 
-function runIdOf({ Body: body = '' }: Message): unknown {
+/**
+ * What lies in a job's dead letters, and has lain there for so long that nobody takes it any more. What is younger is hidden
+ * for as long: the alarm is then off, and rings anew for it.
+ * @param now epoch milliseconds.
+ */
+export async function forgottenLetters(queueUrl: string, now: number): Promise<Letter[]> {
+  const letters: Letter[] = [];
+  for (let look = 0; look < LOOKS; look++) {
+    const messages = await receive(queueUrl, LETTER_TAKEN_MINUTES * 60);
+    if (messages.length === 0) break;
+    letters.push(
+      ...messages.map(({ MessageId = '', ReceiptHandle, Body = '', Attributes }) => ({
+        queueUrl,
+        messageId: MessageId,
+        receipt: ReceiptHandle,
+        sentAt: new Date(Number(Attributes?.SentTimestamp ?? now)),
+        event: wordsOf(Body),
+      })),
+    );
+  }
+  return letters.filter(({ sentAt }) => now - sentAt.getTime() >= FORGOTTEN_AFTER_MS);
+}
+
+/** Of a letter that has been told. One that stays is told again. */
+export async function deleteLetter({ queueUrl, receipt }: Letter): Promise<void> {
   try {
-    return (JSON.parse(body) as { runId?: unknown } | null)?.runId;
+    await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
+  } catch (error) {
+    logger.warn('A letter that was told could not be deleted.', error as Error);
+  }
+}
+
+async function receive(queueUrl: string, hiddenSeconds: number): Promise<Message[]> {
+  const { Messages: messages = [] } = await sqs.send(
+    new ReceiveMessageCommand({
+      QueueUrl: queueUrl,
+      MaxNumberOfMessages: AT_ONCE,
+      WaitTimeSeconds: LOOK_SECONDS,
+      VisibilityTimeout: hiddenSeconds,
+      MessageSystemAttributeNames: ['SentTimestamp'],
+    }),
+  );
+  return messages;
+}
+
+/** Nothing, if it is not of a run. */
+function wordsOf(body: string): Record<string, unknown> {
+  try {
+    const words: unknown = JSON.parse(body);
+    return isObject(words) ? words : {};
   } catch {
-    return undefined;
+    return {};
   }
 }

@@ -213,6 +213,8 @@ before(async () => {
   const { SYNTHESIZED: shared } = process.env;
   const cdkOut = shared ?? (await synthesize());
   aws = await startAws({ cdkOut, clock, change: leaveSchedulesOut });
+  // What looks after letters is asked each time that the alarm on them rings.
+  aws.lambda.keepWarm(30 * DAY);
   alarms = aws.deployed.ofType('AWS::CloudWatch::Alarm');
   onlyShown = new Set(
     alarms.flatMap(({ name, properties }) =>
@@ -322,4 +324,28 @@ describe('in each deployment that has it, and no other alarm beside it,', () => 
           name,
         );
     });
+});
+
+test('a letter that nobody has told of rings, is reported and taken, and so the next one rings anew', async () => {
+  const name = 'latam-log-cleanup';
+  const letters = `${name}-dead-letters`;
+  const [job, queue] = [
+    aws.deployed.ofType('AWS::Lambda::Function').find((each) => each.name === name),
+    aws.deployed.ofType('AWS::SQS::Queue').find((each) => each.name === letters),
+  ];
+  assert.ok(job && queue);
+  const role = aws.access.session(job.properties.text('Role'), name);
+  for (const day of [1, 2]) {
+    await clock.runUntil(clock.now() + 2 * HOUR);
+    const letter = JSON.stringify({ runId: `${name}-2026120${day}T051000Z` });
+    assert.equal(aws.sqs.deliver(role, queue.arn, letter, {}, {}), undefined);
+    const rung = await ringing(HOUR);
+    assert.deepEqual(
+      rung.filter((alarm) => !alarm.endsWith('-missed')),
+      [letters],
+    );
+    assert.deepEqual(aws.sqs.bodies(letters), []);
+    assert.equal(aws.logs.filter(({ text }) => text.includes(`${name}-2026120${day}`)).length, 1);
+  }
+  assert.deepEqual(aws.denials, []);
 });

@@ -100,6 +100,12 @@ export function deadLettersName(deployment: string, job: string): string {
   return `${deployment}-${job}-dead-letters`;
 }
 
+/**
+ * A letter of a lost run is taken out of the dead letters within a minute or so of coming there, or once EventBridge has tried for
+ * {@link LOST_RUN_EVENT_MINUTES}. What lies there longer nobody has told of; the alarm looks by five minutes.
+ */
+export const LETTER_TAKEN_MINUTES = 15;
+
 /** The metric of lost runs of which another alarm has told somebody already: they count in the lost ones as well. */
 export const LOST_TOLD_METRIC = 'RunsLostTold';
 

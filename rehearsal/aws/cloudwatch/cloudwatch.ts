@@ -303,6 +303,18 @@ export class CloudWatch implements Service, Metrics {
     alarm.since = this.#aws.clock.now();
     alarm.reason = reason;
     if (alarm.actionsEnabled) change.actions = this.#act(alarm, before);
+    this.#aws.events.emit(
+      alarm.resource,
+      'aws.cloudwatch',
+      'CloudWatch Alarm State Change',
+      {
+        alarmName: name,
+        state: { value: state, reason, timestamp: new Date(alarm.since).toISOString() },
+        previousState: { value: before },
+        configuration: { description: alarm.resource.properties.text('AlarmDescription', '') },
+      },
+      [arn],
+    );
   }
 
   #act(alarm: Alarm, before: AlarmState): AlarmHistory['actions'] {

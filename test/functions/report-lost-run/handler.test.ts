@@ -50,7 +50,7 @@ const bus = createServer((request, response) => {
         response.end('{}');
       }
     } else if (target.includes('DescribeAlarmHistory')) {
-      assert.match(body, /latam-message-gc-crashing/);
+      assert.match(body, /"latam-message-gc-(crashing|dead-letters)"/);
       const item = (kind: string, minutes: number, data: object) => ({
         HistoryItemType: kind,
         Timestamp: seconds(minutes),
@@ -203,6 +203,49 @@ for (const [what, looks, done] of letterCases)
     await told();
     assert.deepEqual(taken, done);
   });
+
+/** Minutes that a letter has lain, what the alarm on letters did so many minutes ago, and what becomes of it. */
+const forgotten: [what: string, sent: object, lain: number, rang: number[], comes: 'told' | 'untold' | 'stays'][] = [
+  ['is reported, and the alarm on it has told of it', OTHER, 20, [4], 'told'],
+  ['that came while the alarm was on is reported, and the alarm on lost runs tells of it', OTHER, 20, [60], 'untold'],
+  ['is reported and told where the alarm on it tells nobody', OTHER, 20, [], 'untold'],
+  ['that is young stays, for who tells of its run may take it yet', OTHER, 5, [4], 'stays'],
+  ['that is no run’s event is reported too, and keeps none from ringing', STRANGE, 20, [4], 'told'],
+];
+for (const [what, sent, lain, rang, comes] of forgotten)
+  test(`a letter in the dead letters ${what}`, async () => {
+    const ago = (minutes: number) => (ended - Date.now()) / MINUTE + minutes;
+    rings = rang.map((minutes) => ({ minutes: ago(minutes) }));
+    letters = [[{ ...sent, Attributes: { SentTimestamp: String(Date.now() - lain * MINUTE) } }]];
+    lines.length = 0;
+    taken.length = 0;
+    await handler({
+      'detail-type': 'CloudWatch Alarm State Change',
+      detail: { alarmName: 'latam-message-gc-dead-letters', state: { value: 'ALARM' } },
+    });
+    const metrics = lines.map((line) => JSON.parse(line)).filter(({ _aws: told }) => told);
+    const told = metrics.map((each) => [each.job, each.RunsFailed, each.RunsLost, each.RunsLostTold]);
+    if (comes === 'stays') assert.deepEqual([told, taken], [[], []]);
+    else {
+      assert.deepEqual(told, [['message-gc', 1, 1, comes === 'told' ? 1 : 0]]);
+      assert.deepEqual(taken, [`DeleteMessage ${sent === OTHER ? 'other' : 'strange'}`]);
+      const { report } = JSON.parse(lines.find((line) => line.includes('"Run report"')) ?? '{}');
+      assert.equal(
+        report.runId,
+        sent === OTHER ? 'latam-message-gc-20261124T053000Z' : 'latam-message-gc-letter-strange',
+      );
+    }
+  });
+
+test('of an alarm on letters of what is no job nothing is looked for', async () => {
+  asked.length = 0;
+  for (const alarmName of ['latam-start-run-dead-letters', 'latam-2-message-gc-dead-letters'])
+    await handler({
+      'detail-type': 'CloudWatch Alarm State Change',
+      detail: { alarmName, state: { value: 'ALARM' } },
+    });
+  assert.deepEqual(asked, []);
+});
 
 /** A problem of a run, and the moment since which an alarm can have told of it, in minutes before the end. */
 type Said = { since?: number } | 'by nobody';

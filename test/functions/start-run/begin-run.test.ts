@@ -18,7 +18,7 @@ import { Upkeep } from '../../../lib/upkeep.ts';
 import { UpkeepJob } from '../../../lib/upkeep-job.ts';
 import { seededRandom } from '../../../rehearsal/aws/seeded-random.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
-import { ACCOUNT, deploy, HOUR, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import { ACCOUNT, HOUR, REGION, START, sharedDeployment } from '../../rehearsal/aws/deploy.ts';
 
 /** As the presets have them: two that must not meet, one that restarts what all work on, and one that harms nobody. */
 const CONFLICTS: Record<string, string[]> = {
@@ -34,6 +34,24 @@ const WAITS: Record<string, string[]> = {
 const JOBS = Object.keys(CONFLICTS);
 
 const FRESH_SEED = `fresh-${Date.now()}`;
+
+/** The jobs of a shop at the stand-in. Their runs begin, and go on until they are ended. */
+const deployment = sharedDeployment((stack) => {
+  const upkeep = new Upkeep(stack, 'Upkeep', {
+    deployment: 'shop',
+    timeZone: 'UTC',
+    window: { from: '00:00', to: '23:59' },
+  });
+  for (const job of JOBS)
+    new UpkeepJob(stack, job, {
+      upkeep,
+      job,
+      description: 'Works',
+      entry: fileURLToPath(new URL('../credential-rotation/fixtures/long-job.ts', import.meta.url)),
+      settings: { minutes: 60 },
+      timeLimit: Duration.hours(2),
+    });
+});
 
 describe('a run that asks to begin', () => {
   it('begins once, and never beside one that is in its way, however many ask at once and in whatever order', () =>
@@ -183,43 +201,25 @@ const targets: Record<string, JobTarget> = Object.fromEntries(
 /** Whose request to AWS it is. */
 const starter = new AsyncLocalStorage<{ gate: () => Promise<void> }>();
 
-/** The jobs of a shop at the stand-in. Their runs begin, and go on until they are ended. */
+let plays = 0;
+
+/** Each play has names, and a ledger, of its own. */
 async function shop(work: (starts: Starts) => Promise<void>): Promise<void> {
-  await deploy(
-    (stack) => {
-      const upkeep = new Upkeep(stack, 'Upkeep', {
-        deployment: 'shop',
-        timeZone: 'UTC',
-        window: { from: '00:00', to: '23:59' },
-      });
-      for (const job of JOBS)
-        new UpkeepJob(stack, job, {
-          upkeep,
-          job,
-          description: 'Works',
-          entry: fileURLToPath(new URL('../credential-rotation/fixtures/long-job.ts', import.meta.url)),
-          settings: { minutes: 60 },
-          timeLimit: Duration.hours(2),
-        });
-    },
-    async ({ aws, client, clock }) => {
-      const clients = { ssm: new SSMClient(client()), lambda: new LambdaClient(client()) };
-      for (const one of Object.values(clients))
-        one.middlewareStack.add(
-          // biome-ignore lint/suspicious/noExplicitAny: the same for each request of both clients.
-          (next: any) => async (args: any) => {
-            await starter.getStore()?.gate();
-            const answer = await next(args).catch((error: Error) => error);
-            await starter.getStore()?.gate();
-            if (answer instanceof Error) throw answer;
-            return answer;
-          },
-          { step: 'initialize' },
-        );
-      let plays = 0;
-      await work((seed) => new Play(seed, ++plays, { ...clients, aws, start: clock.now() }));
-    },
-  );
+  const { aws, client, clock } = deployment();
+  const clients = { ssm: new SSMClient(client()), lambda: new LambdaClient(client()) };
+  for (const one of Object.values(clients))
+    one.middlewareStack.add(
+      // biome-ignore lint/suspicious/noExplicitAny: the same for each request of both clients.
+      (next: any) => async (args: any) => {
+        await starter.getStore()?.gate();
+        const answer = await next(args).catch((error: Error) => error);
+        await starter.getStore()?.gate();
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+      { step: 'initialize' },
+    );
+  await work((seed) => new Play(seed, ++plays, { ...clients, aws, start: clock.now() }));
 }
 
 /** Starters whose every request to AWS, and every answer, waits until a seeded die says that it is next. */

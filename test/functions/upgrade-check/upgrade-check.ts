@@ -97,15 +97,15 @@ export interface Deployed {
   props?: (jobs: { messageGc: UpkeepJob }) => Partial<UpgradeCheckProps>;
   engine?: 'postgres' | 'aurora-postgresql';
   service?: Partial<ManagedServiceOptions>;
-  /** Takes an action away from upgrade-check's role. */
-  without?: string;
+  /** Takes actions away from upgrade-check's role. */
+  without?: string[];
 }
 
 /** A deployment of upgrade-check, of a job in the place of garbage collection and of one that this must not meet. */
 export async function checkedDeployment(
   database: ClientDatabase,
   work: (checked: Checked) => Promise<void>,
-  { props = () => ({}), engine = 'postgres', service: changed = {}, without }: Deployed = {},
+  { props = () => ({}), engine = 'postgres', service: changed = {}, without = [] }: Deployed = {},
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'upgrade-check-'));
   const containers: Container[] = [];
@@ -183,7 +183,7 @@ export async function checkedDeployment(
               const document = properties?.PolicyDocument as { Statement: { Action: unknown }[] } | undefined;
               if (id.startsWith('UpgradeCheck') && document)
                 document.Statement = document.Statement.filter(
-                  ({ Action }) => ![Action].flat().includes(without),
+                  ({ Action }) => !without.some((action) => [Action].flat().includes(action)),
                 );
             }
         },

@@ -1,3 +1,4 @@
+// In one file though long: all of it is asked of the same few stacks, which take seconds to make.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { App } from 'aws-cdk-lib';
@@ -229,7 +230,7 @@ describe('a deployment’s stack', () => {
     assert.deepEqual(ofType(silent, 'AWS::Events::EventBusPolicy'), []);
   });
 
-  it('reports a run that died, of whatever job and version, and looks after one that gave up, by a pattern that does not grow', () => {
+  it('reports a run that died, of whatever job and version, looks after one that gave up and after letters, by a pattern that does not grow', () => {
     const functions = ['arn:', { Ref: 'AWS::Partition' }, ':lambda:us-east-1:111111111111:function:latam-'];
     Template.fromStack(latam).hasResourceProperties('AWS::Events::Rule', {
       EventPattern: {
@@ -246,6 +247,21 @@ describe('a deployment’s stack', () => {
             source: ['upkeep'],
             'detail-type': ['Run Report'],
             detail: { deployment: ['latam'], problems: { toldBy: { alarm: [{ prefix: 'latam-' }] } } },
+          },
+          {
+            source: ['aws.cloudwatch'],
+            'detail-type': ['CloudWatch Alarm State Change'],
+            resources: [{ wildcard: '*:alarm:latam-*-dead-letters' }],
+            detail: {
+              alarmName: [
+                {
+                  'anything-but': ['report-lost-run', 'schedules', 'start-run'].map(
+                    (name) => `latam-${name}-dead-letters`,
+                  ),
+                },
+              ],
+              state: { value: ['ALARM'] },
+            },
           },
         ],
       },

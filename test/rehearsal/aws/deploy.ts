@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { keepBundlesIn } from '../../../lib/function-bundle.ts';
 import { type Clock, realClock, simulatedClock } from '../../../rehearsal/aws/clock.ts';
@@ -41,6 +42,32 @@ if (sharedBundles) keepBundlesIn(sharedBundles);
 
 const EVERYTHING = { Effect: 'Allow', Action: '*', Resource: '*' };
 
+/** By what defines them: stacks that many tests of a file deploy, each to a stand-in of its own. */
+const assemblies = new Map<(stack: Stack) => void, string>();
+
+function synthesize(define: (stack: Stack) => void, outdir: string): string {
+  const app = new App({
+    outdir,
+    analyticsReporting: false,
+    // Takes seconds; `npx cdk synth` of the sample does it.
+    builtinCloudFormationValidation: false,
+  });
+  define(new Stack(app, 'test', { env: { account: ACCOUNT, region: REGION } }));
+  const cdkOut = app.synth().directory;
+  if (sharedBundles) shareAssets(cdkOut, join(sharedBundles, 'assets'));
+  return cdkOut;
+}
+
+function synthesizeOnce(define: (stack: Stack) => void): string {
+  const known = assemblies.get(define);
+  if (known !== undefined) return known;
+  const folder = mkdtempSync(join(tmpdir(), 'assembly-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const cdkOut = synthesize(define, join(folder, 'cdk.out'));
+  assemblies.set(define, cdkOut);
+  return cdkOut;
+}
+
 /** Synthesizes a stack, deploys it to a stand-in, and takes everything away after the work. */
 export async function deploy(
   define: (stack: Stack) => void,
@@ -48,22 +75,16 @@ export async function deploy(
   options: Partial<Pick<AwsOptions, 'change' | 'sessions'>> & {
     /** Epoch milliseconds; `now` for real time. */
     start?: number | 'now';
+    /** Whether the very same is deployed by other tests too, so that it is synthesized once. */
+    isDeployedOften?: boolean;
   } = {},
 ): Promise<void> {
-  const { start = START, ...others } = options;
+  const { start = START, isDeployedOften = false, ...others } = options;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-aws-'));
   const clock = start === 'now' ? realClock() : simulatedClock(start, folder);
   let aws: Aws | undefined;
   try {
-    const app = new App({
-      outdir: join(folder, 'cdk.out'),
-      analyticsReporting: false,
-      // Takes seconds; `npx cdk synth` of the sample does it.
-      builtinCloudFormationValidation: false,
-    });
-    define(new Stack(app, 'test', { env: { account: ACCOUNT, region: REGION } }));
-    const cdkOut = app.synth().directory;
-    if (sharedBundles) shareAssets(cdkOut, join(sharedBundles, 'assets'));
+    const cdkOut = isDeployedOften ? synthesizeOnce(define) : synthesize(define, join(folder, 'cdk.out'));
     aws = await startAws({ cdkOut, clock, ...others });
     const { endpoint, credentialsFor } = aws;
     await work({
@@ -84,6 +105,40 @@ export async function deploy(
     clock.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** One deployment for all tests of a file: there from before the first of them until after the last. */
+export function sharedDeployment(
+  define: (stack: Stack) => void,
+  options?: Parameters<typeof deploy>[2],
+): () => Deployment {
+  let deployment: Deployment | undefined;
+  let end = () => {};
+  let undeployed: Promise<void>;
+  before(
+    () =>
+      new Promise<void>((begun, fail) => {
+        undeployed = deploy(
+          define,
+          (made) =>
+            new Promise<void>((resolve) => {
+              deployment = made;
+              end = resolve;
+              begun();
+            }),
+          options,
+        );
+        undeployed.catch(fail);
+      }),
+  );
+  after(() => {
+    end();
+    return undeployed;
+  });
+  return () => {
+    if (!deployment) throw new Error('It is not deployed yet.');
+    return deployment;
+  };
 }
 
 /** Puts links to a common folder in place of the bundles: what Node has compiled it knows by its path. */

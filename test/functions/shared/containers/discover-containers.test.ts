@@ -7,10 +7,11 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { discoverContainers } from '../../../../functions/shared/containers/discover-containers.ts';
 import type { ContainersSettings } from '../../../../functions/shared/containers/settings.ts';
-import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import { Container, type TaskContainer } from '../../../../rehearsal/aws/containers/container.ts';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
 import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
+import { PlayedContainer } from '../../../rehearsal/played-container.ts';
 
 const CLUSTER = `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/shop`;
 
@@ -32,7 +33,7 @@ interface Work extends Deployment {
 
 async function withTasks(work: (tools: Work) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'discover-'));
-  const containers: Container[] = [];
+  const containers: TaskContainer[] = [];
   try {
     await deploy(
       // A stack has to have something.
@@ -42,12 +43,14 @@ async function withTasks(work: (tools: Work) => Promise<void>): Promise<void> {
         const add: Work['add'] = async (service, count, { host, name = 'web' } = {}) => {
           const tasks: EcsTask[] = [];
           for (let each = 0; each < count; each++) {
-            // Nothing is run in them, so a process each is enough.
-            const container = await Container.start({
-              name,
-              folder: join(folder, String(containers.length)),
-              isolation: 'rewritten',
-            });
+            // Nothing is run in them; on a host of Docker's there has to be a process.
+            const container = host
+              ? await Container.start({
+                  name,
+                  folder: join(folder, String(containers.length)),
+                  isolation: 'rewritten',
+                })
+              : new PlayedContainer(name, () => ({ exitCode: 0, output: '' }));
             containers.push(container);
             const of = { account: ACCOUNT, region: REGION, cluster: 'shop', service };
             tasks.push(deployment.aws.ecs.addTask({ ...of, containers: [container], ...(host && { host }) }));

@@ -124,7 +124,7 @@ export function withJob(
       );
       lambda.destroy();
     },
-    change === undefined ? {} : { change },
+    { isDeployedOften: true, ...(change && { change }) },
   );
 }
 
