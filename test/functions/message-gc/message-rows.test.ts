@@ -43,8 +43,6 @@ interface Client {
   doesNothing: boolean;
   /** Likewise, and says that it deleted so many, in each call. */
   claims: number;
-  /** When the next night's run begins. */
-  nextRun(): number;
   /** Plays until after the run of the next night, and returns its report. */
   night(): Promise<RunReport>;
 }
@@ -136,7 +134,6 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       webhook,
       doesNothing: false,
       claims: 0,
-      nextRun: () => START + 15 * HOUR + reportsOf(aws).length * DAY,
       async night() {
         const before = reportsOf(aws).length;
         await clock.runUntil(START + 17 * HOUR + before * DAY);
@@ -182,142 +179,112 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
     await store.pool.query('ANALYZE messages');
   }
 
-  it('are as the nights of one deployment go', (t) =>
+  it('are told before and after, and three good nights are good', () =>
     play(async (client) => {
-      await t.test('are told before and after, and three good nights are good', async () => {
-        for (const sent of [20_000, 30_000, 40_000]) {
-          await arrive(client, sent);
-          await client.store.fill({ pending: 1_000, newest: client.deployment.clock.now() });
-          // After a look by hand that they came after, they could be counted twice.
-          await client.store.pool.query('SELECT pg_stat_force_next_flush()');
-          await client.store.pool.query('ANALYZE messages');
-          const { messages } = await client.store.count();
-          const { outcome, problems, figures, details } = await client.night();
-          assert.deepEqual([outcome, problems], ['succeeded', []]);
-          assert.equal(figures.messagesDeleted, sent);
-          assert.equal(figures.messageRowsBefore, messages);
-          assert.equal(figures.messageRowsAfter, messages - sent);
-          const [set] = (details as { messageRows: Record<string, unknown>[] }).messageRows;
-          assert.deepEqual(set?.before, {
-            kind: 'estimate',
-            rows: messages,
-            atLeast: Math.floor(messages / 1.2) - 291,
-            atMost: Math.ceil(messages * 1.2) + 291,
-          });
-        }
-        const { aws } = client.deployment;
-        assert.deepEqual(aws.cloudWatch.inState('ALARM'), []);
-        // PostgreSQL's counters follow in ten seconds; MySQL's number, in a minute.
-        const [{ operations } = { operations: [] }] = aws.lambda.durable.list();
-        const settled = operations.find(({ Name: name }) => name === 'until the numbers have followed');
-        const { ScheduledEndTimestamp: until } = settled?.WaitDetails ?? {};
-        assert.equal(Number(until) - Number(settled?.StartTimestamp), 12_000);
-        const calls = aws.servicesFromVpc.get('shop-message-gc') ?? new Set();
-        assert.deepEqual([...calls].sort(), ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs']);
-      });
-
-      await t.test('are of no garbage collection that began on no node: that is asked again, and is no success', async () => {
-        await arrive(client, 1_000);
-        client.webApp.faults.answers = [{}, { status: 'failed' }];
-        const good = await client.night();
-        assert.deepEqual([good.outcome, good.figures.calls], ['succeeded', 3]);
-        assert.equal(good.figures.messagesDeleted, 1_000);
-        client.webApp.faults.answers = Array.from({ length: 9 }, () => ({
-          status: 'failed',
-          errors: [{ code: 1014 }],
-        }));
-        const bad = await client.night();
-        assert.deepEqual([bad.outcome, bad.problems.length], ['failed', 1]);
-        assert.match(
-          bad.problems[0]?.what ?? '',
-          /did not start: WebApp answered "failed: 1014" for single instance/,
-        );
-        // Nobody was waited for.
-        assert.ok(Date.parse(bad.endedAt) - Date.parse(bad.startedAt) < 10 * 60_000);
-      });
-
-      await t.test("are of no success by yesterday's late callback, and of one by tonight's as soon as the two are told apart", async () => {
-        const { clock } = client.deployment;
-        const complete = { services: [{ message: { gc: { messages_deleted: 7, status: 'complete' } } }] };
-        client.webApp.faults.callback = 'never';
-        assert.equal((await client.night()).outcome, 'failed');
-
-        clock.at(client.nextRun() + 10_000, () => client.webhook.put(complete));
-        const late = await client.night();
-        assert.equal(late.outcome, 'partial', JSON.stringify(late));
-        assert.match(late.problems[0]?.what ?? '', /No callback of this request came/);
-        assert.deepEqual(late.details?.callbacksAwaited, ['single instance']);
-
-        client.webApp.faults.callback = 'once';
-        const { outcome, figures, details } = await client.night();
-        assert.deepEqual([outcome, figures.calls, details?.callbacksAwaited], ['succeeded', 2, []]);
-      });
-
-      await t.test('stay unknown where the database does not answer, and GC is done all the same', async () => {
-        const { aws } = client.deployment;
-        await arrive(client, 1_000);
-        aws.hosts[`${DATABASE}:${PORT}`] = '127.0.0.1:1';
+      for (const sent of [20_000, 30_000, 40_000]) {
+        await arrive(client, sent);
+        await client.store.fill({ pending: 1_000, newest: client.deployment.clock.now() });
+        // After a look by hand that they came after, they could be counted twice.
+        await client.store.pool.query('SELECT pg_stat_force_next_flush()');
+        await client.store.pool.query('ANALYZE messages');
+        const { messages } = await client.store.count();
         const { outcome, problems, figures, details } = await client.night();
         assert.deepEqual([outcome, problems], ['succeeded', []]);
-        assert.equal(figures.messagesDeleted, 1_000);
-        assert.ok(!Object.keys(figures).some((name) => name.startsWith('messageRows')));
-        const [set] = (details as { messageRows: { before: { error: string } }[] }).messageRows;
-        assert.match(set?.before.error ?? '', /No trusted connection to database\.internal/);
-      });
+        assert.equal(figures.messagesDeleted, sent);
+        assert.equal(figures.messageRowsBefore, messages);
+        assert.equal(figures.messageRowsAfter, messages - sent);
+        const [set] = (details as { messageRows: Record<string, unknown>[] }).messageRows;
+        assert.deepEqual(set?.before, {
+          kind: 'estimate',
+          rows: messages,
+          atLeast: Math.floor(messages / 1.2) - 291,
+          atMost: Math.ceil(messages * 1.2) + 291,
+        });
+      }
+      const { aws } = client.deployment;
+      assert.deepEqual(aws.cloudWatch.inState('ALARM'), []);
+      // PostgreSQL's counters follow in ten seconds; MySQL's number, in a minute.
+      const [{ operations } = { operations: [] }] = aws.lambda.durable.list();
+      const settled = operations.find(({ Name: name }) => name === 'until the numbers have followed');
+      const { ScheduledEndTimestamp: until } = settled?.WaitDetails ?? {};
+      assert.equal(Number(until) - Number(settled?.StartTimestamp), 12_000);
+      const calls = aws.servicesFromVpc.get('shop-message-gc') ?? new Set();
+      assert.deepEqual([...calls].sort(), ['events', 'lambda', 'monitoring', 'secretsmanager', 'sqs']);
     }));
 
-  it('that grow are judged over three nights', (t) =>
+  it('that grow for three nights in which every callback says complete make the third one fail', () =>
     play(async (client) => {
-      await t.test('that grow for three nights in which every callback says complete make the third one fail', async () => {
-        const { aws } = client.deployment;
-        client.doesNothing = true;
-        for (const outcome of ['succeeded', 'succeeded', 'failed', 'failed']) {
-          await arrive(client, 10_000);
-          const report = await client.night();
-          assert.equal(report.outcome, outcome, JSON.stringify(report));
-          assert.equal(report.figures.messagesDeleted, 0);
-        }
-        const { problems, figures } = reportsOf(aws)[2] ?? {};
-        assert.equal(problems?.length, 1);
-        assert.match(
-          problems[0]?.what ?? '',
-          /does nothing: in 3 runs since 2027-01-11T03:00:00\.000Z .* no message was deleted; .* grew from 10000 \(12291 at the most\) to 30000 \(24709 at the least\)\.$/,
-        );
-        assert.match(problems[0]?.where ?? '', /^shop, set night\d on database\.internal$/);
-        assert.match(problems[0]?.next ?? '', /CoreApp's logs .* docs\/database-size\.md/);
-        assert.equal(figures?.messageRowsAfter, 30_000);
-        const rang = aws.alarms.filter(({ to }) => to === 'ALARM').map(({ alarm }) => alarm);
-        assert.ok(rang.includes('shop-message-gc-failed'));
+      const { aws } = client.deployment;
+      client.doesNothing = true;
+      for (const outcome of ['succeeded', 'succeeded', 'failed', 'failed']) {
+        await arrive(client, 10_000);
+        const report = await client.night();
+        assert.equal(report.outcome, outcome, JSON.stringify(report));
+        assert.equal(report.figures.messagesDeleted, 0);
+      }
+      const { problems, figures } = reportsOf(aws)[2] ?? {};
+      assert.equal(problems?.length, 1);
+      assert.match(
+        problems[0]?.what ?? '',
+        /does nothing: in 3 runs since 2027-01-11T03:00:00\.000Z .* no message was deleted; .* grew from 10000 \(12291 at the most\) to 30000 \(24709 at the least\)\.$/,
+      );
+      assert.match(problems[0]?.where ?? '', /^shop, set night\d on database\.internal$/);
+      assert.match(problems[0]?.next ?? '', /CoreApp's logs .* docs\/database-size\.md/);
+      assert.equal(figures?.messageRowsAfter, 30_000);
+      const rang = aws.alarms.filter(({ to }) => to === 'ALARM').map(({ alarm }) => alarm);
+      assert.ok(rang.includes('shop-message-gc-failed'));
 
-        client.doesNothing = false;
-        const mended = await client.night();
-        assert.deepEqual([mended.outcome, mended.figures.messagesDeleted], ['succeeded', 40_000]);
-      });
+      client.doesNothing = false;
+      const mended = await client.night();
+      assert.deepEqual([mended.outcome, mended.figures.messagesDeleted], ['succeeded', 40_000]);
+    }));
 
-      await t.test('make it fail too when the callbacks tell of deleted messages that are still there', async () => {
-        client.doesNothing = true;
-        client.claims = 9_000;
-        for (const outcome of ['succeeded', 'succeeded', 'failed']) {
-          await arrive(client, 10_000);
-          const report = await client.night();
-          assert.equal(report.outcome, outcome, JSON.stringify(report));
-        }
-        const third = reportsOf(client.deployment.aws).at(-1);
-        assert.match(
-          third?.problems[0]?.what ?? '',
-          /27000 messages were deleted, by which the rows did not fall/,
-        );
-      });
+  it('make it fail too when the callbacks tell of deleted messages that are still there', () =>
+    play(async (client) => {
+      client.doesNothing = true;
+      client.claims = 9_000;
+      for (const outcome of ['succeeded', 'succeeded', 'failed']) {
+        await arrive(client, 10_000);
+        const report = await client.night();
+        assert.equal(report.outcome, outcome, JSON.stringify(report));
+      }
+      const [, , third] = reportsOf(client.deployment.aws);
+      assert.match(
+        third?.problems[0]?.what ?? '',
+        /27000 messages were deleted, by which the rows did not fall/,
+      );
+    }));
 
-      await t.test('that grow because more arrives than becomes garbage are no failure, and the report says so', async () => {
-        for (const pending of [10_000, 10_000, 10_000]) {
-          await client.store.fill({ pending, newest: client.deployment.clock.now() });
-          await arrive(client, 500);
-          assert.equal((await client.night()).outcome, 'succeeded');
-        }
-        const third = reportsOf(client.deployment.aws).at(-1);
-        assert.match(JSON.stringify(third?.details), /"growth":\{"kind":"outpaced"/);
-      });
+  it('that grow because more arrives than becomes garbage are no failure, and the report says so', () =>
+    play(async (client) => {
+      for (const pending of [10_000, 10_000, 10_000]) {
+        await client.store.fill({ pending, newest: client.deployment.clock.now() });
+        await arrive(client, 500);
+        assert.equal((await client.night()).outcome, 'succeeded');
+      }
+      const [, , third] = reportsOf(client.deployment.aws);
+      assert.match(JSON.stringify(third?.details), /"growth":\{"kind":"outpaced"/);
+    }));
+
+  it('are of no garbage collection that began on no node: that is asked again, and is no success', () =>
+    play(async (client) => {
+      await arrive(client, 1_000);
+      client.webApp.faults.answers = [{}, { status: 'failed' }];
+      const good = await client.night();
+      assert.deepEqual([good.outcome, good.figures.calls], ['succeeded', 3]);
+      assert.equal(good.figures.messagesDeleted, 1_000);
+      client.webApp.faults.answers = Array.from({ length: 9 }, () => ({
+        status: 'failed',
+        errors: [{ code: 1014 }],
+      }));
+      const bad = await client.night();
+      assert.deepEqual([bad.outcome, bad.problems.length], ['failed', 1]);
+      assert.match(
+        bad.problems[0]?.what ?? '',
+        /did not start: WebApp answered "failed: 1014" for single instance/,
+      );
+      // Nobody was waited for.
+      assert.ok(Date.parse(bad.endedAt) - Date.parse(bad.startedAt) < 10 * 60_000);
     }));
 
   it("are of no success where a callback names no deployment: it may be another one's", () =>
@@ -332,6 +299,37 @@ describe('the rows of messages in the nights of message-gc, on a real PostgreSQL
       },
       { unnamed: true },
     ));
+
+  it("are of no success by yesterday's late callback, and of one by tonight's as soon as the two are told apart", () =>
+    play(async (client) => {
+      const { clock } = client.deployment;
+      const complete = { services: [{ message: { gc: { messages_deleted: 7, status: 'complete' } } }] };
+      client.webApp.faults.callback = 'never';
+      assert.equal((await client.night()).outcome, 'failed');
+
+      clock.at(START + DAY + 15 * HOUR + 10_000, () => client.webhook.put(complete));
+      const late = await client.night();
+      assert.equal(late.outcome, 'partial', JSON.stringify(late));
+      assert.match(late.problems[0]?.what ?? '', /No callback of this request came/);
+      assert.deepEqual(late.details?.callbacksAwaited, ['single instance']);
+
+      client.webApp.faults.callback = 'once';
+      const { outcome, figures, details } = await client.night();
+      assert.deepEqual([outcome, figures.calls, details?.callbacksAwaited], ['succeeded', 2, []]);
+    }));
+
+  it('stay unknown where the database does not answer, and GC is done all the same', () =>
+    play(async (client) => {
+      const { aws } = client.deployment;
+      await arrive(client, 1_000);
+      aws.hosts[`${DATABASE}:${PORT}`] = '127.0.0.1:1';
+      const { outcome, problems, figures, details } = await client.night();
+      assert.deepEqual([outcome, problems], ['succeeded', []]);
+      assert.equal(figures.messagesDeleted, 1_000);
+      assert.ok(!Object.keys(figures).some((name) => name.startsWith('messageRows')));
+      const [set] = (details as { messageRows: { before: { error: string } }[] }).messageRows;
+      assert.match(set?.before.error ?? '', /No trusted connection to database\.internal/);
+    }));
 
   it('stay unknown as a sum where they are unknown of one set, and the report has the others', () =>
     play(
