@@ -2,7 +2,7 @@ import type { UpkeepConfiguration } from '../../lib/whatsapp/configuration/confi
 import { type ClientContainer, ROLES, type Role } from './client-containers.ts';
 import type { Discovery } from './discovery.ts';
 import { JOBS, type Job } from './jobs.ts';
-import { planRuns } from './schedules.ts';
+import { type PlannedRun, planRuns } from './schedules.ts';
 import { type ListedSecret, secretOf } from './secrets.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -23,6 +23,8 @@ export interface Answers {
   databaseUser: ListedSecret | undefined;
   /** With the client's own credential. */
   credential: ListedSecret | undefined;
+  /** With an administrator of WebApp. */
+  administrator: ListedSecret | undefined;
   /** Of container instances that Run Command reaches. */
   instancesTag: { tagKey: string; tagValue: string } | undefined;
 }
@@ -40,8 +42,14 @@ const ABSENT = 'ABSENT';
 /** The engines on which one user has two passwords, and needs nobody's help to change them. */
 const BY_ITSELF: readonly string[] = ['mysql', 'aurora-mysql'];
 
-/** The jobs for which everything is there, or can be made. */
-export function possibleJobs({ containers, databases, metaTemplate }: Discovery): Job[] {
+/**
+ * The jobs for which everything is there, or can be made.
+ * @param hasAdministrator whether somebody has named the secret of an administrator of WebApp, which nothing here can tell from others
+ */
+export function possibleJobs(
+  { containers, databases, metaTemplate }: Discovery,
+  hasAdministrator: boolean,
+): Job[] {
   const hasDatabases = databases?.host !== undefined && databases.engine !== undefined;
   const isRotatable =
     hasDatabases &&
@@ -52,6 +60,7 @@ export function possibleJobs({ containers, databases, metaTemplate }: Discovery)
     if (job === 'logCleanup') return containers.length > 0;
     if (job === 'databaseSize') return hasDatabases;
     if (job === 'credentialRotation') return isRotatable;
+    if (job === 'applicationSettings') return hasAdministrator;
     return true;
   });
 }
@@ -87,6 +96,7 @@ export function draft(around: Surroundings, found: Discovery, answers: Answers):
           ...draftRotation(around, found, answers, comments),
         },
       }),
+    ...draftApplicationSettings(around, found, answers, comments, runs.applicationSettings),
   };
   const url = answers.webAppUrl ?? found.webApp.url;
   if (url === undefined)
@@ -123,7 +133,7 @@ export function draft(around: Surroundings, found: Discovery, answers: Answers):
   };
   around.note(
     'to do',
-    'Have the webhook put each callback on the bus of the stack, whose ARN it prints (README.md, The webhook): without it no garbage collection is known to have ended.',
+    'Have the webhook put each callback on the bus of the stack, whose ARN it prints (README.md, The webhook), or have a relay stand before it (callbacks.relay, docs/callback-relay.md): without it no garbage collection is known to have ended.',
   );
   return { configuration: { notifications: answers.notifications, deployments: [deployment] }, comments };
 }
@@ -138,8 +148,12 @@ function secretField(
     secretArn:
       secret?.arn ??
       `arn:${partition}:secretsmanager:${region}:${account}:secret:whatsapp/${deployment}/${what}-${ABSENT}`,
-    ...(secret?.encryptionKeyArn !== undefined && { encryptionKeyArn: secret.encryptionKeyArn }),
+    ...keyOf(secret),
   };
+}
+
+function keyOf(secret: ListedSecret | undefined): { encryptionKeyArn?: string } {
+  return secret?.encryptionKeyArn === undefined ? {} : { encryptionKeyArn: secret.encryptionKeyArn };
 }
 
 function createSecret(deployment: string, what: string): string {
@@ -328,6 +342,10 @@ function draftRotation(
     );
   }
   const services = byRole(containers);
+  const monitoringSecret = metaTemplate?.monitoring && {
+    secretArn: metaTemplate.monitoring.secretArn,
+    ...keyOf(secretOf(metaTemplate.monitoring.secretArn, secrets)),
+  };
   const copied = password?.kind === 'parameter' && !metaTemplate ? password.name : undefined;
   return {
     secret: secretField(found, name, 'database', secret),
@@ -344,11 +362,54 @@ function draftRotation(
         encryptionKeyArn: metaTemplate.encryptionKeyArn,
         ...(metaTemplate.monitoring &&
           metaTemplate.monitoring.services.length > 0 && {
-            monitoring: { secretArn: metaTemplate.monitoring.secretArn },
+            monitoring: monitoringSecret,
           }),
       },
     }),
-    ...(copied !== undefined && { copies: { parameters: [{ name: copied }] } }),
+    ...(copied !== undefined && {
+      copies: {
+        parameters: [
+          {
+            name: copied,
+            ...(databases?.passwordKeyArn !== undefined && { encryptionKeyArn: databases.passwordKeyArn }),
+          },
+        ],
+      },
+    }),
+  };
+}
+
+/** What it is to expect or to set nobody but a person knows: it reads and reports. */
+function draftApplicationSettings(
+  around: Surroundings,
+  found: Discovery,
+  { name, jobs, administrator }: Answers,
+  comments: Record<string, string>,
+  run: PlannedRun,
+): Pick<Deployment['jobs'], 'applicationSettings'> {
+  if (!jobs.includes('applicationSettings')) {
+    around.note(
+      'taken',
+      "Nothing looks at WebApp's own settings: it shows them to administrators only. --administrator-secret names the secret of one, docs/application-settings.md says what for.",
+    );
+    return {};
+  }
+  if (!administrator) {
+    comments['jobs.applicationSettings.administrator'] = 'Not there yet: put its ARN here.';
+    around.note(
+      'missing',
+      `A secret with an administrator of WebApp, as JSON {"username": …, "password": …}, which application-settings alone reads:\n${createSecret(name, 'administrator')}`,
+    );
+  }
+  around.note(
+    'taken',
+    "WebApp's own settings are read and reported: what they are to be, expected and settings of applicationSettings say (docs/application-settings.md).",
+  );
+  return {
+    applicationSettings: {
+      ...run,
+      administrator: secretField(found, name, 'administrator', administrator),
+    },
   };
 }
 
@@ -360,7 +421,7 @@ function draftMedia(around: Surroundings, { media }: Discovery): Pick<Deployment
     );
     return {};
   }
-  const { fileSystemId, securityGroupId, accessPointId, throughput } = media;
+  const { fileSystemId, securityGroupId, accessPointId, throughput, directory } = media;
   if (securityGroupId === undefined) {
     around.note(
       'to do',
@@ -376,6 +437,7 @@ function draftMedia(around: Surroundings, { media }: Discovery): Pick<Deployment
         ...(accessPointId !== undefined && { accessPointId }),
         ...(throughput !== undefined && { throughput }),
       },
+      ...(directory !== undefined && { directory }),
     },
   };
 }

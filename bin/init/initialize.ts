@@ -38,6 +38,7 @@ export interface InitOptions {
   apiUserSecret?: string;
   databaseUserSecret?: string;
   credentialSecret?: string;
+  administratorSecret?: string;
   database?: string;
   subnets: string[];
   securityGroups: string[];
@@ -165,13 +166,16 @@ async function answersOf(
       .split(/[\s,]+/)
       .filter((address) => address !== ''),
   };
-  const possible = possibleJobs(found);
+  const possible = possibleJobs(found, options.administratorSecret !== undefined);
   const jobs =
     options.jobs ??
     (asker
       ? await asker.several(
           'Which jobs?',
-          JOBS.filter((job) => possible.includes(job)).map((job) => ({ name: job, value: job })),
+          JOBS.filter((job) => job === 'applicationSettings' || possible.includes(job)).map((job) => ({
+            name: job,
+            value: job,
+          })),
           possible,
         )
       : possible);
@@ -198,6 +202,9 @@ async function answersOf(
         : rotates && options.credentialSecret
           ? await secrets.choose(options.credentialSecret, '', undefined)
           : undefined,
+    administrator: jobs.includes('applicationSettings')
+      ? await secrets.choose(options.administratorSecret, 'with an administrator of WebApp', undefined)
+      : undefined,
     instancesTag:
       options.instancesTag ??
       (found.metaTemplate && {

@@ -83,36 +83,46 @@ describe('a command in the containers of a service', () => {
     };
   }
 
-  function cli(...words: string[]): Promise<Ended> {
-    return cliWith('', ...words);
+  function piped(...words: string[]): Promise<Ended> {
+    return pipedWith('', ...words);
   }
 
-  function cliWith(input: string, ...words: string[]): Promise<Ended> {
+  function pipedWith(input: string, ...words: string[]): Promise<Ended> {
     return commandLine(words, environment(), { input });
   }
 
   it('prints what it prints, and exits as it does', async () => {
-    const { status, out, err } = await cli('exec', 'shop', 'web', '--', 'sh', '-c', 'echo "a  b"; exit 7');
+    const { status, out, err } = await piped('exec', 'shop', 'web', '--', 'sh', '-c', 'echo "a  b"; exit 7');
     assert.deepEqual([status, out], [7, 'a  b\n']);
     assert.match(err, /^[0-9a-f]{32}\/web {2}exit code 7\n$/);
   });
 
   it('takes options of the command for its own only before --', async () => {
-    const { status, out } = await cli('exec', 'shop', 'web', '--', 'printf', '%s\n', '--all', '--json');
+    const { status, out } = await piped('exec', 'shop', 'web', '--', 'printf', '%s\n', '--all', '--json');
     assert.deepEqual([status, out], [0, '--all\n--json\n']);
   });
 
   it('runs in all of them, with the container before each line and the highest exit code', async () => {
     await containers[1]?.run('touch /tmp/second');
     const script = 'printf "one\\ntwo"; [ ! -e /tmp/second ] || exit 4';
-    const { status, out } = await cli('exec', 'shop', 'web', '--all', '--', 'sh', '-c', script);
+    const { status, out } = await piped('exec', 'shop', 'web', '--all', '--', 'sh', '-c', script);
     assert.equal(status, 4);
     const expected = tasks.flatMap((task) => [`${task}/web  one`, `${task}/web  two`]);
     assert.deepEqual(out.trim().split('\n').sort(), expected.sort());
   });
 
   it('tells a program what came of it', async () => {
-    const { status, out } = await cli('exec', 'shop', 'web', '--all', '--json', '--', 'sh', '-c', 'echo hi');
+    const { status, out } = await piped(
+      'exec',
+      'shop',
+      'web',
+      '--all',
+      '--json',
+      '--',
+      'sh',
+      '-c',
+      'echo hi',
+    );
     assert.equal(status, 0);
     const lines = out
       .trim()
@@ -126,20 +136,20 @@ describe('a command in the containers of a service', () => {
   });
 
   it('gives the command our standard input if asked, in all of them alike', async () => {
-    const { status, out } = await cliWith('a\\b\n', 'exec', 'shop', 'web', '--all', '--stdin', '--', 'cat');
+    const { status, out } = await pipedWith('a\\b\n', 'exec', 'shop', 'web', '--all', '--stdin', '--', 'cat');
     assert.equal(status, 0);
     const expected = tasks.map((task) => `${task}/web  a\\b`);
     assert.deepEqual(out.trim().split('\n').sort(), expected.sort());
   });
 
   it('is stopped at its timeout, and says what it cannot do', async () => {
-    const late = await cli('exec', 'shop', 'web', '--timeout', '1', '--', 'sleep', '60');
+    const late = await piped('exec', 'shop', 'web', '--timeout', '1', '--', 'sleep', '60');
     assert.equal(late.status, 124);
     assert.match(late.err, /stopped at its timeout/);
-    const nothing = await cli('exec', 'shop', 'none', '--', 'true');
+    const nothing = await piped('exec', 'shop', 'none', '--', 'true');
     assert.equal(nothing.status, 125);
     assert.match(nothing.err, /no such service.*none of cluster shop\. \(SERVICE_NOT_FOUND\)/);
-    const unclear = await cli('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
+    const unclear = await piped('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
     assert.match(unclear.err, /must be a whole number/);
     assert.equal(unclear.status, 2);
   });
@@ -180,7 +190,7 @@ describe('a command in the containers of a service', () => {
       });
     }
     await task.stop('over');
-    const { status, err } = await cli('exec', 'shop', 'coming-up', '--all', '--', 'true');
+    const { status, err } = await piped('exec', 'shop', 'coming-up', '--all', '--', 'true');
     assert.equal(status, 125);
     assert.match(err, /has no running task in cluster shop, but none at all.*\(NO_RUNNING_TASK\)/);
   });
