@@ -19,7 +19,7 @@ import {
 } from '../../functions/shared/ecs-exec/index.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../rehearsal/aws/deploy.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** A service of three tasks, started once for all that runs in them. */
@@ -87,6 +87,11 @@ describe('a command in the containers of a service', () => {
     return pipedWith('', ...words);
   }
 
+  /** Likewise in this process. */
+  function cli(...words: string[]): Promise<Ended> {
+    return inThisProcess(words, environment());
+  }
+
   function pipedWith(input: string, ...words: string[]): Promise<Ended> {
     return commandLine(words, environment(), { input });
   }
@@ -98,31 +103,21 @@ describe('a command in the containers of a service', () => {
   });
 
   it('takes options of the command for its own only before --', async () => {
-    const { status, out } = await piped('exec', 'shop', 'web', '--', 'printf', '%s\n', '--all', '--json');
+    const { status, out } = await cli('exec', 'shop', 'web', '--', 'printf', '%s\n', '--all', '--json');
     assert.deepEqual([status, out], [0, '--all\n--json\n']);
   });
 
   it('runs in all of them, with the container before each line and the highest exit code', async () => {
     await containers[1]?.run('touch /tmp/second');
     const script = 'printf "one\\ntwo"; [ ! -e /tmp/second ] || exit 4';
-    const { status, out } = await piped('exec', 'shop', 'web', '--all', '--', 'sh', '-c', script);
+    const { status, out } = await cli('exec', 'shop', 'web', '--all', '--', 'sh', '-c', script);
     assert.equal(status, 4);
     const expected = tasks.flatMap((task) => [`${task}/web  one`, `${task}/web  two`]);
     assert.deepEqual(out.trim().split('\n').sort(), expected.sort());
   });
 
   it('tells a program what came of it', async () => {
-    const { status, out } = await piped(
-      'exec',
-      'shop',
-      'web',
-      '--all',
-      '--json',
-      '--',
-      'sh',
-      '-c',
-      'echo hi',
-    );
+    const { status, out } = await cli('exec', 'shop', 'web', '--all', '--json', '--', 'sh', '-c', 'echo hi');
     assert.equal(status, 0);
     const lines = out
       .trim()
@@ -143,13 +138,13 @@ describe('a command in the containers of a service', () => {
   });
 
   it('is stopped at its timeout, and says what it cannot do', async () => {
-    const late = await piped('exec', 'shop', 'web', '--timeout', '1', '--', 'sleep', '60');
+    const late = await cli('exec', 'shop', 'web', '--timeout', '1', '--', 'sleep', '60');
     assert.equal(late.status, 124);
     assert.match(late.err, /stopped at its timeout/);
-    const nothing = await piped('exec', 'shop', 'none', '--', 'true');
+    const nothing = await cli('exec', 'shop', 'none', '--', 'true');
     assert.equal(nothing.status, 125);
     assert.match(nothing.err, /no such service.*none of cluster shop\. \(SERVICE_NOT_FOUND\)/);
-    const unclear = await piped('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
+    const unclear = await cli('exec', 'shop', 'web', '--concurrency', 'many', '--', 'true');
     assert.match(unclear.err, /must be a whole number/);
     assert.equal(unclear.status, 2);
   });
@@ -190,7 +185,7 @@ describe('a command in the containers of a service', () => {
       });
     }
     await task.stop('over');
-    const { status, err } = await piped('exec', 'shop', 'coming-up', '--all', '--', 'true');
+    const { status, err } = await cli('exec', 'shop', 'coming-up', '--all', '--', 'true');
     assert.equal(status, 125);
     assert.match(err, /has no running task in cluster shop, but none at all.*\(NO_RUNNING_TASK\)/);
   });
