@@ -3,7 +3,7 @@ import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
 import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
-import { EXIT_CODES } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
 import { historyCommand, showCommand, statusCommand } from './status.ts';
 import { testAlarmsCommand } from './test-alarms.ts';
@@ -36,6 +36,15 @@ export function program(): Command {
   all.command('rehearse', 'play the stacks of a CDK app on this machine', {
     executableFile: '../rehearsal/rehearse',
   });
+  all.addHelpText(
+    'after',
+    `
+Examples:
+  wa-upkeep init
+  wa-upkeep doctor
+  wa-upkeep run message-gc shop
+${EXIT_CODES_HELP}`,
+  );
   for (const command of [all, ...all.commands])
     command.exitOverride(({ exitCode, code }) => {
       // A command that is a program of its own has ended: its exit code is no complaint of the parser.

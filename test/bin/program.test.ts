@@ -117,6 +117,30 @@ test('every command has a test through a real terminal, and one through a pipe',
     }
 });
 
+test('every command says how it is used, with examples, and what it exits with', () => {
+  const all = program();
+  const documented = readFileSync('docs/command-line.md', 'utf8');
+  for (const command of [all, ...all.commands]) {
+    const file = PROGRAMS[command.name()];
+    let help = file === undefined ? '' : readFileSync(file, 'utf8');
+    if (file === undefined)
+      command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
+    const examples = new RegExp(`^Examples:\\n {2}(npx )?wa-upkeep ${command === all ? '' : command.name()}`, 'm');
+    assert.match(help, examples, command.name());
+    assert.match(help, /^Exit codes: /m, command.name());
+    if (command === all) continue;
+    assert.match(documented, new RegExp(`^\\| \`${command.name()}\\b`, 'm'));
+    // As docs/command-line.md says.
+    if (command.name() !== 'migrate-to-alternating-users') assert.match(help, /--json/, command.name());
+  }
+});
+
+/** Commands that are programs of their own, whose help stands in their sources. */
+const PROGRAMS: Record<string, string> = {
+  'migrate-to-alternating-users': 'bin/migrate-to-alternating-users.ts',
+  rehearse: 'rehearsal/rehearse.ts',
+};
+
 /** A test's source, up to the next one. */
 function bodyOf(file: string, title: string): string {
   const source = readFileSync(new URL(file, import.meta.url), 'utf8');
