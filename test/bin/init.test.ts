@@ -446,19 +446,21 @@ describe('init', () => {
       ...{ apiUserSecret: name, databaseUserSecret: name, credentialSecret: name, administratorSecret: name },
     });
     assert.deepEqual(third.configuration.notifications, { topicArn: TOPIC });
-    const { jobs: itsJobs, ...its } = third.configuration.deployments[0] ?? {};
-    assert.deepEqual(itsJobs?.credentialRotation?.copies, {
+    const [its] = third.configuration.deployments;
+    assert.ok(its);
+    const { jobs: itsJobs } = its;
+    assert.deepEqual(itsJobs.credentialRotation?.copies, {
       parameters: [{ name: 'chat-password', encryptionKeyArn: key }],
     });
     for (const secret of [
-      ...[its.webApp?.apiUser, its.databases?.[0]?.user, itsJobs?.credentialRotation?.secret],
-      itsJobs?.applicationSettings?.administrator,
+      ...[its.webApp.apiUser, its.databases?.[0]?.user, itsJobs.credentialRotation?.secret],
+      itsJobs.applicationSettings?.administrator,
     ])
       assert.equal(secret?.encryptionKeyArn, key);
-    assert.equal(itsJobs?.logCleanup?.sessionEncryptionKeyArn, key);
+    assert.equal(itsJobs.logCleanup?.sessionEncryptionKeyArn, key);
     assert.equal(its.mediaVolume?.existing?.accessPointId, 'fsap-0a1b2c3d4e5f60001');
     assert.deepEqual(
-      [its.network?.endpoints, its.network?.otherEndpointClients],
+      [its.network.endpoints, its.network.otherEndpointClients],
       ['create', ['sg-0b1b2c3d4e5f60002']],
     );
     assert.deepEqual(third.mistakes, []);

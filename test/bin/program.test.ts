@@ -123,9 +123,14 @@ test('every command says how it is used, with examples, and what it exits with',
   for (const command of [all, ...all.commands]) {
     const file = PROGRAMS[command.name()];
     let help = file === undefined ? '' : readFileSync(file, 'utf8');
-    if (file === undefined)
-      command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
-    const examples = new RegExp(`^Examples:\\n {2}(npx )?wa-upkeep ${command === all ? '' : command.name()}`, 'm');
+    const writeOut = (text: string) => {
+      help += text;
+    };
+    if (file === undefined) command.configureOutput({ writeOut }).outputHelp();
+    const examples = new RegExp(
+      `^Examples:\\n {2}(npx )?wa-upkeep ${command === all ? '' : command.name()}`,
+      'm',
+    );
     assert.match(help, examples, command.name());
     assert.match(help, /^Exit codes: /m, command.name());
     if (command === all) continue;
