@@ -232,8 +232,8 @@ export function putOddClient(aws: Aws, place: Place): void {
     kmsKeyId: key,
   };
   for (const [service, repository, group] of [
-    ['core', 'coreapp', 'sg-0b1b2c3d4e5f60002'],
-    ['web', 'web', 'sg-0b1b2c3d4e5f60001'],
+    ['third-core', 'coreapp', 'sg-0b1b2c3d4e5f60002'],
+    ['third-web', 'web', 'sg-0b1b2c3d4e5f60001'],
   ] as const)
     runService(place, {
       ...{ cluster: 'third', service, enableExecuteCommand: true },
