@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigurationError, checkConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
+import type { Answers } from './answers.ts';
 import { appOfConfiguration } from './app-of-configuration.ts';
 import { shownCertificate } from './certificate.ts';
 import type { Role } from './client-containers.ts';
 import { type Discovery, discover, type Given } from './discovery.ts';
-import { type Answers, type Draft, draft, possibleJobs } from './draft.ts';
+import { type Draft, draft, possibleJobs } from './draft.ts';
 import { JOBS, type Job } from './jobs.ts';
 import { MissingFlags } from './missing-flags.ts';
 import { importPath } from './own-package.ts';

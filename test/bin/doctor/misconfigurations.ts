@@ -1,3 +1,4 @@
+// In one file though long: a table of misconfigurations, each of a few lines.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
