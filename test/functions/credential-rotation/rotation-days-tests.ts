@@ -19,7 +19,15 @@ import {
   rotationDays,
   soon,
 } from './rotation-days.ts';
-import { type BrokenOff, CALLS, cutAfter, killAt, refuseAfter, stopAfter } from './run-faults.ts';
+import {
+  type BrokenOff,
+  CALLS,
+  cutAfter,
+  killAt,
+  oneOfEachKind,
+  refuseAfter,
+  stopAfter,
+} from './run-faults.ts';
 import { expectNoPasswordIn, watchFunctions } from './secrecy.ts';
 
 const KILLED = ['after every operation', 'in the middle of any kind of call'] as const;
@@ -157,8 +165,10 @@ export function testRotationDays(
 
         const begun = () => operations.indexOf(BEGINNING);
         const isBefore = (operation: string) => operations.indexOf(operation) < begun();
+        const oneOfEach = (names: string[]) => oneOfEachKind(names, Object.keys(services));
         /** The operations that the engine has a part in, and the one with which the rotation begins. */
-        const asking = () => operations.filter((name) => name === BEGINNING || atDatabase.has(name));
+        const asking = () =>
+          oneOfEach(operations.filter((name) => name === BEGINNING || atDatabase.has(name)));
 
         /**
          * Breaks runs off after one operation after the other. Each goes on with what the ones before it have left, and the
@@ -195,7 +205,7 @@ export function testRotationDays(
 
         for (const where of KILLED.slice(0, plays === 'everything' ? 2 : 1))
           await t.test(`a function that is killed ${where} ends the rotation in the same run`, async (t) => {
-            const ends = plays === 'everything' ? operations : asking();
+            const ends = plays === 'everything' ? oneOfEach(operations) : asking();
             const points = where === 'after every operation' ? ends : CALLS;
             const killedAt = new Set<string>();
             // Each run gets on by at least one: it is killed at the first call that was not killed yet.
@@ -220,7 +230,7 @@ export function testRotationDays(
               t.diagnostic(`${asking().join(', ')}: ${logins.made} logins, ${logins.failed} failed`);
               return;
             }
-            const points = operations.filter((name) => name === BEGINNING || changing.has(name));
+            const points = oneOfEach(operations.filter((name) => name === BEGINNING || changing.has(name)));
             for (const [index, operation] of points.entries()) {
               const old = current();
               const stop = stopAfter(days, operation);
@@ -249,7 +259,7 @@ export function testRotationDays(
           await t.test(
             'a run that AWS refuses all after any operation leaves what the next one finishes',
             () =>
-              breakOffAfterEach(operations, refuseAfter, (report, point) =>
+              breakOffAfterEach(oneOfEach(operations), refuseAfter, (report, point) =>
                 assert.ok(report, `a report after ${point}`),
               ),
           );
