@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, required } from '../cloud.ts';
@@ -229,6 +229,17 @@ export function hide(queue: Queue, message: Message): void {
   queue.waiting.delete(message);
   queue.hidden.add(message);
   queue.wakesFrom = Math.min(queue.wakesFrom, message.visible);
+}
+
+/** It is given to whoever receives, and hidden for so many seconds. */
+export function putInFlight(queue: Queue, message: Message, now: number, seconds: number): void {
+  message.receives++;
+  message.firstReceived ??= now;
+  message.lastReceived = now;
+  message.visible = now + seconds * SECOND;
+  message.receipt = randomUUID();
+  queue.received.add(message);
+  hide(queue, message);
 }
 
 /** Brings back those whose time has come. */

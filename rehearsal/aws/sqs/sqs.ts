@@ -43,6 +43,7 @@ import {
   md5,
   numbersOf,
   onQueue,
+  putInFlight,
   type Queue,
   queueArn,
   queueOf,
@@ -262,17 +263,10 @@ export class Sqs implements Service, Queues {
     }
     // SQS promises neither order nor number: a poll asks some of its servers, and gets what they have.
     shuffle(candidates, queue.random);
-    const share = 0.5 + queue.random();
-    const count = Math.min(candidates.length, maximum, room, Math.max(1, Math.ceil(maximum * share)));
-    const taken = candidates.slice(0, count);
+    const some = Math.max(1, Math.ceil(maximum * (0.5 + queue.random())));
+    const taken = candidates.slice(0, Math.min(maximum, room, some));
     for (const message of taken) {
-      message.receives++;
-      message.firstReceived ??= now;
-      message.lastReceived = now;
-      message.visible = now + visibility * SECOND;
-      message.receipt = randomUUID();
-      queue.received.add(message);
-      hide(queue, message);
+      putInFlight(queue, message, now, visibility);
       this.#counts.add(queue, 'NumberOfMessagesReceived');
     }
     return taken;
