@@ -137,6 +137,16 @@ export class SecretsManager implements Service {
     return secret && labelled(secret, stage)?.value;
   }
 
+  /** What ECS gives a container for the `valueFrom` of its definition: `ARN:KEY:STAGE:ID`. Undefined where there is none. */
+  valueFrom(reference: string): string | undefined {
+    const parts = reference.split(':');
+    const [key = '', stage = ''] = parts.slice(7);
+    const value = this.value(parts.slice(0, 7).join(':'), stage || 'AWSCURRENT');
+    if (value === undefined || key === '') return value;
+    const field: unknown = JSON.parse(value)[key];
+    return field === undefined ? undefined : String(field);
+  }
+
   /** A secret as it is, which a fault can change. */
   secret(arn: string): Secret {
     const found = this.#secrets.get(arn);
