@@ -1,33 +1,11 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { doctorCommand } from './doctor.ts';
-import { execCommand } from './exec.ts';
-import { initCommand } from './init.ts';
-import { logsCommand } from './logs.ts';
+import { operatorCommands } from './commands.ts';
 import { EXIT_CODES } from './output.ts';
-import { runCommand, watchCommand } from './run.ts';
-import { historyCommand, showCommand, statusCommand } from './status.ts';
-import { testAlarmsCommand } from './test-alarms.ts';
-import { upgradeCheckCommand } from './upgrade-check.ts';
-import { windowCommand } from './window.ts';
 
-/** The operator's command line: a file for each group of subcommands. */
+/** The operator's command line. */
 const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
-for (const command of [
-  initCommand(),
-  statusCommand(),
-  doctorCommand(),
-  runCommand(),
-  watchCommand(),
-  historyCommand(),
-  showCommand(),
-  logsCommand(),
-  upgradeCheckCommand(),
-  windowCommand(),
-  testAlarmsCommand(),
-  execCommand(),
-])
-  program.addCommand(command);
+for (const command of operatorCommands()) program.addCommand(command);
 program.command(
   'migrate-to-alternating-users',
   'give the one user that an application has in its database a second one to alternate with',

@@ -8,7 +8,9 @@ import type { Finding } from '../checks/mistakes.ts';
 
 /** By what the traffic is told: one of these, or the callbacks. */
 export interface WatchedTraffic {
+  /** The end of a load balancer's ARN, such as `app/shop/0123456789abcdef`: its requests or connections. */
   readonly loadBalancer?: string | undefined;
+  /** Identifier of a DB instance of RDS: the kilobytes that it is sent. Of a cluster, the one that writes. */
   readonly databaseInstance?: string | undefined;
 }
 

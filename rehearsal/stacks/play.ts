@@ -94,7 +94,7 @@ export async function playStacks(options: PlayOptions): Promise<Played> {
     const stage: Stage = { aws, clock, folder, description, containers: [], logins: [], notes: [] };
     close.push(() => Promise.all(stage.containers.map((container) => container.remove())));
     for (const [secret, value] of Object.entries(description.secrets))
-      aws.secrets.put(secret, typeof value === 'string' ? value : JSON.stringify(value));
+      aws.secrets.put(secret, typeof value === 'string' ? value : JSON.stringify(value), start - DAY);
     const databases = new Map<string, { database: RotatedDatabase; logins: Logins }>();
     for (const rotation of rotationsIn(aws.deployed)) {
       const certificate = certificates.get(rotation.database.host);
@@ -209,7 +209,7 @@ function keepWatched({ aws, clock, notes }: Stage): void {
     for (const each of settings.watched ?? []) {
       const write = (value: string, since?: number) =>
         'parameter' in each
-          ? aws.ssm.write(each.parameter, value, place)
+          ? aws.ssm.write(each.parameter, value, { ...place, ...(since !== undefined && { since }) })
           : aws.secrets.put(each.secretArn, value, since);
       const known = 'parameter' in each ? undefined : aws.secrets.value(each.secretArn);
       const value = known ?? 'rehearsal';

@@ -234,6 +234,12 @@ function parts(): Part[] {
       note: "the secret and its administrator's",
     }),
     part('a `ReloadOnChange` that watches two things', /^Reload/, { metrics: 7 + 4 + 2, runs: NIGHTS }),
+    part('a `ContainerCommandJob`, in every container or in one', /^CloseCarts/, { metrics: 6 + 5, runs: NIGHTS }),
+    part("a `ContainerCommandJob` with `in: 'new-task'`", /^Reindex/, {
+      metrics: 6 + 6,
+      runs: NIGHTS,
+      note: 'and the task itself as long as it runs',
+    }),
     {
       what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
       amount: `${whole(files)} files put, ${whole(gigabytes)} GB, as if each of ${LOGS.containers} containers had ${LOGS.files} of ${LOGS.megabytes} MB a night, kept for ${LOGS.keepDays} days`,

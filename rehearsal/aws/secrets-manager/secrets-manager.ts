@@ -95,7 +95,7 @@ export class SecretsManager implements Service {
 
   /**
    * Gives a secret its value, by full ARN or by name; makes it if no template has it, for which the ARN is needed.
-   * @param since when it was given it, in epoch milliseconds. Default: now.
+   * @param since when it was given it, in epoch milliseconds. Default: now, of which an event tells.
    */
   put(arnOrName: string, value: string, since?: number): void {
     let secret = [...this.#secrets.values()].find(({ arn, name }) => arn === arnOrName || name === arnOrName);
@@ -396,15 +396,18 @@ export class SecretsManager implements Service {
     value: string,
     id: string,
     stages: string[],
-    now: number = this.#aws.clock.now(),
+    since?: number,
   ): void {
+    const now = since ?? this.#aws.clock.now();
     let version = secret.versions.find((each) => each.id === id);
     if (version === undefined) {
       version = { id, value, stages: new Set(), created: now };
       secret.versions.push(version);
     }
     version.value = value;
-    for (const stage of stages) this.#label(secret, version, stage);
+    for (const stage of stages)
+      if (since === undefined) this.#label(secret, version, stage);
+      else label(secret, version, stage);
     secret.changedAt = now;
   }
 
