@@ -43,7 +43,7 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * Where the command runs.
    *
    * - `every-container`: in every one that runs when the run begins.
-   * - `one-container`: in any one of them, another in each run, and in the next where it could not be begun: cron with `docker exec`.
+   * - `one-container`: in any one of them, chosen anew in each run, and in the next where it could not be begun: cron with `docker exec`.
    * - `new-task`: in a task of its own, by `RunTask`, made as those of the service: for what needs more than a busy container
    *   has to spare, or must not end with it.
    *

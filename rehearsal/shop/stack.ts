@@ -127,7 +127,7 @@ export function defineShop(app: App, certificateAuthority: string): Stack {
     in: 'one-container',
     command: ['/srv/close-carts', '--idle', '14 days'],
     secrets: { CATALOGUE_TOKEN: { secret: secret('CatalogueToken', SECRETS.catalogueToken), key: 'token' } },
-    schedule: { at: '02:30' },
+    schedule: { at: '03:30' },
   });
   return stack;
 }
