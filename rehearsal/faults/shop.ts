@@ -36,34 +36,8 @@ function newTask(
   };
 }
 
-/** The container that was chosen for a command is stopped when the function asks for it so many times. */
-function goesAway(
-  description: string,
-  at: number,
-  expected: ShopFault['expected'],
-  program?: string,
-): ShopFault {
-  return {
-    description,
-    deployment: 'shop',
-    commandsOnly: true,
-    strike({ catalogue }, { aws }) {
-      if (program) catalogue.replace(CLOSE_CARTS, program);
-      let asked = 0;
-      aws.onCall(({ operation, input, caller }) => {
-        if (operation !== 'ExecuteCommand' || caller.function?.name !== `shop-${CLOSE_CARTS}`)
-          return undefined;
-        asked += 1;
-        if (asked === at) void aws.ecs.tasks.find(({ arn }) => arn === input.task)?.stop('scaling in');
-        return undefined;
-      });
-    },
-    expected,
-  };
-}
-
-/** Longer than anybody waits for it. */
-const ENDLESS = 'sleep 600';
+/** Until somebody ends it. */
+const ENDLESS = ': >"$(dirname "$0")/begun"; sleep 60';
 
 /** What goes wrong where the same services read several passwords, with what others replace, and with commands in one place. */
 export const SHOP_FAULTS: Record<string, ShopFault> = {
@@ -171,22 +145,37 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
         /It found no place until the window ended: RESOURCE:MEMORY No container instance has room for it: add one/,
     },
   ),
-  'chosen-container-goes-away': goesAway(
-    'The one container that was chosen for a command goes away just when it is to begin: another one is taken',
-    1,
-    {
+  'chosen-container-goes-away': {
+    description:
+      'The one container that was chosen for a command goes away just when it is to begin: another one is taken',
+    deployment: 'shop',
+    commandsOnly: true,
+    strike(_shop, { aws }) {
+      const stop = aws.onCall(({ operation, input, caller }) => {
+        if (operation !== 'ExecuteCommand' || caller.function?.name !== `shop-${CLOSE_CARTS}`)
+          return undefined;
+        stop();
+        void aws.ecs.tasks.find(({ arn }) => arn === input.task)?.stop('scaling in');
+        return undefined;
+      });
+    },
+    expected: {
       outcomes: {},
       alarms: [],
       problems: [/^The command was not begun in this container, and another one was tried/],
     },
-  ),
-  'command-loses-its-container': goesAway(
-    'The one container in which a command runs goes away: it is begun in no other one',
-    2,
-    {
+  },
+  'command-loses-its-container': {
+    description: 'The one container in which a command runs goes away: it is begun in no other one',
+    deployment: 'shop',
+    commandsOnly: true,
+    strike({ catalogue }) {
+      catalogue.replace(CLOSE_CARTS, ENDLESS);
+      catalogue.whenBegun((container) => container.kill());
+    },
+    expected: {
       outcomes: { [CLOSE_CARTS]: ['failed'] },
       alarms: [`shop-${CLOSE_CARTS}-failed`],
     },
-    ENDLESS,
-  ),
+  },
 };

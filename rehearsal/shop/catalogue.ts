@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, type FSWatcher, readFileSync, watch, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Container } from '../aws/containers/container.ts';
 import type { ManagedService } from '../aws/ecs/service.ts';
 import type { Aws } from '../aws/server.ts';
@@ -22,6 +22,8 @@ export interface PlayedCatalogue {
   lines(file: 'reindexed' | 'closed'): string[];
   /** Puts another program in the place of one, in the containers that run and in those to come. */
   replace(program: keyof typeof PROGRAMS, script: string): void;
+  /** Acts when one of the containers that run has begun the program that {@link replace} put there: it leaves a file `begun`. */
+  whenBegun(act: (container: Container) => unknown): void;
   close(): Promise<void>;
 }
 
@@ -31,6 +33,7 @@ export async function startCatalogue(
   { folder, secrets }: { folder: string; secrets: string[] },
 ): Promise<PlayedCatalogue> {
   const containers: Container[] = [];
+  const watchers: FSWatcher[] = [];
   const programs: Record<string, string> = { ...PROGRAMS };
   const write = (container: Container, program: string) => {
     const path = container.path(`/srv/${program}`);
@@ -41,7 +44,6 @@ export async function startCatalogue(
     const container = await Container.start({
       name: CATALOGUE.service,
       folder: join(folder, `shop-${CATALOGUE.service}-${containers.length}`),
-      isolation: 'rewritten',
     });
     containers.push(container);
     for (const program of Object.keys(programs)) write(container, program);
@@ -87,7 +89,17 @@ export async function startCatalogue(
       programs[program] = script;
       for (const container of containers) write(container, program);
     },
+    whenBegun(act) {
+      for (const container of containers) {
+        const file = container.path('/srv/begun');
+        const watcher = watch(dirname(file), { persistent: false }, () => {
+          if (existsSync(file)) act(container);
+        });
+        watchers.push(watcher);
+      }
+    },
     close: async () => {
+      for (const watcher of watchers) watcher.close();
       await Promise.all(containers.map((container) => container.remove()));
     },
   };

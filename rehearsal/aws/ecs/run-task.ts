@@ -230,7 +230,14 @@ export class RunTasks {
       cwd: '/',
       env: { ...environment, ...Object.fromEntries(values) },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, which ends with the container.
+      detached: true,
     });
+    let isOpen = true;
+    child.once('close', () => {
+      isOpen = false;
+    });
+    void container.stopped.then(() => isOpen && endGroup(child.pid));
     for (const output of [child.stdout, child.stderr])
       createInterface({ input: output, crlfDelay: Number.POSITIVE_INFINITY }).on('line', write);
     const [exitCode, signal]: [number | null, string | null] = await once(child, 'close').then(
@@ -241,6 +248,15 @@ export class RunTasks {
     if (!task.ends.has(container))
       task.ends.set(container, { exitCode: exitCode ?? (signal === 'SIGKILL' ? 137 : 143) });
     await container.kill();
+  }
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // It has ended already.
   }
 }
 
