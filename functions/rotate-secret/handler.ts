@@ -4,6 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { credentialEntries } from '../shared/database/credential/settings.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
+import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import { parseOrThrow, readSettings } from '../shared/run/settings.ts';
 import type { RotateSecretSettings, RotationEvent } from './contract.ts';
 import { rotateSecret } from './rotate-secret.ts';
@@ -31,8 +32,8 @@ const eventSchema = v.object({
 const logger = new Logger({ serviceName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'rotate-secret' });
 const parts = {
   settings: readSettings(settingsSchema),
-  secretsManager: namingErrors(new SecretsManagerClient({})),
-  lambda: namingErrors(new LambdaClient({})),
+  secretsManager: namingErrors(new SecretsManagerClient({ requestHandler: REQUEST_LIMITS })),
+  lambda: namingErrors(new LambdaClient({ requestHandler: REQUEST_LIMITS })),
 };
 
 /** One of the four steps that Secrets Manager calls to rotate the credential of a database. */

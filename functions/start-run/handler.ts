@@ -37,7 +37,7 @@ const settingsSchema = v.object({
 }) satisfies v.GenericSchema<StartRunSettings>;
 
 /** Parameter Store writes three times a second, of all callers of the account together. */
-const PATIENT = { maxAttempts: 8 };
+const PATIENT = { maxAttempts: 8, requestHandler: REQUEST_LIMITS };
 
 const settings = readSettings(settingsSchema);
 const lambda = namingErrors(new LambdaClient(PATIENT));

@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -37,6 +38,12 @@ const STATES = {
   switched: { by: ['switch'], takes: ['begin', 'switch', 'back'] },
   back: { by: ['back'], takes: ['begin', 'back'] },
 } as const satisfies Record<string, { by: readonly string[]; takes: readonly string[] }>;
+
+/** As a host whose clock was set back does. */
+function writeInThePast(path: string, content: string): void {
+  writeFileSync(path, content);
+  utimesSync(path, 1_000_000_000, 1_000_000_000);
+}
 
 it('move-media is clean for shellcheck', { skip: shellcheck.missing }, () => {
   const { status, stdout } = spawnSync('shellcheck', [SCRIPT], {
@@ -71,8 +78,17 @@ describe('moving the media volume', { skip: missing }, () => {
     host.restart();
     client.check('after a restart');
     writeFileSync(host.oldSide('incoming/forgotten.jpg'), 'by a task that was forgotten');
+    // By the clock of its host, which was set back.
+    writeInThePast(host.oldSide('incoming/unused.jpg'), 'by it, too');
+    writeInThePast(host.oldSide('private/thumbnail'), 'by both: the older one');
+    writeFileSync(host.newSide('private/thumbnail'), 'by both');
     assert.match(host.works('status'), /ATTENTION: .* was written to since[\s\S]*forgotten\.jpg/);
-    host.works('switch');
+    assert.match(
+      host.works('switch'),
+      /Brought from [\s\S]*forgotten\.jpg[\s\S]*unused\.jpg\nWritten on both sides since: .*\n.*thumbnail\n/,
+    );
+    assert.equal(readFileSync(host.newSide('incoming/unused.jpg'), 'utf8'), 'by it, too');
+    assert.equal(readFileSync(host.newSide('private/thumbnail'), 'utf8'), 'by both');
     assert.equal(
       readFileSync(host.newSide('incoming/forgotten.jpg'), 'utf8'),
       'by a task that was forgotten',
@@ -316,8 +332,14 @@ describe('moving the media volume', { skip: missing }, () => {
     it('with what came since, and a second time without what the client deleted since', () => {
       host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
       client.works();
+      writeInThePast(host.path(CLIENT, 'private/thumbnail'), 'by a clock that was set back');
+      rmSync(host.oldSide('outgoing/large.mp4'));
       host.works('back');
       client.check('back');
+      assert.equal(
+        readFileSync(host.path(CLIENT, 'private/thumbnail'), 'utf8'),
+        'by a clock that was set back',
+      );
       assert.equal(host.isSwitched(), false);
       rmSync(host.path(CLIENT, 'incoming/unused.jpg'));
       host.works('back');

@@ -44,7 +44,12 @@ export function ecsExecClients(
 ): Clients {
   const shared = {
     ...config,
-    requestHandler: { connectionTimeout: CONNECTION_TIMEOUT, requestTimeout: REQUEST_TIMEOUT },
+    // Otherwise the SDK only warns, and waits on.
+    requestHandler: {
+      connectionTimeout: CONNECTION_TIMEOUT,
+      requestTimeout: REQUEST_TIMEOUT,
+      throwOnRequestTimeout: true,
+    },
   };
   return {
     starting: new ECSClient({ ...shared, maxAttempts: 1 }),

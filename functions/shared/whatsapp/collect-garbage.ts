@@ -6,7 +6,7 @@ import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-que
 import { type CertificateLife, lifeOf } from './certificate.ts';
 import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
 import { doubtsOf, type GcCall, isComplete, saysComplete } from './gc-call.ts';
-import { type Arrived, type Heard, hear, NOTHING_HEARD, someOf } from './hear.ts';
+import { type Arrived, type Heard, type Hearing, hear, NOTHING_HEARD, someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
 import { type GcKind, type GcNotification, parseGcCallback } from './notifications.ts';
 import type { GcSettings } from './settings.ts';
@@ -85,7 +85,15 @@ export async function collectGarbage(
     const asked = await ask(kind, settings, number, endBy, context);
     if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
-    const answers = await waitForCallbacks(kind, settings, asked, number, deadline, context);
+    const earlier = collected.calls.flatMap((call) => ('heard' in call ? call.heard : []));
+    const answers = await waitForCallbacks(
+      { kind, deployment: settings.deployment, nodes: nodesOf(asked), earlier },
+      settings,
+      asked,
+      number,
+      deadline,
+      context,
+    );
     const call = callOf(asked, answers, collected.awaited);
     collected.calls.push(call);
     collected.awaited = stillAwaited(collected.awaited, call);
@@ -199,8 +207,12 @@ interface Answers extends Heard {
   nodesCheckedAt: number;
 }
 
+function nodesOf(asked: Asked): string[] | undefined {
+  return asked.kind === 'processing' ? asked.nodes : undefined;
+}
+
 async function waitForCallbacks(
-  kind: GcKind,
+  hearing: Hearing,
   settings: GcSettings,
   asked: Asked,
   number: number,
@@ -209,7 +221,7 @@ async function waitForCallbacks(
 ): Promise<Answers> {
   const initialState: Answers = {
     ...NOTHING_HEARD,
-    heard: asked.kind === 'processing' ? refusalsOf(kind, asked.refused) : {},
+    heard: asked.kind === 'processing' ? refusalsOf(hearing.kind, asked.refused) : {},
     pending: asked.kind === 'processing' ? asked.nodes : [],
     gone: [],
     unreadable: 0,
@@ -221,7 +233,7 @@ async function waitForCallbacks(
 
   const answers = await context.waitForCondition(
     `callbacks of call ${number}`,
-    (state) => lookForCallbacks(kind, settings, asked, state),
+    (state) => lookForCallbacks(hearing, settings, state),
     {
       initialState,
       waitStrategy: ({ pending, heard, lookedAt }, attempt) => {
@@ -250,20 +262,11 @@ function refusalsOf(kind: GcKind, refused: GcAnswer['refused']): Record<string, 
   );
 }
 
-async function lookForCallbacks(
-  kind: GcKind,
-  settings: GcSettings,
-  asked: Asked,
-  before: Answers,
-): Promise<Answers> {
+async function lookForCallbacks(hearing: Hearing, settings: GcSettings, before: Answers): Promise<Answers> {
   await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
   const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl, MOST_IN_A_LOOK);
   let { pending, gone, nodesCheckedAt } = before;
-  const { heard, setAside, doubtful, unnamed } = hear(
-    { kind, deployment: settings.deployment, nodes: asked.kind === 'processing' ? asked.nodes : undefined },
-    before,
-    arrived,
-  );
+  const { heard, setAside, doubtful, unnamed } = hear(hearing, before, arrived);
   pending = pending.filter((node) => !heard[node]);
 
   const now = Date.now();

@@ -2,10 +2,10 @@ import type { Problem } from '../run/report.ts';
 import type { RunResult } from '../run/run-job.ts';
 import type { CertificateLife } from './certificate.ts';
 import type { CollectedGarbage } from './collect-garbage.ts';
-import { type Doubts, type GcCall, isComplete } from './gc-call.ts';
+import { type Doubts, doubtsOf, type GcCall, isComplete, saysComplete } from './gc-call.ts';
 import { someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
-import type { GcKind } from './notifications.ts';
+import type { GcKind, GcNotification } from './notifications.ts';
 import { CERTIFICATE_FIGURE, CERTIFICATE_WARNING_DAYS, type GcSettings } from './settings.ts';
 
 /** The figure that counts what was deleted. */
@@ -39,6 +39,7 @@ export function gcResult(
     },
     problems: [
       ...problemsOf(kind, settings, lastCall),
+      ...earlierDoubts(calls, settings.deployment),
       ...problems,
       ...(certificate && certificate.daysLeft < CERTIFICATE_WARNING_DAYS
         ? [certificateProblem(settings, certificate)]
@@ -103,7 +104,7 @@ function problemsOf(
   call: GcCall | undefined,
 ): Problem[] {
   if (!call || isComplete(call)) return [];
-  const where = (node: string) => (node === SINGLE_INSTANCE ? deployment : `${deployment}, node ${node}`);
+  const where = whereIn(deployment);
   switch (call.kind) {
     case 'refused':
       return [
@@ -122,23 +123,22 @@ function problemsOf(
         },
       ];
     case 'interrupted':
-      if (call.heard.length > 0) return doubtProblems(call.doubts, deployment, where);
       return [
-        {
-          what: 'The function was ended while it asked for GC, and no callback told the outcome.',
-          where: deployment,
-          next: 'The next scheduled run asks again.',
-        },
+        ...(saysComplete(call)
+          ? []
+          : [
+              {
+                what: `The function was ended while it asked for GC, and ${call.heard.length > 0 ? `of which nodes is not known. Callbacks came of ${someOf(call.heard.map(({ node, status }) => `${node} (${status})`))}.` : 'no callback told the outcome.'}`,
+                where: deployment,
+                next: 'The next scheduled run asks again.',
+              },
+            ]),
+        ...failureProblems(kind, call.heard, where),
+        ...doubtProblems(call.doubts, deployment),
       ];
     case 'answered':
       return [
-        ...call.heard
-          .filter(({ status }) => status === 'failed')
-          .map(({ node, errors }) => ({
-            what: `GC ended with errors: ${errors.join('; ') || 'none were named'}.`,
-            where: where(node),
-            next: `${LOOK_FIRST[kind]}With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
-          })),
+        ...failureProblems(kind, call.heard, where),
         ...call.missing.map((node) => ({
           what: `No callback of this request came within ${gc.callbackTimeoutSeconds} seconds, or before the window ended.${cameInstead(call.setAside)}`,
           where: where(node),
@@ -147,12 +147,8 @@ function problemsOf(
             : "Check that the business's webhook answers 200 and puts what it receives on the callbacks bus.",
           ...(notOnBusAlarm && { toldBy: { alarm: notOnBusAlarm } }),
         })),
-        ...(call.doubtful ?? []).map((node) => ({
-          what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for they bear no name.',
-          where: where(node),
-          next: 'Have the webhook name the deployment in each event (Resources: [DEPLOYMENT]), and put on this bus the callbacks of this deployment only. What the last one told is reported.',
-        })),
-        ...doubtProblems(call.doubts, deployment, where),
+        ...doubtfulProblems(call.doubtful, deployment),
+        ...doubtProblems(call.doubts, deployment),
         ...call.gone.map((node) => ({
           what: `The node went away before its callback came, and the calls or the window ended before it was asked anew.${cameInstead(call.setAside)}`,
           where: where(node),
@@ -162,11 +158,56 @@ function problemsOf(
   }
 }
 
+function whereIn(deployment: string): (node: string) => string {
+  return (node) => (node === SINGLE_INSTANCE ? deployment : `${deployment}, node ${node}`);
+}
+
+function failureProblems(
+  kind: GcKind,
+  heard: readonly GcNotification[],
+  where: (node: string) => string,
+): Problem[] {
+  return heard
+    .filter(({ status }) => status === 'failed')
+    .map(({ node, errors }) => ({
+      what: `GC ended with errors: ${errors.join('; ') || 'none were named'}.`,
+      where: where(node),
+      next: `${LOOK_FIRST[kind]}With more than 10 million rows in the table ${TABLES[kind]} several nights may be needed; raise maximumCalls or widen the window if the rows do not fall.`,
+    }));
+}
+
+/** What an earlier call left in doubt is in the figures, however the last one ended. */
+function earlierDoubts(calls: readonly GcCall[], deployment: string): Problem[] {
+  const last = calls.at(-1);
+  const of = (nodesIn: (call: GcCall | undefined) => readonly string[] | undefined) =>
+    [...new Set(calls.flatMap((call) => nodesIn(call) ?? []))].filter(
+      (node) => !nodesIn(last)?.includes(node),
+    );
+  return [
+    ...doubtfulProblems(
+      of((call) => (call?.kind === 'answered' ? call.doubtful : undefined)),
+      deployment,
+    ),
+    ...doubtProblems(
+      { unnamed: of((call) => doubtsOf(call)?.unnamed), undated: of((call) => doubtsOf(call)?.undated) },
+      deployment,
+    ),
+  ];
+}
+
+function doubtfulProblems(nodes: readonly string[] = [], deployment: string): Problem[] {
+  return nodes.map((node) => ({
+    what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for they bear no name.',
+    where: whereIn(deployment)(node),
+    next: 'Have the webhook name the deployment in each event (Resources: [DEPLOYMENT]), and put on this bus the callbacks of this deployment only. What the last one told is reported.',
+  }));
+}
+
 function doubtProblems(
   { unnamed, undated }: Doubts = { unnamed: [], undated: [] },
   deployment: string,
-  where: (node: string) => string,
 ): Problem[] {
+  const where = whereIn(deployment);
   return [
     ...unnamed.map((node) => ({
       what: "A callback came that names nobody: whether it is this deployment's or another one's cannot be told apart, so that it is no success.",

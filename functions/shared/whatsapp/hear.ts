@@ -29,12 +29,19 @@ const MOST_DESCRIBED = 5;
 /** Of what others wrote, in a sentence. */
 const SHOWN_CHARACTERS = 200;
 
-/**
- * Takes what belongs to a request, and sets the rest aside with its reason.
- * @param nodes those that were asked; `undefined` where that is not known.
- */
+/** What callbacks are taken for. */
+export interface Hearing {
+  kind: GcKind;
+  deployment: string;
+  /** Those that were asked; `undefined` where that is not known. */
+  nodes: readonly string[] | undefined;
+  /** What came of the same run's earlier requests. */
+  earlier?: readonly GcNotification[];
+}
+
+/** Takes what belongs to a request, and sets the rest aside with its reason. */
 export function hear(
-  { kind, deployment, nodes }: { kind: GcKind; deployment: string; nodes: readonly string[] | undefined },
+  { kind, deployment, nodes, earlier = [] }: Hearing,
   before: Heard,
   arrived: readonly Arrived[],
 ): Heard {
@@ -45,7 +52,11 @@ export function hear(
   for (const { notification, deployments } of arrived) {
     // Media are the leader's work alone, whatever it calls itself.
     const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
-    const reason = reasonToSetAside({ kind, deployment, nodes }, { notification, deployments }, node);
+    const reason = reasonToSetAside(
+      { kind, deployment, nodes, earlier },
+      { notification, deployments },
+      node,
+    );
     if (reason) {
       setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
       continue;
@@ -66,7 +77,7 @@ function isNameOfOne(node: string, nodes: readonly string[] | undefined): boolea
 }
 
 function reasonToSetAside(
-  { kind, deployment, nodes }: { kind: GcKind; deployment: string; nodes: readonly string[] | undefined },
+  { kind, deployment, nodes, earlier = [] }: Hearing,
   { notification, deployments }: Arrived,
   node: string,
 ): string | undefined {
@@ -75,6 +86,10 @@ function reasonToSetAside(
     return `its event names ${named.join(', ').slice(0, SHOWN_CHARACTERS)}`;
   if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
   if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
+  // Its count would be added twice. Of nothing deleted, two answers may well be alike.
+  const own = JSON.stringify({ ...notification, node });
+  if (notification.deleted && earlier.some((each) => JSON.stringify(each) === own))
+    return 'just so the answer to an earlier request of this run was: the client may have sent that twice';
   return undefined;
 }
 

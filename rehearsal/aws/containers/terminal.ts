@@ -52,7 +52,7 @@ function startBySetsid({ entrance, argv, environment, workingFolder, onOutput }:
   const end = openSync(pty, constants.O_RDWR | constants.O_NOCTTY);
   closeSync(slave);
   const stream = new ReadStream(master);
-  masters.add(master);
+  masters.set(master, stream);
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   let child: ChildProcess;
   try {
@@ -74,7 +74,8 @@ function startBySetsid({ entrance, argv, environment, workingFolder, onOutput }:
   // EIO is how Linux says that no process has the terminal open any more.
   stream.on('error', () => stream.destroy());
   stream.on('close', () => {
-    masters.delete(master);
+    // Its number may be another one's by now.
+    if (masters.get(master) === stream) masters.delete(master);
     resolve();
   });
   stream.pause();
@@ -137,7 +138,7 @@ function startByLibrary({ entrance, argv, environment, workingFolder, onOutput }
 const AGENTS_ENVIRONMENT = { TERM: 'xterm-256color', LANG: 'C.UTF-8' };
 
 /** Our sides of the terminals that are open. The library makes them so that every child process inherits them. */
-const masters = new Set<number>();
+const masters = new Map<number, ReadStream>();
 
 /**
  * The standard streams of a child process that lives long: where it would inherit our side of a terminal it gets
@@ -147,7 +148,7 @@ export function withoutTerminals<Stream extends number | 'ignore' | 'pipe'>(
   streams: Stream[],
 ): (Stream | number | 'ignore')[] {
   const substitute = openNothing();
-  const highest = Math.max(streams.length - 1, ...masters);
+  const highest = Math.max(streams.length - 1, ...masters.keys());
   return Array.from(
     { length: highest + 1 },
     (_, n) => streams[n] ?? (masters.has(n) ? substitute : 'ignore'),

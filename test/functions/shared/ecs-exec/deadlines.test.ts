@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
+import { DescribeTasksCommand } from '@aws-sdk/client-ecs';
+import { GenerateDataKeyCommand } from '@aws-sdk/client-kms';
+import { TerminateSessionCommand } from '@aws-sdk/client-ssm';
 import {
   commandStatus,
   executeCommand,
   startCommand,
   stopCommand,
 } from '../../../../functions/shared/ecs-exec/execute-command.ts';
+import { ecsExecClients, openSession } from '../../../../functions/shared/ecs-exec/session.ts';
 import { Cloud } from './cloud.ts';
 
 /** Prints 4 MB a second, much more than an agent ever passes on. */
@@ -104,6 +111,36 @@ describe('a command whose output is faster than the channel', () => {
     assert.match(result.output.tail, /^x+end\n$/);
     assert.ok(messages < 400, `${messages} messages of 1,024 bytes`);
   });
+});
+
+it('AWS is not waited for where it takes a call and never answers', { timeout: 10_000 }, async (t) => {
+  const server = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const clients = ecsExecClients({
+    region: 'eu-central-1',
+    endpoint: `http://127.0.0.1:${port}`,
+    credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'example' },
+  });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const passing = setInterval(() => t.mock.timers.tick(5_000), 1);
+  const target = { cluster: 'upkeep', task: '0123456789abcdef', container: 'web' };
+  try {
+    const calls = [
+      openSession(clients, target, 'true'),
+      clients.ecs.send(new DescribeTasksCommand({ tasks: [target.task] })),
+      clients.ssm.send(new TerminateSessionCommand({ SessionId: 'ecs-execute-command-0' })),
+      clients.kms.send(new GenerateDataKeyCommand({ KeyId: 'k', NumberOfBytes: 64 })),
+    ];
+    for (const [opening, end] of (await Promise.allSettled(calls)).entries())
+      if (opening === 0)
+        assert.match(JSON.stringify(end), /"unknown".*ExecuteCommand failed with TimeoutError/);
+      else assert.equal(end.status === 'rejected' && end.reason.name, 'TimeoutError');
+  } finally {
+    clearInterval(passing);
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 function base(cloud: Cloud) {

@@ -36,3 +36,52 @@ test('messages that could not be deleted say nothing of files', () => {
   assert.equal(outcome, 'failed');
   assert.match(problems[0]?.next ?? '', /^With more than 10 million rows in the table messages/);
 });
+
+test('what an earlier call left in doubt is told, for its count is in the figures, however the last call ended', () => {
+  const heardOf = (deleted: number) => [
+    { kind: 'message' as const, node: SINGLE_INSTANCE, deleted, status: 'complete' as const, errors: [] },
+  ];
+  for (const [doubts, says] of [
+    [{ unnamed: [SINGLE_INSTANCE], undated: [] }, /names nobody.*cannot be told apart/],
+    [{ unnamed: [], undated: [SINGLE_INSTANCE] }, /of an earlier run.*cannot be told apart/],
+    [undefined, /More than one callback came.*cannot be told apart/],
+  ] as const) {
+    const doubt = doubts ? { doubts } : { doubtful: [SINGLE_INSTANCE] };
+    const { outcome, figures, problems } = gcResult('message', settings, {
+      calls: [
+        { kind: 'answered', heard: heardOf(500_000), missing: [], gone: [], ...doubt },
+        { kind: 'answered', heard: heardOf(7), missing: [], gone: [] },
+      ],
+      awaited: [],
+      ignored: 0,
+      problems: [],
+    });
+    assert.deepEqual([outcome, figures.messagesDeleted], ['succeeded', 500_007]);
+    assert.deepEqual(
+      problems.map(({ what }) => says.test(what)),
+      [true],
+    );
+  }
+});
+
+test('a call in whose middle the function was ended says what came of it', () => {
+  const of = (node: string, status: 'complete' | 'failed') => ({
+    kind: 'message' as const,
+    node,
+    deleted: 5,
+    status,
+    errors: [],
+  });
+  const whats = (heard: ReturnType<typeof of>[]) =>
+    gcResult('message', settings, {
+      calls: [{ kind: 'interrupted', heard }],
+      awaited: [],
+      ignored: 0,
+      problems: [],
+    }).problems.map(({ what }) => what);
+  assert.deepEqual(whats([of(SINGLE_INSTANCE, 'complete')]), []);
+  assert.deepEqual(whats([of('a:1', 'complete'), of('b:2', 'failed')]), [
+    'The function was ended while it asked for GC, and of which nodes is not known. Callbacks came of a:1 (complete); b:2 (failed).',
+    'GC ended with errors: none were named.',
+  ]);
+});
