@@ -78,13 +78,17 @@ test('a fault that docs/operations.md names as the test of an alarm rings that a
 test('each command of the pages is understood by the command line, and each fault that they name is one', () => {
   let [commands, faults] = [0, 0];
   for (const page of ['README.md', ...globSync('docs/*.md')])
-    for (const [, block = ''] of readFileSync(page, 'utf8').matchAll(/^```(?:sh)?\n([\s\S]*?)^```$/gm))
-      for (const line of block.replaceAll(/\\\n\s*/g, '').split('\n')) {
+    for (const [, language = '', block = ''] of readFileSync(page, 'utf8').matchAll(
+      /^```(\w*)\n([\s\S]*?)^```$/gm,
+    ))
+      for (const line of ['', 'sh'].includes(language) ? block.replaceAll(/\\\n\s*/g, '').split('\n') : []) {
         const [, fault] = /^npm start -- --fault ([\w-]+)/.exec(line) ?? [];
         if (fault) faults += 1;
         assert.ok(fault === undefined || fault in FAULTS, `${page}: ${line}`);
         const [, words] = /(?:npx|run -s) wa-upkeep (?:-- )?(.*)$/.exec(line.replace(/\s#.*$/, '')) ?? [];
-        const [name, ...given] = [...(words ?? '').matchAll(/'([^']*)'|(\S+)/g)].map((word) => word[1] ?? word[2] ?? '');
+        const [name, ...given] = [...(words ?? '').matchAll(/'([^']*)'|(\S+)/g)].map(
+          (word) => word[1] ?? word[2] ?? '',
+        );
         if (name === undefined || PROGRAMS_OF_THEIR_OWN.includes(name)) continue;
         const command = operatorCommands().find((each) => each.name() === name);
         assert.ok(command, `${page}: ${line}`);

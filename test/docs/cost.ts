@@ -234,7 +234,10 @@ function parts(): Part[] {
       note: "the secret and its administrator's",
     }),
     part('a `ReloadOnChange` that watches two things', /^Reload/, { metrics: 7 + 4 + 2, runs: NIGHTS }),
-    part('a `ContainerCommandJob`, in every container or in one', /^CloseCarts/, { metrics: 6 + 5, runs: NIGHTS }),
+    part('a `ContainerCommandJob`, in every container or in one', /^CloseCarts/, {
+      metrics: 6 + 5,
+      runs: NIGHTS,
+    }),
     part("a `ContainerCommandJob` with `in: 'new-task'`", /^Reindex/, {
       metrics: 6 + 6,
       runs: NIGHTS,

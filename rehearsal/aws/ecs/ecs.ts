@@ -1,3 +1,5 @@
+// In one file though long: a table of operations, each of a few lines.
+
 import type {
   DescribeClustersCommandInput,
   DescribeContainerInstancesCommandInput,
@@ -84,26 +86,15 @@ export class Ecs implements Service {
     this.#aws = aws;
     this.#sessions = sessions;
     const registered = new RegisteredDefinitions();
-    // Images are not pulled here: of a definition that was registered the containers' names tell whose are started.
-    const serviceOf = (definition: string, where: Place) => {
-      const names = registered.find(definition, where)?.containerDefinitions?.map(({ name }) => name);
-      return [...this.#managed].find(([arn, { options }]) =>
-        names
-          ? isIn(arn, where) && options.running?.[0]?.map(({ name }) => name).join() === names.join()
-          : isDefinitionOf(definition, arn, options.family),
-      )?.[1];
-    };
+    const serviceOf = (definition: string, where: Place) =>
+      registered.serviceOf(definition, this.#managed, where);
     this.runTasks = new RunTasks({
       clock: aws.clock,
       serviceOf,
-      secretsIn: (definition, container, where) =>
+      secretsIn: (...of) =>
         registered
-          .find(definition, where)
-          ?.containerDefinitions?.find(({ name }) => name === container)
-          ?.secrets?.map(({ name = '', valueFrom = '' }) => ({
-            name,
-            value: secrets.valueFrom(valueFrom),
-          })) ?? [],
+          .secretsIn(...of)
+          .map(({ name, valueFrom }) => ({ name, value: secrets.valueFrom(valueFrom) })),
       add: (options) => this.addTask(options),
       openStream: (...stream) => logs.openStream(...stream),
     });

@@ -1,8 +1,10 @@
 import type { RegisterTaskDefinitionCommandInput, TaskDefinition } from '@aws-sdk/client-ecs';
 import { type Ask, type Call, required } from '../cloud.ts';
 import type { Place } from '../place.ts';
-import { lastPart } from './arns.ts';
+import { isIn, lastPart } from './arns.ts';
+import { isDefinitionOf } from './definition.ts';
 import { client, invalid } from './errors.ts';
+import type { ManagedService } from './service.ts';
 
 /** Task definitions that somebody has registered by a call. Those of services and of tasks alone are known by these. */
 export class RegisteredDefinitions {
@@ -44,6 +46,29 @@ export class RegisteredDefinitions {
     const [family = '', revision] = lastPart(nameOrArn).split(':');
     const revisions = this.#families.get(familyArn(family, where)) ?? [];
     return revision === undefined ? revisions.at(-1) : revisions[Number(revision) - 1];
+  }
+
+  /**
+   * The service whose task definition it is. Images are not pulled here: of one that was registered the names of its containers tell
+   * whose are started.
+   */
+  serviceOf(
+    definition: string,
+    managed: ReadonlyMap<string, ManagedService>,
+    where: Place,
+  ): ManagedService | undefined {
+    const names = this.find(definition, where)?.containerDefinitions?.map(({ name }) => name);
+    return [...managed].find(([arn, { options }]) =>
+      names
+        ? isIn(arn, where) && options.running?.[0]?.map(({ name }) => name).join() === names.join()
+        : isDefinitionOf(definition, arn, options.family),
+    )?.[1];
+  }
+
+  /** What ECS is to fetch for a container, of one that was registered. */
+  secretsIn(definition: string, container: string, where: Place): { name: string; valueFrom: string }[] {
+    const own = this.find(definition, where)?.containerDefinitions?.find(({ name }) => name === container);
+    return own?.secrets?.map(({ name = '', valueFrom = '' }) => ({ name, valueFrom })) ?? [];
   }
 }
 
