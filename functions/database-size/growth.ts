@@ -1,7 +1,9 @@
 import { hourlyHistory, type UnsoundValue } from '../shared/run/metric-history.ts';
+import { withoutDips } from './dips.ts';
 import {
   ALIKE_MS,
   DAY_MS,
+  HABIT_DAYS,
   LEAST_DAYS,
   lastDays,
   PAST_DAYS,
@@ -27,9 +29,6 @@ export type Forecast =
 /** A moment, whose rows may be unknown. */
 export type Moment = Omit<Point, 'rows'> & { rows?: number };
 
-/** So much of the past tells a table's habits. CloudWatch keeps hours for more than a year. */
-const HABIT_DAYS = 2 * PAST_DAYS;
-
 /** Stands for "not in sight": ten years. CloudWatch takes no infinity. */
 export const NOT_IN_SIGHT_DAYS = 3650;
 
@@ -53,7 +52,7 @@ export function forecast(limit: number, now: Moment, history: readonly Point[], 
   if (rows !== undefined && rows >= limit) return { kind: 'made', days: 0, perDay: 0 };
   const usable = history.filter((point) => point.at < at);
   const today = rows === undefined ? [] : [{ at, rows, ...(margin !== undefined && { margin }) }];
-  const points = alike([...usable, ...today], at);
+  const points = withoutDips(alike([...usable, ...today], at));
   const newest = today[0] ?? points.at(-1);
   const isOld = (point: Point) => at - point.at > WEEK_DAYS * DAY_MS + ALIKE_MS;
   if (!newest || isOld(newest)) return { kind: 'too-old' };

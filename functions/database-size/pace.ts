@@ -22,6 +22,9 @@ export const DAY_MS = 24 * 3600 * 1000;
 /** By so much of the past the pace is judged: four whole weeks, of which each weekday has its own habits. */
 export const PAST_DAYS = 28;
 
+/** So much of the past tells a table's habits. CloudWatch keeps hours for more than a year. */
+export const HABIT_DAYS = 2 * PAST_DAYS;
+
 /** Moments of a day that are alike: between two garbage collections rows rise and fall. */
 export const ALIKE_MS = 3 * 3600 * 1000;
 
@@ -299,7 +302,8 @@ function youngPace(recent: readonly Point[]): number {
   return median > 0 && (even || noisy) && median * spanDays > noise ? upper : 0;
 }
 
-function stepsOf(points: readonly Point[]): { days: number; perDay: number }[] {
+/** From each point to the next. */
+export function stepsOf(points: readonly Point[]): { days: number; perDay: number }[] {
   return points.slice(1).map((point, index) => {
     const before = points[index] ?? point;
     const days = (point.at - before.at) / DAY_MS;

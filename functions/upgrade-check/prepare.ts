@@ -79,7 +79,7 @@ export async function prepare(
 
 function withoutEffect(job: string, runs: Prepared['runs']): string {
   const bad = runs.filter(({ outcome }) => outcome !== 'succeeded');
-  const many = `${runs.length} runs of ${job} in a row changed nothing`;
+  const many = `${runs.length} runs of ${job} in a row made the tables smaller by less than ${NOISE * 100} %, which an estimate does not show`;
   if (bad.length === 0) return `${many}: what is left may be unread or not delivered.`;
   const ends = bad.map(({ runId, outcome }) => `${runId} ended as ${outcome}`).join(', ');
   return `${many}, of which ${bad.length === runs.length ? 'every one' : 'one'} went wrong: ${ends}. Their reports say why.`;

@@ -30,6 +30,10 @@ export interface Queue {
   arn: string;
   name: string;
   messages: Map<string, Message>;
+  /** Those that were received, hidden or not any more. */
+  received: Set<Message>;
+  /** Before then nothing is older than the retention. Epoch milliseconds. */
+  expiresFrom: number;
   random: () => number;
   delay: number;
   visibility: number;
@@ -51,6 +55,8 @@ export function queueOf(resource: Resource): Queue {
     arn,
     name,
     messages: new Map(),
+    received: new Set(),
+    expiresFrom: Number.POSITIVE_INFINITY,
     random: seededRandom(arn),
     delay: properties.number('DelaySeconds', 0),
     visibility: properties.number('VisibilityTimeout', 30),
@@ -188,10 +194,24 @@ export function byReceipt(queue: Queue, receipt: string | undefined): Message | 
 
 /** Forgets what is older than the retention. */
 export function expire(queue: Queue, now: number): void {
-  const oldest = now - queue.retention * SECOND;
+  if (now <= queue.expiresFrom) return;
+  queue.expiresFrom = Number.POSITIVE_INFINITY;
   for (const message of queue.messages.values()) {
-    if (message.sent < oldest) queue.messages.delete(message.id);
+    const expires = message.sent + queue.retention * SECOND;
+    if (expires < now) forget(queue, message);
+    else queue.expiresFrom = Math.min(queue.expiresFrom, expires);
   }
+}
+
+export function keep(queue: Queue, message: Message): void {
+  queue.messages.set(message.id, message);
+  queue.expiresFrom = Math.min(queue.expiresFrom, message.sent + queue.retention * SECOND);
+  queue.used = true;
+}
+
+export function forget(queue: Queue, message: Message): void {
+  queue.messages.delete(message.id);
+  queue.received.delete(message);
 }
 
 /** As GetQueueAttributes gives them. */
@@ -221,11 +241,9 @@ export function attributesOf(
 }
 
 /** Messages that were received and are hidden. */
-export function inFlight({ messages }: Queue, now: number): number {
+export function inFlight({ received }: Queue, now: number): number {
   let count = 0;
-  for (const message of messages.values()) {
-    if (message.visible > now && message.receipt !== undefined) count++;
-  }
+  for (const { visible } of received) if (visible > now) count++;
   return count;
 }
 

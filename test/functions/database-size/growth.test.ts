@@ -213,6 +213,32 @@ const SERIES: Series[] = [
     warned: MOST,
   },
   {
+    what: 'a garbage collection from 8 to 5 million, then 250,000 a day',
+    rows: (d) => (d < 15 ? 8 * MILLION : 5 * MILLION + 250_000 * (d - 15)),
+    days: 35,
+    warned: MOST,
+  },
+  // Holidays.
+  {
+    what: 'a week of holidays in a weekly wave about 6 million',
+    rows: (d) => 6 * MILLION * (1 + 0.1 * wave(d)) * (d >= 40 && d < 48 ? 0.7 : 1),
+    days: 80,
+    warned: false,
+  },
+  {
+    what: 'four days of holidays, which come and go by halves, in working days about 5 million, estimated',
+    rows: (d) => (5 * MILLION + 200_000 * weekdays(d)) * ([0.8, 0.6, 0.6, 0.8][d - 40] ?? 1),
+    told: estimated(0.01, 31),
+    days: 80,
+    warned: false,
+  },
+  {
+    what: 'a week of holidays upon 100,000 a day',
+    rows: (d) => (5 * MILLION + 100_000 * d) * (d >= 18 && d < 25 ? 0.75 : 1),
+    days: 50,
+    warned: MOST,
+  },
+  {
     what: 'drops by a third each ten days',
     rows: (d) => 4 * MILLION + 60_000 * (d % 10),
     days: 60,

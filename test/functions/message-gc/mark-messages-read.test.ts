@@ -4,9 +4,10 @@ import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Fault } from '../../../rehearsal/faults/fault.ts';
 import { cutAtRandom } from '../../../rehearsal/faults/random-cuts.ts';
 import { seedOfTheDay } from '../../../rehearsal/faults/runs.ts';
-import { playNight } from '../../../rehearsal/night.ts';
+import { type NightOptions, playNight } from '../../../rehearsal/night.ts';
 import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
+import { startJudgedQueue } from './judged-queue.ts';
 
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
@@ -21,10 +22,11 @@ after(() => stage.close());
 async function night(
   strike: Fault['strike'],
   expected: Fault['expected'],
-  more: Pick<Fault, 'lasts' | 'cutsReports'> = {},
+  { change, ...more }: Pick<Fault, 'lasts' | 'cutsReports'> & Pick<NightOptions, 'change'> = {},
 ): Promise<RunReport[]> {
   const { mismatches, runs } = await playNight({
     ...stage,
+    ...(change && { change }),
     scale: { rows: 2_000, unread: 0 },
     only: ['latam'],
     faults: [{ description: '', deployment: 'latam', strike, expected, ...more }],
@@ -56,6 +58,44 @@ test('asks once for each sender, for the newest message that is old enough', asy
   }, succeeded);
   assert.equal(run?.figures.messagesMarkedRead, 60);
   assert.equal(markRequests.length, 4);
+});
+
+test('receives, deletes and counts the same of an SQS that others wrote (fauxqs)', async () => {
+  const judged = await startJudgedQueue('latam-unread-messages', 'us-east-1');
+  let markRequests = 0;
+  try {
+    const [run] = await night(
+      async ({ webApp }, { clock, aws }, hooks) => {
+        hooks.onRequest = ({ path }) => {
+          if (path.startsWith('/v1/messages/')) markRequests += 1;
+        };
+        const now = clock.now();
+        const [old, young] = [5, 0.5].map((days) =>
+          inboundMessages({
+            count: 30,
+            conversations: 4,
+            oldest: now - days * DAY,
+            newest: now - days * DAY,
+          }),
+        );
+        await webApp.deliverInbound([...(old ?? []), ...(young ?? [])]);
+        clock.at(now + HOUR, () => judged.fill(aws.sqs.bodies('latam-unread-messages')));
+      },
+      succeeded,
+      { change: (templates) => judged.lead(templates, 'latam-message-gc') },
+    );
+    const { messagesMarkedRead, messagesTooYoung } = run?.figures ?? {};
+    assert.deepEqual(
+      [messagesMarkedRead, messagesTooYoung, judged.left()],
+      [30, 30, 30],
+      JSON.stringify(judged.asked),
+    );
+    assert.equal(markRequests, 4);
+    const { DeleteMessageBatch = 0, ChangeMessageVisibilityBatch = 0 } = judged.asked;
+    assert.ok(DeleteMessageBatch >= 3 && ChangeMessageVisibilityBatch >= 3, JSON.stringify(judged.asked));
+  } finally {
+    await judged.close();
+  }
 });
 
 test('what a try that was ended by force had received is marked by the next one, and the queue is empty after it', async () => {

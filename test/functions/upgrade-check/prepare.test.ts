@@ -93,7 +93,10 @@ describe('preparing an upgrade, on a real PostgreSQL', () => {
       const report = await check({ prepare: true });
       assert.equal(report.outcome, 'partial');
       assert.equal(report.figures.preparingRuns, 2);
-      assert.match(report.problems[0]?.what ?? '', /2 runs of message-gc in a row changed nothing/);
+      assert.match(
+        report.problems[0]?.what ?? '',
+        /2 runs of message-gc in a row made the tables smaller by less than 2 %/,
+      );
       assert.match(report.problems[1]?.what ?? '', /^messages has at least 21,/);
       await clock.runUntil(clock.now() + 10 * MINUTE);
       assert.ok(aws.alarms.some(({ alarm, to }) => alarm === 'shop-upgrade-check-partial' && to === 'ALARM'));
