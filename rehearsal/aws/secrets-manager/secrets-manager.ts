@@ -391,13 +391,7 @@ export class SecretsManager implements Service {
     return secret;
   }
 
-  #add(
-    secret: Secret,
-    value: string,
-    id: string,
-    stages: string[],
-    since?: number,
-  ): void {
+  #add(secret: Secret, value: string, id: string, stages: string[], since?: number): void {
     const now = since ?? this.#aws.clock.now();
     let version = secret.versions.find((each) => each.id === id);
     if (version === undefined) {

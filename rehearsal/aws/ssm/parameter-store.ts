@@ -211,7 +211,11 @@ export class ParameterStore {
     since?: number,
   ): Parameter {
     const before = this.#parameters.get(arn);
-    const written = { ...parameter, version: (before?.version ?? 0) + 1, modified: since ?? this.#aws.clock.now() };
+    const written = {
+      ...parameter,
+      version: (before?.version ?? 0) + 1,
+      modified: since ?? this.#aws.clock.now(),
+    };
     this.#parameters.set(arn, written);
     // Of long ago.
     if (since !== undefined) return written;
