@@ -35,6 +35,7 @@ import {
   byReceipt,
   expire,
   forget,
+  hide,
   inFlight,
   keep,
   keyConditions,
@@ -47,6 +48,7 @@ import {
   queueOf,
   received,
   shuffle,
+  wake,
 } from './queue.ts';
 
 /** SQS's limit of messages in flight in a standard queue. */
@@ -249,8 +251,8 @@ export class Sqs implements Service, Queues {
       throw new AwsError('OverLimit', 'The number of messages in flight exceeds the maximum.');
     }
     const candidates: Message[] = [];
-    for (const message of queue.messages.values()) {
-      if (message.visible > now) continue;
+    wake(queue, now);
+    for (const message of queue.waiting) {
       if (queue.redrive !== undefined && message.receives >= queue.redrive.receives) {
         this.#redrive(queue, message);
         continue;
@@ -270,6 +272,7 @@ export class Sqs implements Service, Queues {
       message.visible = now + visibility * SECOND;
       message.receipt = randomUUID();
       queue.received.add(message);
+      hide(queue, message);
       this.#counts.add(queue, 'NumberOfMessagesReceived');
     }
     return taken;
@@ -352,6 +355,7 @@ export class Sqs implements Service, Queues {
       );
     }
     message.visible = now + seconds * SECOND;
+    hide(queue, message);
     this.#publish(queue);
   }
 
