@@ -2,14 +2,25 @@
  * docs/performance.md, made of what `npm run bench -- --json` found:
  *
  *     npm run --silent bench -- --json > figures.json && npm run docs:performance figures.json
+ *
+ * Of several files, as of benches that were asked for by name on another day, each has a table of its own.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { type Figure, isMet } from './figures.ts';
 
 /** What a run of the benches found, and where. */
 export interface Measured {
-  machine: { cpu: string; cores: number; memoryGigabytes: number; node: string; system: string; day: string };
+  machine: {
+    cpu: string;
+    cores: number;
+    memoryGigabytes: number;
+    node: string;
+    system: string;
+    day: string;
+    /** Processes that ran or wanted to, on average, in the minute before: of a quiet machine nearly none. */
+    load: number;
+  };
   /** Whether with `--short`. */
   isShort?: boolean;
   /** Benches that did not end well. */
@@ -29,6 +40,7 @@ export function machineOf(): Measured['machine'] {
     node: process.version,
     system: `${process.platform} ${process.arch}`,
     day: new Date().toISOString().slice(0, 10),
+    load: loadavg()[0] ?? 0,
   };
 }
 
@@ -48,10 +60,10 @@ export function goalText(figure: Figure): string {
 
 /** The part of the page that a run of the benches gives. */
 export function figuresText({ machine, isShort = false, failed, figures }: Measured): string {
-  const { day, cpu, cores, memoryGigabytes, node, system } = machine;
+  const { day, cpu, cores, memoryGigabytes, node, system, load } = machine;
   const row = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
-    `Measured on ${day}${isShort ? ' with `--short`' : ''}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}.`,
+    `Measured on ${day}${isShort ? ' with `--short`' : ''}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}${load > cores / 2 ? `, shared with other work: a load of ${load.toFixed(0)} when it began` : ''}.`,
     ...(failed.length > 0 ? ['', `Did not end well in this run: ${failed.join(', ')}.`] : []),
     '',
     row(['Bench', 'What', 'Against', 'Measured', 'Goal']),
@@ -61,11 +73,11 @@ export function figuresText({ machine, isShort = false, failed, figures }: Measu
 }
 
 if (import.meta.main) {
-  const [file] = process.argv.slice(2);
-  if (file === undefined) throw new Error('Name the file that `npm run --silent bench -- --json` wrote.');
-  const measured: Measured = JSON.parse(readFileSync(file, 'utf8'));
+  const files = process.argv.slice(2);
+  if (files.length === 0) throw new Error('Name the file that `npm run --silent bench -- --json` wrote.');
+  const all = files.map((file): Measured => JSON.parse(readFileSync(file, 'utf8')));
   const page = readFileSync(PAGE, 'utf8');
   const [before, after] = [page.indexOf(BEGIN) + BEGIN.length, page.indexOf(END)];
-  writeFileSync(PAGE, `${page.slice(0, before)}\n${figuresText(measured)}\n${page.slice(after)}`);
-  console.log(`${PAGE}: ${measured.figures.length} figures`);
+  writeFileSync(PAGE, `${page.slice(0, before)}\n${all.map(figuresText).join('\n\n')}\n${page.slice(after)}`);
+  console.log(`${PAGE}: ${all.reduce((sum, { figures }) => sum + figures.length, 0)} figures`);
 }

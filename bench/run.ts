@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import type { Figure } from './figures.ts';
 import { goalText, type Measured, machineOf, valueText } from './performance-page.ts';
 
-/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`, `month`) are asked for by name. */
+/** Those that have a rival, the quickest first. The others (`fuzz`, `faults`, `soak`, `month`, `scale`) are asked for by name. */
 const ALL = [
   'bundles',
   'cold-start',
@@ -23,6 +23,7 @@ const ALL = [
   'session-channel',
   'database-size',
   'rotation-calls',
+  'run-seconds',
   'log-cleanup',
   'many-containers',
   'marking-read',
@@ -35,12 +36,15 @@ const isShort = args.includes('--short');
 const others = args.filter((arg) => !named.includes(arg) && !['--json', '--short'].includes(arg));
 const unknown = named.length === 0 && others.length > 0;
 if (unknown) {
-  console.error(`There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults, soak and month.`);
+  console.error(
+    `There is no bench ${others[0]}; there are ${ALL.join(', ')}, fuzz, faults, soak, month and scale.`,
+  );
   process.exit(2);
 }
 const folder = mkdtempSync(join(tmpdir(), 'bench-figures-'));
 const file = join(folder, 'figures');
 const failed: string[] = [];
+const machine = machineOf();
 for (const name of named.length > 0 ? named : ALL) {
   // What a bench says itself is for people: with --json only the figures go to standard output.
   const begun = performance.now();
@@ -60,7 +64,7 @@ const figures: Figure[] = existsSync(file)
 rmSync(folder, { recursive: true });
 
 if (asJson) {
-  const measured: Measured = { machine: machineOf(), isShort, failed, figures };
+  const measured: Measured = { machine, isShort, failed, figures };
   console.log(JSON.stringify(measured, null, 2));
 } else {
   const cells = figures.map((each) => [each.bench, each.what, each.rival, valueText(each), goalText(each)]);

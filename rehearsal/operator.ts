@@ -14,7 +14,7 @@ export async function stopRuns(aws: Aws, functionName: string): Promise<void> {
   });
   const lambda = new LambdaClient({ region: gc.region, endpoint: aws.endpoint, credentials });
   for (const { arn, status } of aws.lambda.durable.list())
-    if (status === 'RUNNING')
+    if (status === 'RUNNING' && arn.split(':')[6] === functionName)
       await lambda.send(new StopDurableExecutionCommand({ DurableExecutionArn: arn }));
   lambda.destroy();
 }

@@ -99,6 +99,7 @@ const OWN_PROCESSES: Record<string, Part[]> = {
   'test/docs/api.test.ts': [{}],
   'test/functions/shared/containers/run-in-each-container.test.ts': [{}],
   'test/functions/shared/run/dry-run.test.ts': [{}],
+  'test/rehearsal/aws/lambda/judged-by-aws.test.ts': [{}],
   // In a shared one it hung, once; why was not found.
   'test/functions/shared/ecs-exec/wrapper.test.ts': [{}],
 };

@@ -7,7 +7,7 @@ import type { ApplicationHealth, ConnectedParts } from './application-health.ts'
 import type { CredentialRotationSettings } from './contract.ts';
 import { retireOldCredential } from './database.ts';
 import { deliver } from './deliver.ts';
-import { type Findings, measure, type Shared } from './findings.ts';
+import { type Findings, measure, rollsStopped, type Shared } from './findings.ts';
 import type { Inspection } from './inspect.ts';
 import { waitForTheRest } from './left-behind.ts';
 import type { RollablePlan } from './plan-roll.ts';
@@ -142,8 +142,7 @@ export async function carryOut(
   const { services, stopped } = await rollServices(context, plans, request);
   for (const each of going) each.findings.services = servicesOf(each, services);
   shared.services = services;
-  for (const { service } of services)
-    shared.rollsStopped[service] = stopped?.services.includes(service) ? 1 : 0;
+  shared.rollsStopped = rollsStopped(services, stopped?.services);
   await measure(context, stopwatch, 'roll');
   if (stopped) {
     const withGap = going.find((each) => each.settings.strategy.kind === 'single-password');

@@ -36,7 +36,7 @@ export interface Findings {
 export interface Shared {
   /** Those that were begun, with the proofs for each credential. */
   services: RolledResult<Proofs>[];
-  /** By service: 1 where the roll stopped. Absent: not known in this run. */
+  /** By service, as {@link rollsStopped} gives it. Absent: not known in this run. */
   rollsStopped: Record<string, number>;
   /** Of the only credential, its own as well. */
   problems: Problem[];
@@ -54,6 +54,24 @@ export interface Stopwatch {
   seconds: Record<string, number>;
   /** When the part before ended. Epoch milliseconds. */
   before: number;
+}
+
+/**
+ * By service: 0 where all tasks have the current credential, 1 where the roll stopped. Of several at which it stopped it is the first
+ * one, whose alarm the report's problem names: one cause sends one message. Of the others nothing is told, so that their alarms stay
+ * as they are.
+ */
+export function rollsStopped(
+  services: readonly { service: string }[],
+  stoppedAt: readonly string[] = [],
+): Record<string, number> {
+  const [first] = stoppedAt;
+  return Object.fromEntries(
+    services.flatMap(({ service }) => {
+      if (service === first) return [[service, 1]];
+      return stoppedAt.includes(service) ? [] : [[service, 0]];
+    }),
+  );
 }
 
 /** What is known before anything is changed. */

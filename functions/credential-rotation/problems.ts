@@ -170,7 +170,7 @@ export function rollProblem(
     what: `${what} ${whatHolds(settings)}`,
     where: `${settings.deployment}, service ${services.join(', ')}`,
     next,
-    // Each of them has one, all of the same moment.
+    // Of several the first one's rings: see rollsStopped.
     ...(services[0] && { toldBy: { alarm: stoppedAlarmName(settings.deployment, services[0]) } }),
   };
 }

@@ -3,12 +3,14 @@ import type { Order, Reach, Seen, Stay } from '../shared/containers/reach.ts';
 import { PHASES } from './archive-script.ts';
 import type { KeepIn } from './contract.ts';
 import { keyOf } from './kept-logs.ts';
-import { type SigningConfig, sha256Of, signUpload, urlOf } from './upload-address.ts';
+import { type SigningConfig, sha256Of, signUploads, urlOf } from './upload-address.ts';
 
 /** Of the time that a container has, what keeping its logs may take. */
 const KEEPING_SHARE = 1 / 2;
-/** Seconds that an address holds: for the uploads of one list. */
-const ADDRESS_SECONDS = 3_600;
+/** Seconds that an address holds at least, so that clocks may differ. Else it holds for as long as logs may be kept. */
+const LEAST_ADDRESS_SECONDS = 900;
+/** The most that S3 takes (Signature Version 4, `X-Amz-Expires`): a week. */
+const MOST_ADDRESS_SECONDS = 604_800;
 /** Bytes of a file that is brought through the channel: at its pace, of some hundred kilobytes a second, a minute. */
 const MOST_BYTES = 32 * 1024 * 1024;
 /** For the upload of such a file from here, which takes seconds: without an answer by then S3 is out of reach. */
@@ -143,28 +145,31 @@ export class KeepingReach implements Reach {
     const keep: Stage = { ...stage, at: 'keep', hasMore: lines.some(([kind]) => kind === 'more') };
     const begun = await this.#reach.start(
       container,
-      { ...this.#orderAt(order, keep), stdin: await this.#addresses(container, files) },
+      { ...this.#orderAt(order, keep), stdin: await this.#addresses(container, files, stage.keepBy) },
       { ...stay, deadline: stage.keepBy },
     );
     return this.#kept(visit, keep, begun);
   }
 
   /** The standard input of an upload. */
-  async #addresses(container: FoundContainer, files: RotatedFile[]): Promise<string> {
-    const signed = await Promise.all(
-      files.map(async (file) => ({ file, address: await this.#sign(container, file) })),
+  async #addresses(container: FoundContainer, files: RotatedFile[], keepBy: number): Promise<string> {
+    const { origin, query, uploads } = await this.#sign(container, files, keepBy);
+    const lines = uploads.map(({ sha256, headers, signature, day, path, name }) =>
+      [sha256, headers['x-amz-checksum-sha256'], signature, day, path, name].join(' '),
     );
-    const lines = signed.map(({ file: { sha256, day, name }, address: { url, signature, headers } }) =>
-      [sha256, headers['x-amz-checksum-sha256'], signature, day, new URL(url).pathname, name].join(' '),
-    );
-    const { query = '', url = '' } = signed[0]?.address ?? {};
-    return [query, new URL(url).origin, ...lines, ''].join('\n');
+    return [query, origin, ...lines, ''].join('\n');
   }
 
-  #sign(container: FoundContainer, { sha256, day, name }: RotatedFile) {
+  #sign(container: FoundContainer, files: RotatedFile[], keepBy: number) {
     const { keepIn, deployment, signing } = this.#keeping;
-    const key = keyOf({ deployment, container, sha256, day, name });
-    return signUpload(keepIn, { key, sha256 }, signing, { now: Date.now(), seconds: ADDRESS_SECONDS });
+    const now = Date.now();
+    const seconds = Math.ceil((keepBy - now) / 1000);
+    return signUploads(
+      keepIn,
+      files.map((file) => ({ ...file, key: keyOf({ deployment, container, ...file }) })),
+      signing,
+      { now, seconds: Math.min(Math.max(seconds, LEAST_ADDRESS_SECONDS), MOST_ADDRESS_SECONDS) },
+    );
   }
 
   async #kept(visit: Visit, stage: Stage, seen: Seen): Promise<Seen> {
@@ -224,7 +229,7 @@ export class KeepingReach implements Reach {
           deadline: Math.min(stay.deadline, keepBy),
         };
         const status = await this.#oneAtATime(async () =>
-          this.#upload(container, file, await readFile(container, path, limits)),
+          this.#upload(container, file, await readFile(container, path, limits), keepBy),
         );
         if (status !== 200 && status !== 412) throw new Error(meaningOf(String(status)));
         hashes.push(file.sha256);
@@ -249,13 +254,20 @@ export class KeepingReach implements Reach {
     return brought;
   }
 
-  async #upload(container: FoundContainer, file: RotatedFile, bytes: Uint8Array): Promise<number> {
+  async #upload(
+    container: FoundContainer,
+    file: RotatedFile,
+    bytes: Uint8Array,
+    keepBy: number,
+  ): Promise<number> {
     if (sha256Of(bytes) !== file.sha256) throw new Error('it was changed meanwhile');
-    const address = await this.#sign(container, file);
+    const addresses = await this.#sign(container, [file], keepBy);
+    const [upload] = addresses.uploads;
+    if (!upload) return 0;
     try {
-      const { status, body } = await fetch(urlOf(address), {
+      const { status, body } = await fetch(urlOf(addresses, upload), {
         method: 'PUT',
-        headers: address.headers,
+        headers: upload.headers,
         body: new Uint8Array(bytes),
         signal: AbortSignal.timeout(UPLOAD_MILLISECONDS),
       });

@@ -15,12 +15,17 @@ export interface BucketPlace {
   urlSuffix: string;
 }
 
-/** By which one object can be put, of one content, and only where no object is: whoever has it can do nothing else. Secret. */
-export interface UploadAddress {
-  /** Without the query. */
-  url: string;
-  /** All of the query but for the signature: the same for addresses that were signed together. */
+/** By which objects can be put, each of one content, and only where no object is: whoever has it can do nothing else. Secret. */
+export interface UploadAddresses<Stored> {
+  /** Such as `https://bucket.s3.eu-central-1.amazonaws.com`. */
+  origin: string;
+  /** What all their queries begin with: who signed, and when. */
   query: string;
+  uploads: (Stored & Upload)[];
+}
+
+export interface Upload {
+  path: string;
   signature: string;
   /** To be sent with it, as they are. */
   headers: Record<string, string>;
@@ -32,71 +37,80 @@ const CHECKSUM = 'x-amz-checksum-sha256';
 const ONLY_NEW = 'if-none-match';
 
 /**
- * Signs the upload of an object whose content is known by its checksum. Nobody but S3 is asked, and it only when somebody uploads.
+ * Signs the uploads of objects whose contents are known by their checksums. Nobody but S3 is asked, and it only when somebody uploads.
+ * All are signed with the same credentials for the same second, for they share what says so.
  *
- * @param key of letters, digits, and `. _ - /`, so that a path needs no escapes.
- * @param sha256 of the content, in hexadecimal digits.
+ * @param objects their keys are of letters, digits, and `. _ - /`, so that a path needs no escapes; `sha256` has hexadecimal digits.
  */
-export async function signUpload(
+export async function signUploads<Stored extends { key: string; sha256: string }>(
   { bucket, urlSuffix }: BucketPlace,
-  { key, sha256 }: { key: string; sha256: string },
+  objects: Stored[],
   config: SigningConfig,
   { now, seconds }: { now: number; seconds: number },
-): Promise<UploadAddress> {
+): Promise<UploadAddresses<Stored>> {
   const region = await config.region();
-  const { protocol, host, hostname, port, path } = placeOf(bucket, key, region, urlSuffix);
-  const headers = { [CHECKSUM]: Buffer.from(sha256, 'hex').toString('base64'), [ONLY_NEW]: '*' };
+  const { protocol, host, hostname, port, folder } = placeOf(bucket, region, urlSuffix);
   const signer = new SignatureV4({
     service: 's3',
     region,
-    credentials: config.credentials,
+    credentials: await config.credentials(),
     sha256: config.sha256,
     // S3 takes the path as it stands.
     uriEscapePath: false,
     applyChecksum: false,
   });
-  const { query = {} } = await signer.presign(
-    {
-      method: 'PUT',
-      protocol,
-      hostname,
-      ...(port !== '' && { port: Number(port) }),
-      path,
-      query: {},
-      headers: { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', ...headers },
-    },
-    {
-      signingDate: new Date(now + config.systemClockOffset),
-      expiresIn: seconds,
-      unhoistableHeaders: new Set([CHECKSUM, ONLY_NEW]),
-      signableHeaders: new Set(['host', CHECKSUM, ONLY_NEW]),
-    },
+  const signingDate = new Date(now + config.systemClockOffset);
+  const signed = await Promise.all(
+    objects.map(async (object) => {
+      const path = `${folder}/${object.key}`;
+      const headers = { [CHECKSUM]: Buffer.from(object.sha256, 'hex').toString('base64'), [ONLY_NEW]: '*' };
+      const { query = {} } = await signer.presign(
+        {
+          method: 'PUT',
+          protocol,
+          hostname,
+          ...(port !== '' && { port: Number(port) }),
+          path,
+          query: {},
+          headers: { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', ...headers },
+        },
+        {
+          signingDate,
+          expiresIn: seconds,
+          unhoistableHeaders: new Set([CHECKSUM, ONLY_NEW]),
+          signableHeaders: new Set(['host', CHECKSUM, ONLY_NEW]),
+        },
+      );
+      const { 'X-Amz-Signature': signature, ...others } = query;
+      return { query: others, upload: { ...object, path, signature: String(signature), headers } };
+    }),
   );
-  const { 'X-Amz-Signature': signature, ...others } = query;
   return {
-    url: `${protocol}//${host}${path}`,
-    query: Object.entries(others)
+    origin: `${protocol}//${host}`,
+    query: Object.entries(signed[0]?.query ?? {})
       .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`)
       .join('&'),
-    signature: String(signature),
-    headers,
+    uploads: signed.map(({ upload }) => upload),
   };
 }
 
 /** As a URL: to be written to no log, and into no error. */
-export function urlOf({ url, query, signature }: UploadAddress): string {
-  return `${url}?${query}&X-Amz-Signature=${signature}`;
+export function urlOf(
+  { origin, query }: Pick<UploadAddresses<unknown>, 'origin' | 'query'>,
+  { path, signature }: Upload,
+): string {
+  return `${origin}${path}?${query}&X-Amz-Signature=${signature}`;
 }
 
 /** As the SDK: at the endpoint of the environment, if there is one, and else by the bucket's own name where a certificate covers it. */
-function placeOf(bucket: string, key: string, region: string, urlSuffix: string) {
+function placeOf(bucket: string, region: string, urlSuffix: string) {
   const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
   const inPath = endpoint !== undefined || bucket.includes('.');
   const regional = `s3.${region}.${urlSuffix}`;
   const { protocol, host, hostname, port } = new URL(
     endpoint ?? `https://${inPath ? regional : `${bucket}.${regional}`}`,
   );
-  return { protocol, host, hostname, port, path: inPath ? `/${bucket}/${key}` : `/${key}` };
+  return { protocol, host, hostname, port, folder: inPath ? `/${bucket}` : '' };
 }
 
 /** SHA-256 in hexadecimal digits. */

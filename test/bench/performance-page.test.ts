@@ -14,15 +14,29 @@ test('a figure says whether its goal was met, or by how much it was missed', () 
   assert.equal(goalText({ ...FIGURE, goal: { atLeast: 2 } }), 'at least 2: missed by 25 %');
 });
 
-test('the table has each figure, the machine, and what did not end well', () => {
-  const text = figuresText({ machine: machineOf(), failed: ['synth'], figures: [FIGURE] });
+test('the table has each figure, the machine and how busy it was, and what did not end well', () => {
+  const machine = { ...machineOf(), cores: 2, load: 0.1 };
+  const text = figuresText({ machine, failed: ['synth'], figures: [FIGURE] });
+  assert.doesNotMatch(text, /shared/);
+  const busy = figuresText({ machine: { ...machine, load: 8.3 }, failed: [], figures: [] });
+  assert.match(busy, /, shared with other work: a load of 8 when it began\./);
   assert.match(text, /^Measured on \d{4}-\d\d-\d\d, \d+ cores /);
   assert.match(text, /Did not end well in this run: synth\./);
   assert.ok(text.includes('| a | b \\| c | d | 1.5 times |  |'), text);
 });
 
 /** What is no bench, and those without a rival, which README tells of. */
-const OTHERS = ['bundle-kinds', 'faults', 'figures', 'fuzz', 'performance-page', 'run', 'soak', 'month'];
+const OTHERS = [
+  'bundle-kinds',
+  'faults',
+  'figures',
+  'fuzz',
+  'performance-page',
+  'run',
+  'soak',
+  'month',
+  'scale',
+];
 
 test('docs/performance.md says of each bench what it does, and npm run bench runs it', () => {
   const page = readFileSync('docs/performance.md', 'utf8');

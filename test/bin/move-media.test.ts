@@ -1,3 +1,4 @@
+// In one file though long: one host, on which each state of a move is reached by the steps before it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

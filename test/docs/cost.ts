@@ -4,7 +4,7 @@ import { defineShop } from '../../rehearsal/shop/stack.ts';
 import { appWithoutBundles } from '../lib/template.ts';
 import { type Deployed, type Release, release, stackOf } from '../lib/upgrades/released.ts';
 import { PRICES } from './prices.ts';
-import { RUN_CALLS } from './run-calls.ts';
+import { CPU_SECONDS, RUN_CALLS } from './run-calls.ts';
 
 const PAGE = 'docs/cost.md';
 const NIGHTS = 30;
@@ -12,8 +12,12 @@ const WEEKLY = ['media-gc', 'application-settings'];
 const HOURS = 730;
 /** Of all jobs' functions but that of many containers. */
 const MEMORY_GIGABYTES = 0.5;
-/** More than any run of the rehearsal's has worked, but for marking messages read; waiting costs nothing. */
-const SECONDS_OF_A_RUN = 60;
+/** "At 1,769 MB, a function has the equivalent of one vCPU" (Lambda's developer guide), and of less the share. */
+const VCPUS = (MEMORY_GIGABYTES * 1024) / 1769;
+/** Assumed: nobody measured it. Seconds that AWS takes to answer a call, for which the function waits and is paid. */
+const SECONDS_OF_AN_ANSWER = 0.05;
+/** Assumed: seconds in which a function stays with so many containers that clean up at once. Other waiting costs nothing. */
+const [SECONDS_IN_CONTAINERS, CONTAINERS_AT_ONCE] = [30, 20];
 /** Requests to WebApp in a second, the default: a customer's messages take one. */
 const MARKED_EACH_SECOND = 10;
 const KILOBYTES_LOGGED_BY_A_RUN = 20;
@@ -71,6 +75,12 @@ const SIZES: Size[] = [
   },
 ];
 
+/** Seconds that the functions of a run work, together. */
+function secondsOf(calls: number, invocations = 1): number {
+  const cpu = invocations * CPU_SECONDS.start + calls * CPU_SECONDS.call;
+  return cpu / VCPUS + calls * SECONDS_OF_AN_ANSWER;
+}
+
 interface Line {
   what: string;
   amount: string;
@@ -100,6 +110,11 @@ function linesOf(released: Release, size: Size): Line[] {
     runs.reduce((sum, { calls, times }) => sum + (calls?.[what](client) ?? 0) * times, 0);
   const begun = runs.reduce((sum, { times }) => sum + times, 0);
   const invocations = total('invocations') + begun;
+  const starts = RUN_CALLS['start-run']?.calls(client) ?? 0;
+  const stays = jobs.includes('log-cleanup')
+    ? NIGHTS * Math.ceil(size.containers / CONTAINERS_AT_ONCE) * SECONDS_IN_CONTAINERS
+    : 0;
+  const work = secondsOf(total('calls') + starts * begun, invocations) + stays;
   const metrics = jobs.reduce((sum, job) => sum + metricsOf(job, size), 0);
   const isEncrypted = stacks.some(([stack]) => !stack.endsWith('-media')) && of('AWS::KMS::Key').length > 0;
   const marking = (size.customers / MARKED_EACH_SECOND) * NIGHTS;
@@ -128,9 +143,9 @@ function linesOf(released: Release, size: Size): Line[] {
     ],
     [
       'Lambda',
-      `${whole(invocations)} invocations, ${whole(begun)} runs of a minute of work${marking > 0 ? `, ${whole(marking / 60)} minutes of marking read` : ''}`,
+      `${whole(invocations)} invocations, ${whole(begun)} runs that work for ${whole(work / 60)} minutes together${marking > 0 ? `, ${whole(marking / 60)} minutes of marking read` : ''}`,
       (invocations / 1e6) * PRICES.request.dollars +
-        (begun * SECONDS_OF_A_RUN + marking) * MEMORY_GIGABYTES * PRICES.compute.dollars,
+        (work + marking) * MEMORY_GIGABYTES * PRICES.compute.dollars,
     ],
     [
       'durable operations',
@@ -179,6 +194,12 @@ function metricsOf(job: string, { deployment, services, messages }: Size): numbe
   return metrics[job] ?? 0;
 }
 
+/** Of a run for two services. */
+function callsOf(job: string): number {
+  const client = { containers: 0, services: 2, oneByOne: 0, collections: 1 };
+  return RUN_CALLS[job]?.calls(client) ?? 0;
+}
+
 function whole(number: number): string {
   return Math.round(number).toLocaleString('en');
 }
@@ -204,7 +225,7 @@ function parts(): Part[] {
   const part = (
     what: string,
     of: RegExp,
-    { metrics, secrets = 0, runs = 0, note = '' }: PartAmounts,
+    { metrics, secrets = 0, runs = 0, seconds = 0, note = '' }: PartAmounts,
   ): Part => {
     const its = alarms.filter(([id]) => of.test(id)).map(([, { units = 1 }]) => units);
     const looked = its.reduce((sum, units) => sum + units, 0);
@@ -212,7 +233,7 @@ function parts(): Part[] {
       `${looked} metrics in ${its.length} alarms`,
       `${metrics} custom metrics`,
       ...(secrets > 0 ? [`${secrets} secrets`] : []),
-      ...(runs > 0 ? [`${runs} runs of a minute of work`] : []),
+      ...(runs > 0 ? [`${runs} runs that work for ${whole(runs * seconds)} seconds together`] : []),
       note,
     ];
     return {
@@ -222,7 +243,7 @@ function parts(): Part[] {
         looked * PRICES.alarm.dollars +
         metrics * PRICES.metric.dollars +
         secrets * PRICES.secret.dollars +
-        runs * SECONDS_OF_A_RUN * MEMORY_GIGABYTES * PRICES.compute.dollars,
+        runs * seconds * MEMORY_GIGABYTES * PRICES.compute.dollars,
     };
   };
   const files = LOGS.files * LOGS.containers * NIGHTS;
@@ -233,7 +254,11 @@ function parts(): Part[] {
       secrets: 2,
       note: "the secret and its administrator's",
     }),
-    part('a `ReloadOnChange` that watches two things', /^Reload/, { metrics: 7 + 4 + 2, runs: NIGHTS }),
+    part('a `ReloadOnChange` that watches two things', /^Reload/, {
+      metrics: 7 + 4 + 2,
+      runs: NIGHTS,
+      seconds: secondsOf(callsOf('reload-on-change') + callsOf('start-run'), 2),
+    }),
     {
       what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
       amount: `${whole(files)} files put, ${whole(gigabytes)} GB, as if each of ${LOGS.containers} containers had ${LOGS.files} of ${LOGS.megabytes} MB a night, kept for ${LOGS.keepDays} days`,
@@ -246,6 +271,8 @@ interface PartAmounts {
   metrics: number;
   secrets?: number;
   runs?: number;
+  /** That each of them works, and start-run before it. */
+  seconds?: number;
   note?: string;
 }
 

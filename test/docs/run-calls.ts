@@ -23,6 +23,12 @@ interface RunCalls {
 }
 
 /**
+ * What a run takes of a processor at most: its function's start, and each call with all that is between it and the next.
+ * `npm run bench run-seconds` measures them.
+ */
+export const CPU_SECONDS = { start: 0.6, call: 0.01 };
+
+/**
  * By job, and what besides the jobs comes with each run. Tests hold them against what the bundles ask of the stand-in
  * (`test/rehearsal/calls-of-runs.ts`): no more than this, and not much less. A node adds no call: ten notifications come with one receive.
  */
@@ -84,6 +90,34 @@ export const RUN_CALLS: Record<string, RunCalls> = {
     operations: () => 12,
     invocations: () => 1,
     text: { calls: '20 + 2 for each service + 2 for each container', operations: '12' },
+  },
+  /** A container that went away before its command began, and another one that took its place. */
+  'run-in-containers of one container': {
+    calls: () => 28,
+    operations: () => 14,
+    invocations: () => 1,
+    text: { calls: '28', operations: '14' },
+  },
+  'run-in-new-task': {
+    calls: () => 36,
+    operations: () => 16,
+    invocations: () => 5,
+    text: { calls: '36', operations: '16' },
+  },
+  'reload-on-change': {
+    calls: ({ services }) => 20 + 4 * services,
+    operations: () => 12,
+    invocations: () => 1,
+    text: { calls: '20 + 4 for each service', operations: '12' },
+  },
+  'reload-on-change that reloads': {
+    calls: ({ services, oneByOne }) => 80 + 130 * services + 70 * oneByOne,
+    operations: ({ services, oneByOne }) => 12 + 16 * services + 12 * oneByOne,
+    invocations: ({ services, oneByOne }) => 3 + 12 * services + 6 * oneByOne,
+    text: {
+      calls: '80 + 130 for each service + 70 for each task that is replaced by itself',
+      operations: '12 + 16 for each service + 12 for each task that is replaced by itself',
+    },
   },
   'start-run': {
     calls: () => 13,

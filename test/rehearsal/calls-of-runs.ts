@@ -28,9 +28,20 @@ export function besideFormula(
   });
 }
 
-/** Of the one execution of a function: its operations and invocations, beside its calls. */
-export function measuredRun(aws: Pick<Aws, 'lambda'>, calls: ReadonlyMap<string, number>, name: string) {
-  const runs = aws.lambda.durable.list().filter(({ arn }) => arn.split(':')[6] === name);
+/**
+ * Of the one execution of a function: its operations and invocations, beside its calls.
+ * @param before executions of it that were there when the calls began to be counted
+ */
+export function measuredRun(
+  aws: Pick<Aws, 'lambda'>,
+  calls: ReadonlyMap<string, number>,
+  name: string,
+  before = 0,
+) {
+  const runs = aws.lambda.durable
+    .list()
+    .filter(({ arn }) => arn.split(':')[6] === name)
+    .slice(before);
   const [run] = runs;
   if (!run || runs.length > 1) throw new Error(`${name} ran ${runs.length} times.`);
   return { calls: calls.get(name) ?? 0, operations: run.counted, invocations: run.invocations };

@@ -20,6 +20,7 @@ import { seedOfTheDay } from '../../rehearsal/faults/runs.ts';
 import { startRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { playStacks } from '../../rehearsal/stacks/play.ts';
+import { besideFormula, countCalls, measuredRun } from './calls-of-runs.ts';
 import { Evidence } from './permissions/needed.ts';
 import { assertDocumented, runRecords } from './run-records.ts';
 
@@ -203,6 +204,8 @@ const folder = mkdtempSync(join(tmpdir(), 'one-place-'));
 const clock = simulatedClock(START, folder);
 const containers: Container[] = [];
 let aws: Aws;
+/** Of the scheduled runs, by job. */
+const measured: Record<string, ReturnType<typeof measuredRun>> = {};
 const done: { run: ByHand; report: RunReport | undefined; stage: Stage; rang: boolean }[] = [];
 const desk: Container[] = [];
 
@@ -278,7 +281,9 @@ before(async () => {
     void task?.stop('scaling in');
     return undefined;
   });
+  const calls = countCalls(aws);
   await clock.runUntil(FIRST_BY_HAND - MINUTE);
+  measured.migrate = measuredRun(aws, calls, 'orders-migrate');
   let [reports, tasks] = [reportsOf(aws).length, started().length];
   for (const [index, run] of RUNS.entries()) {
     // The last one takes its time, and that is within the window too.
@@ -301,6 +306,7 @@ before(async () => {
     });
     [reports, tasks] = [reportsOf(aws).length, started().length];
   }
+  measured['close-tickets'] = measuredRun(aws, calls, 'desk-close-tickets');
 });
 after(async () => {
   await aws.close();
@@ -425,6 +431,17 @@ test('nothing was denied, and a run leaves on record what the docs say', () => {
   const { 'close-tickets': inOne, migrate } = runRecords({ aws });
   assert.ok(inOne && migrate);
   assertDocumented({ 'run-in-containers': inOne, 'run-in-new-task': migrate });
+});
+
+test('what both ask of AWS is what their formulas say', () => {
+  const { migrate = assert.fail(), 'close-tickets': inOne = assert.fail() } = measured;
+  assert.deepEqual(
+    [
+      ...besideFormula('run-in-new-task', {}, migrate),
+      ...besideFormula('run-in-containers of one container', {}, inOne),
+    ],
+    [],
+  );
 });
 
 test('wa-upkeep rehearse plays both, with what is described to stand in the containers', async () => {

@@ -169,7 +169,7 @@ export class S3 implements Service {
     const object = { bytes, checksums, storedAt: this.#aws.clock.now(), ...(keyId && { keyId }) };
     bucket.objects.set(key, object);
     const { ETag, ServerSideEncryption, SSEKMSKeyId } = described(object, false);
-    return { ETag, ServerSideEncryption, SSEKMSKeyId, ...checksums };
+    return { ETag, ServerSideEncryption, SSEKMSKeyId, ...told(checksums) };
   }
 
   #list(input: ListObjectsV2CommandInput, call: Call) {
@@ -263,6 +263,11 @@ function described({ bytes, storedAt, checksums, keyId }: StoredObject, withChec
     ContentType: 'binary/octet-stream',
     ServerSideEncryption: keyId === undefined ? ('AES256' as const) : ('aws:kms' as const),
     ...(keyId !== undefined && { SSEKMSKeyId: keyId }),
-    ...(withChecksums && checksums),
+    ...(withChecksums && told(checksums)),
   };
+}
+
+/** Of what is put in one piece, a checksum is of all of it. */
+function told(checksums: StoredObject['checksums']) {
+  return { ...checksums, ...(Object.keys(checksums).length > 0 && { ChecksumType: 'FULL_OBJECT' as const }) };
 }

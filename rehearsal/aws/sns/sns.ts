@@ -124,9 +124,10 @@ export class Sns implements Service, Topics {
         onTopic('Publish'),
         ({ TopicArn, Subject, Message }: PublishCommandInput, { caller }) => {
           const topic = this.#topic(TopicArn);
+          if (!Message) throw new AwsError('InvalidParameterException', 'Invalid parameter: Empty message');
           const refused = this.#mayEncrypt(topic, caller.principal, {});
           if (refused !== undefined) throw new AwsError('KMSAccessDeniedException', refused);
-          return { MessageId: this.#keep(topic, Subject, Message ?? '') };
+          return { MessageId: this.#keep(topic, Subject, Message) };
         },
       ),
     };

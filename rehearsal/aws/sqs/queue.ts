@@ -30,6 +30,16 @@ export interface Queue {
   arn: string;
   name: string;
   messages: Map<string, Message>;
+  /** Those that were received, hidden or not any more. */
+  received: Set<Message>;
+  /** Those that can be received, in order, as of {@link wake}. */
+  waiting: Set<Message>;
+  /** The others. */
+  hidden: Set<Message>;
+  /** Before then none of the hidden ones can be received. Epoch milliseconds. */
+  wakesFrom: number;
+  /** Before then nothing is older than the retention. Epoch milliseconds. */
+  expiresFrom: number;
   random: () => number;
   delay: number;
   visibility: number;
@@ -51,6 +61,11 @@ export function queueOf(resource: Resource): Queue {
     arn,
     name,
     messages: new Map(),
+    received: new Set(),
+    waiting: new Set(),
+    hidden: new Set(),
+    wakesFrom: Number.POSITIVE_INFINITY,
+    expiresFrom: Number.POSITIVE_INFINITY,
     random: seededRandom(arn),
     delay: properties.number('DelaySeconds', 0),
     visibility: properties.number('VisibilityTimeout', 30),
@@ -188,10 +203,43 @@ export function byReceipt(queue: Queue, receipt: string | undefined): Message | 
 
 /** Forgets what is older than the retention. */
 export function expire(queue: Queue, now: number): void {
-  const oldest = now - queue.retention * SECOND;
+  if (now <= queue.expiresFrom) return;
+  queue.expiresFrom = Number.POSITIVE_INFINITY;
   for (const message of queue.messages.values()) {
-    if (message.sent < oldest) queue.messages.delete(message.id);
+    const expires = message.sent + queue.retention * SECOND;
+    if (expires < now) forget(queue, message);
+    else queue.expiresFrom = Math.min(queue.expiresFrom, expires);
   }
+}
+
+export function keep(queue: Queue, message: Message): void {
+  queue.messages.set(message.id, message);
+  hide(queue, message);
+  queue.expiresFrom = Math.min(queue.expiresFrom, message.sent + queue.retention * SECOND);
+  queue.used = true;
+}
+
+export function forget(queue: Queue, message: Message): void {
+  queue.messages.delete(message.id);
+  for (const set of [queue.received, queue.waiting, queue.hidden]) set.delete(message);
+}
+
+/** To be called whenever its time to be received is another. */
+export function hide(queue: Queue, message: Message): void {
+  queue.waiting.delete(message);
+  queue.hidden.add(message);
+  queue.wakesFrom = Math.min(queue.wakesFrom, message.visible);
+}
+
+/** Brings back those whose time has come. */
+export function wake(queue: Queue, now: number): void {
+  if (now < queue.wakesFrom) return;
+  queue.wakesFrom = Number.POSITIVE_INFINITY;
+  for (const message of queue.hidden)
+    if (message.visible <= now) {
+      queue.hidden.delete(message);
+      queue.waiting.add(message);
+    } else queue.wakesFrom = Math.min(queue.wakesFrom, message.visible);
 }
 
 /** As GetQueueAttributes gives them. */
@@ -221,11 +269,9 @@ export function attributesOf(
 }
 
 /** Messages that were received and are hidden. */
-export function inFlight({ messages }: Queue, now: number): number {
+export function inFlight({ received }: Queue, now: number): number {
   let count = 0;
-  for (const message of messages.values()) {
-    if (message.visible > now && message.receipt !== undefined) count++;
-  }
+  for (const { visible } of received) if (visible > now) count++;
   return count;
 }
 

@@ -34,7 +34,10 @@ import {
   batch,
   byReceipt,
   expire,
+  forget,
+  hide,
   inFlight,
+  keep,
   keyConditions,
   type Message,
   md5,
@@ -45,6 +48,7 @@ import {
   queueOf,
   received,
   shuffle,
+  wake,
 } from './queue.ts';
 
 /** SQS's limit of messages in flight in a standard queue. */
@@ -157,7 +161,8 @@ export class Sqs implements Service, Queues {
         },
       ),
       PurgeQueue: operation(onQueue('PurgeQueue'), (input: PurgeQueueCommandInput, call) => {
-        this.#at(input.QueueUrl, call).messages.clear();
+        const queue = this.#at(input.QueueUrl, call);
+        for (const message of queue.messages.values()) forget(queue, message);
       }),
     };
   }
@@ -246,8 +251,8 @@ export class Sqs implements Service, Queues {
       throw new AwsError('OverLimit', 'The number of messages in flight exceeds the maximum.');
     }
     const candidates: Message[] = [];
-    for (const message of queue.messages.values()) {
-      if (message.visible > now) continue;
+    wake(queue, now);
+    for (const message of queue.waiting) {
       if (queue.redrive !== undefined && message.receives >= queue.redrive.receives) {
         this.#redrive(queue, message);
         continue;
@@ -266,13 +271,15 @@ export class Sqs implements Service, Queues {
       message.lastReceived = now;
       message.visible = now + visibility * SECOND;
       message.receipt = randomUUID();
+      queue.received.add(message);
+      hide(queue, message);
       this.#counts.add(queue, 'NumberOfMessagesReceived');
     }
     return taken;
   }
 
   #redrive(queue: Queue, message: Message): void {
-    queue.messages.delete(message.id);
+    forget(queue, message);
     const target = this.#queues.get(queue.redrive?.target ?? '');
     if (target === undefined) {
       this.#aws.drop(queue.arn, queue.redrive?.target ?? '', 'the dead-letter queue is in no template');
@@ -280,8 +287,7 @@ export class Sqs implements Service, Queues {
     }
     // It keeps its age: the dead-letter queue's retention counts from the first sending.
     delete message.receipt;
-    target.messages.set(message.id, { ...message, receives: 0, visible: this.#aws.clock.now() });
-    target.used = true;
+    keep(target, { ...message, receives: 0, visible: this.#aws.clock.now() });
     this.#publish(target);
   }
 
@@ -312,8 +318,7 @@ export class Sqs implements Service, Queues {
       receives: 0,
       visible: now + delay * SECOND,
     };
-    queue.messages.set(message.id, message);
-    queue.used = true;
+    keep(queue, message);
     this.#counts.add(queue, 'NumberOfMessagesSent');
     this.#publish(queue);
     return {
@@ -326,7 +331,7 @@ export class Sqs implements Service, Queues {
   #delete(queue: Queue, receipt: string | undefined): void {
     const message = byReceipt(queue, receipt);
     if (message === undefined) return;
-    queue.messages.delete(message.id);
+    forget(queue, message);
     this.#counts.add(queue, 'NumberOfMessagesDeleted');
     this.#publish(queue);
   }
@@ -350,6 +355,7 @@ export class Sqs implements Service, Queues {
       );
     }
     message.visible = now + seconds * SECOND;
+    hide(queue, message);
     this.#publish(queue);
   }
 

@@ -14,6 +14,7 @@ import { NO_ROWS } from '../../../rehearsal/whatsapp/message-store.ts';
 import { startWebApp, type WebApp } from '../../../rehearsal/whatsapp/web-app.ts';
 import { networkIn } from '../../lib/network.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
+import { besideFormula, countCalls, measuredRun } from '../../rehearsal/calls-of-runs.ts';
 
 const SECRET = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:shop/admin-a1B2c3`;
 const CERTIFICATE = await createCertificate('webapp.internal');
@@ -31,7 +32,14 @@ async function reportOf(
     options?: object;
     administrator?: boolean;
   } = {},
-): Promise<{ report: RunReport; values: Record<string, unknown>; paths: string[]; logs: string }> {
+): Promise<{
+  report: RunReport;
+  values: Record<string, unknown>;
+  paths: string[];
+  logs: string;
+  /** What the run asked of AWS, where its formula says otherwise. */
+  besideFormula: string[];
+}> {
   let found: Awaited<ReturnType<typeof reportOf>> | undefined;
   await deploy(
     (stack) => {
@@ -66,6 +74,7 @@ async function reportOf(
       });
       aws.hosts['webapp.internal:443'] = `127.0.0.1:${webApp.port}`;
       const lambda = new LambdaClient(client());
+      const calls = countCalls(aws);
       try {
         await clock.runUntil(START + 10 * MINUTE);
         await strike(webApp, (minutes, act) => clock.at(clock.now() + minutes * MINUTE, act));
@@ -79,7 +88,11 @@ async function reportOf(
         const { requests, settings } = webApp;
         const paths = requests.map(({ method, path, status }) => `${method} ${path} ${status}`);
         const logs = aws.logs.map(({ text }) => text).join('\n') + JSON.stringify(aws.lambda.durable.list());
-        found = { report, values: settings.values, paths, logs };
+        const measured = measuredRun(aws, calls, 'shop-application-settings');
+        found = {
+          ...{ report, values: settings.values, paths, logs },
+          besideFormula: besideFormula('application-settings', {}, measured),
+        };
       } finally {
         lambda.destroy();
         await webApp.close();
@@ -95,7 +108,7 @@ const said = ({ problems }: RunReport) => problems.map(({ what, next }) => `${wh
 
 describe('a run of application-settings', () => {
   it('reads, sets what is otherwise, and says what it was before; what is beside it stays', async () => {
-    const { report, values, paths } = await reportOf({
+    const { report, values, paths, besideFormula } = await reportOf({
       settings: { 'media.auto_download': ['image'], 'webhooks.message.read': true, callback_persist: true },
     });
     assert.equal(report.outcome, 'succeeded');
@@ -112,6 +125,7 @@ describe('a run of application-settings', () => {
     assert.match(said(report)[1] ?? '', /^WebApp's webhooks\.message\.read was false, and was set to true/);
     assert.equal(paths.filter((path) => path === 'PATCH /v1/settings/application 200').length, 2);
     assert.equal(paths.at(-1), 'POST /v1/users/logout 200');
+    assert.deepEqual(besideFormula, []);
   });
 
   it('leaves alone what is only expected, and what is not named', async () => {

@@ -58,6 +58,7 @@ interface Work {
     script?: string;
     by?: 'ecs-exec' | 'run-command';
     full?: boolean;
+    minutes?: number;
   }): Promise<{
     seen: Seen;
     kept: ReturnType<typeof readKeptLogs>;
@@ -116,6 +117,7 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
             script = 'true',
             by = 'ecs-exec',
             full = false,
+            minutes = 1,
           } = {}) {
             const cleanup = join(folder, 'cleanup.sh');
             writeFileSync(cleanup, `#!/bin/sh\ncd '${archive}'\n${script}\n`, { mode: 0o755 });
@@ -137,11 +139,20 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
               }),
             };
             const { region, credentials } = client(allowed);
+            const others = client(allowed).credentials;
+            let asked = 0;
             const keeping = new KeepingReach(reach, {
               keepIn: { bucket: 'logs', urlSuffix: 'amazonaws.com', nearlyFullPercent },
               deployment: 'shop',
               folderOf: () => archive,
-              signing: new ECSClient({ region, credentials }).config,
+              // Whenever it is looked at, a second is over, and the function has new credentials.
+              signing: {
+                ...new ECSClient({ region, credentials: async () => (asked++ % 2 ? others : credentials) })
+                  .config,
+                get systemClockOffset() {
+                  return 1000 * asked++;
+                },
+              },
             });
             const seen = await keeping.start(
               container,
@@ -151,13 +162,14 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
                 command: { script: command },
                 marker: MARKER,
               },
-              { deadline: Date.now() + 60_000, patienceMilliseconds: 60_000 },
+              { deadline: Date.now() + minutes * 60_000, patienceMilliseconds: 60_000 },
             );
             assert.ok('output' in seen, JSON.stringify(seen));
             // Neither what addresses are signed with, nor a signature, is anywhere but on standard input.
             const inputs = orders.flatMap(({ stdin = '' }) => stdin.split(/\s/));
             const secrets = [
               credentials.sessionToken,
+              others.sessionToken,
               ...inputs.filter((word) => /^[0-9a-f]{64}$/.test(word)),
             ];
             const signatures = secrets.filter((word) => !seen.output.includes(`file ${word}`));
@@ -188,6 +200,18 @@ function shell(script: string, { phase = '', stdin = '' }: Order, PATH: string) 
     child.on('close', (code) => resolve({ exitCode: code ?? -1, output }));
   });
 }
+
+test('the addresses of a list hold for as long as logs may be kept', () =>
+  withLogs(async ({ clean, rotate }) => {
+    rotate('a.gz');
+    const expiries = async (minutes: number) => {
+      const { orders } = await clean({ minutes });
+      return orders.flatMap(({ stdin = '' }) => /X-Amz-Expires=(\d+)/.exec(stdin)?.[1] ?? []);
+    };
+    assert.deepEqual(await expiries(240), ['7200']);
+    rotate('b.gz');
+    assert.deepEqual(await expiries(5), ['900']);
+  }));
 
 test('each rotated log is kept once, under its deployment, role, task and day, before the clean-up, whatever it is renamed to', () =>
   withLogs(async ({ clean, rotate, stored, archive }) => {

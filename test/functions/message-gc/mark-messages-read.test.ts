@@ -4,9 +4,10 @@ import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Fault } from '../../../rehearsal/faults/fault.ts';
 import { cutAtRandom } from '../../../rehearsal/faults/random-cuts.ts';
 import { seedOfTheDay } from '../../../rehearsal/faults/runs.ts';
-import { playNight } from '../../../rehearsal/night.ts';
+import { type NightOptions, playNight } from '../../../rehearsal/night.ts';
 import { inboundMessages } from '../../../rehearsal/whatsapp/message-rows.ts';
 import { buildStage, type Stage } from '../../rehearsal/stage.ts';
+import { startJudgedQueue } from './judged-queue.ts';
 
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
@@ -21,10 +22,11 @@ after(() => stage.close());
 async function night(
   strike: Fault['strike'],
   expected: Fault['expected'],
-  more: Pick<Fault, 'lasts' | 'cutsReports'> = {},
+  { change, ...more }: Pick<Fault, 'lasts' | 'cutsReports'> & Pick<NightOptions, 'change'> = {},
 ): Promise<RunReport[]> {
   const { mismatches, runs } = await playNight({
     ...stage,
+    ...(change && { change }),
     scale: { rows: 2_000, unread: 0 },
     only: ['latam'],
     faults: [{ description: '', deployment: 'latam', strike, expected, ...more }],
@@ -34,28 +36,42 @@ async function night(
 }
 
 const succeeded: Fault['expected'] = { outcomes: {}, alarms: [] };
-const partial: Fault['expected'] = {
-  outcomes: { 'message-gc': ['partial'] },
-  alarms: ['latam-message-gc-partial'],
-};
-
-test('asks once for each sender, for the newest message that is old enough', async () => {
-  const markRequests: string[] = [];
-  const [run] = await night(async ({ webApp }, { clock }, hooks) => {
-    hooks.onRequest = ({ path }) => {
-      if (path.startsWith('/v1/messages/')) markRequests.push(path);
-    };
-    const now = clock.now();
-    const messages = inboundMessages({
-      count: 60,
-      conversations: 4,
-      oldest: now - 5 * DAY,
-      newest: now - 3 * DAY,
-    });
-    await webApp.deliverInbound(messages);
-  }, succeeded);
-  assert.equal(run?.figures.messagesMarkedRead, 60);
-  assert.equal(markRequests.length, 4);
+test('receives, deletes and counts the same of an SQS that others wrote (fauxqs)', async () => {
+  const judged = await startJudgedQueue('latam-unread-messages', 'us-east-1');
+  let markRequests = 0;
+  try {
+    const [run] = await night(
+      async ({ webApp }, { clock, aws }, hooks) => {
+        hooks.onRequest = ({ path }) => {
+          if (path.startsWith('/v1/messages/')) markRequests += 1;
+        };
+        const now = clock.now();
+        const [old, young] = [5, 0.5].map((days) =>
+          inboundMessages({
+            count: 30,
+            conversations: 4,
+            oldest: now - days * DAY,
+            newest: now - days * DAY,
+          }),
+        );
+        await webApp.deliverInbound([...(old ?? []), ...(young ?? [])]);
+        clock.at(now + HOUR, () => judged.fill(aws.sqs.bodies('latam-unread-messages')));
+      },
+      succeeded,
+      { change: (templates) => judged.lead(templates, 'latam-message-gc') },
+    );
+    const { messagesMarkedRead, messagesTooYoung } = run?.figures ?? {};
+    assert.deepEqual(
+      [messagesMarkedRead, messagesTooYoung, judged.left()],
+      [30, 30, 30],
+      JSON.stringify(judged.asked),
+    );
+    assert.equal(markRequests, 4);
+    const { DeleteMessageBatch = 0, ChangeMessageVisibilityBatch = 0 } = judged.asked;
+    assert.ok(DeleteMessageBatch >= 3 && ChangeMessageVisibilityBatch >= 3, JSON.stringify(judged.asked));
+  } finally {
+    await judged.close();
+  }
 });
 
 test('what a try that was ended by force had received is marked by the next one, and the queue is empty after it', async () => {
@@ -116,61 +132,6 @@ test(`ended by force at random moments (CUT_SEED=${seedOfTheDay()}), every messa
   assert.equal(messagesMarkedRead + callbacksOfMarkingInterruptions, 300, 'each is in one of the figures');
 });
 
-test('a callback with several messages stays until each of them is dealt with', async () => {
-  const [first, second] = await night(
-    async ({ webApp, store }, { clock }) => {
-      const now = clock.now();
-      const old = { from: '4915112345678', id: 'OLD', timestamp: now - 5 * DAY };
-      const young = { from: '4915187654321', id: 'YOUNG', timestamp: now - 2 * HOUR };
-      await store?.insertInbound([old, young]);
-      await webApp.sendCallback({
-        messages: [old, young].map(({ from, id, timestamp }) => ({
-          from,
-          id,
-          timestamp: String(Math.floor(timestamp / 1000)),
-          type: 'text',
-        })),
-      });
-    },
-    { outcomes: {}, alarms: [] },
-    { lasts: 36 * HOUR },
-  );
-  assert.equal(first?.figures.messagesTooYoung, 2);
-  assert.equal(first?.figures.messagesMarkedRead, 0);
-  assert.equal(second?.figures.messagesMarkedRead, 2);
-});
-
-test('a message older than 30 days is dropped without a request', async () => {
-  const [run] = await night(async ({ webApp }, { clock }) => {
-    await webApp.deliverInbound([
-      { from: '4915112345678', id: 'ANCIENT', timestamp: clock.now() - 31 * DAY },
-    ]);
-  }, succeeded);
-  assert.equal(run?.figures.messagesDropped, 1);
-});
-
-test('what WebApp refuses stays in the queue for the next night, and the run says so', async () => {
-  const [first, second] = await night(
-    async ({ webApp }, { clock }) => {
-      await webApp.deliverInbound(
-        inboundMessages({
-          count: 20,
-          conversations: 20,
-          oldest: clock.now() - 5 * DAY,
-          newest: clock.now() - 3 * DAY,
-        }),
-      );
-      webApp.faults.refusedMarkReads = 5;
-    },
-    // A run that was partial came: nothing is missed.
-    { outcomes: { 'message-gc': ['partial', 'succeeded'] }, alarms: ['latam-message-gc-partial'] },
-    { lasts: 36 * HOUR },
-  );
-  assert.equal(first?.figures.messagesNotMarked, 5);
-  assert.match(first?.problems[0]?.what ?? '', /^Not every message could be marked read: WebApp answered/);
-  assert.equal(second?.figures.messagesMarkedRead, 5);
-});
-
 test('a message that WebApp refuses is told, the one before it is marked, and after some nights it is given up', async () => {
   const nights = await night(
     async ({ webApp, store }, { clock }) => {
@@ -209,37 +170,92 @@ test('a message that WebApp refuses is told, the one before it is marked, and af
   assert.match(texts[2] ?? '', /1 that were refused night after night and are given up/);
 });
 
-test('one entry of an unknown form does not keep those beside it from being marked', async () => {
-  const [run] = await night(async ({ webApp, store }, { clock }) => {
-    const good = { from: '4915112345678', id: 'GOOD', timestamp: clock.now() - 3 * DAY };
-    await store?.insertInbound([good]);
-    const timestamp = String(Math.floor(good.timestamp / 1000));
-    await webApp.sendCallback({
-      messages: [
-        { id: 'NOBODYS', timestamp },
-        { from: good.from, id: good.id, timestamp },
-        { from: good.from, id: 'LONE \ud800', timestamp },
-        { from: good.from, id: 'NEVER', timestamp: '' },
-        { from: good.from, id: '..', timestamp },
-      ],
-    });
-  }, succeeded);
-  assert.equal(run?.figures.messagesMarkedRead, 1);
-  assert.equal(run?.figures.messagesUnreadable, 4);
+/** How many messages a night's run says that it came to. */
+const cameTo = ({ figures }: RunReport) => ({
+  read: figures.messagesMarkedRead,
+  tooYoung: figures.messagesTooYoung,
+  dropped: figures.messagesDropped,
+  unreadable: figures.messagesUnreadable,
 });
 
-test('at the limit of messages in flight the run goes on to GC, and says so', async () => {
-  const [run] = await night((_target, { aws }) => {
-    aws.sqs.heldByOthers.set('latam-unread-messages', 120_000);
-  }, partial);
-  assert.equal(run?.figures.calls, 1);
-  assert.match(run?.problems[0]?.what ?? '', /limit of 120,000 messages in flight/);
+test('each sender is asked for once, by the newest message that is old enough, whatever comes beside', async () => {
+  const requests: { path: string; at: number }[] = [];
+  let secondNight = 0;
+  const [first = assert.fail(), second = assert.fail()] = await night(
+    async ({ webApp, webhook, store }, { clock }, hooks) => {
+      hooks.onRequest = ({ path }) => {
+        if (path.startsWith('/v1/messages/')) requests.push({ path, at: clock.now() });
+      };
+      const now = clock.now();
+      secondNight = now + DAY;
+      await webApp.deliverInbound(
+        inboundMessages({ count: 60, conversations: 4, oldest: now - 5 * DAY, newest: now - 3 * DAY }),
+      );
+      // One callback of two messages, which stays until each of them is dealt with.
+      const old = { from: '4915112345678', id: 'OLD', timestamp: now - 5 * DAY };
+      const young = { from: '4915187654321', id: 'YOUNG', timestamp: now - 2 * HOUR };
+      // One entry that can be read among those that cannot.
+      const good = { from: '4915211223344', id: 'GOOD', timestamp: now - 3 * DAY };
+      await store?.insertInbound([old, young, good]);
+      await webApp.sendCallback({
+        messages: [old, young].map(({ from, id, timestamp }) => ({
+          from,
+          id,
+          timestamp: String(Math.floor(timestamp / 1000)),
+          type: 'text',
+        })),
+      });
+      const timestamp = String(Math.floor(good.timestamp / 1000));
+      await webApp.sendCallback({
+        messages: [
+          { id: 'NOBODYS', timestamp },
+          { from: good.from, id: good.id, timestamp },
+          { from: good.from, id: 'LONE \ud800', timestamp },
+          { from: good.from, id: 'NEVER', timestamp: '' },
+          { from: good.from, id: '..', timestamp },
+        ],
+      });
+      // A message of an unknown form is left in the queue; one of more than 30 days is dropped.
+      await webhook.put({ messages: [{ id: 'X', from: 5 }] });
+      await webApp.deliverInbound([{ from: '4915398765432', id: 'ANCIENT', timestamp: now - 31 * DAY }]);
+    },
+    succeeded,
+    { lasts: 36 * HOUR },
+  );
+  assert.deepEqual(cameTo(first), { read: 61, tooYoung: 2, dropped: 1, unreadable: 5 });
+  assert.match(first.problems[0]?.what ?? '', /not of the form that the client sends/);
+  assert.equal(requests.filter(({ at }) => at < secondNight).length, 4 + 1);
+  assert.equal(second.figures.messagesMarkedRead, 2);
+  assert.equal(requests.filter(({ at }) => at >= secondNight).length, 2);
+  assert.ok(!requests.some(({ path }) => path.includes('ANCIENT')));
 });
 
-test('a message of an unknown form is left in the queue, and the run says so', async () => {
-  const [run] = await night(async ({ webhook }) => {
-    await webhook.put({ messages: [{ id: 'X', from: 5 }] });
-  }, succeeded);
-  assert.equal(run?.figures.messagesUnreadable, 1);
-  assert.match(run?.problems[0]?.what ?? '', /not of the form that the client sends/);
+test('what WebApp refuses stays in the queue for the next night, and the run says so, as at the limit of messages in flight, which keeps no run from GC', async () => {
+  const [first, second, third] = await night(
+    async ({ webApp }, { clock, aws }) => {
+      await webApp.deliverInbound(
+        inboundMessages({
+          count: 20,
+          conversations: 20,
+          oldest: clock.now() - 5 * DAY,
+          newest: clock.now() - 3 * DAY,
+        }),
+      );
+      webApp.faults.refusedMarkReads = 5;
+      clock.at(clock.now() + 1.5 * DAY, () => {
+        aws.sqs.heldByOthers.set('latam-unread-messages', 120_000);
+      });
+    },
+    {
+      // A run that was partial came: nothing is missed.
+      outcomes: { 'message-gc': ['partial', 'succeeded', 'partial'] },
+      alarms: ['latam-message-gc-partial', 'latam-message-gc-partial'],
+    },
+    { lasts: 2.5 * DAY },
+  );
+  assert.equal(first?.figures.messagesNotMarked, 5);
+  assert.match(first?.problems[0]?.what ?? '', /^Not every message could be marked read: WebApp answered/);
+  assert.equal(second?.figures.messagesMarkedRead, 5);
+  assert.equal(third?.figures.calls, 1);
+  assert.match(third?.problems[0]?.what ?? '', /limit of 120,000 messages in flight/);
 });

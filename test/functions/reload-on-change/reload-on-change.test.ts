@@ -16,9 +16,10 @@ import { type Aws, startAws } from '../../../rehearsal/aws/server.ts';
 import { startRun } from '../../../rehearsal/operator.ts';
 import { reportsOf } from '../../../rehearsal/run-reports.ts';
 import { playStacks } from '../../../rehearsal/stacks/play.ts';
+import { besideFormula, countCalls, measuredRun } from '../../rehearsal/calls-of-runs.ts';
 import { Evidence } from '../../rehearsal/permissions/needed.ts';
 import { onOperationEnd } from '../credential-rotation/rotation-days.ts';
-import { killAt, stopAfter } from '../credential-rotation/run-faults.ts';
+import { killAt, oneOfEachKind, stopAfter } from '../credential-rotation/run-faults.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -34,6 +35,8 @@ const clock = simulatedClock(START, folder);
 const place = { account: '', region: '' };
 let aws: Aws;
 let services: Record<'worker' | 'checkout' | 'proxy', ManagedService>;
+/** What functions have asked of AWS since it was last emptied. */
+let calls: Map<string, number>;
 let arns: Record<'payment-key' | 'database', string>;
 
 /** What each container was given, as ECS gives it at its start. */
@@ -130,6 +133,12 @@ async function nextDay(): Promise<RunReport> {
   return report;
 }
 
+/** From now on calls are counted. Returns how often the job has run. */
+function beginRun(): number {
+  calls.clear();
+  return aws.lambda.durable.list().filter(({ arn }) => arn.split(':')[6] === JOB).length;
+}
+
 function only(reports: RunReport[]): RunReport {
   assert.equal(reports.length, 1, JSON.stringify(reports));
   return reports[0] ?? assert.fail();
@@ -158,6 +167,9 @@ before(async () => {
   const { account, region } = reloadOnChange(app);
   Object.assign(place, { account, region });
   aws = await startAws({ cdkOut: app.synth().directory, clock });
+  // Of a run's work here, half would be to start its functions' processes anew.
+  aws.lambda.keepWarm(1000 * DAY);
+  calls = countCalls(aws);
   const secret = (name: string) => `arn:aws:secretsmanager:${region}:${account}:secret:${name}`;
   arns = {
     'payment-key': secret('checkout/payment-key-a1B2c3'),
@@ -190,7 +202,12 @@ test('the first look, and one after changes that are no new version, replace no 
   // A label that nobody reads, as a tag does, changes the secret's own date.
   aws.secrets.label(arns.database, 'SOMEBODY', 'AWSCURRENT');
   assertSucceeded(only(await played(clock.now() + MINUTE)), {});
+  const before = beginRun();
   assertSucceeded(await nextDay(), {});
+  assert.deepEqual(
+    besideFormula('reload-on-change', { services: 3 }, measuredRun(aws, calls, JOB, before)),
+    [],
+  );
   aws.secrets.label(arns['payment-key'], 'SOMEBODY', 'AWSCURRENT');
   assertSucceeded(only(await played(clock.now() + MINUTE)), {});
   assertSucceeded(await nextDay(), {});
@@ -201,9 +218,15 @@ test('the first look, and one after changes that are no new version, replace no 
 test('a new key is told by an event, outside the window too, and the services that are given it are rolled one after the other', async () => {
   await clock.runUntil(clock.now() + 12 * HOUR);
   const proxies = taskIds('proxy');
+  const before = beginRun();
   changeKey();
   const report = only(await played(clock.now() + MINUTE));
   assertSucceeded(report, { newVersions: 1, servicesReloaded: 2, tasksReplaced: 4 });
+  const measured = measuredRun(aws, calls, JOB, before);
+  assert.deepEqual(
+    besideFormula('reload-on-change that reloads', { services: 2, oneByOne: 2 }, measured),
+    [],
+  );
   assert.ok(report.details?.outsideWindow);
   const { rolled, services: told, watched } = report.details as Record<string, Record<string, unknown>[]>;
   assert.deepEqual(
@@ -243,12 +266,18 @@ test('a rotation as RDS makes it: tasks that started between the making of the v
   services.checkout.stopTask(task, 'a host was replaced');
   await clock.runUntil(clock.now() + 5 * MINUTE);
   const between = taskIds('checkout');
+  const before = beginRun();
   aws.secrets.label(arns.database, 'AWSCURRENT', pending);
   assertSucceeded(only(await played(clock.now() + MINUTE)), {
     newVersions: 1,
     servicesReloaded: 1,
     tasksReplaced: 2,
   });
+  const measured = measuredRun(aws, calls, JOB, before);
+  assert.deepEqual(
+    besideFormula('reload-on-change that reloads', { services: 1, oneByOne: 2 }, measured),
+    [],
+  );
   assertAllHave('after the rotation');
   assert.ok(taskIds('checkout').every((id) => !between.includes(id)));
   assertSucceeded(await nextDay(), {});
@@ -421,7 +450,7 @@ test('a function that is killed after any operation ends in the same run, and a 
   change();
   await finished('as it should be');
   stopLooking();
-  const points = [...new Set(operations)];
+  const points = oneOfEachKind(operations, ['worker', 'checkout', 'proxy']);
   assert.ok(points.length > 10, points.join());
 
   const killedAt = new Set<string>();
@@ -437,7 +466,7 @@ test('a function that is killed after any operation ends in the same run, and a 
   );
 
   assert.ok(changing.length > 4, changing.join());
-  for (const point of changing) {
+  for (const point of oneOfEachKind(changing, ['worker', 'checkout', 'proxy'])) {
     const broken = stopAfter(watched(), point);
     change();
     await played(clock.now() + MINUTE);

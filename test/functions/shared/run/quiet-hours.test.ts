@@ -71,6 +71,12 @@ describe('the quiet hours', () => {
     assert.equal(found({ from: '00:00', to: '02:00' }, nights).isQuiet, true);
   });
 
+  it('are quiet with what garbage collection itself has told in them, of a client that has no other callbacks', () => {
+    const own = (hour: number) => (hour % 24 === 1 ? 2 : 0);
+    const { isQuiet, configured } = found({ from: '00:00', to: '04:00' }, own);
+    assert.deepEqual([isQuiet, configured.requestsPerHour], [true, 2]);
+  });
+
   it('stay those that are configured where others are as quiet', () => {
     assert.equal(found({ from: '03:00', to: '05:00' }).quietest.from, '03:00');
   });

@@ -25,7 +25,8 @@ import { reportsOf } from '../../../../rehearsal/run-reports.ts';
 import { ACCOUNT, deploy, REGION } from '../deploy.ts';
 import type { FixtureEvent } from './fixtures/durable.ts';
 
-const bundle = mkdtempSync(join(tmpdir(), 'durable-fixture-'));
+/** Where the fixture's bundle lies. */
+export const bundle = mkdtempSync(join(tmpdir(), 'durable-fixture-'));
 // Several files of one process use it.
 process.once('exit', () => rmSync(bundle, { recursive: true }));
 buildSync({
@@ -126,6 +127,45 @@ export function withJob(
     change === undefined ? {} : { change },
   );
 }
+
+/** As AWS publishes them beside its SDK's examples: `multiple-waits`, `otel-retry-steps`, `map-with-condition-long-poll`. */
+export const HISTORIES = {
+  wait: [
+    'ExecutionStarted',
+    'StepStarted before',
+    'StepSucceeded before',
+    'WaitStarted pause',
+    'InvocationCompleted',
+    'WaitSucceeded pause',
+    'StepStarted after',
+    'StepSucceeded after',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+  condition: [
+    'ExecutionStarted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'StepStarted three looks',
+    'StepSucceeded three looks',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+  retry: [
+    'ExecutionStarted',
+    'StepStarted flaky',
+    'StepFailed flaky',
+    'InvocationCompleted',
+    'StepStarted flaky',
+    'StepSucceeded flaky',
+    'InvocationCompleted',
+    'ExecutionSucceeded',
+  ],
+} as const;
 
 /** How an execution ended, and with what. */
 export const ended = async (lambda: LambdaClient, DurableExecutionArn: string) => {

@@ -15,7 +15,7 @@ import {
 import { executionsOf } from '../../../../functions/shared/run/executions.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
 import { HOUR, MINUTE, START } from '../deploy.ts';
-import { ALIAS, ended, marks, withJob } from './durable-job.ts';
+import { ALIAS, ended, HISTORIES, marks, withJob } from './durable-job.ts';
 
 async function historyOf(
   lambda: LambdaClient,
@@ -38,45 +38,6 @@ async function historyOf(
   } while (Marker !== undefined);
   return events;
 }
-
-/** As AWS publishes them beside its SDK's examples: `multiple-waits`, `otel-retry-steps`, `map-with-condition-long-poll`. */
-const HISTORIES = {
-  wait: [
-    'ExecutionStarted',
-    'StepStarted before',
-    'StepSucceeded before',
-    'WaitStarted pause',
-    'InvocationCompleted',
-    'WaitSucceeded pause',
-    'StepStarted after',
-    'StepSucceeded after',
-    'InvocationCompleted',
-    'ExecutionSucceeded',
-  ],
-  condition: [
-    'ExecutionStarted',
-    'StepStarted three looks',
-    'StepSucceeded three looks',
-    'InvocationCompleted',
-    'StepStarted three looks',
-    'StepSucceeded three looks',
-    'InvocationCompleted',
-    'StepStarted three looks',
-    'StepSucceeded three looks',
-    'InvocationCompleted',
-    'ExecutionSucceeded',
-  ],
-  retry: [
-    'ExecutionStarted',
-    'StepStarted flaky',
-    'StepFailed flaky',
-    'InvocationCompleted',
-    'StepStarted flaky',
-    'StepSucceeded flaky',
-    'InvocationCompleted',
-    'ExecutionSucceeded',
-  ],
-} as const;
 
 for (const [mode, expected] of Object.entries(HISTORIES) as [keyof typeof HISTORIES, readonly string[]][])
   test(`the history of ${mode} has each attempt, each poll and each invocation, numbered in order`, () =>

@@ -8,7 +8,7 @@ import type { DatabaseServer, StartOptions } from '../../../../../rehearsal/data
 import { startPostgres } from '../../../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
 
-export const ROWS = 2_500_000;
+export const ROWS = 500_000;
 export const DATABASE = 'wa1_messageStore';
 export const MESSAGES = { table: 'messages', databases: [DATABASE] };
 
@@ -122,7 +122,10 @@ export async function startSizedInnodb({
   };
 }
 
-export async function startSizedPostgres(): Promise<SizedServer & { connection(): pg.ClientConfig }> {
+/** @param rows of `messages`, whose text is left out where there are more than {@link ROWS} */
+export async function startSizedPostgres(
+  rows = ROWS,
+): Promise<SizedServer & { connection(): pg.ClientConfig }> {
   const tls = await serverCertificate();
   const server = await startPostgres({ tls, settings: { autovacuum: 'off' } });
   const connection = (database = DATABASE): pg.ClientConfig => ({
@@ -145,7 +148,7 @@ export async function startSizedPostgres(): Promise<SizedServer & { connection()
     'CREATE UNLOGGED TABLE messages (id bigint PRIMARY KEY, key_remote_jid text, body text)',
   );
   await loader.query(
-    `INSERT INTO messages SELECT n, '49' || n, repeat('m', 20 + n % 50) FROM generate_series(1, ${ROWS}) n`,
+    `INSERT INTO messages SELECT n, '49' || n, ${rows > ROWS ? 'NULL' : "repeat('m', 20 + n % 50)"} FROM generate_series(1, ${rows}) n`,
   );
   // A session writes its counters at its end at the latest.
   await loader.end();
