@@ -1,3 +1,4 @@
+// In one file though long: the operations of SQS, each with what it asks.
 import { randomUUID } from 'node:crypto';
 import type {
   ChangeMessageVisibilityBatchCommandInput,
