@@ -38,6 +38,11 @@ export function doctorCommand(): Command {
     .addHelpText(
       'after',
       `
+Examples:
+  wa-upkeep doctor
+  wa-upkeep doctor shop --quiet --fix
+  wa-upkeep doctor --before-deploy --cdk-out cdk.out
+
 Each line: ok, warning, failed or could not look (with the IAM action that is missing), what was looked at, what was seen; below it the
 command or the lines of the configuration that mend it. A problem: any line that is not ok. With --fix it was one too: ask
 again whether it is mended.

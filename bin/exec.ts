@@ -64,6 +64,11 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
     .addHelpText(
       'after',
       `
+Examples:
+  wa-upkeep exec production web -- nginx -t
+  wa-upkeep exec production web --all -- sh -c 'df -P / | tail -n 1'
+  wa-upkeep exec production web --interactive -- sh
+
 Exit codes: the command's own; with --all the highest of them; ${TIMED_OUT} it was stopped at its timeout; ${UNKNOWN} it was
 not started, or how it ended is not known; 2 the words were not understood. Messages go to standard error.`,
     )

@@ -68,7 +68,11 @@ export function initCommand(): Command {
     .option('--trust-certificate', 'save the certificate that WebApp shows now as that file, unseen')
     .option('--api-user-secret <secret>', 'name or ARN of the secret with the WebApp API user')
     .option('--database-user-secret <secret>', 'likewise with the user that looks at sizes')
-    .option('--credential-secret <secret>', "likewise with the client's own database user, to be rotated");
+    .option('--credential-secret <secret>', "likewise with the client's own database user, to be rotated")
+    .option(
+      '--administrator-secret <secret>',
+      'likewise with an administrator of WebApp, for application-settings alone',
+    );
   return command
     .addOption(
       new Option(

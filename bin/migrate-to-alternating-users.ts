@@ -38,6 +38,9 @@ the same as one of the first. Repeats safely.
 
   npx wa-upkeep migrate-to-alternating-users --host NAME --secret ARN --administrator ARN [...]
 
+Examples:
+  npx wa-upkeep migrate-to-alternating-users --host database.internal --secret arn:… --administrator arn:… --dry-run
+
   --host NAME           the database's host, as in its certificate
   --secret ARN          the secret that is to be rotated: its user is the one that there is
   --administrator ARN   the secret of who makes the second one. PostgreSQL: a superuser, or who may create roles and

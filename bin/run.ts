@@ -85,7 +85,13 @@ export function watchCommand(): Command {
     .argument('<run>', "the run's name, or its execution's ARN")
     .option('--json', 'the report alone, as JSON')
     .option('--region <name>', 'default: that of the environment')
-    .addHelpText('after', EXIT_CODES_HELP)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  wa-upkeep watch shop-message-gc-20261125T053000Z
+${EXIT_CODES_HELP}`,
+    )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {
         const lambda = new LambdaClient({ ...(region && { region }) });

@@ -136,7 +136,14 @@ export function historyCommand(): Command {
     .option('--days <number>', 'how far back', wholeNumber, 30)
     .option('--json', 'with their reports, as JSON')
     .option('--region <name>', 'default: that of the environment')
-    .addHelpText('after', EXIT_CODES_HELP)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  wa-upkeep history shop message-gc
+  wa-upkeep history shop message-gc --days 90 --json
+${EXIT_CODES_HELP}`,
+    )
     .action(
       async (
         deployment: string,
@@ -180,7 +187,14 @@ export function showCommand(): Command {
     .argument('<run>', "the run's name, or its execution's ARN")
     .option('--json', 'with its details (each container, each table), as JSON')
     .option('--region <name>', 'default: that of the environment')
-    .addHelpText('after', EXIT_CODES_HELP)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  wa-upkeep show shop-log-cleanup-20261125T051000Z
+  wa-upkeep show shop-log-cleanup-20261125T051000Z --json
+${EXIT_CODES_HELP}`,
+    )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {
         const run = await runNamed(new LambdaClient({ ...(region && { region }) }), name);

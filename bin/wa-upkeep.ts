@@ -1,45 +1,4 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { doctorCommand } from './doctor.ts';
-import { execCommand } from './exec.ts';
-import { initCommand } from './init.ts';
-import { logsCommand } from './logs.ts';
-import { EXIT_CODES } from './output.ts';
-import { runCommand, watchCommand } from './run.ts';
-import { historyCommand, showCommand, statusCommand } from './status.ts';
-import { testAlarmsCommand } from './test-alarms.ts';
-import { upgradeCheckCommand } from './upgrade-check.ts';
-import { windowCommand } from './window.ts';
+import { program } from './program.ts';
 
-/** The operator's command line: a file for each group of subcommands. */
-const program = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
-for (const command of [
-  initCommand(),
-  statusCommand(),
-  doctorCommand(),
-  runCommand(),
-  watchCommand(),
-  historyCommand(),
-  showCommand(),
-  logsCommand(),
-  upgradeCheckCommand(),
-  windowCommand(),
-  testAlarmsCommand(),
-  execCommand(),
-])
-  program.addCommand(command);
-program.command(
-  'migrate-to-alternating-users',
-  'give the one user that an application has in its database a second one to alternate with',
-  { executableFile: 'migrate-to-alternating-users' },
-);
-program.command('rehearse', 'play the stacks of a CDK app on this machine', {
-  executableFile: '../rehearsal/rehearse',
-});
-for (const command of [program, ...program.commands])
-  command.exitOverride(({ exitCode, code }) => {
-    // A command that is a program of its own has ended: its exit code is no complaint of the parser.
-    const isParsers = code !== 'commander.executeSubCommandAsync' && exitCode !== 0;
-    process.exit(isParsers ? EXIT_CODES.usage : exitCode);
-  });
-await program.parseAsync();
+await program().parseAsync();

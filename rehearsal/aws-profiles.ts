@@ -24,6 +24,8 @@ export function writeProfiles(file: string, aws: Aws, profiles: Profile[]): () =
     return `[profile ${name}]
 endpoint_url = ${aws.endpoint}
 region = ${region}
+# Else streams are asked for at another host than this one: logs start-live-tail.
+disable_host_prefix_injection = true
 aws_access_key_id = ${accessKeyId}
 aws_secret_access_key = ${secretAccessKey}
 aws_session_token = ${sessionToken}

@@ -11,6 +11,7 @@ import { type Played, playStacks } from './stacks/play.ts';
 const HELP = `Plays the stacks of a CDK app on this machine: a day by their schedules, their functions as they go to Lambda, each under its own
 role, in a stand-in for AWS; their services' containers as processes, their databases as real servers. Nothing is deployed.
 
+Examples:
   npx wa-upkeep rehearse --app "npx tsx bin/shop.ts"
   npx wa-upkeep rehearse -o cdk.out
 

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { program } from '../bin/program.ts';
 import { FAULTS } from '../rehearsal/faults/faults.ts';
+import { defineShop } from '../rehearsal/shop/stack.ts';
 import { constructsPage } from './docs/constructs-page.ts';
 import { everyTemplate, securityDocument } from './docs/permissions-table.ts';
 import { rollSizeTable } from './docs/roll-size.ts';
 import { runSizeTable } from './docs/run-size.ts';
 
 const templates = everyTemplate().map(({ name: deployment, template }) => ({ deployment, template }));
+/** Of the general constructs, what the sample has not: several credentials, and what somebody else replaces. */
+const shop = {
+  deployment: 'shop',
+  template: Template.fromStack(defineShop(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), 'rds')),
+};
+
+/** Which parse by themselves. */
+const PROGRAMS_OF_THEIR_OWN = ['migrate-to-alternating-users', 'rehearse'];
 
 /** Alarms as docs/operations.md names them: of any deployment, job, service and set of databases. */
 function alarmNames({ deployment, template }: (typeof templates)[number]): string[] {
@@ -17,13 +29,17 @@ function alarmNames({ deployment, template }: (typeof templates)[number]): strin
   );
   // Those that each job has.
   const ofJob = new RegExp(
-    `^${deployment}-(${jobs.join('|')})-(crashing|dead-letters|failed|lost|missed|partial)$`,
+    `^${deployment}-(${jobs.join('|')})-(crashing|dead-letters|failed|lost|missed|not-ready|partial)$`,
   );
+  const stale = new RegExp(`^${deployment}-(${jobs.join('|')})-stale-.+$`);
   return Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties: alarm }) =>
     String(alarm.AlarmName)
       .replace(ofJob, 'DEPLOYMENT-JOB-$2')
+      .replace(stale, 'DEPLOYMENT-JOB-stale-NAME')
       .replace(`${deployment}-`, 'DEPLOYMENT-')
       .replace(/-credential-rotation-stopped-.+$/, '-credential-rotation-stopped-SERVICE')
+      .replace(/-credential-rotation-(age|unretired)-.+$/, '-credential-rotation-$1-NAME')
+      .replace(/-rotate-secret-.+-failed$/, '-rotate-secret-NAME-failed')
       .replace(/-database-size-[\w-]+?-(large|several-calls|growth|media)$/, '-database-size-SET-$1'),
   );
 }
@@ -43,7 +59,7 @@ function alarmSections(): { names: string[]; text: string }[] {
 test('docs/operations.md has a section for every alarm, and an alarm for every section', () => {
   const named = alarmSections().flatMap(({ names }) => names);
   assert.deepEqual([...new Set(named)].sort(), named.sort(), 'an alarm has one section');
-  const alarms = templates.flatMap(alarmNames);
+  const alarms = [...templates, shop].flatMap(alarmNames);
   assert.deepEqual([...new Set(alarms)].sort(), named.sort());
 });
 
@@ -62,13 +78,41 @@ test('a fault that docs/operations.md names as the test of an alarm rings that a
       const { alarms = [], alarmsOfLargeTables = [], onlyShown = [] } = FAULTS[fault]?.expected ?? {};
       const patterns = names.map(
         (name) =>
-          new RegExp(`^${name.replace('DEPLOYMENT', '[a-z]+').replace(/JOB|SERVICE|SET/, '[\\w-]+')}$`),
+          new RegExp(
+            `^${name.replace('DEPLOYMENT', '[a-z]+').replaceAll(/JOB|SERVICE|SET|NAME/g, '[\\w-]+')}$`,
+          ),
       );
       const rings = [...alarms, ...alarmsOfLargeTables, ...onlyShown].some((alarm) =>
         patterns.some((each) => each.test(alarm)),
       );
       assert.ok(rings, `${fault} rings ${alarms}, not ${names}`);
     }
+});
+
+test('each command of the pages is understood by the command line, and each fault that they name is one', () => {
+  let [commands, faults] = [0, 0];
+  for (const page of ['README.md', ...globSync('docs/*.md')])
+    for (const [, language = '', block = ''] of readFileSync(page, 'utf8').matchAll(
+      /^```(\w*)\n([\s\S]*?)^```$/gm,
+    ))
+      for (const line of ['', 'sh'].includes(language) ? block.replaceAll(/\\\n\s*/g, '').split('\n') : []) {
+        const [, fault] = /^npm start -- --fault ([\w-]+)/.exec(line) ?? [];
+        if (fault) faults += 1;
+        assert.ok(fault === undefined || fault in FAULTS, `${page}: ${line}`);
+        const [, words] = /(?:npx|run -s) wa-upkeep (?:-- )?(.*)$/.exec(line.replace(/\s#.*$/, '')) ?? [];
+        const [name, ...given] = [...(words ?? '').matchAll(/'([^']*)'|(\S+)/g)].map(
+          (word) => word[1] ?? word[2] ?? '',
+        );
+        if (name === undefined || PROGRAMS_OF_THEIR_OWN.includes(name)) continue;
+        const command = program().commands.find((each) => each.name() === name);
+        assert.ok(command, `${page}: ${line}`);
+        const { operands, unknown } = command.exitOverride().parseOptions(given);
+        assert.deepEqual(unknown, [], `${page}: ${line}`);
+        const wanted = command.registeredArguments.filter(({ required }) => required).length;
+        assert.ok(operands.length >= wanted, `${page}: ${line}`);
+        commands += 1;
+      }
+  assert.ok(commands > 15 && faults > 8, `${commands} ${faults}`);
 });
 
 test('docs/container-jobs.md has the table of what a run leaves on record, and all of it is within Lambda’s limits', async () => {

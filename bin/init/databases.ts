@@ -27,6 +27,8 @@ export interface FoundDatabases {
   /** Where the containers take user and password from; undefined: from nowhere that is known. */
   user: Source | { kind: 'written'; name: string } | undefined;
   password: Source | undefined;
+  /** Of a parameter with the password, where it is not the account's own for Parameter Store. */
+  passwordKeyArn: string | undefined;
 }
 
 /** What the client calls its engines, with the port that each has. */
@@ -94,6 +96,7 @@ export async function findDatabases(
   const port = Number((await read('WA_DB_PORT')) ?? server?.port ?? said?.port);
   const idle = Number(await read('WA_DB_CONNECTION_IDLE_TIMEOUT')) / 1000;
   const userName = await read('WA_DB_USERNAME');
+  const password = taken.WA_DB_PASSWORD ? sourceOf(taken.WA_DB_PASSWORD) : undefined;
   return {
     prefix: (await read('WA_DB_NAME_PREFIX')) ?? '',
     server,
@@ -108,8 +111,16 @@ export async function findDatabases(
         : userName
           ? { kind: 'written', name: userName }
           : undefined,
-    password: taken.WA_DB_PASSWORD ? sourceOf(taken.WA_DB_PASSWORD) : undefined,
+    password,
+    passwordKeyArn: password?.kind === 'parameter' ? await keyOf(around, password.name) : undefined,
   };
+}
+
+/** The key of a parameter. An alias is none that a policy can name. */
+async function keyOf(around: Surroundings, name: string): Promise<string | undefined> {
+  const found = await parametersBeginning(around, name);
+  const key = found.find((each) => each.name === name)?.keyId;
+  return key?.includes(':key/') ? key : undefined;
 }
 
 /** Where nothing names the host: the one server that it can be. */

@@ -1,31 +1,12 @@
 import type { UpkeepConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
-import { type ClientContainer, ROLES, type Role } from './client-containers.ts';
+import type { Answers } from './answers.ts';
 import type { Discovery } from './discovery.ts';
+import { draftApplicationSettings, draftLogCleanup, draftRotation } from './draft-jobs.ts';
 import { JOBS, type Job } from './jobs.ts';
 import { planRuns } from './schedules.ts';
-import { type ListedSecret, secretOf } from './secrets.ts';
+import { createSecret, secretField } from './secret-fields.ts';
+import { secretOf } from './secrets.ts';
 import type { Surroundings } from './surroundings.ts';
-
-/** What AWS cannot tell: flags and prompts do. */
-export interface Answers {
-  /** Of the deployment. */
-  name: string;
-  timeZone: string;
-  window: { from: string; to: string };
-  notifications: { emails: string[] } | { topicArn: string } | { silent: true };
-  jobs: Job[];
-  webAppUrl: string | undefined;
-  serverName: string | undefined;
-  /** A path, relative to the configuration's folder. */
-  certificateAuthority: string;
-  apiUser: ListedSecret | undefined;
-  /** Of database-size and upgrade-check. */
-  databaseUser: ListedSecret | undefined;
-  /** With the client's own credential. */
-  credential: ListedSecret | undefined;
-  /** Of container instances that Run Command reaches. */
-  instancesTag: { tagKey: string; tagValue: string } | undefined;
-}
 
 type Deployment = UpkeepConfiguration['deployments'][number];
 
@@ -35,13 +16,17 @@ export interface Draft {
   comments: Record<string, string>;
 }
 
-/** Stands at the end of an ARN of a secret that is not there, where AWS has six random characters. */
-const ABSENT = 'ABSENT';
 /** The engines on which one user has two passwords, and needs nobody's help to change them. */
 const BY_ITSELF: readonly string[] = ['mysql', 'aurora-mysql'];
 
-/** The jobs for which everything is there, or can be made. */
-export function possibleJobs({ containers, databases, metaTemplate }: Discovery): Job[] {
+/**
+ * The jobs for which everything is there, or can be made.
+ * @param hasAdministrator whether somebody has named the secret of an administrator of WebApp, which nothing here can tell from others
+ */
+export function possibleJobs(
+  { containers, databases, metaTemplate }: Discovery,
+  hasAdministrator: boolean,
+): Job[] {
   const hasDatabases = databases?.host !== undefined && databases.engine !== undefined;
   const isRotatable =
     hasDatabases &&
@@ -52,6 +37,7 @@ export function possibleJobs({ containers, databases, metaTemplate }: Discovery)
     if (job === 'logCleanup') return containers.length > 0;
     if (job === 'databaseSize') return hasDatabases;
     if (job === 'credentialRotation') return isRotatable;
+    if (job === 'applicationSettings') return hasAdministrator;
     return true;
   });
 }
@@ -87,6 +73,7 @@ export function draft(around: Surroundings, found: Discovery, answers: Answers):
           ...draftRotation(around, found, answers, comments),
         },
       }),
+    ...draftApplicationSettings(around, found, answers, comments, runs.applicationSettings),
   };
   const url = answers.webAppUrl ?? found.webApp.url;
   if (url === undefined)
@@ -123,27 +110,9 @@ export function draft(around: Surroundings, found: Discovery, answers: Answers):
   };
   around.note(
     'to do',
-    'Have the webhook put each callback on the bus of the stack, whose ARN it prints (README.md, The webhook): without it no garbage collection is known to have ended.',
+    'Have the webhook put each callback on the bus of the stack, whose ARN it prints (README.md, The webhook), or have a relay stand before it (callbacks.relay, docs/callback-relay.md): without it no garbage collection is known to have ended.',
   );
   return { configuration: { notifications: answers.notifications, deployments: [deployment] }, comments };
-}
-
-function secretField(
-  { partition, region, account }: Discovery,
-  deployment: string,
-  what: string,
-  secret: ListedSecret | undefined,
-): { secretArn: string; encryptionKeyArn?: string } {
-  return {
-    secretArn:
-      secret?.arn ??
-      `arn:${partition}:secretsmanager:${region}:${account}:secret:whatsapp/${deployment}/${what}-${ABSENT}`,
-    ...(secret?.encryptionKeyArn !== undefined && { encryptionKeyArn: secret.encryptionKeyArn }),
-  };
-}
-
-function createSecret(deployment: string, what: string): string {
-  return `aws secretsmanager create-secret --name whatsapp/${deployment}/${what} --secret-string file://${what}.json`;
 }
 
 function draftNetwork(
@@ -253,105 +222,6 @@ function draftDatabases(
   };
 }
 
-/** The services of each role that has containers, with the name that the container has in most of them. */
-function byRole(
-  containers: ClientContainer[],
-): Partial<Record<Role, { services: string[]; container: string; left: string[] }>> {
-  return Object.fromEntries(
-    ROLES.flatMap((role) => {
-      const own = containers.filter((each) => each.role === role);
-      const names = [...new Set(own.map(({ container }) => container.name ?? ''))];
-      const count = (name: string) => own.filter(({ container }) => container.name === name).length;
-      const [container, ...left] = names.toSorted((one, other) => count(other) - count(one));
-      if (container === undefined) return [];
-      const services = own.filter((each) => each.container.name === container).map(({ of }) => of.name);
-      return [[role, { services: [...new Set(services)].sort(), container, left }]];
-    }),
-  );
-}
-
-type LogCleanup = NonNullable<Deployment['jobs']['logCleanup']>;
-
-function draftLogCleanup(
-  around: Surroundings,
-  { containers, clusterName = '', sessionKeyArn }: Discovery,
-  { instancesTag }: Answers,
-): Omit<LogCleanup, 'schedule' | 'timeLimitMinutes'> {
-  const roles = byRole(containers);
-  for (const [role, { left, container }] of Object.entries(roles))
-    if (left.length > 0)
-      around.note(
-        'to do',
-        `Containers of the role ${role} are called ${container}, and others ${left.join(', ')}: logCleanup takes one name for each role, and leaves out the others.`,
-      );
-  const without = [
-    ...new Set(containers.filter(({ of }) => !of.service.enableExecuteCommand).map(({ of }) => of.name)),
-  ];
-  if (without.length > 0 && !instancesTag)
-    around.note(
-      'to do',
-      `ECS Exec is not enabled in ${without.join(', ')}, and logCleanup reaches containers by it. Enable it in each; or, for tasks on EC2, have Run Command reach their instances (--instances-tag KEY=VALUE):\naws ecs update-service --cluster ${clusterName} --service SERVICE --enable-execute-command --force-new-deployment`,
-    );
-  if (instancesTag)
-    around.note(
-      'to do',
-      'Run Command reaches the containers by their instances: these need AWS Systems Manager’s agent, and its rights in the instance role (the managed policy AmazonSSMManagedInstanceCore).',
-    );
-  return {
-    clusterName,
-    roles: Object.fromEntries(
-      Object.entries(roles).map(([role, { services, container }]) => [role, { services, container }]),
-    ),
-    ...(instancesTag
-      ? { runCommand: instancesTag }
-      : sessionKeyArn !== undefined && { sessionEncryptionKeyArn: sessionKeyArn }),
-  };
-}
-
-type Rotation = NonNullable<Deployment['jobs']['credentialRotation']>;
-
-function draftRotation(
-  around: Surroundings,
-  found: Discovery,
-  { name, credential }: Answers,
-  comments: Record<string, string>,
-): Omit<Rotation, 'schedule' | 'timeLimitMinutes'> {
-  const { containers, clusterName = '', databases, metaTemplate, secrets } = found;
-  const password = databases?.password;
-  const own = password?.kind === 'secret' ? secretOf(password.id, secrets) : undefined;
-  const secret = credential ?? own;
-  if (!secret) {
-    comments['jobs.credentialRotation.secret'] = 'Not there yet: put its ARN here.';
-    around.note(
-      'missing',
-      `A secret with the client's own database user, to be rotated, as JSON {"username": …, "password": …} with what the containers log in with now:\n${createSecret(name, 'database')}`,
-    );
-  }
-  const services = byRole(containers);
-  const copied = password?.kind === 'parameter' && !metaTemplate ? password.name : undefined;
-  return {
-    secret: secretField(found, name, 'database', secret),
-    strategy: { kind: 'dual-password' },
-    clusterName,
-    services: {
-      ...Object.fromEntries(Object.entries(services).map(([role, each]) => [role, each.services])),
-      ...(metaTemplate?.monitoring &&
-        metaTemplate.monitoring.services.length > 0 && { others: metaTemplate.monitoring.services }),
-    },
-    ...(metaTemplate?.encryptionKeyArn !== undefined && {
-      metaTemplate: {
-        stackName: metaTemplate.stackName,
-        encryptionKeyArn: metaTemplate.encryptionKeyArn,
-        ...(metaTemplate.monitoring &&
-          metaTemplate.monitoring.services.length > 0 && {
-            monitoring: { secretArn: metaTemplate.monitoring.secretArn },
-          }),
-      },
-    }),
-    ...(copied !== undefined && { copies: { parameters: [{ name: copied }] } }),
-  };
-}
-
 function draftMedia(around: Surroundings, { media }: Discovery): Pick<Deployment, 'mediaVolume'> {
   if (media === undefined) {
     around.note(
@@ -360,7 +230,7 @@ function draftMedia(around: Surroundings, { media }: Discovery): Pick<Deployment
     );
     return {};
   }
-  const { fileSystemId, securityGroupId, accessPointId, throughput } = media;
+  const { fileSystemId, securityGroupId, accessPointId, throughput, directory } = media;
   if (securityGroupId === undefined) {
     around.note(
       'to do',
@@ -376,6 +246,7 @@ function draftMedia(around: Surroundings, { media }: Discovery): Pick<Deployment
         ...(accessPointId !== undefined && { accessPointId }),
         ...(throughput !== undefined && { throughput }),
       },
+      ...(directory !== undefined && { directory }),
     },
   };
 }

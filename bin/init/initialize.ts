@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigurationError, checkConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
+import type { Answers } from './answers.ts';
 import { appOfConfiguration } from './app-of-configuration.ts';
 import { shownCertificate } from './certificate.ts';
 import type { Role } from './client-containers.ts';
 import { type Discovery, discover, type Given } from './discovery.ts';
-import { type Answers, type Draft, draft, possibleJobs } from './draft.ts';
+import { type Draft, draft, possibleJobs } from './draft.ts';
 import { JOBS, type Job } from './jobs.ts';
 import { MissingFlags } from './missing-flags.ts';
 import { importPath } from './own-package.ts';
@@ -38,6 +39,7 @@ export interface InitOptions {
   apiUserSecret?: string;
   databaseUserSecret?: string;
   credentialSecret?: string;
+  administratorSecret?: string;
   database?: string;
   subnets: string[];
   securityGroups: string[];
@@ -165,13 +167,16 @@ async function answersOf(
       .split(/[\s,]+/)
       .filter((address) => address !== ''),
   };
-  const possible = possibleJobs(found);
+  const possible = possibleJobs(found, options.administratorSecret !== undefined);
   const jobs =
     options.jobs ??
     (asker
       ? await asker.several(
           'Which jobs?',
-          JOBS.filter((job) => possible.includes(job)).map((job) => ({ name: job, value: job })),
+          JOBS.filter((job) => job === 'applicationSettings' || possible.includes(job)).map((job) => ({
+            name: job,
+            value: job,
+          })),
           possible,
         )
       : possible);
@@ -198,6 +203,9 @@ async function answersOf(
         : rotates && options.credentialSecret
           ? await secrets.choose(options.credentialSecret, '', undefined)
           : undefined,
+    administrator: jobs.includes('applicationSettings')
+      ? await secrets.choose(options.administratorSecret, 'with an administrator of WebApp', undefined)
+      : undefined,
     instancesTag:
       options.instancesTag ??
       (found.metaTemplate && {

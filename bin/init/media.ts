@@ -11,6 +11,8 @@ export interface FoundMedia {
   fileSystemId: string;
   securityGroupId: string | undefined;
   accessPointId: string | undefined;
+  /** Undefined: the usual one, or none of its own. */
+  directory: string | undefined;
   throughput: 'elastic' | 'bursting' | 'provisioned' | undefined;
 }
 
@@ -37,14 +39,13 @@ export async function findMedia(
   const several = [...new Set(mounted.flatMap(({ fileSystemId }) => fileSystemId ?? []))];
   if (several.length > 1)
     around.note('taken', `Media lie on ${several.join(' and ')}: the first one is taken for the volume.`);
+  const { accessPointId } = first?.authorizationConfig ?? {};
+  // An access point has a directory of its own, and the root is none.
+  const root = accessPointId === undefined ? first?.rootDirectory?.replace(/\/+$/, '') : undefined;
+  const known = { fileSystemId: id, accessPointId, directory: root || undefined };
   return around.look<FoundMedia>(
     `the file system ${id}`,
-    {
-      fileSystemId: id,
-      securityGroupId: undefined,
-      accessPointId: first?.authorizationConfig?.accessPointId,
-      throughput: undefined,
-    },
+    { ...known, securityGroupId: undefined, throughput: undefined },
     async () => {
       const client = { client: around.efs };
       const [fileSystem] = await allOf(
@@ -62,12 +63,7 @@ export async function findMedia(
           : await around.efs.send(
               new DescribeMountTargetSecurityGroupsCommand({ MountTargetId: target.MountTargetId }),
             );
-      return {
-        fileSystemId: id,
-        securityGroupId: groups[0],
-        accessPointId: first?.authorizationConfig?.accessPointId,
-        throughput: fileSystem?.ThroughputMode,
-      };
+      return { ...known, securityGroupId: groups[0], throughput: fileSystem?.ThroughputMode };
     },
   );
 }

@@ -45,6 +45,7 @@ export function planRuns(window: { from: string; to: string }, timeZone: string)
     logCleanup,
     credentialRotation: plan(lastBegins + 1, 0, 180),
     databaseSize: plan(length - 45, 15, 30),
+    applicationSettings: plan(5, isShort ? 5 : 10, 30),
   };
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import type { Caller } from './access/access-control.ts';
 import { signatureFault, signatureScope } from './access/signature.ts';
 import { AwsError } from './aws-error.ts';
@@ -55,14 +56,24 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
     response.destroy();
     return;
   }
-  response.writeHead(answered.status, {
+  const { status, body } = answered;
+  const headers = {
     ...answered.headers,
     'x-amzn-requestid': requestId,
     date: new Date(desk.clock.now()).toUTCString(),
+  };
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    response.writeHead(status, headers);
+    // Time goes on meanwhile. Whoever asked ends it, by going away.
+    void pipeline(body, response).catch(() => {});
+    return;
+  }
+  response.writeHead(status, {
+    ...headers,
     // Of a body that HEAD does not want it is told all the same.
-    'content-length': answered.headers['content-length'] ?? Buffer.byteLength(answered.body),
+    'content-length': answered.headers['content-length'] ?? Buffer.byteLength(body),
   });
-  response.end(answered.body);
+  response.end(body);
 }
 
 async function perform(

@@ -249,6 +249,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
     .map((row) => ({ ...row, next: row.second + 1 }));
   const x = { type: 'quantitative' as const };
   const scale = { domain: [0, seconds.length] };
+  const beginning = commonBeginning(rolls.map(({ service }) => service));
   return ({ width: whole, labels }) => {
     // What is left beside the axes.
     const width = whole - Math.min(labels, 190) - 30;
@@ -297,7 +298,9 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
           height: { step: 16 },
           layer: [
             {
-              data: { values: rolls },
+              data: {
+                values: rolls.map((roll) => ({ ...roll, service: roll.service.slice(beginning.length) })),
+              },
               mark: { type: 'bar', height: 9, strokeWidth: 2 },
               encoding: {
                 y: line('service', labels, { grid: true }),
@@ -313,6 +316,14 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
       ],
     };
   };
+}
+
+/** What names begin with, all of them, up to a hyphen: on a phone there is room for a few letters, which are to differ. */
+function commonBeginning(names: readonly string[]): string {
+  const [first = '', ...others] = new Set(names);
+  const parts = others.length > 0 ? first.split('-') : [];
+  const beginnings = parts.map((_, index) => `${parts.slice(0, index).join('-')}${index > 0 ? '-' : ''}`);
+  return beginnings.findLast((beginning) => others.every((name) => name.startsWith(beginning))) ?? '';
 }
 
 /** How often each service of AWS was used. */

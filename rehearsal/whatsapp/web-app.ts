@@ -56,6 +56,10 @@ export interface WebAppFaults extends CollectorFaults {
   strayAnswers: string[];
   /** Messages of which WebApp says each time that they cannot be marked. */
   oddMessages: string[];
+  /** What the first of the nodes says of its connection, in place of `connected`. */
+  firstNodeIs: 'disconnected' | 'uninitialized' | 'unregistered' | undefined;
+  /** Whether no node is connected. */
+  isCutOff: boolean;
 }
 
 /** The running stand-in of WebApp and the CoreApps behind it. */
@@ -109,6 +113,8 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
     refusedMarkReads: 0,
     strayAnswers: [],
     oddMessages: [],
+    firstNodeIs: undefined,
+    isCutOff: false,
   });
   const settings = applicationSettings(callbackUrl);
   const isTooMuch = rateLimit(clock, options.requestsPerSecond ?? Infinity);
@@ -162,15 +168,20 @@ export async function startWebApp(options: WebAppOptions): Promise<WebApp> {
 
   /** Speaks of the connection to WhatsApp's servers. A cluster names its Masters too, of which one stands by. */
   function health(): Answer {
-    if (options.coreApps === 1) return success({ health: { gateway_status: 'connected' } });
+    const connected = faults.isCutOff ? 'disconnected' : 'connected';
+    const first = faults.firstNodeIs ?? connected;
+    if (options.coreApps === 1) return success({ health: { gateway_status: first } });
     const coreApps = collector
       .nodes()
-      .map((name) => [name, { gateway_status: 'connected', role: 'coreapp' }] as const);
+      .map(
+        (name, index) =>
+          [name, { gateway_status: index === 0 ? first : connected, role: 'coreapp' }] as const,
+      );
     const [primary, secondary] = masters;
     return success({
       health: {
         ...Object.fromEntries(coreApps),
-        ...(primary && { [primary]: { gateway_status: 'connected', role: 'primary_master' } }),
+        ...(primary && { [primary]: { gateway_status: connected, role: 'primary_master' } }),
         ...(secondary && { [secondary]: { gateway_status: 'disconnected', role: 'secondary_master' } }),
       },
     });

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname;
 
@@ -13,6 +14,7 @@ function synthesize(...args: string[]) {
     cwd: REPOSITORY,
     encoding: 'utf8',
     env: {
+      ...COMPILE_CACHE,
       PATH: process.env.PATH,
       HOME: join(tmpdir(), 'nobody'),
       CI: 'true',
@@ -123,8 +125,18 @@ describe('cdk synth of a mistaken configuration', () => {
       export default { deployments: [{ ...latam, timeZone: 'Nowhere' }, { ...emea, regin: 'eu-west-1' }] };`,
     );
     const output = join(folder, 'mistaken.out');
-    const { status, stderr } = synthesize('--output', output, '-c', `config=${config}`);
-    assert.notEqual(status, 0);
+    // As the CDK's command line runs the app, with -c config=FILE.
+    const { status, stderr } = spawnSync(process.execPath, ['bin/app.ts'], {
+      cwd: REPOSITORY,
+      encoding: 'utf8',
+      env: {
+        ...COMPILE_CACHE,
+        PATH: process.env.PATH,
+        CDK_OUTDIR: output,
+        CDK_CONTEXT_JSON: JSON.stringify({ config }),
+      },
+    });
+    assert.equal(status, 1);
     assert.match(stderr, /mistaken\.config\.ts has \d mistakes:/);
     assert.match(stderr, /- deployments\[0\]\.timeZone is "Nowhere"; it must be an IANA time zone/);
     assert.match(stderr, /- deployments\[1\]\.regin is not a known field; did you mean "region"\?/);

@@ -22,7 +22,7 @@ import { callStartRun } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
-import { commandLine, type Ended, inTerminal } from './command-line.ts';
+import { commandLine, type Ended, inTerminal, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { BEFORE_DEPLOY_MISCONFIGURATIONS } from './doctor/before-deploy-misconfigurations.ts';
 import { CONTAINER_MISCONFIGURATIONS } from './doctor/container-misconfigurations.ts';
@@ -107,6 +107,11 @@ describe('doctor', () => {
   }
 
   function cli(words: string[], env = environment): Promise<Ended> {
+    return inThisProcess(['doctor', ...words], env);
+  }
+
+  /** Likewise in a process of its own, through pipes. */
+  function piped(words: string[], env = environment): Promise<Ended> {
     return commandLine(['doctor', ...words], env);
   }
 
@@ -204,7 +209,7 @@ describe('doctor', () => {
   });
 
   it('says where it could not look, and which right is missing', async () => {
-    const { status, out } = await cli(
+    const { status, out } = await piped(
       ['emea', '--quiet'],
       environmentFor(ACTIONS.filter((action) => action !== 'scheduler:ListSchedules')),
     );
@@ -256,7 +261,7 @@ describe('doctor', () => {
   }
 
   it('gives what is sound no warning before it is deployed', async () => {
-    const { status, out, err } = await cli(
+    const { status, out, err } = await piped(
       ['emea', '--before-deploy', '--cdk-out', stage.cdkOut, '--read-secrets', '--json'],
       environmentFor([...BEFORE_ACTIONS, 'secretsmanager:GetSecretValue']),
     );
@@ -337,7 +342,7 @@ describe('doctor', () => {
   ])
     it(`finds ${misconfiguration.what}, and says what mends it`, async () => {
       const { spoil, check, status, saw, mend, readsSecrets } = misconfiguration;
-      const back = spoil(world);
+      const back = await spoil(world);
       try {
         const found = await examined(
           misconfiguration,
@@ -353,7 +358,7 @@ describe('doctor', () => {
         for (const secret of [...world.secrets, 'hunter2', 'AKIA'])
           assert.ok(!JSON.stringify(found).includes(secret));
       } finally {
-        back();
+        await back();
       }
     });
 
@@ -371,7 +376,7 @@ describe('doctor', () => {
     const refused = await cli(['latam', '--fix'], environmentFor(ACTIONS, 'latam'));
     assert.deepEqual([refused.status, refused.out], [1, '']);
     assert.match(refused.err, /--fix needs one, or --yes/);
-    const { status, err } = await cli(
+    const { status, err } = await piped(
       ['latam', '--fix', '--yes', '--quiet'],
       environmentFor([...ACTIONS, ...FIXES], 'latam'),
     );

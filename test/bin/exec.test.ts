@@ -19,7 +19,7 @@ import {
 } from '../../functions/shared/ecs-exec/index.ts';
 import { Container } from '../../rehearsal/aws/containers/container.ts';
 import { ACCOUNT, type Deployment, deploy, REGION } from '../rehearsal/aws/deploy.ts';
-import { commandLine, type Ended } from './command-line.ts';
+import { commandLine, type Ended, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** A service of three tasks, started once for all that runs in them. */
@@ -83,16 +83,21 @@ describe('a command in the containers of a service', () => {
     };
   }
 
-  function cli(...words: string[]): Promise<Ended> {
-    return cliWith('', ...words);
+  function piped(...words: string[]): Promise<Ended> {
+    return pipedWith('', ...words);
   }
 
-  function cliWith(input: string, ...words: string[]): Promise<Ended> {
+  /** Likewise in this process. */
+  function cli(...words: string[]): Promise<Ended> {
+    return inThisProcess(words, environment());
+  }
+
+  function pipedWith(input: string, ...words: string[]): Promise<Ended> {
     return commandLine(words, environment(), { input });
   }
 
   it('prints what it prints, and exits as it does', async () => {
-    const { status, out, err } = await cli('exec', 'shop', 'web', '--', 'sh', '-c', 'echo "a  b"; exit 7');
+    const { status, out, err } = await piped('exec', 'shop', 'web', '--', 'sh', '-c', 'echo "a  b"; exit 7');
     assert.deepEqual([status, out], [7, 'a  b\n']);
     assert.match(err, /^[0-9a-f]{32}\/web {2}exit code 7\n$/);
   });
@@ -126,7 +131,7 @@ describe('a command in the containers of a service', () => {
   });
 
   it('gives the command our standard input if asked, in all of them alike', async () => {
-    const { status, out } = await cliWith('a\\b\n', 'exec', 'shop', 'web', '--all', '--stdin', '--', 'cat');
+    const { status, out } = await pipedWith('a\\b\n', 'exec', 'shop', 'web', '--all', '--stdin', '--', 'cat');
     assert.equal(status, 0);
     const expected = tasks.map((task) => `${task}/web  a\\b`);
     assert.deepEqual(out.trim().split('\n').sort(), expected.sort());

@@ -22,13 +22,21 @@ import { startClientMysql } from '../../rehearsal/client-databases.ts';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { createWorld } from '../../rehearsal/world.ts';
 import { deploy, REGION } from '../rehearsal/aws/deploy.ts';
-import { commandLine, type Ended, inTerminal } from './command-line.ts';
+import { commandLine, type Ended, inTerminal, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
-import { APAC, putApac, putMetaClient, putNetworkOfApac, putOddClient } from './init/played-clients.ts';
+import {
+  APAC,
+  monitoringKey,
+  putApac,
+  putMetaClient,
+  putNetworkOfApac,
+  putOddClient,
+} from './init/played-clients.ts';
 import { named, serve } from './init/served-certificate.ts';
 
 const META = '222222222222';
 const ODD = '444444444444';
+const TOPIC = `arn:aws:sns:${REGION}:${ODD}:oncall`;
 const CERTIFICATE = join(import.meta.dirname, '../../certificates/latam.pem');
 /** What docs/command-line.md says that a person needs. */
 const ACTIONS = rowOf('init');
@@ -44,6 +52,59 @@ function rowOf(command: string): string[] {
   const row = new RegExp(`^\\| \`${command}\` \\| (\`.*:.*) \\|$`, 'm');
   return row.exec(readFileSync('docs/command-line.md', 'utf8'))?.[1]?.match(/[a-z0-9-]+:\w+/g) ?? [];
 }
+
+/** All fields that docs/configuration.md explains, such as `deployments[].webApp.url`. */
+function documentedFields(): string[] {
+  const sections = readFileSync('docs/configuration.md', 'utf8').split(/^## /m);
+  return sections.flatMap((section) => {
+    const [, path = ''] = /^`([^`]+)`$/m.exec(section.split('\n')[0] ?? '') ?? [];
+    const names = Array.from(
+      section.matchAll(/^\| `([^`]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$/gm),
+      ([, name = '']) => name,
+    );
+    return names.map((name) => (path === '' ? name : `${path}.${name}`));
+  });
+}
+
+function fieldsOf(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap((item) => fieldsOf(item, `${path}[]`));
+  return Object.entries(value).flatMap(([name, item]) => {
+    const field = path === '' ? name : `${path}.${name}`;
+    return [field, ...fieldsOf(item, field)];
+  });
+}
+
+const under = (path: string, ...names: string[]) => names.map((name) => `deployments[].${path}${name}`);
+/** What init writes down for no client, with all that is in it: docs/command-line.md says so. */
+const LEFT_OUT = [
+  // What costs, or customers see.
+  ...['dashboards', ...under('', 'encryption', 'logRetentionDays', 'mediaVolume.create')],
+  ...under('jobs.messageGc.', 'markRead', 'watchWindow'),
+  ...under('jobs.', 'logCleanup.archive', 'databaseSize.exactCountTimeLimitSeconds'),
+  // What only a person knows, or has a wish for.
+  ...['additionalDurableRegions', ...under('', 'notifications', 'callbacks', 'window.wholeDay')],
+  ...under('mediaVolume.', 'owner', 'maximumSizeGibibytes', 'maximumBackupAgeHours'),
+  ...under('databases[].', 'name', 'mediaDatabases'),
+  ...under('upgradeCheck.', 'maximumGcAgeHours', 'services', 'storage[].host'),
+  ...under('jobs.applicationSettings.', 'expected', 'settings', 'schedule.weekday'),
+  ...under('jobs.mediaGc.', 'schedule.weekday'),
+  ...['messageGc', 'mediaGc'].flatMap((job) =>
+    under(`jobs.${job}.`, 'maximumCalls', 'pauseSeconds', 'callbackTimeoutMinutes'),
+  ),
+  ...under('jobs.messageGc.', 'tellRows'),
+  ...under('jobs.logCleanup.', 'script', 'timeoutMinutes', 'concurrency', 'nearlyFullPercent'),
+  ...['webapp', 'coreapp', 'master'].flatMap((role) =>
+    under(`jobs.logCleanup.roles.${role}.`, 'logs', 'archive'),
+  ),
+  // Rotations with an administrator, and copies that are templates, are told of and left to a person.
+  ...under('jobs.credentialRotation.', 'administrator', 'host', 'acceptFailedLogins', 'password', 'order'),
+  ...under('jobs.credentialRotation.', 'rotateAfterDays', 'maximumAgeDays', 'rotationTimeoutMinutes'),
+  ...under('jobs.credentialRotation.', 'steadyTimeoutMinutes', 'replicas', 'retirementPatienceMinutes'),
+  ...under('jobs.credentialRotation.', 'whenUnproven', 'copies.secrets'),
+  ...under('jobs.credentialRotation.strategy.', 'users', 'owner', 'user', 'storeAs'),
+  ...under('jobs.credentialRotation.copies.parameters[].', 'template', 'encoding'),
+];
 
 describe('init', () => {
   let aws: Aws;
@@ -101,6 +162,8 @@ describe('init', () => {
   }
 
   let written = 0;
+  /** The fields of all configurations that were written, as docs/configuration.md calls them. */
+  const drafted = new Set<string>();
   /** What flags alone come to, in an account; with the configuration that is written. */
   async function init(
     account: string,
@@ -113,6 +176,7 @@ describe('init', () => {
     const text = readFileSync(output, 'utf8');
     assert.doesNotMatch(text + JSON.stringify(done.notes), NEVER_SHOWN);
     const { default: configuration } = await import(join(process.cwd(), output));
+    for (const path of fieldsOf(configuration)) drafted.add(path);
     return { ...done, configuration, text };
   }
 
@@ -172,7 +236,10 @@ describe('init', () => {
     assert.deepEqual(jobs.credentialRotation?.metaTemplate, {
       stackName: 'wa',
       encryptionKeyArn: `arn:aws:kms:${REGION}:${META}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`,
-      monitoring: { secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:wa-ms-Secret-a1B2c3` },
+      monitoring: {
+        secretArn: `arn:aws:secretsmanager:${REGION}:${META}:secret:wa-ms-Secret-a1B2c3`,
+        encryptionKeyArn: monitoringKey({ account: META, region: REGION }),
+      },
     });
     const missing = whatOf(done, 'missing').join('\n');
     for (const lacked of [/WebApp API user/, /looks at sizes/, /client's own database user, to be rotated/])
@@ -203,7 +270,7 @@ describe('init', () => {
 
   /** What doctor finds that is not ok, each as `CHECK, OF: SAW`. */
   async function doctorFinds(words: string[], env: Record<string, string>): Promise<string[]> {
-    const { out, err } = await commandLine(['doctor', ...words, '--json'], env);
+    const { out, err } = await inThisProcess(['doctor', ...words, '--json'], env);
     assert.equal(err, '');
     const found: { check: string; of?: string; status: string; saw: string }[] = JSON.parse(out);
     assert.ok(found.some(({ status }) => status === 'ok'));
@@ -300,7 +367,7 @@ describe('init', () => {
   it('finds a deployment that is odd, and says what it could not find', async () => {
     await assert.rejects(init(ODD, {}), (error) => {
       assert.ok(error instanceof MissingFlags);
-      assert.match(error.message, /several clusters: chat, second\. Say which one by --cluster\./);
+      assert.match(error.message, /several clusters: chat, second, third\. Say which one by --cluster\./);
       return true;
     });
     const done = await init(ODD, { cluster: 'chat', name: 'shop', window: { from: '23:30', to: '02:30' } });
@@ -331,10 +398,18 @@ describe('init', () => {
       [database?.prefix, database?.engine, database?.host, database?.port],
       ['one_', 'mysql', 'chat-db.a1b2.eu-central-1.rds.amazonaws.com', 3307],
     );
-    assert.deepEqual(mediaVolume?.existing, {
-      ...{ fileSystemId: 'fs-0a1b2c3d4e5f60001', securityGroupId: 'sg-0b1b2c3d4e5f60009' },
-      throughput: 'elastic',
+    assert.deepEqual(mediaVolume, {
+      existing: {
+        ...{ fileSystemId: 'fs-0a1b2c3d4e5f60001', securityGroupId: 'sg-0b1b2c3d4e5f60009' },
+        throughput: 'elastic',
+      },
+      directory: '/chat',
     });
+    assert.equal(jobs.applicationSettings, undefined);
+    assert.match(
+      whatOf(done, 'taken').join('\n'),
+      /^Nothing looks at WebApp's own settings: .*--administrator-secret/m,
+    );
     // No sidecar, and the name of one is that of a client's image.
     assert.deepEqual(jobs.logCleanup?.roles, {
       webapp: { services: ['wa-web'], container: 'wa-web' },
@@ -349,12 +424,47 @@ describe('init', () => {
     );
     synthesizes(done.configuration);
 
-    const plain = await init(ODD, { cluster: 'second', webAppUrl: 'https://chat.example.internal:8443' });
+    const plain = await init(ODD, {
+      ...{ cluster: 'second', webAppUrl: 'https://chat.example.internal:8443' },
+      administratorSecret: 'chat/admin',
+    });
     const [second] = plain.configuration.deployments;
     assert.equal(second?.webApp.url, 'https://chat.example.internal:8443');
     assert.equal(second?.jobs.credentialRotation, undefined);
+    assert.deepEqual(second?.jobs.applicationSettings?.administrator, {
+      secretArn: `arn:aws:secretsmanager:${REGION}:${ODD}:secret:chat/admin-m1N2o3`,
+    });
     assert.match(plain.notes.map(({ what }) => what).join('\n'), /chat\/plain .*holds the password alone/);
     synthesizes(plain.configuration);
+
+    const [name, key] = [
+      'third/all',
+      `arn:aws:kms:${REGION}:${ODD}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`,
+    ];
+    const third = await init(ODD, {
+      ...{ cluster: 'third', topicArn: TOPIC, email: [], webAppUrl: 'https://chat.example.internal' },
+      ...{ apiUserSecret: name, databaseUserSecret: name, credentialSecret: name, administratorSecret: name },
+    });
+    assert.deepEqual(third.configuration.notifications, { topicArn: TOPIC });
+    const [its] = third.configuration.deployments;
+    assert.ok(its);
+    const { jobs: itsJobs } = its;
+    assert.deepEqual(itsJobs.credentialRotation?.copies, {
+      parameters: [{ name: 'chat-password', encryptionKeyArn: key }],
+    });
+    for (const secret of [
+      ...[its.webApp.apiUser, its.databases?.[0]?.user, itsJobs.credentialRotation?.secret],
+      itsJobs.applicationSettings?.administrator,
+    ])
+      assert.equal(secret?.encryptionKeyArn, key);
+    assert.equal(itsJobs.logCleanup?.sessionEncryptionKeyArn, key);
+    assert.equal(its.mediaVolume?.existing?.accessPointId, 'fsap-0a1b2c3d4e5f60001');
+    assert.deepEqual(
+      [its.network.endpoints, its.network.otherEndpointClients],
+      ['create', ['sg-0b1b2c3d4e5f60002']],
+    );
+    assert.deepEqual(third.mistakes, []);
+    await init(ODD, { cluster: 'third', email: [], silent: true });
   });
 
   it('takes services by name where nothing tells them, and refuses what is not there', async () => {
@@ -415,6 +525,11 @@ describe('init', () => {
   });
 
   function cli(words: string[], env: Record<string, string>): Promise<Ended> {
+    return inThisProcess(['init', ...words], env);
+  }
+
+  /** Likewise in a process of its own, through pipes. */
+  function piped(words: string[], env: Record<string, string>): Promise<Ended> {
     return commandLine(['init', ...words], env);
   }
 
@@ -436,7 +551,7 @@ describe('init', () => {
     const refused = await cli(flags, env);
     assert.equal(refused.status, 2);
     assert.equal(readFileSync(file, 'utf8'), 'mine');
-    const { status, out, err } = await cli([...flags, '--force'], env);
+    const { status, out, err } = await piped([...flags, '--force'], env);
     assert.deepEqual([status, err], [1, '']);
     assert.equal(out, stripVTControlCharacters(out));
     assert.match(out, /^Wrote \S+\.\n\nMissing:\n- A secret with the WebApp API user/);
@@ -460,10 +575,12 @@ describe('init', () => {
       ['When may upkeep run', '\r'],
       ['Who is mailed', 'nobody\r'],
       ['At least one e-mail address', '@example.com\r'],
-      ['Which jobs?', '\r'],
+      // The last one too, which is not chosen at first.
+      ['Which jobs?', '\u001B[A \r'],
       ['Where does WebApp answer?', 'https://chat.example.internal\r'],
       ['with the WebApp API user?', '\r'],
       ['looks at sizes?', '\r'],
+      ['an administrator of WebApp?', '\r'],
     ];
     let shown = '';
     let from = 0;
@@ -489,6 +606,10 @@ describe('init', () => {
     );
     assert.deepEqual(configuration.notifications, { emails: ['nobody@example.com'] });
     assert.match(deployment?.webApp.apiUser.secretArn ?? '', /chat\/api-user-j1K2l3$/);
+    assert.match(
+      deployment?.jobs.applicationSettings?.administrator?.secretArn ?? '',
+      /whatsapp\/chat\/administrator-ABSENT$/,
+    );
   });
 
   it('asks on a terminal for what the app of any application needs', async () => {
@@ -509,10 +630,23 @@ describe('init', () => {
     assert.match(source, /timeZone: 'Europe\/Madrid'/);
   });
 
+  it('leaves out of the configuration only what has its default until a person knows better', () => {
+    const undrafted = documentedFields().filter(
+      (path) =>
+        !drafted.has(path) &&
+        !LEFT_OUT.some((left) => path.startsWith(left) && /^($|[.[])/.test(path.slice(left.length))),
+    );
+    assert.deepEqual(undrafted, []);
+    assert.deepEqual(
+      LEFT_OUT.filter((left) => drafted.has(left)),
+      [],
+    );
+  });
+
   it('writes a CDK app for any application, which passes the type check and synthesizes', async () => {
     const env = environmentOf(ODD);
     const app = join(folder, 'general');
-    const done = await cli(
+    const done = await piped(
       [
         ...['--general', '--output', app, '--cluster', 'chat', '--time-zone', 'UTC', '--silent'],
         ...['--service', 'wa-web/log_router', '--service', 'wa-coreapp', '--command', 'du -s /tmp | sort'],

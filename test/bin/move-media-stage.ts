@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -194,6 +195,39 @@ export class Host {
       find old new etc/fstab -type f -print0 | sort -z | xargs -0 sha256sum; findmnt --list --noheadings --output TARGET | grep ^/mnt`);
   }
 
+  /** Likewise what is there now, mounts too, without a process: names and contents. Of ids it tells which are the same. */
+  state(): string {
+    const list = (folder: string): unknown[] =>
+      !existsSync(folder)
+        ? []
+        : readdirSync(folder, { withFileTypes: true })
+            .sort((one, other) => (one.name < other.name ? -1 : 1))
+            .map((entry) => {
+              const path = join(folder, entry.name);
+              if (entry.isDirectory()) return [entry.name, list(path)];
+              if (!entry.isFile()) return [entry.name, readlinkSync(path)];
+              const content = readFileSync(path);
+              return [entry.name, content.length > 10_000 ? hash('sha1', content) : content.toString()];
+            });
+    const mounts = readFileSync(`/proc/${this.#holder?.pid}/mountinfo`, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        const [, , , root, target] = line.split(' ');
+        return target?.startsWith('/mnt') || target?.startsWith('/run/move-media') ? `${root} ${target}` : [];
+      });
+    const folders = ['old', 'new'].map((name) => this.path(this.folder, name));
+    const ids: string[] = [];
+    return JSON.stringify([
+      ...[...folders, this.path('/var/lib/move-media'), this.path('/run/move-media')].map(list),
+      ...[this.fstab(), mounts],
+    ])
+      .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(-\w{6})?/g, 'TIME')
+      .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
+        if (!ids.includes(id)) ids.push(id);
+        return `ID${ids.indexOf(id)}`;
+      });
+  }
+
   #run(command: readonly string[], { killAt, env = {} }: TypedOptions): Typed {
     const words = ['--wait', 'nsenter', '--target', String(this.#holder?.pid), '--mount', ...command];
     const { status, stdout, stderr } = spawnSync('setsid', words, {
@@ -296,6 +330,12 @@ function fillWithMedia(media: string): void {
   chownSync(join(media, 'incoming/unused.jpg'), 1000, 33);
   chownSync(join(media, 'private'), 33, 33);
   chownSync(join(media, 'private/thumbnail'), 33, 33);
+}
+
+/** As a host whose clock was set back does. */
+export function writeInThePast(path: string, content: string): void {
+  writeFileSync(path, content);
+  utimesSync(path, 1_000_000_000, 1_000_000_000);
 }
 
 /** What a client wrote and did not delete since, wherever its folder is. */

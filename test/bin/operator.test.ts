@@ -9,7 +9,7 @@ import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
-import { commandLine, type Ended, inTerminal as inTerminalOf } from './command-line.ts';
+import { commandLine, type Ended, inTerminal as inTerminalOf, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 
 /** 02:00 in São Paulo, an hour into latam's downtime window and half an hour before its schedule. */
@@ -113,6 +113,15 @@ describe('the command line of an operator', () => {
     onceItSpeaks?: (err: string) => void,
     env: Record<string, string> = environment,
   ): Promise<Ended> {
+    return inThisProcess(words, env, { onceItSpeaks });
+  }
+
+  /** Likewise in a process of its own, through pipes. */
+  function piped(
+    words: string[],
+    onceItSpeaks?: (err: string) => void,
+    env: Record<string, string> = environment,
+  ): Promise<Ended> {
     return commandLine(words, env, { onceItSpeaks });
   }
 
@@ -131,7 +140,7 @@ describe('the command line of an operator', () => {
   });
 
   it('starts a job, follows its steps and ends with its report', async () => {
-    const { status, out, err } = await cli(['run', 'message-gc', 'latam'], () => {
+    const { status, out, err } = await piped(['run', 'message-gc', 'latam'], () => {
       void world.clock.runUntil(IN_THE_WINDOW + 20 * MINUTE);
     });
     const [report] = reportsOf(world.aws);
@@ -222,17 +231,17 @@ describe('the command line of an operator', () => {
       new SetAlarmStateCommand({ AlarmName: name, StateValue: 'ALARM', StateReason: 'trial' }),
     );
     cloudWatch.destroy();
-    const piped = await cli(['status', 'latam']);
-    assert.equal(piped.status, 1);
+    const ended = await piped(['status', 'latam']);
+    assert.equal(ended.status, 1);
     assert.match(
-      piped.out,
+      ended.out,
       /^latam-message-gc-missed rings since 2026-11-25 02:\d\d\n {2}https:\S+#alarmsV2:alarm\/latam-message-gc-missed$/m,
     );
-    assert.match(piped.out, /^latam +message-gc +2026-11-25 02:\d\d +succeeded +\d{4}-\d\d-\d\d 02:30 +\S/m);
-    assert.equal(piped.out, stripVTControlCharacters(piped.out));
+    assert.match(ended.out, /^latam +message-gc +2026-11-25 02:\d\d +succeeded +\d{4}-\d\d-\d\d 02:30 +\S/m);
+    assert.equal(ended.out, stripVTControlCharacters(ended.out));
     const { shown } = await inTerminalOf(['status', 'latam'], environment);
     assert.ok(shown.includes(styleText('green', 'succeeded', { validateStream: false })));
-    assert.equal(stripVTControlCharacters(shown).trim(), piped.out.trim());
+    assert.equal(stripVTControlCharacters(shown).trim(), ended.out.trim());
   });
 
   const inTerminal = (words: string[], typed?: [once: string, what: string][]) =>
@@ -242,7 +251,7 @@ describe('the command line of an operator', () => {
     const runs = reportsOf(world.aws).filter(({ job }) => job === 'message-gc');
     const [first, second] = runs;
     assert.ok(first && second);
-    const { status, out } = await cli(['logs', first.runId]);
+    const { status, out } = await piped(['logs', first.runId]);
     assert.equal(status, 0);
     assert.match(out, /^\d\d:\d\d:\d\d\.\d{3} {2}START RequestId: \S+ Version: \d+$/m);
     assert.match(out, new RegExp(`^\\S+ {2}INFO {3}Run report {2}\\{"report":.*${first.runId}`, 'm'));
@@ -308,7 +317,7 @@ describe('the command line of an operator', () => {
 
   it('says whether the client may be upgraded, and why not', async () => {
     let playing: Promise<void> | undefined;
-    const ended = await cli(
+    const ended = await piped(
       ['upgrade-check', 'emea'],
       () => {
         playing = world.clock.runUntil(world.clock.now() + 5 * MINUTE);
@@ -340,7 +349,7 @@ describe('the command line of an operator', () => {
     );
     assert.equal(world.aws.notifications.length, before);
 
-    const { status, out, err } = await cli([...only, '--yes', '--json']);
+    const { status, out, err } = await piped([...only, '--yes', '--json']);
     assert.equal(status, 0, err);
     const trials: { alarm: string; outcome: string; to: object[] }[] = JSON.parse(out);
     const email = { protocol: 'email', endpoint: 'whatsapp-oncall@example.com' };
@@ -422,6 +431,23 @@ describe('the command line of an operator', () => {
     assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
     const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    const database = { DBInstanceIdentifier: 'whatsapp-latam' };
+    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 5 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
+      world.aws.cloudWatch.put(
+        place,
+        'AWS/RDS',
+        'NetworkReceiveThroughput',
+        database,
+        quiet ? 100 : 9000,
+        at,
+      );
+    }
+    const byDatabase = await cli(['window', 'latam', '--database', database.DBInstanceIdentifier]);
+    assert.equal(byDatabase.status, 0, byDatabase.err);
+    assert.match(byDatabase.out, / kilobytes in an hour, by NetworkReceiveThroughput of whatsapp-latam\.$/m);
+    assert.match(byDatabase.out, /^configured +01:00 +05:00 +360$/m);
+    assert.equal((await cli([...words, '--database', 'whatsapp-latam'])).status, 2);
     // Of the callbacks that came here before.
     assert.match(
       (await cli(['window', 'latam'])).err,
@@ -461,10 +487,10 @@ describe('the command line of an operator', () => {
       ['rehearse', '--help'],
     ];
     for (const words of commands) {
-      const [piped, shown] = await Promise.all([cli(words), inTerminal(words)]);
-      assert.equal(piped.out, stripVTControlCharacters(piped.out));
-      assert.equal(stripVTControlCharacters(shown.shown), piped.err + piped.out, words.join(' '));
-      assert.equal(shown.status, piped.status);
+      const [ended, shown] = await Promise.all([piped(words), inTerminal(words)]);
+      assert.equal(ended.out, stripVTControlCharacters(ended.out));
+      assert.equal(stripVTControlCharacters(shown.shown), ended.err + ended.out, words.join(' '));
+      assert.equal(shown.status, ended.status);
     }
     // Neither an app nor what was synthesized of one.
     const nothing = await inTerminal(['rehearse']);

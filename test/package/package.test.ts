@@ -2,14 +2,23 @@
 /** The package in apps of strangers: packed, installed outside of the repository, and used as its README says. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import semver from 'semver';
 import { ServerUnavailable, serverProgram } from '../../rehearsal/databases/server-program.ts';
+import { inTerminal } from '../bin/command-line.ts';
 import { putMetaClient } from '../bin/init/played-clients.ts';
 import { ACCOUNT, deploy, REGION } from '../rehearsal/aws/deploy.ts';
 import {
@@ -211,12 +220,14 @@ test('a mistake is told by its class', () => {
       assert.deepEqual(withoutVersions(other), withoutVersions(one));
     });
 
-    it('plays a night of it by wa-upkeep rehearse, with what is described to stand in the containers', () => {
+    it('plays a night of it by wa-upkeep rehearse on a terminal, with what is described to stand in the containers', async () => {
       mkdirSync(join(shop, 'container'));
       writeFileSync(join(shop, 'container/prune-sessions'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
       const containers = { app: { folders: { '/srv': 'container' } } };
       writeFileSync(join(shop, 'rehearsal.json'), JSON.stringify({ containers, tasks: { checkout: 1 } }));
-      const { runs, alarms, denied } = rehearsed(shop, ['-o', 'cdk.out']);
+      const { shown, runs, alarms, denied } = await rehearsedInTerminal(shop, ['-o', 'cdk.out']);
+      assert.match(shown, /^│ \S+ +│ prune-sessions │ succeeded │ /m);
+      assert.match(shown, /^Nothing was denied\.$/m);
       assert.deepEqual(
         runs.map(({ job, outcome, figures }) => [job, outcome, figures.containersSucceeded]),
         [['prune-sessions', 'succeeded', 3]],
@@ -512,16 +523,44 @@ interface Rehearsed {
   logins: { made: number; failed: number };
 }
 
+const NIGHT = ['--from', '2027-01-10T20:00:00Z', '--hours', '12', '--json', 'night.json'];
+
 /** A night of an app, as the command plays it. */
 function rehearsed(app: string, what: string[]): Rehearsed {
-  const command = join(app, 'node_modules/wa-upkeep/dist/bin/wa-upkeep.js');
-  const night = ['--from', '2027-01-10T20:00:00Z', '--hours', '12', '--json', 'night.json'];
-  // Servers are fetched, and made ready, once.
+  return withServers(app, (cache) => {
+    succeed('node', [commandOf(app), 'rehearse', ...what, ...NIGHT], app, { XDG_CACHE_HOME: cache });
+    return nightOf(app);
+  });
+}
+
+/** Likewise on a terminal, with what it showed there. */
+function rehearsedInTerminal(app: string, what: string[]): Promise<Rehearsed & { shown: string }> {
+  return withServers(app, async (cache) => {
+    const { status, shown } = await inTerminal(
+      ['rehearse', ...what, ...NIGHT],
+      { PATH: process.env.PATH ?? '', HOME: app, XDG_CACHE_HOME: cache },
+      [],
+      { program: commandOf(app), cwd: app },
+    );
+    assert.equal(status, 0, shown);
+    return { ...nightOf(app), shown: stripVTControlCharacters(shown) };
+  });
+}
+
+/** Servers are fetched, and made ready, once. */
+function withServers<Played>(app: string, play: (cache: string) => Played): Played {
   const cache = join(app, 'cache');
   mkdirSync(cache, { recursive: true });
-  symlinkSync(join(REPOSITORY, '.cache'), join(cache, 'wa-upkeep'));
-  succeed('node', [command, 'rehearse', ...what, ...night], app, { XDG_CACHE_HOME: cache });
-  rmSync(cache, { recursive: true });
+  if (!existsSync(join(cache, 'wa-upkeep')))
+    symlinkSync(join(REPOSITORY, '.cache'), join(cache, 'wa-upkeep'));
+  return play(cache);
+}
+
+function commandOf(app: string): string {
+  return join(app, 'node_modules/wa-upkeep/dist/bin/wa-upkeep.js');
+}
+
+function nightOf(app: string): Rehearsed {
   return JSON.parse(readFileSync(join(app, 'night.json'), 'utf8'));
 }
 

@@ -198,7 +198,7 @@ const RING_FOR_NOTHING = ['credential-rotation-missed', 'database-size-missed', 
 
 const kindOf = (alarm: string) => alarm.replace(/^(latam|emea|apac)-/, '');
 const IN_NIGHTS = new Set(
-  [...Object.values(FAULTS), ...NIGHTS.map(({ fault }) => fault)].flatMap(({ expected }) =>
+  [...Object.values(FAULTS), ...NIGHTS.flatMap(({ faults }) => faults)].flatMap(({ expected }) =>
     [...expected.alarms, ...(expected.alarmsOfLargeTables ?? []), ...(expected.onlyShown ?? [])].map(kindOf),
   ),
 );

@@ -59,6 +59,7 @@ async function look(deployment: ExaminedDeployment, service: UsedService): Promi
   const needed = [CHANNELS, ...(await forSessions(deployment, service))];
   const refused = (await Promise.all(needed.map((each) => refusedOf(deployment, role, each)))).flat();
   if (refused.length === 0) return [{ status: 'ok', saw: `${role} allows what ECS Exec needs.` }];
+  const bounded = refused.filter(({ by }) => by !== undefined);
   const Statement = needed
     .map(({ actions, resource }) => ({
       Effect: 'Allow',
@@ -70,11 +71,13 @@ async function look(deployment: ExaminedDeployment, service: UsedService): Promi
   return [
     {
       status: 'failed',
-      saw: `${role} does not allow ${refused.map(({ action }) => action).join(', ')}${denied.length > 0 ? `; of these a policy denies ${denied.map(({ action }) => action).join(', ')}` : ''}.`,
+      saw: `${role} does not allow ${refused.map(({ action }) => action).join(', ')}${denied.length > 0 ? `; of these a policy denies ${denied.map(({ action }) => action).join(', ')}` : ''}${bounded.length > 0 ? `; ${bounded[0]?.by} leaves it nothing of ${bounded.map(({ action }) => action).join(', ')}` : ''}.`,
       mend:
         denied.length > 0
           ? `Take the denial out of the policies of ${lastPart(role)}, of its permissions boundary or of the organization.`
-          : `aws iam put-role-policy --role-name ${lastPart(role)} --policy-name ecs-exec --policy-document '${JSON.stringify({ Version: '2012-10-17', Statement })}'`,
+          : bounded.length > 0
+            ? `In ${bounded[0]?.by}: { "Effect": "Allow", "Action": ${JSON.stringify(bounded.map(({ action }) => action))}, "Resource": "*" }; then doctor again, for the role's own policies`
+            : `aws iam put-role-policy --role-name ${lastPart(role)} --policy-name ecs-exec --policy-document '${JSON.stringify({ Version: '2012-10-17', Statement })}'`,
     },
   ];
 }
@@ -115,7 +118,7 @@ async function refusedOf(
   { clients }: ExaminedDeployment,
   role: string,
   { actions, resource }: Needed,
-): Promise<{ action: string; decision: string }[]> {
+): Promise<{ action: string; decision: string; by: string | undefined }[]> {
   const { EvaluationResults: results = [] } = await clients.iam.send(
     new SimulatePrincipalPolicyCommand({
       PolicySourceArn: role,
@@ -123,7 +126,20 @@ async function refusedOf(
       ...(resource !== '*' && { ResourceArns: [resource] }),
     }),
   );
-  return results.flatMap(({ EvalActionName: action = '', EvalDecision: decision = '' }) =>
-    decision === 'allowed' ? [] : [{ action, decision }],
+  return results.flatMap(
+    ({
+      EvalActionName: action = '',
+      EvalDecision: decision = '',
+      PermissionsBoundaryDecisionDetail: boundary,
+      OrganizationsDecisionDetail: organization,
+    }) => {
+      const by =
+        boundary?.AllowedByPermissionsBoundary === false
+          ? `the permissions boundary of ${lastPart(role)}`
+          : organization?.AllowedByOrganizations === false
+            ? "the organization's policies"
+            : undefined;
+      return decision === 'allowed' ? [] : [{ action, decision, by }];
+    },
   );
 }

@@ -34,23 +34,11 @@ export async function lookAtWebApp(
   const of = settings.url;
   try {
     return await withWebApp(settings, async (webApp) => {
-      const nodes = await webApp.nodes();
-      const connected = await webApp.connectedNodes();
+      const statuses = await webApp.statuses();
       const life = lifeOf(settings.certificateAuthority, webApp.certificate(), Date.now());
       return [
         { of, status: 'ok', saw: 'The API user logs in.' },
-        connected === 0
-          ? {
-              of,
-              status: 'warning',
-              saw: `None of its ${nodes.length} nodes is connected to WhatsApp's servers.`,
-              mend: 'See the logs of the CoreApps. Of an expired client that is how it is: garbage collection may work all the same.',
-            }
-          : {
-              of,
-              status: 'ok',
-              saw: `${connected} of ${nodes.length} nodes are connected to WhatsApp's servers.`,
-            },
+        ...nodeFindings(of, statuses),
         ...(life ? [certificateFinding(of, life)] : []),
         ...(more ? [await more(webApp)] : []),
       ];
@@ -60,6 +48,43 @@ export async function lookAtWebApp(
     return [{ of, status: 'failed', saw, mend: mendOf(error, settings) }];
   }
 }
+
+/** What each node says of itself. One that stands by is not connected, which is as it should be. */
+function nodeFindings(of: string, statuses: Record<string, string>): ExaminationFinding[] {
+  const nodes = Object.entries(statuses);
+  const unfit = nodes.flatMap(([node, status]): ExaminationFinding[] => {
+    const mend = UNFIT[status];
+    return mend === undefined
+      ? []
+      : [{ of, status: 'warning', saw: `The node ${node || 'of it'} is ${status}.`, mend }];
+  });
+  if (unfit.length > 0) return unfit;
+  const connected = nodes.filter(([, status]) => status === 'connected').length;
+  if (connected > 0)
+    return [
+      {
+        of,
+        status: 'ok',
+        saw: `${connected} of ${nodes.length} nodes are connected to WhatsApp's servers.`,
+      },
+    ];
+  return [
+    {
+      of,
+      status: 'warning',
+      saw: `None of its ${nodes.length} nodes is connected to WhatsApp's servers.`,
+      mend: 'See the logs of the CoreApps. Of an expired client that is how it is: garbage collection may work all the same.',
+    },
+  ];
+}
+
+/** By what a node says of itself (Meta's reference, Health), what is to be done. */
+const UNFIT: Record<string, string> = {
+  uninitialized:
+    "Its database is being set up or upgraded: see the CoreApp's log, and upgrade or restart it where that has stopped.",
+  unregistered: "Register its number: POST /v1/account of WebApp, as Meta's reference says.",
+  unknown: "See this node's log, and WebApp's of this moment: WebApp had no answer of it.",
+};
 
 function mendOf(error: unknown, { url, secretArn }: WebAppSettings): string {
   const { hostname, port } = new URL(url);

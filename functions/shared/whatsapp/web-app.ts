@@ -127,6 +127,11 @@ export interface WebApp {
    * primary master, else one.
    */
   connectedNodes(): Promise<number>;
+  /**
+   * What each node says of its connection to WhatsApp's servers: `connected`, `connecting`, `disconnected`, `uninitialized`,
+   * `unregistered`, or `unknown` where it does not say. One that stands by is `disconnected`.
+   */
+  statuses(): Promise<Record<string, string>>;
   /** All application settings, which only an administrator is shown. Some may be secret, such as the webhook's URL. */
   applicationSettings(): Promise<Record<string, unknown>>;
   /** Sets application settings; what is not among these stays as it is. Only for an administrator. */
@@ -186,11 +191,11 @@ class Session implements WebApp {
   }
 
   async nodes(): Promise<string[]> {
-    return Object.keys(await this.#statuses());
+    return Object.keys(await this.statuses());
   }
 
   async connectedNodes(): Promise<number> {
-    return Object.values(await this.#statuses()).filter((status) => status === 'connected').length;
+    return Object.values(await this.statuses()).filter((status) => status === 'connected').length;
   }
 
   async applicationSettings(): Promise<Record<string, unknown>> {
@@ -214,8 +219,7 @@ class Session implements WebApp {
     await this.#connection.send('POST', '/v1/users/logout', { authorization }).catch(() => undefined);
   }
 
-  /** Of each node. */
-  async #statuses(): Promise<Record<string, string>> {
+  async statuses(): Promise<Record<string, string>> {
     const path = '/v1/health';
     return this.#parse(healthAnswer, await this.#authorized('GET', path), path);
   }

@@ -94,6 +94,8 @@ export class EcsTask {
    * it. Undefined where each container has its own agent.
    */
   agentIn: TaskContainer | undefined;
+  /** The role in place of that of the task definition, as RunTask takes it. A fault can set it. */
+  taskRoleArn: string | undefined;
   /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
   connected = true;
   /** How containers ended of which that is known. */
@@ -184,6 +186,7 @@ export function describeTask(task: EcsTask): ListedTask {
     enableExecuteCommand: task.enableExecuteCommand,
     createdAt: new Date(task.createdAt),
     ...(task.startedAt !== undefined && { startedAt: new Date(task.startedAt) }),
+    ...(task.taskRoleArn !== undefined && { overrides: { taskRoleArn: task.taskRoleArn } }),
     ...(startedBy !== undefined && { startedBy }),
     ...(stoppedAt !== undefined && { stoppedAt: new Date(stoppedAt) }),
     ...(stoppedReason !== undefined && { stoppedReason, stopCode }),

@@ -15,6 +15,8 @@ import { judge, type Principal } from '../policy/policy.ts';
 export interface OtherRole {
   arn: string;
   policies: PolicyDocument[];
+  /** Its permissions boundary. @default none */
+  boundary?: PolicyDocument;
 }
 
 /** IAM, of which it is asked what there is, and what a role may do. */
@@ -108,26 +110,29 @@ export class Iam implements Service {
     ResourceArns = ['*'],
   }: SimulatePrincipalPolicyCommandInput) {
     const principal = this.#principal(required(PolicySourceArn));
+    const { boundary } = this.#others.get(required(PolicySourceArn)) ?? {};
     return {
       IsTruncated: false,
       EvaluationResults: ActionNames.flatMap((action) =>
         ResourceArns.map((resource) => {
-          const { denial } = judge({
-            principal,
-            action,
-            resource,
-            account: resource.split(':')[4] || principal.account,
-            conditions: {},
-          });
+          const account = resource.split(':')[4] || principal.account;
+          const denialBy = (policies: PolicyDocument[]) =>
+            judge({ principal: { ...principal, policies }, action, resource, account, conditions: {} })
+              .denial;
+          const beyond = boundary && denialBy([boundary]);
+          const denials = [denialBy(principal.policies), beyond].filter((denial) => denial !== undefined);
           return {
             EvalActionName: action,
             EvalResourceName: resource,
             EvalDecision:
-              denial === undefined
+              denials.length === 0
                 ? ('allowed' as const)
-                : denial.includes('explicit deny')
+                : denials.some((denial) => denial.includes('explicit deny'))
                   ? ('explicitDeny' as const)
                   : ('implicitDeny' as const),
+            ...(boundary && {
+              PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: beyond === undefined },
+            }),
           };
         }),
       ),

@@ -3,6 +3,7 @@ import type {
   DescribeLogStreamsCommandInput,
   FilterLogEventsCommandInput,
   GetLogEventsCommandInput,
+  StartLiveTailCommandInput,
 } from '@aws-sdk/client-cloudwatch-logs';
 import * as client from '@aws-sdk/client-cloudwatch-logs';
 import { AwsError } from '../aws-error.ts';
@@ -18,6 +19,7 @@ import {
 import type { Place } from '../place.ts';
 import type { Principal } from '../policy/policy.ts';
 import { filterOf } from './filter-pattern.ts';
+import { liveTail } from './live-tail.ts';
 
 /** A line that a function wrote, or a container. */
 export interface LogLine {
@@ -83,6 +85,20 @@ export class Logs implements Service, LogGroups {
       FilterLogEvents: operation(
         (input: FilterLogEventsCommandInput, call) => [ask('FilterLogEvents', nameOf(input), '', call)],
         (input, call) => this.#filter(input, call),
+      ),
+      StartLiveTail: operation(
+        ({ logGroupIdentifiers: groups = [] }: StartLiveTailCommandInput, call) =>
+          groups.map((arn) => ask('StartLiveTail', nameIn(arn), '', call)),
+        (input, call) => ({
+          responseStream: liveTail(
+            input,
+            (input.logGroupIdentifiers ?? []).map((identifier) => {
+              const group = this.#known(nameIn(identifier), call);
+              return { arn: arnOf(group), lines: group.lines };
+            }),
+            call.requestId,
+          ),
+        }),
       ),
     };
   }
@@ -334,7 +350,12 @@ function nameOf(input: {
       'InvalidParameterException',
       'Exactly one of logGroupName and logGroupIdentifier is needed.',
     );
-  return name ?? identifier?.replace(/^arn:.*:log-group:/, '') ?? '';
+  return name ?? nameIn(identifier ?? '');
+}
+
+/** A log group's name, from its ARN or from itself. */
+function nameIn(identifier: string): string {
+  return identifier.replace(/^arn:.*:log-group:/, '');
 }
 
 function isIn(place: Place, { account, region }: Place): boolean {

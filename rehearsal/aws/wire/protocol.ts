@@ -1,5 +1,6 @@
 import { cbor } from '@smithy/core/cbor';
 import { AwsError } from '../aws-error.ts';
+import { eventsOf, writeEvents } from './event-stream.ts';
 import { escapeXml, type QueryDialect, readQuery, writeQuery } from './query.ts';
 import { readRest, writeRest } from './rest.ts';
 import { readCbor, readJson, writeCbor, writeJson } from './rpc.ts';
@@ -98,8 +99,16 @@ export function write(
       answered.headers['smithy-protocol'] = 'rpc-v2-cbor';
       return answered;
     }
-    case 'json':
-      return ok('application/x-amz-json-1.0', writeJson(operation, output));
+    case 'json': {
+      const events = eventsOf(operation, output);
+      return events
+        ? {
+            status: 200,
+            headers: { 'content-type': 'application/vnd.amazon.eventstream' },
+            body: writeEvents(operation, events),
+          }
+        : ok('application/x-amz-json-1.0', writeJson(operation, output));
+    }
   }
 }
 

@@ -22,7 +22,8 @@ export interface Request {
 export interface Response {
   status: number;
   headers: Record<string, string>;
-  body: string | Uint8Array;
+  /** Bytes that come one after the other: for as long as they do. */
+  body: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 /** The operations that an SDK client's module exports schemas for. */

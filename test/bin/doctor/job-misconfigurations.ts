@@ -1,3 +1,7 @@
+import assert from 'node:assert/strict';
+import { keepCertificate } from '../../../rehearsal/certificates.ts';
+import { createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
+import type { WebAppFaults } from '../../../rehearsal/whatsapp/web-app.ts';
 import type { World } from '../../../rehearsal/world.ts';
 import { coreApps, type Misconfiguration, set } from './misconfiguration.ts';
 
@@ -20,6 +24,31 @@ function databaseFields(text: string): object {
   return { engine, host, port };
 }
 
+const DAY = 24 * 3600 * 1000;
+
+/** Has WebApp show another certificate. */
+const showing =
+  (make: (hostName: string) => ReturnType<typeof createCertificate>) =>
+  async ({ deployments: { emea } }: World) => {
+    assert.ok(emea);
+    const { hostname } = new URL(emea.webAppUrl);
+    emea.webApp.useCertificate(await make(hostname));
+    return async () => emea.webApp.useCertificate(await keepCertificate('emea', hostname));
+  };
+
+/** Of a certificate that the configured one has signed. */
+const signed = (validTo: Date) =>
+  showing(async (hostName) =>
+    createCertificate(hostName, { validTo, issuer: await keepCertificate('emea', hostName) }),
+  );
+
+const nodes =
+  (faults: Partial<WebAppFaults>) =>
+  ({ deployments: { emea } }: World) => {
+    assert.ok(emea);
+    return set(emea.webApp.faults, faults);
+  };
+
 /** What the jobs' functions find from where they are. */
 export const JOB_MISCONFIGURATIONS: Misconfiguration[] = [
   {
@@ -30,6 +59,51 @@ export const JOB_MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'failed',
     saw: /WebApp/,
     mend: /^aws secretsmanager put-secret-value --secret-id \S+api-user-d4E5f6 --secret-string /,
+  },
+  {
+    what: 'another certificate of WebApp than the one that is pinned',
+    spoil: showing((hostName) => createCertificate(hostName)),
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'failed',
+    saw: /It is not the configured one, nor signed by it\. It has the SHA-256 fingerprint (\w\w:){31}\w\w .* Configured: /,
+    mend: /^openssl s_client -connect webapp\.emea\.internal:443 -showcerts .* npx cdk deploy --all$/,
+  },
+  {
+    what: 'a certificate of WebApp that has ended',
+    spoil: signed(new Date(Date.now() - DAY)),
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'failed',
+    saw: /It is past its end\./,
+    mend: /^openssl s_client -connect /,
+  },
+  {
+    what: 'a certificate of WebApp that soon ends',
+    spoil: signed(new Date(Date.now() + 12 * DAY)),
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'warning',
+    saw: /^Its certificate is trusted until \d{4}-\d\d-\d\d only\.$/,
+    mend: /^Renew it in WebApp, /,
+  },
+  {
+    what: 'a node whose number is not registered, among others that are connected',
+    spoil: nodes({ firstNodeIs: 'unregistered' }),
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'warning',
+    saw: /^The node \S+ is unregistered\.$/,
+    mend: /^Register its number: /,
+  },
+  {
+    what: 'a client that is cut off from WhatsApp',
+    spoil: nodes({ isCutOff: true }),
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'warning',
+    saw: /^None of its \d+ nodes is connected to WhatsApp's servers\.$/,
+    mend: /^See the logs of the CoreApps\./,
   },
   {
     what: 'a secret without the fields of a login',
@@ -48,6 +122,22 @@ export const JOB_MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'failed',
     saw: /refuse/,
     mend: /^aws secretsmanager describe-secret --secret-id \S+database-size-g7H8i9 /,
+  },
+  {
+    what: 'a database user without a right',
+    spoil: async ({ deployments: { emea } }) => {
+      const pool = emea?.store?.pool;
+      assert.ok(pool);
+      const { rows } = await pool.query('SELECT quote_ident(current_database()) AS name');
+      const on = `CONNECT ON DATABASE ${rows[0].name}`;
+      await pool.query(`REVOKE ${on} FROM PUBLIC, emea_database_size`);
+      return () => pool.query(`GRANT ${on} TO PUBLIC, emea_database_size`);
+    },
+    check: 'what the jobs need',
+    job: 'database-size',
+    status: 'failed',
+    saw: /An administrator grants it: /,
+    mend: /^GRANT CONNECT ON DATABASE "?\w+"? TO "emea_database_size"/,
   },
   {
     what: 'a task definition that pins a version of the secret',

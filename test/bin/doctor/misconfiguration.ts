@@ -9,7 +9,7 @@ export interface Misconfiguration {
   /** In words. */
   what: string;
   /** Spoils the world. Returns the way back. */
-  spoil(world: World): () => void;
+  spoil(world: World): (() => unknown) | Promise<() => unknown>;
   check: string;
   /** The only one that is looked at. @default all are */
   job?: string;

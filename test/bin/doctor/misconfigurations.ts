@@ -1,8 +1,10 @@
+// In one file though long: a table of misconfigurations, each of a few lines.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DockerHost } from '../../../rehearsal/aws/containers/docker-host.ts';
 import type { Definition } from '../../../rehearsal/aws/ecs/task.ts';
+import type { PolicyDocument } from '../../../rehearsal/aws/policy/document.ts';
 import type { World } from '../../../rehearsal/world.ts';
 import {
   configureLogCleanup,
@@ -21,17 +23,20 @@ const inContainer = (container: Definition['container']) => (world: World) =>
 const CORE_APPS_ROLE = 'arn:aws:iam::222222222222:role/whatsapp-emea-coreapp';
 const CLUSTER = 'arn:aws:ecs:eu-central-1:222222222222:cluster/whatsapp-emea';
 
+const FOR_CHANNELS: PolicyDocument = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: 'ssmmessages:*', Resource: '*' }],
+};
+
 /** Gives the CoreApps' role other statements than those that ECS Exec needs. */
 const allow =
   (...Statement: object[]) =>
   ({ aws }: World) => {
-    const channels = { Effect: 'Allow', Action: 'ssmmessages:*', Resource: '*' };
     aws.iam.putRole({
       arn: CORE_APPS_ROLE,
       policies: [{ Version: '2012-10-17', Statement: Statement as never }],
     });
-    return () =>
-      aws.iam.putRole({ arn: CORE_APPS_ROLE, policies: [{ Version: '2012-10-17', Statement: channels }] });
+    return () => aws.iam.putRole({ arn: CORE_APPS_ROLE, policies: [FOR_CHANNELS] });
   };
 
 const sessions = (configuration: object) => (world: World) => {
@@ -256,6 +261,35 @@ export const MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'failed',
     saw: /of these a policy denies ssmmessages:OpenDataChannel\.$/,
     mend: /^Take the denial out of the policies of whatsapp-emea-coreapp/,
+  },
+  {
+    what: 'a permissions boundary of a task role that leaves too little',
+    spoil: ({ aws }) => {
+      const role = { arn: CORE_APPS_ROLE, policies: [FOR_CHANNELS] };
+      const Statement = { Effect: 'Allow', Action: ['logs:*', 'ssmmessages:Create*'], Resource: '*' };
+      aws.iam.putRole({ ...role, boundary: { Version: '2012-10-17', Statement: [Statement] } as never });
+      return () => aws.iam.putRole(role);
+    },
+    check: 'task roles',
+    status: 'failed',
+    saw: /does not allow ssmmessages:OpenControlChannel, ssmmessages:OpenDataChannel; the permissions boundary of whatsapp-emea-coreapp leaves it nothing of ssmmessages:OpenControlChannel, ssmmessages:OpenDataChannel\.$/,
+    mend: /^In the permissions boundary of whatsapp-emea-coreapp: \{ "Effect": "Allow", "Action": \["ssmmessages:OpenControlChannel","ssmmessages:OpenDataChannel"\], "Resource": "\*" \}/,
+  },
+  {
+    what: 'a task that was begun with another role',
+    spoil: (world) => {
+      const arn = `${CORE_APPS_ROLE}-by-hand`;
+      world.aws.iam.putRole({ arn, policies: [] });
+      const back = set(coreAppTask(world), { taskRoleArn: arn });
+      return () => {
+        back();
+        world.aws.iam.deleteRole(arn);
+      };
+    },
+    check: 'task roles',
+    status: 'failed',
+    saw: /^arn:aws:iam::222222222222:role\/whatsapp-emea-coreapp-by-hand does not allow ssmmessages:CreateControlChannel, /,
+    mend: /^aws iam put-role-policy --role-name whatsapp-emea-coreapp-by-hand /,
   },
   {
     what: 'no task role',

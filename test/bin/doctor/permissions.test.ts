@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { deploymentNamed } from '../../../bin/deployments.ts';
 import type { Finding } from '../../../bin/doctor/check.ts';
 import { examine } from '../../../bin/doctor/examine.ts';
@@ -15,6 +16,8 @@ import type { ManagedService } from '../../../rehearsal/aws/ecs/service.ts';
 import { type Aws, startAws } from '../../../rehearsal/aws/server.ts';
 import type { Resource } from '../../../rehearsal/aws/template/resource.ts';
 import { synthesize } from '../../../rehearsal/synthesize.ts';
+import { commandLine, inTerminal } from '../command-line.ts';
+import { COMPILE_CACHE } from '../compile-cache.ts';
 
 const DOCTOR = [
   'lambda:GetFunctionConfiguration',
@@ -211,6 +214,29 @@ describe('what only AWS can answer of the permissions', () => {
       /AWS refused 1 of 2 calls, last RotateSecret .*not authorized to perform/,
     );
     assert.equal(of(found, "EventBridge's use of the key")[0]?.status, 'failed');
+  });
+
+  it('is shown on a terminal as it is through a pipe', async () => {
+    // So that its credentials are these.
+    await findings({ doctor: [...DOCTOR, 'lambda:ListFunctions'] });
+    const { AWS_ENDPOINT_URL = '', AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env;
+    const { AWS_SESSION_TOKEN = '', PATH = '' } = process.env;
+    const keys = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN };
+    const env = { ...COMPILE_CACHE, PATH, AWS_ENDPOINT_URL, AWS_REGION: key.region, ...keys };
+    const words = ['doctor', 'emea', '--permissions'];
+    const [piped, shown] = await Promise.all([commandLine(words, env), inTerminal(words, env)]);
+    assert.match(
+      piped.out,
+      /^ {2}ok {14}permissions, in the event history, emea-message-gc: AWS refused none /m,
+    );
+    assert.match(piped.out, /^ {2}failed {10}EventBridge's use of the key: /m);
+    assert.equal(piped.out, stripVTControlCharacters(piped.out));
+    assert.ok(
+      shown.shown.includes(styleText('red', 'failed        ', { validateStream: false })),
+      shown.shown,
+    );
+    assert.equal(stripVTControlCharacters(shown.shown), piped.err + piped.out);
+    assert.deepEqual([piped.status, shown.status], [1, 1]);
   });
 
   it('is tried by UpdateService under limited sessions, and nothing is deployed, whatever AWS answers', async () => {

@@ -18,6 +18,7 @@ export function putMetaClient(aws: Aws, place: Place): void {
   const runService = runIn(aws);
   const monitoringSecretArn = `arn:aws:secretsmanager:${place.region}:${place.account}:secret:wa-ms-Secret-a1B2c3`;
   aws.secrets.put(monitoringSecretArn, '{"data_src_name":"whatsapp:Never-Shown-1@(db:3306)/"}');
+  aws.secrets.secret(monitoringSecretArn).keyId = monitoringKey(place);
   const names = {
     ...{ WAEntWebService: 'wa-WAEntWebService-1', WAEntMasterService: 'wa-WAEntMasterService-1' },
     ...{ WAEntNotCECoreappService: 'wa-WAEntNotCECoreappService-1' },
@@ -49,6 +50,11 @@ export function putMetaClient(aws: Aws, place: Place): void {
     });
   for (let number = 0; number < 23; number++)
     runService(place, { cluster: clusters.main, service: `shop-${number}` });
+}
+
+/** The key that somebody gave the secret of that client's exporter. */
+export function monitoringKey({ account, region }: Place): string {
+  return `arn:aws:kms:${region}:${account}:key/1a2b3c4d-5e6f-4789-abcd-0123456789ab`;
 }
 
 /** The sample's deployment that was made with Meta's template. */
@@ -128,6 +134,11 @@ export function putOddClient(aws: Aws, place: Place): void {
   const secret = (name: string) => `arn:aws:secretsmanager:${place.region}:${place.account}:secret:${name}`;
   aws.secrets.put(`${secret('chat/db')}-d4E5f6`, '{"username":"wa","password":"Never-Shown-2"}');
   aws.secrets.put(`${secret('chat/plain')}-g7H8i9`, 'Never-Shown-3');
+  aws.secrets.put(`${secret('chat/admin')}-m1N2o3`, '{"username":"admin","password":"Never-Shown-7"}');
+  const key = `arn:aws:kms:${place.region}:${place.account}:key/0a1b2c3d-4e5f-6789-abcd-0123456789ab`;
+  const kept = `${secret('third/all')}-p4Q5r6`;
+  aws.secrets.put(kept, '{"username":"u","password":"Never-Shown-9"}');
+  aws.secrets.secret(kept).keyId = key;
   aws.secrets.put(`${secret('chat/api-user')}-j1K2l3`, '{"username":"u","password":"Never-Shown-4"}');
   aws.rds.put({
     ...{ ...place, identifier: 'chat-db', kind: 'instance', engine: 'mysql', engineVersion: '8.0.36' },
@@ -185,7 +196,12 @@ export function putOddClient(aws: Aws, place: Place): void {
       mountPoints: [{ sourceVolume: 'media', containerPath: '/usr/local/wamedia' }],
     },
     others: sidecars,
-    volumes: [{ name: 'media', efsVolumeConfiguration: { fileSystemId: 'fs-0a1b2c3d4e5f60001' } }],
+    volumes: [
+      {
+        name: 'media',
+        efsVolumeConfiguration: { fileSystemId: 'fs-0a1b2c3d4e5f60001', rootDirectory: '/chat/' },
+      },
+    ],
   });
   aws.ssm.write('chat-host', 'chat-db.a1b2.eu-central-1.rds.amazonaws.com', place);
   // In full, in short (without the six characters), and as plain text.
@@ -210,6 +226,36 @@ export function putOddClient(aws: Aws, place: Place): void {
     ...{ cluster: 'second', service: 'single', capacity },
     definition: client('coreapp', `${secret('chat/plain')}-g7H8i9`),
   });
+  // With keys of its own for all that can have one, an access point, and no way out of its subnet but for public addresses.
+  aws.ssm.write('chat-password', 'Never-Shown-8', { ...place, keyId: key });
+  aws.ecs.execConfigurations[`arn:aws:ecs:${place.region}:${place.account}:cluster/third`] = {
+    kmsKeyId: key,
+  };
+  for (const [service, repository, group] of [
+    ['third-core', 'coreapp', 'sg-0b1b2c3d4e5f60002'],
+    ['third-web', 'web', 'sg-0b1b2c3d4e5f60001'],
+  ] as const)
+    runService(place, {
+      ...{ cluster: 'third', service, enableExecuteCommand: true },
+      capacity: {
+        launchType: 'FARGATE',
+        networkConfiguration: {
+          awsvpcConfiguration: { subnets: ['subnet-0b1b2c3d4e5f60001'], securityGroups: [group] },
+        },
+      },
+      definition: {
+        ...client(repository, 'chat-password'),
+        volumes: [
+          {
+            name: 'media',
+            efsVolumeConfiguration: {
+              fileSystemId: 'fs-0a1b2c3d4e5f60001',
+              authorizationConfig: { accessPointId: 'fsap-0a1b2c3d4e5f60001' },
+            },
+          },
+        ],
+      },
+    });
   runService(place, { cluster: 'other', service: 'web', definition: { container: { image: 'nginx' } } });
 }
 

@@ -44,6 +44,10 @@ export const EVENING = 4.5 * HOUR;
 export const MORNING = 21 * HOUR;
 /** The window ends some hours later, too few for a run that goes wrong. */
 const LAST_START = 17 * HOUR;
+/** Longer than all days of a test: of a run's work here, half would be to start its functions' processes anew. */
+const KEPT_WARM = 1000 * DAY;
+/** Operations of a run, more than it has: the nights go through its record page by page. */
+const WHOLE_RECORD = 1000;
 /** No run takes so long. */
 const LONGEST_RUN = 3.5 * HOUR;
 
@@ -106,6 +110,8 @@ export async function rotationDays(
       },
       async (deployment) => {
         const { aws, clock, client } = deployment;
+        aws.lambda.keepWarm(KEPT_WARM);
+        aws.lambda.durable.page = WHOLE_RECORD;
         const { engine, host, port } = database.address;
         const common = { engine, host, port };
         aws.hosts[`${host}:${port}`] = wire.address;

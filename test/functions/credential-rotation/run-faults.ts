@@ -65,6 +65,17 @@ export function killAt(
   return { killedAt, stopKilling };
 }
 
+/**
+ * Of operations that differ in the service alone that they concern, and whose next ones do no more either, the first: what one
+ * leaves behind, and what comes upon that, is the same for each service.
+ */
+export function oneOfEachKind(operations: readonly string[], services: readonly string[]): string[] {
+  const anyService = new RegExp(`\\b(?:${services.join('|')})\\b`);
+  const kinds = operations.map((name) => name.replace(anyService, 'a service'));
+  const pairs = kinds.map((kind, index) => `${kind}, ${kinds[index + 1] ?? ''}`);
+  return operations.filter((_, index) => pairs.indexOf(pairs[index] ?? '') === index);
+}
+
 /** What breaks a run off from the end of an operation on. */
 export interface BrokenOff {
   /** Whether the operation came to its end, and all that was begun then is over. */

@@ -11,7 +11,7 @@ export interface Containers {
 
 const CONTAINERS = 2;
 /** Between two logins of one container. */
-const PAUSE_MS = 200;
+const PAUSE_MS = 400;
 
 /**
  * Starts containers, and one that is started anew for each login, as when a service scales.

@@ -215,6 +215,9 @@ export const POSTGRES_15 = ['/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin'].f
   existsSync(folder),
 );
 
+/** Rounds that a login costs its client and the server. Tests log in thousands of times, and keep no secret. */
+const ITERATIONS = 64;
+
 interface PostgresDatabase extends TestDatabase {
   server: Postgres;
   tls: TlsCertificate;
@@ -226,7 +229,12 @@ export async function postgresDatabase(
   options: Omit<PostgresOptions, 'tls'> = {},
 ): Promise<PostgresDatabase> {
   const tls = await serverCertificate();
-  const settings = { log_statement: 'all', log_connections: 'on', ...options.settings };
+  const settings = {
+    log_statement: 'all',
+    log_connections: 'on',
+    ...(options.binaries === undefined && { scram_iterations: String(ITERATIONS) }),
+    ...options.settings,
+  };
   const server = await startPostgres({ ...options, tls, settings });
   const address: DatabaseAddress = {
     engine: 'postgres',
@@ -255,7 +263,8 @@ export async function postgresDatabase(
     (await administrator.query(statement, values)).rows;
   const user = { username: USER, password: anyPassword() };
   const rotator = { username: ROTATOR, password: anyPassword() };
-  const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password));
+  const iterations = Number(settings.scram_iterations ?? ITERATIONS);
+  const verifier = ({ password }: Login) => pg.escapeLiteral(scramVerifier(password, { iterations }));
   await query(`CREATE ROLE rotator LOGIN CREATEROLE PASSWORD ${verifier(rotator)}`);
   await query('GRANT pg_read_all_stats TO rotator');
   await query(`CREATE ROLE wa LOGIN PASSWORD ${verifier(user)}`);

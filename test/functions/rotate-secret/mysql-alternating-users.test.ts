@@ -1,4 +1,5 @@
 import { mysqlDatabase } from './databases.ts';
 import { testRotation } from './rotation-tests.ts';
 
-testRotation('MySQL', mysqlDatabase, { kind: 'alternating-users' });
+// What it does with AWS it does as with MariaDB, whose logins cost less.
+testRotation('MySQL', mysqlDatabase, { kind: 'alternating-users' }, { breaksOff: 'at statements' });

@@ -11,8 +11,8 @@ import type { World } from '../../../rehearsal/world.ts';
 
 /** A night that needs permissions which others do not. */
 export interface TriedNight extends Pick<NightOptions, 'jobs' | 'change'> {
-  fault: Fault;
-  /** Whether all deployments take part. @default only the fault's */
+  faults: Fault[];
+  /** Whether all deployments take part. @default only the faults' */
   everywhere?: boolean;
   scale?: Partial<Scale>;
 }
@@ -86,12 +86,12 @@ function linkThatBreaks() {
 }
 
 /** Lambda puts the event of a stopped run into the dead-letter queue, of which no alarm rings besides. */
-const stopped = (deployment: 'latam' | 'emea' | 'apac', jobs: string[], starts?: number): Fault => ({
+const stopped = (deployment: 'latam' | 'emea' | 'apac', jobs: string[]): Fault => ({
   description: `The runs of ${deployment} are stopped`,
   deployment,
   containers: true,
   rotation: true,
-  ...(starts && { starts }),
+  starts: SUNDAY,
   strike(_target, { aws, clock }, hooks) {
     for (const kind of ['message', 'media'])
       if (jobs.includes(`${kind}-gc`)) {
@@ -249,35 +249,28 @@ const undelivered: Fault = {
   },
 };
 
-/** Somebody rotates by hand, so that rotate-secret starts the run that delivers. */
+/** Somebody rotates by hand, so that rotate-secret starts the run that delivers; and once more, which fails. */
 const byHand: Fault = {
-  description: 'A rotation is started in the console',
+  description: 'A rotation is started in the console, and then one that cannot be done',
   deployment: 'emea',
   containers: true,
   rotation: true,
   lasts: ROTATION_LASTS,
   strike(_target, { aws, clock }) {
     clock.at(BY_HAND, () => rotateByHand(aws));
+    clock.at(BY_HAND + HOUR, () => {
+      const stop = aws.onInvoke(({ functionName }) =>
+        functionName === 'emea-rotate-secret' ? new Error('It is not to be') : undefined,
+      );
+      // After the last time that Secrets Manager tries again.
+      clock.at(BY_HAND + HOUR + 20 * 60_000, stop);
+      return rotateByHand(aws);
+    });
   },
-  expected: { outcomes: { 'credential-rotation': ['succeeded', 'succeeded'] }, alarms: [] },
-};
-
-const abandoned: Fault = {
-  description: 'A rotation that was started in the console cannot be done',
-  deployment: 'emea',
-  containers: true,
-  rotation: true,
-  lasts: ROTATION_LASTS,
-  strike(_target, { aws, clock }) {
-    const stop = aws.onInvoke(({ functionName }) =>
-      functionName === 'emea-rotate-secret' ? new Error('It is not to be') : undefined,
-    );
-    clock.at(BY_HAND, () => rotateByHand(aws));
-    // After the last time that Secrets Manager tries again.
-    clock.at(BY_HAND + 20 * 60_000, stop);
+  expected: {
+    outcomes: { 'credential-rotation': ['succeeded', 'succeeded'] },
+    alarms: ['emea-rotate-secret-failed'],
   },
-  // The deploy tries the rotation too, an hour and a half before.
-  expected: { outcomes: {}, alarms: ['emea-rotate-secret-failed', 'emea-rotate-secret-failed'] },
 };
 
 async function rotateByHand(aws: Aws): Promise<void> {
@@ -316,32 +309,29 @@ export function functionOf({ Resources: resources }: Template, job: string): Rec
 }
 
 export const NIGHTS: TriedNight[] = [
+  { faults: [busy], everywhere: true, scale: WITH_CONTAINERS },
   {
-    fault: busy,
-    everywhere: true,
-    scale: WITH_CONTAINERS,
-  },
-  { fault: stopped('latam', ['message-gc', 'log-cleanup']), scale: { containers: 'few' } },
-  {
-    fault: stopped(
-      'emea',
-      [
+    faults: [
+      stopped('latam', ['message-gc', 'log-cleanup']),
+      stopped('emea', [
         'message-gc',
         'media-gc',
         'log-cleanup',
         'credential-rotation',
         'database-size',
         'application-settings',
-      ],
-      SUNDAY,
-    ),
+      ]),
+      stopped('apac', ['credential-rotation', 'database-size']),
+    ],
     scale: WITH_CONTAINERS,
   },
-  { fault: stopped('apac', ['credential-rotation', 'database-size']), scale: WITH_CONTAINERS },
-  { fault: upgrade, jobs: ['message-gc', 'log-cleanup'], scale: WITH_CONTAINERS },
-  { fault: undelivered, jobs: ['message-gc', 'log-cleanup', 'database-size'], scale: { containers: 'few' } },
-  { fault: byHand, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
-  { fault: abandoned, jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
+  { faults: [upgrade], jobs: ['message-gc', 'log-cleanup'], scale: WITH_CONTAINERS },
+  {
+    faults: [undelivered],
+    jobs: ['message-gc', 'log-cleanup', 'database-size'],
+    scale: { containers: 'few' },
+  },
+  { faults: [byHand], jobs: ['credential-rotation'], scale: WITH_CONTAINERS },
 ];
 
 export function templateOf(templates: Record<string, Template>, deployment: string): Template {

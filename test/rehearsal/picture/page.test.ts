@@ -62,7 +62,16 @@ const RECORDING: Recording = {
   ],
   alarms: [{ name: 'latam-message-gc-failed', begin: BEGIN + 65 * MINUTE, end: undefined }],
   rows: [],
-  logins: [],
+  logins: [
+    {
+      deployment: 'apac',
+      seconds: [{ second: 0, old: 2, new: 0, failed: 0, misread: 0 }],
+      changes: [],
+      rolls: ['WAEntWebService', 'WAEntMasterService', 'ms-WAMonitoringService'].map((name) => ({
+        ...{ service: `shop-apac-${name}`, begin: 0, end: 1, time: BEGIN, state: 'completed' as const },
+      })),
+    },
+  ],
   calls: [{ service: 'lambda', allowed: 3, refused: 1 }],
 };
 
@@ -80,6 +89,12 @@ test('a night in which something went wrong says what, and shows the failed run 
   assert.match(page, /<th scope="row">ask for GC 1<\/th><td>fails<\/td>/);
   assert.match(page, /waits for the next try/);
   assert.match(page, /Invocations that ended with an error, or by force: 22:02:00/);
+});
+
+test('services are told apart by the few letters that a phone has room for: what all begin with is left out', () => {
+  assert.match(page, />WAEntWebService</);
+  assert.match(page, />ms-WAMonitoring…?</);
+  assert.ok(!page.includes('>shop-apac-WAEntWebService<'));
 });
 
 test('an alarm that still rings at the end of the night is told as that, and a run without a report by what Lambda has', () => {

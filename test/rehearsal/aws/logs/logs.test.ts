@@ -7,6 +7,7 @@ import {
   FilterLogEventsCommand,
   GetLogEventsCommand,
   paginateFilterLogEvents,
+  StartLiveTailCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
@@ -125,9 +126,32 @@ test("a function's log is read as CloudWatch Logs gives it: by group, stream, ti
         /The specified log group does not exist/,
       );
 
+      // At another host than that of all else, unless told otherwise.
+      const tailing = new CloudWatchLogsClient({ ...client(), disableHostPrefix: true });
+      const arn = `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${GROUP}`;
+      const tail = (input: { logGroupIdentifiers: string[]; logEventFilterPattern?: string }) =>
+        tailing.send(new StartLiveTailCommand(input));
+      const { responseStream = [] } = await tail({
+        logGroupIdentifiers: [arn],
+        logEventFilterPattern: '?four ?six',
+      });
+      const saying = say('four', 'five', 'six');
+      const tailed: string[] = [];
+      for await (const { sessionStart, sessionUpdate } of responseStream) {
+        if (sessionStart) assert.deepEqual(sessionStart.logGroupIdentifiers, [arn]);
+        assert.notEqual(sessionUpdate?.sessionMetadata?.sampled, true);
+        tailed.push(...(sessionUpdate?.sessionResults ?? []).map(({ message = '' }) => message));
+        if (tailed.length > 1) break;
+      }
+      await saying;
+      assert.deepEqual(tailed, ['four', 'six']);
+      await assert.rejects(tail({ logGroupIdentifiers: [arn.replace('plain', 'other')] }), {
+        name: 'ResourceNotFoundException',
+      });
+
       await clock.runUntil(START + 8 * DAY);
       const kept = await logs.send(new FilterLogEventsCommand({ logGroupName: GROUP }));
       assert.deepEqual(kept.events, []);
-      for (const each of [lambda, logs, limited]) each.destroy();
+      for (const each of [lambda, logs, limited, tailing]) each.destroy();
     },
   ));

@@ -62,7 +62,7 @@ test('binds a REST answer to status, headers and payload', () => {
   });
   assert.equal(answer.status, 202);
   assert.equal(answer.headers['x-amz-durable-execution-arn'], ARN);
-  assert.equal(Buffer.from(answer.body).toString(), 'null');
+  assert.deepEqual(answer.body, Buffer.from('null'));
 });
 
 test('writes times as JSON has them, and refuses what the schema does not have', () => {
