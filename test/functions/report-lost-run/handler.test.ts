@@ -205,9 +205,21 @@ for (const [what, looks, done] of letterCases)
   });
 
 /** Minutes that a letter has lain, what the alarm on letters did so many minutes ago, and what becomes of it. */
-const forgotten: [what: string, sent: object, lain: number, rang: number[], comes: 'told' | 'untold' | 'stays'][] = [
+const forgotten: [
+  what: string,
+  sent: object,
+  lain: number,
+  rang: number[],
+  comes: 'told' | 'untold' | 'stays',
+][] = [
   ['is reported, and the alarm on it has told of it', OTHER, 20, [4], 'told'],
-  ['that came while the alarm was on is reported, and the alarm on lost runs tells of it', OTHER, 20, [60], 'untold'],
+  [
+    'that came while the alarm was on is reported, and the alarm on lost runs tells of it',
+    OTHER,
+    20,
+    [60],
+    'untold',
+  ],
   ['is reported and told where the alarm on it tells nobody', OTHER, 20, [], 'untold'],
   ['that is young stays, for who tells of its run may take it yet', OTHER, 5, [4], 'stays'],
   ['that is no run’s event is reported too, and keeps none from ringing', STRANGE, 20, [4], 'told'],
