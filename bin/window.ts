@@ -1,6 +1,6 @@
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { LambdaClient } from '@aws-sdk/client-lambda';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   hoursOf,
   ordinaryWeek,
@@ -10,7 +10,12 @@ import {
   type Week,
   type WindowTraffic,
 } from '../functions/shared/run/quiet-hours.ts';
-import { loadBalancerTraffic, type TrafficMetric, trafficOf } from '../functions/shared/run/traffic.ts';
+import {
+  databaseTraffic,
+  loadBalancerTraffic,
+  type TrafficMetric,
+  trafficOf,
+} from '../functions/shared/run/traffic.ts';
 import { callbacksTraffic } from '../functions/shared/whatsapp/callbacks-traffic.ts';
 import { WEEKDAYS } from '../lib/local-time.ts';
 import { awsTime, deploymentNamed } from './deployments.ts';
@@ -23,6 +28,7 @@ const MOST_WEEKS = 9;
 
 interface Options {
   loadBalancer?: TrafficMetric;
+  database?: TrafficMetric;
   weeks: number;
   json?: true;
   region?: string;
@@ -42,6 +48,14 @@ export function windowCommand(): Command {
       "of the load balancer before WebApp: its ARN, or its end, such as app/shop/0123456789abcdef; default: the callbacks on the deployment's bus",
       loadBalancerMetric,
     )
+    .addOption(
+      new Option(
+        '--database <identifier>',
+        'of the DB instance of RDS that the client writes to: by the kilobytes that it is sent',
+      )
+        .argParser(databaseTraffic)
+        .conflicts('loadBalancer'),
+    )
     .option('--weeks <number>', 'how many weeks to count', weeks, DEFAULT_WEEKS)
     .option('--json', 'what was found, as JSON')
     .option('--region <name>', 'default: that of the environment')
@@ -51,25 +65,30 @@ export function windowCommand(): Command {
 Examples:
   wa-upkeep window shop
   wa-upkeep window shop --load-balancer net/shop/0123456789abcdef --weeks 8
+  wa-upkeep window shop --database whatsapp-shop
 
-A problem is a window that is not quiet. An application load balancer counts requests, a network load balancer connections.
+A problem is a window that is not quiet. An application load balancer counts requests, a network load balancer connections,
+a database the kilobytes that it is sent.
 ${EXIT_CODES_HELP}`,
     )
-    .action(async (deployment: string, { loadBalancer, weeks, json, region }: Options) => {
+    .action(async (deployment: string, { loadBalancer, database, weeks, json, region }: Options) => {
       try {
         const where = { ...(region && { region }) };
         const lambda = new LambdaClient(where);
         const { window, timeZone } = await deploymentNamed(lambda, deployment);
         const to = awsTime(lambda).getTime();
         const span = { from: to - weeks * WEEK, to };
-        const metrics = loadBalancer ? [loadBalancer] : ownTraffic(deployment);
+        const named = loadBalancer ?? database;
+        const metrics = named ? [named] : ownTraffic(deployment);
         const known = await ordinaryWeekBy(new CloudWatchClient(where), metrics, span, timeZone);
-        if (!known) throw new Error(nothingKnown(metrics, weeks, loadBalancer !== undefined));
-        const { by, week, days } = known;
+        if (!known) throw new Error(nothingKnown(metrics, weeks, named !== undefined));
+        const { metric, week, days } = known;
         const found = quietHours(week, days, window);
         if (json)
-          process.stdout.write(`${JSON.stringify({ deployment, timeZone, counted: by, ...found })}\n`);
-        else process.stdout.write(textOf(deployment, timeZone, by, week, found));
+          process.stdout.write(
+            `${JSON.stringify({ deployment, timeZone, counted: nameOf(metric), ...found })}\n`,
+          );
+        else process.stdout.write(textOf(deployment, timeZone, metric, week, found));
         if (!found.isQuiet) process.exitCode = EXIT_CODES.problem;
       } catch (error) {
         giveUp(error);
@@ -95,13 +114,13 @@ async function ordinaryWeekBy(
   metrics: TrafficMetric[],
   span: { from: number; to: number },
   timeZone: string,
-): Promise<{ by: string; week: Week; days: number } | undefined> {
+): Promise<{ metric: TrafficMetric; week: Week; days: number } | undefined> {
   let tooFew: Error | undefined;
   for (const metric of metrics) {
     const counted = await trafficOf(client, metric, span);
     if (counted.length === 0) continue;
     try {
-      return { by: nameOf(metric), ...ordinaryWeek(counted, span, timeZone) };
+      return { metric, ...ordinaryWeek(counted, span, timeZone) };
     } catch (error) {
       if (!(error instanceof TooFewDays)) throw error;
       tooFew ??= new Error(`Of ${nameOf(metric)}: ${error.message}`);
@@ -123,7 +142,7 @@ function loadBalancerMetric(text: string): TrafficMetric {
 function nothingKnown(metrics: TrafficMetric[], weeks: number, isNamed: boolean): string {
   const next = isNamed
     ? 'Is it of this account and region, and did anything come by it?'
-    : "Callbacks are counted since the deployment's stack has a rule for it, and where the webhook puts them on the bus: otherwise name the load balancer (--load-balancer).";
+    : "Callbacks are counted since the deployment's stack has a rule for it, and where the webhook puts them on the bus: otherwise name the load balancer (--load-balancer) or the database (--database).";
   return `CloudWatch knows no ${metrics.map(nameOf).join(', and no ')} in the last ${weeks} weeks. ${next}`;
 }
 
@@ -157,11 +176,17 @@ function plotOf(week: Week): string {
   return [head, ...lines.map((line) => line.trimEnd()), `█: ${most} in an hour`].join('\n');
 }
 
-function textOf(deployment: string, timeZone: string, by: string, week: Week, found: QuietHours): string {
+function textOf(
+  deployment: string,
+  timeZone: string,
+  metric: TrafficMetric,
+  week: Week,
+  found: QuietHours,
+): string {
   const { configured, quietest, byWeekday, isQuiet, days, requestsPerHour } = found;
   const rows = WEEKDAYS.map((weekday) => lineOf(weekday, byWeekday[weekday]));
   return `${[
-    `${deployment}, an ordinary week of the last ${days} days, in ${timeZone}: ${requestsPerHour} in an hour, by ${by}.`,
+    `${deployment}, an ordinary week of the last ${days} days, in ${timeZone}: ${requestsPerHour}${metric.unit ? ' kilobytes' : ''} in an hour, by ${nameOf(metric)}.`,
     '',
     plotOf(week),
     '',

@@ -43,7 +43,7 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
    * Where the command runs.
    *
    * - `every-container`: in every one that runs when the run begins.
-   * - `one-container`: in any one of them, another in each run, and in the next where it could not be begun: cron with `docker exec`.
+   * - `one-container`: in any one of them, chosen anew in each run, and in the next where it could not be begun: cron with `docker exec`.
    * - `new-task`: in a task of its own, by `RunTask`, made as those of the service: for what needs more than a busy container
    *   has to spare, or must not end with it.
    *
@@ -61,11 +61,12 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
   /**
    * Environment variables for the command that hold secrets, by their names. The job's function reads them when it runs and brings them
    * over the encrypted session, or encrypted for the host: they are in no command line, log, event or metric, and masked where the
-   * command prints them. A new task gets its secrets by its task definition.
+   * command prints them. For a new task ECS fetches them, by the execution role of the task definition, and the function never has them:
+   * what such a command prints of them stands in its log, and in the report.
    * @default none
    */
   readonly secrets?: Record<string, SecretForCommand>;
-  /** The command's standard input: text, or a secret. With `run-command` 29,000 bytes at most; not for a new task. @default empty */
+  /** The command's standard input: text, or a secret. With `run-command` 29,000 bytes at most, for a new task what fits into the function's environment, or a secret; that needs an `sh` in the image, which ends the last line. @default empty */
   readonly stdin?: string | SecretForCommand;
   /** The program and its arguments, which no shell touches; or `{ script }`, for the container's `sh`. No secrets. */
   readonly command: Command;
@@ -243,13 +244,6 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
       .map((name) => ({
         field: [name],
         problem: 'is of containers that run already; with in: "new-task" it must be left out.',
-      })),
-    ...(['secrets', 'stdin'] as const)
-      .filter((name) => props[name] !== undefined && isNewTask)
-      .map((name) => ({
-        field: [name],
-        problem:
-          'is not for in: "new-task": ECS shows what a task is started with to whoever may describe it. Put secrets into the task definition, and what the command reads into a file or a secret of its own.',
       })),
     ...partialSecretFindings([
       ...Object.entries(props.secrets ?? {}).map(([name, { secret }]) => ({

@@ -159,3 +159,4 @@ export { type MarkReadProps, MessageGc, type MessageGcProps } from './whatsapp/m
 export { UpgradeCheck, type UpgradeCheckProps } from './whatsapp/upgrade-check.ts';
 export { UpkeepStack, type UpkeepStackProps } from './whatsapp/upkeep-stack.ts';
 export { makeUpkeepStacks } from './whatsapp/upkeep-stacks.ts';
+export type { WatchedTraffic } from './whatsapp/watched-traffic.ts';

@@ -1,8 +1,15 @@
 import { ArnFormat, Duration, Lazy, Stack } from 'aws-cdk-lib';
 import type { TaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
-import { type RunInNewTaskSettings, TASK_TAG, taskTagValue } from '../functions/run-in-new-task/contract.ts';
+import {
+  ownFamily,
+  type RunInNewTaskSettings,
+  TASK_TAG,
+  taskTagValue,
+} from '../functions/run-in-new-task/contract.ts';
+import { wordsOf } from '../functions/shared/ecs-exec/command-words.ts';
 import type { Command } from '../functions/shared/ecs-exec/wrapper.ts';
 import { containerName, field, pattern } from './checks/fields.ts';
 import type { Finding } from './checks/mistakes.ts';
@@ -45,6 +52,9 @@ export interface NewTaskJobProps
   /** @default what the service that is given itself has */
   readonly taskDefinition?: NewTaskDefinition | TaskDefinition;
   readonly environment?: Record<string, string>;
+  /** Which ECS fetches, by the execution role of the task definition. */
+  readonly secrets?: Record<string, SecretOfTask>;
+  readonly stdin?: string | SecretOfTask;
   readonly keepOutput?: boolean;
 }
 
@@ -52,6 +62,40 @@ const DEFAULT_TIMEOUT = Duration.minutes(30);
 const DEFAULT_TIME_LIMIT = Duration.hours(2);
 /** Lambda's limit on all of a function's environment, in bytes, less what else stands in it. ECS takes overrides of 8,192 characters. */
 const MAXIMUM_COMMAND_LENGTH = 4_096 - 900;
+
+interface SecretOfTask {
+  readonly secret: ISecret;
+  readonly key?: string;
+}
+
+/** By which the input of a command is given to it where it is secret. */
+const INPUT_VARIABLE = 'UPKEEP_STDIN';
+
+/**
+ * ECS gives a command no input, so the container's shell does, from what is in it, and is the command then: signals reach it, and its
+ * exit code is its own. A here-document ends its last line.
+ */
+function withInput(command: Command, stdin: NewTaskJobProps['stdin']): Command {
+  if (stdin === undefined || stdin === '') return command;
+  const from = (taken: string) => `${taken}; exec "$@" <<UPKEEP_INPUT
+$upkeep_input
+UPKEEP_INPUT`;
+  return typeof stdin === 'string'
+    ? ['sh', '-c', from('upkeep_input=$1; shift'), 'sh', stdin.replace(/\n$/, ''), ...wordsOf(command)]
+    : [
+        'sh',
+        '-c',
+        from(`upkeep_input=$${INPUT_VARIABLE}; unset ${INPUT_VARIABLE}`),
+        'sh',
+        ...wordsOf(command),
+      ];
+}
+
+/** As the task definition of a container has it. */
+function valueFrom({ secret, key }: SecretOfTask): string {
+  const arn = secret.secretFullArn ?? '';
+  return key === undefined ? arn : `${arn}:${key}::`;
+}
 
 /** A job whose function starts a task for its command, made as those of a service, and may start no others. */
 export class NewTaskJob extends Construct {
@@ -72,7 +116,12 @@ export class NewTaskJob extends Construct {
     const known = knownDefinition(props);
     // The checks have told of it.
     if (known === undefined) throw new Error('The task definition is not known.');
-    const { command, environment, timeout = DEFAULT_TIMEOUT } = props;
+    const { environment, stdin, timeout = DEFAULT_TIMEOUT } = props;
+    const secrets = Object.entries({
+      ...props.secrets,
+      ...(typeof stdin === 'object' && { [INPUT_VARIABLE]: stdin }),
+    });
+    const command = withInput(props.command, stdin);
     const settings: RunInNewTaskSettings = {
       deployment: upkeep.deployment,
       clusterArn,
@@ -82,6 +131,9 @@ export class NewTaskJob extends Construct {
       family: known.family,
       command,
       ...(environment && { environment }),
+      ...(secrets.length > 0 && {
+        secrets: Object.fromEntries(secrets.map(([name, each]) => [name, valueFrom(each)])),
+      }),
       timeoutSeconds: timeout.toSeconds(),
       retryFailed: props.retryFailed ?? false,
       ...(props.keepOutput && { keepOutput: true }),
@@ -98,7 +150,10 @@ export class NewTaskJob extends Construct {
       timeLimit: props.timeLimit ?? DEFAULT_TIME_LIMIT,
       ...(props.conflictsWith && { conflictsWith: props.conflictsWith }),
     });
-    this.letStartTasks(clusterArn, clusterName, serviceNameOf(service), known, upkeep.deployment);
+    this.letStartTasks(clusterArn, clusterName, serviceNameOf(service), known, secrets.length > 0);
+    const given = taskDefinition ?? ownDefinition(service);
+    if (given && isTaskDefinition(given))
+      for (const [, { secret }] of secrets) secret.grantRead(given.obtainExecutionRole());
   }
 
   private letStartTasks(
@@ -106,9 +161,10 @@ export class NewTaskJob extends Construct {
     clusterName: string,
     serviceName: string,
     { family, roleArns, logGroup }: NewTaskDefinition,
-    deployment: string,
+    hasSecrets: boolean,
   ): void {
-    const { function: own, job } = this.job;
+    const { function: own, job, upkeep } = this.job;
+    const { deployment } = upkeep;
     const inCluster = { 'ecs:cluster': clusterArn };
     const tag = taskTagValue({ deployment, job });
     const tasks = this.arn('ecs', 'task', `${clusterName}/*`);
@@ -123,9 +179,12 @@ export class NewTaskJob extends Construct {
       '*',
       'ECS describes task definitions and lists tasks on no resource that a policy could name.',
     );
-    const definitions = this.arn('ecs', 'task-definition', `${family}:*`);
+    // With secrets the tasks are those of the job's own family, which is made of the service's.
+    const started = hasSecrets ? ownFamily({ deployment, job }) : family;
+    const definitions = this.arn('ecs', 'task-definition', `${started}:*`);
+    if (hasSecrets) own.allow('AddSecrets', ['ecs:RegisterTaskDefinition'], [definitions]);
     own.allow('RunTask', ['ecs:RunTask'], [definitions], { ArnEquals: inCluster });
-    own.acceptWildcard(definitions, "The service's revision of the family is known only when a run begins.");
+    own.acceptWildcard(definitions, 'The revision of the family is known only when a run begins.');
     own.allow('TagTasks', ['ecs:TagResource'], [tasks], {
       ArnEquals: inCluster,
       StringEquals: { 'ecs:CreateAction': 'RunTask', [`aws:RequestTag/${TASK_TAG}`]: tag },
@@ -159,13 +218,17 @@ export class NewTaskJob extends Construct {
     );
   }
 
-  private checkLength({ container, command, environment = {} }: RunInNewTaskSettings): void {
-    const override = { name: container, command, environment: Object.entries(environment) };
+  private checkLength({ container, command, environment = {}, secrets = {} }: RunInNewTaskSettings): void {
+    const override = {
+      name: container,
+      command,
+      environment: [...Object.entries(environment), ...Object.entries(secrets)],
+    };
     const length = JSON.stringify(override).length;
     if (length > MAXIMUM_COMMAND_LENGTH)
       refuse(
         this,
-        `the command and its environment have ${length} characters; ${MAXIMUM_COMMAND_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
+        `the command, its environment and its input have ${length} characters; ${MAXIMUM_COMMAND_LENGTH} fit into a function's environment. Put the command into a script in the image.`,
       );
   }
 
@@ -227,9 +290,21 @@ function findings({
   taskDefinition,
   timeout = DEFAULT_TIMEOUT,
   timeLimit = DEFAULT_TIME_LIMIT,
+  secrets,
+  stdin,
 }: NewTaskJobProps): Finding[] {
   const [service = ''] = role.services;
+  const hasSecrets = secrets !== undefined || typeof stdin === 'object';
   return [
+    ...(hasSecrets && taskDefinition && !isTaskDefinition(taskDefinition) && !taskDefinition.roleArns?.length
+      ? [
+          {
+            field: ['taskDefinition', 'roleArns'],
+            problem:
+              'is empty, while the command gets secrets; it must have the execution role, by which ECS fetches them.',
+          },
+        ]
+      : []),
     ...lessThanTimeLimit('timeout', timeout, timeLimit),
     ...clusterFindings(cluster, [{ field: ['roles', role.name, 'services', 0], service }]),
     ...containerFindings(taskDefinition ?? ownDefinition(service), role),

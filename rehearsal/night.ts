@@ -71,6 +71,12 @@ function scaleOf({ containers, rotation = false, ...others }: Scale, faults: rea
   };
 }
 
+/** Of the shop's faults: whether its database and what reads from it are of no matter to any of them. */
+function isOfCommandsOnly(faults: readonly AnyFault[]): boolean {
+  const ofShop = faults.filter((fault) => fault.deployment === 'shop');
+  return ofShop.length > 0 && ofShop.every(({ commandsOnly }) => commandsOnly);
+}
+
 /** The one value that faults of a night have of something; of those that say nothing of it, the default. */
 function common<Value>(values: readonly (Value | undefined)[], otherwise: Value): Value {
   const said = new Set(values.filter((value) => value !== undefined));
@@ -114,6 +120,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
     ...(jobs && { jobs }),
     ...(change && { change }),
     shop: (only?.includes('shop') ?? true) ? options.shop : undefined,
+    commandsOnly: isOfCommandsOnly(faults),
     loginPause: scale.loginPause,
   });
   try {
@@ -161,7 +168,7 @@ async function play(
   }
 
   const { shop } = world;
-  const shopLogins = Object.entries(shop?.credentials ?? {});
+  const shopLogins = Object.entries(shop?.readers?.credentials ?? {});
   await Promise.all(
     [...Object.values(world.deployments), ...shopLogins.map(([, each]) => each)].map(({ logins }) =>
       logins.end(),
@@ -237,15 +244,16 @@ async function strikeAll(world: World, striking: readonly Striking[]): Promise<v
     const struck = world.deployments[fault.deployment];
     if (struck) await fault.strike(struck, world, hooks);
   }
-  const { clock, shop } = world;
+  const { clock } = world;
+  const readers = world.shop?.readers;
   if (
-    !shop ||
+    !readers ||
     striking.some(({ fault: { deployment, expected } }) => deployment === 'shop' && expected.behind)
   )
     return;
   clock.at(clock.now() + REPLACED_AFTER, () => {
-    shop.replace('certificate');
-    shop.replace('payment-key');
+    readers.replace('certificate');
+    readers.replace('payment-key');
   });
 }
 
@@ -257,6 +265,7 @@ const SCHEDULED_JOBS = [
   'credential-rotation',
   'database-size',
   'application-settings',
+  'reload-on-change',
 ];
 
 /** How often each job is due until the end. */

@@ -58,6 +58,8 @@ export interface WorldOptions extends Pick<AwsOptions, 'change' | 'port' | 'sess
   cdkOut: string;
   /** That of the shop. @default there is none */
   shop?: string | undefined;
+  /** Of the shop: whether it has only what commands run in. @default it has all */
+  commandsOnly?: boolean;
   /** Of the shop: real milliseconds between two logins of a container. @default 350 */
   loginPause?: number | undefined;
   /** Needed where a client's databases are PostgreSQL's. */
@@ -116,6 +118,7 @@ const BOOTSTRAP = '/cdk-bootstrap/hnb659fds/version';
 /** Deploys a cloud assembly to the stand-ins, and gives each of its deployments a client and a webhook. */
 export async function createWorld(worldOptions: WorldOptions): Promise<World> {
   const { postgres, mysql, clients, jobs, start, change, cdkOut, shop, ...options } = worldOptions;
+  const { commandsOnly = false, loginPause } = options;
   // It loads the CDK and the constructs, which no other night needs.
   const onMariadb = mysql?.engine === 'mariadb' ? await import('./on-mariadb.ts') : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'rehearsal-'));
@@ -127,7 +130,7 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     change: (templates, assets) => {
       onMariadb?.configureForMariadb(templates, assets);
       for (const [stack, template] of Object.entries(templates))
-        if (stack !== SHOP_STACK && !clients[stack.replace(/^upkeep-/, '')]?.logins)
+        if (stack === SHOP_STACK ? commandsOnly : !clients[stack.replace(/^upkeep-/, '')]?.logins)
           leaveRotationOut(template);
       change?.(templates, assets);
     },
@@ -139,7 +142,8 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
     deployments: {},
     shop: undefined,
     secrets: [postgres, mysql].flatMap((server) => server?.password ?? []),
-    serverLogs: async () => [postgres?.logs(), await mysql?.logs(), world.shop?.serverLogs()].join('\n'),
+    serverLogs: async () =>
+      [postgres?.logs(), await mysql?.logs(), world.shop?.readers?.serverLogs()].join('\n'),
     atEnd: (stop) => stops.push(stop),
     async close() {
       for (const stop of stops.reverse()) await stop();
@@ -161,7 +165,7 @@ export async function createWorld(worldOptions: WorldOptions): Promise<World> {
       .ofType('AWS::Scheduler::Schedule')
       .filter(({ stack }) => stack !== SHOP_STACK)
       .map(scheduled);
-    if (shop) world.shop = await startShop(aws, { folder, secrets: world.secrets, ...options });
+    if (shop) world.shop = await startShop(aws, { folder, secrets: world.secrets, commandsOnly, loginPause });
     const creations: Promise<PlayedDeployment>[] = [];
     for (const name of new Set(schedules.map(({ deployment }) => deployment))) {
       const own = schedules.filter(({ deployment }) => deployment === name);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { program } from '../bin/program.ts';
 import { FAULTS } from '../rehearsal/faults/faults.ts';
 import { defineShop } from '../rehearsal/shop/stack.ts';
 import { constructsPage } from './docs/constructs-page.ts';
@@ -16,6 +17,9 @@ const shop = {
   deployment: 'shop',
   template: Template.fromStack(defineShop(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), 'rds')),
 };
+
+/** Which parse by themselves. */
+const PROGRAMS_OF_THEIR_OWN = ['migrate-to-alternating-users', 'rehearse'];
 
 /** Alarms as docs/operations.md names them: of any deployment, job, service and set of databases. */
 function alarmNames({ deployment, template }: (typeof templates)[number]): string[] {
@@ -83,6 +87,32 @@ test('a fault that docs/operations.md names as the test of an alarm rings that a
       );
       assert.ok(rings, `${fault} rings ${alarms}, not ${names}`);
     }
+});
+
+test('each command of the pages is understood by the command line, and each fault that they name is one', () => {
+  let [commands, faults] = [0, 0];
+  for (const page of ['README.md', ...globSync('docs/*.md')])
+    for (const [, language = '', block = ''] of readFileSync(page, 'utf8').matchAll(
+      /^```(\w*)\n([\s\S]*?)^```$/gm,
+    ))
+      for (const line of ['', 'sh'].includes(language) ? block.replaceAll(/\\\n\s*/g, '').split('\n') : []) {
+        const [, fault] = /^npm start -- --fault ([\w-]+)/.exec(line) ?? [];
+        if (fault) faults += 1;
+        assert.ok(fault === undefined || fault in FAULTS, `${page}: ${line}`);
+        const [, words] = /(?:npx|run -s) wa-upkeep (?:-- )?(.*)$/.exec(line.replace(/\s#.*$/, '')) ?? [];
+        const [name, ...given] = [...(words ?? '').matchAll(/'([^']*)'|(\S+)/g)].map(
+          (word) => word[1] ?? word[2] ?? '',
+        );
+        if (name === undefined || PROGRAMS_OF_THEIR_OWN.includes(name)) continue;
+        const command = program().commands.find((each) => each.name() === name);
+        assert.ok(command, `${page}: ${line}`);
+        const { operands, unknown } = command.exitOverride().parseOptions(given);
+        assert.deepEqual(unknown, [], `${page}: ${line}`);
+        const wanted = command.registeredArguments.filter(({ required }) => required).length;
+        assert.ok(operands.length >= wanted, `${page}: ${line}`);
+        commands += 1;
+      }
+  assert.ok(commands > 15 && faults > 8, `${commands} ${faults}`);
 });
 
 test('docs/container-jobs.md has the table of what a run leaves on record, and all of it is within Lambda’s limits', async () => {

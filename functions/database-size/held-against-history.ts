@@ -15,9 +15,10 @@ const RECENT_MS = 3 * 24 * HOUR_MS;
  */
 export function contradictedBy(rows: RowEstimate, history: readonly Point[], at: number): string | undefined {
   if (rows.kind === 'unknown' || rows.rowsShare === undefined) return undefined;
-  const recent = history.filter((point) => point.at < at && at - point.at <= RECENT_MS);
+  const { madeAt = 0 } = rows;
+  const recent = history.filter((point) => point.at < at && at - point.at <= RECENT_MS && point.at >= madeAt);
   const before = recent.toSorted((a, b) => b.at - a.at)[0];
-  // So many may be there still: the file, which never becomes smaller, once held the earlier number.
+  // So many may be there still: the file, which becomes smaller by being made anew only, once held the earlier number.
   if (before === undefined || before.rows * rows.rowsShare <= rows.atMost) return undefined;
   return (
     `the server tells ${rows.rows}, and told ${before.rows} at ${new Date(before.at).toISOString()}, but their pages have not become fewer accordingly ` +

@@ -43,6 +43,7 @@ const settingsSchema = v.object({
         namespace: v.string(),
         metricName: v.string(),
         dimensions: v.record(v.string(), v.string()),
+        unit: v.exactOptional(v.literal('bytes/second')),
       }),
       window: v.object({ from: v.string(), to: v.string() }),
       timeZone: v.string(),

@@ -6,7 +6,7 @@ import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { wallClock } from '../shared/run/time-of-day.ts';
-import { trafficOf } from '../shared/run/traffic.ts';
+import { trafficName, trafficOf } from '../shared/run/traffic.ts';
 import { QUIET_WINDOW_FIGURE, type WatchWindowSettings } from './contract.ts';
 
 /** Of the runs of a week that one tells of the window which is due on this day. */
@@ -49,7 +49,7 @@ export async function withWindow(
     };
   const { configured, quietest, isQuiet, days } = found.hours;
   const problem = {
-    what: `The downtime window is no longer quiet: ${configured.requestsPerHour} of ${settings.traffic.metricName} in an hour of it, ${quietest.requestsPerHour} in an hour of ${quietest.from} to ${quietest.to}, in an ordinary week of the last ${days} days.`,
+    what: `The downtime window is no longer quiet: ${configured.requestsPerHour} ${trafficName(settings.traffic)} in an hour of it, ${quietest.requestsPerHour} in an hour of ${quietest.from} to ${quietest.to}, in an ordinary week of the last ${days} days.`,
     where,
     next: `npx wa-upkeep window ${run.deployment} draws the week. If it is so for good, put window: { from: '${quietest.from}', to: '${quietest.to}' } into the configuration, with the times of the jobs in it, and deploy: no schedule moves by itself.`,
   };

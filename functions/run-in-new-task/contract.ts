@@ -15,6 +15,8 @@ export interface RunInNewTaskSettings {
   command: Command;
   /** For the command, besides what the task definition gives it. @default none */
   environment?: Record<string, string>;
+  /** Variables that hold secrets, by name, each as ECS fetches it (`valueFrom`): not the function. @default none */
+  secrets?: Record<string, string>;
   /** From the container's start on. */
   timeoutSeconds: number;
   /** Whether a task in which the command failed is followed by a second one. */
@@ -27,6 +29,11 @@ export interface RunInNewTaskSettings {
 
 /** The tag of each task that a job starts. Only tasks that have it, with the value of {@link taskTagValue}, may the job stop. */
 export const TASK_TAG = 'upkeep:job';
+
+/** The family of the task definitions that a job makes, of those of its service and what is secret besides. */
+export function ownFamily({ deployment, job }: { deployment: string; job: string }): string {
+  return `${deployment}-${job}`;
+}
 
 /** Names a deployment's job, as a tag and as `startedBy` of its tasks. */
 export function taskTagValue({ deployment, job }: { deployment: string; job: string }): string {

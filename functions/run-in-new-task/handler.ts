@@ -19,8 +19,9 @@ import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import { type RunResult, runJob } from '../shared/run/run-job.ts';
 import { readSettings } from '../shared/run/settings.ts';
-import { type RunInNewTaskSettings, TASK_TAG, taskTagValue } from './contract.ts';
+import { ownFamily, type RunInNewTaskSettings, TASK_TAG, taskTagValue } from './contract.ts';
 import { type Launch, readLaunch } from './launch.ts';
+import { definitionWith } from './own-definition.ts';
 import { type RanTask, runTask } from './run-task.ts';
 import { readOutput, type TaskOutput } from './task-output.ts';
 
@@ -33,6 +34,7 @@ const settingsSchema = v.object({
   family: v.string(),
   command: v.union([v.array(v.string()), v.object({ script: v.string() })]),
   environment: v.exactOptional(v.record(v.string(), v.string())),
+  secrets: v.exactOptional(v.record(v.string(), v.string())),
   timeoutSeconds: v.number(),
   retryFailed: v.boolean(),
   keepOutput: v.exactOptional(v.boolean()),
@@ -53,7 +55,7 @@ const launchOf = (settings: RunInNewTaskSettings, context: DurableContext) =>
 
 async function runInNewTask(run: RunEvent, context: DurableContext): Promise<RunResult> {
   const settings = readSettings(settingsSchema);
-  const launch = await launchOf(settings, context);
+  const launch = await withSecrets(run, settings, await launchOf(settings, context), context);
   const { task, attempts } = await runOnceOrTwice(run, settings, launch, context);
   const { taskArn } = task;
   const wantsOutput = settings.logGroup !== undefined && (settings.keepOutput || !isWell(task));
@@ -62,6 +64,19 @@ async function runInNewTask(run: RunEvent, context: DurableContext): Promise<Run
       ? await context.step('output', () => readOutput(launch.log, { ...settings, taskArn }))
       : undefined;
   return resultOf(settings, task, attempts, output);
+}
+
+async function withSecrets(
+  run: RunEvent,
+  { container, secrets }: RunInNewTaskSettings,
+  { request, ...launch }: Launch,
+  context: DurableContext,
+): Promise<Launch> {
+  if (secrets === undefined) return { request, ...launch };
+  const taskDefinition = await context.step('task definition with secrets', () =>
+    definitionWith(ecs, request.taskDefinition, { family: ownFamily(run), container, secrets }),
+  );
+  return { ...launch, request: { ...request, taskDefinition } };
 }
 
 async function runOnceOrTwice(

@@ -16,8 +16,6 @@ import {
   ROW_FIGURES,
 } from '../../functions/message-gc/contract.ts';
 import { metricName } from '../../functions/shared/run/report.ts';
-import { loadBalancerTraffic } from '../../functions/shared/run/traffic.ts';
-import { callbacksTraffic } from '../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { bundledFor } from '../bundled-for.ts';
 import { field, wholeNumber } from '../checks/fields.ts';
 import { checkProps, duration, passesPropsOn, refuse } from '../checks/props.ts';
@@ -36,6 +34,7 @@ import {
 import { watchWindowSchema } from './configuration/fields.ts';
 import { alarmOnCertificate, type GcProps, gcFindings, gcSettings, letCollectGarbage } from './gc-job.ts';
 import { GC_PROPS, SETS, setNameFindings } from './prop-schemas.ts';
+import { type WatchedTraffic, watchedTraffic, watchedTrafficFindings } from './watched-traffic.ts';
 
 /** What a queue's URL can take, of which the stack has only a short token: the longest region, and a name of 80 characters. */
 const QUEUE_URL_BYTES = 140;
@@ -62,10 +61,11 @@ export interface MessageGcProps extends GcProps {
   readonly sets?: ClientDatabases[];
   /**
    * Where it is told once a week whether the downtime window is still quiet, and an alarm rings where it is not: by the callbacks on the
-   * bus, or by the requests or connections of a load balancer, named as its ARN ends (`app/…`, `net/…`).
+   * bus, by the requests or connections of a load balancer, named as its ARN ends (`app/…`, `net/…`), or by what a DB instance of RDS
+   * is sent.
    * @default it is not told
    */
-  readonly watchWindow?: { readonly loadBalancer?: string | undefined };
+  readonly watchWindow?: WatchedTraffic;
 }
 
 const PROPS = v.looseObject({
@@ -102,6 +102,7 @@ export class MessageGc extends Construct implements OnDashboard {
     checkProps(this, PROPS, { ...props, sets: props.sets?.length === 0 ? undefined : props.sets }, () => [
       ...gcFindings(props),
       ...setNameFindings(props.sets ?? []),
+      ...watchedTrafficFindings(props.watchWindow),
     ]);
     const { upkeep, callbacks, network, schedule, timeLimit, markRead, sets = [], watchWindow } = props;
     const { unreadMessages } = callbacks;
@@ -121,9 +122,7 @@ export class MessageGc extends Construct implements OnDashboard {
       ...(sets.length > 0 && { sets: sets.map(messageSet) }),
       ...(watchWindow && {
         watchWindow: {
-          traffic: watchWindow.loadBalancer
-            ? loadBalancerTraffic(watchWindow.loadBalancer)
-            : callbacksTraffic(upkeep.deployment),
+          traffic: watchedTraffic(upkeep.deployment, watchWindow),
           window: { from: upkeep.startRun.window.from, to: upkeep.startRun.window.to },
           timeZone: upkeep.startRun.timeZone,
         },

@@ -148,7 +148,7 @@ export class Aws implements Cloud, Desk {
     this.lambda = new Lambda(this);
     this.scheduler = new Scheduler(this);
     this.sessions = sessions;
-    this.ecs = new Ecs(this, sessions, this.logGroups);
+    this.ecs = new Ecs(this, sessions, this.logGroups, this.secrets);
     this.ssm = new Ssm(this, sessions);
     sessions.judgeBy({
       access: this.access,

@@ -1,5 +1,6 @@
 import type { Outcome } from '../../functions/shared/run/report.ts';
-import type { CredentialName, PlayedShop, ServiceName } from '../shop/shop.ts';
+import type { CredentialName, ServiceName } from '../shop/readers.ts';
+import type { PlayedShop } from '../shop/shop.ts';
 import type { ClientScript, PlayedDeployment, World } from '../world.ts';
 
 export const MINUTE = 60 * 1000;
@@ -33,6 +34,8 @@ export interface Fault extends FaultParts {
 /** It strikes the shop, which is made of the general constructs alone. */
 export interface ShopFault extends FaultParts {
   deployment: 'shop';
+  /** Whether it is about a command in one place, which needs neither the shop's database nor what reads from it. */
+  commandsOnly?: true;
   strike(target: PlayedShop, world: World): void | Promise<void>;
 }
 

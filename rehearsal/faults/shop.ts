@@ -1,15 +1,53 @@
-import { REPLACED_AFTER, SECRETS } from '../shop/names.ts';
+import type { RunTaskFault } from '../aws/ecs/run-task.ts';
+import { CLOSE_CARTS, REINDEX, REPLACED_AFTER, SECRETS } from '../shop/names.ts';
+import type { PlayedReaders } from '../shop/readers.ts';
+import type { PlayedShop } from '../shop/shop.ts';
+import type { World } from '../world.ts';
 import { HOUR, type ShopFault } from './fault.ts';
 
-/** What goes wrong where the same services read several passwords, and what others replace. */
+/** It is about what the shop's services read. */
+function striking(strike: (readers: PlayedReaders, world: World) => void | Promise<void>) {
+  return ({ readers }: PlayedShop, world: World) => {
+    if (!readers) throw new Error('The shop is played without those that read something.');
+    return strike(readers, world);
+  };
+}
+
+/** A task for a command fails, as often as it is tried. */
+function newTask(
+  description: string,
+  fault: RunTaskFault,
+  { problem, program }: { problem: RegExp; program?: string },
+): ShopFault {
+  return {
+    description,
+    deployment: 'shop',
+    commandsOnly: true,
+    strike({ catalogue }, { aws }) {
+      // More than are tried in the time that a run has.
+      aws.ecs.runTasks.faults.push(...Array.from({ length: 100 }, () => fault));
+      if (program) catalogue.replace(REINDEX, program);
+    },
+    expected: {
+      outcomes: { [REINDEX]: ['failed'] },
+      alarms: [`shop-${REINDEX}-failed`],
+      problems: [problem],
+    },
+  };
+}
+
+/** Until somebody ends it. */
+const ENDLESS = ': >"$(dirname "$0")/begun"; sleep 60';
+
+/** What goes wrong where the same services read several passwords, with what others replace, and with commands in one place. */
 export const SHOP_FAULTS: Record<string, ShopFault> = {
   'second-password-unproven': {
     description:
       'Of two passwords that are rotated by one roll the database may not show who logs in with the second: the first one is retired, that one kept',
     deployment: 'shop',
-    strike: async ({ administer }) => {
+    strike: striking(async ({ administer }) => {
       await administer('REVOKE pg_read_all_stats FROM stock_rotator');
-    },
+    }),
     expected: {
       outcomes: { 'credential-rotation': ['partial'] },
       alarms: ['shop-credential-rotation-partial'],
@@ -21,7 +59,7 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     description:
       'Of two passwords the workers take the second one from elsewhere, until the next day: the roll stops, and goes on then',
     deployment: 'shop',
-    strike({ credentials: { stock }, tasks }, { clock }) {
+    strike: striking(({ credentials: { stock }, tasks }, { clock }) => {
       stock.misread = (login, service) =>
         service === 'worker' ? { ...login, password: 'of yesterday' } : login;
       clock.at(clock.now() + 18 * HOUR, async () => {
@@ -29,7 +67,7 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
         // As the report says, so that others take their place.
         for (const { containers } of tasks('worker')) await containers[0]?.kill();
       });
-    },
+    }),
     expected: {
       outcomes: { 'credential-rotation': ['failed', 'succeeded'] },
       alarms: ['shop-credential-rotation-stopped-worker'],
@@ -41,12 +79,12 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     description:
       'A certificate is replaced by one with which the proxy ends: its roll stops, and it is left alone until it is mended',
     deployment: 'shop',
-    strike({ services: { proxy }, replace }, { clock }) {
+    strike: striking(({ services: { proxy }, replace }, { clock }) => {
       clock.at(clock.now() + REPLACED_AFTER, () => {
         replace('certificate');
         proxy.fault = 'tasks-exit';
       });
-    },
+    }),
     expected: {
       outcomes: { 'reload-on-change': ['failed', 'skipped'] },
       alarms: [
@@ -64,7 +102,7 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
   'key-pinned': {
     description: "A service's task definition names one version of a key, so that it would get no other",
     deployment: 'shop',
-    strike({ services: { worker }, replace }, { aws, clock }) {
+    strike: striking(({ services: { worker }, replace }, { aws, clock }) => {
       clock.at(clock.now() + REPLACED_AFTER, () => {
         const { versions } = aws.secrets.secret(SECRETS.paymentKey);
         const pinned = versions.find(({ stages }) => stages.has('AWSCURRENT'))?.id;
@@ -75,12 +113,69 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
         }));
         replace('payment-key');
       });
-    },
+    }),
     expected: {
       outcomes: { 'reload-on-change': ['partial'] },
       alarms: ['shop-reload-on-change-partial'],
       behind: ['worker'],
       problems: [/Its task definition pins the version \S+ of payment-key, and \S+ is in use/],
+    },
+  },
+  'image-not-pulled': newTask(
+    'The image of the task that is to run a command is not there any more',
+    {
+      at: 'start',
+      stoppedReason: 'CannotPullContainerError: pull image manifest has been retried 5 time(s): not found',
+    },
+    {
+      problem:
+        /^The command was not started: CannotPullContainerError.* See that the image and its tag are there/,
+    },
+  ),
+  'command-out-of-memory': newTask(
+    'The task that runs a command is out of memory',
+    { at: 'running', what: 'out-of-memory' },
+    { problem: /exit code 137\. It was killed for want of memory \(OutOfMemoryError/, program: ENDLESS },
+  ),
+  'no-capacity': newTask(
+    'The cluster has no room for the task that is to run a command, as long as it is tried',
+    { at: 'placement', reason: 'RESOURCE:MEMORY' },
+    {
+      problem:
+        /It found no place until the window ended: RESOURCE:MEMORY No container instance has room for it: add one/,
+    },
+  ),
+  'chosen-container-goes-away': {
+    description:
+      'The one container that was chosen for a command goes away just when it is to begin: another one is taken',
+    deployment: 'shop',
+    commandsOnly: true,
+    strike(_shop, { aws }) {
+      const stop = aws.onCall(({ operation, input, caller }) => {
+        if (operation !== 'ExecuteCommand' || caller.function?.name !== `shop-${CLOSE_CARTS}`)
+          return undefined;
+        stop();
+        void aws.ecs.tasks.find(({ arn }) => arn === input.task)?.stop('scaling in');
+        return undefined;
+      });
+    },
+    expected: {
+      outcomes: {},
+      alarms: [],
+      problems: [/^The command was not begun in this container, and another one was tried/],
+    },
+  },
+  'command-loses-its-container': {
+    description: 'The one container in which a command runs goes away: it is begun in no other one',
+    deployment: 'shop',
+    commandsOnly: true,
+    strike({ catalogue }) {
+      catalogue.replace(CLOSE_CARTS, ENDLESS);
+      catalogue.whenBegun((container) => container.kill());
+    },
+    expected: {
+      outcomes: { [CLOSE_CARTS]: ['failed'] },
+      alarms: [`shop-${CLOSE_CARTS}-failed`],
     },
   },
 };

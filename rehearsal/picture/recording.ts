@@ -190,7 +190,7 @@ function loggingIn(
     const { secretArn } = settingsOf<CredentialRotationSettings>(rotation);
     return { name, deployment: name, secretArn, tried, services: Object.values(containers?.services ?? {}) };
   });
-  const ofShop = Object.entries(shop?.credentials ?? {}).map(
+  const ofShop = Object.entries(shop?.readers?.credentials ?? {}).map(
     ([
       name,
       {
@@ -202,7 +202,7 @@ function loggingIn(
       deployment: 'shop',
       secretArn,
       tried,
-      services: Object.values(shop?.services ?? {}),
+      services: Object.values(shop?.readers?.services ?? {}),
     }),
   );
   return [...ofClients, ...ofShop];

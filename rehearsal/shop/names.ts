@@ -12,7 +12,20 @@ export const SECRETS = {
   stock: secretArn('stock-g7H8i9'),
   stockRotator: secretArn('stock-rotator-j1K2l3'),
   paymentKey: secretArn('payment-key-m4N5o6'),
+  catalogueToken: secretArn('catalogue-token-p7Q8r9'),
 };
+
+/** Of the service in which commands run. */
+export const CATALOGUE = {
+  service: 'catalogue',
+  taskRoleArn: `arn:aws:iam::${PLACE.account}:role/catalogue-task`,
+  executionRoleArn: `arn:aws:iam::${PLACE.account}:role/catalogue-execution`,
+  logGroup: '/ecs/catalogue',
+};
+
+/** What the jobs in one place are called: a new task, and one of the containers that run. */
+export const REINDEX = 'reindex';
+export const CLOSE_CARTS = 'close-carts';
 
 /** Of the certificate that a proxy loads by itself. */
 export const PARAMETER = '/shop/certificate';

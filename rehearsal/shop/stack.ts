@@ -5,8 +5,18 @@ import { App, Duration, Stack } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { keepBundlesIn } from '../../lib/function-bundle.ts';
-import { CredentialRotation, ReloadOnChange, Upkeep } from '../../lib/index.ts';
-import { ADDRESS, PARAMETER, PLACE, SECRETS, SHOP_STACK, USERS } from './names.ts';
+import { ContainerCommandJob, CredentialRotation, ReloadOnChange, Upkeep } from '../../lib/index.ts';
+import {
+  ADDRESS,
+  CATALOGUE,
+  CLOSE_CARTS,
+  PARAMETER,
+  PLACE,
+  REINDEX,
+  SECRETS,
+  SHOP_STACK,
+  USERS,
+} from './names.ts';
 
 // Of a run of all tests, of which others bundle the same functions.
 if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
@@ -15,8 +25,8 @@ if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 let synthesized: string | undefined;
 
 /**
- * A deployment that has nothing of WhatsApp, made of the general constructs alone: two passwords that the same services read, and
- * a key and a certificate that others replace. As `cdk synth` does, but in this process.
+ * A deployment that has nothing of WhatsApp, made of the general constructs alone: two passwords that the same services read, a key
+ * and a certificate that others replace, a command in a new task and one in one container. As `cdk synth` does, but in this process.
  * @param certificateAuthority of its database, in PEM
  * @returns the folder of what was synthesized; it is deleted when the process ends.
  */
@@ -88,6 +98,36 @@ export function defineShop(app: App, certificateAuthority: string): Stack {
     services: [{ name: 'proxy', reads: ['certificate'] }, { name: 'worker' }, { name: 'checkout' }],
     schedule: { at: '03:00' },
     timeLimit: Duration.hours(2),
+  });
+  const inCatalogue = {
+    upkeep,
+    cluster: 'shop',
+    roles: { catalogue: { services: [CATALOGUE.service], container: CATALOGUE.service } },
+    environment: { LOCK_TIMEOUT: '5s' },
+    stdin: 'toys\nbooks\n',
+    keepOutput: true,
+    timeLimit: Duration.hours(1),
+    timeout: Duration.minutes(20),
+  };
+  new ContainerCommandJob(stack, 'Reindex', {
+    ...inCatalogue,
+    job: REINDEX,
+    in: 'new-task',
+    taskDefinition: {
+      family: CATALOGUE.service,
+      roleArns: [CATALOGUE.taskRoleArn, CATALOGUE.executionRoleArn],
+      logGroup: CATALOGUE.logGroup,
+    },
+    command: ['/srv/reindex', '--batch', '500'],
+    schedule: { at: '01:15' },
+  });
+  new ContainerCommandJob(stack, 'CloseCarts', {
+    ...inCatalogue,
+    job: CLOSE_CARTS,
+    in: 'one-container',
+    command: ['/srv/close-carts', '--idle', '14 days'],
+    secrets: { CATALOGUE_TOKEN: { secret: secret('CatalogueToken', SECRETS.catalogueToken), key: 'token' } },
+    schedule: { at: '03:30' },
   });
   return stack;
 }

@@ -12,7 +12,7 @@ import type { Definition } from '../aws/ecs/task.ts';
 import type { Place } from '../aws/place.ts';
 import { type Aws, RESOURCE_TYPES, startAws } from '../aws/server.ts';
 import type { Template } from '../aws/template/assembly.ts';
-import type { Deployed } from '../aws/template/resource.ts';
+import type { Deployed, Resource } from '../aws/template/resource.ts';
 import { readTemplates } from '../aws/template/template.ts';
 import { settingsOf } from '../deployed-functions.ts';
 import { reportsOf } from '../run-reports.ts';
@@ -60,6 +60,7 @@ type Settings = Partial<CredentialRotationSettings> & {
   container?: string;
   family?: string;
   logGroup?: string;
+  secrets?: unknown;
   /** Of a job that reloads services. */
   watched?: Watched[];
 };
@@ -94,7 +95,7 @@ export async function playStacks(options: PlayOptions): Promise<Played> {
     const stage: Stage = { aws, clock, folder, description, containers: [], logins: [], notes: [] };
     close.push(() => Promise.all(stage.containers.map((container) => container.remove())));
     for (const [secret, value] of Object.entries(description.secrets))
-      aws.secrets.put(secret, typeof value === 'string' ? value : JSON.stringify(value));
+      aws.secrets.put(secret, typeof value === 'string' ? value : JSON.stringify(value), start - DAY);
     const databases = new Map<string, { database: RotatedDatabase; logins: Logins }>();
     for (const rotation of rotationsIn(aws.deployed)) {
       const certificate = certificates.get(rotation.database.host);
@@ -139,7 +140,7 @@ interface Stage {
   readonly notes: string[];
 }
 
-function settingsIn(deployed: Deployed): { settings: Settings; place: Place }[] {
+function settingsIn(deployed: Deployed): { settings: Settings; place: Resource }[] {
   return deployed.ofType('AWS::Lambda::Function').flatMap((resource) => {
     const text = resource.properties
       .child('Environment')
@@ -209,7 +210,7 @@ function keepWatched({ aws, clock, notes }: Stage): void {
     for (const each of settings.watched ?? []) {
       const write = (value: string, since?: number) =>
         'parameter' in each
-          ? aws.ssm.write(each.parameter, value, place)
+          ? aws.ssm.write(each.parameter, value, { ...place, ...(since !== undefined && { since }) })
           : aws.secrets.put(each.secretArn, value, since);
       const known = 'parameter' in each ? undefined : aws.secrets.value(each.secretArn);
       const value = known ?? 'rehearsal';
@@ -228,9 +229,23 @@ interface KnownService extends Place {
   secretArns: Set<string>;
   family?: string;
   logGroup?: string;
+  /** By which ECS fetches the secrets of new tasks. */
+  executionRoleArn?: string;
 }
 
-function servicesIn(deployed: Deployed): KnownService[] {
+/** Of the roles that a job's function hands on to its tasks the last one, as they are told. */
+function executionRoleOf({ access }: Aws, job: Resource): string | undefined {
+  const roleArn = job.properties.text('Role');
+  return access
+    .everyPolicy()
+    .filter(({ of, kind }) => of === roleArn && kind === 'identity')
+    .flatMap(({ policy }) => [policy.Statement].flat())
+    .filter(({ Action }) => [Action ?? []].flat().includes('iam:PassRole'))
+    .flatMap(({ Resource }) => Resource ?? [])
+    .at(-1);
+}
+
+function servicesIn(aws: Aws): KnownService[] {
   const services = new Map<string, KnownService>();
   const known = (place: Place, cluster: string | undefined, service: string) => {
     const arn = clusterArn(cluster ?? 'default', place);
@@ -247,14 +262,19 @@ function servicesIn(deployed: Deployed): KnownService[] {
     services.set(key, made);
     return made;
   };
-  for (const { settings, place } of settingsIn(deployed)) {
+  for (const { settings, place } of settingsIn(aws.deployed)) {
     for (const { services: names, container } of settings.roles ?? [])
       for (const name of names) known(place, settings.clusterArn, name).names.add(container);
     const { service, container, family, logGroup } = settings;
     if (service && container && family) {
       const own = known(place, settings.clusterArn, service);
       own.names.add(container);
-      Object.assign(own, { family, ...(logGroup && { logGroup }) });
+      const executionRoleArn = settings.secrets ? executionRoleOf(aws, place) : undefined;
+      Object.assign(own, {
+        family,
+        ...(logGroup && { logGroup }),
+        ...(executionRoleArn && { executionRoleArn }),
+      });
     }
     if (settings.watched)
       for (const { name, clusterArn: own } of settings.services ?? [])
@@ -279,7 +299,7 @@ async function startServices(
   databases: ReadonlyMap<string, { database: RotatedDatabase; logins: Logins }>,
 ): Promise<void> {
   const { aws, description } = stage;
-  for (const { names, secretArns, logGroup, ...where } of servicesIn(aws.deployed)) {
+  for (const { names, secretArns, logGroup, executionRoleArn, ...where } of servicesIn(aws)) {
     const desiredCount = description.tasks[where.service] ?? TASKS;
     const start = async (): Promise<Container[]> => {
       const started: Container[] = [];
@@ -299,7 +319,10 @@ async function startServices(
       desiredCount,
       start,
       running,
-      ...(logGroup && { definition: loggingTo(logGroup) }),
+      definition: {
+        ...(logGroup && loggingTo(logGroup)),
+        ...(executionRoleArn && { executionRoleArn }),
+      },
       ...(secretArns.size > 0 && {
         secrets: [...secretArns].flatMap((secretArn) =>
           ['username', 'password'].map((key) => ({

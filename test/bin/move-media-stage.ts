@@ -332,6 +332,12 @@ function fillWithMedia(media: string): void {
   chownSync(join(media, 'private/thumbnail'), 33, 33);
 }
 
+/** As a host whose clock was set back does. */
+export function writeInThePast(path: string, content: string): void {
+  writeFileSync(path, content);
+  utimesSync(path, 1_000_000_000, 1_000_000_000);
+}
+
 /** What a client wrote and did not delete since, wherever its folder is. */
 export class Client {
   readonly #host: Host;

@@ -11,7 +11,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -27,6 +26,7 @@ import {
   SCRIPT,
   STEPS,
   shellcheck,
+  writeInThePast,
 } from './move-media-stage.ts';
 
 /** The steps that lead to each state, in which it is then the turn of the steps named. */
@@ -39,12 +39,6 @@ const STATES = {
   switched: { by: ['switch'], takes: ['begin', 'switch', 'back'] },
   back: { by: ['back'], takes: ['begin', 'back'] },
 } as const satisfies Record<string, { by: readonly string[]; takes: readonly string[] }>;
-
-/** As a host whose clock was set back does. */
-function writeInThePast(path: string, content: string): void {
-  writeFileSync(path, content);
-  utimesSync(path, 1_000_000_000, 1_000_000_000);
-}
 
 it('move-media is clean for shellcheck', { skip: shellcheck.missing }, () => {
   const { status, stdout } = spawnSync('shellcheck', [SCRIPT], {
@@ -337,10 +331,7 @@ describe('moving the media volume', { skip: missing }, () => {
       rmSync(host.oldSide('outgoing/large.mp4'));
       host.works('back');
       client.check('back');
-      assert.equal(
-        readFileSync(host.path(CLIENT, 'private/thumbnail'), 'utf8'),
-        'by a clock that was set back',
-      );
+      assert.match(readFileSync(host.path(CLIENT, 'private/thumbnail'), 'utf8'), /^by a clock that was set/);
       assert.equal(host.isSwitched(), false);
       rmSync(host.path(CLIENT, 'incoming/unused.jpg'));
       host.works('back');

@@ -431,6 +431,23 @@ describe('the command line of an operator', () => {
     assert.match(out, /^monday +██.* ▁▁ ▁▁ ▁▁ ▁▁ ██/m);
     const json = JSON.parse((await cli([...words, '--weeks', '2', '--json'])).out);
     assert.deepEqual(json.quietest, { from: '11:00', to: '15:00', requestsPerHour: 2 });
+    const database = { DBInstanceIdentifier: 'whatsapp-latam' };
+    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 5 * MINUTE) {
+      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
+      world.aws.cloudWatch.put(
+        place,
+        'AWS/RDS',
+        'NetworkReceiveThroughput',
+        database,
+        quiet ? 100 : 9000,
+        at,
+      );
+    }
+    const byDatabase = await cli(['window', 'latam', '--database', database.DBInstanceIdentifier]);
+    assert.equal(byDatabase.status, 0, byDatabase.err);
+    assert.match(byDatabase.out, / kilobytes in an hour, by NetworkReceiveThroughput of whatsapp-latam\.$/m);
+    assert.match(byDatabase.out, /^configured +01:00 +05:00 +360$/m);
+    assert.equal((await cli([...words, '--database', 'whatsapp-latam'])).status, 2);
     // Of the callbacks that came here before.
     assert.match(
       (await cli(['window', 'latam'])).err,

@@ -259,6 +259,17 @@ function parts(): Part[] {
       runs: NIGHTS,
       seconds: secondsOf(callsOf('reload-on-change') + callsOf('start-run'), 2),
     }),
+    part('a `ContainerCommandJob`, in every container or in one', /^CloseCarts/, {
+      metrics: 6 + 5,
+      runs: NIGHTS,
+      seconds: secondsOf(callsOf('run-in-containers') + callsOf('start-run'), 2),
+    }),
+    part("a `ContainerCommandJob` with `in: 'new-task'`", /^Reindex/, {
+      metrics: 6 + 6,
+      runs: NIGHTS,
+      seconds: secondsOf(callsOf('run-in-new-task') + callsOf('start-run'), 6),
+      note: 'and the task itself as long as it runs',
+    }),
     {
       what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
       amount: `${whole(files)} files put, ${whole(gigabytes)} GB, as if each of ${LOGS.containers} containers had ${LOGS.files} of ${LOGS.megabytes} MB a night, kept for ${LOGS.keepDays} days`,

@@ -37,6 +37,8 @@ function stackWith(define: (stack: Stack, upkeep: Upkeep) => void, app = appWith
   return stack;
 }
 
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/own';
+
 function commandStack(props: Partial<ContainerCommandJobProps> = {}): Stack {
   return stackWith((stack, upkeep) => {
     new ContainerCommandJob(stack, 'Prune', {
@@ -259,6 +261,15 @@ describe('a job in containers', () => {
       /characters; \d+ fit into/,
     ],
     [
+      'secrets of a new task that has no role to fetch them by',
+      {
+        in: 'new-task',
+        taskDefinition: { family: 'web', roleArns: [] },
+        stdin: { secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`) },
+      },
+      /taskDefinition\.roleArns is empty, while the command gets secrets; it must have the execution role/,
+    ],
+    [
       'a token in what a document must hold',
       { reach: runCommand, command: ['prune', Lazy.string({ produce: () => 'all' })] },
       /^PropsError: Shop\/Prune: command holds a token of the CDK; with reach: "run-command"/,
@@ -338,6 +349,67 @@ describe('a job in containers', () => {
         ReadOutput.Resource,
         'arn:aws:logs:eu-west-1:111111111111:log-group:/ecs/storefront:log-stream:*',
       );
+    });
+
+    it('may make task definitions of its own family where its command gets secrets, start these alone, and read no secret', () => {
+      const stack = commandStack({
+        in: 'new-task',
+        taskDefinition,
+        secrets: {
+          TOKEN: {
+            secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`),
+            key: 'token',
+          },
+        },
+      });
+      const { RunTask, AddSecrets, ...others } = ofNewTask(stack);
+      const own = 'arn:aws:ecs:eu-west-1:111111111111:task-definition/shop-prune:*';
+      assert.deepEqual([RunTask.Resource, AddSecrets.Resource], [own, own]);
+      assert.doesNotMatch(JSON.stringify(others), /secretsmanager/);
+      assert.deepEqual(settingsOf(resourcesOf(stack), 'shop-prune').secrets, {
+        TOKEN: `${SECRET}-a1B2c3:token::`,
+      });
+      assert.equal(ofNewTask(commandStack({ in: 'new-task', taskDefinition })).AddSecrets, undefined);
+    });
+
+    it("has the execution role of a task definition of this app fetch the command's secrets", () => {
+      const stack = stackWith((stack, upkeep) => {
+        const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
+        definition.addContainer('app', { image: ContainerImage.fromRegistry('orders') });
+        new ContainerCommandJob(stack, 'Migrate', {
+          upkeep,
+          job: 'migrate',
+          in: 'new-task',
+          cluster: 'shop',
+          roles: { orders: { services: ['orders'], container: 'app' } },
+          taskDefinition: definition,
+          command: ['migrate'],
+          stdin: { secret: Secret.fromSecretCompleteArn(stack, 'Own', `${SECRET}-a1B2c3`) },
+        });
+      });
+      const [, policy] =
+        ofType(resourcesOf(stack), 'AWS::IAM::Policy').find(([id]) => /ExecutionRole/.test(id)) ?? [];
+      assert.match(JSON.stringify(policy), /secretsmanager:GetSecretValue.*-a1B2c3/);
+    });
+
+    it('gives the command its input, from a text or a secret, and is the command then, in whatever sh the image has', () => {
+      const secret = Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`);
+      const text = 'it\'s "a" $HOME `b`\n\\c\n';
+      const command = ['sh', '-c', 'cat; echo "$# $1 $UPKEEP_STDIN"; exit 7', 'sh', 'an argument'];
+      for (const [stdin, env] of [
+        [text, {}],
+        [{ secret }, { UPKEEP_STDIN: text.replace(/\n$/, '') }],
+      ] as const) {
+        const stack = commandStack({ in: 'new-task', taskDefinition, command, stdin });
+        const settings = settingsOf(resourcesOf(stack), 'shop-prune');
+        for (const shell of ['sh', 'bash']) {
+          const { stdout, status } = spawnSync(shell, settings.command.slice(1), {
+            encoding: 'utf8',
+            env: { PATH: process.env.PATH, ...env },
+          });
+          assert.deepEqual([stdout, status], [`${text}1 an argument \n`, 7]);
+        }
+      }
     });
 
     it('learns from a task definition itself what it may do, and which containers it has', () => {

@@ -30,7 +30,7 @@ const HOUR = 60 * MINUTE;
 /** The window, in Berlin's winter, begins at 00:00 UTC; the runs by hand after the scheduled one. */
 const FIRST_BY_HAND = Date.parse('2027-01-11T00:36:00Z');
 /** An alarm is quiet again by then. */
-const BETWEEN = 17 * MINUTE;
+const BETWEEN = 16 * MINUTE;
 
 /** Of the token, what no quoting changes. */
 const CORE = 'tk-5f3a9c07';
@@ -46,6 +46,8 @@ interface ByHand {
   outcome: RunReport['outcome'];
   /** In the report's words. */
   problem?: RegExp;
+  /** Until the next one, in milliseconds. @default BETWEEN */
+  takes?: number;
   /** Tasks that ECS was asked for and began. @default 1 */
   tasks?: number;
   check?(report: RunReport, stage: Stage): void;
@@ -101,6 +103,7 @@ const RUNS: ByHand[] = [
   },
   {
     what: 'a task that an earlier run left behind is stopped first, and want of capacity passes: before the task is accepted, and after',
+    takes: 8 * MINUTE,
     faults: [
       placement('RESOURCE:MEMORY'),
       { at: 'request', error: new AwsError('ClientException', 'Capacity is unavailable at this time.') },
@@ -151,6 +154,7 @@ const RUNS: ByHand[] = [
   },
   {
     what: 'a function that dies when ECS has just taken the request starts no second task',
+    takes: 8 * MINUTE,
     script: 'echo started >>/srv/starts; sleep 1',
     before({ aws }) {
       const stop = aws.onCall(({ operation }) => {
@@ -167,6 +171,7 @@ const RUNS: ByHand[] = [
   },
   {
     what: 'a function that has fifteen seconds, is ended by force twice at random moments and once at its report, starts one task and learns how it ended',
+    takes: 8 * MINUTE,
     script: 'echo started >>/srv/cut; sleep 1',
     before({ aws }) {
       cuts = cutAtRandom(aws, { functions: ['orders-migrate'], seed: seedOfTheDay(), cuts: 2 });
@@ -179,11 +184,28 @@ const RUNS: ByHand[] = [
     },
   },
   {
-    what: 'after its time it is stopped',
+    what: 'after its time it is stopped, which is counted from the start of its container, however slow that was',
+    faults: [{ at: 'pending', milliseconds: 8 * MINUTE }],
     script: 'trap "" TERM; sleep 600',
+    takes: 58 * MINUTE,
     outcome: 'failed',
     problem: /^The command was stopped after 18\d\d seconds/,
-    check: (_, { tasks: [task] }) => assert.match(task?.stoppedReason ?? '', /^upkeep: its time is over/),
+    check(_, { tasks: [task] }) {
+      assert.match(task?.stoppedReason ?? '', /^upkeep: its time is over/);
+      assert.ok((task?.stoppedAt ?? 0) - (task?.createdAt ?? 0) > 38 * MINUTE);
+    },
+  },
+  {
+    what: 'one that has not come to run when the window ends is stopped, and was never run',
+    faults: [{ at: 'pending', milliseconds: 5 * HOUR }],
+    script: 'echo started >>/srv/never',
+    takes: HOUR,
+    outcome: 'failed',
+    problem: /^The command was not started: It had not come to run when its time was over/,
+    check(_, { tasks: [task] }) {
+      assert.equal(task?.stoppedReason, 'upkeep: its time is over');
+      assert.equal(linesIn(containers, '/srv/never'), '');
+    },
   },
 ];
 
@@ -236,7 +258,13 @@ before(async () => {
   cronInOneContainer(app);
   aws = await startAws({ cdkOut: app.synth().directory, clock, sessions: { timing: { readingDelay: 50 } } });
   const start = async () => [await startContainer('app'), await startContainer('proxy')];
-  program.set('echo "$@" "$LOCK_TIMEOUT"; for i in 1 2 3; do echo "table $i"; done');
+  program.set(
+    'echo "$@" "$LOCK_TIMEOUT"; for i in 1 2 3; do echo "table $i"; done; printf %s "$MIGRATOR_PASSWORD" >/srv/given',
+  );
+  aws.secrets.put(
+    `arn:aws:secretsmanager:${region}:${account}:secret:orders/migrator-a1B2c3`,
+    JSON.stringify({ password: TOKEN }),
+  );
   const where = { account, region, cluster: 'shop' };
   aws.ecs.manageService({
     ...where,
@@ -285,15 +313,16 @@ before(async () => {
   await clock.runUntil(FIRST_BY_HAND - MINUTE);
   measured.migrate = measuredRun(aws, calls, 'orders-migrate');
   let [reports, tasks] = [reportsOf(aws).length, started().length];
-  for (const [index, run] of RUNS.entries()) {
-    // The last one takes its time, and that is within the window too.
-    const at = FIRST_BY_HAND + index * BETWEEN;
+  let at = FIRST_BY_HAND;
+  for (const run of RUNS) {
     program.set(run.script ?? 'exit 0');
     run.before?.({ aws, clock, tasks: [] });
     aws.ecs.runTasks.faults.push(...(run.faults ?? []));
     clock.at(at, () => startRun(aws, 'orders', 'migrate'));
     const alarms = aws.alarms.length;
-    await clock.runUntil(index === RUNS.length - 1 ? at + HOUR : at + BETWEEN - MINUTE);
+    const { takes = BETWEEN } = run;
+    await clock.runUntil(at + takes - MINUTE);
+    at += takes;
     done.push({
       run,
       report: reportsOf(aws)
@@ -350,6 +379,7 @@ test("the migration runs in a task of its own, made as the service's, and the re
   const { containers: [detail] = [] } = report.details as { containers: Detail[] };
   assert.equal(detail?.firstOutput, '--batch 10000 5s\ntable 1\ntable 2\ntable 3\n');
   assert.equal(detail.output, detail.firstOutput);
+  assert.equal(linesIn(containers, '/srv/given'), TOKEN);
   const [task] = started();
   assert.deepEqual(
     [task?.id, task?.startedBy, task?.tags],
@@ -373,6 +403,18 @@ describe('of the migration as a new task', () => {
       assert.equal(rang, outcome === 'failed', 'orders-migrate-failed');
       check?.(report, stage);
     });
+
+  test('its secrets stand in a task definition of its own, made once of the service, and in nothing that RunTask is given', () => {
+    const { account, region } = place;
+    const own = `arn:aws:ecs:${region}:${account}:task-definition/orders-migrate`;
+    const asked = aws.calls.filter(({ action }) => /^ecs:(RunTask|RegisterTaskDefinition)$/.test(action));
+    assert.deepEqual(
+      [...new Set(asked.map(({ action, resource }) => `${action} ${resource}`))],
+      [`ecs:RegisterTaskDefinition ${own}:*`, `ecs:RunTask ${own}:1`],
+    );
+    assert.equal(asked.filter(({ action }) => action === 'ecs:RegisterTaskDefinition').length, 1);
+    assert.ok(!aws.calls.some(({ action, who }) => /GetSecretValue/.test(action) && /Migrate/.test(who)));
+  });
 
   test('the one whose function died was started once', () => {
     assert.equal(linesIn(containers, '/srv/starts'), 'started\n');
@@ -405,7 +447,7 @@ test('whatever the job may do of ECS, roles, logs and secrets it needs: without 
         ? /^(ecs|iam|logs:Get)/.test(action)
         : /CloseTickets/.test(of) && /^(ecs|secretsmanager)/.test(action)),
   );
-  assert.equal(own.length, 13, JSON.stringify(own));
+  assert.equal(own.length, 14, JSON.stringify(own));
   for (const each of own)
     await t.test(`${each.of}: ${each.action}`, () => assert.ok(evidence.isNeeded(each), each.statement));
 });
@@ -455,7 +497,10 @@ test('wa-upkeep rehearse plays both, with what is described to stand in the cont
     description: {
       containers: { app: { folders: { '/srv': srv } } },
       tasks: { orders: 1, desk: 2 },
-      secrets: { [`arn:aws:secretsmanager:${region}:${account}:secret:desk/api-a1B2c3`]: { token: 'any' } },
+      secrets: {
+        [`arn:aws:secretsmanager:${region}:${account}:secret:desk/api-a1B2c3`]: { token: 'any' },
+        [`arn:aws:secretsmanager:${region}:${account}:secret:orders/migrator-a1B2c3`]: { password: 'any' },
+      },
     },
     start: START,
     hours: 5,

@@ -1,11 +1,13 @@
 import { type CloudWatchClient, type Metric, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
 import { type Counted, SLOT_MINUTES } from './quiet-hours.ts';
 
-/** A metric of CloudWatch's that counts what comes. */
+/** A metric of CloudWatch's that tells how much comes. */
 export interface TrafficMetric {
   namespace: string;
   metricName: string;
   dimensions: Record<string, string>;
+  /** What it tells. @default how many came */
+  unit?: 'bytes/second';
 }
 
 /** What an application load balancer counts as requests, a network load balancer as connections. */
@@ -19,13 +21,34 @@ export function loadBalancerTraffic(name: string): TrafficMetric {
 }
 
 /**
- * What a metric counted in each slot of a time, in no order; a slot in which it counted nothing may be missing.
+ * What clients send to a database server. Of what RDS tells of a server it follows the traffic most closely: connections are mostly kept
+ * open day and night, and the disk has most to do in the downtime window itself, by few and short statements that delete much.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html
+ * @param instance identifier of a DB instance: of a cluster, of the one that writes.
+ */
+export function databaseTraffic(instance: string): TrafficMetric {
+  return {
+    namespace: 'AWS/RDS',
+    metricName: 'NetworkReceiveThroughput',
+    dimensions: { DBInstanceIdentifier: instance },
+    unit: 'bytes/second',
+  };
+}
+
+/** As it is told to people, for so much of it. */
+export function trafficName({ metricName, unit }: TrafficMetric): string {
+  return `${unit ? 'kilobytes ' : ''}of ${metricName}`;
+}
+
+/**
+ * What a metric counted in each slot of a time, or how many kilobytes it told of, in no order; a slot in which it counted nothing may be
+ * missing.
  * @param span in epoch milliseconds.
  * @throws what the SDK throws.
  */
 export async function trafficOf(
   client: CloudWatchClient,
-  { namespace, metricName, dimensions }: TrafficMetric,
+  { namespace, metricName, dimensions, unit }: TrafficMetric,
   { from, to }: { from: number; to: number },
 ): Promise<Counted[]> {
   const metric: Metric = {
@@ -34,12 +57,14 @@ export async function trafficOf(
     Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
   };
   const counted: Counted[] = [];
-  const query = { Id: 'requests', MetricStat: { Metric: metric, Period: SLOT_MINUTES * 60, Stat: 'Sum' } };
+  const seconds = SLOT_MINUTES * 60;
+  const [statistic, each] = unit ? ['Average', seconds / 1000] : ['Sum', 1];
+  const query = { Id: 'requests', MetricStat: { Metric: metric, Period: seconds, Stat: statistic } };
   for await (const { MetricDataResults: [result] = [] } of paginateGetMetricData(
     { client },
     { StartTime: new Date(from), EndTime: new Date(to), MetricDataQueries: [query] },
   ))
     for (const [index, at] of (result?.Timestamps ?? []).entries())
-      counted.push({ at: at.getTime(), requests: result?.Values?.[index] ?? 0 });
+      counted.push({ at: at.getTime(), requests: (result?.Values?.[index] ?? 0) * each });
   return counted;
 }

@@ -6,6 +6,7 @@ import { regionProblems } from '../../durable-regions.ts';
 import { rdsRootProblems } from '../../rds-roots.ts';
 import { setNameOf } from '../client-databases.ts';
 import { mediaStackName, stackName } from '../stack-names.ts';
+import { watchedTrafficFindings } from '../watched-traffic.ts';
 import { APPLICATION_SETTINGS_CHECKS } from './application-settings-checks.ts';
 import { readCertificates } from './certificate.ts';
 import { type Check, elsewhere } from './check.ts';
@@ -242,6 +243,14 @@ const CHECKS: Check[] = [
       if (Object.keys(jobs).length > 0) return [];
       return [{ field: ['jobs'], problem: 'names no job; it must have one, such as "messageGc".' }];
     },
+  },
+  {
+    needs: ['jobs.messageGc.watchWindow'],
+    find: ({ jobs: { messageGc } }) =>
+      watchedTrafficFindings(messageGc?.watchWindow).map(({ field, problem }) => ({
+        field: ['jobs', 'messageGc', ...field],
+        problem,
+      })),
   },
   ...SCHEDULE_CHECKS,
   {

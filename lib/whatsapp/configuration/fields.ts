@@ -127,6 +127,13 @@ export const watchWindowSchema = field(
         'Counts its requests, of a network load balancer its connections. Left out: the callbacks on the bus.',
       ),
     ),
+    databaseInstance: v.optional(
+      pattern(
+        /^[A-Za-z](?!.*--)[A-Za-z0-9-]{0,62}(?<!-)$/,
+        'the identifier of a DB instance of RDS, such as whatsapp-latam',
+        'Counts the kilobytes that it is sent, in place of requests or callbacks. Of a cluster: the instance that writes.',
+      ),
+    ),
   }),
   'an object, {} for the callbacks on the bus',
   'Tells in the report of each Monday, and by an alarm, where the downtime window is no longer quiet: see docs/command-line.md, "window". No schedule moves by itself.',

@@ -1,3 +1,5 @@
+// In one file though long: a table of operations, each of a few lines.
+
 import type {
   DescribeClustersCommandInput,
   DescribeContainerInstancesCommandInput,
@@ -11,6 +13,7 @@ import type {
   ListServiceDeploymentsCommandInput,
   ListServicesCommandInput,
   ListTasksCommandInput,
+  RegisterTaskDefinitionCommandInput,
   RunTaskCommandInput,
   StopTaskCommandInput,
   UpdateServiceCommandInput,
@@ -28,6 +31,7 @@ import {
 } from '../cloud.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { Place } from '../place.ts';
+import type { SecretsManager } from '../secrets-manager/secrets-manager.ts';
 import type { SessionManager } from '../session-manager/session-manager.ts';
 import { TokenBuckets } from '../token-bucket.ts';
 import { clusterArn, isIn, lastPart, partOfCluster, serviceArn, taskDefinitionArn } from './arns.ts';
@@ -38,6 +42,7 @@ import { client, invalid } from './errors.ts';
 import { executeCommand } from './execute-command.ts';
 import { describeInstances } from './instances.ts';
 import { PAGE, page } from './page.ts';
+import { asksOfRegister, RegisteredDefinitions } from './registered.ts';
 import { asksOfRunTask, RunTasks } from './run-task.ts';
 import {
   describeDeployment,
@@ -72,14 +77,24 @@ export class Ecs implements Service {
   /** What RunTask starts. */
   readonly runTasks: RunTasks;
 
-  constructor(aws: Pick<Cloud, 'clock'>, sessions: SessionManager, logs: Pick<Logs, 'openStream'>) {
+  constructor(
+    aws: Pick<Cloud, 'clock'>,
+    sessions: SessionManager,
+    logs: Pick<Logs, 'openStream'>,
+    secrets: Pick<SecretsManager, 'valueFrom'>,
+  ) {
     this.#aws = aws;
     this.#sessions = sessions;
-    const serviceOf = (definition: string) =>
-      [...this.#managed].find(([arn, { options }]) => isDefinitionOf(definition, arn, options.family))?.[1];
+    const registered = new RegisteredDefinitions();
+    const serviceOf = (definition: string, where: Place) =>
+      registered.serviceOf(definition, this.#managed, where);
     this.runTasks = new RunTasks({
       clock: aws.clock,
       serviceOf,
+      secretsIn: (...of) =>
+        registered
+          .secretsIn(...of)
+          .map(({ name, valueFrom }) => ({ name, value: secrets.valueFrom(valueFrom) })),
       add: (options) => this.addTask(options),
       openStream: (...stream) => logs.openStream(...stream),
     });
@@ -137,12 +152,17 @@ export class Ecs implements Service {
       DescribeTaskDefinition: operation(
         anywhere('ecs:DescribeTaskDefinition'),
         ({ taskDefinition: arn = '' }: DescribeTaskDefinitionCommandInput, call) => {
+          const own = registered.find(arn, call);
+          if (own) return { taskDefinition: own };
           if (!isIn(arn, call)) return describeDefinition(undefined, undefined, []);
           const tasks = this.tasks.filter(({ clusterArn, service, family }) =>
             isDefinitionOf(arn, serviceArn(clusterArn, service), family),
           );
-          return describeDefinition(arn, serviceOf(arn), tasks);
+          return describeDefinition(arn, serviceOf(arn, call), tasks);
         },
+      ),
+      RegisterTaskDefinition: operation(asksOfRegister, (input: RegisterTaskDefinitionCommandInput, call) =>
+        registered.register(input, call),
       ),
       UpdateService: operation(
         (input: UpdateServiceCommandInput, call) =>

@@ -17,6 +17,8 @@ export type RunTaskFault =
   | { at: 'placement'; reason: string }
   /** ECS answers with an error. */
   | { at: 'request'; error: AwsError }
+  /** It is accepted, and takes so long until its containers run. */
+  | { at: 'pending'; milliseconds: number }
   /** It is accepted, and stops before its containers run. */
   | { at: 'start'; stoppedReason: string }
   /** When its command runs: the container is out of memory, another one ends, the host is taken away. */
@@ -25,8 +27,14 @@ export type RunTaskFault =
 /** What RunTask needs of the stand-in. */
 interface Tasks {
   readonly clock: Cloud['clock'];
-  /** The service whose task definition it is. */
-  serviceOf(definition: string): ManagedService | undefined;
+  /** The service whose task definition it is, or whose was copied. */
+  serviceOf(definition: string, where: Place): ManagedService | undefined;
+  /** What ECS is to fetch for a container, of a definition that somebody has registered. Undefined: it is refused. */
+  secretsIn(
+    definition: string,
+    container: string,
+    where: Place,
+  ): { name: string; value: string | undefined }[];
   add(options: TaskOptions): EcsTask;
   openStream(place: Place, group: string, stream: string): (text: string) => void;
 }
@@ -44,7 +52,7 @@ export function asksOfRunTask(
 ): Ask[] {
   const inCluster = { 'ecs:cluster': clusterArn(cluster ?? 'default', call) };
   const taskDefinition = definitionArn(required(input.taskDefinition), call);
-  const { taskRoleArn, executionRoleArn } = serviceOf(taskDefinition)?.options.definition ?? {};
+  const { taskRoleArn, executionRoleArn } = serviceOf(taskDefinition, call)?.options.definition ?? {};
   const { taskRoleArn: other = taskRoleArn, executionRoleArn: otherForStart = executionRoleArn } =
     input.overrides ?? {};
   const passed = [...new Set([other, otherForStart])].filter((role) => role !== undefined);
@@ -108,7 +116,7 @@ export class RunTasks {
       );
     }
     const definition = definitionArn(required(others.taskDefinition), call);
-    const service = this.#tasks.serviceOf(definition);
+    const service = this.#tasks.serviceOf(definition, call);
     if (service === undefined) throw client('TaskDefinition not found.');
     check(service, input);
     const fault = this.faults.shift();
@@ -123,7 +131,8 @@ export class RunTasks {
     });
     task.enableExecuteCommand = others.enableExecuteCommand ?? false;
     if (token !== undefined) this.#tokens.set(token, { input: asked, task });
-    this.#later(TAKES.start, () => this.#start(task, service, input, fault, call));
+    const takes = fault?.at === 'pending' ? fault.milliseconds : TAKES.start;
+    this.#later(takes, () => this.#start(task, service, input, fault, call));
     return { tasks: [describeTask(task)], failures: [] };
   }
 
@@ -145,15 +154,22 @@ export class RunTasks {
   async #start(
     task: EcsTask,
     { options }: ManagedService,
-    { overrides }: RunTaskCommandInput,
+    { overrides, taskDefinition = '' }: RunTaskCommandInput,
     fault: RunTaskFault | undefined,
     place: Place,
   ): Promise<void> {
     const { clock } = this.#tasks;
     if (task.desiredStatus === 'STOPPED') return;
     if (fault?.at === 'start') return this.#doesNotStart(task, fault.stoppedReason);
-    const containers = await options.start();
     const override = overrides?.containerOverrides?.find(({ command }) => command !== undefined);
+    const secrets = this.#tasks.secretsIn(taskDefinition, override?.name ?? '', place);
+    const refused = secrets.find(({ value }) => value === undefined);
+    if (refused)
+      return this.#doesNotStart(
+        task,
+        `ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm for ${refused.name}`,
+      );
+    const containers = await options.start();
     const container = containers.find(
       (each): each is Container => each instanceof Container && each.name === override?.name,
     );
@@ -171,7 +187,10 @@ export class RunTasks {
         if (task.lastStatus === 'STOPPED') task.stoppedAt ??= clock.now();
       });
     if (container === undefined || override === undefined) return;
-    const ended = this.#runCommand(task, container, override, place, options.environment);
+    const ended = this.#runCommand(task, container, override, place, [
+      ...(options.environment ?? []),
+      ...secrets.flatMap(({ name, value }) => (value === undefined ? [] : [{ name, value }])),
+    ]);
     if (fault?.at === 'running') this.#later(5_000, () => strike(task, container, fault.what));
     // So long as it may be about to end, no time jumps.
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, PATIENCE).unref())]);
@@ -211,7 +230,14 @@ export class RunTasks {
       cwd: '/',
       env: { ...environment, ...Object.fromEntries(values) },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, which ends with the container.
+      detached: true,
     });
+    let isOpen = true;
+    child.once('close', () => {
+      isOpen = false;
+    });
+    void container.stopped.then(() => isOpen && endGroup(child.pid));
     for (const output of [child.stdout, child.stderr])
       createInterface({ input: output, crlfDelay: Number.POSITIVE_INFINITY }).on('line', write);
     const [exitCode, signal]: [number | null, string | null] = await once(child, 'close').then(
@@ -222,6 +248,15 @@ export class RunTasks {
     if (!task.ends.has(container))
       task.ends.set(container, { exitCode: exitCode ?? (signal === 'SIGKILL' ? 137 : 143) });
     await container.kill();
+  }
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // It has ended already.
   }
 }
 

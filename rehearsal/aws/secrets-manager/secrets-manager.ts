@@ -95,7 +95,7 @@ export class SecretsManager implements Service {
 
   /**
    * Gives a secret its value, by full ARN or by name; makes it if no template has it, for which the ARN is needed.
-   * @param since when it was given it, in epoch milliseconds. Default: now.
+   * @param since when it was given it, in epoch milliseconds. Default: now, of which an event tells.
    */
   put(arnOrName: string, value: string, since?: number): void {
     let secret = [...this.#secrets.values()].find(({ arn, name }) => arn === arnOrName || name === arnOrName);
@@ -135,6 +135,16 @@ export class SecretsManager implements Service {
       ({ arn, name }) => arn === arnOrName || name === arnOrName,
     );
     return secret && labelled(secret, stage)?.value;
+  }
+
+  /** What ECS gives a container for the `valueFrom` of its definition: `ARN:KEY:STAGE:ID`. Undefined where there is none. */
+  valueFrom(reference: string): string | undefined {
+    const parts = reference.split(':');
+    const [key = '', stage = ''] = parts.slice(7);
+    const value = this.value(parts.slice(0, 7).join(':'), stage || 'AWSCURRENT');
+    if (value === undefined || key === '') return value;
+    const field: unknown = JSON.parse(value)[key];
+    return field === undefined ? undefined : String(field);
   }
 
   /** A secret as it is, which a fault can change. */
@@ -381,20 +391,17 @@ export class SecretsManager implements Service {
     return secret;
   }
 
-  #add(
-    secret: Secret,
-    value: string,
-    id: string,
-    stages: string[],
-    now: number = this.#aws.clock.now(),
-  ): void {
+  #add(secret: Secret, value: string, id: string, stages: string[], since?: number): void {
+    const now = since ?? this.#aws.clock.now();
     let version = secret.versions.find((each) => each.id === id);
     if (version === undefined) {
       version = { id, value, stages: new Set(), created: now };
       secret.versions.push(version);
     }
     version.value = value;
-    for (const stage of stages) this.#label(secret, version, stage);
+    for (const stage of stages)
+      if (since === undefined) this.#label(secret, version, stage);
+      else label(secret, version, stage);
     secret.changedAt = now;
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { MessageAttributeValue, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, required } from '../cloud.ts';
@@ -32,6 +32,12 @@ export interface Queue {
   messages: Map<string, Message>;
   /** Those that were received, hidden or not any more. */
   received: Set<Message>;
+  /** Those that can be received, in order, as of {@link wake}. */
+  waiting: Set<Message>;
+  /** The others. */
+  hidden: Set<Message>;
+  /** Before then none of the hidden ones can be received. Epoch milliseconds. */
+  wakesFrom: number;
   /** Before then nothing is older than the retention. Epoch milliseconds. */
   expiresFrom: number;
   random: () => number;
@@ -56,6 +62,9 @@ export function queueOf(resource: Resource): Queue {
     name,
     messages: new Map(),
     received: new Set(),
+    waiting: new Set(),
+    hidden: new Set(),
+    wakesFrom: Number.POSITIVE_INFINITY,
     expiresFrom: Number.POSITIVE_INFINITY,
     random: seededRandom(arn),
     delay: properties.number('DelaySeconds', 0),
@@ -205,13 +214,43 @@ export function expire(queue: Queue, now: number): void {
 
 export function keep(queue: Queue, message: Message): void {
   queue.messages.set(message.id, message);
+  hide(queue, message);
   queue.expiresFrom = Math.min(queue.expiresFrom, message.sent + queue.retention * SECOND);
   queue.used = true;
 }
 
 export function forget(queue: Queue, message: Message): void {
   queue.messages.delete(message.id);
-  queue.received.delete(message);
+  for (const set of [queue.received, queue.waiting, queue.hidden]) set.delete(message);
+}
+
+/** To be called whenever its time to be received is another. */
+export function hide(queue: Queue, message: Message): void {
+  queue.waiting.delete(message);
+  queue.hidden.add(message);
+  queue.wakesFrom = Math.min(queue.wakesFrom, message.visible);
+}
+
+/** It is given to whoever receives, and hidden for so many seconds. */
+export function putInFlight(queue: Queue, message: Message, now: number, seconds: number): void {
+  message.receives++;
+  message.firstReceived ??= now;
+  message.lastReceived = now;
+  message.visible = now + seconds * SECOND;
+  message.receipt = randomUUID();
+  queue.received.add(message);
+  hide(queue, message);
+}
+
+/** Brings back those whose time has come. */
+export function wake(queue: Queue, now: number): void {
+  if (now < queue.wakesFrom) return;
+  queue.wakesFrom = Number.POSITIVE_INFINITY;
+  for (const message of queue.hidden)
+    if (message.visible <= now) {
+      queue.hidden.delete(message);
+      queue.waiting.add(message);
+    } else queue.wakesFrom = Math.min(queue.wakesFrom, message.visible);
 }
 
 /** As GetQueueAttributes gives them. */

@@ -1,3 +1,4 @@
+// In one file though long: the operations of SQS, each with what it asks.
 import { randomUUID } from 'node:crypto';
 import type {
   ChangeMessageVisibilityBatchCommandInput,
@@ -35,6 +36,7 @@ import {
   byReceipt,
   expire,
   forget,
+  hide,
   inFlight,
   keep,
   keyConditions,
@@ -42,11 +44,13 @@ import {
   md5,
   numbersOf,
   onQueue,
+  putInFlight,
   type Queue,
   queueArn,
   queueOf,
   received,
   shuffle,
+  wake,
 } from './queue.ts';
 
 /** SQS's limit of messages in flight in a standard queue. */
@@ -249,8 +253,8 @@ export class Sqs implements Service, Queues {
       throw new AwsError('OverLimit', 'The number of messages in flight exceeds the maximum.');
     }
     const candidates: Message[] = [];
-    for (const message of queue.messages.values()) {
-      if (message.visible > now) continue;
+    wake(queue, now);
+    for (const message of queue.waiting) {
       if (queue.redrive !== undefined && message.receives >= queue.redrive.receives) {
         this.#redrive(queue, message);
         continue;
@@ -260,16 +264,10 @@ export class Sqs implements Service, Queues {
     }
     // SQS promises neither order nor number: a poll asks some of its servers, and gets what they have.
     shuffle(candidates, queue.random);
-    const share = 0.5 + queue.random();
-    const count = Math.min(candidates.length, maximum, room, Math.max(1, Math.ceil(maximum * share)));
-    const taken = candidates.slice(0, count);
+    const some = Math.max(1, Math.ceil(maximum * (0.5 + queue.random())));
+    const taken = candidates.slice(0, Math.min(maximum, room, some));
     for (const message of taken) {
-      message.receives++;
-      message.firstReceived ??= now;
-      message.lastReceived = now;
-      message.visible = now + visibility * SECOND;
-      message.receipt = randomUUID();
-      queue.received.add(message);
+      putInFlight(queue, message, now, visibility);
       this.#counts.add(queue, 'NumberOfMessagesReceived');
     }
     return taken;
@@ -352,6 +350,7 @@ export class Sqs implements Service, Queues {
       );
     }
     message.visible = now + seconds * SECOND;
+    hide(queue, message);
     this.#publish(queue);
   }
 

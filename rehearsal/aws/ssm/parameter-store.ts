@@ -83,18 +83,22 @@ export class ParameterStore {
       });
   }
 
-  /** Writes a parameter, as somebody else does. */
+  /**
+   * Writes a parameter, as somebody else does.
+   * @param where `since`: when that was, in epoch milliseconds. Default: now, of which an event tells.
+   */
   put(
     name: string,
     value: string,
-    { keyId, tier = 'Standard', ...where }: Place & { keyId?: string; tier?: Parameter['tier'] },
-  ): void {
-    this.#write(parameterArn(name, where), {
-      type: keyId === undefined ? 'String' : 'SecureString',
-      value,
+    {
       keyId,
-      tier,
-    });
+      tier = 'Standard',
+      since,
+      ...where
+    }: Place & { keyId?: string; tier?: Parameter['tier']; since?: number },
+  ): void {
+    const type = keyId === undefined ? 'String' : 'SecureString';
+    this.#write(parameterArn(name, where), { type, value, keyId, tier }, since);
   }
 
   /** A parameter, as the instance role of a container reads it. */
@@ -201,10 +205,20 @@ export class ParameterStore {
     return { Version: this.#write(arn, { type, value, keyId, tier }).version, Tier: tier };
   }
 
-  #write(arn: string, parameter: Pick<Parameter, 'type' | 'value' | 'keyId' | 'tier'>): Parameter {
+  #write(
+    arn: string,
+    parameter: Pick<Parameter, 'type' | 'value' | 'keyId' | 'tier'>,
+    since?: number,
+  ): Parameter {
     const before = this.#parameters.get(arn);
-    const written = { ...parameter, version: (before?.version ?? 0) + 1, modified: this.#aws.clock.now() };
+    const written = {
+      ...parameter,
+      version: (before?.version ?? 0) + 1,
+      modified: since ?? this.#aws.clock.now(),
+    };
     this.#parameters.set(arn, written);
+    // Of long ago.
+    if (since !== undefined) return written;
     const [region = '', account = ''] = arn.split(':').slice(3);
     // Systems Manager user guide, "Monitoring events": without a trail.
     this.#aws.events.emit(

@@ -93,7 +93,11 @@ export class Ssm implements Service {
   }
 
   /** Writes a parameter, as somebody else does. */
-  write(name: string, value: string, where: Place & { keyId?: string; tier?: Parameter['tier'] }): void {
+  write(
+    name: string,
+    value: string,
+    where: Place & { keyId?: string; tier?: Parameter['tier']; since?: number },
+  ): void {
     this.#parameters.put(name, value, where);
   }
 

@@ -1,3 +1,4 @@
+// In one file though long: all of it is played in the days of one deployment, each on what the ones before have left.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';

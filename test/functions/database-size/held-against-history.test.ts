@@ -29,6 +29,12 @@ test('a number that fell while the rows take their pages as ever is contradicted
   );
 });
 
+test('nothing is held against what was told of a file that was made anew since, as by OPTIMIZE TABLE', () => {
+  const rows = told(504_236, 0.85);
+  assert.equal(contradictedBy({ ...rows, madeAt: NOW - DAY / 2 }, BEFORE, NOW), undefined);
+  assert.ok(contradictedBy({ ...rows, madeAt: NOW - 1.5 * DAY }, BEFORE, NOW));
+});
+
 test('a number that fell with its pages, or by no more than its error, is believed', () => {
   for (const rows of [
     told(504_236, 0.18),

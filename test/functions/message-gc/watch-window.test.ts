@@ -5,7 +5,11 @@ import type { Stack } from 'aws-cdk-lib';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { RunEvent } from '../../../functions/shared/run/run-event.ts';
 import type { RunResult } from '../../../functions/shared/run/run-job.ts';
-import { loadBalancerTraffic, type TrafficMetric } from '../../../functions/shared/run/traffic.ts';
+import {
+  databaseTraffic,
+  loadBalancerTraffic,
+  type TrafficMetric,
+} from '../../../functions/shared/run/traffic.ts';
 import { callbacksTraffic } from '../../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { CallbacksBus } from '../../../lib/whatsapp/callbacks-bus.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
@@ -96,6 +100,15 @@ describe('on a Monday, the downtime window', () => {
     assert.match(
       problems[0]?.next ?? '',
       /window: \{ from: '15:00', to: '19:00' \}.*no schedule moves by itself/,
+    );
+  });
+
+  it('is told by what a database is sent, on an average of each second', async () => {
+    const { figures, problems } = await told(databaseTraffic('whatsapp-shop'), 28, busyAtNight);
+    assert.deepEqual([figures.windowIsQuiet, figures.windowRequestsPerHour], [0, 72]);
+    assert.match(
+      problems[0]?.what ?? '',
+      /no longer quiet: 72 kilobytes of NetworkReceiveThroughput in an hour of it, 3\.6 in an hour/,
     );
   });
 

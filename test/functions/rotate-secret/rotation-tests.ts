@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
-import { build } from 'esbuild';
 import type { RotateSecretSettings } from '../../../functions/rotate-secret/contract.ts';
 import { rotateSecret } from '../../../functions/rotate-secret/rotate-secret.ts';
 import type { Login } from '../../../functions/shared/database/contract/engine.ts';
@@ -18,6 +12,7 @@ import { credentialRotation } from '../../../functions/shared/database/registry.
 import { startContainers } from './containers.ts';
 import { anyPassword, databaseFor, type TestDatabase } from './databases.ts';
 import { type Fault, watched } from './faults.ts';
+import { killedProcesses } from './killed-processes.ts';
 import { ROTATION_TOKEN, startSecretsManager } from './secrets-manager.ts';
 import { stepEvents } from './steps.ts';
 
@@ -89,9 +84,7 @@ function refusable(points: readonly string[]): [at: number, point: string][] {
   return [...points.entries()].filter(([at, point]) => !READS.test(point) || points.indexOf(point) === at);
 }
 
-export type RotationBench = Awaited<ReturnType<typeof rotationBench>>;
-
-export interface RotationTestOptions {
+interface RotationTestOptions {
   /**
    * Where calls are broken off: at each, or at the statements to the database alone, where the same code is tested at its calls
    * of AWS with another engine.
@@ -350,68 +343,4 @@ export function testRotation(
       }
     });
   });
-}
-
-/** Lambda's processes with the function's bundle, each started while the one before is in use. */
-async function killedProcesses(t: TestContext, { settings, secretsManager }: RotationBench, total: number) {
-  const folder = await mkdtemp(join(tmpdir(), 'rotate-secret-'));
-  t.after(() => rm(folder, { recursive: true }));
-  const outfile = join(folder, 'index.cjs');
-  const entry = fileURLToPath(new URL('killed-rotation.ts', import.meta.url));
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    keepNames: true,
-    external: ['pg-native'],
-  });
-  const start = () => {
-    const child = fork(outfile, {
-      silent: true,
-      env: {
-        ...process.env,
-        UPKEEP_SETTINGS: JSON.stringify(settings),
-        AWS_ENDPOINT_URL: secretsManager.endpoint,
-        AWS_REGION: 'eu-central-1',
-        AWS_ACCESS_KEY_ID: 'test',
-        AWS_SECRET_ACCESS_KEY: 'test',
-      },
-    });
-    return {
-      child,
-      output: collected(child),
-      ready: new Promise((resolve) => child.once('message', resolve)),
-    };
-  };
-  let started = 1;
-  let next = start();
-  return {
-    stop: () => next.child.kill('SIGKILL'),
-    runUntilKilled: async (message: { arn: string; token: string; at: number }) => {
-      const { child, output, ready } = next;
-      if (started < total) {
-        started += 1;
-        next = start();
-      }
-      await ready;
-      const commandLine = await readFile(`/proc/${child.pid}/cmdline`, 'utf8').catch(() => '');
-      const ended = new Promise<NodeJS.Signals | null>((resolve) =>
-        child.once('close', (_, signal) => resolve(signal)),
-      );
-      child.send(message);
-      assert.equal(await ended, 'SIGKILL', output());
-      return `${output()}\n${commandLine}`;
-    },
-  };
-}
-
-function collected(child: ChildProcess): () => string {
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-    });
-  }
-  return () => text;
 }

@@ -41,13 +41,15 @@ const LATE = /-missed$/;
 export async function soak(options: {
   cdkOut: string;
   postgres: Postgres;
+  /** One that goes on, and is not ended. @default it is begun, and ended */
+  life?: Life;
   seed: string;
   nights: number;
   /** Told of each night. */
   onNight?: (line: string) => void;
 }): Promise<Soaked> {
   const { cdkOut, postgres, seed, nights, onNight = () => {} } = options;
-  const life = await beginLife({ cdkOut, postgres });
+  const life = options.life ?? (await beginLife({ cdkOut, postgres }));
   const soaked: Soaked = {
     seed,
     nights: nights + QUIET_NIGHTS,
@@ -89,7 +91,7 @@ export async function soak(options: {
     soaked.logins = life.played.logins.count.made;
     return soaked;
   } finally {
-    await life.close();
+    if (!options.life) await life.close();
   }
 }
 

@@ -60,6 +60,8 @@ export type RowEstimate =
        * back delete left (MySQL): so many of the rows that it ever had it may still have. Undefined: that cannot be, or is not known.
        */
       rowsShare?: number;
+      /** When that file was made, in epoch milliseconds: what was before says nothing of it. Undefined: that is not known. */
+      madeAt?: number;
     }
   /** The server has no number, or one that cannot be right. */
   | { kind: 'unknown'; reason: string };

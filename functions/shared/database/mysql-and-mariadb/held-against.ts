@@ -90,7 +90,10 @@ export async function heldAgainst(
   return {
     ...rows,
     ...(filesHold > rows.atMost && { filesHold }),
-    ...(rowsShare !== undefined && { rowsShare }),
+    ...(rowsShare !== undefined && {
+      rowsShare,
+      ...(Boolean(row.madeAt) && { madeAt: Number(row.madeAt) * 1000 }),
+    }),
     ...contradicts(Math.max(bytesFor(rows.rows, row, sample?.rows), rows.rows * least)),
   };
 }

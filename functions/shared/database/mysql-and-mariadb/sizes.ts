@@ -188,7 +188,7 @@ function perhapsLarger(others: readonly FoundTable[], server: Server): RowEstima
 /** Followed by further conditions; the first value is the database. */
 const TABLES =
   'SELECT TABLE_SCHEMA AS schemaName, TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine, TABLE_ROWS AS `rows`, DATA_LENGTH AS tableBytes, ' +
-  'INDEX_LENGTH AS indexBytes, DATA_FREE AS freeBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
+  'INDEX_LENGTH AS indexBytes, DATA_FREE AS freeBytes, CREATE_OPTIONS AS options, ROW_FORMAT AS format, UNIX_TIMESTAMP(CREATE_TIME) AS madeAt FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?';
 
 function tableRowOf({
   type,
@@ -199,8 +199,9 @@ function tableRowOf({
   freeBytes,
   options,
   format,
+  madeAt,
 }: Record<string, unknown>): Omit<TableRow, 'parts' | 'isLost'> {
-  return { type, engine, rows, tableBytes, indexBytes, freeBytes, options, format };
+  return { type, engine, rows, tableBytes, indexBytes, freeBytes, options, format, madeAt };
 }
 
 async function largestTable(

@@ -14,6 +14,8 @@ export interface TableRow {
   /** The table's own options, as it was created with. */
   options: unknown;
   format: unknown;
+  /** When its file was made: anew by each rebuild. Seconds of the epoch. */
+  madeAt: unknown;
   /** Of how many tables it is made: its partitions, or 1. */
   parts: number;
   /** Whether its file is gone, so that the other values are of before that, or of nothing. */

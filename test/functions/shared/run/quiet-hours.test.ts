@@ -6,6 +6,8 @@ import {
   ordinaryWeek,
   quietHours,
 } from '../../../../functions/shared/run/quiet-hours.ts';
+import { wallClock } from '../../../../functions/shared/run/time-of-day.ts';
+import { seededRandom } from '../../../../rehearsal/aws/seeded-random.ts';
 
 const QUARTER = 15 * 60_000;
 const HOUR = 4 * QUARTER;
@@ -21,6 +23,39 @@ function counted(requests: (hour: number, week: number) => number, { from, to } 
     const since = at - MONDAY;
     const value = requests(Math.floor(since / HOUR) % (7 * 24), Math.floor(since / (7 * DAY)));
     if (value > 0) all.push({ at, requests: value });
+  }
+  return all;
+}
+
+/** Requests of each hour of a customer service with a shop, as its load balancer counts them: on weekdays, on Saturdays, on Sundays. */
+const PROFILES = {
+  weekday: [
+    210, 96, 52, 41, 38, 61, 240, 820, 1610, 2140, 2380, 2290, 1980, 2120, 2310, 2250, 2190, 2260, 2420, 2510,
+    2130, 1540, 910, 430,
+  ],
+  saturday: [
+    340, 180, 97, 66, 49, 44, 92, 310, 780, 1320, 1690, 1760, 1650, 1580, 1540, 1510, 1480, 1530, 1620, 1580,
+    1390, 1180, 860, 560,
+  ],
+  sunday: [
+    410, 260, 160, 98, 61, 47, 52, 130, 390, 760, 1080, 1240, 1190, 1150, 1180, 1210, 1260, 1390, 1610, 1720,
+    1530, 1160, 690, 350,
+  ],
+};
+
+/** Four weeks of it by quarters of an hour: never twice the same, with a campaign, and an outage in which nothing is told. */
+function recordedTraffic({ from, to }: { from: number; to: number }, timeZone: string): Counted[] {
+  const local = wallClock(timeZone);
+  const random = seededRandom('a shop');
+  const all: Counted[] = [];
+  for (let at = from; at < to; at += QUARTER) {
+    const { weekday, minute, date } = local(at);
+    const profile =
+      weekday === 'saturday' ? PROFILES.saturday : weekday === 'sunday' ? PROFILES.sunday : PROFILES.weekday;
+    const usual = ((profile[Math.floor(minute / 60)] ?? 0) / 4) * (0.85 + 0.3 * random());
+    const isCampaign = date === '27/10/2026' && minute >= 14 * 60 && minute < 17 * 60;
+    if (date === '29/10/2026' && minute >= 14 * 60 && minute < 16 * 60) continue;
+    all.push({ at, requests: Math.round(isCampaign ? usual * 6 : usual) });
   }
   return all;
 }
@@ -79,6 +114,34 @@ describe('the quiet hours', () => {
 
   it('stay those that are configured where others are as quiet', () => {
     assert.equal(found({ from: '03:00', to: '05:00' }).quietest.from, '03:00');
+  });
+
+  it('are found in four weeks as they really come: weekdays, Saturdays, Sundays, a campaign, an outage, and clocks set back in Berlin', () => {
+    const span = { from: Date.parse('2026-10-12T00:00:00Z'), to: Date.parse('2026-11-09T00:00:00Z') };
+    const recorded = recordedTraffic(span, 'Europe/Berlin');
+    const { week, days } = ordinaryWeek(recorded, span, 'Europe/Berlin');
+    const { quietest, byWeekday, isQuiet, configured } = quietHours(week, days, {
+      from: '01:00',
+      to: '05:00',
+    });
+    // By the clock on the wall, which the offices go by, before and after that Sunday; in the morning after a Saturday it is later.
+    assert.deepEqual([quietest.from, quietest.to], ['02:00', '06:00']);
+    assert.deepEqual([byWeekday.wednesday.from, byWeekday.sunday.from], ['02:00', '03:00']);
+    assert.equal(isQuiet, true, `${configured.requestsPerHour} to ${quietest.requestsPerHour}`);
+    for (const [from, to, expected] of [
+      ['21:00', '01:00', false],
+      ['04:00', '08:00', false],
+      ['03:00', '05:00', true],
+    ] as const)
+      assert.equal(quietHours(week, days, { from, to }).isQuiet, expected, from);
+    // An hour of the whole year's time is not that of the wall.
+    const byUtc = ordinaryWeek(recorded, span, 'UTC').week;
+    assert.notDeepEqual(byUtc, week);
+    // The campaign of one Tuesday and the outage of one Thursday are in none of it.
+    const hours = hoursOf(week);
+    const [tuesday, wednesday, thursday] = [1, 2, 3].map((day) => hours[day]?.[15] ?? 0);
+    assert.ok(Math.abs((tuesday ?? 0) / (wednesday ?? 1) - 1) < 0.15, `${tuesday} ${wednesday}`);
+    assert.ok(Math.abs((thursday ?? 0) / (wednesday ?? 1) - 1) < 0.15, `${thursday} ${wednesday}`);
   });
 
   it('need a week, counted from the first that is known', () => {

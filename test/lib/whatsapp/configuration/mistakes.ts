@@ -155,6 +155,12 @@ export const MISTAKES: [string, string, unknown, string][] = [
     'deployments[0].jobs.messageGc.watchWindow.loadBalancer is "whatsapp-latam"; it must be the end of a load balancer\'s ARN, such as app/shop/0123456789abcdef.',
   ],
   [
+    'traffic that is told by two things',
+    'deployments.0.jobs.messageGc.watchWindow.databaseInstance',
+    'whatsapp-latam',
+    'deployments[0].jobs.messageGc.watchWindow names a load balancer and a database instance; it must name one of them.',
+  ],
+  [
     'a setting of WebApp that is not watched',
     'deployments.1.jobs.applicationSettings.expected',
     { 'webhooks.url': 'https://webhook.example' },

@@ -40,11 +40,13 @@ export async function testRolledBack(
       assert.ok(Math.max(after.atMost, after.filesHold ?? 0) >= rows, JSON.stringify(after));
       assert.ok((after.filesHold ?? 0) < 20 * rows, JSON.stringify(after));
       // Sampled meanwhile, nothing of the server's own shows it: but the pages that have rows are as many as of the number before.
-      const before = { at: Date.now() - DAY_MS, rows };
+      const before = { at: Date.now() - 1, rows };
       for (const grant of [LAST_SAMPLE, SAMPLED_PAGES]) await server.run(`GRANT ${grant} TO size@'%'`);
       await server.run('ANALYZE TABLE purged');
       const whole = await told();
       assert.equal(contradictedBy(whole, [before], Date.now()), undefined);
+      if (engine.engine === 'mysql')
+        assert.ok(Math.abs(Date.now() - (whole.madeAt ?? 0)) < DAY_MS, `made at ${whole.madeAt}`);
       const purge = await server.connect();
       await purge.query('START TRANSACTION');
       await purge.query(`DELETE FROM purged WHERE id > ${rows / 10}`);

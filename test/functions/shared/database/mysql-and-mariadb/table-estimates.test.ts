@@ -18,6 +18,7 @@ function told(rows: number, sampleRows: number | undefined) {
     freeBytes: 0,
     options: '',
     format: 'Dynamic',
+    madeAt: undefined,
     parts: 1,
     isLost: false,
   };

@@ -8,7 +8,7 @@ import type { DatabaseServer, StartOptions } from '../../../../../rehearsal/data
 import { startPostgres } from '../../../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
 
-export const ROWS = 2_500_000;
+export const ROWS = 500_000;
 export const DATABASE = 'wa1_messageStore';
 export const MESSAGES = { table: 'messages', databases: [DATABASE] };
 
