@@ -1,3 +1,4 @@
+// In one file though long: a host of its own, with what is mounted, typed and killed on it.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
