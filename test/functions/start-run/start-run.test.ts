@@ -72,127 +72,6 @@ test('a run that was started before is not started again, however it is asked fo
   assert.equal(reportsOf(world.aws).length, 2);
 });
 
-test('a run beside one that is still going on is skipped, with that one named in its report', async (t) => {
-  await begin(t, IN_THE_WINDOW);
-  const first = await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z' });
-  assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:31:00Z' })).outcome, 'skipped');
-  await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
-  const skipped = reportsOf(world.aws).find(({ outcome }) => outcome === 'skipped');
-  assert.match(skipped?.problems[0]?.what ?? '', new RegExp(`^The run ${first.runId} is still going on`));
-});
-
-test('of several starts at the same moment one begins', async (t) => {
-  await begin(t, IN_THE_WINDOW);
-  const answers = await Promise.all(Array.from({ length: 6 }, () => startRun(MESSAGE_GC)));
-  assert.deepEqual(answers.map(({ outcome }) => outcome).sort(), [
-    ...Array.from({ length: 5 }, () => 'skipped'),
-    'started',
-  ]);
-  assert.deepEqual(
-    world.aws.lambda.durable.list().map(({ name }) => name),
-    answers.flatMap(({ outcome, runId = '' }) => (outcome === 'started' ? [runId] : [])),
-  );
-});
-
-test('outside the downtime window nothing is started, by hand neither, unless it is said so; then the report says it', async (t) => {
-  const noon = Date.parse('2026-11-25T12:00:00Z');
-  await begin(t, noon);
-  assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
-  const [report] = reportsOf(world.aws);
-  assert.match(report?.problems[0]?.what ?? '', /outside the downtime window 01:00–05:00 America\/Sao_Paulo/);
-  assert.equal((await startRun({ ...MESSAGE_GC, outsideWindow: true })).outcome, 'started');
-  await world.clock.runUntil(noon + 20 * 60_000);
-  assert.equal(reportsOf(world.aws).at(-1)?.outcome, 'succeeded');
-  assert.equal(reportsOf(world.aws).at(-1)?.details?.outsideWindow, true);
-});
-
-test('inside the window, but after the time limit, a late start is skipped', async (t) => {
-  await begin(t, Date.parse('2026-11-25T07:50:00Z'));
-  assert.equal((await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:10:00Z' })).outcome, 'skipped');
-});
-
-test('a job that is called when its run had to have ended does nothing, whoever called it', async (t) => {
-  const noon = Date.parse('2026-11-25T12:00:00Z');
-  await begin(t, noon);
-  const { aws, clock } = world;
-  const job = aws.deployed.ofType('AWS::Lambda::Function').find(({ name }) => name === 'latam-message-gc');
-  assert.ok(job);
-  const credentials = aws.credentialsFor({
-    arn: `arn:aws:sts::${job.account}:assumed-role/operator/somebody`,
-    policy: {
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: `${job.arn}:live` }],
-    },
-  });
-  const lambda = new LambdaClient({ region: job.region, endpoint: aws.endpoint, credentials });
-  const run = {
-    ...MESSAGE_GC,
-    runId: 'latam-message-gc-20261125T053000Z',
-    scheduledFor: '2026-11-25T05:30:00.000Z',
-    endBy: '2026-11-25T08:00:00.000Z',
-  };
-  // A time that is none is never past.
-  for (const endBy of [run.endBy, '2026-11-25T08:00:00+00', '2026-11-25T08:00:00 +00:00'])
-    await lambda.send(
-      new InvokeCommand({
-        FunctionName: `${job.arn}:live`,
-        InvocationType: 'Event',
-        DurableExecutionName: `${run.runId}${endBy.length}`,
-        Payload: JSON.stringify({ ...run, endBy }),
-      }),
-    );
-  lambda.destroy();
-  await clock.runUntil(noon + 20 * 60_000);
-  // The two others died of their event, and were reported as lost: in which order they ended is Lambda's affair.
-  const reports = reportsOf(aws);
-  assert.deepEqual(reports.map(({ outcome }) => outcome).sort(), ['failed', 'failed', 'skipped']);
-  const skipped = reports.find(({ outcome }) => outcome === 'skipped');
-  assert.match(skipped?.problems[0]?.what ?? '', /when it had to have ended: at 2026-11-25T08:00:00/);
-  assert.deepEqual(world.deployments.latam?.webApp.requests, []);
-});
-
-test('an event for another job or deployment, or of another form, is refused with what to correct', async (t) => {
-  await begin(t, IN_THE_WINDOW);
-  const wrong: [object, RegExp][] = [
-    [
-      { ...MESSAGE_GC, job: 'tidy-up' },
-      /This start-run starts .*message-gc.* of latam, not tidy-up of latam\. Correct/,
-    ],
-    ...['constructor', '__proto__', 'toString', 'hasOwnProperty'].map((job): [object, RegExp] => [
-      { ...MESSAGE_GC, job },
-      new RegExp(`This start-run starts .*message-gc.* of latam, not ${job} of latam\\. Correct`),
-    ]),
-    [{ ...MESSAGE_GC, deployment: 'emea' }, /not message-gc of emea/],
-    [{ deployment: 'latam' }, /The event for start-run has a wrong value at "job"/],
-    ...['tonight', '1', '2026-11-25', '2026-11-25T05:00:00', '2026-02-30T05:00:00Z', '2026-11-25 05:00Z'].map(
-      (scheduledFor): [object, RegExp] => [
-        { ...MESSAGE_GC, scheduledFor },
-        /wrong value at "scheduledFor": expected an ISO 8601 time with its zone/,
-      ],
-    ),
-    [
-      { ...MESSAGE_GC, scheduledFor: '2026-11-25T05:30:00Z' },
-      /"scheduledFor" that lies ahead: 2026-11-25T05:30/,
-    ],
-    [{ ...MESSAGE_GC, scheduledFor: '2099-01-01T05:30:00Z' }, /"scheduledFor" that lies ahead/],
-    [{ ...MESSAGE_GC, scheduledFor: '2026-11-23T05:30:00Z' }, /more than 25 hours ago/],
-    [
-      { ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z', outsideWindow: true },
-      /"scheduledFor", which is a schedule's, beside/,
-    ],
-    // Misspelled, they would be no mistake but a start at once.
-    ...['scheduledfor', 'ScheduledFor', 'schedule', 'outsidewindow', 'body'].map(
-      (field): [object, RegExp] => [
-        { ...MESSAGE_GC, [field]: '2099-01-01T05:30:00Z' },
-        new RegExp(`has a field "${field}", which it does not know; it knows job, deployment, scheduledFor,`),
-      ],
-    ),
-    [{ ...MESSAGE_GC, options: { note: 'x'.repeat(3000) } }, /has \d+ bytes as JSON; at most 2048 are taken/],
-  ];
-  for (const [event, message] of wrong) assert.match((await startRun(event)).errorMessage ?? '', message);
-  assert.deepEqual(world.aws.lambda.durable.list(), []);
-});
-
 test('a report whose event the bus refuses is in the log and the metrics once, and rings', async (t) => {
   await begin(t, IN_THE_WINDOW);
   const { aws, clock } = world;
@@ -217,24 +96,6 @@ test('a report whose event the bus refuses is in the log and the metrics once, a
   );
 });
 
-test('a run that is throttled says which call of which service it was', async (t) => {
-  await begin(t, IN_THE_WINDOW);
-  t.after(
-    world.aws.onCall(({ service, operation }) =>
-      service === 'secretsmanager' && operation === 'GetSecretValue'
-        ? new AwsError('ThrottlingException', 'Rate exceeded')
-        : undefined,
-    ),
-  );
-  await startRun(MESSAGE_GC);
-  await world.clock.runUntil(IN_THE_WINDOW + 100 * 60_000);
-  const report = reportsOf(world.aws).find(({ outcome }) => outcome === 'failed');
-  assert.match(
-    report?.problems[0]?.what ?? '',
-    /SecretsManager throttled GetSecretValue, each time that it was tried \(ThrottlingException: Rate exceeded\)/,
-  );
-});
-
 test('while nobody has confirmed a subscription of the alarms, each report says so', async (t) => {
   await begin(t, IN_THE_WINDOW);
   const { aws, clock } = world;
@@ -255,27 +116,208 @@ test('while nobody has confirmed a subscription of the alarms, each report says 
   assert.deepEqual(reportsOf(aws)[1]?.problems, []);
 });
 
-test('the alarm that the documented command rings reaches its addressees', async (t) => {
+test('an event that is wrong starts nothing, and of several that are right one begins', async (t) => {
   await begin(t, IN_THE_WINDOW);
-  const operations = readFileSync('docs/operations.md', 'utf8');
-  const [, name] = /^npx wa-upkeep test-alarms DEPLOYMENT --only (\S+)$/m.exec(operations) ?? [];
-  assert.ok(name, 'the command');
-  const { aws, clock } = world;
-  const credentials = aws.credentialsFor({
-    arn: 'arn:aws:sts::111111111111:assumed-role/operator/somebody',
-    policy: {
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'cloudwatch:SetAlarmState', Resource: '*' }],
+  await t.test(
+    'an event for another job or deployment, or of another form, is refused with what to correct',
+    async () => {
+      const wrong: [object, RegExp][] = [
+        [
+          { ...MESSAGE_GC, job: 'tidy-up' },
+          /This start-run starts .*message-gc.* of latam, not tidy-up of latam\. Correct/,
+        ],
+        ...['constructor', '__proto__', 'toString', 'hasOwnProperty'].map((job): [object, RegExp] => [
+          { ...MESSAGE_GC, job },
+          new RegExp(`This start-run starts .*message-gc.* of latam, not ${job} of latam\\. Correct`),
+        ]),
+        [{ ...MESSAGE_GC, deployment: 'emea' }, /not message-gc of emea/],
+        [{ deployment: 'latam' }, /The event for start-run has a wrong value at "job"/],
+        ...[
+          'tonight',
+          '1',
+          '2026-11-25',
+          '2026-11-25T05:00:00',
+          '2026-02-30T05:00:00Z',
+          '2026-11-25 05:00Z',
+        ].map((scheduledFor): [object, RegExp] => [
+          { ...MESSAGE_GC, scheduledFor },
+          /wrong value at "scheduledFor": expected an ISO 8601 time with its zone/,
+        ]),
+        [
+          { ...MESSAGE_GC, scheduledFor: '2026-11-25T05:30:00Z' },
+          /"scheduledFor" that lies ahead: 2026-11-25T05:30/,
+        ],
+        [{ ...MESSAGE_GC, scheduledFor: '2099-01-01T05:30:00Z' }, /"scheduledFor" that lies ahead/],
+        [{ ...MESSAGE_GC, scheduledFor: '2026-11-23T05:30:00Z' }, /more than 25 hours ago/],
+        [
+          { ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z', outsideWindow: true },
+          /"scheduledFor", which is a schedule's, beside/,
+        ],
+        // Misspelled, they would be no mistake but a start at once.
+        ...['scheduledfor', 'ScheduledFor', 'schedule', 'outsidewindow', 'body'].map(
+          (field): [object, RegExp] => [
+            { ...MESSAGE_GC, [field]: '2099-01-01T05:30:00Z' },
+            new RegExp(
+              `has a field "${field}", which it does not know; it knows job, deployment, scheduledFor,`,
+            ),
+          ],
+        ),
+        [
+          { ...MESSAGE_GC, options: { note: 'x'.repeat(3000) } },
+          /has \d+ bytes as JSON; at most 2048 are taken/,
+        ],
+      ];
+      for (const [event, message] of wrong) assert.match((await startRun(event)).errorMessage ?? '', message);
+      assert.deepEqual(world.aws.lambda.durable.list(), []);
     },
+  );
+
+  await t.test('of several starts at the same moment one begins', async () => {
+    const answers = await Promise.all(Array.from({ length: 6 }, () => startRun(MESSAGE_GC)));
+    assert.deepEqual(answers.map(({ outcome }) => outcome).sort(), [
+      ...Array.from({ length: 5 }, () => 'skipped'),
+      'started',
+    ]);
+    assert.deepEqual(
+      world.aws.lambda.durable.list().map(({ name }) => name),
+      answers.flatMap(({ outcome, runId = '' }) => (outcome === 'started' ? [runId] : [])),
+    );
   });
-  const cloudWatch = new CloudWatchClient({ region: 'us-east-1', endpoint: aws.endpoint, credentials });
-  const AlarmName = `latam-${name}`;
-  await cloudWatch.send(new SetAlarmStateCommand({ AlarmName, StateValue: 'ALARM', StateReason: 'A trial' }));
-  cloudWatch.destroy();
-  const [message] = aws.sns.messages;
-  assert.match(message?.subject ?? '', /ALARM: "latam-message-gc-failed"/);
-  assert.ok((message?.subscriptions.length ?? 0) > 0);
-  // CloudWatch looks again, and finds nothing.
-  await clock.runUntil(IN_THE_WINDOW + 10 * 60_000);
-  assert.equal(aws.cloudWatch.history.at(-1)?.to, 'OK');
+});
+
+test('outside the window, and once a run had to have ended', async (t) => {
+  const noon = Date.parse('2026-11-25T12:00:00Z');
+  await begin(t, noon);
+  await t.test(
+    'a job that is called when its run had to have ended does nothing, whoever called it',
+    async () => {
+      const { aws, clock } = world;
+      const job = aws.deployed
+        .ofType('AWS::Lambda::Function')
+        .find(({ name }) => name === 'latam-message-gc');
+      assert.ok(job);
+      const credentials = aws.credentialsFor({
+        arn: `arn:aws:sts::${job.account}:assumed-role/operator/somebody`,
+        policy: {
+          Version: '2012-10-17',
+          Statement: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: `${job.arn}:live` }],
+        },
+      });
+      const lambda = new LambdaClient({ region: job.region, endpoint: aws.endpoint, credentials });
+      const run = {
+        ...MESSAGE_GC,
+        runId: 'latam-message-gc-20261125T053000Z',
+        scheduledFor: '2026-11-25T05:30:00.000Z',
+        endBy: '2026-11-25T08:00:00.000Z',
+      };
+      // A time that is none is never past.
+      for (const endBy of [run.endBy, '2026-11-25T08:00:00+00', '2026-11-25T08:00:00 +00:00']) {
+        // As start-run names it, so that its letter is known.
+        const runId = `${run.runId}${endBy.length}`;
+        await lambda.send(
+          new InvokeCommand({
+            FunctionName: `${job.arn}:live`,
+            InvocationType: 'Event',
+            DurableExecutionName: runId,
+            Payload: JSON.stringify({ ...run, runId, endBy }),
+          }),
+        );
+      }
+      lambda.destroy();
+      await clock.runUntil(noon + 20 * 60_000);
+      // The two others died of their event, and were reported as lost: in which order they ended is Lambda's affair.
+      const reports = reportsOf(aws);
+      assert.deepEqual(reports.map(({ outcome }) => outcome).sort(), ['failed', 'failed', 'skipped']);
+      const skipped = reports.find(({ outcome }) => outcome === 'skipped');
+      assert.match(skipped?.problems[0]?.what ?? '', /when it had to have ended: at 2026-11-25T08:00:00/);
+      assert.deepEqual(world.deployments.latam?.webApp.requests, []);
+    },
+  );
+
+  await t.test(
+    'outside the downtime window nothing is started, by hand neither, unless it is said so; then the report says it',
+    async () => {
+      assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
+      const report = reportsOf(world.aws).at(-1);
+      assert.match(
+        report?.problems[0]?.what ?? '',
+        /outside the downtime window 01:00–05:00 America\/Sao_Paulo/,
+      );
+      assert.equal((await startRun({ ...MESSAGE_GC, outsideWindow: true })).outcome, 'started');
+      await world.clock.runUntil(noon + 40 * 60_000);
+      assert.equal(reportsOf(world.aws).at(-1)?.outcome, 'succeeded');
+      assert.equal(reportsOf(world.aws).at(-1)?.details?.outsideWindow, true);
+    },
+  );
+});
+
+test('inside the window', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  await t.test(
+    'a run beside one that is still going on is skipped, with that one named in its report',
+    async () => {
+      const first = await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:30:00Z' });
+      assert.equal(
+        (await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:31:00Z' })).outcome,
+        'skipped',
+      );
+      await world.clock.runUntil(IN_THE_WINDOW + 20 * 60_000);
+      const skipped = reportsOf(world.aws).find(({ outcome }) => outcome === 'skipped');
+      assert.match(skipped?.problems[0]?.what ?? '', new RegExp(`^The run ${first.runId} is still going on`));
+    },
+  );
+
+  await t.test('the alarm that the documented command rings reaches its addressees', async () => {
+    const operations = readFileSync('docs/operations.md', 'utf8');
+    const [, name] = /^npx wa-upkeep test-alarms DEPLOYMENT --only (\S+)$/m.exec(operations) ?? [];
+    assert.ok(name, 'the command');
+    const { aws, clock } = world;
+    const credentials = aws.credentialsFor({
+      arn: 'arn:aws:sts::111111111111:assumed-role/operator/somebody',
+      policy: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: 'cloudwatch:SetAlarmState', Resource: '*' }],
+      },
+    });
+    const cloudWatch = new CloudWatchClient({ region: 'us-east-1', endpoint: aws.endpoint, credentials });
+    const AlarmName = `latam-${name}`;
+    await cloudWatch.send(
+      new SetAlarmStateCommand({ AlarmName, StateValue: 'ALARM', StateReason: 'A trial' }),
+    );
+    cloudWatch.destroy();
+    const message = aws.sns.messages.at(-1);
+    assert.match(message?.subject ?? '', /ALARM: "latam-message-gc-failed"/);
+    assert.ok((message?.subscriptions.length ?? 0) > 0);
+    // CloudWatch looks again, and finds nothing.
+    await clock.runUntil(IN_THE_WINDOW + 28 * 60_000);
+    assert.equal(aws.cloudWatch.history.at(-1)?.to, 'OK');
+  });
+});
+
+test('to the end of the window', async (t) => {
+  await begin(t, IN_THE_WINDOW);
+  await t.test('a run that is throttled says which call of which service it was', async () => {
+    t.after(
+      world.aws.onCall(({ service, operation }) =>
+        service === 'secretsmanager' && operation === 'GetSecretValue'
+          ? new AwsError('ThrottlingException', 'Rate exceeded')
+          : undefined,
+      ),
+    );
+    await startRun(MESSAGE_GC);
+    await world.clock.runUntil(IN_THE_WINDOW + 100 * 60_000);
+    const report = reportsOf(world.aws).find(({ outcome }) => outcome === 'failed');
+    assert.match(
+      report?.problems[0]?.what ?? '',
+      /SecretsManager throttled GetSecretValue, each time that it was tried \(ThrottlingException: Rate exceeded\)/,
+    );
+  });
+
+  await t.test('inside the window, but after the time limit, a late start is skipped', async () => {
+    await world.clock.runUntil(Date.parse('2026-11-25T07:50:00Z'));
+    assert.equal(
+      (await startRun({ ...MESSAGE_GC, scheduledFor: '2026-11-25T04:10:00Z' })).outcome,
+      'skipped',
+    );
+  });
 });

@@ -393,17 +393,6 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
     );
   });
 
-  it('is unknown of services that are scaled to nothing, of which nothing shows that they work', () =>
-    checkedDeployment(
-      database,
-      async ({ check }) => {
-        const report = await check();
-        assert.equal(answers(report).services, 'unknown');
-        assert.match(sentence(report, 'services'), /web is scaled to nothing \(it wants 0 tasks\)/);
-      },
-      { service: { desiredCount: 0 } },
-    ));
-
   it('asks, of Aurora, for the disk of the writing instance', () =>
     checkedDeployment(
       database,
@@ -424,14 +413,19 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
       { engine: 'aurora-postgresql', props: () => ({ services: undefined }) },
     ));
 
-  for (const [action, criterion] of [
-    ['secretsmanager:GetSecretValue', 'rows of messages'],
-    ['lambda:ListDurableExecutionsByFunction', 'last garbage collection'],
-    ['lambda:GetDurableExecution', 'last garbage collection'],
-    ['ecs:DescribeServices', 'services'],
-    ['cloudwatch:GetMetricData', 'free space'],
-  ] as const)
-    it(`is unknown without the right to ${action}, which the sentence names`, () =>
+  // Without two of them the same criterion is unknown, and without the secret the free space too.
+  for (const rights of [
+    {
+      'lambda:ListDurableExecutionsByFunction': 'last garbage collection',
+      'ecs:DescribeServices': 'services',
+      'cloudwatch:GetMetricData': 'free space',
+    },
+    {
+      'secretsmanager:GetSecretValue': 'rows of messages',
+      'lambda:GetDurableExecution': 'last garbage collection',
+    },
+  ])
+    it(`is unknown without the rights to ${Object.keys(rights).join(', ')}, which the sentences name`, () =>
       checkedDeployment(
         database,
         async ({ clock, collect, freeSpace, check }) => {
@@ -439,37 +433,48 @@ describe('whether a deployment may be upgraded now, on a real PostgreSQL', () =>
           await collect();
           freeSpace(5 * GIGABYTE);
           const report = await check();
-          assert.equal(answers(report)[criterion], 'unknown');
-          assert.match(sentence(report, criterion), new RegExp(`not authorized to perform: ${action}`));
+          for (const [action, criterion] of Object.entries(rights)) {
+            assert.equal(answers(report)[criterion], 'unknown');
+            assert.match(sentence(report, criterion), new RegExp(`not authorized to perform: ${action}`));
+          }
           assert.equal(report.figures.mayBeUpgraded, 0);
         },
-        { without: [action] },
+        { without: Object.keys(rights) },
       ));
 
-  it('finds the last of several good nights, whichever of its texts Lambda lists by', () =>
-    checkedDeployment(database, async ({ aws, clock, collect, freeSpace, check }) => {
-      for (const night of [0, 1, 2]) {
-        await clock.runUntil(WINDOW + 5 * MINUTE + night * 24 * HOUR);
-        await collect();
-      }
-      for (const [order, list] of [
-        ['newest first', 'all versions'],
-        ['oldest first', '$LATEST'],
-      ] as const) {
-        aws.lambda.durable.listOrder = order;
-        aws.lambda.durable.unqualifiedList = list;
-        freeSpace(5 * GIGABYTE);
-        const report = await check();
-        assert.equal(answers(report)['last garbage collection'], 'yes', order);
-        assert.match(sentence(report, 'last garbage collection'), /succeeded 0\.\d hours ago/);
-        await clock.runUntil(clock.now() + 2 * MINUTE);
-      }
-    }));
-
-  it('fails for an option that it does not know, and says which', () =>
-    checkedDeployment(database, async ({ check }) => {
-      const report = await check({ prepair: true });
-      assert.equal(report.outcome, 'failed');
-      assert.match(report.problems[0]?.what ?? '', /The options of this run has a wrong value at "prepair"/);
-    }));
+  it('finds the last of several good nights, whichever of its texts Lambda lists by; is unknown of services that are scaled to nothing; and fails for an option that it does not know', (t) =>
+    checkedDeployment(
+      database,
+      async ({ aws, clock, collect, freeSpace, check }) => {
+        await t.test('an option that it does not know', async () => {
+          const report = await check({ prepair: true });
+          assert.equal(report.outcome, 'failed');
+          assert.match(
+            report.problems[0]?.what ?? '',
+            /The options of this run has a wrong value at "prepair"/,
+          );
+        });
+        for (const night of [0, 1, 2]) {
+          await clock.runUntil(WINDOW + 5 * MINUTE + night * 24 * HOUR);
+          await collect();
+        }
+        for (const [order, list] of [
+          ['newest first', 'all versions'],
+          ['oldest first', '$LATEST'],
+        ] as const)
+          await t.test(`several good nights, listed ${order} and of ${list}`, async () => {
+            aws.lambda.durable.listOrder = order;
+            aws.lambda.durable.unqualifiedList = list;
+            freeSpace(5 * GIGABYTE);
+            const report = await check();
+            assert.equal(answers(report)['last garbage collection'], 'yes', order);
+            assert.match(sentence(report, 'last garbage collection'), /succeeded 0\.\d hours ago/);
+            // Of which nothing shows that they work.
+            assert.equal(answers(report).services, 'unknown');
+            assert.match(sentence(report, 'services'), /web is scaled to nothing \(it wants 0 tasks\)/);
+            await clock.runUntil(clock.now() + 2 * MINUTE);
+          });
+      },
+      { service: { desiredCount: 0 } },
+    ));
 });

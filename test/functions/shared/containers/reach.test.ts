@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
+import type { Stack } from 'aws-cdk-lib';
 import {
   discoverContainers,
   type FoundContainer,
@@ -19,7 +20,7 @@ import { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import { DockerHost } from '../../../../rehearsal/aws/containers/docker-host.ts';
 import type { EcsTask } from '../../../../rehearsal/aws/ecs/task.ts';
 import type { ManagedInstance } from '../../../../rehearsal/aws/ssm/run-command.ts';
-import { ACCOUNT, type Deployment, deploy, REGION } from '../../../rehearsal/aws/deploy.ts';
+import { ACCOUNT, type Deployment, REGION, sharedDeployment } from '../../../rehearsal/aws/deploy.ts';
 
 /** Runs for a while, and says how often it was started. With Run Command the document holds it. */
 const COMMAND = {
@@ -39,73 +40,82 @@ interface Work extends Deployment {
   starts(): number;
 }
 
+/** Of a command that reads what it is given. */
+const READER = { script: 'printf "got "; cat' };
+
+/** Each test has a service of its own in it. */
+const deployment = sharedDeployment(define, { sessions: { timing: { readingDelay: 50 } } });
+
+/** What Run Command needs: a document for each of the two commands. */
+function define(stack: Stack): void {
+  const upkeep = new Upkeep(stack, 'Upkeep', {
+    deployment: 'shop',
+    timeZone: 'Europe/Paris',
+    window: { from: '01:00', to: '05:00' },
+  });
+  const props: Omit<ContainerCommandJobProps, 'job' | 'command'> = {
+    upkeep,
+    cluster: 'shop',
+    roles: { web: { services: ['web'], container: 'app' } },
+    schedule: { at: '03:00' },
+    reach: { by: 'run-command', instanceTag: { key: 'cluster', value: 'shop' } },
+  };
+  new ContainerCommandJob(stack, 'Command', { ...props, job: 'command', command: COMMAND });
+  new ContainerCommandJob(stack, 'Reader', {
+    ...props,
+    job: 'reader',
+    command: READER,
+    stdin: 'in the settings',
+  });
+}
+
+let services = 0;
+
 async function withContainer(
   by: 'ecs-exec' | 'run-command',
   work: (tools: Work) => Promise<void>,
-  props: Partial<ContainerCommandJobProps> = {},
+  documentName = 'shop-command-web',
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'reach-'));
   const container = await Container.start({ name: 'app', folder: join(folder, 'app') });
-  const roles = { web: { services: ['web'], container: 'app' } };
+  const service = `web-${++services}`;
+  const { aws, client } = deployment();
   try {
-    await deploy(
-      (stack) => {
-        const upkeep = new Upkeep(stack, 'Upkeep', {
-          deployment: 'shop',
-          timeZone: 'Europe/Paris',
-          window: { from: '01:00', to: '05:00' },
-        });
-        new ContainerCommandJob(stack, 'Command', {
-          upkeep,
-          job: 'command',
-          cluster: 'shop',
-          roles,
-          command: COMMAND,
-          schedule: { at: '03:00' },
-          ...props,
-          ...(by === 'run-command' && {
-            reach: { by, instanceTag: { key: 'cluster', value: 'shop' } },
-          }),
-        });
-      },
-      async (deployment) => {
-        const { aws, client } = deployment;
-        const host = new DockerHost({ instanceId: INSTANCE, folder: join(folder, 'host') });
-        const instance = aws.ssm.manage(host, { account: ACCOUNT, region: REGION });
-        const of = { account: ACCOUNT, region: REGION, cluster: 'shop', service: 'web' };
-        const onHost = by === 'run-command' ? { host } : {};
-        const task = aws.ecs.addTask({ ...of, containers: [container], ...onHost });
-        const { endpoint, region, credentials } = client();
-        const ssm = new SSMClient({ endpoint, region, credentials, maxAttempts: 1 });
-        const reach =
-          by === 'run-command'
-            ? new RunCommandReach(ssm)
-            : new EcsExecReach(ecsExecClients({ endpoint, region, credentials }), CLUSTER);
-        const { containers } = await discoverContainers(new ECSClient(client()), {
-          deployment: 'shop',
-          clusterArn: CLUSTER,
-          roles: [{ name: 'web', services: ['web'], container: 'app', documentName: 'shop-command-web' }],
-          reach: by,
-          concurrency: 1,
-          timeoutSeconds: 60,
-          retryFailed: false,
-        });
-        const [found] = containers;
-        assert.ok(found);
-        await work({
-          ...deployment,
-          reach,
-          found,
-          container,
-          task,
-          instance,
-          lasting: (seconds) => writeFileSync(container.path('/tmp/seconds'), String(seconds)),
-          starts: () => readFileSync(container.path('/tmp/starts'), 'utf8').split('\n').length - 1,
-        });
-      },
-      { sessions: { timing: { readingDelay: 50 } } },
-    );
+    const host = new DockerHost({ instanceId: INSTANCE, folder: join(folder, 'host') });
+    const instance = aws.ssm.manage(host, { account: ACCOUNT, region: REGION });
+    const of = { account: ACCOUNT, region: REGION, cluster: 'shop', service };
+    const onHost = by === 'run-command' ? { host } : {};
+    const task = aws.ecs.addTask({ ...of, containers: [container], ...onHost });
+    const { endpoint, region, credentials } = client();
+    const ssm = new SSMClient({ endpoint, region, credentials, maxAttempts: 1 });
+    const reach =
+      by === 'run-command'
+        ? new RunCommandReach(ssm)
+        : new EcsExecReach(ecsExecClients({ endpoint, region, credentials }), CLUSTER);
+    const { containers } = await discoverContainers(new ECSClient(client()), {
+      deployment: 'shop',
+      clusterArn: CLUSTER,
+      roles: [{ name: 'web', services: [service], container: 'app', documentName }],
+      reach: by,
+      concurrency: 1,
+      timeoutSeconds: 60,
+      retryFailed: false,
+    });
+    const [found] = containers;
+    assert.ok(found);
+    await work({
+      ...deployment(),
+      reach,
+      found,
+      container,
+      task,
+      instance,
+      lasting: (seconds) => writeFileSync(container.path('/tmp/seconds'), String(seconds)),
+      starts: () => readFileSync(container.path('/tmp/starts'), 'utf8').split('\n').length - 1,
+    });
   } finally {
+    aws.callInterceptors.clear();
+    aws.sessions.faults = {};
     await container.remove();
     rmSync(folder, { recursive: true, force: true });
   }
@@ -180,12 +190,12 @@ test('by run-command, a command gets its standard input, which nobody reads in t
         return undefined;
       });
       const stdin = 'one $HOME "line" {{ and }}\nanother\n';
-      const ended = await reach.start(found, { ...order, stdin }, stay(20_000));
-      assert.deepEqual(ended, { outcome: 'exited', exitCode: 0, output: `got ${stdin}` });
+      const seen = await reach.start(found, { ...order, command: READER, stdin }, stay(20_000));
+      assert.deepEqual(seen, { outcome: 'exited', exitCode: 0, output: `got ${stdin}` });
       assert.equal(given.length, 2, 'for the key, and with what is encrypted by it');
       for (const text of given) assert.doesNotMatch(text, /HOME|another/);
     },
-    { command: { script: 'printf "got "; cat' }, stdin: 'in the settings' },
+    'shop-reader-web',
   ));
 
 test('by ecs-exec, a container whose task has its agent in another one costs one call, and no further try', () =>
