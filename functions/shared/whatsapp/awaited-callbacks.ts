@@ -66,10 +66,16 @@ export function isAwaited(awaited: StillAwaited, node: string): boolean {
 /** What is still awaited after another call. */
 export function stillAwaited(before: StillAwaited, call: GcCall): StillAwaited {
   if (call.kind !== 'answered' && call.kind !== 'interrupted') return before;
-  const heard = call.heard.map(({ node }) => node);
+  const unnamed = call.doubts?.unnamed ?? [];
+  // Another deployment's may have been taken where nothing is named: this one's comes yet then, and may name itself.
+  const heard = call.heard.map(({ node }) => node).filter((node) => !unnamed.includes(node));
   // One that was taken shows that the webhook takes them: what was older has come, or comes before the next call.
   const left = heard.length > 0 ? before.filter((node) => node !== EVERY_NODE) : before;
   const missing =
-    call.kind === 'answered' ? call.missing : heard.length > 0 ? [] : [SINGLE_INSTANCE, EVERY_NODE];
+    call.kind === 'answered'
+      ? [...call.missing, ...unnamed]
+      : call.heard.length > 0
+        ? unnamed
+        : [SINGLE_INSTANCE, EVERY_NODE];
   return [...new Set([...left.filter((node) => !heard.includes(node)), ...missing])];
 }

@@ -333,7 +333,9 @@ function callOf(
   { heard, pending, gone, setAside, doubtful, unnamed }: Answers,
   awaited: StillAwaited,
 ): GcCall {
-  const doubts = { unnamed, undated: Object.keys(heard).filter((node) => isAwaited(awaited, node)) };
+  // What names nobody stays in doubt whatever its date is.
+  const undated = Object.keys(heard).filter((node) => isAwaited(awaited, node) && !unnamed.includes(node));
+  const doubts = { unnamed, undated };
   switch (asked.kind) {
     case 'processing':
       return {
