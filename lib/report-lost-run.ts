@@ -21,8 +21,8 @@ import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
 import { UpkeepFunction } from './upkeep-function.ts';
 
-/** Whose dead letters are of no job's runs, after the deployment's name. */
-const NO_JOBS = ['report-lost-run', 'schedules', 'start-run'];
+/** How the alarm on a job's dead letters begins to say what it means. */
+export const LETTERS_MEANING = 'Lambda could not begin a run of ';
 
 /** What a `ReportLostRun` is made of. */
 export interface ReportLostRunProps {
@@ -126,10 +126,10 @@ export class ReportLostRun extends Construct {
           {
             source: ['aws.cloudwatch'],
             'detail-type': [ALARM_EVENT_TYPE],
-            resources: [{ wildcard: `*:alarm:${deadLettersName(deployment, '*')}` }],
             detail: {
-              // Not each job's name, for the same reason, but those of what is no job: its own above all.
-              alarmName: [{ 'anything-but': NO_JOBS.map((name) => deadLettersName(deployment, name)) }],
+              alarmName: [{ wildcard: deadLettersName(deployment, '*') }],
+              // Not each job's name, for the same reason: so begins what the alarms on letters of runs say, and no other.
+              configuration: { description: [{ prefix: LETTERS_MEANING }] },
               state: { value: ['ALARM'] },
             },
           },

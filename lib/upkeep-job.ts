@@ -27,6 +27,7 @@ import {
   shownHour,
   weeklyHours,
 } from './missed-alarm.ts';
+import { LETTERS_MEANING } from './report-lost-run.ts';
 import { letPublishReports } from './run-reports.ts';
 import {
   commandToStart,
@@ -119,7 +120,7 @@ export class UpkeepJob extends Construct {
     const history = `the run's history in the Lambda console (function ${functionName}, "Durable executions")`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
       queueName: letters,
-      meaning: `Lambda could not begin a run of ${job} for ${deployment}, or not bring it to its end, put its event here, and nothing has told of it.`,
+      meaning: `${LETTERS_MEANING}${job} for ${deployment}, or not bring it to its end, put its event here, and nothing has told of it.`,
       whatToDo: [
         `Read the run's report: the log /aws/lambda/${deployment}-report-lost-run, message "Run report", newest first. It comes within a minute of this alarm, with the event of the run.`,
         `If ${history} does not have the run, Lambda had no room for it: look at the concurrency of the account and of the function ${functionName}. If it is there, see in it what ended it.`,

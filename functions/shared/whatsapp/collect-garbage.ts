@@ -85,9 +85,8 @@ export async function collectGarbage(
     const asked = await ask(kind, settings, number, endBy, context);
     if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
-    const earlier = collected.calls.flatMap((call) => ('heard' in call ? call.heard : []));
     const answers = await waitForCallbacks(
-      { kind, deployment: settings.deployment, nodes: nodesOf(asked), earlier },
+      { kind, deployment: settings.deployment, nodes: nodesOf(asked) },
       settings,
       asked,
       number,

@@ -35,13 +35,11 @@ export interface Hearing {
   deployment: string;
   /** Those that were asked; `undefined` where that is not known. */
   nodes: readonly string[] | undefined;
-  /** What came of the same run's earlier requests. */
-  earlier?: readonly GcNotification[];
 }
 
 /** Takes what belongs to a request, and sets the rest aside with its reason. */
 export function hear(
-  { kind, deployment, nodes, earlier = [] }: Hearing,
+  { kind, deployment, nodes }: Hearing,
   before: Heard,
   arrived: readonly Arrived[],
 ): Heard {
@@ -52,11 +50,7 @@ export function hear(
   for (const { notification, deployments } of arrived) {
     // Media are the leader's work alone, whatever it calls itself.
     const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
-    const reason = reasonToSetAside(
-      { kind, deployment, nodes, earlier },
-      { notification, deployments },
-      node,
-    );
+    const reason = reasonToSetAside({ kind, deployment, nodes }, { notification, deployments }, node);
     if (reason) {
       setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
       continue;
@@ -77,7 +71,7 @@ function isNameOfOne(node: string, nodes: readonly string[] | undefined): boolea
 }
 
 function reasonToSetAside(
-  { kind, deployment, nodes, earlier = [] }: Hearing,
+  { kind, deployment, nodes }: Hearing,
   { notification, deployments }: Arrived,
   node: string,
 ): string | undefined {
@@ -86,10 +80,7 @@ function reasonToSetAside(
     return `its event names ${named.join(', ').slice(0, SHOWN_CHARACTERS)}`;
   if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
   if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
-  // Its count would be added twice. Of nothing deleted, two answers may well be alike.
-  const own = JSON.stringify({ ...notification, node });
-  if (notification.deleted && earlier.some((each) => JSON.stringify(each) === own))
-    return 'just so the answer to an earlier request of this run was: the client may have sent that twice';
+  // One just like the answer to an earlier request is taken: a client that deletes in portions tells the same count of each.
   return undefined;
 }
 

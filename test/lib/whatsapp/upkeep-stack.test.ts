@@ -251,15 +251,9 @@ describe('a deployment’s stack', () => {
           {
             source: ['aws.cloudwatch'],
             'detail-type': ['CloudWatch Alarm State Change'],
-            resources: [{ wildcard: '*:alarm:latam-*-dead-letters' }],
             detail: {
-              alarmName: [
-                {
-                  'anything-but': ['report-lost-run', 'schedules', 'start-run'].map(
-                    (name) => `latam-${name}-dead-letters`,
-                  ),
-                },
-              ],
+              alarmName: [{ wildcard: 'latam-*-dead-letters' }],
+              configuration: { description: [{ prefix: 'Lambda could not begin a run of ' }] },
               state: { value: ['ALARM'] },
             },
           },
