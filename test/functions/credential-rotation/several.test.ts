@@ -218,6 +218,8 @@ test('two credentials of two engines, by one roll', async (t) => {
       await t.test(
         'one that somebody rotates by hand is carried to the end, and the other is left alone',
         async () => {
+          // Of more than one page, as is asked for by a right of its own.
+          aws.lambda.durable.page = 2;
           for (const [name, arn, other] of [
             ['stock', SECOND, 'orders'],
             ['orders', SECRET, 'stock'],
