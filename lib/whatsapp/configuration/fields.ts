@@ -129,7 +129,7 @@ export const watchWindowSchema = field(
     ),
     databaseInstance: v.optional(
       pattern(
-        /^[A-Za-z](?!.*--)[A-Za-z0-9-]{0,62}(?<!-)$/,
+        /^(?!.*--)[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
         'the identifier of a DB instance of RDS, such as whatsapp-latam',
         'Counts the kilobytes that it is sent, in place of requests or callbacks. Of a cluster: the instance that writes.',
       ),
