@@ -146,6 +146,7 @@ function fitted(deployment: Anything): Anything {
   if (Object.keys(jobs).length === 0) jobs.mediaGc = { schedule: { at: '00:10' } };
   for (const [name, job] of Object.entries<Anything>(jobs))
     job.schedule = { ...job.schedule, at: TIMES[name] };
+  if (jobs.messageGc?.watchWindow?.loadBalancer) delete jobs.messageGc.watchWindow.databaseInstance;
   if (jobs.logCleanup?.runCommand) delete jobs.logCleanup.sessionEncryptionKeyArn;
   if (!databases) {
     for (const name of ['databaseSize', 'credentialRotation']) delete jobs[name];
