@@ -86,9 +86,9 @@ export interface ContainerCommandJobProps extends ContainersJobProps {
 }
 
 /** Of POSIX, without those that the job or ECS set. */
-const VARIABLE_NAME = /^(?!UPKEEP_MARKER$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
+const VARIABLE_NAME = /^(?!UPKEEP_(MARKER|STDIN)$|ECS_|AWS_)[A-Za-z_][A-Za-z0-9_]*$/;
 
-const secret = field(
+const secret = secretField(
   v.strictObject({
     secret: secretReference('The secret.'),
     key: v.optional(field(v.pipe(v.string(), v.minLength(1)), 'the name of a field', 'The field.')),
@@ -228,9 +228,22 @@ function findings({ in: where = 'every-container', roles, ...props }: ContainerC
         .filter((name) => !VARIABLE_NAME.test(name))
         .map((name) => ({
           field: [field],
-          problem: `have the name "${name}"; it must be of letters, digits and _, and not begin with AWS_ or ECS_.`,
+          problem: `have the name "${name}"; it must be of letters, digits and _, not begin with AWS_ or ECS_, and be neither UPKEEP_MARKER nor UPKEEP_STDIN.`,
         })),
     ),
+    // ECS takes what stands behind a colon of an ARN for a label.
+    ...Object.entries({ ...props.secrets, ...(typeof props.stdin === 'object' && { stdin: props.stdin }) })
+      .filter(([, { key }]) => isNewTask && key?.includes(':'))
+      .map(([name, each]) => ({
+        field: each === props.stdin ? ['stdin', 'key'] : ['secrets', name, 'key'],
+        problem: 'has a colon, with which ECS names no field; with in: "new-task" it must be one without.',
+      })),
+    ...Object.keys(props.secrets ?? {})
+      .filter((name) => Object.hasOwn(props.environment ?? {}, name))
+      .map((name) => ({
+        field: ['secrets', name],
+        problem: 'is a name of environment as well; a variable has one value.',
+      })),
     ...(where !== 'every-container' && names.length > 1
       ? [
           {

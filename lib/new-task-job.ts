@@ -85,7 +85,7 @@ UPKEEP_INPUT`;
     : [
         'sh',
         '-c',
-        from(`upkeep_input=$${INPUT_VARIABLE}; unset ${INPUT_VARIABLE}`),
+        from(`upkeep_input=\${${INPUT_VARIABLE}%'\n'}; unset ${INPUT_VARIABLE}`),
         'sh',
         ...wordsOf(command),
       ];
@@ -284,16 +284,11 @@ const PROPS = v.looseObject({
 });
 
 /** What no single property can say. */
-function findings({
-  cluster,
-  role,
-  taskDefinition,
-  timeout = DEFAULT_TIMEOUT,
-  timeLimit = DEFAULT_TIME_LIMIT,
-  secrets,
-  stdin,
-}: NewTaskJobProps): Finding[] {
+function findings(props: NewTaskJobProps): Finding[] {
+  const { upkeep, job, cluster, role, taskDefinition, secrets, stdin } = props;
+  const { timeout = DEFAULT_TIMEOUT, timeLimit = DEFAULT_TIME_LIMIT } = props;
   const [service = ''] = role.services;
+  const family = familyOf(taskDefinition ?? ownDefinition(service));
   const hasSecrets = secrets !== undefined || typeof stdin === 'object';
   return [
     ...(hasSecrets && taskDefinition && !isTaskDefinition(taskDefinition) && !taskDefinition.roleArns?.length
@@ -302,6 +297,14 @@ function findings({
             field: ['taskDefinition', 'roleArns'],
             problem:
               'is empty, while the command gets secrets; it must have the execution role, by which ECS fetches them.',
+          },
+        ]
+      : []),
+    ...(hasSecrets && family === ownFamily({ deployment: upkeep.deployment, job })
+      ? [
+          {
+            field: ['job'],
+            problem: `is "${job}", so that the task definitions with its secrets would be revisions of ${family}, which the service has; it must be another name.`,
           },
         ]
       : []),
@@ -325,6 +328,10 @@ function knownDefinition({ role, taskDefinition }: NewTaskJobProps): NewTaskDefi
   const [service = ''] = role.services;
   const given = taskDefinition ?? ownDefinition(service);
   return given && isTaskDefinition(given) ? definitionOf(given, role.container) : given;
+}
+
+function familyOf(given: NewTaskDefinition | TaskDefinition | undefined): string | undefined {
+  return typeof given === 'object' ? given.family : undefined;
 }
 
 function isTaskDefinition(given: NewTaskDefinition | TaskDefinition): given is TaskDefinition {

@@ -29,6 +29,7 @@ export const PHASES = {
  *     MARKER kept FILES BYTES                of uploads
  *     MARKER refused STATUS SHA256 BYTES DAY NAME
  *     MARKER archive unkept FILES BYTES      of the clean-up: what it found that was not kept
+ *     MARKER archive unnamed FILES           of these such as have no checksum
  *     MARKER archive restored FILES          which the clean-up would have deleted
  *     MARKER archive deleted FILES           which it deleted, for the disk was nearly full
  *     MARKER archive withheld                so there was no clean-up: what was not kept could not be held
@@ -181,14 +182,18 @@ printf '%s\\n' "$line" >>"$held/names" || return 1
 done 2>/dev/null
 unset IFS
 }
+# Those that cannot be read, and those with a line's end in their name, have no sum; none has where nothing makes sums.
+count_unnamed() {
+[ -d "$archive" ] || { unnamed=0; return; }
+all=$(cd "$archive" && sums)
+unnamed=$(($(cd "$archive" && rotated -exec sh -c 'for file; do echo; done' sh {} + | wc -l) - $(printf '%s' "$all" | grep -c .)))
+}
 guarded() {
 release
 set -f
 unkept= files=0 bytes=0 unnamed=0
 if [ -d "$archive" ]; then
-all=$(cd "$archive" && sums)
-# Those that cannot be read, and those with a line's end in their name, have no sum.
-unnamed=$(($(cd "$archive" && rotated -exec sh -c 'for file; do echo; done' sh {} + | wc -l) - $(printf '%s' "$all" | grep -c .)))
+count_unnamed
 IFS=$newline
 for line in $all; do
 is_known "\${line%% *}" && continue
@@ -199,6 +204,7 @@ unset IFS
 files=$((files + unnamed))
 fi
 [ "$files" -eq 0 ] || say archive unkept "$files" "$bytes"
+[ "$unnamed" -eq 0 ] || say archive unnamed "$unnamed"
 full=
 nearly_full && full=1
 if [ "$files" -eq 0 ] || [ "$full" ] || hold; then
@@ -211,6 +217,11 @@ gone=0
 IFS=$newline
 for line in \${full:+$unkept}; do [ -e "$archive/\${line#* }" ] || gone=$((gone + 1)); done
 unset IFS
+if [ "$full" ] && [ "$unnamed" -gt 0 ]; then
+were=$unnamed
+count_unnamed
+[ "$unnamed" -ge "$were" ] || gone=$((gone + were - unnamed))
+fi
 [ "$gone" -eq 0 ] || say archive deleted "$gone"
 else
 unset IFS

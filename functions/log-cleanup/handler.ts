@@ -208,7 +208,12 @@ function keepingProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
     ran.flatMap((each) => {
       const kept = cleanedOf(each)?.kept;
       if (!kept || (kept.why === undefined && kept.deleted === 0 && !kept.isWithheld)) return [];
-      const { unkept, unkeptBytes, deleted, isWithheld, why = 'they were rotated just before' } = kept;
+      const { unkept, unkeptBytes, unnamed, deleted, isWithheld } = kept;
+      const otherwise =
+        unnamed > 0
+          ? `${unnamed} have no checksum, for they cannot be read, their names have a backslash or a line's end in them, or the container has neither sha256sum nor openssl`
+          : 'they were rotated just before';
+      const { why = otherwise } = kept;
       if (unkept === 0) return [];
       const megabytes = Math.ceil(unkeptBytes / 1024 / 1024);
       const fate = isWithheld

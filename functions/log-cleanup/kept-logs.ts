@@ -34,6 +34,8 @@ export interface KeptLogs {
   /** Files that were not kept when the clean-up began. */
   unkept: number;
   unkeptBytes: number;
+  /** Of those, such as have no checksum. */
+  unnamed: number;
   /** Of those, deleted though, for the disk was nearly full. */
   deleted: number;
   /** There was no clean-up, for what was not kept could not be held. */
@@ -43,7 +45,15 @@ export interface KeptLogs {
 
 /** Reads the lines that are marked. */
 export function readKeptLogs(output: string, marker: string): KeptLogs {
-  const kept: KeptLogs = { files: 0, bytes: 0, unkept: 0, unkeptBytes: 0, deleted: 0, isWithheld: false };
+  const kept: KeptLogs = {
+    files: 0,
+    bytes: 0,
+    unkept: 0,
+    unkeptBytes: 0,
+    unnamed: 0,
+    deleted: 0,
+    isWithheld: false,
+  };
   for (const line of output.split('\n')) {
     const [first, kind, ...words] = line.trimEnd().split(' ');
     if (first !== marker) continue;
@@ -52,6 +62,7 @@ export function readKeptLogs(output: string, marker: string): KeptLogs {
     else if (kind === 'why') kept.why = words.join(' ');
     else if (kind !== 'archive') continue;
     else if (one === 'unkept') Object.assign(kept, { unkept: countOf(two), unkeptBytes: countOf(three) });
+    else if (one === 'unnamed') kept.unnamed = countOf(two);
     else if (one === 'deleted') kept.deleted = countOf(two);
     else if (one === 'withheld') kept.isWithheld = true;
   }

@@ -19,7 +19,7 @@ export interface Why {
 
 /** In ECS's words: of no place on the container instances, of no capacity, of no network interface in time (Developer Guide, API failure reasons and stopped tasks' error messages). */
 const PASSES =
-  /^RESOURCE:|^AGENT$|capacity is unavailable|no capacity|insufficient|unable to (provision|place)|timeout waiting for network interface|limit on the number of|throttl|rate exceeded|EMPTY CAPACITY PROVIDER/i;
+  /^RESOURCE:|^AGENT$|capacity is unavailable|no capacity|insufficient|unable to (provision|place)|timeout waiting for network interface|limit on the number of|throttl|rate exceeded|EMPTY CAPACITY PROVIDER|no container instances were found/i;
 
 /** Exit codes of what was stopped by a signal: ECS sends TERM, then KILL. */
 const STOPPED_BY_SIGNAL = [137, 143];
@@ -46,7 +46,7 @@ function nextFor(reason: string): string {
     return 'The program cannot be started in the container: correct its path. An ENTRYPOINT of the image stays before the command.';
   if (/ResourceInitialization|secret/i.test(reason))
     return "See that the execution role may read the secrets of the task definition, and that the task's subnets have a way to them.";
-  if (/^RESOURCE:|^ATTRIBUTE/.test(reason))
+  if (/^RESOURCE:|^ATTRIBUTE|No Container Instances/.test(reason))
     return 'No container instance has room for it: add one, or let the cluster grow.';
   if (passes(reason))
     return 'AWS had no room for it: let the job run at another time, or in more availability zones.';
@@ -72,7 +72,11 @@ export function howItEnded(
       return { ...notStarted(`It had not come to run when its time was over: ${stoppedReason}`) };
     return notStarted([stoppedReason, reason].filter(Boolean).join(': '));
   }
-  if (exitCode === 0) return { outcome: 'exited', exitCode };
+  // One that was stopped while it ran may end with 0 as well, for it heeds TERM: its work is not done for that.
+  const wasStopped =
+    stopped === 'late' || (stopped === undefined && stopCode !== undefined && essential.includes(name));
+  if (exitCode === 0 && (stopCode === 'EssentialContainerExited' || !wasStopped))
+    return { outcome: 'exited', exitCode };
   if (reason?.includes('OutOfMemory'))
     return {
       outcome: 'exited',
@@ -118,7 +122,12 @@ function bySignal(exitCode: number): boolean {
   return STOPPED_BY_SIGNAL.includes(exitCode);
 }
 
-/** The one that ended by itself. */
-function isCause({ name = '', exitCode }: Container, own: string, essential: readonly string[]): boolean {
-  return name !== own && essential.includes(name) && exitCode !== undefined && !bySignal(exitCode);
+/** The one that ended by itself, or for want of memory. */
+function isCause(
+  { name = '', exitCode, reason }: Container,
+  own: string,
+  essential: readonly string[],
+): boolean {
+  if (name === own || !essential.includes(name) || exitCode === undefined) return false;
+  return !bySignal(exitCode) || (reason?.includes('OutOfMemory') ?? false);
 }

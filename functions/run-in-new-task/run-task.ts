@@ -42,12 +42,13 @@ export interface RanTask {
 type Watch =
   /** Tasks of earlier runs, of which nobody knows any more, are looked for, and these that are stopped. */
   | { stage: 'clearing'; looks: number; stopping: string[]; found: string[] }
-  /** `why`: of the last one that found no place. */
-  | { stage: 'placing'; withoutPlace: number; why: string }
+  /** `why`: of the last one that found no place. `refused`: how often ECS has said that it started nothing. */
+  | { stage: 'placing'; withoutPlace: number; refused: number; why: string }
   | {
       stage: 'going';
       taskArn: string;
       withoutPlace: number;
+      refused: number;
       since: number;
       looks: number;
       startedAt?: number;
@@ -106,7 +107,7 @@ async function clear(
     known.length > 0 ? await ecs.send(new DescribeTasksCommand({ cluster, tasks: known })) : {};
   const left = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
   // By itself, so that what this run starts is never taken for an earlier one's.
-  if (left.length === 0) return { stage: 'placing', withoutPlace: 0, why: '' };
+  if (left.length === 0) return { stage: 'placing', withoutPlace: 0, refused: 0, why: '' };
   const now = Date.now();
   const stopping: string[] = [];
   for (const { taskArn = '', createdAt, startedAt = createdAt, desiredStatus } of left) {
@@ -133,7 +134,7 @@ async function clear(
 async function place(
   ecs: ECSClient,
   { clusterArn: cluster, launch, request, id, endBy }: TaskOrder,
-  { withoutPlace, why }: Extract<Watch, { stage: 'placing' }>,
+  { withoutPlace, refused, why }: Extract<Watch, { stage: 'placing' }>,
 ): Promise<Watch> {
   const now = Date.now();
   if (now >= endBy)
@@ -147,26 +148,31 @@ async function place(
       seconds: 0,
       withoutPlace,
     });
-  const again = (reason: string): Watch => ({
+  const again = (reason: string, more: number): Watch => ({
     stage: 'placing',
     withoutPlace: withoutPlace + 1,
+    refused: refused + more,
     why: reason,
   });
   // The same for the same try, whatever happens to this invocation; another one where ECS said that it started nothing.
-  const clientToken = createHash('sha256').update(`${id} ${withoutPlace}`).digest('hex');
+  const clientToken = createHash('sha256').update(`${id} ${refused}`).digest('hex');
   try {
     const { tasks = [], failures = [] } = await ecs.send(
       new RunTaskCommand({ cluster, ...launch.request, ...request, clientToken, count: 1 }),
     );
     const taskArn = tasks[0]?.taskArn;
-    if (taskArn !== undefined) return { stage: 'going', taskArn, withoutPlace, since: now, looks: 0 };
+    if (taskArn !== undefined)
+      return { stage: 'going', taskArn, withoutPlace, refused, since: now, looks: 0 };
     const reason = failures[0]?.reason ?? 'ECS started no task, and gives no reason';
-    return passes(reason) ? again(reason) : over({ ended: notStarted(reason), seconds: 0, withoutPlace });
+    return passes(reason) ? again(reason, 1) : over({ ended: notStarted(reason), seconds: 0, withoutPlace });
   } catch (error) {
     const [taskArn] = error instanceof ConflictException ? (error.resourceIds ?? []) : [];
-    if (taskArn !== undefined) return { stage: 'going', taskArn, withoutPlace, since: now, looks: 0 };
+    if (taskArn !== undefined)
+      return { stage: 'going', taskArn, withoutPlace, refused, since: now, looks: 0 };
     const { name, message } = error instanceof Error ? error : new Error(String(error));
-    if (name === 'ServerException' || passes(`${name}: ${message}`)) return again(message);
+    // It may have started one: asked with the same token it tells of that one.
+    if (name === 'ServerException') return again(message, 0);
+    if (passes(`${name}: ${message}`)) return again(message, 1);
     throw error;
   }
 }
@@ -177,7 +183,7 @@ async function follow(
   before: Extract<Watch, { stage: 'going' }>,
 ): Promise<Watch> {
   const { clusterArn: cluster, container: name, launch, endBy } = order;
-  const { taskArn, withoutPlace } = before;
+  const { taskArn, withoutPlace, refused } = before;
   const now = Date.now();
   const lost = (detail: string): Watch =>
     over({
@@ -198,7 +204,7 @@ async function follow(
   if (task.lastStatus === 'STOPPED') {
     const ended = howItEnded(task, name, launch.essential, before.stopped?.why);
     if (ended.outcome === 'not-started' && ended.passes && before.stopped === undefined && now < endBy)
-      return { stage: 'placing', withoutPlace: withoutPlace + 1, why: ended.detail };
+      return { stage: 'placing', withoutPlace: withoutPlace + 1, refused: refused + 1, why: ended.detail };
     return over({ ended, taskArn, seconds: secondsOf(task, before.startedAt, now), withoutPlace });
   }
   const startedAt = task.startedAt?.getTime() ?? before.startedAt;

@@ -270,6 +270,52 @@ describe('a job in containers', () => {
       /taskDefinition\.roleArns is empty, while the command gets secrets; it must have the execution role/,
     ],
     [
+      'secrets of a new task in a family that is the service’s own',
+      {
+        in: 'new-task',
+        taskDefinition: { family: 'shop-prune', roleArns: ['arn:aws:iam::111111111111:role/execution'] },
+        secrets: { TOKEN: { secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`) } },
+      },
+      /job is "prune", so that the task definitions with its secrets would be revisions of shop-prune/,
+    ],
+    [
+      'a field of a secret by which ECS would name a label',
+      {
+        in: 'new-task',
+        taskDefinition: { family: 'web', roleArns: ['arn:aws:iam::111111111111:role/execution'] },
+        secrets: {
+          TOKEN: {
+            secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`),
+            key: 'db:password',
+          },
+        },
+      },
+      /secrets\.TOKEN\.key has a colon/,
+    ],
+    [
+      'a variable in which the input comes',
+      {
+        secrets: {
+          UPKEEP_STDIN: { secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`) },
+        },
+      },
+      /secrets have the name "UPKEEP_STDIN"; .* neither UPKEEP_MARKER nor UPKEEP_STDIN/,
+    ],
+    [
+      'a secret in the place of its name, without repeating it',
+      // biome-ignore lint/suspicious/noExplicitAny: what is mistaken has no type.
+      { secrets: { TOKEN: 'hunter2' as any } },
+      /^(?![\s\S]*hunter2)[\s\S]*secrets\.TOKEN is not what it must be: an object with "secret"/,
+    ],
+    [
+      'a variable that has two values',
+      {
+        environment: { TOKEN: 'none' },
+        secrets: { TOKEN: { secret: Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`) } },
+      },
+      /secrets\.TOKEN is a name of environment as well/,
+    ],
+    [
       'a token in what a document must hold',
       { reach: runCommand, command: ['prune', Lazy.string({ produce: () => 'all' })] },
       /^PropsError: Shop\/Prune: command holds a token of the CDK; with reach: "run-command"/,
@@ -399,6 +445,7 @@ describe('a job in containers', () => {
       for (const [stdin, env] of [
         [text, {}],
         [{ secret }, { UPKEEP_STDIN: text.replace(/\n$/, '') }],
+        [{ secret }, { UPKEEP_STDIN: text }],
       ] as const) {
         const stack = commandStack({ in: 'new-task', taskDefinition, command, stdin });
         const settings = settingsOf(resourcesOf(stack), 'shop-prune');

@@ -223,6 +223,7 @@ test('each rotated log is kept once, under its deployment, role, task and day, b
       bytes: kept.bytes,
       unkept: 0,
       unkeptBytes: 0,
+      unnamed: 0,
       deleted: 0,
       isWithheld: false,
     });
@@ -290,10 +291,18 @@ test('what cannot be saved from the clean-up either keeps it from being run', ()
     rotate('c\\.gz');
     allow({ ...ALLOWED, Action: 's3:GetObject' });
     const { kept } = await clean({ script: 'rm *.gz' });
-    assert.deepEqual([kept.isWithheld, kept.unkept], [true, 3]);
+    assert.deepEqual([kept.isWithheld, kept.unkept, kept.unnamed], [true, 3, 2]);
     assert.equal(readdirSync(archive).length, 3);
     const full = await clean({ script: 'rm *.gz', full: true });
-    assert.equal(full.kept.isWithheld, false);
+    assert.deepEqual([full.kept.isWithheld, full.kept.deleted], [false, 3]);
+  }));
+
+test('where nothing makes checksums, what a clean-up deletes of a nearly full disk is told too', () =>
+  withLogs(async ({ clean, rotate, only }) => {
+    for (const name of ['a.gz', 'b.gz', 'c.gz']) rotate(name);
+    const path = only(...TOOLS, ...MORE_TOOLS.filter((tool) => tool !== 'sha256sum'));
+    const { kept } = await clean({ path, script: 'rm a.gz b.gz', full: true });
+    assert.deepEqual([kept.unkept, kept.unnamed, kept.deleted], [3, 3, 2]);
   }));
 
 test('a clean-up that was cut off has lost nothing: the next run puts back what it deleted', () =>

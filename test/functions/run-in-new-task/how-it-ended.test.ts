@@ -28,9 +28,31 @@ const CASES: Case[] = [
   { of: 'an end as it should be', task: ended({}, { exitCode: 0 }), outcome: 'exited' },
   {
     of: 'a command that had ended when its time was over',
-    task: ended({ stopCode: 'UserInitiated' }, { exitCode: 0 }),
+    task: ended({}, { exitCode: 0 }),
     stopped: 'late',
     outcome: 'exited',
+  },
+  {
+    of: 'a command that was stopped at its deadline, heeds TERM, and ends with 0 then',
+    task: ended({ stopCode: 'UserInitiated' }, { exitCode: 0 }),
+    stopped: 'late',
+    outcome: 'timed-out',
+  },
+  {
+    of: 'a command whose host was taken away, and which ends with 0 then',
+    task: ended({ stopCode: 'SpotInterruption' }, { exitCode: 0 }),
+    outcome: 'gone',
+    says: /SpotInterruption/,
+  },
+  {
+    of: 'an essential container beside it that was killed for want of memory',
+    task: ended(
+      {},
+      { exitCode: 143 },
+      { exitCode: 137, reason: 'OutOfMemoryError: Container killed due to memory usage' },
+    ),
+    outcome: 'exited',
+    says: /essential container proxy beside it ended with exit code 137 \(OutOfMemoryError/,
   },
   {
     of: 'a command that was stopped',
@@ -98,6 +120,7 @@ it('what passes is told from what does not by ECS’s own words', () => {
     'Timeout waiting for network interface provisioning to complete.',
     "You've reached the limit on the number of tasks you can run concurrently",
     'ThrottlingException: Rate exceeded',
+    'InvalidParameterException: No Container Instances were found in your cluster.',
   ])
     assert.ok(passes(reason), reason);
   for (const reason of [
