@@ -127,6 +127,7 @@ function bareFunction(clients: string[]): string {
 function clientClass(client: string): string {
   const known: Record<string, string> = {
     '@aws-sdk/client-cloudwatch': 'CloudWatchClient',
+    '@aws-sdk/client-cloudwatch-logs': 'CloudWatchLogsClient',
     '@aws-sdk/client-ecs': 'ECSClient',
     '@aws-sdk/client-eventbridge': 'EventBridgeClient',
     '@aws-sdk/client-kms': 'KMSClient',
