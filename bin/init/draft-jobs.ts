@@ -84,10 +84,7 @@ export function draftRotation(
     );
   }
   const services = byRole(containers);
-  const monitoringSecret = metaTemplate?.monitoring && {
-    secretArn: metaTemplate.monitoring.secretArn,
-    ...keyOf(secretOf(metaTemplate.monitoring.secretArn, secrets)),
-  };
+  const monitoring = metaTemplate?.monitoring?.services.length ? metaTemplate.monitoring : undefined;
   const copied = password?.kind === 'parameter' && !metaTemplate ? password.name : undefined;
   return {
     secret: secretField(found, name, 'database', secret),
@@ -95,17 +92,18 @@ export function draftRotation(
     clusterName,
     services: {
       ...Object.fromEntries(Object.entries(services).map(([role, each]) => [role, each.services])),
-      ...(metaTemplate?.monitoring &&
-        metaTemplate.monitoring.services.length > 0 && { others: metaTemplate.monitoring.services }),
+      ...(monitoring && { others: monitoring.services }),
     },
     ...(metaTemplate?.encryptionKeyArn !== undefined && {
       metaTemplate: {
         stackName: metaTemplate.stackName,
         encryptionKeyArn: metaTemplate.encryptionKeyArn,
-        ...(metaTemplate.monitoring &&
-          metaTemplate.monitoring.services.length > 0 && {
-            monitoring: monitoringSecret,
-          }),
+        ...(monitoring && {
+          monitoring: {
+            secretArn: monitoring.secretArn,
+            ...keyOf(secretOf(monitoring.secretArn, secrets)),
+          },
+        }),
       },
     }),
     ...(copied !== undefined && {

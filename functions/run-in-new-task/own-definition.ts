@@ -70,7 +70,7 @@ function withSecrets(copy: Copy, container: string, secrets: Record<string, stri
       each.name === container
         ? {
             ...each,
-            environment: each.environment?.filter(isOther),
+            ...(each.environment && { environment: each.environment.filter(isOther) }),
             secrets: [...(each.secrets ?? []).filter(isOther), ...added],
           }
         : each,

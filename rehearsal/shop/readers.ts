@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Login } from '../../functions/shared/database/contract/engine.ts';
-import { socketFrom } from '../aws/containers/client-socket.ts';
 import { Container } from '../aws/containers/container.ts';
 import type { ManagedService } from '../aws/ecs/service.ts';
 import type { EcsTask } from '../aws/ecs/task.ts';
 import type { Aws } from '../aws/server.ts';
 import { keepCertificate } from '../certificates.ts';
 import { type Postgres, startPostgres } from '../databases/postgres.ts';
-import { createAlternatingUsers } from '../whatsapp/client-on-postgres.ts';
+import { connectFrom, createAlternatingUsers } from '../whatsapp/client-on-postgres.ts';
 import { Logins } from '../whatsapp/logins.ts';
 import { ADDRESS, PARAMETER, PLACE, SECRETS, USERS } from './names.ts';
 
@@ -186,20 +185,10 @@ export async function startReaders(
   };
 }
 
-function logInTo({ port, database }: Postgres, ca: string) {
-  return async ({ username, password }: Login, address?: string): Promise<() => Promise<void>> => {
-    const client = new pg.Client({
-      host: '127.0.0.1',
-      port,
-      stream: () => socketFrom(address),
-      user: username,
-      password,
-      database,
-      ssl: { ca, servername: ADDRESS.host },
-    });
-    // A server that is stopped under an idle connection is no error of ours.
-    client.on('error', () => {});
-    await client.connect();
+function logInTo({ port, database }: Postgres, certificateAuthority: string) {
+  const { host } = ADDRESS;
+  return async (login: Login, address?: string): Promise<() => Promise<void>> => {
+    const client = await connectFrom(address, login, { host, certificateAuthority, port, database });
     return () => client.end();
   };
 }

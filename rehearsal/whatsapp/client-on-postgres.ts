@@ -24,19 +24,9 @@ export function postgresClient(
   const [messageDatabase = ''] = databases;
   const logInTo =
     (port: number): ClientDatabase['logIn'] =>
-    async ({ username, password }, address) => {
-      const client = new pg.Client({
-        host: '127.0.0.1',
-        port,
-        stream: () => socketFrom(address),
-        user: username,
-        password,
-        database: messageDatabase,
-        ssl: { ca: certificateAuthority, servername: host },
-      });
-      // A server that is stopped under an idle connection is no error of ours.
-      client.on('error', () => {});
-      await client.connect();
+    async (login, address) => {
+      const server = { host, certificateAuthority, port, database: messageDatabase };
+      const client = await connectFrom(address, login, server);
       await client.query('SELECT FROM chats LIMIT 1');
       return () => client.end();
     };
@@ -71,6 +61,27 @@ export function postgresClient(
       return { port: replica.port, logIn: logInTo(replica.port), stop: replica.stop };
     },
   };
+}
+
+/** Logs in by TLS, as a container that has an address. */
+export async function connectFrom(
+  address: string | undefined,
+  { username, password }: Login,
+  { host, certificateAuthority, port, database }: ClientAddress & Pick<Postgres, 'port' | 'database'>,
+): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    stream: () => socketFrom(address),
+    user: username,
+    password,
+    database,
+    ssl: { ca: certificateAuthority, servername: host },
+  });
+  // A server that is stopped under an idle connection is no error of ours.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
 }
 
 /** Makes the role that both act as, the users, of whom the first logs in, and who changes their passwords. */

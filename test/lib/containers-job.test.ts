@@ -53,6 +53,24 @@ function commandStack(props: Partial<ContainerCommandJobProps> = {}): Stack {
   });
 }
 
+/** A command in a new task of a definition that is made beside it. */
+function ownDefinitionStack(props: Partial<ContainerCommandJobProps>): Stack {
+  return stackWith((stack, upkeep) => {
+    const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
+    definition.addContainer('app', { image: ContainerImage.fromRegistry('orders') });
+    new ContainerCommandJob(stack, 'Migrate', {
+      upkeep,
+      job: 'migrate',
+      in: 'new-task',
+      cluster: 'shop',
+      roles: { orders: { services: ['orders'], container: 'app' } },
+      taskDefinition: definition,
+      command: ['migrate'],
+      ...props,
+    });
+  });
+}
+
 /** The statements of the job's own policy, by their Sid. */
 function statements(stack: Stack): Record<string, Record<string, unknown>> {
   const resources = resourcesOf(stack);
@@ -419,20 +437,8 @@ describe('a job in containers', () => {
     });
 
     it("has the execution role of a task definition of this app fetch the command's secrets", () => {
-      const stack = stackWith((stack, upkeep) => {
-        const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
-        definition.addContainer('app', { image: ContainerImage.fromRegistry('orders') });
-        new ContainerCommandJob(stack, 'Migrate', {
-          upkeep,
-          job: 'migrate',
-          in: 'new-task',
-          cluster: 'shop',
-          roles: { orders: { services: ['orders'], container: 'app' } },
-          taskDefinition: definition,
-          command: ['migrate'],
-          stdin: { secret: Secret.fromSecretCompleteArn(stack, 'Own', `${SECRET}-a1B2c3`) },
-        });
-      });
+      const secret = Secret.fromSecretCompleteArn(new Stack(), 'Own', `${SECRET}-a1B2c3`);
+      const stack = ownDefinitionStack({ stdin: { secret } });
       const [, policy] =
         ofType(resourcesOf(stack), 'AWS::IAM::Policy').find(([id]) => /ExecutionRole/.test(id)) ?? [];
       assert.match(JSON.stringify(policy), /secretsmanager:GetSecretValue.*-a1B2c3/);
@@ -461,19 +467,7 @@ describe('a job in containers', () => {
 
     it('learns from a task definition itself what it may do, and which containers it has', () => {
       const of = (container: string) =>
-        stackWith((stack, upkeep) => {
-          const definition = new FargateTaskDefinition(stack, 'Definition', { family: 'orders' });
-          definition.addContainer('app', { image: ContainerImage.fromRegistry('orders') });
-          new ContainerCommandJob(stack, 'Migrate', {
-            upkeep,
-            job: 'migrate',
-            in: 'new-task',
-            cluster: 'shop',
-            roles: { orders: { services: ['orders'], container } },
-            taskDefinition: definition,
-            command: ['migrate'],
-          });
-        });
+        ownDefinitionStack({ roles: { orders: { services: ['orders'], container } } });
       assert.match(String(ofNewTask(of('app')).RunTask.Resource), /:task-definition\/orders:\*$/);
       assert.throws(
         () => of('web'),

@@ -154,6 +154,7 @@ export class S3 implements Service {
         );
       checksums[name] = found;
     }
+    // In S3's own words.
     if (input.IfNoneMatch !== undefined && input.IfNoneMatch !== '*')
       throw new AwsError(
         'NotImplemented',
