@@ -201,7 +201,7 @@ for (const [what, attempts, change, attributes] of deadLetters) {
 
 test('what is over the quota of invocations comes later, and is counted', () =>
   deploy(define('console.log(event.at);'), async ({ aws, clock }) => {
-    const drain = () => aws.scheduler.invocations.drain();
+    const drain = () => aws.scheduler.invocations.drain(MINUTE);
     clock.at(LATE + 24 * HOUR, drain);
     await clock.runUntil(START + 48 * HOUR);
     assert.equal(aws.logs.length, 2);
