@@ -48,6 +48,28 @@ for (const each of BUNDLE_KINDS) {
       );
     });
 
+    it("has a source map only for what holds code of the function's own", () => {
+      const maps = outputFiles.filter(({ path }) => path.endsWith('.map'));
+      for (const { path, contents } of code) {
+        const named = /\n\/\/# sourceMappingURL=(\S+)\n$/.exec(Buffer.from(contents).toString())?.[1];
+        const map = maps.find((file) => file.path === `${path}.map`);
+        assert.equal(named, map && basename(map.path), basename(path));
+        if (map) assert.notDeepEqual(JSON.parse(Buffer.from(map.contents).toString()).sources, []);
+      }
+      assert.ok(maps.length > 0);
+    });
+
+    it('does not have Node load its WebSocket and fetch', () => {
+      // The namespace of an import has all that `node:http` exports, also what it loads only when it is read: undici.
+      const imported = Object.values(metafile.outputs).flatMap(({ imports }) =>
+        imports.flatMap(({ path, kind }) => (kind === 'import-statement' ? path : [])),
+      );
+      assert.deepEqual(
+        imported.filter((path) => /^(node:)?http$/.test(path)),
+        [],
+      );
+    });
+
     it("holds the roots of its databases' region, and of no other", () => {
       const held = new Set<string>();
       for (const { contents } of code)
