@@ -167,6 +167,8 @@ function lean(rdsRegions: readonly string[] | undefined): BuildOptions {
       // The longer name counts: what a substitute itself takes of its package.
       [WHOLE_LAMBDA]: fileOf(LAMBDA, '../dist-es/index.js'),
       'ws/lib/websocket.js': fileOf('ws', 'lib/websocket.js'),
+      // Node's own, as it is.
+      'util/types': 'node:util/types',
     },
     ...(rdsRegions && { define: { RDS_ROOTS: JSON.stringify(rdsRoots(rdsRegions)) } }),
   };

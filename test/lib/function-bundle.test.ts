@@ -59,13 +59,14 @@ for (const each of BUNDLE_KINDS) {
       assert.ok(maps.length > 0);
     });
 
-    it('does not have Node load its WebSocket and fetch', () => {
-      // The namespace of an import has all that `node:http` exports, also what it loads only when it is read: undici.
+    it('does not have Node load what it does not need, at its start', () => {
+      // An import reads all that the module exports, also what Node loads only when it is read: of `node:http` its WebSocket and fetch, of
+      // `node:util` worker threads.
       const imported = Object.values(metafile.outputs).flatMap(({ imports }) =>
         imports.flatMap(({ path, kind }) => (kind === 'import-statement' ? path : [])),
       );
       assert.deepEqual(
-        imported.filter((path) => /^(node:)?http$/.test(path)),
+        imported.filter((path) => /^(node:)?(http|util|perf_hooks|worker_threads)$/.test(path)),
         [],
       );
     });
