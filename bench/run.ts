@@ -17,6 +17,7 @@ import { goalText, type Measured, machineOf, valueText } from './performance-pag
 const ALL = [
   'bundles',
   'cold-start',
+  'warm-start',
   'synth',
   'callback-relay',
   'exec-look',

@@ -23,7 +23,10 @@ export function substitutes(): Record<string, string> {
     'ws',
   ];
   return Object.fromEntries(
-    instead.map((name) => [name, functionsFile(`shared/substitutes/${basename(name).replace(/^node:/, '')}`)]),
+    instead.map((name) => [
+      name,
+      functionsFile(`shared/substitutes/${basename(name).replace(/^node:/, '')}`),
+    ]),
   );
 }
 
