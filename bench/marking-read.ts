@@ -21,7 +21,7 @@ import { startWebApp } from '../rehearsal/whatsapp/web-app.ts';
 import { ACCOUNT, deploy, REGION } from '../test/rehearsal/aws/deploy.ts';
 import { IS_SHORT, tell } from './figures.ts';
 
-const MESSAGES = Number(process.argv[2] ?? (IS_SHORT ? 9_000 : 100_000));
+const MESSAGES = Number(process.argv[2] ?? (IS_SHORT ? 3_000 : 100_000));
 const CUSTOMERS = Number(process.argv[3] ?? MESSAGES);
 /** The highest that the configuration takes. */
 const [RATE, CONCURRENCY] = [100, 50];
