@@ -15,7 +15,7 @@ import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { entryFile } from '../lib/entry-file.ts';
-import { type Bundle, bundle } from '../lib/function-bundle.ts';
+import { type Bundle, bundle, keepBundlesIn } from '../lib/function-bundle.ts';
 import { listen, stopListening } from '../rehearsal/aws/listen.ts';
 import { createCertificate } from '../rehearsal/whatsapp/certificate.ts';
 import { IS_SHORT, median, tell } from './figures.ts';
@@ -83,6 +83,7 @@ interface Cost {
   warm: number;
 }
 
+if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 const work = resolve('.cache/bench-warm-start');
 rmSync(work, { recursive: true, force: true });
 const certificate = await createCertificate('localhost');
