@@ -8,6 +8,7 @@ import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
+import { WINDOW_METRICS } from '../docs/run-calls.ts';
 import { recordedTraffic } from '../functions/shared/run/recorded-traffic.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { commandLine, type Ended, inTerminal as inTerminalOf, inThisProcess } from './command-line.ts';
@@ -450,10 +451,13 @@ describe('the command line of an operator', () => {
     assert.match(byDatabase.out, /^configured +01:00 +05:00 +360$/m);
     assert.equal((await cli([...words, '--database', 'whatsapp-latam'])).status, 2);
     // Of the callbacks that came here before.
+    const asked = world.aws.calls.length;
     assert.match(
       (await cli(['window', 'latam'])).err,
       /^Of MatchedEvents of latam-callbacks: Only \d days are known, .* at least 7 whole ones\.$/m,
     );
+    const counted = world.aws.calls.slice(asked).filter(({ action }) => /GetMetricData/.test(action));
+    assert.equal(counted.length, WINDOW_METRICS, 'as docs/cost.md has it');
     const unknown = await cli(['window', 'latam', '--load-balancer', 'net/shop/0123456789abcdef']);
     assert.match(
       unknown.err,
