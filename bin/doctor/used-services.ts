@@ -130,7 +130,12 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
     for (const { name, clusterArn = settings.clusterArn } of settings.services) use(clusterArn, name, job);
   for (const { job, settings } of await deployment.settingsOf(newTaskPlace))
     use(settings.clusterArn, settings.service, job, false);
-  return [...found.values()];
+  return [...found.values()].filter(({ clusterArn, name }) => isKnown(clusterArn) && isKnown(name));
+}
+
+/** Whether it is no name or ARN of something that `cdk deploy` will only make. */
+export function isKnown(nameOrArn: string): boolean {
+  return !/\$\{|\[object /.test(nameOrArn);
 }
 
 /** As people know a service. */

@@ -154,18 +154,20 @@ describe('doctor', () => {
     const checks = CHECKS.filter(({ name }) => ['services', 'secrets', 'new tasks'].includes(name));
     const upkeep = await deploymentNamed(clients.lambda, 'emea');
     const jobs = Object.entries(upkeep.jobs).filter(([name]) => name === 'log-cleanup');
-    const back = newTask()(world);
-    const found = await examine(
-      new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients),
-      checks,
-    ).finally(back);
-    assert.deepEqual(
-      found.map(({ check, status, saw }) => `${check}, ${status}: ${saw}`),
-      [
-        'services, ok: It is there, as whose tasks log-cleanup starts one.',
-        'new tasks, ok: It can be started of arn:aws:ecs:eu-central-1:222222222222:task-definition/coreapp:1, and arn:aws:iam::222222222222:role/whatsapp-emea-coreapp-execution may fetch its secrets.',
-      ],
-    );
+    const look = async (settings: object) => {
+      const back = newTask({ settings })(world);
+      const deployment = new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients);
+      const found = await examine(deployment, checks).finally(back);
+      return found.map(({ check, status, saw }) => `${check}, ${status}: ${saw}`);
+    };
+    assert.deepEqual(await look({}), [
+      'services, ok: It is there, as whose tasks log-cleanup starts one.',
+      'new tasks, ok: It can be started of arn:aws:ecs:eu-central-1:222222222222:task-definition/coreapp:1, and arn:aws:iam::222222222222:role/whatsapp-emea-coreapp-execution may fetch its secrets.',
+    ]);
+    // As it is synthesized where the app makes the secret itself, or the service.
+    const [, ofSecret] = await look({ secrets: { TOKEN: `\${TokenA1B2C3D4}:token::` } });
+    assert.match(ofSecret ?? '', /^new tasks, ok: It can be started of \S+$/);
+    assert.deepEqual(await look({ service: `\${ServiceD69D759B.Name}` }), []);
   });
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {

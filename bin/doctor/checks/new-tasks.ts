@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { type Check, couldNotLook, type Finding } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { type Needed, roleAllows } from '../role-allows.ts';
-import { definitionOf, LOOK_AT_DEFINITIONS, lastPart, serviceLabel } from '../used-services.ts';
+import { definitionOf, isKnown, LOOK_AT_DEFINITIONS, lastPart, serviceLabel } from '../used-services.ts';
 
 /** Of a job that runs its command in a task of its own. */
 export const newTaskSettings = v.object({
@@ -35,6 +35,7 @@ async function look(
   deployment: ExaminedDeployment,
   { clusterArn, service: name, container, family, secrets }: v.InferOutput<typeof newTaskSettings>,
 ): Promise<Finding[]> {
+  if (!isKnown(clusterArn) || !isKnown(name)) return [];
   const service = { label: serviceLabel(clusterArn, name), clusterArn, name: lastPart(name) };
   const definition = await definitionOf(deployment, service);
   // That the service is not there is told by the check of the services.
@@ -52,7 +53,11 @@ async function look(
       `container: '…'   # of the job's role, then: npx cdk deploy --all`,
     );
   // ARN, or ARN:KEY::, as a task definition has it.
-  const arns = new Set(Object.values(secrets).map((from) => from.split(':').slice(0, 7).join(':')));
+  const arns = new Set(
+    Object.values(secrets)
+      .filter(isKnown)
+      .map((from) => from.split(':').slice(0, 7).join(':')),
+  );
   if (arns.size === 0) return [{ status: 'ok', saw: `It can be started of ${arn}.` }];
   if (role === undefined)
     return failed(

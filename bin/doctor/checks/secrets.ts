@@ -7,6 +7,7 @@ import {
 import * as v from 'valibot';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
+import { isKnown } from '../used-services.ts';
 import { newTaskSettings } from './new-tasks.ts';
 
 /** Whether the secrets are there that the functions are to read. Their values are read only where one is told to. */
@@ -56,6 +57,7 @@ async function namedSecrets(deployment: ExaminedDeployment): Promise<NamedSecret
   );
   const found = new Map<string, NamedSecret>();
   for (const { arn, fields, isRead } of settings.flatMap(secretsIn)) {
+    if (!isKnown(arn)) continue;
     const known = found.get(arn) ?? { arn, fields: [], isRead: false };
     found.set(arn, {
       arn,
