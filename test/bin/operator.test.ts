@@ -162,13 +162,14 @@ describe('the command line of an operator', () => {
       cols: 200,
     });
     let shown = '';
+    let passing: Promise<void> | undefined;
     const status = await new Promise<number>((resolve) => {
       let [hasBegun, isLeft] = [false, false];
       terminal.onData((text) => {
         shown += text;
         if (!hasBegun && shown.includes(' started.')) {
           hasBegun = true;
-          void world.clock.runUntil(IN_THE_WINDOW + 20 * MINUTE + 5_000);
+          passing = world.clock.runUntil(IN_THE_WINDOW + 20 * MINUTE + 5_000);
         }
         if (isLeft || !shown.includes('  start')) return;
         isLeft = true;
@@ -192,6 +193,7 @@ describe('the command line of an operator', () => {
     );
     assert.match(skipped.err, new RegExp(`was skipped\\. The run ${runId} is still going on`));
 
+    await passing;
     await world.clock.runUntil(IN_THE_WINDOW + 40 * MINUTE);
     const { status: ended, out } = await cli(['watch', runId, '--json']);
     assert.equal(ended, 0);
