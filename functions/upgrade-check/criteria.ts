@@ -13,6 +13,8 @@ export type Finding = {
   where: string;
   /** Who told what was seen. */
   source: string;
+  /** ISO 8601. @default when the look was taken */
+  seenAt?: string;
 } & (
   | { answer: 'yes' }
   | {
@@ -38,6 +40,8 @@ export interface RowsKnown {
   measured: Answer<TableSize>;
   /** Undefined: not asked for. */
   count: Answer<CountOutcome> | undefined;
+  /** When the server was asked: ISO 8601. Undefined: it did not answer. */
+  seenAt?: string;
 }
 
 /** Between which numbers a table's rows lie; `undefined` if that is unknown. */
@@ -78,6 +82,7 @@ export function rowsFinding(known: RowsKnown, settings: UpgradeCheckSettings): F
     criterion: `rows of ${table.table}`,
     where: `${deployment}, set ${set.name} on ${set.database.host}`,
     source: counted ? 'a count of the rows' : "the server's own estimate",
+    ...(known.seenAt !== undefined && { seenAt: known.seenAt }),
   };
   const cleans = cleaning?.tables.includes(table.table) ?? false;
   const range = rangeOf(known);
@@ -340,20 +345,24 @@ export function spaceFinding(
     );
   if (spaces.kind === 'not-told') return unknown(spaces.error, mend);
   let table: Extract<LargestTable, { kind: 'known' }> | undefined;
+  // The first that is unknown, which is told unless what is known is too little already.
+  let first: Finding | undefined;
   for (const asked of largest) {
-    if (asked.kind === 'not-told') return unknown(asked.error, mend);
-    if (asked.value.kind === 'unknown') return unknown(`${asked.value.reason}.`, mend);
-    if (!table || asked.value.bytes > table.bytes) table = asked.value;
+    if (asked.kind === 'not-told') first ??= unknown(asked.error, mend);
+    else if (asked.value.kind === 'unknown') first ??= unknown(`${asked.value.reason}.`, mend);
+    else if (!table || asked.value.bytes > table.bytes) table = asked.value;
   }
-  if (!table) return unknown('there is no table.', mend);
-  const size = `The largest table, ${table.table} in ${table.database}, takes ${readable(table.bytes)} with its indexes`;
+  if (!table) return first ?? unknown('there is no table.', mend);
+  const size = `The largest table${first ? ' that is known' : ''}, ${table.table} in ${table.database}, takes ${readable(table.bytes)} with its indexes`;
   const told: string[] = [];
   for (const { name, metric, copies, freeBytes, freeAt } of spaces.value) {
-    if (freeBytes === undefined)
-      return unknown(
+    if (freeBytes === undefined) {
+      first ??= unknown(
         `CloudWatch has no ${metric} of the last hours.`,
         'Check the identifier in upgradeCheck.storage and the engine in databases.',
       );
+      continue;
+    }
     const needed = Math.max(table.bytes * copies, LEAST_FREE_BYTES);
     if (freeBytes < needed)
       return {
@@ -367,6 +376,7 @@ export function spaceFinding(
       `${readable(needed, freeBytes)} are needed on ${name}, and ${readable(freeBytes, needed)} free${freeAt ? ` (${freeAt})` : ''}`,
     );
   }
+  if (first) return first;
   if (told.length === 0) return unknown('no place is known that it would need.', mend);
   return { ...about, answer: 'yes', what: `${size}: ${told.join('; ')}.` };
 }
