@@ -24,9 +24,9 @@ import {
   rowsFindings,
   type ServiceState,
   servicesFinding,
-  spaceFinding,
 } from './criteria.ts';
 import { freeSpaceOf } from './free-space.ts';
+import { spaceFinding } from './space-finding.ts';
 
 /** What a look at everything found. */
 export interface Look {

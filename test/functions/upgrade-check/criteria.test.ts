@@ -7,11 +7,10 @@ import {
   cleaningFinding,
   type Finding,
   rowsFinding,
-  type SpaceKnown,
-  spaceFinding,
   type Verdict,
 } from '../../../functions/upgrade-check/criteria.ts';
 import { withoutEffect } from '../../../functions/upgrade-check/prepare.ts';
+import { type SpaceKnown, spaceFinding } from '../../../functions/upgrade-check/space-finding.ts';
 
 const SETTINGS: UpgradeCheckSettings = {
   deployment: 'shop',
