@@ -125,9 +125,8 @@ function reasonToSetAside(
   { notification, deployments, eventId, sentBy }: Arrived,
   node: string,
 ): string | undefined {
-  const named = namedIn(deployments);
-  if (named.length > 0 && !named.includes(deployment))
-    return `its event names ${named.join(', ').slice(0, SHOWN_CHARACTERS)}`;
+  if (isOfAnother(deployments, deployment))
+    return `its event names ${namedIn(deployments).join(', ').slice(0, SHOWN_CHARACTERS)}`;
   if (notification.kind !== 'unsaid' && notification.kind !== kind) return `it is of ${notification.kind} GC`;
   if (nodes && !nodes.includes(node)) return `of ${nodes.join(', ')} was asked`;
   if (eventId !== undefined && earlier.some(({ events }) => events.includes(eventId)))
@@ -135,6 +134,12 @@ function reasonToSetAside(
   if (since !== undefined && sentBy !== undefined && sentBy + CLOCKS_DIFFER_MS < since)
     return `it was sent by ${new Date(sentBy).toISOString()}, before the request`;
   return undefined;
+}
+
+/** Whether an event says that it is another deployment's, and not this one's. */
+export function isOfAnother(resources: readonly string[], deployment: string): boolean {
+  const named = namedIn(resources);
+  return named.length > 0 && !named.includes(deployment);
 }
 
 /** An event's resources are ARNs by EventBridge's convention: these name no deployment of ours. */
