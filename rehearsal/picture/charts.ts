@@ -37,7 +37,10 @@ const COLOURS = {
   completed: 'var(--wait)',
 } as const;
 
-const UTC_AXIS = { format: '%H:%M', title: 'UTC', labelOverlap: true };
+/** A time so near the end of an axis stands within it. */
+const FLUSH = 26;
+
+const UTC_AXIS = { format: '%H:%M', title: 'UTC', labelOverlap: true, labelFlush: FLUSH };
 
 /** Only those of the colours that the rows have in a field, each with its name in the legend. */
 function colour<Field extends string>(
