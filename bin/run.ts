@@ -257,7 +257,7 @@ async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promis
 }
 
 function tell(time: Date | undefined, words: string): void {
-  process.stderr.write(`${time?.toISOString().slice(11, 19)}  ${words}\n`);
+  process.stderr.write(`${time?.toISOString().slice(11, 19)}Z  ${words}\n`);
 }
 
 function wordsOf({
@@ -275,7 +275,7 @@ function wordsOf({
         : `${name}: failed, is tried again in ${failed.RetryDetails.NextAttemptDelaySeconds} s`;
     case 'WaitStarted':
       return wait?.ScheduledEndTimestamp
-        ? `${name ?? 'wait'}: until ${wait.ScheduledEndTimestamp.toISOString().slice(11, 19)}`
+        ? `${name ?? 'wait'}: until ${wait.ScheduledEndTimestamp.toISOString().slice(11, 19)}Z`
         : name;
     default:
       return undefined;
