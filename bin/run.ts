@@ -147,7 +147,11 @@ async function begin(
       `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}`,
     );
   const started = JSON.parse(payload) as StartOutcome;
-  if (started.outcome === 'skipped') throw new Error(`${started.runId} was skipped. ${started.reason}`);
+  if (started.outcome === 'skipped') {
+    const isOutside = /outside the downtime window/.test(started.reason);
+    const next = isOutside ? ' Wait for it, or say --outside-window.' : '';
+    throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
+  }
   const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
   process.stderr.write(`${started.runId} ${words}.\n`);
   return started;
