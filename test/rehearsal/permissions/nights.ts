@@ -87,7 +87,10 @@ function letterOfBegunRun(aws: Aws, deployment: string): void {
     return identity?.scheduledFor ? [identity] : [];
   });
   assert.ok(begun);
-  const letter = { requestContext: { condition: 'RetriesExhausted' }, requestPayload: { ...begun, deployment } };
+  const letter = {
+    requestContext: { condition: 'RetriesExhausted' },
+    requestPayload: { ...begun, deployment },
+  };
   const role = aws.access.session(startRun.properties.text('Role'), startRun.name);
   const queue = named('AWS::SQS::Queue', 'start-run-dead-letters');
   assert.equal(aws.sqs.deliver(role, queue.arn, JSON.stringify(letter), {}, {}), undefined);
@@ -266,6 +269,8 @@ const undelivered: Fault = {
       'emea-callbacks-dead-letters',
       // Nothing has told of the runs that were stopped: their letters stay.
       'emea-database-size-dead-letters',
+      // It can report neither the start that failed nor, hours later, the run that was stopped.
+      'emea-report-lost-run-dead-letters',
       'emea-report-lost-run-dead-letters',
       'emea-schedules-dead-letters',
       'emea-start-run-dead-letters',
