@@ -1,3 +1,4 @@
+// In one file though long: each alarm of the sample, and what comes of its letters, in one world whose time goes on.
 /** Every alarm of the sample's templates, and what rings it: a fault, a night of the permissions, or the metric itself below. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// In one file though long: everything asks one handler, by the same stand-ins of what it calls.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
