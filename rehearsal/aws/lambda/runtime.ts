@@ -4,7 +4,7 @@
  */
 
 import { existsSync } from 'node:fs';
-import { flushCompileCache } from 'node:module';
+import { createRequire, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readEnvironment } from './preload.ts';
@@ -49,6 +49,7 @@ delete process.send;
 /** What a bundle adds to these goes with it. */
 const listened = new Set(process.eventNames());
 const globals = new Set(Object.getOwnPropertyNames(globalThis));
+const { cache } = createRequire(import.meta.url);
 let assignments = 0;
 let calls = 0;
 let handler: Handler | undefined;
@@ -82,6 +83,7 @@ function forget(): void {
       process.removeAllListeners(event);
   for (const name of Object.getOwnPropertyNames(globalThis))
     if (!globals.has(name)) Reflect.deleteProperty(globalThis, name);
+  for (const file of Object.keys(cache)) delete cache[file];
 }
 
 async function importHandler(folder: string, name: string, number: number): Promise<Handler> {
