@@ -172,7 +172,9 @@ function eventOf(body: string, queued: number): Omit<QueuedCallback, 'receiptHan
     const { detail, resources, id, time } = JSON.parse(body) as Record<string, unknown>;
     const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
     // An older event may be delivered late.
-    const moments = [queued, Date.parse(String(time)) + EVENT_TIME_ERRS_MS].filter((moment) => !Number.isNaN(moment));
+    const moments = [queued, Date.parse(String(time)) + EVENT_TIME_ERRS_MS].filter(
+      (moment) => !Number.isNaN(moment),
+    );
     return {
       callback: detail,
       deployments: named,
