@@ -146,6 +146,29 @@ export async function runsOf(
   return Promise.all(newest.map(({ DurableExecutionArn: arn = '' }) => runWith(lambda, arn)));
 }
 
+/**
+ * A job's last run, and where that goes on still or was skipped, the last one before it that was neither: nobody who looks past
+ * that one knows how the job is.
+ * @param since where there is none of that kind since then, all that Lambda remembers are looked at.
+ */
+export async function lastRunsOf(
+  lambda: LambdaClient,
+  functionName: string,
+  since: Date,
+): Promise<[last?: Run, before?: Run]> {
+  let last: Run | undefined;
+  const seen = new Set<string>();
+  for (const filter of [{ StartedAfter: since }, {}])
+    for (const { DurableExecutionArn: arn = '' } of await executionsOf(lambda, functionName, filter)) {
+      if (seen.has(arn)) continue;
+      seen.add(arn);
+      const run = await runWith(lambda, arn);
+      if (run.status !== 'RUNNING' && run.report?.outcome !== 'skipped') return last ? [last, run] : [run];
+      last ??= run;
+    }
+  return last ? [last] : [];
+}
+
 /** A run by its execution's ARN. */
 export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
   const execution = await lambda.send(

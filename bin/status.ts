@@ -11,6 +11,7 @@ import {
   type DeployedUpkeep,
   deploymentNamed,
   deploymentsNamed,
+  lastRunsOf,
   refuseUnknownJob,
   runNamed,
   runsOf,
@@ -28,7 +29,7 @@ import {
 } from './status/text.ts';
 
 const DAY_MS = 24 * 3600_000;
-/** A weekly job's last run, and one before it. */
+/** A weekly job's last run, and one before it. Further back is looked only for a job that has none there. */
 const STATUS_DAYS = 15;
 /** How many deployments are asked about at once, each in some calls. */
 const AT_ONCE = 5;
@@ -223,13 +224,14 @@ async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<Deplo
   ]);
   const found: JobStatus[] = [];
   for (const job of Object.keys(jobs).sort()) {
-    const [run] = await runsOf(clients.lambda, `${deployment}-${job}`, { since, limit: 1 });
+    const [run, before] = await lastRunsOf(clients.lambda, `${deployment}-${job}`, since);
     const schedule = schedules.get(job);
     found.push({
       deployment,
       job,
       last: run && { runId: run.runId, status: run.status, startedAt: run.startedAt, endedAt: run.endedAt },
       report: run?.report,
+      ...(before && { before }),
       next: schedule?.next,
       schedule: schedule === undefined ? 'none' : schedule.enabled ? 'enabled' : 'disabled',
     });

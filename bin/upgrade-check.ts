@@ -76,14 +76,7 @@ ${EXIT_CODES_HELP}`,
 
 function textOf({ deployment, figures, problems, details }: RunReport): string {
   const criteria = (details?.criteria ?? []) as Criterion[];
-  const may = figures[ANSWER_FIGURE] === 1;
-  const unknown = criteria.some(({ answer }) => answer === 'unknown');
-  const answer = may
-    ? 'may be upgraded now'
-    : unknown
-      ? 'may not be upgraded yet, as far as is known'
-      : 'may not be upgraded yet';
-  const lines = [`${deployment} ${answer}.`];
+  const lines = [answerOf(deployment, figures[ANSWER_FIGURE] === 1, details?.answer)];
   if (criteria.length > 0)
     lines.push(
       table(
@@ -95,6 +88,14 @@ function textOf({ deployment, figures, problems, details }: RunReport): string {
   for (const { what, where, next } of problems)
     lines.push('', ...(told.has(what) ? [] : [what]), `  Where: ${where}`, `  Next: ${next}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** A run that failed, or was skipped, has no answer: then it is unknown. */
+function answerOf(deployment: string, may: boolean, answer: unknown): string {
+  if (may) return `${deployment} may be upgraded now.`;
+  return answer === 'no'
+    ? `${deployment} may not be upgraded yet.`
+    : `Whether ${deployment} may be upgraded is unknown, which is not yes.`;
 }
 
 function seconds(text: string): number {

@@ -38,10 +38,11 @@ export function clusterNameOf(
   return own;
 }
 
-/** The task definition of a service that is made in this app. Of an imported one, and of a name, none is known. */
+/** The task definition of a service, where both are made in this app. Of an imported one, and of a name, none is known. */
 export function ownDefinition(service: ServiceReference): TaskDefinition | undefined {
   if (typeof service === 'string') return undefined;
-  return (service as IBaseService & { taskDefinition?: TaskDefinition }).taskDefinition;
+  const { taskDefinition } = service as IBaseService & { taskDefinition?: TaskDefinition };
+  return taskDefinition && 'addContainer' in taskDefinition ? taskDefinition : undefined;
 }
 
 /** What is wrong with a container that a task definition of this app should have. Others may be added to it later: none is none yet. */

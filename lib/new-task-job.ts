@@ -108,7 +108,10 @@ export class NewTaskJob extends Construct {
     const { upkeep, role, schedule } = props;
     const [service = ''] = role.services;
     const { taskDefinition } = props;
-    const told = taskDefinition && isTaskDefinition(taskDefinition) ? undefined : taskDefinition;
+    const told =
+      taskDefinition && (isTaskDefinition(taskDefinition) || isImported(taskDefinition))
+        ? undefined
+        : taskDefinition;
     const shown = { ...props, roles: { [role.name]: role }, taskDefinition: told };
     checkProps(this, PROPS, shown, () => findings(props));
     const clusterName = clusterNameOf(props.cluster, role.services);
@@ -290,6 +293,14 @@ function findings(props: NewTaskJobProps): Finding[] {
   const [service = ''] = role.services;
   const family = familyOf(taskDefinition ?? ownDefinition(service));
   const hasSecrets = secrets !== undefined || typeof stdin === 'object';
+  if (isImported(taskDefinition))
+    return [
+      {
+        field: ['taskDefinition'],
+        problem:
+          'is an imported task definition, of which only the ARN is known; it must be one that is made in this app, or an object with "family" and "roleArns" of the task definition of the service.',
+      },
+    ];
   return [
     ...(hasSecrets && taskDefinition && !isTaskDefinition(taskDefinition) && !taskDefinition.roleArns?.length
       ? [
@@ -334,8 +345,13 @@ function familyOf(given: NewTaskDefinition | TaskDefinition | undefined): string
   return typeof given === 'object' ? given.family : undefined;
 }
 
+/** One that is made in this app. Whatever else somebody gives may be an imported one, of which the CDK knows only the ARN. */
 function isTaskDefinition(given: NewTaskDefinition | TaskDefinition): given is TaskDefinition {
-  return typeof given === 'object' && 'taskRole' in given;
+  return typeof given === 'object' && 'addContainer' in given;
+}
+
+function isImported(given: NewTaskDefinition | TaskDefinition | undefined): boolean {
+  return typeof given === 'object' && 'taskDefinitionArn' in given && !isTaskDefinition(given);
 }
 
 function containerFindings(

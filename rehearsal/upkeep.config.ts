@@ -40,6 +40,8 @@ export default defineUpkeep({
           ...deployment.jobs.messageGc,
           markRead: { ...deployment.jobs.messageGc.markRead, requestsPerSecond: 100 },
         },
+        // By Run Command, as the sample keeps those of another one by ECS Exec.
+        ...(deployment.jobs.logCleanup && { logCleanup: { ...deployment.jobs.logCleanup, archive: {} } }),
       },
     }),
     ...(deployment.name === REPLICATED && {

@@ -18,6 +18,7 @@ import { jobs } from './checks/jobs.ts';
 import { logRotation } from './checks/log-rotation.ts';
 import { mounts } from './checks/mounts.ts';
 import { namedRoles } from './checks/named-roles.ts';
+import { newTasks } from './checks/new-tasks.ts';
 import { permissionsBoundaries } from './checks/permissions-boundaries.ts';
 import { plannedEndpoints } from './checks/planned-endpoints.ts';
 import { runLists } from './checks/run-lists.ts';
@@ -51,6 +52,7 @@ export const CHECKS: readonly Check[] = [
   execAgents,
   execDefinitions,
   taskRoles,
+  newTasks,
   taskNetworks,
   sessions,
   commands,

@@ -26,6 +26,8 @@ export interface UsedService {
   exec: ExecContainer[];
   /** Whether a job runs commands in its containers by Run Command, on the instances where they are. */
   byRunCommand: boolean;
+  /** Whether jobs need tasks of its own: where they only start one as it does, it may have none. */
+  needsTasks: boolean;
 }
 
 /** A container in which a job runs commands. */
@@ -68,6 +70,8 @@ const runCommandSettings = v.object({
   roles: v.array(v.object(containerRole)),
 });
 
+const newTaskPlace = v.object({ clusterArn: v.string(), service: v.string(), family: v.string() });
+
 const rollSettings = v.object({
   clusterArn: v.string(),
   secretArn: v.string(),
@@ -88,11 +92,11 @@ export const LOOK_AROUND_ACTIONS = [
 ];
 export const LOOK_AT_DEFINITIONS = [...LOOK_AT_SERVICES, 'ecs:DescribeTaskDefinition'];
 
-/** Every service that a job runs commands in by ECS Exec, or replaces the tasks of. */
+/** Every service that a job runs commands in, as whose tasks it starts one, or which it replaces the tasks of. */
 export async function usedServices(deployment: ExaminedDeployment): Promise<UsedService[]> {
   const found = new Map<string, UsedService>();
-  const use = (clusterArn: string, name: string, job: string): UsedService => {
-    const label = `${lastPart(clusterArn)}/${lastPart(name)}`;
+  const use = (clusterArn: string, name: string, job: string, needsTasks = true): UsedService => {
+    const label = serviceLabel(clusterArn, name);
     const known = found.get(label) ?? {
       label,
       clusterArn,
@@ -100,8 +104,10 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
       jobs: [],
       exec: [],
       byRunCommand: false,
+      needsTasks: false,
     };
     known.jobs.push(job);
+    known.needsTasks ||= needsTasks;
     found.set(label, known);
     return known;
   };
@@ -122,7 +128,19 @@ export async function usedServices(deployment: ExaminedDeployment): Promise<Used
       for (const service of services) use(settings.clusterArn, service, job).byRunCommand = true;
   for (const { job, settings } of await deployment.settingsOf(rollSettings))
     for (const { name, clusterArn = settings.clusterArn } of settings.services) use(clusterArn, name, job);
-  return [...found.values()];
+  for (const { job, settings } of await deployment.settingsOf(newTaskPlace))
+    use(settings.clusterArn, settings.service, job, false);
+  return [...found.values()].filter(({ clusterArn, name }) => isKnown(clusterArn) && isKnown(name));
+}
+
+/** Whether it is no name or ARN of something that `cdk deploy` will only make. */
+export function isKnown(nameOrArn: string): boolean {
+  return !/\$\{|\[object /.test(nameOrArn);
+}
+
+/** As people know a service. */
+export function serviceLabel(clusterArn: string, name: string): string {
+  return `${lastPart(clusterArn)}/${lastPart(name)}`;
 }
 
 /** Those that a job runs commands in by ECS Exec. */
@@ -165,7 +183,7 @@ async function placesOf(deployment: ExaminedDeployment): Promise<UsedPlace[]> {
 /** Undefined: ECS has none of the name. */
 export function describedService(
   deployment: ExaminedDeployment,
-  { clusterArn: cluster, name, label }: UsedService,
+  { clusterArn: cluster, name, label }: Pick<UsedService, 'clusterArn' | 'name' | 'label'>,
 ): Promise<Service | undefined> {
   return deployment.once(`service ${label}`, async () => {
     const { ecs } = deployment.clients;
@@ -201,7 +219,7 @@ export function tasksOf(deployment: ExaminedDeployment, service: UsedService): P
 /** Of the service, as its next task will be. Undefined, where there is no such service. */
 export async function definitionOf(
   deployment: ExaminedDeployment,
-  service: UsedService,
+  service: Pick<UsedService, 'clusterArn' | 'name' | 'label'>,
 ): Promise<TaskDefinition | undefined> {
   const { taskDefinition } = (await describedService(deployment, service)) ?? {};
   if (taskDefinition === undefined) return undefined;

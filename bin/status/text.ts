@@ -5,6 +5,10 @@ import { alarmText, localTime, okText, outcomeText, table } from '../output.ts';
 const DAY_MS = 24 * 3600_000;
 /** Of a report's figures, in the table. */
 const SHOWN_FIGURES = 3;
+/** What was counted longer ago is shown with its day: of a daily job, a night or two were left out. */
+const OLD_DAYS = 3;
+/** Of a moment as it is shown: `2026-11-25`. */
+const DAY_CHARACTERS = 10;
 
 /** One job of a deployment: what `status` says of it. */
 export interface JobStatus {
@@ -12,6 +16,8 @@ export interface JobStatus {
   job: string;
   last: Pick<Run, 'runId' | 'status' | 'startedAt' | 'endedAt'> | undefined;
   report: RunReport | undefined;
+  /** The last one before it that has ended and was not skipped, where it goes on or was skipped itself. */
+  before?: Run;
   /** Undefined: the job has no schedule, or it is switched off. */
   next: Date | undefined;
   schedule: 'enabled' | 'disabled' | 'none';
@@ -57,7 +63,7 @@ function overviewOf(found: DeploymentStatus[], now: Date): string {
         last ? localTime(last, timeZone) : '-',
         next ? localTime(next, timeZone) : '-',
         alarms.length > 0 ? alarmText(`${alarms.length} ${alarms.length === 1 ? 'rings' : 'ring'}`) : '-',
-        rowsOf(jobs) || '-',
+        rowsOf(each, now) || '-',
         ageOf(jobs, now) ?? '-',
       ];
     }),
@@ -72,7 +78,7 @@ function jobLines(found: DeploymentStatus[], onlyWrong: boolean): string[] {
         deployment,
         status.job,
         status.last ? localTime(status.last.startedAt, timeZone) : '-',
-        status.last ? stateOf({ ...status.last, report: status.report }) : 'never ran',
+        outcomeOf(status),
         nextText(status, timeZone),
         figuresOf(status.report),
       ]),
@@ -83,8 +89,9 @@ function jobLines(found: DeploymentStatus[], onlyWrong: boolean): string[] {
 }
 
 /** Rows and the credential's age, of a deployment that has either. */
-function standingLine({ deployment, jobs }: DeploymentStatus, now: Date): string[] {
-  const rows = rowsOf(jobs);
+function standingLine(status: DeploymentStatus, now: Date): string[] {
+  const { deployment, jobs } = status;
+  const rows = rowsOf(status, now);
   const age = ageOf(jobs, now);
   const words = [...(rows ? [rows] : []), ...(age === undefined ? [] : [`credential ${age} old`])];
   return words.length > 0 ? [`${deployment}: ${words.join(', ')}`] : [];
@@ -97,22 +104,43 @@ function alarmLines({ alarms, timeZone }: DeploymentStatus): string[] {
   );
 }
 
-/** Of each figure that counts rows, as the report that has it last says: `messageRows 97,776`. */
-function rowsOf(jobs: JobStatus[]): string {
+/** How a job is: of one that goes on or was skipped also how the one before it ended, if that was not well. */
+function outcomeOf(status: JobStatus): string {
+  // Lambda forgets a run some weeks after its end.
+  if (!status.last) return 'no run known';
+  const { before } = status;
+  const state = stateOf({ ...status.last, report: status.report });
+  return before && isBad(before) ? `${state}, ${stateOf(before)} before` : state;
+}
+
+/** The reports that tell how a job is, the newest first. */
+function reportsOf({ report, before }: JobStatus): RunReport[] {
+  return [report, before?.report].filter((each) => each !== undefined);
+}
+
+/** Of each figure that counts rows, as the report that has it last says: `messageRows 97,776`; with its day, where that is not of these days. */
+function rowsOf({ jobs, timeZone }: Pick<DeploymentStatus, 'jobs' | 'timeZone'>, now: Date): string {
   const rows = new Map<string, { value: number; at: number }>();
-  for (const { report } of jobs)
+  for (const report of jobs.flatMap(reportsOf))
     for (const [name, value] of Object.entries(report?.figures ?? {})) {
       const at = Date.parse(report?.endedAt ?? '');
       if (/Rows$/.test(name) && at > (rows.get(name)?.at ?? 0)) rows.set(name, { value, at });
     }
-  return [...rows].map(([name, { value }]) => `${name} ${value.toLocaleString('en-US')}`).join(', ');
+  return [...rows]
+    .map(([name, { value, at }]) => {
+      const isOld = now.getTime() - at > OLD_DAYS * DAY_MS;
+      const day = isOld ? ` (${localTime(new Date(at), timeZone).slice(0, DAY_CHARACTERS)})` : '';
+      return `${name} ${value.toLocaleString('en-US')}${day}`;
+    })
+    .join(', ');
 }
 
 /** Of the oldest credential that a job tells the age of, now. */
 function ageOf(jobs: JobStatus[], now: Date): string | undefined {
-  const ages = jobs.flatMap(({ report }) => {
-    const days = report?.figures.credentialAgeDays;
-    return days === undefined ? [] : days + (now.getTime() - Date.parse(report?.endedAt ?? '')) / DAY_MS;
+  const ages = jobs.flatMap((status) => {
+    const report = reportsOf(status).find(({ figures }) => figures.credentialAgeDays !== undefined);
+    if (!report) return [];
+    return (report.figures.credentialAgeDays ?? 0) + (now.getTime() - Date.parse(report.endedAt)) / DAY_MS;
   });
   if (ages.length === 0) return undefined;
   const days = Math.max(0, Math.floor(Math.max(...ages)));
@@ -124,10 +152,13 @@ function latest(moments: Date[]): Date | undefined {
 }
 
 /** Whether somebody should look at a job. */
-export function isWrong({ last, report, schedule }: JobStatus): boolean {
+export function isWrong({ last, report, before, schedule }: JobStatus): boolean {
   if (schedule === 'disabled') return true;
-  if (report) return report.outcome === 'failed' || report.outcome === 'partial';
-  return last !== undefined && last.status !== 'RUNNING';
+  return [last && { ...last, report }, before].some((run) => run !== undefined && isBad(run));
+}
+
+function isBad({ status, report }: Pick<Run, 'status' | 'report'>): boolean {
+  return report ? report.outcome === 'failed' || report.outcome === 'partial' : status !== 'RUNNING';
 }
 
 function nextText({ next, schedule }: JobStatus, timeZone: string): string {

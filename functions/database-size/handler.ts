@@ -138,7 +138,8 @@ async function lookAt(
   return { set, tables, idleConnections: measured.idleConnections };
 }
 
-async function forecastOf(
+/** By what the metrics told of a table in earlier nights, and whether they contradict what its server tells now. */
+export async function forecastOf(
   limit: NonNullable<WatchedTable['limit']>,
   findings: Pick<TableFindings, 'measured' | 'count'>,
   figure: string,
@@ -168,7 +169,7 @@ async function forecastOf(
 }
 
 /** What was measured, but for a number of rows that the past contradicts. */
-function believed(
+export function believed(
   measured: TableFindings['measured'],
   forecast: TableFindings['forecast'],
 ): TableFindings['measured'] {

@@ -62,7 +62,7 @@ export function pacesOf(points: readonly Point[]): Pace[] {
   const last = points.at(-1);
   if (!last) return [];
   const recent = sinceChangeOfLevel(lastDays(PAST_DAYS + 1, points));
-  const steady = [longPace(recent), weeklyPace(recent)];
+  const steady = [longPace(recent), weeklyPace(points, recent)];
   const [long = 0, weekly = 0] = Math.max(...steady) > 0 && isAsBefore(recent) ? [] : steady;
   // What is new has no habits yet: it leads on from where it is.
   const level = last.rows + noiseOf(last);
@@ -244,19 +244,21 @@ function spanOf(points: readonly Point[]): number {
 }
 
 /** The pace by what each of the last days has more than the same weekday a week before, if it never was as much. */
-function weeklyPace(recent: readonly Point[]): number {
-  const rises = recent.flatMap((point) => {
-    const before = recent.find(({ at }) => Math.abs(point.at - at - WEEK_DAYS * DAY_MS) <= ALIKE_MS);
+function weeklyPace(points: readonly Point[], recent: readonly Point[]): number {
+  const rises = points.flatMap((point) => {
+    const before = points.find(({ at }) => Math.abs(point.at - at - WEEK_DAYS * DAY_MS) <= ALIKE_MS);
     return before
       ? [
           {
+            at: point.at,
             perDay: (point.rows - before.rows) / WEEK_DAYS,
             noise: (noiseOf(point) + noiseOf(before)) / WEEK_DAYS,
           },
         ]
       : [];
   });
-  const last = rises.slice(-LEAST_DAYS);
+  const since = recent[0]?.at ?? 0;
+  const last = rises.slice(-LEAST_DAYS).filter(({ at }) => at - since >= WEEK_DAYS * DAY_MS - ALIKE_MS);
   if (last.length < LEAST_DAYS || last.some(({ perDay, noise }) => perDay <= noise)) return 0;
   const paces = last.map(({ perDay }) => perDay).sort((a, b) => a - b);
   const least = paces[0] ?? 0;

@@ -147,7 +147,7 @@ async function markRead(
 
 function markedFigures(marked: MarkedRead): Record<string, number> {
   const { messagesMarkedRead, messagesDropped, messagesTooYoung } = marked;
-  const { messagesNotMarked, messagesGivenUp, messagesUnreadable } = marked;
+  const { messagesNotMarked, messagesGivenUp, messagesUnreadable, messagesOfOthers } = marked;
   return {
     messagesMarkedRead,
     messagesDropped,
@@ -155,6 +155,7 @@ function markedFigures(marked: MarkedRead): Record<string, number> {
     messagesNotMarked,
     messagesGivenUp,
     messagesUnreadable,
+    ...(messagesOfOthers > 0 && { messagesOfOthers }),
     ...(marked.interruptions > 0 && {
       markingInterruptions: marked.interruptions,
       ...(marked.callbacksOfInterruptions !== undefined && {

@@ -50,6 +50,8 @@ export interface MarkedRead extends MarkedConversations {
   messagesGivenUp: number;
   /** Not of the form that the client sends. Left in the queue, but for those beside which the same callback had good ones. */
   messagesUnreadable: number;
+  /** Of another deployment that shares the bus, as their events say: taken off this one's queue. */
+  messagesOfOthers: number;
   /** SQS gives nothing more while so many messages are in flight. */
   atInFlightLimit: boolean;
   /** The last error with which a message was refused, or WebApp could not be worked with. */
@@ -106,6 +108,7 @@ export async function markMessagesRead(
     total.messagesNotMarked += step.messagesNotMarked;
     total.messagesGivenUp += step.messagesGivenUp;
     total.messagesUnreadable += step.messagesUnreadable;
+    total.messagesOfOthers += step.messagesOfOthers;
     total.atInFlightLimit ||= step.atInFlightLimit;
     total.fatal ||= step.fatal;
     if (step.error) total.error = step.error;
@@ -120,6 +123,7 @@ const NOTHING_MARKED: MarkedRead = {
   messagesNotMarked: 0,
   messagesGivenUp: 0,
   messagesUnreadable: 0,
+  messagesOfOthers: 0,
   atInFlightLimit: false,
   fatal: false,
   interruptions: 0,
@@ -144,7 +148,11 @@ async function markChunk(
 
 /** Marks what is received first while the rest is received. */
 async function markReceived(
-  { webApp: webAppSettings, markRead }: Pick<Parameters<typeof markMessagesRead>[0], 'webApp' | 'markRead'>,
+  {
+    deployment,
+    webApp: webAppSettings,
+    markRead,
+  }: Pick<Parameters<typeof markMessagesRead>[0], 'deployment' | 'webApp' | 'markRead'>,
   stopAt: number,
   receipts: Set<string>,
 ): Promise<StepResult> {
@@ -174,8 +182,14 @@ async function markReceived(
   };
   const [aside] = await Promise.all([
     receiveUnread(
-      markRead,
-      { conversations, receipts, held, hide: (callback) => hiding.add([callback]) },
+      { deployment, ...markRead },
+      {
+        conversations,
+        receipts,
+        held,
+        hide: (callback) => hiding.add([callback]),
+        drop: (receiptHandle) => deleting.add([{ receiptHandle, left: 0 }]),
+      },
       () => (requestsPerSecond * left()) / 1000,
       stop,
     ).finally(() => conversations.end()),
@@ -183,7 +197,7 @@ async function markReceived(
   ]).finally(() => clearTimeout(timer));
   // Whatever else failed: what is marked is not to be marked again.
   await Promise.all([deleting.flush(), hiding.flush()]);
-  const { young, unreadable, drained } = aside;
+  const { young, unreadable, others, drained } = aside;
   const { reason } = stop.signal;
   const isWebApp = needsAPerson(reason) || reason instanceof WebAppUnreachableError;
   if (stop.signal.aborted && reason !== TIME_IS_OVER && !isWebApp) throw reason;
@@ -198,6 +212,7 @@ async function markReceived(
     ...(isWebApp && { error: reason.message, fatal: needsAPerson(reason) }),
     messagesTooYoung: young,
     messagesUnreadable: unreadable,
+    messagesOfOthers: others,
     atInFlightLimit: drained && (await isAtInFlightLimit(queueUrl)),
     more: !isWebApp && (!drained || untried.length > 0),
     now: Date.now(),

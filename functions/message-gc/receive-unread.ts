@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { receiveCallbacks } from '../shared/whatsapp/callback-queue.ts';
+import { isOfAnother } from '../shared/whatsapp/hear.ts';
 import type { QueueItem, UnreadConversations } from './unread-conversations.ts';
 
 /** Longer than a step takes, so that nothing received in it comes back while it works. */
@@ -45,12 +46,16 @@ export interface Received {
   held: Set<QueueItem>;
   /** Has those hidden that are not old enough, until they are. */
   hide(callback: { receiptHandle: string; seconds: number }): Promise<void>;
+  /** Takes one off the queue that is none of this deployment's. */
+  drop(receiptHandle: string): Promise<void>;
 }
 
 /** What was received that is not to be marked. `drained`: the queue gave nothing more. */
 export interface Aside {
   young: number;
   unreadable: number;
+  /** Of another deployment, as their events say: taken off the queue. */
+  others: number;
   drained: boolean;
 }
 
@@ -60,12 +65,16 @@ export interface Aside {
  * @param most how many conversations can still be marked.
  */
 export async function receiveUnread(
-  { queueUrl, olderThanSeconds }: { queueUrl: string; olderThanSeconds: number },
-  { conversations, receipts, held, hide }: Received,
+  {
+    deployment,
+    queueUrl,
+    olderThanSeconds,
+  }: { deployment: string; queueUrl: string; olderThanSeconds: number },
+  { conversations, receipts, held, hide, drop }: Received,
   most: () => number,
   stop: AbortController,
 ): Promise<Aside> {
-  const aside: Aside = { young: 0, unreadable: 0, drained: false };
+  const aside: Aside = { young: 0, unreadable: 0, others: 0, drained: false };
   const isEnough = () =>
     aside.drained ||
     stop.signal.aborted ||
@@ -76,8 +85,14 @@ export async function receiveUnread(
       const received = await receiveCallbacks(queueUrl, WORKING_VISIBILITY_SECONDS);
       if (received.length === 0) aside.drained = true;
       for (const { receiptHandle } of received) receipts.add(receiptHandle);
-      for (const { callback, receiptHandle } of received) {
+      for (const { callback, receiptHandle, deployments } of received) {
         const { messages, wrong } = messagesOf(callback);
+        // A bus that several share: a customer may write to two of them, and this client knows but its own.
+        if (isOfAnother(deployments, deployment)) {
+          aside.others += messages.length + wrong;
+          await drop(receiptHandle);
+          continue;
+        }
         aside.unreadable += wrong;
         if (messages.length === 0) continue;
         const newest = Math.max(...messages.map(({ timestamp }) => timestamp));

@@ -57,12 +57,15 @@ function nextFor(reason: string): string {
  * What a stopped task tells.
  * @param essential containers with whose end the task ends.
  * @param stopped why we had it stopped, if so.
+ * @param first the container that was seen to have ended while the others went on. ECS tells afterwards how each ended, and not which
+ *   was the first; with the end of an essential one it stops the others by a signal.
  */
 export function howItEnded(
   task: Task,
   name: string,
   essential: readonly string[],
   stopped: 'late' | 'done' | undefined,
+  first?: string,
 ): TaskEnd {
   const { containers = [], stopCode, stoppedReason = 'ECS gives no reason', startedAt } = task;
   const own = containers.find((container) => container.name === name);
@@ -72,12 +75,7 @@ export function howItEnded(
       return { ...notStarted(`It had not come to run when its time was over: ${stoppedReason}`) };
     return notStarted([stoppedReason, reason].filter(Boolean).join(': '));
   }
-  // One that was stopped while it ran may end with 0 as well, for it heeds TERM: its work is not done for that.
-  const wasStopped =
-    stopped === 'late' || (stopped === undefined && stopCode !== undefined && essential.includes(name));
-  if (exitCode === 0 && (stopCode === 'EssentialContainerExited' || !wasStopped))
-    return { outcome: 'exited', exitCode };
-  if (reason?.includes('OutOfMemory'))
+  if (reason?.includes('OutOfMemory') && exitCode !== 0)
     return {
       outcome: 'exited',
       exitCode: exitCode ?? 137,
@@ -86,25 +84,27 @@ export function howItEnded(
         next: "Give the container more memory in the service's task definition, or let the command take less.",
       },
     };
-  if (stopped === 'late') return { outcome: 'timed-out' };
-  if (stopCode === 'EssentialContainerExited' && (exitCode === undefined || bySignal(exitCode))) {
-    const other = containers.find((each) => isCause(each, name, essential));
-    if (other)
-      return {
-        outcome: 'exited',
-        exitCode: exitCode ?? 137,
-        why: {
-          detail: `It was stopped because the essential container ${other.name} beside it ended with exit code ${other.exitCode}${other.reason ? ` (${other.reason})` : ''}.`,
-          next: `See in the log of ${other.name} what ended it, or let it not be essential in the task definition.`,
-        },
-      };
+  const byItself = stopCode === 'EssentialContainerExited';
+  if (stopped === 'late' && (!byItself || exitCode === undefined || bySignal(exitCode)))
+    return { outcome: 'timed-out' };
+  // One that was stopped while it ran may end with 0 as well, for it heeds TERM: its work is not done for that.
+  if (!byItself && stopped !== 'done' && first !== name && (stopCode !== undefined || exitCode !== 0)) {
+    const why = `${stoppedReason} (${stopCode ?? 'no stop code'})`;
+    return exitCode === 0 && !essential.includes(name)
+      ? {
+          outcome: 'lost',
+          detail: `The command ended with exit code 0, and its task was stopped: ${why}. ECS does not tell which of the two was first.`,
+          next: 'Look in its log whether it did its work, and see in ECS who or what stopped the task.',
+        }
+      : {
+          outcome: 'gone',
+          detail: `${why}.`,
+          next: 'The next scheduled run starts another task. See in ECS who or what stopped this one.',
+        };
   }
-  if (stopCode !== 'EssentialContainerExited' && stopped !== 'done')
-    return {
-      outcome: 'gone',
-      detail: `${stoppedReason} (${stopCode ?? 'no stop code'}).`,
-      next: 'The next scheduled run starts another task. See in ECS who or what stopped this one.',
-    };
+  const cause =
+    stopped === 'done' || first === name ? undefined : causeOf(containers, name, essential, first);
+  if (byItself && cause) return besideCause(cause, exitCode, { isSeen: cause.name === first });
   if (exitCode === undefined)
     return {
       outcome: 'lost',
@@ -118,16 +118,76 @@ export function howItEnded(
   };
 }
 
-function bySignal(exitCode: number): boolean {
-  return STOPPED_BY_SIGNAL.includes(exitCode);
+/** An essential container beside the command's by which the task may have ended. */
+interface Cause {
+  name: string;
+  ended: string;
+  /** It ended as one does that was asked to: as the first one, or because the command had ended. */
+  isClean: boolean;
 }
 
-/** The one that ended by itself, or for want of memory. */
-function isCause(
-  { name = '', exitCode, reason }: Container,
+function causeOf(
+  containers: readonly Container[],
   own: string,
   essential: readonly string[],
-): boolean {
-  if (name === own || !essential.includes(name) || exitCode === undefined) return false;
-  return !bySignal(exitCode) || (reason?.includes('OutOfMemory') ?? false);
+  first: string | undefined,
+): Cause | undefined {
+  const causes = containers.flatMap(({ name = '', exitCode, reason }) => {
+    if (name === own || !essential.includes(name) || exitCode === undefined) return [];
+    const isOutOfMemory = reason?.includes('OutOfMemory') ?? false;
+    // By a signal one ends that was stopped with the task, where the command's own end can have stopped it.
+    const isStopped = bySignal(exitCode) && !isOutOfMemory && essential.includes(own);
+    if (isStopped && name !== first) return [];
+    return [
+      {
+        name,
+        ended: `ended with exit code ${exitCode}${reason ? ` (${reason})` : ''}`,
+        // A command whose container is not essential cannot have ended the task.
+        isClean: exitCode === 0 && essential.includes(own),
+      },
+    ];
+  });
+  const [likeliest] = [
+    ...causes.filter(({ name }) => name === first),
+    ...causes.filter(({ isClean }) => !isClean),
+    ...causes,
+  ];
+  return likeliest;
+}
+
+function besideCause(
+  { name, ended, isClean }: Cause,
+  exitCode: number | undefined,
+  { isSeen }: { isSeen: boolean },
+): TaskEnd {
+  const next = `See in the log of ${name} what ended it, or let it not be essential in the task definition.`;
+  if (exitCode === undefined || bySignal(exitCode))
+    return {
+      outcome: 'exited',
+      exitCode: exitCode ?? 137,
+      why: {
+        detail: isSeen
+          ? `It was stopped because the essential container ${name} beside it ${ended}.`
+          : `It was ended by a signal, probably because the essential container ${name} beside it ${ended}.`,
+        next,
+      },
+    };
+  if (isSeen)
+    return {
+      outcome: 'gone',
+      detail: `The essential container ${name} beside it ${ended}; the command was stopped for that, and ended with exit code ${exitCode}.`,
+      next,
+    };
+  const unknown = `The essential container ${name} beside it ${ended}, too: ECS does not tell which of the two was first, and stops each when the other has ended`;
+  if (exitCode === 0 && !isClean)
+    return {
+      outcome: 'lost',
+      detail: `The command ended with exit code 0. ${unknown}.`,
+      next: `Look in both logs whether the command did its work. Let ${name} not be essential in the task definition, or end with 0 when it is stopped: then this is no problem.`,
+    };
+  return { outcome: 'exited', exitCode, why: { detail: `${unknown}.`, next } };
+}
+
+function bySignal(exitCode: number): boolean {
+  return STOPPED_BY_SIGNAL.includes(exitCode);
 }

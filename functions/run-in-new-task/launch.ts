@@ -50,6 +50,12 @@ export async function readLaunch(
     throw new Error(
       `The task definition of the service ${name} has no container ${container}, but ${definitions.map((each) => each.name).join(', ')}. Correct the job's "container", and deploy.`,
     );
+  // RunTask would have to make it anew, by a role that is not the job's to hand on.
+  const atLaunch = (taskDefinition.volumes ?? []).find(({ configuredAtLaunch }) => configuredAtLaunch);
+  if (atLaunch)
+    throw new Error(
+      `The task definition of the service ${name} has the volume ${atLaunch.name}, of which the service says how it is made for each task (configuredAtLaunch). A new task cannot be given one: run the command with in: 'one-container', and deploy.`,
+    );
   return {
     request,
     essential: definitions.filter(({ essential }) => essential !== false).flatMap(({ name }) => name ?? []),

@@ -4,7 +4,7 @@ import {
   ConflictException,
   DescribeTasksCommand,
   type ECSClient,
-  ListTasksCommand,
+  paginateListTasks,
   RunTaskCommand,
   type RunTaskCommandInput,
   StopTaskCommand,
@@ -19,6 +19,8 @@ export interface TaskOrder {
   launch: Launch;
   /** In whose place the command runs. */
   container: string;
+  /** Of task definitions that its tasks, and those of earlier runs, may have. */
+  families: string[];
   /** What is not of the service itself. */
   request: Pick<RunTaskCommandInput, 'overrides' | 'startedBy' | 'tags'> & { startedBy: string };
   /** Names the run, and which of its tries this is: the same is started once. */
@@ -40,10 +42,13 @@ export interface RanTask {
 }
 
 type Watch =
-  /** Tasks of earlier runs, of which nobody knows any more, are looked for, and these that are stopped. */
-  | { stage: 'clearing'; looks: number; stopping: string[]; found: string[] }
-  /** `why`: of the last one that found no place. `refused`: how often ECS has said that it started nothing. */
-  | { stage: 'placing'; withoutPlace: number; refused: number; why: string }
+  /** Tasks of earlier runs, of which nobody knows any more, are looked for. `found`: those that are not over. */
+  | { stage: 'clearing'; looks: number; found: string[] }
+  /**
+   * `why`: of the last one that found no place. `refused`: how often ECS has said that it started nothing. `unsure`: it has not said so
+   * the last time.
+   */
+  | { stage: 'placing'; withoutPlace: number; refused: number; why: string; unsure: boolean }
   | {
       stage: 'going';
       taskArn: string;
@@ -52,11 +57,17 @@ type Watch =
       since: number;
       looks: number;
       startedAt?: number;
+      /** The container that was seen to have ended before the others. */
+      first?: string;
       /** Why it is being stopped, and since when. */
       stopped?: { why: 'late' | 'done'; at: number };
     }
   | ({ stage: 'over' } & RanTask);
 
+type Stage<Name extends Watch['stage']> = Extract<Watch, { stage: Name }>;
+
+/** ECS's limit, of tasks described at once and of a page of ListTasks. */
+const TASKS = 100;
 /** Seconds between two looks: growing from the first to the longest. */
 const PAUSES = { going: [10, 300], placing: [30, 300], clearing: [30, 60] } as const;
 /** ECS knows a task some moments after it has answered that it is started. */
@@ -71,7 +82,7 @@ const STOPPING_MILLISECONDS = 10 * 60_000;
  */
 export async function runTask(ecs: ECSClient, order: TaskOrder, context: DurableContext): Promise<RanTask> {
   const last = await context.waitForCondition<Watch>('task', (before) => look(ecs, order, before), {
-    initialState: { stage: 'clearing', looks: 0, stopping: [], found: [] },
+    initialState: { stage: 'clearing', looks: 0, found: [] },
     waitStrategy: (watch) =>
       watch.stage === 'over'
         ? { shouldContinue: false }
@@ -95,48 +106,73 @@ async function look(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Wa
   }
 }
 
-/** A task of a run that gave up may go on: never two beside each other. */
-async function clear(
-  ecs: ECSClient,
-  { clusterArn: cluster, request: { startedBy }, timeoutSeconds, endBy }: TaskOrder,
-  before: Extract<Watch, { stage: 'clearing' }>,
-): Promise<Watch> {
-  const { taskArns = [] } = await ecs.send(new ListTasksCommand({ cluster, startedBy }));
-  const known = [...new Set([...before.stopping, ...taskArns])];
-  const { tasks = [] } =
-    known.length > 0 ? await ecs.send(new DescribeTasksCommand({ cluster, tasks: known })) : {};
-  const left = tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED');
+/** A task of a run that gave up may go on, and one that is stopped may take its time for it: never two beside each other. */
+async function clear(ecs: ECSClient, order: TaskOrder, { looks, found }: Stage<'clearing'>): Promise<Watch> {
+  const { clusterArn: cluster, timeoutSeconds, endBy } = order;
+  const left = await earlierTasks(ecs, order, found);
   // By itself, so that what this run starts is never taken for an earlier one's.
-  if (left.length === 0) return { stage: 'placing', withoutPlace: 0, refused: 0, why: '' };
+  if (left.length === 0) return { stage: 'placing', withoutPlace: 0, refused: 0, why: '', unsure: false };
   const now = Date.now();
-  const stopping: string[] = [];
   for (const { taskArn = '', createdAt, startedAt = createdAt, desiredStatus } of left) {
     const isLate = now >= (startedAt?.getTime() ?? 0) + timeoutSeconds * 1000;
-    if (desiredStatus !== 'STOPPED' && !isLate) continue;
-    stopping.push(taskArn);
-    if (desiredStatus !== 'STOPPED')
+    if (isLate && desiredStatus !== 'STOPPED')
       await stop(ecs, cluster, taskArn, 'upkeep: it was left over from an earlier run, past its time');
   }
-  const found = left.flatMap(({ taskArn }) => taskArn ?? []);
+  const arns = left.flatMap(({ taskArn }) => taskArn ?? []);
   if (now >= endBy)
     return over({
       ended: {
         outcome: 'not-started',
-        detail: `A task of an earlier run was still there when the window ended: ${found.join(', ')}.`,
+        detail: `A task of an earlier run was still there when the window ended: ${arns.join(', ')}.`,
         next: 'See in ECS what it does. The next run waits for it, too, and stops it after its time.',
       },
       seconds: 0,
       withoutPlace: 0,
     });
-  return { stage: 'clearing', looks: before.looks + 1, stopping, found };
+  return { stage: 'clearing', looks: looks + 1, found: arns };
+}
+
+/**
+ * Tasks of the job's that are not over. Beside `startedBy` ListTasks takes no other filter, and without one it lists what is to run: a
+ * task that is being stopped, for up to its `stopTimeout` of 120 seconds, is found by its family only, among those that have ended.
+ */
+async function earlierTasks(
+  ecs: ECSClient,
+  { clusterArn: cluster, families, request: { startedBy } }: TaskOrder,
+  found: string[],
+): Promise<Task[]> {
+  const filters = [
+    { startedBy },
+    ...families.map((family) => ({ family, desiredStatus: 'STOPPED' as const })),
+  ];
+  const arns = new Set(found);
+  for (const filter of filters)
+    for await (const { taskArns = [] } of paginateListTasks(
+      { client: ecs, pageSize: TASKS },
+      { cluster, ...filter },
+    ))
+      for (const each of taskArns) arns.add(each);
+  const left: Task[] = [];
+  for (let from = 0; from < arns.size; from += TASKS) {
+    const some = [...arns].slice(from, from + TASKS);
+    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: some }));
+    left.push(...tasks.filter((task) => task.startedBy === startedBy && !isOver(task)));
+  }
+  return left;
+}
+
+function isOver({ lastStatus }: Task): boolean {
+  return lastStatus === 'STOPPED' || lastStatus === 'DELETED';
 }
 
 async function place(
   ecs: ECSClient,
-  { clusterArn: cluster, launch, request, id, endBy }: TaskOrder,
-  { withoutPlace, refused, why }: Extract<Watch, { stage: 'placing' }>,
+  order: TaskOrder,
+  { withoutPlace, refused, why, unsure }: Stage<'placing'>,
 ): Promise<Watch> {
+  const { clusterArn: cluster, launch, request, id, endBy } = order;
   const now = Date.now();
+  if (now >= endBy && unsure) return askWhetherStarted(ecs, order, { withoutPlace, refused, why });
   if (now >= endBy)
     return over({
       ended: {
@@ -153,6 +189,7 @@ async function place(
     withoutPlace: withoutPlace + 1,
     refused: refused + more,
     why: reason,
+    unsure: more === 0,
   });
   // The same for the same try, whatever happens to this invocation; another one where ECS said that it started nothing.
   const clientToken = createHash('sha256').update(`${id} ${refused}`).digest('hex');
@@ -177,11 +214,27 @@ async function place(
   }
 }
 
-async function follow(
+/** When no more may be started, and ECS has not said whether it started one: that one is stopped. */
+async function askWhetherStarted(
   ecs: ECSClient,
   order: TaskOrder,
-  before: Extract<Watch, { stage: 'going' }>,
+  { why, ...counted }: Pick<Stage<'placing'>, 'withoutPlace' | 'refused' | 'why'>,
 ): Promise<Watch> {
+  const [task] = await earlierTasks(ecs, order, []);
+  if (task?.taskArn !== undefined)
+    return { stage: 'going', taskArn: task.taskArn, ...counted, since: Date.now(), looks: 0 };
+  return over({
+    ended: {
+      outcome: 'lost',
+      detail: `ECS did not say until the window ended whether it had started the task: ${why}`,
+      next: 'Look in ECS and in its log for one. A task that goes on is found by the next run, which waits for it.',
+    },
+    seconds: 0,
+    withoutPlace: counted.withoutPlace,
+  });
+}
+
+async function follow(ecs: ECSClient, order: TaskOrder, before: Stage<'going'>): Promise<Watch> {
   const { clusterArn: cluster, container: name, launch, endBy } = order;
   const { taskArn, withoutPlace, refused } = before;
   const now = Date.now();
@@ -201,14 +254,26 @@ async function follow(
     if (now < before.since + UNKNOWN_MILLISECONDS) return { ...before, looks: before.looks + 1 };
     return lost('ECS knows the task no more: it shows one for an hour after its end.');
   }
-  if (task.lastStatus === 'STOPPED') {
-    const ended = howItEnded(task, name, launch.essential, before.stopped?.why);
+  if (isOver(task)) {
+    const ended = howItEnded(task, name, launch.essential, before.stopped?.why, before.first);
     if (ended.outcome === 'not-started' && ended.passes && before.stopped === undefined && now < endBy)
-      return { stage: 'placing', withoutPlace: withoutPlace + 1, refused: refused + 1, why: ended.detail };
+      return {
+        stage: 'placing',
+        withoutPlace: withoutPlace + 1,
+        refused: refused + 1,
+        why: ended.detail,
+        unsure: false,
+      };
     return over({ ended, taskArn, seconds: secondsOf(task, before.startedAt, now), withoutPlace });
   }
   const startedAt = task.startedAt?.getTime() ?? before.startedAt;
-  const after: Watch = { ...before, looks: before.looks + 1, ...(startedAt !== undefined && { startedAt }) };
+  const first = before.first ?? firstToEnd(task, name, launch.essential);
+  const after: Watch = {
+    ...before,
+    looks: before.looks + 1,
+    ...(startedAt !== undefined && { startedAt }),
+    ...(first !== undefined && { first }),
+  };
   if (before.stopped) {
     if (now < before.stopped.at + STOPPING_MILLISECONDS) return after;
     return lost(`It was told to stop, and ECS has it as ${task.lastStatus} since.`);
@@ -219,6 +284,20 @@ async function follow(
   const why = isDone ? 'done' : 'late';
   await stop(ecs, cluster, taskArn, `upkeep: ${isDone ? 'its command has ended' : 'its time is over'}`);
   return { ...after, stopped: { why, at: now } };
+}
+
+/** The command's container, or an essential one beside it, where the one has ended and the other has not. */
+function firstToEnd(
+  { containers = [] }: Task,
+  own: string,
+  essential: readonly string[],
+): string | undefined {
+  const hasEnded = ({ lastStatus }: { lastStatus?: string | undefined }) => lastStatus === 'STOPPED';
+  const others = containers.filter(({ name = '' }) => name !== own && essential.includes(name));
+  const command = containers.find(({ name }) => name === own);
+  if (command === undefined) return undefined;
+  if (hasEnded(command)) return others.some(hasEnded) ? undefined : own;
+  return others.find(hasEnded)?.name;
 }
 
 async function stop(ecs: ECSClient, cluster: string, task: string, reason: string): Promise<void> {

@@ -94,13 +94,13 @@ function resultOf({ deployment }: UpgradeCheckSettings, seen: Look, prepared?: P
     problems: [...stopped, ...seen.findings.flatMap(problemOf)],
     details: {
       answer,
-      criteria: seen.findings.map(({ criterion, answer, what, where, source }) => ({
+      criteria: seen.findings.map(({ criterion, answer, what, where, source, seenAt = seen.at }) => ({
         criterion,
         answer,
         what,
         where,
         source,
-        seenAt: seen.at,
+        seenAt,
       })),
       ...(prepared && { runs: prepared.runs }),
     },

@@ -24,9 +24,9 @@ import {
   rowsFindings,
   type ServiceState,
   servicesFinding,
-  spaceFinding,
 } from './criteria.ts';
 import { freeSpaceOf } from './free-space.ts';
+import { spaceFinding } from './space-finding.ts';
 
 /** What a look at everything found. */
 export interface Look {
@@ -35,6 +35,8 @@ export interface Look {
   findings: Finding[];
   /** The rows that a table has at the most, by its figure: of several sets, of the one that may have most. */
   rowsAtMost: Record<string, number>;
+  /** All rows that the tables which the cleaning job makes smaller have at the most; undefined where it is unknown of one. */
+  rowsToClean: number | undefined;
 }
 
 const HOUR_MS = 3600 * 1000;
@@ -85,6 +87,7 @@ export async function look(
       ...spaces,
     ],
     rowsAtMost: rowsAtMostOf(rows),
+    rowsToClean: rowsToClean(rows, settings),
   };
 }
 
@@ -101,22 +104,46 @@ async function rowsOf(
   exactCount: { timeLimitSeconds: number; endBy: number } | undefined,
   context: DurableContext,
 ): Promise<RowsKnown[]> {
-  const asked = await tryAgain(context, `measure ${set.name}`, () => measureSet(set));
+  const asked = await tryAgain(context, `measure ${set.name}`, () => timed(() => measureSet(set)));
   const rows: RowsKnown[] = [];
   for (const [index, table] of set.tables.entries()) {
     const measured =
       asked.kind === 'not-told'
         ? asked
-        : (asked.value.tables[index] ?? { kind: 'not-told' as const, error: 'It was not looked for.' });
+        : (asked.value.seen.tables[index] ?? { kind: 'not-told' as const, error: 'It was not looked for.' });
     const count =
       exactCount && measured.kind === 'told'
         ? await tryAgain(context, `count ${table.table} of ${set.name}`, () =>
-            withTimeLeft(context, longestCount(exactCount), () => countTable(set, table, exactCount)),
+            timed(() =>
+              withTimeLeft(context, longestCount(exactCount), () => countTable(set, table, exactCount)),
+            ),
           )
         : undefined;
-    rows.push({ set, table, measured, count });
+    const isCounted = count?.kind === 'told' && count.value.seen.kind === 'counted';
+    const seen = isCounted ? count : asked;
+    rows.push({
+      set,
+      table,
+      measured,
+      count: count?.kind === 'told' ? { kind: 'told', value: count.value.seen } : count,
+      ...(seen.kind === 'told' && { seenAt: new Date(seen.value.at).toISOString() }),
+    });
   }
   return rows;
+}
+
+/** With when it was asked, in epoch milliseconds: a count before or after it may take minutes. */
+async function timed<T>(work: () => Promise<Answer<T>>): Promise<Answer<{ seen: T; at: number }>> {
+  const at = Date.now();
+  const answer = await work();
+  return answer.kind === 'told' ? { kind: 'told', value: { seen: answer.value, at } } : answer;
+}
+
+function rowsToClean(rows: readonly RowsKnown[], { cleaning }: UpgradeCheckSettings): number | undefined {
+  const ranges = rows.filter(({ table }) => cleaning?.tables.includes(table.table)).map(rangeOf);
+  const known = ranges.flatMap((range) => (range && range.atMost < Number.MAX_SAFE_INTEGER ? range : []));
+  if (known.length === 0 || known.length < ranges.length) return undefined;
+  return known.reduce((sum, { atMost }) => sum + atMost, 0);
 }
 
 /** Left out where it is unknown of a set. */

@@ -44,7 +44,7 @@ export async function prepare(
 ): Promise<Prepared> {
   const endBy = Date.parse(run.endBy);
   const prepared: Prepared = { look: first, runs: [], stopped: undefined };
-  let fewest = rowsOf(first);
+  let fewest = first.rowsToClean;
   let withoutProgress = 0;
   for (;;) {
     const { findings } = prepared.look;
@@ -62,7 +62,7 @@ export async function prepare(
         'Preparing was asked for outside the downtime window, where nothing is begun.',
       );
     if (withoutProgress >= RUNS_WITHOUT_PROGRESS)
-      return stopped(prepared, withoutEffect(cleaning.job, prepared.runs.slice(-RUNS_WITHOUT_PROGRESS)));
+      return stopped(prepared, withoutEffect(cleaning.job, prepared, fewest));
     const number = prepared.runs.length + 1;
     const attempt = await runOnce(cleaning, settings, number, endBy, context);
     if (attempt.kind === 'stopped') return stopped(prepared, attempt.reason);
@@ -70,28 +70,40 @@ export async function prepare(
 
     await context.wait(`estimates settle after run ${number}`, { seconds: SETTLE_SECONDS });
     prepared.look = await lookAgain(context);
-    const rows = rowsOf(prepared.look);
-    const progress = rows < fewest * (1 - NOISE);
+    const { rowsToClean: rows } = prepared.look;
+    const progress = rows !== undefined && fewest !== undefined && rows < fewest * (1 - NOISE);
     withoutProgress = progress ? 0 : withoutProgress + 1;
-    fewest = Math.min(fewest, rows);
+    fewest = rows === undefined ? fewest : Math.min(fewest ?? rows, rows);
   }
 }
 
-function withoutEffect(job: string, runs: Prepared['runs']): string {
+/** @param fewest rows that were seen; undefined: none ever were. */
+export function withoutEffect(
+  job: string,
+  { runs: all, look: { findings, rowsToClean } }: Pick<Prepared, 'runs' | 'look'>,
+  fewest: number | undefined,
+): string {
+  const runs = all.slice(-RUNS_WITHOUT_PROGRESS);
+  const inTheWay = findings.filter(({ answer }) => answer !== 'yes').map(({ criterion }) => criterion);
+  const isOfRows = inTheWay.some((criterion) => criterion.startsWith('rows of '));
+  const many = `${runs.length} runs of ${job} in a row`;
+  const effect = !isOfRows
+    ? `After ${many} this is in the way still: ${inTheWay.join(', ')}`
+    : rowsToClean === undefined || fewest === undefined
+      ? `Whether ${many} made the tables smaller is unknown`
+      : `${many} made the tables smaller by less than ${NOISE * 100} %, which an estimate does not show`;
   const bad = runs.filter(({ outcome }) => outcome !== 'succeeded');
-  const many = `${runs.length} runs of ${job} in a row made the tables smaller by less than ${NOISE * 100} %, which an estimate does not show`;
-  if (bad.length === 0) return `${many}: what is left may be unread or not delivered.`;
-  const ends = bad.map(({ runId, outcome }) => `${runId} ended as ${outcome}`).join(', ');
-  return `${many}, of which ${bad.length === runs.length ? 'every one' : 'one'} went wrong: ${ends}. Their reports say why.`;
+  if (bad.length > 0) {
+    const ends = bad.map(({ runId, outcome }) => `${runId} ended as ${outcome}`).join(', ');
+    return `${effect}. Of these runs ${bad.length === runs.length ? 'every one' : 'one'} went wrong: ${ends}. Their reports say why.`;
+  }
+  return isOfRows && rowsToClean !== undefined
+    ? `${effect}: what is left may be unread or not delivered.`
+    : `${effect}.`;
 }
 
 function stopped(prepared: Prepared, reason: string): Prepared {
   return { ...prepared, stopped: reason };
-}
-
-/** All rows that there may be. */
-function rowsOf({ rowsAtMost }: Look): number {
-  return Object.values(rowsAtMost).reduce((sum, rows) => sum + rows, 0);
 }
 
 type Attempt = { kind: 'ended'; runId: string; outcome: string } | { kind: 'stopped'; reason: string };

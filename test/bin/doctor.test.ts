@@ -31,6 +31,7 @@ import { JOB_MISCONFIGURATIONS } from './doctor/job-misconfigurations.ts';
 import { type Misconfiguration, set } from './doctor/misconfiguration.ts';
 import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
 import { NETWORK_MISCONFIGURATIONS, SOUND_NETWORKS } from './doctor/network-misconfigurations.ts';
+import { NEW_TASK_MISCONFIGURATIONS, newTask } from './doctor/new-task-misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -124,9 +125,9 @@ describe('doctor', () => {
       [],
     );
     assert.equal(status, 0);
-    // None of the checks has nothing to look at here, but for the one of what is reached otherwise.
+    // None of the checks has nothing to look at here, but for those of what is reached otherwise, and of what is started.
     assert.deepEqual(
-      [...new Set(found.map(({ check }) => check)), 'instances for Run Command'].sort(),
+      [...new Set(found.map(({ check }) => check)), 'instances for Run Command', 'new tasks'].sort(),
       CHECKS.filter(({ when }) => when !== 'before the deploy')
         .map(({ name }) => name)
         .sort(),
@@ -146,6 +147,27 @@ describe('doctor', () => {
       [],
     );
     assert.ok(found.some(({ saw }) => saw === 'Systems Manager hears of 1 instances.'));
+  });
+
+  it('gives new tasks with a secret no warning, nor a service that has no tasks but theirs', async () => {
+    const clients = clientsIn(undefined);
+    const checks = CHECKS.filter(({ name }) => ['services', 'secrets', 'new tasks'].includes(name));
+    const upkeep = await deploymentNamed(clients.lambda, 'emea');
+    const jobs = Object.entries(upkeep.jobs).filter(([name]) => name === 'log-cleanup');
+    const look = async (settings: object) => {
+      const back = newTask({ settings })(world);
+      const deployment = new ExaminedDeployment({ ...upkeep, jobs: Object.fromEntries(jobs) }, clients);
+      const found = await examine(deployment, checks).finally(back);
+      return found.map(({ check, status, saw }) => `${check}, ${status}: ${saw}`);
+    };
+    assert.deepEqual(await look({}), [
+      'services, ok: It is there, as whose tasks log-cleanup starts one.',
+      'new tasks, ok: It can be started of arn:aws:ecs:eu-central-1:222222222222:task-definition/coreapp:1, and arn:aws:iam::222222222222:role/whatsapp-emea-coreapp-execution may fetch its secrets.',
+    ]);
+    // As it is synthesized where the app makes the secret itself, or the service.
+    const [, ofSecret] = await look({ secrets: { TOKEN: `\${TokenA1B2C3D4}:token::` } });
+    assert.match(ofSecret ?? '', /^new tasks, ok: It can be started of \S+$/);
+    assert.deepEqual(await look({ service: `\${ServiceD69D759B.Name}` }), []);
   });
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
@@ -276,6 +298,7 @@ describe('doctor', () => {
       [
         ...new Set(found.map(({ check }) => check)),
         'instances for Run Command',
+        'new tasks',
         'permissions boundaries',
       ].sort(),
       CHECKS.filter(({ when }) => when !== 'deployed')
@@ -339,6 +362,7 @@ describe('doctor', () => {
     ...NETWORK_MISCONFIGURATIONS,
     ...BEFORE_DEPLOY_MISCONFIGURATIONS,
     ...JOB_MISCONFIGURATIONS,
+    ...NEW_TASK_MISCONFIGURATIONS,
   ])
     it(`finds ${misconfiguration.what}, and says what mends it`, async () => {
       const { spoil, check, status, saw, mend, readsSecrets } = misconfiguration;

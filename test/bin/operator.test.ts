@@ -8,6 +8,8 @@ import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { clientsOf } from '../../rehearsal/clients.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
+import { WINDOW_METRICS } from '../docs/run-calls.ts';
+import { recordedTraffic } from '../functions/shared/run/recorded-traffic.ts';
 import { buildStage, type Stage } from '../rehearsal/stage.ts';
 import { commandLine, type Ended, inTerminal as inTerminalOf, inThisProcess } from './command-line.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
@@ -160,13 +162,14 @@ describe('the command line of an operator', () => {
       cols: 200,
     });
     let shown = '';
+    let passing: Promise<void> | undefined;
     const status = await new Promise<number>((resolve) => {
       let [hasBegun, isLeft] = [false, false];
       terminal.onData((text) => {
         shown += text;
         if (!hasBegun && shown.includes(' started.')) {
           hasBegun = true;
-          void world.clock.runUntil(IN_THE_WINDOW + 20 * MINUTE + 5_000);
+          passing = world.clock.runUntil(IN_THE_WINDOW + 20 * MINUTE + 5_000);
         }
         if (isLeft || !shown.includes('  start')) return;
         isLeft = true;
@@ -190,6 +193,7 @@ describe('the command line of an operator', () => {
     );
     assert.match(skipped.err, new RegExp(`was skipped\\. The run ${runId} is still going on`));
 
+    await passing;
     await world.clock.runUntil(IN_THE_WINDOW + 40 * MINUTE);
     const { status: ended, out } = await cli(['watch', runId, '--json']);
     assert.equal(ended, 0);
@@ -449,10 +453,13 @@ describe('the command line of an operator', () => {
     assert.match(byDatabase.out, /^configured +01:00 +05:00 +360$/m);
     assert.equal((await cli([...words, '--database', 'whatsapp-latam'])).status, 2);
     // Of the callbacks that came here before.
+    const asked = world.aws.calls.length;
     assert.match(
       (await cli(['window', 'latam'])).err,
       /^Of MatchedEvents of latam-callbacks: Only \d days are known, .* at least 7 whole ones\.$/m,
     );
+    const counted = world.aws.calls.slice(asked).filter(({ action }) => /GetMetricData/.test(action));
+    assert.equal(counted.length, WINDOW_METRICS, 'as docs/cost.md has it');
     const unknown = await cli(['window', 'latam', '--load-balancer', 'net/shop/0123456789abcdef']);
     assert.match(
       unknown.err,
@@ -461,18 +468,18 @@ describe('the command line of an operator', () => {
     assert.equal((await cli(['window', 'latam', '--load-balancer', 'shop'])).status, 2);
   });
 
-  it('says it by the callbacks on the bus, which the webhook puts there', async () => {
+  it('says it by the callbacks on the bus, which the webhook puts there: as many as once were recorded of real traffic', async () => {
     const place = { account: '111111111111', region: clientOptions.region };
     const bus = { EventBusName: 'latam-callbacks', RuleName: 'latam-callbacks' };
     const now = world.clock.now();
-    for (let at = now - (now % HOUR) - 14 * DAY; at < now; at += 15 * MINUTE) {
-      const quiet = new Date(at).getUTCHours() >= 4 && new Date(at).getUTCHours() < 8;
-      world.aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', bus, quiet ? 1 : 30, at);
-    }
+    for (const { at, requests } of recordedTraffic({ from: now - 28 * DAY, to: now }))
+      world.aws.cloudWatch.put(place, 'AWS/Events', 'MatchedEvents', bus, requests, at);
     const { status, out } = await cli(['window', 'latam']);
     assert.equal(status, 0);
     assert.match(out, /in an hour, by MatchedEvents of latam-callbacks\.$/m);
     assert.match(out, /The downtime window is quiet\./);
+    // What was recorded was least from 06:00 to 10:00 UTC.
+    assert.match(out, /^quietest +03:00 +07:00 /m);
   });
 
   it('shows on a terminal what it writes to a pipe, of each other command that only reads', async () => {

@@ -4,7 +4,7 @@ import { defineShop } from '../../rehearsal/shop/stack.ts';
 import { appWithoutBundles } from '../lib/template.ts';
 import { type Deployed, type Release, release, stackOf } from '../lib/upgrades/released.ts';
 import { PRICES } from './prices.ts';
-import { CPU_SECONDS, RUN_CALLS } from './run-calls.ts';
+import { CPU_SECONDS, RUN_CALLS, WINDOW_METRICS } from './run-calls.ts';
 
 const PAGE = 'docs/cost.md';
 const NIGHTS = 30;
@@ -274,6 +274,16 @@ function parts(): Part[] {
       what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
       amount: `${whole(files)} files put, ${whole(gigabytes)} GB, as if each of ${LOGS.containers} containers had ${LOGS.files} of ${LOGS.megabytes} MB a night, kept for ${LOGS.keepDays} days`,
       dollars: (files / 1000) * PRICES.put.dollars + gigabytes * PRICES.stored.dollars,
+    },
+    {
+      what: 'the window watched once a week (`watchWindow` of message-gc), which the single instance has',
+      amount: '1 metrics in 1 alarms, 3 custom metrics, 5 metrics asked for at most',
+      dollars: PRICES.alarm.dollars + 3 * PRICES.metric.dollars + (5 / 1000) * PRICES.metricData.dollars,
+    },
+    {
+      what: '`wa-upkeep window`, each time that somebody asks',
+      amount: `${WINDOW_METRICS} metrics asked for at most`,
+      dollars: (WINDOW_METRICS / 1000) * PRICES.metricData.dollars,
     },
   ];
 }

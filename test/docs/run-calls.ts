@@ -28,6 +28,9 @@ interface RunCalls {
  */
 export const CPU_SECONDS = { start: 0.6, call: 0.01 };
 
+/** Metrics that `wa-upkeep window` asks for where nothing is named: the callbacks, and where these tell of no week, the queue. */
+export const WINDOW_METRICS = 2;
+
 /**
  * By job, and what besides the jobs comes with each run. Tests hold them against what the bundles ask of the stand-in
  * (`test/rehearsal/calls-of-runs.ts`): no more than this, and not much less. A node adds no call: ten notifications come with one receive.

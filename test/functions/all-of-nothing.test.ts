@@ -11,8 +11,8 @@ import {
   cleaningFinding,
   rowsFindings,
   servicesFinding,
-  spaceFinding,
 } from '../../functions/upgrade-check/criteria.ts';
+import { spaceFinding } from '../../functions/upgrade-check/space-finding.ts';
 
 const settings: UpgradeCheckSettings = {
   deployment: 'shop',

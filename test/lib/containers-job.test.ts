@@ -13,6 +13,8 @@ import {
   FargateTaskDefinition,
   type ICluster,
   LogDrivers,
+  NetworkMode,
+  TaskDefinition,
 } from 'aws-cdk-lib/aws-ecs';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -510,6 +512,23 @@ describe('a job in containers', () => {
       assert.match(of('RunTask'), /:task-definition\/orders:\*"/);
       assert.match(of('HandRolesOn'), /DefinitionTaskRole.*DefinitionExecutionRole/);
       assert.match(of('ReadOutput'), /DefinitionappLogGroup/);
+    });
+
+    it('refuses an imported task definition by a sentence that names the field', () => {
+      const arn = 'arn:aws:ecs:eu-west-1:111111111111:task-definition/orders:3';
+      for (const imported of [
+        TaskDefinition.fromTaskDefinitionArn(new Stack(), 'Arn', arn),
+        TaskDefinition.fromTaskDefinitionAttributes(new Stack(), 'Attributes', {
+          taskDefinitionArn: arn,
+          networkMode: NetworkMode.AWS_VPC,
+        }),
+        FargateTaskDefinition.fromFargateTaskDefinitionArn(new Stack(), 'Fargate', arn),
+      ])
+        assert.throws(
+          // Only JavaScript lets one be given: its type is not that of a task definition.
+          () => ownDefinitionStack({ taskDefinition: imported as TaskDefinition }),
+          /Shop\/Migrate: taskDefinition is an imported task definition, of which only the ARN is known; it must be /,
+        );
     });
 
     it('has all its links, and passes cdk-nag', () => {

@@ -102,8 +102,8 @@ const RUNS: ByHand[] = [
     problem: /CannotStartContainerError.*executable file not found/,
   },
   {
-    what: 'a task that an earlier run left behind is stopped first, and want of capacity passes: before the task is accepted, and after',
-    takes: 8 * MINUTE,
+    what: 'a task that an earlier run left behind is stopped first, one that is being stopped is waited for, and want of capacity passes: before the task is accepted, and after',
+    takes: 12 * MINUTE,
     faults: [
       placement('RESOURCE:MEMORY'),
       { at: 'request', error: new AwsError('ClientException', 'Capacity is unavailable at this time.') },
@@ -112,7 +112,7 @@ const RUNS: ByHand[] = [
     script: 'echo migrated',
     outcome: 'succeeded',
     before({ aws, clock }) {
-      const left = aws.ecs.addTask({
+      const options = {
         ...place,
         cluster: 'shop',
         service: 'orders',
@@ -120,14 +120,21 @@ const RUNS: ByHand[] = [
         isAlone: true,
         startedBy: 'orders/migrate',
         tags: { 'upkeep:job': 'orders/migrate' },
+      };
+      Object.assign(aws.ecs.addTask(options), { createdAt: clock.now() - HOUR });
+      // As the last run stopped it; its container takes its stopTimeout. Of its family it stands with those that have ended.
+      const stopping = aws.ecs.addTask({ ...options, family: 'orders-migrate' });
+      Object.assign(stopping, { desiredStatus: 'STOPPED', lastStatus: 'STOPPING' });
+      clock.at(clock.now() + 3 * MINUTE, () => {
+        Object.assign(stopping, { lastStatus: 'STOPPED', stoppedAt: clock.now() });
       });
-      Object.assign(left, { createdAt: clock.now() - HOUR });
     },
-    tasks: 3,
-    check({ figures }, { tasks: [left, ...own] }) {
+    tasks: 4,
+    check({ figures }, { tasks: [left, stopping, ...own] }) {
       assert.equal(figures.tasksWithoutPlace, 3);
       assert.match(left?.stoppedReason ?? '', /left over from an earlier run/);
-      assert.ok(own.every(({ createdAt }) => createdAt > (left?.stoppedAt ?? Number.POSITIVE_INFINITY)));
+      const free = Math.max(...[left, stopping].map((task) => task?.stoppedAt ?? Number.POSITIVE_INFINITY));
+      assert.ok(own.every(({ createdAt }) => createdAt > free));
     },
   },
   {

@@ -4,8 +4,11 @@ import {
   GetSecretValueCommand,
   ResourceNotFoundException,
 } from '@aws-sdk/client-secrets-manager';
+import * as v from 'valibot';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
+import { isKnown } from '../used-services.ts';
+import { newTaskSettings } from './new-tasks.ts';
 
 /** Whether the secrets are there that the functions are to read. Their values are read only where one is told to. */
 export function secrets(readValues: boolean): Check {
@@ -19,24 +22,79 @@ export function secrets(readValues: boolean): Check {
     run: async (deployment) =>
       ofEach(
         await namedSecrets(deployment),
-        (arn) => arn.replace(/^.*:secret:/, ''),
-        (arn) => look(deployment, arn, readValues),
+        ({ arn }) => arn.replace(/^.*:secret:/, ''),
+        (secret) => look(deployment, secret, readValues),
       ),
   };
 }
 
-async function namedSecrets(deployment: ExaminedDeployment): Promise<string[]> {
-  const settings = await Promise.all(
-    deployment.jobs.map(
-      async (job) => (await deployment.functionOf(job)).Environment?.Variables?.UPKEEP_SETTINGS,
-    ),
-  );
-  return [
-    ...new Set(settings.flatMap((text) => text?.match(/arn:[\w-]+:secretsmanager:[^"\s]+/g) ?? [])),
-  ].sort();
+/** A secret that functions are to read, or to have others read. */
+interface NamedSecret {
+  arn: string;
+  /** Fields that its JSON must have. */
+  fields: string[];
+  /** Whether a function reads it, which then must be allowed its key. */
+  isRead: boolean;
 }
 
-async function look(deployment: ExaminedDeployment, arn: string, readValues: boolean): Promise<Finding> {
+/** What a command in containers gets: all of a secret, or a field of its JSON. */
+const commandSecret = v.object({ secretArn: v.string(), key: v.optional(v.string()) });
+const commandSettings = v.object({
+  command: v.unknown(),
+  roles: v.array(v.unknown()),
+  secrets: v.optional(v.record(v.string(), commandSecret), {}),
+  stdin: v.optional(v.union([v.string(), commandSecret])),
+});
+/** What is watched for new versions, by their numbers. */
+const watchingSettings = v.object({ watched: v.array(v.object({ secretArn: v.optional(v.string()) })) });
+
+/** Those of new tasks ECS reads, not the function: the check of the new tasks looks at them. */
+async function namedSecrets(deployment: ExaminedDeployment): Promise<NamedSecret[]> {
+  const settings = await Promise.all(
+    deployment.jobs.map(
+      async (job) => (await deployment.functionOf(job)).Environment?.Variables?.UPKEEP_SETTINGS ?? '{}',
+    ),
+  );
+  const found = new Map<string, NamedSecret>();
+  for (const { arn, fields, isRead } of settings.flatMap(secretsIn)) {
+    if (!isKnown(arn)) continue;
+    const known = found.get(arn) ?? { arn, fields: [], isRead: false };
+    found.set(arn, {
+      arn,
+      fields: [...new Set([...known.fields, ...fields])],
+      isRead: known.isRead || isRead,
+    });
+  }
+  return [...found.values()].sort((one, other) => (one.arn < other.arn ? -1 : 1));
+}
+
+function secretsIn(text: string): NamedSecret[] {
+  const settings: unknown = JSON.parse(text);
+  if (v.is(newTaskSettings, settings)) return [];
+  const command = v.safeParse(commandSettings, settings);
+  if (command.success) {
+    const { secrets, stdin } = command.output;
+    const all = [...Object.values(secrets), ...(typeof stdin === 'object' ? [stdin] : [])];
+    return all.map(({ secretArn: arn, key }) => ({
+      arn,
+      fields: key === undefined ? [] : [key],
+      isRead: true,
+    }));
+  }
+  const watching = v.safeParse(watchingSettings, settings);
+  if (watching.success)
+    return watching.output.watched.flatMap(({ secretArn: arn }) =>
+      arn === undefined ? [] : [{ arn, fields: [], isRead: false }],
+    );
+  const arns = text.match(/arn:[\w-]+:secretsmanager:[^"\s]+/g) ?? [];
+  return arns.map((arn) => ({ arn, fields: ['username', 'password'], isRead: true }));
+}
+
+async function look(
+  deployment: ExaminedDeployment,
+  { arn, fields, isRead }: NamedSecret,
+  readValues: boolean,
+): Promise<Finding> {
   const failed = (saw: string, mend: string): Finding => ({ status: 'failed', saw, mend });
   const [, , , itsRegion] = arn.split(':');
   const region = await deployment.region();
@@ -67,7 +125,8 @@ async function look(deployment: ExaminedDeployment, arn: string, readValues: boo
       `aws secretsmanager restore-secret --secret-id ${arn}`,
     );
   const stages = Object.values(found.VersionIdsToStages ?? {}).flat();
-  if (!stages.includes('AWSCURRENT')) return failed('It has no value yet.', putSecret(arn));
+  if (!stages.includes('AWSCURRENT')) return failed('It has no value yet.', putSecret(arn, fields));
+  if (!isRead) return { status: 'ok', saw: 'It is there, and has a value; no function reads that.' };
   const { KmsKeyId: key } = found;
   const keyId = key?.match(/[0-9a-f]{8}-[0-9a-f-]{27}|mrk-[0-9a-f]{32}/)?.[0];
   if (keyId !== undefined && !JSON.stringify(deployment.synthesized?.stack.resources).includes(keyId))
@@ -78,22 +137,29 @@ async function look(deployment: ExaminedDeployment, arn: string, readValues: boo
   if (!readValues)
     return { status: 'ok', saw: 'It is there, and has a value. --read-secrets looks for its fields.' };
   const { SecretString: value } = await secretsManager.send(new GetSecretValueCommand({ SecretId: arn }));
-  const missing = missingFields(value);
+  const missing = missingFields(value, fields);
   return missing.length > 0
-    ? failed(`It has no ${missing.map((name) => `"${name}"`).join(' and no ')}.`, putSecret(arn))
-    : { status: 'ok', saw: 'It has "username" and "password".' };
+    ? failed(`It has no ${missing.map((name) => `"${name}"`).join(' and no ')}.`, putSecret(arn, fields))
+    : {
+        status: 'ok',
+        saw:
+          fields.length > 0
+            ? `It has ${fields.map((name) => `"${name}"`).join(' and ')}.`
+            : 'It is there, and has a value.',
+      };
 }
 
-function putSecret(arn: string): string {
-  return `aws secretsmanager put-secret-value --secret-id ${arn} --secret-string '{"username": "…", "password": "…"}'   # with what else its JSON has`;
+function putSecret(arn: string, fields: string[]): string {
+  const text = fields.length > 0 ? `{${fields.map((name) => `"${name}": "…"`).join(', ')}}` : '…';
+  return `aws secretsmanager put-secret-value --secret-id ${arn} --secret-string '${text}'   # with what else it has`;
 }
 
 async function keyArn(deployment: ExaminedDeployment, keyId: string): Promise<string> {
   return `arn:aws:kms:${await deployment.region()}:${await deployment.account()}:key/${keyId}`;
 }
 
-/** Of what every secret here must have. No value is told. */
-function missingFields(value: string | undefined): string[] {
+/** Of what a secret must have. No value is told. */
+function missingFields(value: string | undefined, wanted: string[]): string[] {
   let parsed: unknown;
   try {
     parsed = JSON.parse(value ?? '');
@@ -101,5 +167,5 @@ function missingFields(value: string | undefined): string[] {
     parsed = undefined;
   }
   const fields: Record<string, unknown> = typeof parsed === 'object' && parsed !== null ? { ...parsed } : {};
-  return ['username', 'password'].filter((name) => typeof fields[name] !== 'string' || fields[name] === '');
+  return wanted.filter((name) => typeof fields[name] !== 'string' || fields[name] === '');
 }

@@ -15,7 +15,7 @@ export const services: Check = {
 };
 
 async function look(deployment: ExaminedDeployment, service: UsedService): Promise<Finding> {
-  const { clusterArn, name, jobs, exec } = service;
+  const { clusterArn, name, jobs, exec, needsTasks } = service;
   const found = await describedService(deployment, service);
   if (found === undefined)
     return {
@@ -31,6 +31,8 @@ async function look(deployment: ExaminedDeployment, service: UsedService): Promi
       saw: 'ECS Exec is not enabled: its tasks take no command.',
       mend: `${update} --enable-execute-command --force-new-deployment   # replaces its tasks`,
     };
+  if (!needsTasks)
+    return { status: 'ok', saw: `It is there, as whose tasks ${jobs.join(' and ')} starts one.` };
   if (desired === 0)
     return {
       status: 'warning',

@@ -1,13 +1,12 @@
-import { SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { clusterOf } from '../exec-configuration.ts';
+import { type Needed, roleAllows } from '../role-allows.ts';
 import {
   definitionOf,
   execServices,
   LOOK_AT_DEFINITIONS,
   LOOK_AT_TASKS,
-  lastPart,
   tasksOf,
   type UsedService,
 } from '../used-services.ts';
@@ -23,11 +22,6 @@ export const taskRoles: Check = {
       (service) => look(deployment, service),
     ),
 };
-
-interface Needed {
-  actions: string[];
-  resource: string;
-}
 
 const CHANNELS: Needed = {
   actions: [
@@ -57,28 +51,11 @@ async function look(deployment: ExaminedDeployment, service: UsedService): Promi
     ];
   }
   const needed = [CHANNELS, ...(await forSessions(deployment, service))];
-  const refused = (await Promise.all(needed.map((each) => refusedOf(deployment, role, each)))).flat();
-  if (refused.length === 0) return [{ status: 'ok', saw: `${role} allows what ECS Exec needs.` }];
-  const bounded = refused.filter(({ by }) => by !== undefined);
-  const Statement = needed
-    .map(({ actions, resource }) => ({
-      Effect: 'Allow',
-      Action: actions.filter((action) => refused.some((each) => each.action === action)),
-      Resource: resource,
-    }))
-    .filter(({ Action }) => Action.length > 0);
-  const denied = refused.filter(({ decision }) => decision === 'explicitDeny');
   return [
-    {
-      status: 'failed',
-      saw: `${role} does not allow ${refused.map(({ action }) => action).join(', ')}${denied.length > 0 ? `; of these a policy denies ${denied.map(({ action }) => action).join(', ')}` : ''}${bounded.length > 0 ? `; ${bounded[0]?.by} leaves it nothing of ${bounded.map(({ action }) => action).join(', ')}` : ''}.`,
-      mend:
-        denied.length > 0
-          ? `Take the denial out of the policies of ${lastPart(role)}, of its permissions boundary or of the organization.`
-          : bounded.length > 0
-            ? `In ${bounded[0]?.by}: { "Effect": "Allow", "Action": ${JSON.stringify(bounded.map(({ action }) => action))}, "Resource": "*" }; then doctor again, for the role's own policies`
-            : `aws iam put-role-policy --role-name ${lastPart(role)} --policy-name ecs-exec --policy-document '${JSON.stringify({ Version: '2012-10-17', Statement })}'`,
-    },
+    await roleAllows(deployment, role, needed, {
+      saw: `${role} allows what ECS Exec needs.`,
+      policyName: 'ecs-exec',
+    }),
   ];
 }
 
@@ -112,34 +89,4 @@ async function forSessions(deployment: ExaminedDeployment, { clusterArn }: UsedS
   if (bucket !== undefined)
     needed.push({ actions: ['s3:PutObject'], resource: `arn:${partition}:s3:::${bucket}/*` });
   return needed;
-}
-
-async function refusedOf(
-  { clients }: ExaminedDeployment,
-  role: string,
-  { actions, resource }: Needed,
-): Promise<{ action: string; decision: string; by: string | undefined }[]> {
-  const { EvaluationResults: results = [] } = await clients.iam.send(
-    new SimulatePrincipalPolicyCommand({
-      PolicySourceArn: role,
-      ActionNames: actions,
-      ...(resource !== '*' && { ResourceArns: [resource] }),
-    }),
-  );
-  return results.flatMap(
-    ({
-      EvalActionName: action = '',
-      EvalDecision: decision = '',
-      PermissionsBoundaryDecisionDetail: boundary,
-      OrganizationsDecisionDetail: organization,
-    }) => {
-      const by =
-        boundary?.AllowedByPermissionsBoundary === false
-          ? `the permissions boundary of ${lastPart(role)}`
-          : organization?.AllowedByOrganizations === false
-            ? "the organization's policies"
-            : undefined;
-      return decision === 'allowed' ? [] : [{ action, decision, by }];
-    },
-  );
 }

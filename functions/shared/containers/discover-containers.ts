@@ -77,18 +77,30 @@ export async function discoverContainers(
     for (const service of role.services) {
       let next: string | undefined;
       let tasks = 0;
+      const seen = new Set<string>();
       do {
         const name = `find containers of ${service}${next === undefined ? '' : `, from task ${tasks + 1}`}`;
         const from = next;
         const part = await inStep(name, () => findPart(ecs, settings, role, service, from));
         tasks += part.containers.length + part.notReady.length + part.without.length;
         next = part.next;
-        add(found, part, role, service);
+        add(found, unseen(part, seen), role, service);
       } while (next !== undefined);
       const nothing = found.missing.some((each) => each.service === service);
       if (tasks === 0 && !nothing) found.missing.push({ service, reason: 'It has no running task.' });
     }
   return found;
+}
+
+/** Without the tasks of which an earlier page told: they come and go while the pages are asked for. */
+function unseen(part: Part, seen: Set<string>): Part {
+  const isNew = ([taskId]: readonly [string, ...unknown[]]) => !seen.has(taskId) && seen.add(taskId);
+  return {
+    ...part,
+    containers: part.containers.filter(isNew),
+    notReady: part.notReady.filter(isNew),
+    without: part.without.filter(isNew),
+  };
 }
 
 function add(found: Discovery, part: Part, role: ContainerRole, service: string): void {

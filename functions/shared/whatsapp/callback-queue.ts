@@ -22,6 +22,12 @@ const IN_FLIGHT_LIMIT = 120_000;
 /** Long polling, so that every server of SQS is asked; a short poll may miss what is there. */
 const LONG_POLL_SECONDS = 1;
 
+/** EventBridge's have 36 characters; what else may stand there is kept no longer. */
+const LONGEST_ID = 64;
+
+/** An event tells its time to the second, and a webhook that sets it does so by its own clock. */
+const EVENT_TIME_ERRS_MS = 60_000;
+
 const sqs = namingErrors(new SQSClient({ requestHandler: REQUEST_LIMITS }));
 
 /** A callback of the client, as the callbacks bus put it into a queue. */
@@ -31,6 +37,10 @@ export interface QueuedCallback {
   callback: unknown;
   /** The event's `resources`, by which a webhook may name the deployment that the callback is of. */
   deployments: string[];
+  /** EventBridge's name of the event: the same in each delivery of it. */
+  eventId?: string;
+  /** It was on its way by then: epoch milliseconds. */
+  sentBy?: number;
 }
 
 /** One receive: at most ten callbacks; none means that the queue has none to give at present. */
@@ -44,11 +54,12 @@ export async function receiveCallbacks(
       MaxNumberOfMessages: BATCH_SIZE,
       VisibilityTimeout: visibilitySeconds,
       WaitTimeSeconds: LONG_POLL_SECONDS,
+      MessageSystemAttributeNames: ['SentTimestamp'],
     }),
   );
-  return messages.map(({ Body: body = '', ReceiptHandle: receiptHandle = '' }) => ({
+  return messages.map(({ Body: body = '', ReceiptHandle: receiptHandle = '', Attributes: attributes }) => ({
     receiptHandle,
-    ...eventOf(body),
+    ...eventOf(body, Number(attributes?.SentTimestamp)),
   }));
 }
 
@@ -155,11 +166,21 @@ async function eachBatch<T>(items: readonly T[], send: (batch: T[]) => Promise<u
   await Promise.all(Array.from({ length: BATCHES_AT_ONCE }, work));
 }
 
-function eventOf(body: string): Pick<QueuedCallback, 'callback' | 'deployments'> {
+/** @param queued when it came into the queue: epoch milliseconds, or no number. */
+function eventOf(body: string, queued: number): Omit<QueuedCallback, 'receiptHandle'> {
   try {
-    const { detail, resources } = JSON.parse(body) as { detail?: unknown; resources?: unknown };
+    const { detail, resources, id, time } = JSON.parse(body) as Record<string, unknown>;
     const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
-    return { callback: detail, deployments: named };
+    // An older event may be delivered late.
+    const moments = [queued, Date.parse(String(time)) + EVENT_TIME_ERRS_MS].filter(
+      (moment) => !Number.isNaN(moment),
+    );
+    return {
+      callback: detail,
+      deployments: named,
+      ...(typeof id === 'string' && { eventId: id.slice(0, LONGEST_ID) }),
+      ...(moments.length > 0 && { sentBy: Math.min(...moments) }),
+    };
   } catch {
     return { callback: undefined, deployments: [] };
   }

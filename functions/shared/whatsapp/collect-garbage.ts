@@ -1,10 +1,9 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { atMostOnce } from '../run/at-most-once.ts';
 import type { Problem } from '../run/report.ts';
+import { type Asked, ask, type OfWebApp } from './ask-for-gc.ts';
 import { awaitedByEarlierRuns, isAwaited, type StillAwaited, stillAwaited } from './awaited-callbacks.ts';
 import { deleteCallbacks, hideCallbacks, receiveCallbacks } from './callback-queue.ts';
-import { type CertificateLife, lifeOf } from './certificate.ts';
-import { needsAPerson, WebAppError, WebAppUnreachableError } from './errors.ts';
+import type { CertificateLife } from './certificate.ts';
 import { doubtsOf, type GcCall, isComplete, saysComplete } from './gc-call.ts';
 import { type Arrived, type Heard, type Hearing, hear, NOTHING_HEARD, someOf } from './hear.ts';
 import { SINGLE_INSTANCE } from './nodes.ts';
@@ -45,23 +44,16 @@ export interface CollectedGarbage {
   certificate?: CertificateLife;
 }
 
-type Asked =
-  | {
-      kind: 'processing';
-      nodes: string[];
-      refused: GcAnswer['refused'];
-      at: number;
-      certificate?: CertificateLife;
-    }
-  | { kind: 'not-started' | 'refused'; reason: string; at: number }
-  | { kind: 'interrupted'; at: number };
-
-/** Asks for GC until every node's callback came without errors, the calls are used up or the window ends. */
+/**
+ * Asks for GC until every node's callback came without errors, the calls are used up or the window ends.
+ * @param ofClient has a WebApp do something. @default the client's own
+ */
 export async function collectGarbage(
   kind: GcKind,
   settings: GcSettings,
   endBy: number,
   context: DurableContext,
+  ofClient: OfWebApp = withWebApp,
 ): Promise<CollectedGarbage> {
   const { maximumCalls, pauseSeconds, callbackTimeoutSeconds } = settings.gc;
   const { durableExecutionArn } = context.executionContext;
@@ -72,29 +64,49 @@ export async function collectGarbage(
   let unreadable = 0;
   let notStarted = 0;
   const late: string[] = [];
+  const earlier: Heard[] = [];
+  let previous: Previous | undefined;
 
   for (let number = 1; number <= maximumCalls; number++) {
     const stale = await context.step(`discard stale notifications ${number}`, async () => {
       const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl);
       await deleteCallbacks(settings.notificationsQueueUrl, receiptHandles);
-      return { unreadable, came: arrived.length, failed: failuresOf(arrived, settings.deployment) };
+      return {
+        unreadable,
+        // What comes in the pause is of the request before.
+        came: previous ? 0 : arrived.length,
+        failed: previous ? [] : failuresOf(arrived, settings.deployment),
+        late: previous ? hear(previous.hearing, previous.answers, arrived) : undefined,
+        at: Date.now(),
+      };
     });
     unreadable += stale.unreadable;
     collected.ignored += stale.came;
     if (number === 1) late.push(...stale.failed);
-    const asked = await ask(kind, settings, number, endBy, context);
+    if (previous && stale.late) {
+      const call = callOf(previous.asked, withLate(previous.answers, stale.late), previous.awaited);
+      collected.ignored += stale.late.setAside.length - previous.answers.setAside.length;
+      collected.calls[collected.calls.length - 1] = call;
+      collected.awaited = stillAwaited(previous.awaited, call);
+      earlier[earlier.length - 1] = stale.late;
+      if (isComplete(call)) break;
+    }
+    const asked = await ask({ kind, settings, endBy, ofClient }, number, context);
     if (asked.kind === 'processing' && asked.certificate) collected.certificate = asked.certificate;
     const deadline = Math.min(asked.at + callbackTimeoutSeconds * 1000, endBy);
-    const answers = await waitForCallbacks(
-      { kind, deployment: settings.deployment, nodes: nodesOf(asked) },
-      settings,
-      asked,
-      number,
-      deadline,
-      context,
-    );
+    const hearing = {
+      kind,
+      deployment: settings.deployment,
+      nodes: nodesOf(asked),
+      since: stale.at,
+      earlier: earlier.map(({ said, events }) => ({ said, events })),
+    };
+    const answers = await waitForCallbacks({ hearing, settings, ofClient }, asked, number, deadline, context);
     const call = callOf(asked, answers, collected.awaited);
     collected.calls.push(call);
+    const isAsked = asked.kind === 'processing' || asked.kind === 'interrupted';
+    previous = isAsked ? { hearing, asked, answers, awaited: collected.awaited } : undefined;
+    if (isAsked) earlier.push(answers);
     collected.awaited = stillAwaited(collected.awaited, call);
     collected.ignored += answers.setAside.length;
     unreadable += answers.unreadable;
@@ -102,16 +114,17 @@ export async function collectGarbage(
     // Twice as long after each call in a row that did not start, so that a restart does not use up the calls.
     notStarted = call.kind === 'not-started' ? notStarted + 1 : 0;
     const doubts = doubtsOf(call);
+    const isRepeated = saysComplete(call) && (doubts?.repeated ?? []).length > 0;
     const pause = Math.max(
       Math.min(
         pauseSeconds * 2 ** Math.max(0, notStarted - 1),
         Math.max(pauseSeconds, LONGEST_PAUSE_SECONDS),
       ),
-      doubts?.undated.length ? LATEST_CALLBACK_SECONDS : 0,
+      doubts?.undated.length || isRepeated ? LATEST_CALLBACK_SECONDS : 0,
     );
     const another = number < maximumCalls && answers.lookedAt + pause * 1000 < endBy;
     // A webhook that names nobody names nobody in the next call either.
-    const isUnnamedAlone = doubts?.undated.length === 0 && saysComplete(call);
+    const isUnnamedAlone = doubts?.undated.length === 0 && !isRepeated && saysComplete(call);
     if (isComplete(call) || isUnnamedAlone || call.kind === 'refused' || !another) break;
     await context.wait(`pause after call ${number}`, { seconds: pause });
   }
@@ -132,54 +145,6 @@ export async function collectGarbage(
   return collected;
 }
 
-/** At most once: a request that may have reached WebApp is not sent again before its callbacks had their time. */
-async function ask(
-  kind: GcKind,
-  settings: GcSettings,
-  number: number,
-  endBy: number,
-  context: DurableContext,
-): Promise<Asked> {
-  const asked = await atMostOnce(context, `ask for GC ${number}`, () => requestGc(kind, settings, endBy));
-  if (asked.kind === 'done') return asked.value;
-  return context.step(`call ${number} was interrupted`, async () => ({
-    kind: 'interrupted' as const,
-    at: Date.now(),
-  }));
-}
-
-async function requestGc(kind: GcKind, settings: GcSettings, endBy: number): Promise<Asked> {
-  const now = Date.now();
-  // Whatever held it up: what is asked for now would go on beyond the window.
-  if (now >= endBy)
-    return {
-      kind: 'not-started',
-      reason: `the time for it was over at ${new Date(endBy).toISOString()}, before WebApp could be asked.`,
-      at: now,
-    };
-  try {
-    return await withWebApp(settings.webApp, async (webApp): Promise<Asked> => {
-      const { began, refused } = await webApp.collectGarbage(kind);
-      const at = Date.now();
-      if (began.length === 0) return { kind: 'not-started', reason: reasonOfNone(refused), at };
-      // Media are the leader's work alone: one notification comes, whatever the answer names.
-      const nodes = kind === 'media' ? [SINGLE_INSTANCE] : began;
-      const certificate = lifeOf(settings.webApp.certificateAuthority, webApp.certificate(), at);
-      return { kind: 'processing', nodes, refused, at, ...(certificate && { certificate }) };
-    });
-  } catch (error) {
-    if (needsAPerson(error)) return { kind: 'refused', reason: (error as Error).message, at: Date.now() };
-    if (error instanceof WebAppError || error instanceof WebAppUnreachableError)
-      return { kind: 'not-started', reason: error.message, at: Date.now() };
-    throw error;
-  }
-}
-
-function reasonOfNone(refused: GcAnswer['refused']): string {
-  if (refused.length === 0) return 'WebApp answered that it began on no node.';
-  return `WebApp answered ${someOf(refused.map(({ node, reason }) => `"${reason}" for ${node}`))}.`;
-}
-
 /** What tells of a failure, unless it says that it is another deployment's. */
 function failuresOf(arrived: readonly Arrived[], deployment: string): string[] {
   const { heard } = hear(
@@ -192,8 +157,33 @@ function failuresOf(arrived: readonly Arrived[], deployment: string): string[] {
   );
 }
 
-function asMessages({ notification, deployments }: Arrived): Arrived {
-  return { notification: { ...notification, kind: 'message' }, deployments };
+function asMessages({ notification, ...event }: Arrived): Arrived {
+  return { notification: { ...notification, kind: 'message' }, ...event };
+}
+
+interface Listening {
+  hearing: Hearing;
+  settings: GcSettings;
+  ofClient: OfWebApp;
+}
+
+/** A request whose callbacks may still come. */
+interface Previous {
+  hearing: Hearing;
+  asked: Asked;
+  answers: Answers;
+  /** What was awaited before it. */
+  awaited: StillAwaited;
+}
+
+function withLate(answers: Answers, late: Heard): Answers {
+  const isSilent = (node: string) => late.heard[node] === undefined;
+  return {
+    ...answers,
+    ...late,
+    pending: answers.pending.filter(isSilent),
+    gone: answers.gone.filter(isSilent),
+  };
 }
 
 interface Answers extends Heard {
@@ -211,13 +201,13 @@ function nodesOf(asked: Asked): string[] | undefined {
 }
 
 async function waitForCallbacks(
-  hearing: Hearing,
-  settings: GcSettings,
+  listening: Listening,
   asked: Asked,
   number: number,
   deadline: number,
   context: DurableContext,
 ): Promise<Answers> {
+  const { hearing, settings } = listening;
   const initialState: Answers = {
     ...NOTHING_HEARD,
     heard: asked.kind === 'processing' ? refusalsOf(hearing.kind, asked.refused) : {},
@@ -232,7 +222,7 @@ async function waitForCallbacks(
 
   const answers = await context.waitForCondition(
     `callbacks of call ${number}`,
-    (state) => lookForCallbacks(hearing, settings, state),
+    (state) => lookForCallbacks(listening, state),
     {
       initialState,
       waitStrategy: ({ pending, heard, lookedAt }, attempt) => {
@@ -261,27 +251,27 @@ function refusalsOf(kind: GcKind, refused: GcAnswer['refused']): Record<string, 
   );
 }
 
-async function lookForCallbacks(hearing: Hearing, settings: GcSettings, before: Answers): Promise<Answers> {
+async function lookForCallbacks(
+  { hearing, settings, ofClient }: Listening,
+  before: Answers,
+): Promise<Answers> {
   await deleteCallbacks(settings.notificationsQueueUrl, before.receiptHandles);
   const { arrived, receiptHandles, unreadable } = await look(settings.notificationsQueueUrl, MOST_IN_A_LOOK);
   let { pending, gone, nodesCheckedAt } = before;
-  const { heard, setAside, doubtful, unnamed } = hear(hearing, before, arrived);
-  pending = pending.filter((node) => !heard[node]);
+  const heardNow = hear(hearing, before, arrived);
+  pending = pending.filter((node) => !heardNow.heard[node]);
 
   const now = Date.now();
   const named = pending.filter((node) => node !== SINGLE_INSTANCE);
   if (named.length > 0 && now - nodesCheckedAt >= NODE_CHECK_SECONDS * 1000) {
     nodesCheckedAt = now;
-    const present = await presentNodes(settings);
+    const present = await presentNodes(settings, ofClient);
     const vanished = present ? named.filter((node) => !present.includes(node)) : [];
     gone = [...gone, ...vanished];
     pending = pending.filter((node) => !vanished.includes(node));
   }
   return {
-    heard,
-    setAside,
-    doubtful,
-    unnamed,
+    ...heardNow,
     pending,
     gone,
     unreadable: before.unreadable + unreadable,
@@ -292,9 +282,9 @@ async function lookForCallbacks(hearing: Hearing, settings: GcSettings, before: 
 }
 
 /** `undefined` while WebApp cannot tell: then a silent node is waited for until its time is up. */
-async function presentNodes(settings: GcSettings): Promise<string[] | undefined> {
+async function presentNodes(settings: GcSettings, ofClient: OfWebApp): Promise<string[] | undefined> {
   try {
-    return await withWebApp(settings.webApp, (webApp) => webApp.nodes());
+    return await ofClient(settings.webApp, (webApp) => webApp.nodes());
   } catch {
     return undefined;
   }
@@ -310,11 +300,11 @@ async function look(queueUrl: string, most = Number.POSITIVE_INFINITY) {
     const isFull = receiptHandles.length >= most;
     const received = isFull ? [] : await receiveCallbacks(queueUrl, NOTIFICATION_HIDDEN_SECONDS);
     if (received.length === 0) return { arrived, receiptHandles, unreadable: unreadable.size + oddEntries };
-    for (const { callback, deployments, receiptHandle } of received) {
+    for (const { callback, receiptHandle, ...event } of received) {
       const { notifications, unreadable } = parseGcCallback(callback);
       if (notifications.length === 0 && unreadable > 0) continue;
       oddEntries += unreadable;
-      arrived.push(...notifications.map((notification) => ({ notification, deployments })));
+      arrived.push(...notifications.map((notification) => ({ notification, ...event })));
       receiptHandles.push(receiptHandle);
     }
     const unread = received.filter(({ receiptHandle }) => !receiptHandles.includes(receiptHandle));
@@ -329,12 +319,12 @@ async function look(queueUrl: string, most = Number.POSITIVE_INFINITY) {
 
 function callOf(
   asked: Asked,
-  { heard, pending, gone, setAside, doubtful, unnamed }: Answers,
+  { heard, pending, gone, setAside, doubtful, unnamed, repeated }: Answers,
   awaited: StillAwaited,
 ): GcCall {
   // What names nobody stays in doubt whatever its date is.
   const undated = Object.keys(heard).filter((node) => isAwaited(awaited, node) && !unnamed.includes(node));
-  const doubts = { unnamed, undated };
+  const doubts = { unnamed, undated, repeated };
   switch (asked.kind) {
     case 'processing':
       return {

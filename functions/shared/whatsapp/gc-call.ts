@@ -26,12 +26,14 @@ export interface Doubts {
   unnamed: readonly string[];
   /** It may be the answer to a request of an earlier run, which had none when it ended. */
   undated: readonly string[];
+  /** It is just like the answer to an earlier request of the run, and counts what was deleted: the client may have sent that twice. */
+  repeated?: readonly string[];
 }
 
 /** Whether every node that was asked is done without errors, and nothing leaves it in doubt. */
 export function isComplete(call: GcCall | undefined): boolean {
-  const { unnamed = [], undated = [] } = doubtsOf(call) ?? {};
-  return unnamed.length + undated.length === 0 && saysComplete(call);
+  const { unnamed = [], undated = [], repeated = [] } = doubtsOf(call) ?? {};
+  return unnamed.length + undated.length + repeated.length === 0 && saysComplete(call);
 }
 
 /** What leaves a call in doubt. */

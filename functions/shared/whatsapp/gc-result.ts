@@ -11,6 +11,9 @@ import { CERTIFICATE_FIGURE, CERTIFICATE_WARNING_DAYS, type GcSettings } from '.
 /** The figure that counts what was deleted. */
 const FIGURES = { message: 'messagesDeleted', media: 'itemsDeleted' } as const;
 
+/** The figure of what may stand twice in that one. */
+const TWICE_FIGURES = { message: 'messagesPerhapsCountedTwice', media: 'itemsPerhapsCountedTwice' } as const;
+
 const TABLES = { message: 'messages', media: 'media' } as const;
 
 /** What errors may come of besides many rows. */
@@ -29,17 +32,20 @@ export function gcResult(
   const lastCall = calls.at(-1);
   const nodes = deletedPerNode(calls);
   const deleted = nodes.reduce((sum, node) => sum + node.deleted, 0);
+  const twice = repeatedIn(calls).reduce((sum, { deleted = 0 }) => sum + deleted, 0);
   return {
     outcome: outcomeOf(lastCall, deleted),
     figures: {
       calls: calls.length,
       [FIGURES[kind]]: deleted,
+      ...(twice > 0 && { [TWICE_FIGURES[kind]]: twice }),
       notificationsIgnored: ignored,
       ...(certificate && { [CERTIFICATE_FIGURE]: certificate.daysLeft }),
     },
     problems: [
       ...problemsOf(kind, settings, lastCall),
       ...earlierDoubts(calls, settings.deployment),
+      ...repeatedProblems(kind, calls, settings.deployment),
       ...problems,
       ...(certificate && certificate.daysLeft < CERTIFICATE_WARNING_DAYS
         ? [certificateProblem(settings, certificate)]
@@ -75,6 +81,25 @@ function outcomeOf(lastCall: GcCall | undefined, deleted: number): RunResult['ou
 
 function cameInstead(setAside: readonly string[] = []): string {
   return setAside.length > 0 ? ` What came and was not taken: ${someOf(setAside)}.` : '';
+}
+
+/** What was told in the same words as an answer to an earlier request. */
+function repeatedIn(calls: readonly GcCall[]): GcNotification[] {
+  return calls.flatMap((call) =>
+    call.kind === 'answered' || call.kind === 'interrupted'
+      ? call.heard.filter(({ node }) => call.doubts?.repeated?.includes(node))
+      : [],
+  );
+}
+
+function repeatedProblems(kind: GcKind, calls: readonly GcCall[], deployment: string): Problem[] {
+  const where = whereIn(deployment);
+  const blocked = saysComplete(calls.at(-1)) ? (doubtsOf(calls.at(-1))?.repeated ?? []) : [];
+  return repeatedIn(calls).map(({ node, deleted, status }) => ({
+    what: `A callback came just like the answer to an earlier request of this run (${status}, ${deleted} deleted): whether the client sent that one twice cannot be told apart, for they bear no date, so that ${FIGURES[kind]} may have these ${deleted} twice${blocked.includes(node) ? ', and that it is no success' : ''}.`,
+    where: where(node),
+    next: 'Nothing, if the client deletes in equal portions. The rows before and after tell, where databases are configured.',
+  }));
 }
 
 interface Node {

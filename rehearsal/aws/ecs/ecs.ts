@@ -365,8 +365,8 @@ export class Ecs implements Service {
   #listTasks(input: ListTasksCommandInput, call: Call) {
     this.buckets.tasks.take(call);
     const cluster = this.#cluster(input.cluster, call);
-    const { serviceName, startedBy, desiredStatus = 'RUNNING' } = input;
-    if (startedBy !== undefined && (serviceName !== undefined || input.desiredStatus !== undefined))
+    const { serviceName, family, startedBy, desiredStatus = 'RUNNING' } = input;
+    if (startedBy !== undefined && (serviceName ?? family ?? input.desiredStatus) !== undefined)
       throw invalid('startedBy must be the only filter.');
     if (serviceName !== undefined && !this.#services.has(`${cluster} ${lastPart(serviceName)}`)) {
       throw new AwsError('ServiceNotFoundException', 'Service not found.');
@@ -379,6 +379,7 @@ export class Ecs implements Service {
           task.desiredStatus === desiredStatus &&
           // A task that has ended is shown for about an hour.
           (task.lastStatus !== 'STOPPED' || desiredStatus === 'STOPPED') &&
+          (family === undefined || task.family === family) &&
           (startedBy === undefined || task.startedBy === startedBy),
       )
       .map(({ arn }) => arn);

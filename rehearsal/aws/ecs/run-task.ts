@@ -6,7 +6,7 @@ import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, type Cloud, required } from '../cloud.ts';
 import { Container, rewritten } from '../containers/container.ts';
 import type { Place } from '../place.ts';
-import { clusterArn, partOfCluster } from './arns.ts';
+import { clusterArn, lastPart, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
 import type { ManagedService } from './service.ts';
 import { describeTask, type EcsTask, TAKES, type TaskOptions } from './task.ts';
@@ -124,6 +124,7 @@ export class RunTasks {
     if (fault?.at === 'placement') return { tasks: [], failures: [{ reason: fault.reason }] };
     const task = this.#tasks.add({
       ...service.options,
+      family: lastPart(definition).replace(/:\d+$/, ''),
       containers: [],
       isAlone: true,
       ...(startedBy !== undefined && { startedBy }),

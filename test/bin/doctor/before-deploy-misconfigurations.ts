@@ -23,6 +23,14 @@ const nameSecret = (arn: string) => (synthesized: SynthesizedDeployment) => {
   }
 };
 
+/** In place of log-cleanup a job with other settings. */
+const asJob = (settings: object) => (synthesized: SynthesizedDeployment) => {
+  for (const { properties } of synthesized.ofType('AWS::Lambda::Function')) {
+    const isIts = properties.FunctionName === 'emea-log-cleanup';
+    if (isIts) properties.Environment = { Variables: { UPKEEP_SETTINGS: JSON.stringify(settings) } };
+  }
+};
+
 const bound = (synthesized: SynthesizedDeployment) => {
   for (const { properties } of synthesized.ofType('AWS::IAM::Role'))
     properties.PermissionsBoundary = BOUNDARY;
@@ -34,6 +42,36 @@ const common = { status: 'failed', spoil: nothing, synthesized: asItIs } as cons
 
 /** What stands in the way of `cdk deploy`, or would only be noticed after it. */
 export const BEFORE_DEPLOY_MISCONFIGURATIONS: Misconfiguration[] = [
+  {
+    ...common,
+    what: 'a secret without the key that a command is to get of it',
+    synthesized: asJob({
+      command: ['close-carts'],
+      roles: [],
+      secrets: { TOKEN: { secretArn: API_USER, key: 'token' } },
+      stdin: { secretArn: API_USER },
+    }),
+    job: 'log-cleanup',
+    readsSecrets: true,
+    check: 'secrets',
+    saw: /^It has no "token"\.$/,
+    mend: /^aws secretsmanager put-secret-value --secret-id \S+ --secret-string '\{"token": "…"\}'/,
+  },
+  {
+    ...common,
+    what: 'a secret that is watched for new versions, and is to be deleted',
+    spoil: secret({ deletedAt: Date.now() }),
+    synthesized: asJob({
+      watched: [
+        { name: 'key', secretArn: API_USER },
+        { name: 'flag', parameter: '/flag' },
+      ],
+    }),
+    job: 'log-cleanup',
+    check: 'secrets',
+    saw: /^It is to be deleted, since /,
+    mend: /^aws secretsmanager restore-secret /,
+  },
   {
     ...common,
     what: 'an account that was not prepared for the CDK',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { type DeploymentStatus, type JobStatus, textOf } from '../../../bin/status/text.ts';
+import { type DeploymentStatus, isWrong, type JobStatus, textOf } from '../../../bin/status/text.ts';
 import type { Outcome } from '../../../functions/shared/run/report.ts';
 
 const NOW = new Date('2026-11-25T09:00:00Z');
@@ -77,4 +77,52 @@ test('each job of all is shown if asked for, and of one deployment always, with 
 test('of several only what is wrong is shown if asked for', () => {
   assert.deepEqual(shown(fleet.slice(0, 5), { quiet: true }), ['Nothing is wrong.']);
   assert.match(shown(fleet, { quiet: true })[1] ?? '', /^shop-7 +message-gc /);
+});
+
+test('a run that goes on or was skipped does not hide how the one before it ended, nor what that counted', () => {
+  const [one] = fleet;
+  const good = jobOf('shop', 'database-size', 'succeeded', { messageRows: 97_776 });
+  const before = (outcome: Outcome) => ({
+    ...{
+      arn: 'arn',
+      runId: 'before',
+      status: 'SUCCEEDED' as const,
+      startedAt: new Date(AT),
+      endedAt: new Date(AT),
+    },
+    report: jobOf('shop', 'database-size', outcome, { messageRows: 97_776 }).report,
+  });
+  const skipped = jobOf('shop', 'database-size', 'skipped');
+  const goesOn = {
+    ...good,
+    last: { ...good.last, status: 'RUNNING' as const },
+    report: undefined,
+  } as JobStatus;
+  const lost = { ...before('failed'), status: 'TIMED_OUT' as const, report: undefined };
+  for (const [job, says, isProblem] of [
+    [{ ...skipped, before: before('failed') }, 'skipped, failed before', true],
+    [{ ...skipped, before: before('succeeded') }, 'skipped', false],
+    [{ ...goesOn, before: before('partial') }, 'goes on, partial before', true],
+    [{ ...goesOn, before: lost }, 'goes on, lost (timed out) before', true],
+    [{ ...goesOn, before: before('succeeded') }, 'goes on', false],
+    [{ ...good, last: undefined, report: undefined }, 'no run known', false],
+  ] as const) {
+    assert.ok(one);
+    const lines = shown([{ ...one, deployment: 'shop', jobs: [job] }]);
+    assert.match(lines[1] ?? '', new RegExp(` ${says.replace(/[()]/g, '\\$&')}  +2026-11-26`));
+    assert.equal(isWrong(job), isProblem, says);
+    if (!says.includes('lost') && says !== 'no run known')
+      assert.equal(lines.at(-1), 'shop: messageRows 97,776', says);
+  }
+});
+
+test('rows that were counted days ago are shown with their day', () => {
+  const [one] = fleet;
+  assert.ok(one);
+  const job = jobOf('shop', 'database-size', 'succeeded', { messageRows: 97_776 });
+  const text = textOf([{ ...one, jobs: [job] }], {
+    ...{ quiet: false, jobs: false },
+    now: new Date('2026-11-27T09:00:00Z'),
+  });
+  assert.match(text, /^shop-0: messageRows 97,776 \(2026-11-23\)$/m);
 });

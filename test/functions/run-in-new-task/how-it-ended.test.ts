@@ -9,6 +9,10 @@ interface Case {
   of: string;
   task: Task;
   stopped?: 'late' | 'done';
+  /** The container that was seen to have ended first. */
+  first?: string;
+  /** @default app and proxy */
+  essential?: string[];
   outcome: TaskEnd['outcome'];
   says?: RegExp;
 }
@@ -53,6 +57,82 @@ const CASES: Case[] = [
     ),
     outcome: 'exited',
     says: /essential container proxy beside it ended with exit code 137 \(OutOfMemoryError/,
+  },
+  {
+    of: 'a command that ended with 0 beside an essential container that heeds TERM by ending with 0: not known which was first, and done',
+    task: ended({}, { exitCode: 0 }, { exitCode: 0 }),
+    outcome: 'exited',
+    says: /"exitCode":0.*proxy beside it ended with exit code 0, too: ECS does not tell which of the two was first/,
+  },
+  {
+    of: 'a command that ended with 0 beside an essential container that failed: not known whether it was stopped for that',
+    task: ended({}, { exitCode: 0 }, { exitCode: 1 }),
+    outcome: 'lost',
+    says: /ended with exit code 0\. The essential container proxy beside it ended with exit code 1, too/,
+  },
+  {
+    of: 'the same, where the command was seen to end first',
+    task: ended({}, { exitCode: 0 }, { exitCode: 1 }),
+    first: 'app',
+    outcome: 'exited',
+    says: /^\{"outcome":"exited","exitCode":0\}$/,
+  },
+  {
+    of: 'a command that ended with 0 beside an essential container that was killed for want of memory',
+    task: ended({}, { exitCode: 0 }, { exitCode: 137, reason: 'OutOfMemoryError: killed' }),
+    outcome: 'lost',
+  },
+  {
+    of: 'a command that was stopped, and ended with a code of its own, when the other container was seen to end first',
+    task: ended({}, { exitCode: 3 }, { exitCode: 2 }),
+    first: 'proxy',
+    outcome: 'gone',
+    says: /proxy beside it ended with exit code 2; the command was stopped for that, and ended with exit code 3/,
+  },
+  {
+    of: 'a command that failed beside one that failed',
+    task: ended({}, { exitCode: 3 }, { exitCode: 2 }),
+    outcome: 'exited',
+    says: /"exitCode":3.*ended with exit code 2, too/,
+  },
+  {
+    of: 'a command that was killed after the other container was seen to end',
+    task: ended({}, { exitCode: 137 }, { exitCode: 143 }),
+    first: 'proxy',
+    outcome: 'exited',
+    says: /It was stopped because the essential container proxy beside it ended with exit code 143/,
+  },
+  {
+    of: 'a command that was killed, not known whether the other container ended before it',
+    task: ended({}, { exitCode: 137 }, { exitCode: 0 }),
+    outcome: 'exited',
+    says: /It was ended by a signal, probably because the essential container proxy/,
+  },
+  {
+    of: 'a command whose container is not essential, and ended with 0, in a task that ended with another one',
+    task: ended({}, { exitCode: 0 }, { exitCode: 0 }),
+    essential: ['proxy'],
+    outcome: 'lost',
+  },
+  {
+    of: 'the same, where the command was seen to end first',
+    task: ended({}, { exitCode: 0 }, { exitCode: 0 }),
+    essential: ['proxy'],
+    first: 'app',
+    outcome: 'exited',
+  },
+  {
+    of: 'a command whose container is not essential, and ended with 0, in a task that somebody stopped',
+    task: ended({ stopCode: 'UserInitiated', stoppedReason: 'by hand' }, { exitCode: 0 }),
+    essential: ['proxy'],
+    outcome: 'lost',
+    says: /ended with exit code 0, and its task was stopped: by hand/,
+  },
+  {
+    of: 'a command that was stopped at its deadline after the other container had ended',
+    task: ended({}, { exitCode: 143 }, { exitCode: 1 }),
+    stopped: 'late',
+    outcome: 'timed-out',
   },
   {
     of: 'a command that was stopped',
@@ -103,9 +183,9 @@ const CASES: Case[] = [
 ];
 
 describe('from what ECS tells of a stopped task, there is learned', () => {
-  for (const { of, task, stopped, outcome, says } of CASES)
+  for (const { of, task, stopped, first, essential = ['app', 'proxy'], outcome, says } of CASES)
     it(of, () => {
-      const end = howItEnded(task, 'app', ['app', 'proxy'], stopped);
+      const end = howItEnded(task, 'app', essential, stopped, first);
       assert.equal(end.outcome, outcome, JSON.stringify(end));
       if (says) assert.match(JSON.stringify(end), says);
     });

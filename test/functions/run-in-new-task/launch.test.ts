@@ -100,6 +100,10 @@ describe('a new task is launched as those of its service:', () => {
       launchOf({}, { containerDefinitions: [{ name: 'web' }] }),
       /has no container app, but web/,
     );
+    await assert.rejects(
+      launchOf({}, { volumes: [{ name: 'scratch', configuredAtLaunch: true }] }),
+      /has the volume scratch, of which the service says .* run the command with in: 'one-container'/,
+    );
     await assert.rejects(launchOf({ status: 'DRAINING' }), /has no active service orders/);
   });
 });

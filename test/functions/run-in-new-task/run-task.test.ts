@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DurableContext } from '@aws/durable-execution-sdk-js';
-import { DescribeTasksCommand, type ECSClient, ListTasksCommand, RunTaskCommand } from '@aws-sdk/client-ecs';
+import {
+  DescribeTasksCommand,
+  ECSClient,
+  ListTasksCommand,
+  RunTaskCommand,
+  StopTaskCommand,
+  type Task,
+} from '@aws-sdk/client-ecs';
 import { runTask, type TaskOrder } from '../../../functions/run-in-new-task/run-task.ts';
 
 const ORDER: TaskOrder = {
   clusterArn: 'arn:aws:ecs:eu-west-1:111111111111:cluster/shop',
   launch: { request: { taskDefinition: 'orders:1' }, essential: ['app'] },
   container: 'app',
+  families: ['orders', 'shop-migrate'],
   request: { startedBy: 'shop/migrate' },
   id: 'shop-migrate-20270111T003000Z',
   timeoutSeconds: 600,
@@ -31,33 +39,109 @@ const context = {
   },
 } as unknown as DurableContext;
 
-/** ECS, whose answers to RunTask are these, one after the other, and which tells at last of the task that has ended. */
-function ecsThat(...answers: (object | Error)[]): { ecs: ECSClient; tokens: string[] } {
+const ENDED: Task = {
+  taskArn: 'task/1',
+  startedBy: 'shop/migrate',
+  lastStatus: 'STOPPED',
+  stopCode: 'EssentialContainerExited',
+  containers: [{ name: 'app', exitCode: 0 }],
+};
+const MISHAP = Object.assign(new Error('Service Unavailable. Please try again later.'), {
+  name: 'ServerException',
+});
+
+/** ECS, whose answers to RunTask are these, one after the other, and which shows the task like this, then so for good. */
+function ecsThat({
+  answers = [],
+  shows = [],
+  lists = () => [],
+}: {
+  answers?: (object | Error)[];
+  shows?: Task[];
+  lists?: () => string[];
+}): { ecs: ECSClient; tokens: string[]; stopped: string[] } {
   const tokens: string[] = [];
+  const stopped: string[] = [];
   const send = async (command: unknown) => {
-    if (command instanceof ListTasksCommand) return { taskArns: [] };
+    if (command instanceof ListTasksCommand) return { taskArns: command.input.startedBy ? lists() : [] };
     if (command instanceof RunTaskCommand) {
       tokens.push(command.input.clientToken ?? '');
       const answer = answers.shift();
       if (answer instanceof Error) throw answer;
       return answer ?? { tasks: [{ taskArn: 'task/1' }] };
     }
+    if (command instanceof StopTaskCommand) return void stopped.push(command.input.task ?? '');
     assert.ok(command instanceof DescribeTasksCommand);
-    const containers = [{ name: 'app', exitCode: 0 }];
-    return { tasks: [{ lastStatus: 'STOPPED', stopCode: 'EssentialContainerExited', containers }] };
+    return { tasks: [{ ...ENDED, ...(shows.length > 1 ? shows.shift() : shows[0]) }] };
   };
-  return { ecs: { send } as unknown as ECSClient, tokens };
+  const ecs: ECSClient = Object.assign(Object.create(ECSClient.prototype), { send });
+  return { ecs, tokens, stopped };
 }
 
 test('where ECS does not say whether it started the task it is asked for the same one, and for another where it started none', async () => {
-  const mishap = Object.assign(new Error('Service Unavailable. Please try again later.'), {
-    name: 'ServerException',
-  });
   const noPlace = { failures: [{ reason: 'RESOURCE:MEMORY' }] };
-  const { ecs, tokens } = ecsThat(mishap, mishap, noPlace, mishap);
+  const { ecs, tokens } = ecsThat({ answers: [MISHAP, MISHAP, noPlace, MISHAP] });
   const { ended, withoutPlace } = await runTask(ecs, ORDER, context);
   assert.deepEqual([ended.outcome, withoutPlace], ['exited', 4]);
   const [first, second, third, fourth, fifth] = tokens;
   assert.deepEqual([second, third, fifth], [first, first, fourth]);
   assert.notEqual(fourth, first);
+});
+
+test('where ECS has not said so when the window ends, a task that it did start is stopped, and one that is not to be seen is not called one that found no place', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: ORDER.endBy - 1000 });
+  const untilTheEnd = () => {
+    t.mock.timers.setTime(ORDER.endBy - 1000);
+    const answers = Array.from({ length: 3 }, () => MISHAP);
+    return new Proxy(answers, {
+      get: (all, key) => {
+        if (key === 'shift') t.mock.timers.setTime(Date.now() + 400);
+        return Reflect.get(all, key);
+      },
+    });
+  };
+  const none = await runTask(ecsThat({ answers: untilTheEnd() }).ecs, ORDER, context);
+  assert.deepEqual(
+    [none.ended.outcome, 'detail' in none.ended && none.ended.detail],
+    ['lost', `ECS did not say until the window ended whether it had started the task: ${MISHAP.message}`],
+  );
+  let listed = 0;
+  const { ecs, stopped } = ecsThat({
+    answers: untilTheEnd(),
+    // Not before it is started.
+    lists: () => (listed++ > 0 ? ['task/1'] : []),
+    shows: [{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }, { ...ENDED, stopCode: 'UserInitiated' }],
+  });
+  const one = await runTask(ecs, ORDER, context);
+  assert.deepEqual([one.ended.outcome, one.taskArn, stopped], ['timed-out', 'task/1', ['task/1']]);
+});
+
+test('an essential container beside the command that is seen to end first makes it one that was stopped, though it ends with 0', async () => {
+  const launch = { ...ORDER.launch, essential: ['app', 'proxy'] };
+  const looks = (app: string, proxy: string): Task => ({
+    lastStatus: 'DEACTIVATING',
+    desiredStatus: 'STOPPED',
+    containers: [
+      { name: 'app', lastStatus: app },
+      { name: 'proxy', lastStatus: proxy },
+    ],
+  });
+  const ended = {
+    containers: [
+      { name: 'app', exitCode: 0 },
+      { name: 'proxy', exitCode: 0 },
+    ],
+  };
+  const by = async (...shows: Task[]) =>
+    (await runTask(ecsThat({ shows }).ecs, { ...ORDER, launch }, context)).ended;
+  assert.deepEqual(await by(looks('RUNNING', 'STOPPED'), looks('STOPPED', 'STOPPED'), ended), {
+    outcome: 'gone',
+    detail:
+      'The essential container proxy beside it ended with exit code 0; the command was stopped for that, and ended with exit code 0.',
+    next: 'See in the log of proxy what ended it, or let it not be essential in the task definition.',
+  });
+  assert.deepEqual(await by(looks('STOPPED', 'RUNNING'), looks('STOPPED', 'STOPPED'), ended), {
+    outcome: 'exited',
+    exitCode: 0,
+  });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import type { CleaningRun } from '../../../functions/upgrade-check/cleaning-runs.ts';
 import type { UpgradeCheckSettings } from '../../../functions/upgrade-check/contract.ts';
 import {
@@ -7,10 +7,10 @@ import {
   cleaningFinding,
   type Finding,
   rowsFinding,
-  type SpaceKnown,
-  spaceFinding,
   type Verdict,
 } from '../../../functions/upgrade-check/criteria.ts';
+import { withoutEffect } from '../../../functions/upgrade-check/prepare.ts';
+import { type SpaceKnown, spaceFinding } from '../../../functions/upgrade-check/space-finding.ts';
 
 const SETTINGS: UpgradeCheckSettings = {
   deployment: 'shop',
@@ -184,4 +184,64 @@ it('rows are few enough only if the files could not hold more, unless they are c
   assert.match(judge(Number.MAX_SAFE_INTEGER).what, /between 168,000 and any number of rows/);
   assert.equal(judge(7_000_000, 504_236).answer, 'yes');
   assert.equal(judge(7_000_000, 2_500_000).answer, 'no');
+});
+
+test('what is too little is told also where something beside it is unknown', () => {
+  const place = { copies: 1, metric: 'FreeLocalStorage', name: 'the disk' };
+  const told = {
+    kind: 'told',
+    value: { kind: 'known', database: 'wa', table: 'messages', bytes: 2e9 },
+  } as const;
+  const locked = { kind: 'told', value: { kind: 'unknown', reason: 'media is locked' } } as const;
+  const silent = { kind: 'not-told', error: 'It did not answer.' } as const;
+  const of = (largest: SpaceKnown['largest'], ...free: (number | undefined)[]) =>
+    spaceFinding(
+      {
+        host: 'database.internal',
+        largest,
+        spaces: { kind: 'told', value: free.map((freeBytes) => ({ ...place, freeBytes })) },
+      },
+      SETTINGS,
+    );
+  for (const [found, answer, says] of [
+    [of([told], undefined, 1e9), 'no', /^The largest table, messages in wa, .* has 1.00 GB free/],
+    [of([told, locked], 1e9), 'no', /^The largest table that is known, messages in wa, /],
+    [of([silent, told], 1e9, 5e9), 'no', /^The largest table that is known, messages in wa, /],
+    [of([told, locked], 5e9), 'unknown', /media is locked/],
+    [of([told], 5e9, undefined), 'unknown', /CloudWatch has no FreeLocalStorage/],
+    [of([silent], 1e9), 'unknown', /It did not answer/],
+  ] as const) {
+    assert.equal(found.answer, answer, found.what);
+    assert.match(found.what, says);
+  }
+});
+
+test('why preparing came to nothing is told by what is in the way, and not by rows that are few enough or unknown', () => {
+  const of = (criterion: string, answer: Verdict) => ({ ...finding(answer), criterion });
+  const rowsYes = of('rows of messages', 'yes');
+  const rowsNo = of('rows of messages', 'no');
+  const run = (outcome: string) => ({ runId: `gc-${outcome}`, outcome });
+  const why = (findings: Finding[], rowsToClean: number | undefined, ...outcomes: string[]) =>
+    withoutEffect(
+      'message-gc',
+      { runs: outcomes.map(run), look: { at: '', findings, rowsAtMost: {}, rowsToClean } },
+      rowsToClean,
+    );
+  assert.equal(
+    why([rowsYes, of('other runs', 'no')], 100, 'succeeded', 'succeeded'),
+    'After 2 runs of message-gc in a row this is in the way still: other runs.',
+  );
+  assert.equal(
+    why([rowsYes, of('last garbage collection', 'no')], 100, 'failed', 'failed', 'partial'),
+    'After 2 runs of message-gc in a row this is in the way still: last garbage collection. Of these runs every one went wrong: gc-failed ended as failed, gc-partial ended as partial. Their reports say why.',
+  );
+  assert.equal(
+    why([of('rows of messages', 'unknown')], undefined, 'succeeded', 'succeeded'),
+    'Whether 2 runs of message-gc in a row made the tables smaller is unknown.',
+  );
+  assert.match(why([rowsNo], 3e6, 'succeeded', 'succeeded'), /less than 2 %, .*: what is left may be unread/);
+  assert.match(
+    why([rowsNo], 3e6, 'succeeded', 'failed'),
+    /less than 2 %.*\. Of these runs one went wrong: gc-failed/,
+  );
 });

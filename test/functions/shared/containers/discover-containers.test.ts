@@ -141,3 +141,28 @@ test('finds the instance of each container for Run Command', () =>
     );
     for (const { runtimeId } of found.containers.slice(0, 4)) assert.match(runtimeId, /^[0-9a-f]{64}$/);
   }));
+
+test('counts a task once that two pages tell of, for tasks come and go while they are asked for', async () => {
+  const task = (id: string) => ({
+    taskArn: `arn:aws:ecs:eu-central-1:123456789012:task/shop/${id}`,
+    lastStatus: 'RUNNING',
+    containers: [{ name: 'web', lastStatus: 'RUNNING', runtimeId: `${id}-1` }],
+  });
+  const pages = [
+    ['a', 'b'],
+    ['b', 'c'],
+  ];
+  const ecs = {
+    send: async ({ input }: { input: { tasks?: string[]; nextToken?: string } }) => {
+      if (input.tasks) return { tasks: input.tasks.map((arn) => task(arn.replace(/^.*\//, ''))) };
+      const page = Number(input.nextToken ?? 0);
+      const taskArns = pages[page]?.map((id) => task(id).taskArn);
+      return { taskArns, ...(page + 1 < pages.length && { nextToken: String(page + 1) }) };
+    },
+  } as unknown as ECSClient;
+  const { containers } = await discoverContainers(ecs, settings);
+  assert.deepEqual(
+    containers.map(({ runtimeId }) => runtimeId),
+    ['a-1', 'b-1', 'c-1'],
+  );
+});

@@ -8,6 +8,7 @@ import {
 } from '../../../../functions/shared/run/quiet-hours.ts';
 import { wallClock } from '../../../../functions/shared/run/time-of-day.ts';
 import { seededRandom } from '../../../../rehearsal/aws/seeded-random.ts';
+import { RECORDED_SPAN, recordedTraffic } from './recorded-traffic.ts';
 
 const QUARTER = 15 * 60_000;
 const HOUR = 4 * QUARTER;
@@ -44,7 +45,7 @@ const PROFILES = {
 };
 
 /** Four weeks of it by quarters of an hour: never twice the same, with a campaign, and an outage in which nothing is told. */
-function recordedTraffic({ from, to }: { from: number; to: number }, timeZone: string): Counted[] {
+function likeTraffic({ from, to }: { from: number; to: number }, timeZone: string): Counted[] {
   const local = wallClock(timeZone);
   const random = seededRandom('a shop');
   const all: Counted[] = [];
@@ -116,9 +117,9 @@ describe('the quiet hours', () => {
     assert.equal(found({ from: '03:00', to: '05:00' }).quietest.from, '03:00');
   });
 
-  it('are found in four weeks as they really come: weekdays, Saturdays, Sundays, a campaign, an outage, and clocks set back in Berlin', () => {
+  it('are found in four weeks of a shop: weekdays, Saturdays, Sundays, a campaign, an outage, and clocks set back in Berlin', () => {
     const span = { from: Date.parse('2026-10-12T00:00:00Z'), to: Date.parse('2026-11-09T00:00:00Z') };
-    const recorded = recordedTraffic(span, 'Europe/Berlin');
+    const recorded = likeTraffic(span, 'Europe/Berlin');
     const { week, days } = ordinaryWeek(recorded, span, 'Europe/Berlin');
     const { quietest, byWeekday, isQuiet, configured } = quietHours(week, days, {
       from: '01:00',
@@ -142,6 +143,26 @@ describe('the quiet hours', () => {
     const [tuesday, wednesday, thursday] = [1, 2, 3].map((day) => hours[day]?.[15] ?? 0);
     assert.ok(Math.abs((tuesday ?? 0) / (wednesday ?? 1) - 1) < 0.15, `${tuesday} ${wednesday}`);
     assert.ok(Math.abs((thursday ?? 0) / (wednesday ?? 1) - 1) < 0.15, `${thursday} ${wednesday}`);
+  });
+
+  it('are found in what CloudWatch recorded of a load balancer: those in which the fewest requests came', () => {
+    const recorded = recordedTraffic();
+    const { week, days } = ordinaryWeek(recorded, RECORDED_SPAN, 'UTC');
+    const of = (from: string, to: string) => quietHours(week, days, { from, to });
+    const { quietest, configured, isQuiet } = of('16:00', '20:00');
+    // As one sees by adding them up: least came from six to ten, in America's night, and nearly twice as much in its afternoon.
+    const inHours = (from: number) =>
+      recorded
+        .filter(({ at }) => (new Date(at).getUTCHours() - from + 24) % 24 < 4)
+        .reduce((sum, { requests }) => sum + requests, 0);
+    const counts = Array.from({ length: 24 }, (_, from) => inHours(from));
+    assert.equal(counts.indexOf(Math.min(...counts)), 6);
+    assert.deepEqual([counts[6], counts[16], days], [29_674, 55_654, 14]);
+    assert.deepEqual([quietest.from, quietest.to], ['06:00', '10:00']);
+    assert.equal(isQuiet, false, `${configured.requestsPerHour} to ${quietest.requestsPerHour}`);
+    assert.equal(of('05:00', '09:00').isQuiet, true);
+    const there = ordinaryWeek(recorded, RECORDED_SPAN, 'America/New_York');
+    assert.equal(quietHours(there.week, there.days, { from: '00:00', to: '04:00' }).quietest.from, '02:00');
   });
 
   it('need a week, counted from the first that is known', () => {
