@@ -5,10 +5,11 @@
  *     node bench/bundles.ts
  */
 import { entryFile } from '../lib/entry-file.ts';
-import { bundle } from '../lib/function-bundle.ts';
+import { bundle, keepBundlesIn } from '../lib/function-bundle.ts';
 import { BUNDLE_KINDS, limitOf, nameOf, purposeOf } from './bundle-kinds.ts';
 import { tell } from './figures.ts';
 
+if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 for (const kind of BUNDLE_KINDS) {
   const { outputFiles } = bundle(entryFile(kind.functionName), purposeOf(kind));
   const bytes = outputFiles

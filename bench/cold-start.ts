@@ -14,7 +14,7 @@ import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Metafile } from 'esbuild';
 import { entryFile } from '../lib/entry-file.ts';
-import { type Bundle, bundle } from '../lib/function-bundle.ts';
+import { type Bundle, bundle, keepBundlesIn } from '../lib/function-bundle.ts';
 import { BUNDLE_KINDS, nameOf, purposeOf } from './bundle-kinds.ts';
 import { IS_SHORT, median, tell } from './figures.ts';
 
@@ -62,6 +62,7 @@ interface Cost {
   milliseconds: number;
 }
 
+if (process.env.BUNDLES) keepBundlesIn(process.env.BUNDLES);
 const work = resolve('.cache/bench-cold-start');
 rmSync(work, { recursive: true, force: true });
 try {

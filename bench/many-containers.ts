@@ -18,6 +18,7 @@ import { containerDetail, containerDetails } from '../functions/shared/container
 import type { FoundContainer } from '../functions/shared/containers/discover-containers.ts';
 import type { Reach, Seen } from '../functions/shared/containers/reach.ts';
 import { runInEachContainer } from '../functions/shared/containers/run-in-each-container.ts';
+import { insideInvocations } from '../functions/shared/run/time-left.ts';
 import { AGENT_TIMING } from '../rehearsal/aws/session-manager/agent.ts';
 import { cleanUpMany } from '../test/rehearsal/many-containers.ts';
 import { IS_SHORT, tell } from './figures.ts';
@@ -79,7 +80,7 @@ async function measure(count: number): Promise<Measured> {
     collectGarbage();
     highest = Math.max(highest, process.memoryUsage().heapUsed - before);
   });
-  const context = {
+  const context = insideInvocations({
     lambdaContext: { getRemainingTimeInMillis: () => 900_000 },
     step: async (_: string, work: () => Promise<unknown>) => noted(await work()),
     waitForCondition: async (
@@ -92,7 +93,7 @@ async function measure(count: number): Promise<Measured> {
         if (!Object(waitStrategy(state)).shouldContinue) return state;
       }
     },
-  } as unknown as DurableContext;
+  } as unknown as DurableContext);
   const ran = await runInEachContainer(
     containers,
     {

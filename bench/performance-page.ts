@@ -5,6 +5,7 @@
  *
  * Of several files, as of benches that were asked for by name on another day, each has a table of its own.
  */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { type Figure, isMet } from './figures.ts';
@@ -18,6 +19,8 @@ export interface Measured {
     node: string;
     system: string;
     day: string;
+    /** Of the sources, as Git names it. @default not known */
+    commit?: string;
     /** Processes that ran or wanted to, on average, in the minute before: of a quiet machine nearly none. */
     load: number;
   };
@@ -33,6 +36,7 @@ const PAGE = 'docs/performance.md';
 const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->'];
 
 export function machineOf(): Measured['machine'] {
+  const commit = spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).stdout?.trim();
   return {
     cpu: cpus()[0]?.model.trim() || process.arch,
     cores: availableParallelism(),
@@ -40,6 +44,7 @@ export function machineOf(): Measured['machine'] {
     node: process.version,
     system: `${process.platform} ${process.arch}`,
     day: new Date().toISOString().slice(0, 10),
+    ...(commit && { commit }),
     load: loadavg()[0] ?? 0,
   };
 }
@@ -60,10 +65,10 @@ export function goalText(figure: Figure): string {
 
 /** The part of the page that a run of the benches gives. */
 export function figuresText({ machine, isShort = false, failed, figures }: Measured): string {
-  const { day, cpu, cores, memoryGigabytes, node, system, load } = machine;
+  const { day, commit, cpu, cores, memoryGigabytes, node, system, load } = machine;
   const row = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
-    `Measured on ${day}${isShort ? ' with `--short`' : ''}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}${load > cores / 2 ? `, shared with other work: a load of ${load.toFixed(0)} when it began` : ''}.`,
+    `Measured on ${day}${commit ? ` at ${commit}` : ''}${isShort ? ' with `--short`' : ''}, ${cores} cores (${cpu}), ${memoryGigabytes} GB, ${system}, Node ${node}${load > cores / 2 ? `, shared with other work: a load of ${load.toFixed(0)} when it began` : ''}.`,
     ...(failed.length > 0 ? ['', `Did not end well in this run: ${failed.join(', ')}.`] : []),
     '',
     row(['Bench', 'What', 'Against', 'Measured', 'Goal']),

@@ -83,7 +83,7 @@ const CONTESTS: Contest[] = [
   },
   {
     engine: 'PostgreSQL',
-    strategy: { kind: 'alternating-users', users: ['wa', 'wa_clone'], owner: 'wa_owner' },
+    strategy: { kind: 'alternating-users', users: ['wa', 'wa_clone'] },
     start: postgresDatabase,
     rival: {
       name: 'PostgreSQL multi user',

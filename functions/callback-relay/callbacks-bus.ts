@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CALLBACK_SOURCE, CALLBACK_TYPE, type CallbackRelaySettings } from './contract.ts';

@@ -310,8 +310,6 @@ export function servicesFinding(
   };
 }
 
-const NUMBER = new Intl.NumberFormat('en');
-
 function number(value: number): string {
-  return NUMBER.format(value);
+  return value.toLocaleString('en');
 }

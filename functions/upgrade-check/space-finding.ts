@@ -77,12 +77,10 @@ export function spaceFinding(
 /** An upgrade writes more than the copy of a table, however small that is. Ours: no source names a number. */
 const LEAST_FREE_BYTES = 1e9;
 
-const NUMBER = new Intl.NumberFormat('en');
-
 /** In the largest unit of which there is one at the least; byte by byte, where it would look like another number that it is not. */
 function readable(bytes: number, beside = bytes): string {
   const text = rounded(bytes);
-  return beside !== bytes && rounded(beside) === text ? `${NUMBER.format(bytes)} bytes` : text;
+  return beside !== bytes && rounded(beside) === text ? `${bytes.toLocaleString('en')} bytes` : text;
 }
 
 function rounded(bytes: number): string {

@@ -1,4 +1,4 @@
-import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy, type Stack, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
@@ -6,6 +6,7 @@ import { acceptFinding } from '../accept-finding.ts';
 import { type LifecycleDays, MediaVolume, type MediaVolumeProps } from '../media-volume/media-volume.ts';
 import type { MediaVolumeBase } from '../media-volume/media-volume-base.ts';
 import type { Deployment } from './configuration/checks.ts';
+import { LastingIdsStack } from './lasting-ids-stack.ts';
 
 /** The network of a volume's tasks, named and not looked up. */
 export interface MediaVolumeNetwork {
@@ -31,7 +32,7 @@ export interface MediaVolumeStackProps
  * The media of one deployment, in a stack of its own that holds nothing else: it cannot be deleted before its termination
  * protection is taken off, and what it holds outlives it.
  */
-export class MediaVolumeStack extends Stack {
+export class MediaVolumeStack extends LastingIdsStack {
   /** The stack of the volume that a checked configuration wants created, if it does. */
   static ofDeployment(scope: Construct, id: string, deployment: Deployment): MediaVolumeStack | undefined {
     const { name, account, region, network, encryption, mediaVolume } = deployment;

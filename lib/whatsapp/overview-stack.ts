@@ -1,8 +1,9 @@
-import { Stack, type StackProps } from 'aws-cdk-lib';
+import type { StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { OverviewDashboard } from '../dashboards/overview-dashboard.ts';
 import { MediaVolume } from '../media-volume/media-volume.ts';
 import { dashboardParts } from './dashboard-parts.ts';
+import { LastingIdsStack } from './lasting-ids-stack.ts';
 import { overviewStackName } from './stack-names.ts';
 import type { UpkeepStack } from './upkeep-stack.ts';
 
@@ -13,7 +14,7 @@ export interface OverviewStackProps extends Omit<StackProps, 'env'> {
 }
 
 /** One dashboard over all deployments of an account. */
-export class OverviewStack extends Stack {
+export class OverviewStack extends LastingIdsStack {
   /** Makes one for each account that has two deployments and more: the dashboard of a single one says it all. */
   static ofAccounts(scope: Construct, stacks: readonly UpkeepStack[]): OverviewStack[] {
     const accounts = [...new Set(stacks.map(({ account }) => account))];

@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, Size, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Size, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
@@ -40,6 +40,7 @@ import {
 } from './deployment-props.ts';
 import type { GcProps } from './gc-job.ts';
 import { JOB_PATHS, OTHER_LOG_PATHS } from './job-paths.ts';
+import { LastingIdsStack } from './lasting-ids-stack.ts';
 import { configuredArchive } from './log-archive.ts';
 import { LogCleanup } from './log-cleanup.ts';
 import { MediaGc } from './media-gc.ts';
@@ -56,7 +57,7 @@ export interface UpkeepStackProps extends Omit<StackProps, 'env'> {
 }
 
 /** The upkeep of one WhatsApp deployment, in its account and region. Nothing in it touches another deployment. */
-export class UpkeepStack extends Stack {
+export class UpkeepStack extends LastingIdsStack {
   /** What the deployment's jobs share. */
   readonly upkeep: Upkeep;
   /** The bus on which the client's callbacks come. */

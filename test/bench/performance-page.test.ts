@@ -15,12 +15,12 @@ test('a figure says whether its goal was met, or by how much it was missed', () 
 });
 
 test('the table has each figure, the machine and how busy it was, and what did not end well', () => {
-  const machine = { ...machineOf(), cores: 2, load: 0.1 };
+  const machine = { ...machineOf(), commit: 'abc1234', cores: 2, load: 0.1 };
   const text = figuresText({ machine, failed: ['synth'], figures: [FIGURE] });
   assert.doesNotMatch(text, /shared/);
   const busy = figuresText({ machine: { ...machine, load: 8.3 }, failed: [], figures: [] });
   assert.match(busy, /, shared with other work: a load of 8 when it began\./);
-  assert.match(text, /^Measured on \d{4}-\d\d-\d\d, \d+ cores /);
+  assert.match(text, /^Measured on \d{4}-\d\d-\d\d at abc1234, \d+ cores /);
   assert.match(text, /Did not end well in this run: synth\./);
   assert.ok(text.includes('| a | b \\| c | d | 1.5 times |  |'), text);
 });

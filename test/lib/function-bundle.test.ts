@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { describe, it, test } from 'node:test';
@@ -32,6 +32,13 @@ test('each function has its bundle weighed', () => {
   );
 });
 
+test('no function makes a format of numbers or times when it is loaded, which takes a quarter of its start', () => {
+  const made = globSync('functions/**/*.ts').filter((path) =>
+    /^(export )?const .*new Intl\./m.test(readFileSync(path, 'utf8')),
+  );
+  assert.deepEqual(made, []);
+});
+
 for (const each of BUNDLE_KINDS) {
   const { functionName, engines } = each;
   const [purpose, limit] = [purposeOf(each), limitOf(each)];
@@ -45,6 +52,29 @@ for (const each of BUNDLE_KINDS) {
       assert.ok(
         weight > 100 && weight <= limit,
         `${weight} KB. The heaviest packages:\n${heaviest(metafile)}`,
+      );
+    });
+
+    it("has a source map only for what holds code of the function's own", () => {
+      const maps = outputFiles.filter(({ path }) => path.endsWith('.map'));
+      for (const { path, contents } of code) {
+        const named = /\n\/\/# sourceMappingURL=(\S+)\n$/.exec(Buffer.from(contents).toString())?.[1];
+        const map = maps.find((file) => file.path === `${path}.map`);
+        assert.equal(named, map && basename(map.path), basename(path));
+        if (map) assert.notDeepEqual(JSON.parse(Buffer.from(map.contents).toString()).sources, []);
+      }
+      assert.ok(maps.length > 0);
+    });
+
+    it('does not have Node load what it does not need, at its start', () => {
+      // An import reads all that the module exports, also what Node loads only when it is read: of `node:http` its WebSocket and fetch, of
+      // `node:util` worker threads.
+      const imported = Object.values(metafile.outputs).flatMap(({ imports }) =>
+        imports.flatMap(({ path, kind }) => (kind === 'import-statement' ? path : [])),
+      );
+      assert.deepEqual(
+        imported.filter((path) => /^(node:)?(http|util|perf_hooks|worker_threads)$/.test(path)),
+        [],
       );
     });
 

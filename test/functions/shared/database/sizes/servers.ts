@@ -65,15 +65,17 @@ export const MARIADB: InnodbServer = {
   idleGrant: 'PROCESS ON *.*',
 };
 
-/** @throws ServerUnavailable where this machine has no such server. */
-export async function startSizedInnodb({
-  engine,
-  start,
-  options,
-  numbers,
-  startCounting,
-  rowsRead,
-}: InnodbServer): Promise<SizedServer & { connect(): Promise<Connection> }> {
+/** Of rows that are written at once: a transaction of MySQL's undoes them one by one if it fails, and MySQL counts no further at once. */
+const BATCH = 5_000_000;
+
+/**
+ * @param rows of `messages`, whose text is left out where there are more than {@link ROWS}
+ * @throws ServerUnavailable where this machine has no such server.
+ */
+export async function startSizedInnodb(
+  { engine, start, options, numbers, startCounting, rowsRead }: InnodbServer,
+  rows = ROWS,
+): Promise<SizedServer & { connect(): Promise<Connection> }> {
   const server = await start({
     options: ['--innodb-buffer-pool-size=600M', '--innodb-doublewrite=0', ...options],
   });
@@ -97,7 +99,11 @@ export async function startSizedInnodb({
   await run("GRANT REFERENCES ON `wa1\\_messageStore`.* TO size@'%'");
   await run(`USE \`${DATABASE}\``);
   await run('CREATE TABLE messages (id bigint PRIMARY KEY, key_remote_jid varchar(64), body varchar(200))');
-  await run(`INSERT INTO messages ${numbers("n, concat('49', n), repeat('m', 20 + n % 50)", ROWS)}`);
+  const text = rows > ROWS ? 'NULL' : "repeat('m', 20 + n % 50)";
+  for (let from = 0; from < rows; from += BATCH)
+    await run(
+      `INSERT INTO messages ${numbers(`n + ${from}, concat('49', n + ${from}), ${text}`, Math.min(BATCH, rows - from))}`,
+    );
   if (startCounting) await run(startCounting);
   return {
     address: {
