@@ -130,7 +130,7 @@ async function* eventsOf(
 
 /** For a person, who does not read metrics; undefined of them. */
 function textOf({ time, text }: LogLine): string | undefined {
-  const at = new Date(time).toISOString().slice(11, 23);
+  const at = new Date(time).toISOString().slice(11);
   try {
     const entry: unknown = JSON.parse(text);
     if (typeof entry === 'object' && entry !== null && '_aws' in entry) return undefined;

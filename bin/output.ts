@@ -84,6 +84,12 @@ export function localTime(moment: Date, timeZone: string): string {
 
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // The SDK's own words, also of a profile that is not there.
+  if (error.message === 'Region is missing') {
+    const { AWS_PROFILE: profile } = process.env;
+    const looked = profile ? ` The profile ${profile} (AWS_PROFILE) has none, or is not there.` : '';
+    return `No AWS region is known: say --region NAME, or set AWS_REGION, or AWS_PROFILE to a profile that has one.${looked}`;
+  }
   return error.name === 'Error' ? error.message : `${error.message} (${error.name})`;
 }
 

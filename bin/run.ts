@@ -147,7 +147,11 @@ async function begin(
       `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}`,
     );
   const started = JSON.parse(payload) as StartOutcome;
-  if (started.outcome === 'skipped') throw new Error(`${started.runId} was skipped. ${started.reason}`);
+  if (started.outcome === 'skipped') {
+    const isOutside = /outside the downtime window/.test(started.reason);
+    const next = isOutside ? ' Wait for it, or say --outside-window.' : '';
+    throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
+  }
   const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
   process.stderr.write(`${started.runId} ${words}.\n`);
   return started;
@@ -257,7 +261,7 @@ async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promis
 }
 
 function tell(time: Date | undefined, words: string): void {
-  process.stderr.write(`${time?.toISOString().slice(11, 19)}  ${words}\n`);
+  process.stderr.write(`${time?.toISOString().slice(11, 19)}Z  ${words}\n`);
 }
 
 function wordsOf({
@@ -275,7 +279,7 @@ function wordsOf({
         : `${name}: failed, is tried again in ${failed.RetryDetails.NextAttemptDelaySeconds} s`;
     case 'WaitStarted':
       return wait?.ScheduledEndTimestamp
-        ? `${name ?? 'wait'}: until ${wait.ScheduledEndTimestamp.toISOString().slice(11, 19)}`
+        ? `${name ?? 'wait'}: until ${wait.ScheduledEndTimestamp.toISOString().slice(11, 19)}Z`
         : name;
     default:
       return undefined;

@@ -224,6 +224,8 @@ function textOf(deployment: string, trials: Trial[]): string {
     for (const { endpoint } of to) counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1);
   if (counts.size > 0) lines.push('', `SNS took what follows. Whether it came, only who gets it can say:`);
   for (const [endpoint, count] of counts)
-    lines.push(`  ${endpoint}: ${count} messages, with subjects such as ALARM: "${deployment}-…"`);
+    lines.push(
+      `  ${endpoint}: ${count === 1 ? '1 message, with a subject' : `${count} messages, with subjects`} such as ALARM: "${deployment}-…"`,
+    );
   return `${lines.join('\n')}\n`;
 }

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -29,6 +29,14 @@ export interface DeadLetterQueueProps {
    * @default it rings as soon as something comes
    */
   readonly takenWithin?: Duration;
+  /**
+   * Whether report-lost-run takes out what comes, once the alarm has gone on and once it is off again: then it is quiet soon, so that
+   * the next one rings anew.
+   * @default somebody takes it out by hand
+   */
+  readonly isReported?: boolean;
+  /** What could not be put into the queue, for which the alarm rings too: nobody else would tell of it. @default nothing is known of it */
+  readonly undelivered?: Metric[];
   /** @default encrypted by SQS */
   readonly encryptionKey?: IKey | undefined;
 }
@@ -42,7 +50,7 @@ export class DeadLetterQueue extends Construct {
 
   constructor(scope: Construct, id: string, props: DeadLetterQueueProps) {
     super(scope, id);
-    const { queueName, meaning, topic, encryptionKey, takenWithin, isOfQueue } = props;
+    const { queueName, meaning, topic, encryptionKey, takenWithin, isOfQueue, isReported } = props;
     this.queue = letterQueue(this, { queueName, encryptionKey });
     this.alarm = alarmOnAny(this, 'Alarm', {
       alarmName: queueName,
@@ -50,7 +58,7 @@ export class DeadLetterQueue extends Construct {
       topic,
       whatToDo: [
         ...props.whatToDo,
-        ...(takenWithin
+        ...(takenWithin || isReported
           ? []
           : [
               `Delete the message from the queue ${queueName} (SQS console, "Send and receive messages") once it is dealt with${isOfQueue ? '; until then this alarm stays on' : ''}.`,
@@ -62,8 +70,11 @@ export class DeadLetterQueue extends Construct {
             ...(takenWithin && { lastsFor: takenWithin }),
           }
         : {
-            metric: this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
-            quietAfter: ONE_CAUSE,
+            metric: [
+              this.queue.metricNumberOfMessagesSent({ statistic: 'Sum' }),
+              ...(props.undelivered ?? []),
+            ],
+            ...(!isReported && { quietAfter: ONE_CAUSE }),
           }),
     });
   }

@@ -1,5 +1,8 @@
 import type { UpkeepFunction } from './upkeep-function.ts';
 
+/** What listing the durable executions of a function needs, on the function and on its versions. */
+export const LIST_RUNS = ['lambda:ListDurableExecutionsByFunction', 'lambda:ListVersionsByFunction'];
+
 /**
  * Lets a function find the durable executions of jobs, of all versions of their functions.
  * @param sid what for, in letters and digits.
@@ -8,7 +11,7 @@ export function letListRuns(upkeepFunction: UpkeepFunction, sid: string, functio
   const versions = functionArns.map((arn) => `${arn}:*`);
   upkeepFunction.allow(
     sid,
-    ['lambda:ListDurableExecutionsByFunction', 'lambda:ListVersionsByFunction'],
+    LIST_RUNS,
     functionArns.flatMap((arn, index) => [arn, versions[index] ?? arn]),
   );
   for (const resource of versions)

@@ -1,5 +1,5 @@
 import { Duration, Lazy, Stack } from 'aws-cdk-lib';
-import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -14,12 +14,14 @@ import {
   LOST_RUN_EVENT_MINUTES,
   REPORT_EVENT_SOURCE,
   REPORT_EVENT_TYPE,
+  startLettersNames,
 } from '../functions/shared/run/report.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { entryFile } from './entry-file.ts';
+import { LIST_RUNS } from './list-runs.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
-import { UpkeepFunction } from './upkeep-function.ts';
+import { UpkeepFunction, undeliveredOf } from './upkeep-function.ts';
 
 /** How the alarm on a job's dead letters begins to say what it means. */
 export const LETTERS_MEANING = 'Lambda could not begin a run of ';
@@ -47,6 +49,7 @@ export class ReportLostRun extends Construct {
 
   private readonly jobs: string[] = [];
   private ends: PolicyStatement | undefined;
+  private runs: PolicyStatement | undefined;
   private letters: PolicyStatement | undefined;
 
   constructor(scope: Construct, id: string, props: ReportLostRunProps) {
@@ -60,8 +63,19 @@ export class ReportLostRun extends Construct {
       whatToDo: [
         `Read the message: "durableExecutionName" names the run. The log is /aws/lambda/${functionName}.`,
         'Look at that execution in the Lambda console, and mend what ended it.',
+        'If there is no message, neither Lambda nor EventBridge could put it there: look at the queue, its policy and its key.',
       ],
       topic,
+      undelivered: [
+        undeliveredOf(functionName),
+        // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+        new Metric({
+          namespace: 'AWS/Events',
+          metricName: 'InvocationsFailedToBeSentToDlq',
+          dimensionsMap: { RuleName: Lazy.string({ produce: () => rule.ruleName }) },
+          statistic: 'Sum',
+        }),
+      ],
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -98,8 +112,8 @@ export class ReportLostRun extends Construct {
       alarms,
       "Which of the deployment's alarms has told of a run's problem is said by that problem, as the one of the service at which a roll stopped.",
     );
-    new Rule(this, 'Rule', {
-      description: `Runs of ${deployment} that failed for Lambda, timed out or were stopped, those of which other alarms tell, and letters that lie`,
+    const rule = new Rule(this, 'Rule', {
+      description: `Runs of ${deployment} that failed for Lambda, timed out or were stopped, those of which other alarms tell, letters that lie, and starts that failed`,
       // The construct's type knows no `$or`.
       eventPattern: {
         $or: [
@@ -133,6 +147,15 @@ export class ReportLostRun extends Construct {
               state: { value: ['ALARM'] },
             },
           },
+          {
+            source: ['aws.cloudwatch'],
+            'detail-type': [ALARM_EVENT_TYPE],
+            // Off, too: for a start that failed while the alarm was on already.
+            detail: {
+              alarmName: Object.values(startLettersNames(deployment)),
+              $or: [{ state: { value: ['ALARM'] } }, { previousState: { value: ['ALARM'] } }],
+            },
+          },
         ],
       } as EventPattern,
       targets: [
@@ -153,16 +176,27 @@ export class ReportLostRun extends Construct {
     this.jobs.push(job);
     const versions = `${functionArn}:*`;
     this.ends ??= this.function.allow('HowRunsEnded', ['lambda:GetDurableExecutionHistory'], [versions]);
-    this.letters ??= this.function.allow(
-      'TakeLetters',
-      ['sqs:DeleteMessage', 'sqs:ReceiveMessage'],
-      [letters.queueArn],
-    );
+    this.runs ??= this.function.allow('WhetherRunsBegan', LIST_RUNS, [functionArn, versions]);
     this.ends.addResources(versions);
-    this.letters.addResources(letters.queueArn);
+    this.runs.addResources(functionArn, versions);
+    this.letTake(letters);
     this.function.acceptWildcard(
       versions,
       "A run is on record under the function's version that it began with, one more after each deploy.",
     );
+  }
+
+  /** Watches the starts of runs: what could not be started is told, and taken from these queues. */
+  watchStarts(...letters: Queue[]): void {
+    for (const each of letters) this.letTake(each);
+  }
+
+  private letTake({ queueArn }: Queue): void {
+    this.letters ??= this.function.allow(
+      'TakeLetters',
+      ['sqs:DeleteMessage', 'sqs:ReceiveMessage'],
+      [queueArn],
+    );
+    this.letters.addResources(queueArn);
   }
 }

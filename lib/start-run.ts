@@ -1,5 +1,5 @@
 import { Duration, Lazy, RemovalPolicy, Stack, TimeZone } from 'aws-cdk-lib';
-import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -14,6 +14,7 @@ import {
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import * as v from 'valibot';
+import { startLettersNames } from '../functions/shared/run/report.ts';
 import type { JobTarget, StartRunSettings } from '../functions/start-run/contract.ts';
 import { deploymentName, downtimeWindow, timeZone } from './checks/fields.ts';
 import { checkProps } from './checks/props.ts';
@@ -23,7 +24,7 @@ import { entryFile } from './entry-file.ts';
 import type { Weekday } from './local-time.ts';
 import { letPublishReports } from './run-reports.ts';
 import { alarmOnAny, ONE_CAUSE } from './upkeep-alarm.ts';
-import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction } from './upkeep-function.ts';
+import { ASYNCHRONOUS_EVENT_AGE, UpkeepFunction, undeliveredOf } from './upkeep-function.ts';
 
 /** How long EventBridge Scheduler tries again to hand a start to Lambda. Its own default is a day: too late for a night's work. */
 const SCHEDULE_EVENT_AGE = Duration.minutes(25);
@@ -121,15 +122,21 @@ export class StartRun extends Construct {
     const { deployment, timeZone, window, topic, encryptionKey, logRetention } = props;
     const functionName = `${deployment}-start-run`;
     const ledgerPath = `/upkeep/${deployment}/runs`;
+    const scheduleGroupName = `${deployment}-upkeep`;
 
+    const letters = startLettersNames(deployment);
+    const readReport = `Read the run's report: the log /aws/lambda/${deployment}-report-lost-run, message "Run report", newest first. It comes within a minute of this alarm, with the job, the time and the cause.`;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', {
-      queueName: `${functionName}-dead-letters`,
+      queueName: letters.startRun,
       meaning: `start-run failed each time it was tried, so a run of ${deployment} was not started.`,
       whatToDo: [
-        `Read the message: "requestPayload" names the job and the time, "responsePayload" the error. The log is /aws/lambda/${functionName}.`,
+        readReport,
+        `If there is none, Lambda could not put the start into the queue ${letters.startRun}, or it is no start of a job of ${deployment}, and lies there: the log is /aws/lambda/${functionName}.`,
         `Mend the cause, then start the run by hand inside the downtime window: ${commandToStart(deployment, 'JOB')}`,
       ],
       topic,
+      isReported: true,
+      undelivered: [undeliveredOf(functionName)],
       encryptionKey,
     });
     this.function = new UpkeepFunction(this, 'Function', {
@@ -158,27 +165,38 @@ export class StartRun extends Construct {
       meaning: `start-run of ${deployment} failed. Lambda tries it twice more, so the run may have been started a few minutes late.`,
       whatToDo: [
         `Look in the log /aws/lambda/${functionName} for the error and for "Started" after it.`,
-        `If the run was not started, the alarm ${functionName}-dead-letters rings too: go on there.`,
+        `If the run was not started, the alarm ${letters.startRun} rings too: go on there.`,
       ],
       topic,
       metric: this.function.function.metricErrors({ statistic: 'Sum' }),
       quietAfter: ONE_CAUSE,
       // Of what a repetition has mended nobody need be told, and of the rest its dead letters tell.
-      toldBy: `${functionName}-dead-letters`,
+      toldBy: letters.startRun,
     });
 
     this.scheduleDeadLetters = new DeadLetterQueue(this, 'ScheduleDeadLetters', {
-      queueName: `${deployment}-schedules-dead-letters`,
+      queueName: letters.schedules,
       meaning: `EventBridge Scheduler could not hand a start to start-run of ${deployment}, so a run was not started.`,
       whatToDo: [
-        'Read the message: its attributes ERROR_CODE and ERROR_MESSAGE give the cause, its body the job and the time.',
+        readReport,
+        `If there is none, Scheduler could not put the start into the queue ${letters.schedules}: look at the role of the schedules, and at the queue's key.`,
         `Mend the cause, then start the run by hand inside the downtime window: ${commandToStart(deployment, 'JOB')}`,
       ],
       topic,
+      isReported: true,
+      undelivered: [
+        // EventBridge Scheduler User Guide, "Monitoring with CloudWatch".
+        new Metric({
+          namespace: 'AWS/Scheduler',
+          metricName: 'InvocationsFailedToBeSentToDeadLetterCount',
+          dimensionsMap: { ScheduleGroup: scheduleGroupName },
+          statistic: 'Sum',
+        }),
+      ],
       encryptionKey,
     });
     this.scheduleGroup = new ScheduleGroup(this, 'Schedules', {
-      scheduleGroupName: `${deployment}-upkeep`,
+      scheduleGroupName,
       // Retained, as the construct would have it, its name would be in the way of the next deploy.
       removalPolicy: RemovalPolicy.DESTROY,
     });

@@ -38,21 +38,34 @@ export interface UpkeepAlarmProps {
 export const ONE_CAUSE = Duration.hours(1);
 
 /**
- * Rings as soon as the metric counts anything.
- * @param props `quietAfter`: so long after the last that was counted it is quiet again, and only then rings anew. @default five minutes
+ * Rings as soon as the metric counts anything, or one of several.
+ * @param props `metric`: several are added up; CloudWatch takes for 0 what has no data where another has (User Guide, "Using metric
+ *   math", of arithmetic).
+ *   `quietAfter`: so long after the last that was counted it is quiet again, and only then rings anew. @default five minutes
  *   `lastsFor`: it rings only once something has been counted in all of this time, by its five minutes. @default at once
  */
 export function alarmOnAny(
   scope: Construct,
   id: string,
-  props: UpkeepAlarmProps & { metric: Metric } & (
+  props: UpkeepAlarmProps & { metric: Metric | [Metric, ...Metric[]] } & (
       | { quietAfter?: Duration; lastsFor?: undefined }
       | { quietAfter?: undefined; lastsFor: Duration }
     ),
 ): Alarm {
   const period = Duration.minutes(5);
+  const [metric, ...more] = Array.isArray(props.metric) ? props.metric : [props.metric];
+  const first = metric.with({ period });
+  const others = more.map((each, index) => [`other${index}`, each.with({ period })] as const);
   return createAlarm(scope, id, props, {
-    metric: props.metric.with({ period }),
+    metric:
+      others.length === 0
+        ? first
+        : new MathExpression({
+            expression: ['first', ...others.map(([name]) => name)].join(' + '),
+            usingMetrics: { first, ...Object.fromEntries(others) },
+            period,
+            label: 'what is counted, of all of them',
+          }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
     evaluationPeriods: Math.ceil(
@@ -78,6 +91,7 @@ export const LATEST_PERIOD = Duration.minutes(5);
  * have no data all the same, that sum does without it.
  *
  * @param props `nowhere`: of those told elsewhere, what was told there to nobody. It has no value where `all` has none. @default nothing
+ *   `besides`: what it rings for too, whether `all` has a value or not. @default nothing
  */
 export function alarmOnOthers(
   scope: Construct,
@@ -86,12 +100,14 @@ export function alarmOnOthers(
     all: Metric;
     toldElsewhere: Metric[];
     nowhere?: Metric;
+    besides?: Metric;
     label: string;
   },
 ): Alarm {
   const period = Duration.minutes(5);
   const told = props.toldElsewhere.map((metric, index) => [`told${index}`, metric.with({ period })] as const);
   const nowhere = props.nowhere?.with({ period });
+  const besides = props.besides?.with({ period });
   const parts = [
     'all',
     ...told.map(([name]) => `-IF(all, ${name}, 0)`),
@@ -99,11 +115,12 @@ export function alarmOnOthers(
   ];
   return createAlarm(scope, id, props, {
     metric: new MathExpression({
-      expression: `SUM([${parts.join(', ')}])`,
+      expression: `SUM([${parts.join(', ')}])${besides ? ' + besides' : ''}`,
       usingMetrics: {
         all: props.all.with({ period }),
         ...Object.fromEntries(told),
         ...(nowhere && { nowhere }),
+        ...(besides && { besides }),
       },
       period,
       label: props.label,

@@ -1,4 +1,5 @@
 import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -275,6 +276,23 @@ export function functionLog(
     retention: logRetention ?? RetentionDays.THREE_MONTHS,
     removalPolicy: RemovalPolicy.DESTROY,
     ...(encryptionKey && { encryptionKey }),
+  });
+}
+
+/**
+ * Of an asynchronous invocation that failed for good: what Lambda could not put into the queue (Lambda Developer Guide, "Types of
+ * metrics for Lambda functions").
+ * @param metricName of a durable function `DeadLetterErrors`, for it has a dead-letter queue and no destination.
+ */
+export function undeliveredOf(
+  functionName: string,
+  metricName: 'DestinationDeliveryFailures' | 'DeadLetterErrors' = 'DestinationDeliveryFailures',
+): Metric {
+  return new Metric({
+    namespace: 'AWS/Lambda',
+    metricName,
+    dimensionsMap: { FunctionName: functionName },
+    statistic: 'Sum',
   });
 }
 

@@ -40,7 +40,7 @@ import {
 } from './start-run.ts';
 import type { Upkeep } from './upkeep.ts';
 import { alarmOnCrashes, alarmOnOthers } from './upkeep-alarm.ts';
-import { UpkeepFunction } from './upkeep-function.ts';
+import { UpkeepFunction, undeliveredOf } from './upkeep-function.ts';
 import {
   type JobReference,
   jobFindings,
@@ -193,12 +193,18 @@ export class UpkeepJob extends Construct {
     });
     this.lostAlarm = alarmOnOthers(this, 'Lost', {
       alarmName: `${functionName}-lost`,
-      meaning: `A run of ${job} for ${deployment} failed, timed out or was stopped without leaving a report of its own.`,
-      whatToDo: [`Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`, againBy],
+      meaning: `A run of ${job} for ${deployment} failed, timed out, was stopped or was never begun, without leaving a report of its own.`,
+      whatToDo: [
+        `Read the report of it: the log /aws/lambda/${deployment}-report-lost-run, message "Run report", newest first. Look at ${history} and at the log /aws/lambda/${functionName} for what ended it.`,
+        `If neither has it, Lambda could not begin it, nor put its event into the queue ${letters}: look at the queue and its key, and at the concurrency of the account.`,
+        againBy,
+      ],
       topic,
       all: this.metricRunsLost(),
       toldElsewhere: [this.metric(LOST_TOLD_METRIC)],
-      label: 'lost runs of which no other alarm has told',
+      // Of a run that never began nobody else would tell.
+      besides: undeliveredOf(functionName, 'DeadLetterErrors'),
+      label: 'lost runs of which no other alarm has told, and letters that Lambda could not put away',
     });
     this.crashingAlarm = alarmOnCrashes(this, 'Crashing', {
       alarmName: crashing,

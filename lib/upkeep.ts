@@ -136,6 +136,7 @@ export class Upkeep extends Construct {
       window: { from, to },
     });
     this.reportLostRun = new ReportLostRun(this, 'ReportLostRun', shared);
+    this.reportLostRun.watchStarts(this.startRun.deadLetters.queue, this.startRun.scheduleDeadLetters.queue);
     new CfnOutput(this, 'AlarmTopicArn', {
       value: this.topic.topicArn,
       description: `Where the alarms of ${deployment} go`,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeProfiles } from './aws-profiles.ts';
@@ -66,7 +67,17 @@ async function standIn(): Promise<void> {
   const settings = read();
   if (settings === undefined) return;
   const { start, timeZone, speed, port } = settings;
-  say('Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL');
+  // Before it has them wait for what it stands on.
+  if (port !== 0 && (await isTaken(port))) {
+    console.error(
+      `Something listens on port ${port} already, perhaps another stand-in: end it, or say --port NUMBER.`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  say(
+    'Synthesizing the stacks of the sample configuration, and starting PostgreSQL and MySQL: half a minute, the first time more, for MySQL is fetched from Debian',
+  );
   const stage = await startStage();
   if (stage.withoutMysql) console.log(`${stage.withoutMysql} The deployment on MySQL has no client.`);
   const clients = Object.entries(clientsOf(SCALE, start, stage.mysql)).map(
@@ -112,6 +123,18 @@ export AWS_PROFILE=${NAMES[0]}        # or ${NAMES.slice(1).join(', ')}
   await world.close();
   await stopped;
   await stage.close();
+}
+
+async function isTaken(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** As RDS tells it of its servers, for upgrade-check: for a week, which is longer than the stand-in stands. */

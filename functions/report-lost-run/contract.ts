@@ -20,10 +20,13 @@ export interface RunToldElsewhere {
   };
 }
 
-/** The part that is used of CloudWatch's event of an alarm that went on: of one on a job's dead letters. */
+/**
+ * The part that is used of CloudWatch's event of an alarm that went on: of one on a job's dead letters. Of those on starts that
+ * failed, of an alarm that went off as well.
+ */
 export interface LettersForgotten {
   'detail-type': typeof ALARM_EVENT_TYPE;
-  detail: { alarmName: string; state: { value: 'ALARM' } };
+  detail: { alarmName: string };
 }
 
 /** `detail-type` of the event (CloudWatch User Guide, "Alarm events and EventBridge"). */

@@ -10,6 +10,7 @@ import {
   OUTCOME_METRICS,
   REPORT_EVENT_TYPE,
   type RunReport,
+  startLettersNames,
   toldElsewhereAs,
   UNTOLD_METRICS,
 } from '../shared/run/report.ts';
@@ -21,6 +22,7 @@ import {
   type ReportLostRunSettings,
   type RunToldElsewhere,
 } from './contract.ts';
+import { reportStarts } from './report-starts.ts';
 import { deleteLetter, forgottenLetters, type Letter, takeLetter } from './take-letter.ts';
 import { haveTold, toldElsewhere } from './told-elsewhere.ts';
 
@@ -59,7 +61,7 @@ const reportSchema = v.object({
 
 const lettersSchema = v.object({
   'detail-type': v.literal(ALARM_EVENT_TYPE),
-  detail: v.object({ alarmName: v.string(), state: v.object({ value: v.literal('ALARM') }) }),
+  detail: v.object({ alarmName: v.string() }),
 }) satisfies v.GenericSchema<LettersForgotten>;
 
 const WHAT_HAPPENED = {
@@ -73,11 +75,16 @@ const settings = readSettings(settingsSchema);
 /**
  * Reports a run that ended without a report of its own: a job always succeeds for Lambda once it has reported. Of one whose
  * problems other alarms tell, it says whether anybody was told. And
- * it reports those of which nothing but a letter in the dead letters is left, once the alarm on these has rung.
+ * it reports those of which nothing but a letter in the dead letters is left, once the alarm on these has rung: also of a start that
+ * failed.
  */
 export async function handler(event: unknown): Promise<void> {
   if (v.is(reportSchema, event)) return lookWhetherTold(event.detail);
-  if (v.is(lettersSchema, event)) return reportLetters(event.detail.alarmName);
+  if (v.is(lettersSchema, event)) {
+    const { alarmName } = event.detail;
+    const isOfStarts = Object.values(startLettersNames(settings.deployment)).includes(alarmName);
+    return isOfStarts ? reportStarts(alarmName, settings) : reportLetters(alarmName);
+  }
   const { time, detail } = parseOrThrow(eventSchema, event, "Lambda's status change event");
   const endedAt = new Date(time).toISOString();
   // The name is whatever a caller has given the execution: the function tells what ran.

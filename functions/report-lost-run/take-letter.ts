@@ -36,6 +36,8 @@ export interface Letter {
   sentAt: Date;
   /** The event with which its run was to begin; nothing, if it is something else. */
   event: Record<string, unknown>;
+  /** Its message attributes, as far as they were asked for. */
+  attributes: Record<string, string>;
 }
 
 /**
@@ -67,21 +69,38 @@ async function take(queueUrl: string, runId: string): Promise<void> {
  * @param now epoch milliseconds.
  */
 export async function forgottenLetters(queueUrl: string, now: number): Promise<Letter[]> {
+  const letters = await everyLetter(queueUrl, LETTER_TAKEN_MINUTES * 60);
+  return letters.filter(({ sentAt }) => now - sentAt.getTime() >= FORGOTTEN_AFTER_MS);
+}
+
+/**
+ * What lies in a queue of dead letters.
+ * @param hiddenSeconds so long it is hidden from others.
+ * @param attributes of the messages, which are wanted. @default none
+ */
+export async function everyLetter(
+  queueUrl: string,
+  hiddenSeconds: number,
+  attributes: string[] = [],
+): Promise<Letter[]> {
   const letters: Letter[] = [];
   for (let look = 0; look < LOOKS; look++) {
-    const messages = await receive(queueUrl, LETTER_TAKEN_MINUTES * 60);
+    const messages = await receive(queueUrl, hiddenSeconds, attributes);
     if (messages.length === 0) break;
     letters.push(
-      ...messages.map(({ MessageId = '', ReceiptHandle, Body = '', Attributes }) => ({
+      ...messages.map(({ MessageId = '', ReceiptHandle, Body = '', Attributes, MessageAttributes = {} }) => ({
         queueUrl,
         messageId: MessageId,
         receipt: ReceiptHandle,
-        sentAt: new Date(Number(Attributes?.SentTimestamp ?? now)),
+        sentAt: new Date(Number(Attributes?.SentTimestamp ?? Date.now())),
         event: wordsOf(Body),
+        attributes: Object.fromEntries(
+          Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),
+        ),
       })),
     );
   }
-  return letters.filter(({ sentAt }) => now - sentAt.getTime() >= FORGOTTEN_AFTER_MS);
+  return letters;
 }
 
 /** Of a letter that has been told. One that stays is told again. */
@@ -93,7 +112,11 @@ export async function deleteLetter({ queueUrl, receipt }: Letter): Promise<void>
   }
 }
 
-async function receive(queueUrl: string, hiddenSeconds: number): Promise<Message[]> {
+async function receive(
+  queueUrl: string,
+  hiddenSeconds: number,
+  attributes: string[] = [],
+): Promise<Message[]> {
   const { Messages: messages = [] } = await sqs.send(
     new ReceiveMessageCommand({
       QueueUrl: queueUrl,
@@ -101,6 +124,7 @@ async function receive(queueUrl: string, hiddenSeconds: number): Promise<Message
       WaitTimeSeconds: LOOK_SECONDS,
       VisibilityTimeout: hiddenSeconds,
       MessageSystemAttributeNames: ['SentTimestamp'],
+      ...(attributes.length > 0 && { MessageAttributeNames: attributes }),
     }),
   );
   return messages;

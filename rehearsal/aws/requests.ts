@@ -20,8 +20,6 @@ export interface Desk extends Pick<Cloud, 'endpoint' | 'clock' | 'access'> {
   reaches(caller: Caller, signingName: string): boolean;
   /** The VPC endpoint by which the caller reaches it, if it is one. */
   vpcEndpoint(caller: Caller, signingName: string): Access['endpoint'];
-  /** The Runtime API of functions' processes. */
-  runtime(request: Request, response: ServerResponse): void;
   /** Called with what the stand-in could not judge. */
   stop(error: unknown): void;
 }
@@ -42,7 +40,6 @@ export async function answer(desk: Desk, message: IncomingMessage, response: Ser
     headers: message.headers,
     body: Buffer.concat(chunks),
   };
-  if (url.pathname.startsWith('/runtime/')) return desk.runtime(request, response);
   const service = signatureScope(request)?.service ?? '';
   const protocol = protocolOf(request, service);
   let answered: Response | 'drop';

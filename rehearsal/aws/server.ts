@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { AccessControl, type ApiCall, type Caller, type Credentials } from './access/access-control.ts';
 import { ACCESS_RESOURCES } from './access/resources.ts';
 import { Backup } from './backup/backup.ts';
@@ -46,7 +46,6 @@ import { Sts } from './sts/sts.ts';
 import type { Template } from './template/assembly.ts';
 import type { Deployed, ResourceType, ResourceTypes } from './template/resource.ts';
 import { readTemplates } from './template/template.ts';
-import type { Request } from './wire/shape.ts';
 
 export interface AwsOptions {
   /** The cloud assembly that `cdk synth` wrote, or several. */
@@ -191,10 +190,6 @@ export class Aws implements Cloud, Desk {
 
   vpcEndpoint(caller: Caller, signingName: string): Access['endpoint'] {
     return this.#endpoints.by(caller, signingName);
-  }
-
-  runtime(request: Request, response: ServerResponse): void {
-    this.lambda.runtime(request, response);
   }
 
   /** The services that each function in a VPC called. */

@@ -39,8 +39,8 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
     description: 'S3 refuses the rotated logs that are to be kept: they are not deleted',
     deployment: 'emea',
     containers: true,
-    strike(_target, { aws }) {
-      refuseUploads(aws);
+    strike({ name }, { aws }) {
+      refuseUploads(aws, name);
     },
     expected: {
       outcomes: { 'log-cleanup': ['partial'] },
@@ -53,8 +53,8 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
       'Rotated logs can not be kept, and the disk is nearly full: they are deleted, and it is said',
     deployment: 'emea',
     containers: true,
-    strike({ containers }, { aws }) {
-      refuseUploads(aws);
+    strike({ name, containers }, { aws }) {
+      refuseUploads(aws, name);
       // Says that 100 of 1,000 blocks are left.
       for (const { container } of containers?.containers ?? [])
         replaceProgram(
@@ -130,9 +130,12 @@ export const LOG_CLEANUP_FAULTS: Record<string, Fault> = {
   },
 };
 
-function refuseUploads(aws: Aws): void {
-  aws.onCall(({ operation }) =>
-    operation === 'PutObject' ? new AwsError('AccessDenied', 'Access Denied') : undefined,
+/** The rotated logs of a deployment, in whose name all of them lie. */
+function refuseUploads(aws: Aws, deployment: string): void {
+  aws.onCall(({ operation, input }) =>
+    operation === 'PutObject' && String(input.Key).startsWith(`${deployment}/`)
+      ? new AwsError('AccessDenied', 'Access Denied')
+      : undefined,
   );
 }
 

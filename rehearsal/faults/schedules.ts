@@ -100,17 +100,22 @@ export const SCHEDULES_FAULTS: Record<string, Fault> = {
     expected: { ...GOOD, onlyShown: ['latam-start-run-errors'] },
   },
   'start-run-fails': {
-    description: 'start-run fails each time it is tried',
-    deployment: 'latam',
-    strike(_target, { aws }) {
-      aws.onInvoke(({ functionName }) =>
-        functionName === 'latam-start-run' ? new Error('Every try fails') : undefined,
+    description:
+      'start-run fails each time it is tried for a run, of which one message tells, and not another one the next day; the next night is good',
+    deployment: 'emea',
+    strike(_target, { aws, clock }) {
+      const stop = aws.onInvoke(({ functionName, payload }) =>
+        functionName === 'emea-start-run' && payload.includes('"database-size"')
+          ? new Error('Every try fails')
+          : undefined,
       );
+      clock.at(clock.now() + 18 * HOUR, stop);
     },
     expected: {
-      outcomes: { 'message-gc': [] },
-      alarms: ['latam-start-run-dead-letters'],
-      onlyShown: ['latam-start-run-errors'],
+      outcomes: { 'database-size': ['failed', 'succeeded'] },
+      alarms: ['emea-start-run-dead-letters'],
+      onlyShown: ['emea-start-run-errors'],
     },
+    lasts: 36 * HOUR,
   },
 };

@@ -7,8 +7,8 @@ import { type RecordedExecution, type RecordedLogins, type Recording, withoutRep
 /** What a chart is given in place of its data's own size: pixels of its whole width. */
 export interface ChartSize {
   width: number;
-  /** So that the labels leave room on a phone. */
-  labels: number;
+  /** Where the name of each line stands: beside it, in so many pixels at most, or above it, where there is no room beside it. */
+  labels: number | 'above';
 }
 
 /** Of a chart, whatever its width. */
@@ -37,7 +37,10 @@ const COLOURS = {
   completed: 'var(--wait)',
 } as const;
 
-const UTC_AXIS = { format: '%H:%M', title: 'UTC', labelOverlap: true };
+/** A time so near the end of an axis stands within it. */
+const FLUSH = 26;
+
+const UTC_AXIS = { format: '%H:%M', title: 'UTC', labelOverlap: true, labelFlush: FLUSH };
 
 /** Only those of the colours that the rows have in a field, each with its name in the legend. */
 function colour<Field extends string>(
@@ -54,14 +57,44 @@ function colour<Field extends string>(
   };
 }
 
+/** Of a name that stands above its line. */
+const NAME_HEIGHT = 13;
+/** On a phone: so many characters fit into its width, and so many in the smaller of two sizes. */
+const NAME_FITS = 54;
+const SMALL_NAME_FITS = 68;
+/** Pixels of a character, beside a line. */
+const CHARACTER = 6;
+
 /** Each value of a field in a line of its own, in the order of the data. */
-function line(field: string, labels: number, { grid = false } = {}) {
+function line(field: string, { labels }: ChartSize, { grid = false } = {}) {
+  const above = {
+    labelFontSize: { condition: { test: `length(datum.label) > ${NAME_FITS}`, value: 8 }, value: 10 },
+    labelAlign: 'left' as const,
+    labelPadding: 2,
+    labelOffset: -NAME_HEIGHT,
+    ticks: false,
+    domain: false,
+  };
+  const fits = labels === 'above' ? SMALL_NAME_FITS : Math.floor(labels / CHARACTER);
+  const half = Math.floor(fits / 2) - 1;
   return {
     field,
     type: 'nominal' as const,
     sort: null,
-    axis: { title: null, labelLimit: labels, grid },
+    axis: {
+      title: null,
+      grid,
+      // Both ends of one that is too long: often names differ in the end. The whole one stands in the table.
+      labelExpr: `length(datum.label) > ${fits} ? slice(datum.label, 0, ${half}) + '…' + slice(datum.label, -${half}) : datum.label`,
+      labelLimit: 0,
+      ...(labels === 'above' && above),
+    },
   };
+}
+
+/** The height of each line, which is `step` where its name stands beside it. */
+function lines(step: number, { labels }: ChartSize): { step: number } {
+  return { step: labels === 'above' ? step + NAME_HEIGHT : step };
 }
 
 /** Of an axis: what takes seconds of a night of hours is to be seen all the same. */
@@ -93,13 +126,13 @@ export function timeline(runs: readonly RunReport[], { begin, end, alarms, execu
       end: alarm.end ?? end,
     })),
   ].sort((one, other) => (one.row < other.row ? -1 : one.row > other.row ? 1 : one.begin - other.begin));
-  return ({ width, labels }) => ({
-    width,
-    height: { step: 22 },
+  return (size) => ({
+    width: size.width,
+    height: lines(22, size),
     data: { values: rows.map((row) => visible(row, begin, end)) },
     mark: { type: 'bar', height: 12 },
     encoding: {
-      y: line('row', labels, { grid: true }),
+      y: line('row', size, { grid: true }),
       x: {
         field: 'begin',
         type: 'temporal',
@@ -117,15 +150,15 @@ export function steps({ spans, crashes, begin, end }: RecordedExecution): Chart 
   const isLong = end - begin > 10 * MINUTE;
   const axis = { ...UTC_AXIS, format: isLong ? '%H:%M' : '%H:%M:%S', tickCount: 5 };
   const x = { type: 'temporal' as const, axis };
-  return ({ width, labels }) => ({
-    width,
-    height: { step: 15 },
+  return (size) => ({
+    width: size.width,
+    height: lines(15, size),
     layer: [
       {
         data: { values: spans.map((span) => visible(span, begin, end)) },
         mark: { type: 'bar', height: 9 },
         encoding: {
-          y: line('step', labels, { grid: true }),
+          y: line('step', size, { grid: true }),
           x: { ...x, field: 'begin', scale: { type: 'utc', domain: [begin, end] } },
           x2: { field: 'end' },
           color: colour('kind', spans, ['works', 'fails', 'retry', 'waits']),
@@ -214,13 +247,13 @@ export function cleanedContainers(report: RunReport): CleanedContainer[] {
 export function diskFreed(containers: readonly CleanedContainer[]): Chart {
   const roles = [...new Set(containers.map(({ role }) => role))].sort();
   const range = ['var(--work)', 'var(--good)', 'var(--warning)', 'var(--muted)'];
-  return ({ width, labels }) => ({
-    width,
-    height: { step: 14 },
+  return (size) => ({
+    width: size.width,
+    height: lines(14, size),
     data: { values: containers },
     mark: { type: 'bar', height: 9 },
     encoding: {
-      y: line('container', labels),
+      y: line('container', size),
       x: {
         field: 'bytesFreed',
         type: 'quantitative',
@@ -250,9 +283,9 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
   const x = { type: 'quantitative' as const };
   const scale = { domain: [0, seconds.length] };
   const beginning = commonBeginning(rolls.map(({ service }) => service));
-  return ({ width: whole, labels }) => {
+  return (size) => {
     // What is left beside the axes.
-    const width = whole - Math.min(labels, 190) - 30;
+    const width = size.width - (size.labels === 'above' ? 24 : Math.min(size.labels, 190)) - 30;
     const changed = {
       data: { values: changes.map(({ second }) => ({ second })) },
       mark: { type: 'rule' as const, color: 'var(--alarm)', strokeWidth: 2 },
@@ -295,7 +328,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
         },
         {
           width,
-          height: { step: 16 },
+          height: lines(16, size),
           layer: [
             {
               data: {
@@ -303,7 +336,7 @@ export function loginsPerSecond({ seconds, changes, rolls }: RecordedLogins): Ch
               },
               mark: { type: 'bar', height: 9, strokeWidth: 2 },
               encoding: {
-                y: line('service', labels, { grid: true }),
+                y: line('service', size, { grid: true }),
                 x: { ...x, field: 'begin', scale, axis: { title: 'seconds of this machine' } },
                 x2: { field: 'end' },
                 color: { value: 'var(--wait)' },
@@ -332,13 +365,13 @@ export function callsByService(calls: Recording['calls']): Chart {
     { service, what: 'allowed', calls: allowed },
     ...(refused > 0 ? [{ service, what: 'refused', calls: refused }] : []),
   ]);
-  return ({ width, labels }) => ({
-    width,
-    height: { step: 18 },
+  return (size) => ({
+    width: size.width,
+    height: lines(18, size),
     data: { values: rows },
     mark: { type: 'bar', height: 12 },
     encoding: {
-      y: line('service', labels),
+      y: line('service', size),
       x: { field: 'calls', type: 'quantitative', axis: { title: 'calls', tickCount: 5 } },
       color: colour('what', rows, ['allowed', 'refused']),
     },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { messageOf } from '../../bin/output.ts';
 import { program } from '../../bin/program.ts';
 
 /** A test: its file in this folder, and what it is called. */
@@ -154,3 +155,17 @@ function bodyOf(file: string, title: string): string {
   const [body = ''] = source.slice(source.indexOf(quoted)).split(/\n *(?:it|test)\(/);
   return body;
 }
+
+test('says where a region is looked for, of a profile too that has none', () => {
+  const { AWS_PROFILE: before } = process.env;
+  try {
+    process.env.AWS_PROFILE = 'nobody';
+    assert.match(
+      messageOf(new Error('Region is missing')),
+      /^No AWS region is known: say --region NAME, .* The profile nobody \(AWS_PROFILE\) has none, or is not there\.$/,
+    );
+  } finally {
+    if (before === undefined) delete process.env.AWS_PROFILE;
+    else process.env.AWS_PROFILE = before;
+  }
+});

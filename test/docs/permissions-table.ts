@@ -93,8 +93,10 @@ const REASONS: Record<string, string> = {
   StartRotation: 'starts the rotation: by rotate-secret only, and with the rules that it has',
   WriteCopy: 'writes the password there, with the same key',
   WriteLedger: 'a run starts once, and not beside another; pages older than an hour are deleted',
-  TakeLetters: "takes the event of a run that it has told of from the job's dead letters",
+  TakeLetters:
+    "takes the event of a run that it has told of from the job's dead letters, and that of a start that failed from those of starts",
   WhatRang: "whether other alarms have told of a run's problems: then the run's own does not",
+  WhetherRunsBegan: 'whether start-run, which failed at a start, had begun its run all the same',
   WriteLog: 'its log, and by it its metrics',
 };
 

@@ -1,3 +1,4 @@
+// In one file though long: each alarm of the sample, and what comes of its letters, in one world whose time goes on.
 /** Every alarm of the sample's templates, and what rings it: a fault, a night of the permissions, or the metric itself below. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -205,13 +206,13 @@ const IN_NIGHTS = new Set(
 
 const folder = mkdtempSync(join(tmpdir(), 'alarms-'));
 const clock = simulatedClock(START, folder);
+let cdkOut: string;
 let aws: Aws;
 let alarms: Resource[];
 /** Another one tells of the same cause. */
 let onlyShown: Set<string>;
 before(async () => {
-  const { SYNTHESIZED: shared } = process.env;
-  const cdkOut = shared ?? (await synthesize());
+  cdkOut = process.env.SYNTHESIZED ?? (await synthesize());
   aws = await startAws({ cdkOut, clock, change: leaveSchedulesOut });
   // What looks after letters is asked each time that the alarm on them rings.
   aws.lambda.keepWarm(30 * DAY);
@@ -221,11 +222,11 @@ before(async () => {
       isOnlyShown(properties.text('AlarmDescription')) ? [name] : [],
     ),
   );
-  if (shared === undefined) rmSync(cdkOut, { recursive: true });
 });
 after(async () => {
   await aws.close();
   clock.close();
+  if (process.env.SYNTHESIZED === undefined) rmSync(cdkOut, { recursive: true });
   rmSync(folder, { recursive: true });
 });
 
@@ -324,6 +325,86 @@ describe('in each deployment that has it, and no other alarm beside it,', () => 
           name,
         );
     });
+});
+
+/** What rings for a letter, and for what could not be put into its queue. */
+const UNDELIVERED: Ringer[] = [
+  { alarm: 'start-run-dead-letters', metrics: [ofLambda('start-run', 'DestinationDeliveryFailures', 0, 1)] },
+  {
+    alarm: 'report-lost-run-dead-letters',
+    metrics: [ofLambda('report-lost-run', 'DestinationDeliveryFailures', 0, 1)],
+  },
+  {
+    alarm: 'report-lost-run-dead-letters',
+    metrics: [
+      {
+        namespace: 'AWS/Events',
+        name: 'InvocationsFailedToBeSentToDlq',
+        dimensions: (deployment) => ({
+          RuleName: named('AWS::Events::Rule', deployment, 'UpkeepReportLostRunRule'),
+        }),
+        good: [0],
+        bad: [1],
+      },
+    ],
+  },
+  {
+    alarm: 'schedules-dead-letters',
+    metrics: [
+      {
+        namespace: 'AWS/Scheduler',
+        name: 'InvocationsFailedToBeSentToDeadLetterCount',
+        dimensions: (deployment) => ({ ScheduleGroup: `${deployment}-upkeep` }),
+        good: [0],
+        bad: [1],
+      },
+    ],
+  },
+  ...JOBS.map((job) => ({ alarm: `${job}-lost`, metrics: [ofLambda(job, 'DeadLetterErrors', 0, 1)] })),
+];
+for (const ringer of UNDELIVERED)
+  test(`a letter that could not be put away rings ${ringer.alarm} alone, by ${ringer.metrics[0]?.name}`, async () => {
+    await clock.runUntil(clock.now() + 2 * HOUR);
+    assert.deepEqual(await rungBy(ringer, 'good'), []);
+    assert.deepEqual(await rungBy(ringer, 'bad'), everyOf(ringer.alarm));
+  });
+
+test('starts that fail ring once each, are reported and taken, and are not told again as runs that never came', async () => {
+  const queue = aws.deployed
+    .ofType('AWS::SQS::Queue')
+    .find(({ name }) => name === 'emea-start-run-dead-letters');
+  const startRun = aws.deployed.ofType('AWS::Lambda::Function').find(({ name }) => name === 'emea-start-run');
+  assert.ok(queue && startRun);
+  const role = aws.access.session(startRun.properties.text('Role'), startRun.name);
+  await clock.runUntil(clock.now() + 3 * DAY);
+  for (const job of JOBS)
+    aws.cloudWatch.put(startRun, 'Upkeep', 'RunsSucceeded', { deployment: 'emea', job }, 1);
+  await clock.runUntil(clock.now() + DAY);
+  const before = aws.logs.length;
+  // The second comes while the alarm is on for the first.
+  const starts = { 'message-gc': 0, 'database-size': 4 * MINUTE, 'log-cleanup': HOUR };
+  for (const [job, after] of Object.entries(starts)) {
+    const at = clock.now() + after;
+    clock.at(at, () => {
+      const requestPayload = { job, deployment: 'emea', scheduledFor: new Date(at).toISOString() };
+      const body = {
+        requestContext: { condition: 'RetriesExhausted' },
+        requestPayload,
+        responsePayload: null,
+      };
+      assert.equal(aws.sqs.deliver(role, queue.arn, JSON.stringify(body), {}, {}), undefined);
+    });
+  }
+  const rung = (await ringing(12 * HOUR)).filter((name) => name.startsWith('emea-'));
+  assert.deepEqual(rung.sort(), [
+    'emea-credential-rotation-missed',
+    'emea-database-size-lost',
+    'emea-start-run-dead-letters',
+    'emea-start-run-dead-letters',
+  ]);
+  assert.deepEqual(aws.sqs.bodies(queue.name), []);
+  assert.equal(aws.logs.slice(before).filter(({ text }) => text.includes('"Run report"')).length, 3);
+  assert.deepEqual(aws.denials, []);
 });
 
 test('a letter that nobody has told of rings, is reported and taken, and so the next one rings anew', async () => {

@@ -120,6 +120,16 @@ describe('npm run stand-in', () => {
     await says(/latam: message-gc succeeded$/m);
   });
 
+  it('says at once that another one stands on its port', async () => {
+    const { status, out, err } = await run(process.execPath, [
+      'rehearsal/stand-in.ts',
+      '--port',
+      new URL(endpoint).port,
+    ]);
+    assert.deepEqual([status, out], [1, '']);
+    assert.match(err, /^Something listens on port \d+ already, .* or say --port NUMBER\.\n$/);
+  });
+
   it('moves its clock on when it is told to, and what is due on the way happens', async () => {
     // 02:00 in São Paulo was its beginning.
     const { now, speed } = (await (await fetch(`${endpoint}/clock`)).json()) as {

@@ -82,7 +82,7 @@ export function ordinaryWeek(
   const days = dates.size;
   if (days < LEAST_DAYS + 1)
     throw new TooFewDays(
-      `Only ${days} days are known, of which the first and the last are parts: an ordinary week takes at least ${LEAST_DAYS} whole ones.`,
+      `Only ${days === 1 ? '1 day is' : `${days} days are`} known, of which the first and the last are parts: an ordinary week takes at least ${LEAST_DAYS} whole ones.`,
     );
   const week = WEEKDAYS.map((weekday) =>
     Array.from({ length: SLOTS }, (_, slot) => {

@@ -100,6 +100,14 @@ export function deadLettersName(deployment: string, job: string): string {
   return `${deployment}-${job}-dead-letters`;
 }
 
+/** The queues, and their alarms, of starts of runs that failed: at start-run, each time, and on the way to it. */
+export function startLettersNames(deployment: string): { startRun: string; schedules: string } {
+  return {
+    startRun: deadLettersName(deployment, 'start-run'),
+    schedules: deadLettersName(deployment, 'schedules'),
+  };
+}
+
 /**
  * A letter of a lost run is taken out of the dead letters within a minute or so of coming there, or once EventBridge has tried for
  * {@link LOST_RUN_EVENT_MINUTES}. What lies there longer nobody has told of; the alarm looks by five minutes.

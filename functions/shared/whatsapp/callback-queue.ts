@@ -25,6 +25,9 @@ const LONG_POLL_SECONDS = 1;
 /** EventBridge's have 36 characters; what else may stand there is kept no longer. */
 const LONGEST_ID = 64;
 
+/** An event tells its time to the second, and a webhook that sets it does so by its own clock. */
+const EVENT_TIME_ERRS_MS = 60_000;
+
 const sqs = namingErrors(new SQSClient({ requestHandler: REQUEST_LIMITS }));
 
 /** A callback of the client, as the callbacks bus put it into a queue. */
@@ -168,8 +171,10 @@ function eventOf(body: string, queued: number): Omit<QueuedCallback, 'receiptHan
   try {
     const { detail, resources, id, time } = JSON.parse(body) as Record<string, unknown>;
     const named = Array.isArray(resources) ? resources.filter((name) => typeof name === 'string') : [];
-    // An event tells its time to the second, and an older one may be delivered late.
-    const moments = [queued, Date.parse(String(time)) + 999].filter((moment) => !Number.isNaN(moment));
+    // An older event may be delivered late.
+    const moments = [queued, Date.parse(String(time)) + EVENT_TIME_ERRS_MS].filter(
+      (moment) => !Number.isNaN(moment),
+    );
     return {
       callback: detail,
       deployments: named,

@@ -1,11 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VPC_ACTIONS } from '../access/managed-policies.ts';
 import type { Cloud, InvocationError, InvocationOutcome } from '../cloud.ts';
-import type { Request } from '../wire/shape.ts';
-import { isRecord } from '../wire/values.ts';
 import type { Environment, LambdaFunction, Target } from './function.ts';
 import { FunctionProcess } from './function-process.ts';
 
@@ -22,11 +19,11 @@ export class Environments {
   /** Milliseconds without work after which an environment is dropped. */
   idle = IDLE;
   readonly #aws: Cloud;
-  readonly #processes = new Map<string, FunctionProcess>();
+  readonly #processes = new Set<FunctionProcess>();
   /** Of inline code that was unpacked, and of compiled code. */
   readonly folder = mkdtempSync(join(tmpdir(), 'rehearsal-lambda-'));
   readonly #killChildren = () => {
-    for (const process of this.#processes.values()) process.kill();
+    for (const process of this.#processes) process.kill();
   };
   #started = 0;
 
@@ -84,7 +81,6 @@ export class Environments {
     if (environment.process.ended) this.#forget(fn, environment);
     else {
       environment.cancel = clock.at(clock.now() + this.idle, () => {
-        environment.process.kill();
         this.#forget(fn, environment);
       });
     }
@@ -119,27 +115,9 @@ export class Environments {
     this.#aws.logGroups.write(group, stream, text, fn.role, fn.name, isPlatform);
   }
 
-  /** The Runtime API: `/runtime/ENVIRONMENT/2018-06-01/runtime/…`. */
-  runtime({ url, body }: Request, response: ServerResponse): void {
-    const [, , id = '', , , kind, requestId = '', what] = url.pathname.split('/');
-    const process = this.#processes.get(id);
-    if (process === undefined) {
-      response.writeHead(404).end();
-      return;
-    }
-    if (kind === 'invocation' && requestId === 'next') {
-      process.next(response);
-      return;
-    }
-    if (kind === 'invocation' && what === 'response') process.answered(requestId, body.toString());
-    else if (kind === 'invocation' && what === 'error') process.threw(requestId, errorOf(body));
-    else if (kind === 'init') process.failedToStart(errorOf(body));
-    response.writeHead(202).end();
-  }
-
   async close(): Promise<void> {
     process.off('exit', this.#killChildren);
-    await Promise.all([...this.#processes.values()].map((process) => process.close()));
+    await Promise.all([...this.#processes].map((process) => process.release()));
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -203,10 +181,11 @@ export class Environments {
     const stream = `${date}/[${version}]${id.padStart(32, '0')}`;
     fn.credentials ??= access.issue(fn.role, { name: fn.name, arn: fn.arn });
     const variables = properties.child('Environment')?.child('Variables')?.values ?? {};
+    const folder = fn.folders.get(version) ?? fn.folder;
+    const handler = properties.text('Handler');
     const process = new FunctionProcess({
-      runtimeApi: `${endpoint.replace('http://', '')}/runtime/${id}`,
-      folder: fn.folders.get(version) ?? fn.folder,
-      handler: properties.text('Handler'),
+      folder,
+      handler,
       environment: {
         ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)])),
         PATH: globalThis.process.env.PATH ?? '',
@@ -225,21 +204,24 @@ export class Environments {
         AWS_SECRET_ACCESS_KEY: fn.credentials.secretAccessKey,
         AWS_SESSION_TOKEN: fn.credentials.sessionToken,
         AWS_ENDPOINT_URL: endpoint,
-        NODE_COMPILE_CACHE: globalThis.process.env.NODE_COMPILE_CACHE ?? join(this.folder, 'compiled'),
         REHEARSAL_CLOCK: clock.file,
+        AWS_LAMBDA_RUNTIME_API: '127.0.0.1:9001',
+        LAMBDA_TASK_ROOT: folder,
+        _HANDLER: handler,
         ...(properties.has('VpcConfig') && { REHEARSAL_HOSTS: JSON.stringify(hosts) }),
       },
+      compileCache: globalThis.process.env.NODE_COMPILE_CACHE ?? join(this.folder, 'compiled'),
       onLine: (text) => this.#log(fn, stream, text),
     });
     const environment = { id, version, stream, process, cancel: () => {} };
     fn.processes.push(environment);
-    this.#processes.set(id, process);
+    this.#processes.add(process);
     return environment;
   }
 
   #forget(fn: LambdaFunction, environment: Environment): void {
     fn.processes = fn.processes.filter((other) => other !== environment);
-    void environment.process.close().then(() => this.#processes.delete(environment.id));
+    void environment.process.release().then(() => this.#processes.delete(environment.process));
   }
 }
 
@@ -249,14 +231,4 @@ function crashLine({ errorType, errorMessage }: InvocationError, time: number): 
   return message === undefined
     ? `${errorMessage} ${errorType}`
     : `${new Date(time).toISOString()} ${requestId} ${message}`;
-}
-
-function errorOf(body: Buffer): InvocationError {
-  const value: unknown = JSON.parse(body.toString());
-  if (!isRecord(value)) return { errorType: 'Error', errorMessage: String(value) };
-  return {
-    errorType: String(value.errorType),
-    errorMessage: String(value.errorMessage),
-    ...(Array.isArray(value.stackTrace) && { stackTrace: value.stackTrace.map(String) }),
-  };
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type {
   GetAliasCommandInput,
@@ -27,7 +26,6 @@ import {
 import type { Place } from '../place.ts';
 import { UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
-import type { Request } from '../wire/shape.ts';
 import { textOf } from '../wire/values.ts';
 import { functionArn } from './arn.ts';
 import {
@@ -236,11 +234,6 @@ export class Lambda implements Service, Functions, Runner {
         processes.filter(({ process }) => !process.ended).length,
       ]),
     );
-  }
-
-  /** The Runtime API: `/runtime/ENVIRONMENT/2018-06-01/runtime/…`. */
-  runtime(request: Request, response: ServerResponse): void {
-    this.#environments.runtime(request, response);
   }
 
   async close(): Promise<void> {

@@ -1,25 +1,35 @@
 /**
- * Loaded before a function's code in its process (`node --import`). Makes `Date` follow the rehearsal's clock, whose
- * offset lies in the file `REHEARSAL_CLOCK`, and leads connections to the hosts in `REHEARSAL_HOSTS`
- * (JSON, `{"host:port": "127.0.0.1:port"}`) to loopback, as the network of a VPC would: names, TLS and
- * certificates stay as the function wants them.
+ * Loaded before a function's code in its process. Makes `Date` follow the rehearsal's clock, whose offset lies in the file
+ * `REHEARSAL_CLOCK`, and leads connections to the hosts in `REHEARSAL_HOSTS` (JSON, `{"host:port": "127.0.0.1:port"}`) to
+ * loopback, as the network of a VPC would: names, TLS and certificates stay as the function wants them.
  */
-import { openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-const { REHEARSAL_CLOCK: clockFile, REHEARSAL_HOSTS: hosts } = process.env;
-if (clockFile !== undefined) followClock(clockFile);
-if (hosts !== undefined) mapHosts(JSON.parse(hosts));
-// Node has read it, and Lambda has no such variable.
-delete process.env.NODE_COMPILE_CACHE;
+let clock: number | undefined;
+let hosts: Record<string, string> = {};
+readEnvironment();
 
-function followClock(file: string): void {
+/** Goes by the clock and the hosts that the environment names now. */
+export function readEnvironment(): void {
+  const { REHEARSAL_CLOCK, REHEARSAL_HOSTS = '{}' } = process.env;
+  const previous = clock;
+  if (REHEARSAL_CLOCK !== undefined) {
+    clock = openSync(REHEARSAL_CLOCK, 'r');
+    if (previous === undefined) followClock();
+    else closeSync(previous);
+  }
+  hosts = JSON.parse(REHEARSAL_HOSTS);
+  // Node has read it, and Lambda has no such variable.
+  delete process.env.NODE_COMPILE_CACHE;
+}
+
+function followClock(): void {
   const RealDate = Date;
-  const descriptor = openSync(file, 'r');
   const offset = new Float64Array(1);
   const bytes = new Uint8Array(offset.buffer);
   const now = () => {
-    readSync(descriptor, bytes, 0, 8, 0);
+    if (clock !== undefined) readSync(clock, bytes, 0, 8, 0);
     return Math.floor(RealDate.now() + (offset[0] ?? 0));
   };
   const SimulatedDate = new Proxy(RealDate, {
@@ -32,7 +42,7 @@ function followClock(file: string): void {
   globalThis.Date = SimulatedDate;
 }
 
-function mapHosts(map: Record<string, string>): void {
+{
   const { connect } = Socket.prototype;
   function mapped(this: Socket, ...parameters: unknown[]): Socket {
     // node:net itself passes an array of [options, callback]; others pass options, or port and host.
@@ -46,7 +56,7 @@ function mapHosts(map: Record<string, string>): void {
     }
     if (typeof first === 'object') return Reflect.apply(connect, this, [lead(first), ...rest]);
     const [host, ...others] = rest;
-    const target = typeof host === 'string' ? map[`${host}:${first}`] : undefined;
+    const target = typeof host === 'string' ? hosts[`${host}:${first}`] : undefined;
     if (target === undefined) return Reflect.apply(connect, this, parameters);
     const { hostname, port } = new URL(`tcp://${target}`);
     return Reflect.apply(connect, this, [Number(port), hostname, ...others]);
@@ -55,7 +65,7 @@ function mapHosts(map: Record<string, string>): void {
     if (typeof options !== 'object' || options === null || !('port' in options) || !('host' in options)) {
       return options;
     }
-    const target = map[`${options.host}:${options.port}`];
+    const target = hosts[`${options.host}:${options.port}`];
     if (target === undefined) return options;
     const { hostname, port } = new URL(`tcp://${target}`);
     return { ...options, host: hostname, port: Number(port) };

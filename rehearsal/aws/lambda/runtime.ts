@@ -1,102 +1,146 @@
 /**
- * What stands in a function's process in place of Lambda's managed runtime: imports the bundle's handler and speaks the
- * Lambda Runtime API (next, response, error, initialization error) with `AWS_LAMBDA_RUNTIME_API`.
+ * What stands in a function's process in place of Lambda's managed runtime: imports the bundle's handler and calls it with the
+ * invocations that the stand-in sends. A process whose function is given up can be another one's: its modules are loaded anew.
  */
+
 import { existsSync } from 'node:fs';
-import { type IncomingMessage, request } from 'node:http';
-import { flushCompileCache } from 'node:module';
+import { createRequire, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { readEnvironment } from './preload.ts';
+
+/** A function to run from now on. */
+export interface Assignment {
+  kind: 'assignment';
+  /** Everything that `process.env` holds. */
+  environment: Record<string, string>;
+  folder: string;
+  handler: string;
+}
+
+/** An invocation of it. */
+export interface Call {
+  kind: 'call';
+  requestId: string;
+  payload: string;
+  invokedArn: string;
+  /** Epoch milliseconds on the rehearsal's clock. */
+  deadline: number;
+}
+
+/** What the process answers. */
+export type Answer =
+  | { kind: 'returned'; requestId: string; payload: string }
+  | { kind: 'threw'; requestId: string; error: Described }
+  /** The bundle could not be loaded: the process ends. */
+  | { kind: 'did-not-start'; error: Described };
+
+interface Described {
+  errorType: string;
+  errorMessage: string;
+  stackTrace?: string[];
+}
 
 type Handler = (event: unknown, context: object) => unknown;
 
-const {
-  AWS_LAMBDA_RUNTIME_API: api = '',
-  LAMBDA_TASK_ROOT: root = '.',
-  _HANDLER: handlerName = '',
-  AWS_LAMBDA_FUNCTION_NAME: functionName,
-  AWS_LAMBDA_FUNCTION_VERSION: functionVersion,
-  AWS_LAMBDA_FUNCTION_MEMORY_SIZE: memoryLimitInMB,
-  AWS_LAMBDA_LOG_GROUP_NAME: logGroupName,
-  AWS_LAMBDA_LOG_STREAM_NAME: logStreamName,
-} = process.env;
+const { send } = process;
+// No function has such a channel at Lambda.
+delete process.send;
+/** What a bundle adds to these goes with it. */
+const listened = new Set(process.eventNames());
+const globals = new Set(Object.getOwnPropertyNames(globalThis));
+const { cache } = createRequire(import.meta.url);
+let assignments = 0;
+let calls = 0;
+let handler: Handler | undefined;
+let work: Promise<void> = Promise.resolve();
 
-const handler = await load();
-for (let number = 1; ; number++) {
-  const { headers, body } = await call('GET', 'invocation/next');
-  const requestId = String(headers['lambda-runtime-aws-request-id']);
-  const deadline = Number(headers['lambda-runtime-deadline-ms']);
+// Without the stand-in there is nothing to live for.
+process.on('disconnect', () => process.exit(1));
+process.on('message', (message: Assignment | Call) => {
+  work = work.then(() => (message.kind === 'call' ? run(message) : load(message)));
+});
+
+async function load({ environment, folder, handler: name }: Assignment): Promise<void> {
+  for (const key of Object.keys(process.env)) delete process.env[key];
+  Object.assign(process.env, environment);
+  readEnvironment();
+  process.chdir(folder);
+  if (assignments > 0) forget();
+  try {
+    handler = await importHandler(folder, name, assignments++);
+  } catch (error) {
+    console.error(error);
+    await answer({ kind: 'did-not-start', error: described(error) });
+    process.exit(1);
+  }
+}
+
+/** Removes what an earlier bundle has left in the process. */
+function forget(): void {
+  for (const event of process.eventNames())
+    if (!listened.has(event) && event !== 'message' && event !== 'disconnect')
+      process.removeAllListeners(event);
+  for (const name of Object.getOwnPropertyNames(globalThis))
+    if (!globals.has(name)) Reflect.deleteProperty(globalThis, name);
+  for (const file of Object.keys(cache)) delete cache[file];
+}
+
+async function importHandler(folder: string, name: string, number: number): Promise<Handler> {
+  const [file = '', exported = ''] = name.split('.');
+  const path = ['.mjs', '.js', '.cjs'].map((ending) => join(folder, file + ending)).find(existsSync);
+  if (path === undefined) throw new Error(`the bundle has no module ${file}`);
+  // What is asked for by another address is another module to Node, with a state of its own.
+  const address = `${pathToFileURL(path)}${number === 0 ? '' : `?${number}`}`;
+  const loaded: unknown = (await import(address))[exported];
+  if (!isHandler(loaded)) throw new Error(`the module ${file} exports no function ${exported}`);
+  return loaded;
+}
+
+async function run({ requestId, payload, invokedArn, deadline }: Call): Promise<void> {
+  const { env } = process;
   const context = {
-    functionName,
-    functionVersion,
-    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
-    memoryLimitInMB,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    invokedFunctionArn: invokedArn,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     awsRequestId: requestId,
-    logGroupName,
-    logStreamName,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
   };
-  let path: string;
-  let answer: string;
+  let outcome: Answer;
   try {
-    answer = JSON.stringify((await handler(JSON.parse(body), context)) ?? null);
-    path = `invocation/${requestId}/response`;
+    const returned = (await handler?.(JSON.parse(payload), context)) ?? null;
+    outcome = { kind: 'returned', requestId, payload: JSON.stringify(returned) };
   } catch (error) {
     console.error(error);
-    answer = JSON.stringify(described(error));
-    path = `invocation/${requestId}/error`;
+    outcome = { kind: 'threw', requestId, error: described(error) };
   }
   // Tells the stand-in that it has read all that this invocation wrote.
   for (const stream of [process.stdout, process.stderr]) stream.write(`\0end ${requestId}\n`);
-  await call('POST', path, answer);
+  await answer(outcome);
   // For the processes that come after it: this one is killed in the end, and would not write it then.
-  if (number === 1) flushCompileCache();
-}
-
-async function load(): Promise<Handler> {
-  try {
-    const [file = '', name = ''] = handlerName.split('.');
-    const path = ['.mjs', '.js', '.cjs'].map((ending) => join(root, file + ending)).find(existsSync);
-    if (path === undefined) throw new Error(`the bundle has no module ${file}`);
-    const loaded: unknown = (await import(pathToFileURL(path).href))[name];
-    if (!isHandler(loaded)) throw new Error(`the module ${file} exports no function ${name}`);
-    return loaded;
-  } catch (error) {
-    console.error(error);
-    await call('POST', 'init/error', JSON.stringify(described(error)));
-    process.exit(1);
-  }
+  if (++calls === 1) flushCompileCache();
 }
 
 function isHandler(value: unknown): value is Handler {
   return typeof value === 'function';
 }
 
-function described(error: unknown): object {
+function described(error: unknown): Described {
   return error instanceof Error
-    ? { errorType: error.name, errorMessage: error.message, stackTrace: error.stack?.split('\n').slice(1) }
+    ? {
+        errorType: error.name,
+        errorMessage: error.message,
+        ...(error.stack !== undefined && { stackTrace: error.stack.split('\n').slice(1) }),
+      }
     : { errorType: 'Error', errorMessage: String(error) };
 }
 
-function call(
-  method: string,
-  path: string,
-  body = '',
-): Promise<{ headers: IncomingMessage['headers']; body: string }> {
+function answer(message: Answer): Promise<void> {
   return new Promise((resolve) => {
-    // Without the stand-in there is nothing to live for.
-    const stop = () => process.exit(1);
-    const sent = request(`http://${api}/2018-06-01/runtime/${path}`, { method }, (response) => {
-      let text = '';
-      response
-        .setEncoding('utf8')
-        .on('data', (chunk: string) => {
-          text += chunk;
-        })
-        .on('end', () => resolve({ headers: response.headers, body: text }))
-        .on('error', stop);
-    });
-    sent.on('error', stop).end(body);
+    send?.call(process, message, () => resolve());
   });
 }

@@ -1,3 +1,4 @@
+// In one file though long: everything asks one handler, by the same stand-ins of what it calls.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -24,6 +25,8 @@ let rings: Ring[] = [];
 let isSilent = false;
 /** Of the job's dead letters, what each look brings. */
 let letters: object[][] = [];
+/** Names of executions that Lambda has, of whichever function; it refuses the list where there are none to say. */
+let executions: string[] | undefined = [];
 const taken: string[] = [];
 const asked: string[] = [];
 const bus = createServer((request, response) => {
@@ -35,13 +38,26 @@ const bus = createServer((request, response) => {
   });
   request.on('end', () => {
     if (isSilent && !target.includes('PutEvents')) return;
-    response.writeHead(200, { 'content-type': 'application/json' });
-    if (target.includes('/history')) {
+    const isList = /\/(durable-executions|versions)\?/.test(target);
+    response.writeHead(isList && !executions ? 403 : 200, { 'content-type': 'application/json' });
+    if (isList)
+      response.end(
+        JSON.stringify({
+          Versions: [],
+          DurableExecutions: executions?.map((DurableExecutionName) => ({
+            DurableExecutionName,
+            DurableExecutionArn: `arn:aws:lambda:eu-central-1:111111111111:function:x:7/durable-execution/${DurableExecutionName}/1`,
+          })),
+        }),
+      );
+    else if (target.includes('/history')) {
       const from = Number(new URL(request.url ?? '', 'http://lambda').searchParams.get('Marker') ?? 0);
       const next = from + pageSize;
       const marker = next < events.length ? { NextMarker: String(next) } : {};
       response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));
     } else if (target.includes('AmazonSQS')) {
+      if (target.endsWith('ReceiveMessage') && body.includes('MessageAttributeNames'))
+        assert.match(body, /"ERROR_CODE","ERROR_MESSAGE"/);
       if (target.endsWith('ReceiveMessage'))
         response.end(JSON.stringify({ Messages: letters.shift() ?? [] }));
       else {
@@ -50,7 +66,7 @@ const bus = createServer((request, response) => {
         response.end('{}');
       }
     } else if (target.includes('DescribeAlarmHistory')) {
-      assert.match(body, /"latam-message-gc-(crashing|dead-letters)"/);
+      assert.match(body, /"latam-(message-gc-crashing|(message-gc|start-run|schedules)-dead-letters)"/);
       const item = (kind: string, minutes: number, data: object) => ({
         HistoryItemType: kind,
         Timestamp: seconds(minutes),
@@ -249,9 +265,118 @@ for (const [what, sent, lain, rang, comes] of forgotten)
     }
   });
 
+const START = { job: 'message-gc', deployment: 'latam', scheduledFor: '2026-11-25T05:30:00Z' };
+const NAME = 'latam-message-gc-20261125T053000Z';
+/** As Lambda sends it (Developer Guide, "Capturing records of Lambda asynchronous invocations"). */
+const failedStart = (requestPayload: object, responsePayload: object | null = { errorType: 'TypeError' }) =>
+  letter(
+    'start',
+    JSON.stringify({
+      requestContext: { requestId: 'b7c3', condition: 'RetriesExhausted', approximateInvokeCount: 3 },
+      requestPayload,
+      responsePayload,
+    }),
+  );
+const starts: [
+  what: string,
+  of: 'start-run' | 'schedules',
+  sent: object,
+  begun: string[] | undefined,
+  rang: number[],
+  report: { runId: string; what: RegExp; isTold: 0 | 1 } | 'none' | 'stays',
+][] = [
+  [
+    'at which start-run failed is a run that failed, of which the alarm on it has told',
+    'start-run',
+    failedStart(START, { errorType: 'TypeError', errorMessage: 'x is no function' }),
+    [],
+    [1],
+    { runId: NAME, what: /not started: RetriesExhausted, TypeError, x is no function\./, isTold: 1 },
+  ],
+  [
+    'that came while the alarm was on rings as a lost run',
+    'start-run',
+    failedStart(START, null),
+    [],
+    [8],
+    { runId: NAME, what: /not started: RetriesExhausted\./, isTold: 0 },
+  ],
+  [
+    'of which nobody can say whether its run began is told',
+    'start-run',
+    failedStart(START),
+    undefined,
+    [1],
+    { runId: NAME, what: /TypeError/, isTold: 1 },
+  ],
+  [
+    'whose run began all the same is no run that failed',
+    'start-run',
+    failedStart(START),
+    [NAME],
+    [1],
+    'none',
+  ],
+  [
+    'by hand has the name that it would have had',
+    'start-run',
+    failedStart({ job: 'message-gc', deployment: 'latam' }),
+    ['another'],
+    [1],
+    { runId: 'latam-message-gc-manual-e65f2cf55', what: /TypeError/, isTold: 1 },
+  ],
+  [
+    'that Scheduler could not hand over is a run that failed',
+    'schedules',
+    {
+      ...letter('start', JSON.stringify(START)),
+      MessageAttributes: {
+        ERROR_CODE: { DataType: 'String', StringValue: 'AccessDeniedException' },
+        ERROR_MESSAGE: { DataType: 'String', StringValue: 'not authorized' },
+      },
+    },
+    [],
+    [1],
+    { runId: NAME, what: /not started: AccessDeniedException, not authorized\./, isTold: 1 },
+  ],
+  ['of no job of ours stays', 'start-run', failedStart({ ...START, job: 'nothing' }), [], [1], 'stays'],
+  [
+    'of another deployment stays',
+    'start-run',
+    failedStart({ ...START, deployment: 'latam-2' }),
+    [],
+    [1],
+    'stays',
+  ],
+  ['that is none stays', 'schedules', letter('start', 'test'), [], [1], 'stays'],
+];
+for (const [what, of, sent, begun, rang, comes] of starts)
+  test(`a start ${what}`, async () => {
+    const sentAt = Date.now() - 5 * MINUTE;
+    executions = begun;
+    rings = rang.map((minutes) => ({ minutes: (ended - Date.now()) / MINUTE + minutes }));
+    letters = [[{ ...sent, Attributes: { SentTimestamp: String(sentAt) } }]];
+    lines.length = 0;
+    taken.length = 0;
+    await handler({
+      'detail-type': 'CloudWatch Alarm State Change',
+      detail: { alarmName: `latam-${of}-dead-letters`, state: { value: comes === 'none' ? 'OK' : 'ALARM' } },
+    });
+    const metrics = lines.map((line) => JSON.parse(line)).filter(({ _aws: told }) => told);
+    assert.deepEqual(taken, comes === 'stays' ? [] : ['DeleteMessage start']);
+    if (typeof comes === 'string') return assert.deepEqual(metrics, []);
+    assert.deepEqual(
+      metrics.map((each) => [each.job, each.RunsFailed, each.RunsLost, each.RunsLostTold]),
+      [['message-gc', 1, 1, comes.isTold]],
+    );
+    const { report } = JSON.parse(lines.find((line) => line.includes('"Run report"')) ?? '{}');
+    assert.equal(report.runId, comes.runId);
+    assert.match(report.problems[0].what, comes.what);
+  });
+
 test('of an alarm on letters of what is no job nothing is looked for', async () => {
   asked.length = 0;
-  for (const alarmName of ['latam-start-run-dead-letters', 'latam-2-message-gc-dead-letters'])
+  for (const alarmName of ['latam-nothing-dead-letters', 'latam-2-message-gc-dead-letters'])
     await handler({
       'detail-type': 'CloudWatch Alarm State Change',
       detail: { alarmName, state: { value: 'ALARM' } },

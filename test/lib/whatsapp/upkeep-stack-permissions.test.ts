@@ -180,8 +180,9 @@ const ROLES: [Record<string, Resource>, string, string[]][] = [
       'allow sqs:SendMessage on latam-report-lost-run-dead-letters',
       'allow events:PutEvents on arn:aws:events:us-east-1:111111111111:event-bus/default if StringEquals events:source upkeep and StringEquals events:detail-type Run Report',
       'allow cloudwatch:DescribeAlarmHistory on arn:aws:cloudwatch:us-east-1:111111111111:alarm:latam-*',
+      'allow sqs:DeleteMessage, sqs:ReceiveMessage on latam-start-run-dead-letters, latam-schedules-dead-letters, latam-message-gc-dead-letters, latam-log-cleanup-dead-letters',
       'allow lambda:GetDurableExecutionHistory on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
-      'allow sqs:DeleteMessage, sqs:ReceiveMessage on latam-message-gc-dead-letters, latam-log-cleanup-dead-letters',
+      'allow lambda:ListDurableExecutionsByFunction, lambda:ListVersionsByFunction on arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc, arn:aws:lambda:us-east-1:111111111111:function:latam-message-gc:*, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup, arn:aws:lambda:us-east-1:111111111111:function:latam-log-cleanup:*',
     ],
   ],
   [

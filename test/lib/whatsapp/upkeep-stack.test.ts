@@ -230,7 +230,7 @@ describe('a deployment’s stack', () => {
     assert.deepEqual(ofType(silent, 'AWS::Events::EventBusPolicy'), []);
   });
 
-  it('reports a run that died, of whatever job and version, looks after one that gave up and after letters, by a pattern that does not grow', () => {
+  it('reports a run that died, of whatever job and version, looks after one that gave up, after letters and after starts that failed, by a pattern that does not grow', () => {
     const functions = ['arn:', { Ref: 'AWS::Partition' }, ':lambda:us-east-1:111111111111:function:latam-'];
     Template.fromStack(latam).hasResourceProperties('AWS::Events::Rule', {
       EventPattern: {
@@ -255,6 +255,14 @@ describe('a deployment’s stack', () => {
               alarmName: [{ wildcard: 'latam-*-dead-letters' }],
               configuration: { description: [{ prefix: 'Lambda could not begin a run of ' }] },
               state: { value: ['ALARM'] },
+            },
+          },
+          {
+            source: ['aws.cloudwatch'],
+            'detail-type': ['CloudWatch Alarm State Change'],
+            detail: {
+              alarmName: ['latam-start-run-dead-letters', 'latam-schedules-dead-letters'],
+              $or: [{ state: { value: ['ALARM'] } }, { previousState: { value: ['ALARM'] } }],
             },
           },
         ],

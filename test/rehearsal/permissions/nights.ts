@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { identityOf } from '../../../functions/shared/run/identity.ts';
 import type { Aws } from '../../../rehearsal/aws/server.ts';
 import type { Template } from '../../../rehearsal/aws/template/assembly.ts';
 import type { Scale } from '../../../rehearsal/clients.ts';
@@ -58,15 +59,42 @@ const busy: Fault = {
     // So that the night's own run looks up what an earlier one awaits.
     clock.at(SUNDAY + BY_HAND_AFTER, () => startRun(aws, 'emea', 'media-gc'));
     clock.at(SUNDAY + 1.9 * HOUR, () => startRun(aws, 'emea', 'application-settings'));
+    clock.at(SUNDAY + 8 * HOUR, () => letterOfBegunRun(aws, 'emea'));
   },
   expected: {
     outcomes: {
       'media-gc': ['succeeded', 'succeeded'],
       'application-settings': ['succeeded', 'succeeded'],
     },
-    alarms: ['emea-gc-notifications-dead-letters', 'latam-gc-notifications-dead-letters'],
+    alarms: [
+      'emea-gc-notifications-dead-letters',
+      'latam-gc-notifications-dead-letters',
+      'emea-start-run-dead-letters',
+    ],
   },
 };
+
+/** As of a start-run that had begun a run, and failed after that each time: its letter is taken, and no run is said to have failed. */
+function letterOfBegunRun(aws: Aws, deployment: string): void {
+  const named = (type: string, name: string) => {
+    const found = aws.deployed.ofType(type).find((each) => each.name === `${deployment}-${name}`);
+    assert.ok(found);
+    return found;
+  };
+  const startRun = named('AWS::Lambda::Function', 'start-run');
+  const [begun] = aws.lambda.durable.list().flatMap(({ name }) => {
+    const identity = identityOf(name, deployment);
+    return identity?.scheduledFor ? [identity] : [];
+  });
+  assert.ok(begun);
+  const letter = {
+    requestContext: { condition: 'RetriesExhausted' },
+    requestPayload: { ...begun, deployment },
+  };
+  const role = aws.access.session(startRun.properties.text('Role'), startRun.name);
+  const queue = named('AWS::SQS::Queue', 'start-run-dead-letters');
+  assert.equal(aws.sqs.deliver(role, queue.arn, JSON.stringify(letter), {}, {}), undefined);
+}
 
 /** A function is killed when all but its report is done, and looks up in its state what that was. */
 function killAtItsEnd(aws: Aws, functionName: string): void {
@@ -241,6 +269,8 @@ const undelivered: Fault = {
       'emea-callbacks-dead-letters',
       // Nothing has told of the runs that were stopped: their letters stay.
       'emea-database-size-dead-letters',
+      // It can report neither the start that failed nor, hours later, the run that was stopped.
+      'emea-report-lost-run-dead-letters',
       'emea-report-lost-run-dead-letters',
       'emea-schedules-dead-letters',
       'emea-start-run-dead-letters',

@@ -130,11 +130,23 @@ async function assertShown(page: Page, size: 'wide' | 'narrow'): Promise<void> {
     assert.deepEqual(shown, [size], `${title}`);
     assert.ok(marks > 0, `${title} has marks`);
   }
+  assert.deepEqual(await page.evaluate(CUT_TEXTS), [], `${size}: what stands out of its chart is cut`);
   const [needed, there] = await page
     .locator('html')
     .evaluate(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
   assert.ok((needed ?? 0) <= (there ?? 0), `the page is ${needed} wide of ${there}`);
 }
+
+/** Names and legends that stand out of their chart, and names without their end. Of what is shown: charts of closed runs are not. */
+const CUT_TEXTS = `[...document.querySelectorAll('svg')].flatMap((svg) => {
+  const { left, right, top, bottom, width } = svg.getBoundingClientRect();
+  if (width === 0) return [];
+  return [...svg.querySelectorAll('text')].flatMap((text) => {
+    const box = text.getBoundingClientRect();
+    const isIn = box.left >= left - 1 && box.right <= right + 1 && box.top >= top - 1 && box.bottom <= bottom + 1;
+    return box.width === 0 || (isIn && !text.textContent.endsWith('…')) ? [] : [text.textContent];
+  });
+})`;
 
 async function coloursOf(page: Page): Promise<{ text: string; background: string; bar: string }> {
   return page.locator('body').evaluate((body) => {

@@ -185,7 +185,9 @@ async function credentialViolations({ played, tasks, given }: Life): Promise<str
 /** Each time that was due has one run and one report, or an alarm; no run reports twice. */
 function runViolations({ reports, due, ringing, rang, unfinished }: NightFacts): string[] {
   const violations: string[] = [];
-  for (const [runId, all] of Map.groupBy(reports, ({ runId }) => runId))
+  // A start that failed can have left its run to whoever starts the next one: then it runs later, after it was told.
+  const ran = reports.filter((report) => !isOfStart(report));
+  for (const [runId, all] of Map.groupBy(ran, ({ runId }) => runId))
     if (all.length > 1) violations.push(`The run ${runId} has ${all.length} reports that differ.`);
   const scheduled = reports.filter(({ runId }) => !runId.startsWith('manual'));
   for (const [time, all] of Map.groupBy(scheduled, ({ job, scheduledFor }) => `${job} ${scheduledFor}`))
@@ -205,16 +207,23 @@ function runViolations({ reports, due, ringing, rang, unfinished }: NightFacts):
 
 const STARTING = /-(start-run|schedules|report-lost-run)-/;
 
+/** What report-lost-run makes of a start that failed each time. */
+function isOfStart({ problems }: RunReport): boolean {
+  return problems[0]?.what.startsWith('The run was not started: ') ?? false;
+}
+
 function alarmViolations(
   { reports, rang, ringing, struck, ended }: NightFacts,
   before: NightFacts | undefined,
 ): string[] {
   const violations: string[] = [];
   const known = new Set([...rang, ...ringing, ...(before?.ringing ?? [])]);
-  for (const { job, outcome, problems } of reports) {
+  for (const report of reports) {
+    const { job, outcome, problems } = report;
     if (outcome !== 'failed' && outcome !== 'partial') continue;
     const told = [...known].some(
       (alarm) =>
+        (isOfStart(report) && STARTING.test(alarm)) ||
         alarm === `${NAME}-${job}-${outcome}` ||
         (outcome === 'failed' && [`${NAME}-${job}-lost`, `${NAME}-${job}-crashing`].includes(alarm)) ||
         (problems.length > 0 && problems.every(({ toldBy }) => toldBy && known.has(toldBy.alarm))),
@@ -234,7 +243,7 @@ function alarmViolations(
       (what === 'failed' || what === 'partial'
         ? of.some(({ outcome }) => outcome === what)
         : what === 'lost'
-          ? ended.some((run) => run.job === job && run.status !== 'SUCCEEDED')
+          ? ended.some((run) => run.job === job && run.status !== 'SUCCEEDED') || of.some(isOfStart)
           : what.startsWith('stopped-') || what === 'unretired'
             ? of.some(({ outcome }) => outcome !== 'succeeded')
             : LATE.test(alarm) && of.every(({ outcome }) => outcome !== 'succeeded')) ||

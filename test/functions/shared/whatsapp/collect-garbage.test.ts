@@ -188,7 +188,7 @@ describe('a callback that comes more than once', () => {
     client.put({ services: [{ message: { gc: { messages_deleted: 900, status: 'complete' } } }] }, [
       5 * MINUTE,
     ]);
-    client.pass(MINUTE);
+    client.pass(2 * MINUTE);
     const { outcome, figures } = await client.run();
     assert.deepEqual(
       [outcome, figures],

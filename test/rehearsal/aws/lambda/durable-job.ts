@@ -18,11 +18,10 @@ import {
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { buildSync } from 'esbuild';
-import type { Clock } from '../../../../rehearsal/aws/clock.ts';
 import type { Aws } from '../../../../rehearsal/aws/server.ts';
 import type { Template } from '../../../../rehearsal/aws/template/assembly.ts';
 import { reportsOf } from '../../../../rehearsal/run-reports.ts';
-import { ACCOUNT, deploy, REGION } from '../deploy.ts';
+import { ACCOUNT, type Deployment, deploy, REGION } from '../deploy.ts';
 import type { FixtureEvent } from './fixtures/durable.ts';
 
 /** Where the fixture's bundle lies. */
@@ -99,7 +98,7 @@ export const marks = (aws: Aws) => reportsOf(aws).map((report) => Object.values(
 export function withJob(
   work: (
     start: (mode: FixtureEvent['mode'], others?: Partial<FixtureEvent>, name?: string) => Promise<string>,
-    tools: { aws: Aws; clock: Clock; lambda: LambdaClient },
+    tools: Pick<Deployment, 'aws' | 'clock' | 'client'> & { lambda: LambdaClient },
   ) => Promise<void>,
   change?: (templates: Record<string, Template>) => void,
 ): Promise<void> {
@@ -120,7 +119,7 @@ export function withJob(
           assert.equal(StatusCode, 202);
           return DurableExecutionArn;
         },
-        { aws, clock, lambda },
+        { aws, clock, client, lambda },
       );
       lambda.destroy();
     },

@@ -8,13 +8,13 @@ import {
   GetDurableExecutionCommand,
   GetDurableExecutionHistoryCommand,
   InvokeCommand,
-  type LambdaClient,
+  LambdaClient,
   ListDurableExecutionsByFunctionCommand,
   SendDurableExecutionCallbackHeartbeatCommand,
 } from '@aws-sdk/client-lambda';
 import { executionsOf } from '../../../../functions/shared/run/executions.ts';
 import { AwsError } from '../../../../rehearsal/aws/aws-error.ts';
-import { HOUR, MINUTE, START } from '../deploy.ts';
+import { ACCOUNT, HOUR, MINUTE, START } from '../deploy.ts';
 import { ALIAS, ended, HISTORIES, marks, withJob } from './durable-job.ts';
 
 async function historyOf(
@@ -137,6 +137,70 @@ test('what is on record is given to whoever asks for it, and to nobody else', ()
     assert.deepEqual(await of(true), [true, true, true]);
     assert.deepEqual(await of(), [false, false, false]);
   }));
+
+/** Lambda Developer Guide, "Encrypting AWS Lambda durable execution data". */
+test('what is on record under a key of one’s own is written by Lambda, and read by whom the key lets, the function’s role among them', () =>
+  withJob(
+    async (start, { aws, clock, client, lambda }) => {
+      const [key] = aws.deployed.ofType('AWS::KMS::Key');
+      assert.ok(key);
+      const withoutLambda = aws.access.withdraw(key.arn, 'Lambda');
+      await assert.rejects(start('wait'), /KMSAccessDenied|kms:GenerateDataKey/);
+      withoutLambda();
+      const withoutRole = aws.access.withdraw(key.arn, 'Role');
+      const refused = await start('wait', {}, 'refused');
+      await clock.runUntil(START + 2 * HOUR);
+      withoutRole();
+      const [status, message] = await ended(lambda, refused);
+      assert.equal(status, 'FAILED');
+      assert.match(String(message), /kms:Decrypt/);
+      const permitted = await start('wait', {}, 'let');
+      await clock.runUntil(START + 4 * HOUR);
+      assert.deepEqual(await ended(lambda, permitted), ['SUCCEEDED', '"after"']);
+      const stranger = new LambdaClient(client([{ Effect: 'Allow', Action: 'lambda:*', Resource: '*' }]));
+      const asked = (IncludeExecutionData: boolean) =>
+        stranger.send(
+          new GetDurableExecutionCommand({ DurableExecutionArn: permitted, IncludeExecutionData }),
+        );
+      assert.equal((await asked(false)).Status, 'SUCCEEDED');
+      await assert.rejects(asked(true), /kms:Decrypt/);
+      stranger.destroy();
+    },
+    (templates) => {
+      for (const { Resources: resources } of Object.values(templates)) {
+        const [, job] =
+          Object.entries(resources).find(([, { Type }]) => Type === 'AWS::Lambda::Function') ?? [];
+        const [role] = Object.entries(resources).find(([, { Type }]) => Type === 'AWS::IAM::Role') ?? [];
+        assert.ok(job?.Properties && role);
+        Object.assign(job.Properties.DurableConfig as object, {
+          KMSKeyArn: { 'Fn::GetAtt': ['Key', 'Arn'] },
+        });
+        const statement = (Sid: string, Action: string | string[], Principal: object) => ({
+          Sid,
+          Effect: 'Allow',
+          Action,
+          Resource: '*',
+          Principal,
+        });
+        resources.Key = {
+          Type: 'AWS::KMS::Key',
+          Properties: {
+            KeyPolicy: {
+              Version: '2012-10-17',
+              Statement: [
+                // By their own policies: the role has none for keys.
+                statement('Account', 'kms:*', { AWS: `arn:aws:iam::${ACCOUNT}:root` }),
+                statement('Lambda', ['kms:GenerateDataKey', 'kms:Decrypt'], {
+                  Service: 'lambda.amazonaws.com',
+                }),
+                statement('Role', 'kms:Decrypt', { AWS: { 'Fn::GetAtt': [role, 'Arn'] } }),
+              ],
+            },
+          },
+        };
+      }
+    },
+  ));
 
 test('the list is in the order that the text of its day says, and takes one status', () =>
   withJob(async (start, { aws, clock, lambda }) => {

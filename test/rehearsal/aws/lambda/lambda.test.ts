@@ -282,6 +282,55 @@ test('runs an ordinary function, keeps its process warm for a while, and gives c
     },
   ));
 
+test("a process serves another function once its own is given up, which finds nothing of the first's; never after a crash", async () => {
+  const invoke = (setting: string, ...events: string[]) => {
+    const answers: unknown[][] = [];
+    return deploy(
+      (stack) =>
+        void ordinary(stack, '', {
+          memorySize: 333,
+          environment: { SETTING: setting },
+          code: Code.fromInline(`
+            let modules = 0;
+            process.on('SIGUSR2', () => {});
+            exports.handler = async (event) => {
+              if (event === 'crash') process.exit(3);
+              globals = (globalThis.globals ?? 0) + 1;
+              const { SETTING, AWS_ENDPOINT_URL, NODE_COMPILE_CACHE } = process.env;
+              return [process.pid, AWS_ENDPOINT_URL, SETTING, ++modules, globals, process.listenerCount('SIGUSR2'), NODE_COMPILE_CACHE];
+            };`),
+        }),
+      async ({ aws, client }) => {
+        const lambda = new LambdaClient(client());
+        for (const event of events) {
+          const { Payload } = await lambda.send(
+            new InvokeCommand({ FunctionName: 'plain', Payload: JSON.stringify(event) }),
+          );
+          const answer: unknown = JSON.parse(Buffer.from(Payload ?? '').toString());
+          if (!Array.isArray(answer)) continue;
+          const [pid, endpoint, ...others] = answer;
+          assert.equal(endpoint, aws.endpoint);
+          answers.push([pid, ...others]);
+        }
+        lambda.destroy();
+      },
+    ).then(() => answers);
+  };
+  const [[pid, ...first] = [], [, ...second] = []] = await invoke('one', 'call', 'call');
+  assert.deepEqual(
+    [first, second],
+    [
+      ['one', 1, 1, 1, null],
+      ['one', 2, 2, 1, null],
+    ],
+  );
+  assert.deepEqual(await invoke('other', 'call'), [[pid, 'other', 1, 1, 1, null]]);
+  const [crashed] = await invoke('third', 'call', 'crash');
+  assert.deepEqual(crashed, [pid, 'third', 1, 1, 1, null]);
+  const [[another] = []] = await invoke('third', 'call');
+  assert.notEqual(another, pid);
+});
+
 test('says how an invocation failed: by its code, by its end, by its time', () =>
   deploy(
     (stack) =>
