@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
 import { glob, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +15,9 @@ export interface UnpackedPackages {
   /** The words that start a program of the packages with their own loader and libraries. */
   command(program: string): string[];
 }
+
+/** A suite's lists of packages that are older are fetched again: what they name may be gone from the archive. Milliseconds. */
+const LISTS_LAST = 3_600_000;
 
 /** The packages cannot be had on this machine; the message says why. */
 export class PackagesUnavailable extends Error {
@@ -40,6 +44,19 @@ export async function unpackedPackages(
   return describe(root);
 }
 
+/**
+ * The files of one Debian package alone, for what needs nothing else: fetched into the cache folder once, likewise.
+ *
+ * @returns the folder that holds `bin` or `usr`
+ * @throws {@link PackagesUnavailable}
+ */
+export async function unpackedAlone(name: string): Promise<string> {
+  const cache = cacheFolder('debian');
+  const root = join(cache, name);
+  if (!existsSync(root)) await fetchInto(root, cache, 'stable', [], [name]);
+  return root;
+}
+
 async function fetchInto(
   root: string,
   cache: string,
@@ -51,26 +68,46 @@ async function fetchInto(
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'fetching-'));
   try {
-    const apt = await privateApt(work, mirror.uri, suite === 'stable' ? mirror.suite : suite);
-    await apt('update');
-    await apt('install', '--download-only', '--yes', ...names);
-    const archives = join(work, 'cache', 'archives');
-    if (alone.length > 0) await apt('download', ...alone);
-    const unpacked = join(work, 'root');
-    await mkdir(unpacked);
-    for (const file of await readdir(archives)) {
-      if (file.endsWith('.deb')) await run('dpkg-deb', ['--extract', join(archives, file), unpacked]);
-    }
-    // Whole or not at all: another process may be fetching the same, and a fetch may be cut off.
-    await rename(unpacked, root).catch((error: unknown) => {
-      if (!existsSync(root)) throw error;
+    await whileAlone(join(cache, `${suite}.lock`), async () => {
+      if (existsSync(root)) return;
+      const archives = join(work, 'archives');
+      const apt = await privateApt(
+        join(cache, `${suite}.apt`),
+        archives,
+        mirror.uri,
+        suite === 'stable' ? mirror.suite : suite,
+      );
+      if (names.length > 0) await apt('install', '--download-only', '--yes', ...names);
+      if (alone.length > 0) await apt('download', ...alone);
+      const unpacked = join(work, 'root');
+      await mkdir(unpacked);
+      for (const file of await readdir(archives)) {
+        if (file.endsWith('.deb')) await run('dpkg-deb', ['--extract', join(archives, file), unpacked]);
+      }
+      // Whole or not at all: a fetch may be cut off.
+      await rename(unpacked, root);
     });
   } catch (error) {
     throw new PackagesUnavailable(
-      `Debian's ${names.join(', ')} (${suite}) could not be fetched: ${reasonOf(error)}`,
+      `Debian's ${[...names, ...alone].join(', ')} (${suite}) could not be fetched: ${reasonOf(error)}`,
     );
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** While no other process does; util-linux, which each Debian has, gives the lock back however this process ends. */
+async function whileAlone(lock: string, work: () => Promise<void>): Promise<void> {
+  const holder = spawn('flock', [lock, 'sh', '-c', 'echo; exec cat'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const closed = once(holder, 'close');
+  closed.catch(() => {});
+  const [taken] = await Promise.race([once(holder.stdout, 'data'), closed]);
+  if (!(taken instanceof Buffer)) throw new Error(`flock ${lock} ended with ${taken}`);
+  try {
+    await work();
+  } finally {
+    holder.stdin.end();
+    await closed;
   }
 }
 
@@ -89,23 +126,26 @@ async function machinesMirror(): Promise<{ uri: string; suite: string }> {
   throw new PackagesUnavailable("this machine's apt sources name no Debian archive");
 }
 
-/** An apt-get with lists, cache and status of its own. The status is empty, so that nothing counts as there. */
-async function privateApt(work: string, uri: string, suite: string) {
-  await mkdir(join(work, 'state', 'lists', 'partial'), { recursive: true });
-  await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
-  await writeFile(join(work, 'status'), '');
+/** An apt-get with lists, cache and status of its own, kept in a folder. The status is empty, so that nothing counts as there. */
+async function privateApt(folder: string, archives: string, uri: string, suite: string) {
+  const lists = join(folder, 'state', 'lists');
+  await mkdir(join(archives, 'partial'), { recursive: true });
+  await mkdir(join(lists, 'partial'), { recursive: true });
+  await mkdir(join(folder, 'cache'), { recursive: true });
+  await writeFile(join(folder, 'status'), '');
   // Where the package debian-archive-keyring put it; a machine without it has the keys among apt's own.
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
   const signedBy = existsSync(keyring) ? `[signed-by=${keyring}] ` : '';
-  await writeFile(join(work, 'sources.list'), `deb ${signedBy}${uri} ${suite} main\n`);
+  await writeFile(join(folder, 'sources.list'), `deb ${signedBy}${uri} ${suite} main\n`);
   const settings = {
-    'Dir::Etc::sourcelist': join(work, 'sources.list'),
+    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
     'Dir::Etc::sourceparts': '/dev/null',
     'Dir::Etc::preferences': '/dev/null',
     'Dir::Etc::preferencesparts': '/dev/null',
-    'Dir::State': join(work, 'state'),
-    'Dir::State::status': join(work, 'status'),
-    'Dir::Cache': join(work, 'cache'),
+    'Dir::State': join(folder, 'state'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': join(folder, 'cache'),
+    'Dir::Cache::archives': archives,
     // apt's own user may not enter a folder below a home folder. Effective for root only.
     'APT::Sandbox::User': 'root',
     'APT::Install-Recommends': 'false',
@@ -113,10 +153,18 @@ async function privateApt(work: string, uri: string, suite: string) {
     'Acquire::Retries': '3',
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  return async (...words: string[]) => {
-    const command = [...options, '--quiet=2', ...words];
-    await run('apt-get', command, { cwd: join(work, 'cache', 'archives'), maxBuffer: 16 * 1024 * 1024 });
+  const apt = async (...words: string[]) => {
+    await run('apt-get', [...options, '--quiet=2', ...words], {
+      cwd: archives,
+      maxBuffer: 16 * 1024 * 1024,
+    });
   };
+  const updated = join(folder, 'updated');
+  if (!existsSync(updated) || Date.now() - statSync(updated).mtimeMs > LISTS_LAST) {
+    await apt('update');
+    await writeFile(updated, '');
+  }
+  return apt;
 }
 
 async function describe(root: string): Promise<UnpackedPackages> {

@@ -50,8 +50,9 @@ delete process.send;
 const listened = new Set(process.eventNames());
 const globals = new Set(Object.getOwnPropertyNames(globalThis));
 const { cache } = createRequire(import.meta.url);
-let assignments = 0;
-let calls = 0;
+/** How often each module was imported. */
+const imported = new Map<string, number>();
+let isFirstCall = true;
 let handler: Handler | undefined;
 let work: Promise<void> = Promise.resolve();
 
@@ -66,9 +67,10 @@ async function load({ environment, folder, handler: name }: Assignment): Promise
   Object.assign(process.env, environment);
   readEnvironment();
   process.chdir(folder);
-  if (assignments > 0) forget();
+  if (imported.size > 0) forget();
   try {
-    handler = await importHandler(folder, name, assignments++);
+    handler = await importHandler(folder, name);
+    isFirstCall = true;
   } catch (error) {
     console.error(error);
     await answer({ kind: 'did-not-start', error: described(error) });
@@ -86,11 +88,13 @@ function forget(): void {
   for (const file of Object.keys(cache)) delete cache[file];
 }
 
-async function importHandler(folder: string, name: string, number: number): Promise<Handler> {
+async function importHandler(folder: string, name: string): Promise<Handler> {
   const [file = '', exported = ''] = name.split('.');
   const path = ['.mjs', '.js', '.cjs'].map((ending) => join(folder, file + ending)).find(existsSync);
   if (path === undefined) throw new Error(`the bundle has no module ${file}`);
   // What is asked for by another address is another module to Node, with a state of its own.
+  const number = imported.get(path) ?? 0;
+  imported.set(path, number + 1);
   const address = `${pathToFileURL(path)}${number === 0 ? '' : `?${number}`}`;
   const loaded: unknown = (await import(address))[exported];
   if (!isHandler(loaded)) throw new Error(`the module ${file} exports no function ${exported}`);
@@ -122,7 +126,8 @@ async function run({ requestId, payload, invokedArn, deadline }: Call): Promise<
   for (const stream of [process.stdout, process.stderr]) stream.write(`\0end ${requestId}\n`);
   await answer(outcome);
   // For the processes that come after it: this one is killed in the end, and would not write it then.
-  if (++calls === 1) flushCompileCache();
+  if (isFirstCall) flushCompileCache();
+  isFirstCall = false;
 }
 
 function isHandler(value: unknown): value is Handler {

@@ -22,13 +22,12 @@ import {
   lowestFreePercent,
   readMeasurements,
 } from '../../../functions/log-cleanup/measurements.ts';
-import { findBusybox, NO_BUSYBOX } from '../shared/ecs-exec/busybox.ts';
+import { busybox, NO_BUSYBOX } from '../shared/ecs-exec/busybox.ts';
 
 const MEGABYTE = 1024 * 1024;
 const rotation = { maximumBytes: MEGABYTE, keptFiles: 3 };
 
 const tools = mkdtempSync(join(tmpdir(), 'busybox-'));
-const busybox = findBusybox();
 if (busybox)
   for (const applet of ['ash', 'sh', 'ls', 'df', 'rm', 'test', 'stat', 'sleep'])
     symlinkSync(busybox, join(tools, applet));

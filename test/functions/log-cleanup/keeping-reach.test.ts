@@ -22,7 +22,7 @@ import { sha256Of } from '../../../functions/log-cleanup/upload-address.ts';
 import type { FoundContainer } from '../../../functions/shared/containers/discover-containers.ts';
 import type { Order, Reach, Seen } from '../../../functions/shared/containers/reach.ts';
 import { deploy } from '../../rehearsal/aws/deploy.ts';
-import { findBusybox } from '../shared/ecs-exec/busybox.ts';
+import { busybox } from '../shared/ecs-exec/busybox.ts';
 
 const MARKER = 'abc123';
 const TOOLS = [
@@ -105,9 +105,7 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
             const tools = mkdtempSync(join(folder, 'tools-'));
             for (const name of programs)
               symlinkSync(
-                findBusybox() && name !== 'curl' && name !== 'wget'
-                  ? (findBusybox() ?? '')
-                  : `/usr/bin/${name}`,
+                busybox && name !== 'curl' && name !== 'wget' ? busybox : `/usr/bin/${name}`,
                 join(tools, name),
               );
             return tools;

@@ -2,17 +2,15 @@ import { chmodSync, copyFileSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bestIsolation, Container } from '../../../../rehearsal/aws/containers/container.ts';
-import { findBusybox, findProgram, NO_BUSYBOX } from './busybox.ts';
-
-export const busybox = findBusybox();
+import { busybox, findProgram, NO_BUSYBOX } from './busybox.ts';
 
 /** Shells that are `sh` in fewer images, under the path that they have in the container. */
 const OTHERS = [
-  { name: 'mksh', program: findProgram('mksh', 'mksh'), shell: ['/usr/local/bin/mksh'] },
-  { name: 'ksh93', program: findProgram('ksh93', 'ksh93u+m'), shell: ['/usr/local/bin/ksh93'] },
+  { name: 'mksh', program: await findProgram('mksh', 'mksh'), shell: ['/usr/local/bin/mksh'] },
+  { name: 'ksh93', program: await findProgram('ksh93', 'ksh93u+m'), shell: ['/usr/local/bin/ksh93'] },
   {
     name: 'zsh as sh',
-    program: findProgram('zsh', 'zsh'),
+    program: await findProgram('zsh', 'zsh'),
     shell: ['/usr/local/bin/zsh', '--emulate', 'sh'],
   },
 ];

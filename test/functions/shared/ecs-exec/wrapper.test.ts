@@ -7,9 +7,9 @@ import { typedLines } from '../../../../functions/shared/ecs-exec/input.ts';
 import { type WrapperOptions, wrap } from '../../../../functions/shared/ecs-exec/wrapper.ts';
 import type { Container } from '../../../../rehearsal/aws/containers/container.ts';
 import { Attended } from './attended.ts';
-import { NO_BUSYBOX } from './busybox.ts';
+import { busybox, NO_BUSYBOX } from './busybox.ts';
 import { filesOfRuns } from './cloud.ts';
-import { busybox, containerWithShells, SHELLS } from './shells.ts';
+import { containerWithShells, SHELLS } from './shells.ts';
 
 const NO_PRINTF = "mksh has no printf of its own, so it needs the system's";
 
