@@ -3,7 +3,7 @@
  * invocations that the stand-in sends. A process whose function is given up can be another one's: its modules are loaded anew.
  */
 
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -90,8 +90,10 @@ function forget(): void {
 
 async function importHandler(folder: string, name: string): Promise<Handler> {
   const [file = '', exported = ''] = name.split('.');
-  const path = ['.mjs', '.js', '.cjs'].map((ending) => join(folder, file + ending)).find(existsSync);
-  if (path === undefined) throw new Error(`the bundle has no module ${file}`);
+  const found = ['.mjs', '.js', '.cjs'].map((ending) => join(folder, file + ending)).find(existsSync);
+  if (found === undefined) throw new Error(`the bundle has no module ${file}`);
+  // As Node sees it: by whichever link, it is the same module.
+  const path = realpathSync(found);
   // What is asked for by another address is another module to Node, with a state of its own.
   const number = imported.get(path) ?? 0;
   imported.set(path, number + 1);
