@@ -57,8 +57,7 @@ export class FunctionProcess {
   readonly #onLine: (text: string) => void;
   #running: Running | undefined;
   #initializationError: InvocationError | undefined;
-  /** Each invocation so far has returned or thrown. */
-  #isSound = true;
+  #hangs = false;
 
   constructor({ environment, folder, handler, compileCache, onLine }: FunctionProcessOptions) {
     this.#onLine = onLine;
@@ -109,14 +108,14 @@ export class FunctionProcess {
 
   /** Has it do nothing more, as one whose event loop is blocked: what is to end it must come from outside. */
   hang(): void {
-    this.#isSound = false;
+    this.#hangs = true;
     this.#node.child.kill('SIGSTOP');
   }
 
   /** Kills it at once, as a crash would. */
   kill(): void {
     this.ended = true;
-    this.#node.child.kill('SIGKILL');
+    if (this.#node.serves === this) this.#node.child.kill('SIGKILL');
   }
 
   /** Kills it and waits until it is gone. */
@@ -128,18 +127,14 @@ export class FunctionProcess {
   /** Gives the function up: where its process has nothing to do it can be another function's. */
   async release(): Promise<void> {
     const node = this.#node;
-    if (
-      this.ended ||
-      this.busy ||
-      !this.#isSound ||
-      node.functions >= FUNCTIONS_OF_A_PROCESS ||
-      spare.length >= SPARE
-    )
+    if (node.serves !== this) return;
+    if (this.ended || this.busy || this.#hangs || node.functions >= FUNCTIONS_OF_A_PROCESS)
       return this.close();
     this.ended = true;
     node.serves = undefined;
     spare.push(node);
     reference(node, 'unref');
+    if (spare.length > SPARE) spare.shift()?.child.kill('SIGKILL');
   }
 
   #send(message: Assignment | Call): void {
