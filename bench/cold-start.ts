@@ -10,13 +10,13 @@
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join, resolve } from 'node:path';
 import type { Metafile } from 'esbuild';
 import { entryFile } from '../lib/entry-file.ts';
-import { type Bundle, bundle, keepBundlesIn } from '../lib/function-bundle.ts';
+import { bundle, keepBundlesIn } from '../lib/function-bundle.ts';
 import { BUNDLE_KINDS, nameOf, purposeOf } from './bundle-kinds.ts';
 import { IS_SHORT, median, tell } from './figures.ts';
+import { FUNCTION_ENVIRONMENT, inTurn } from './in-turn.ts';
 
 const ROUNDS = Number(process.argv[2] ?? (IS_SHORT ? 7 : 15));
 const GOAL = 1.25;
@@ -75,15 +75,8 @@ try {
     mkdirSync(join(folder, 'bare'), { recursive: true });
     writeFileSync(bareEntry, bareFunction(clients));
     const bare = bundle(bareEntry, { ...purposeOf(kind), isOwn: true });
-    const files = { own: written(own, join(folder, 'own')), bare: written(bare, join(folder, 'bare')) };
-    const costs: Record<keyof typeof files, Cost[]> = { own: [], bare: [] };
-    // In turn, the first round only to have the files read.
-    for (let round = 0; round <= ROUNDS; round += 1)
-      for (const way of ['own', 'bare'] as const) {
-        const cost = start(files[way], kind.functionName);
-        if (round > 0) costs[way].push(cost);
-      }
-    const cpu = (way: keyof typeof files) => median(costs[way].map((cost) => cost.cpu));
+    const costs = await inTurn({ own, bare }, folder, ROUNDS, (url) => start(url, kind.functionName));
+    const cpu = (way: keyof typeof costs) => median(costs[way].map((cost) => cost.cpu));
     const value = cpu('own') / cpu('bare');
     console.log(
       `${name.padEnd(60)} ${cpu('own').toFixed(1)} ms of CPU, bare ${cpu('bare').toFixed(1)} (${clients.length} clients): ${value.toFixed(2)} times`,
@@ -144,13 +137,6 @@ function clientClass(client: string): string {
   return name;
 }
 
-/** @returns the URL of the bundle's entry. */
-function written({ outputFiles }: Bundle, folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  for (const { path, contents } of outputFiles) writeFileSync(join(folder, basename(path)), contents);
-  return pathToFileURL(join(folder, 'index.mjs')).href;
-}
-
 function start(url: string, functionName: string): Cost {
   const told = execFileSync(
     process.execPath,
@@ -158,11 +144,7 @@ function start(url: string, functionName: string): Cost {
     {
       encoding: 'utf8',
       env: {
-        PATH: process.env.PATH,
-        AWS_REGION: 'eu-central-1',
-        AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
-        AWS_SECRET_ACCESS_KEY: 'example',
-        AWS_LAMBDA_FUNCTION_NAME: 'bench',
+        ...FUNCTION_ENVIRONMENT,
         UPKEEP_SETTINGS: JSON.stringify({ ...SETTINGS, ...SETTINGS_OF[functionName] }),
       },
     },

@@ -11,14 +11,14 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { basename, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { entryFile } from '../lib/entry-file.ts';
-import { type Bundle, bundle, keepBundlesIn } from '../lib/function-bundle.ts';
+import { bundle, keepBundlesIn } from '../lib/function-bundle.ts';
 import { listen, stopListening } from '../rehearsal/aws/listen.ts';
 import { createCertificate } from '../rehearsal/whatsapp/certificate.ts';
 import { IS_SHORT, median, tell } from './figures.ts';
+import { FUNCTION_ENVIRONMENT, inTurn } from './in-turn.ts';
 
 const ROUNDS = Number(process.argv[2] ?? (IS_SHORT ? 5 : 15));
 /** Of a warm function, after those in which V8 gets to know it. */
@@ -103,23 +103,17 @@ try {
   writeFileSync(bareEntry, BARE);
   const authority = join(work, 'authority.pem');
   writeFileSync(authority, certificate.certificate);
-  const files = {
-    own: written(bundle(entryFile('callback-relay')), join(work, 'own')),
-    bare: written(bundle(bareEntry, { isOwn: true }), join(work, 'bare')),
+  const bundles = {
+    own: bundle(entryFile('callback-relay')),
+    bare: bundle(bareEntry, { isOwn: true }),
   };
-  const costs: Record<keyof typeof files, Cost[]> = { own: [], bare: [] };
-  // The first round only to have the files read.
-  for (let round = 0; round <= ROUNDS; round += 1)
-    for (const way of ['own', 'bare'] as const) {
-      const cost = await start(files[way], origin, authority);
-      if (round > 0) costs[way].push(cost);
-    }
+  const costs = await inTurn(bundles, work, ROUNDS, (url) => start(url, origin, authority));
   const WHAT = {
     first: 'the first invocation, with the first call of AWS',
     warm: 'a warm invocation',
   };
   for (const what of ['first', 'warm'] as const) {
-    const cpu = (way: keyof typeof files) => median(costs[way].map((cost) => cost[what]));
+    const cpu = (way: keyof typeof bundles) => median(costs[way].map((cost) => cost[what]));
     const value = cpu('own') / cpu('bare');
     console.log(
       `${WHAT[what]}: ${cpu('own').toFixed(1)} ms of CPU, bare ${cpu('bare').toFixed(1)}: ${value.toFixed(2)} times`,
@@ -136,24 +130,13 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-/** @returns the URL of the bundle's entry. */
-function written({ outputFiles }: Bundle, folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  for (const { path, contents } of outputFiles) writeFileSync(join(folder, basename(path)), contents);
-  return pathToFileURL(join(folder, 'index.mjs')).href;
-}
-
 async function start(url: string, origin: string, authority: string): Promise<Cost> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--enable-source-maps', '--input-type=module', '--eval', MEASURE, url, JSON.stringify(EVENT)],
     {
       env: {
-        PATH: process.env.PATH,
-        AWS_REGION: 'eu-central-1',
-        AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
-        AWS_SECRET_ACCESS_KEY: 'example',
-        AWS_LAMBDA_FUNCTION_NAME: 'bench',
+        ...FUNCTION_ENVIRONMENT,
         AWS_ENDPOINT_URL_EVENTBRIDGE: `${origin}/bus`,
         NODE_EXTRA_CA_CERTS: authority,
         UPKEEP_SETTINGS: JSON.stringify({

@@ -30,6 +30,7 @@ const OTHERS = [
   'bundle-kinds',
   'faults',
   'figures',
+  'in-turn',
   'fuzz',
   'performance-page',
   'run',
