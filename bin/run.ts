@@ -148,8 +148,7 @@ async function begin(
     );
   const started = JSON.parse(payload) as StartOutcome;
   if (started.outcome === 'skipped') {
-    const isOutside = /outside the downtime window/.test(started.reason);
-    const next = isOutside ? ' Wait for it, or say --outside-window.' : '';
+    const next = started.isOutsideWindow ? ' Wait for it, or say --outside-window.' : '';
     throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
   }
   const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';

@@ -60,7 +60,13 @@ export type StartOutcome =
   | { runId: string; outcome: 'started'; durableExecutionArn?: string }
   | { runId: string; outcome: 'already-started'; durableExecutionArn?: string }
   /** The reason is in the run's report too. */
-  | { runId: string; outcome: 'skipped'; reason: string };
+  | {
+      runId: string;
+      outcome: 'skipped';
+      reason: string;
+      /** With `outsideWindow` in the event it may start all the same. */
+      isOutsideWindow?: true;
+    };
 
 /** What `wa-upkeep doctor` sends to start-run: that a job looks at what its runs need, in no run. */
 export interface ExaminationRequest {

@@ -60,8 +60,9 @@ export async function handler(
   const { runId, job, scheduledFor, options } = request;
 
   const known = (await ledger.read()).entries.find((entry) => entry.runId === runId);
-  const { window, timeLimit, reason } = placeInTime(request, new Date());
-  if (reason && !known) return skip(request, reason);
+  const { window, timeLimit, isOutsideWindow, reason } = placeInTime(request, new Date());
+  if (reason && !known)
+    return { ...(await skip(request, reason)), ...(isOutsideWindow && { isOutsideWindow }) };
   const run: RunEvent = {
     job,
     deployment: settings.deployment,
@@ -89,17 +90,16 @@ export async function handler(
 function placeInTime({ target, scheduledFor, outsideWindow }: StartRequest, now: Date) {
   const window = windowContaining(scheduledFor, settings.window, settings.timeZone);
   const timeLimit = new Date(scheduledFor.getTime() + target.timeLimitSeconds * 1000);
-  const mayRunOutside = target.outsideWindow || outsideWindow;
+  const isOutsideWindow = !window && !target.outsideWindow && !outsideWindow;
   const { from, to } = settings.window;
-  const reason =
-    !window && !mayRunOutside
-      ? `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`
-      : window && now >= window.end
-        ? `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`
-        : now >= timeLimit
-          ? `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`
-          : undefined;
-  return { window, timeLimit, reason };
+  const reason = isOutsideWindow
+    ? `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`
+    : window && now >= window.end
+      ? `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`
+      : now >= timeLimit
+        ? `The start came at ${now.toISOString()}, after the run's time limit ended at ${timeLimit.toISOString()}.`
+        : undefined;
+  return { window, timeLimit, isOutsideWindow, reason };
 }
 
 /** Of no account for the run: where SNS does not answer, the next start finds out. */
@@ -121,7 +121,7 @@ async function tidy(): Promise<void> {
   }
 }
 
-async function skip({ job, runId, scheduledFor }: StartRequest, reason: string): Promise<StartOutcome> {
+async function skip({ job, runId, scheduledFor }: StartRequest, reason: string) {
   const now = new Date().toISOString();
   await publishReport({
     job,
@@ -140,5 +140,5 @@ async function skip({ job, runId, scheduledFor }: StartRequest, reason: string):
       },
     ],
   });
-  return { runId, outcome: 'skipped', reason };
+  return { runId, outcome: 'skipped' as const, reason };
 }

@@ -522,4 +522,10 @@ describe('the command line of an operator', () => {
     assert.equal(help.status, 0);
     assert.match(help.out, /Examples:[\s\S]*Exit codes: 0 all is well/);
   });
+
+  it('says how a run begins all the same that is refused for the hour', async () => {
+    const outside = await cli(['run', 'message-gc', 'emea'], undefined, inEmea);
+    assert.equal(outside.status, 1);
+    assert.match(outside.err, /outside the downtime window .*\. Wait for it, or say --outside-window\./);
+  });
 });

@@ -28,7 +28,12 @@ async function begin(t: TestContext, start: number): Promise<void> {
 }
 
 /** Calls start-run as a person would, and waits for its answer. */
-async function startRun(event: object): Promise<{ outcome?: string; runId?: string; errorMessage?: string }> {
+async function startRun(event: object): Promise<{
+  outcome?: string;
+  isOutsideWindow?: true;
+  runId?: string;
+  errorMessage?: string;
+}> {
   const { aws, clock } = world;
   return (await clock.hold(() => callStartRun(aws, 'latam', event))) as { outcome?: string };
 }
@@ -237,7 +242,8 @@ test('outside the window, and once a run had to have ended', async (t) => {
   await t.test(
     'outside the downtime window nothing is started, by hand neither, unless it is said so; then the report says it',
     async () => {
-      assert.equal((await startRun(MESSAGE_GC)).outcome, 'skipped');
+      const { outcome, isOutsideWindow } = await startRun(MESSAGE_GC);
+      assert.deepEqual([outcome, isOutsideWindow], ['skipped', true]);
       const report = reportsOf(world.aws).at(-1);
       assert.match(
         report?.problems[0]?.what ?? '',
