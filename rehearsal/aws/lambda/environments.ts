@@ -176,9 +176,8 @@ export class Environments {
     const { endpoint, clock, hosts, access } = this.#aws;
     const { properties } = fn.resource;
     if (this.#started === 0) globalThis.process.on('exit', this.#killChildren);
-    const id = String(++this.#started);
     const date = new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/');
-    const stream = `${date}/[${version}]${id.padStart(32, '0')}`;
+    const stream = `${date}/[${version}]${String(++this.#started).padStart(32, '0')}`;
     fn.credentials ??= access.issue(fn.role, { name: fn.name, arn: fn.arn });
     const variables = properties.child('Environment')?.child('Variables')?.values ?? {};
     const folder = fn.folders.get(version) ?? fn.folder;
@@ -213,7 +212,7 @@ export class Environments {
       compileCache: globalThis.process.env.NODE_COMPILE_CACHE ?? join(this.folder, 'compiled'),
       onLine: (text) => this.#log(fn, stream, text),
     });
-    const environment = { id, version, stream, process, cancel: () => {} };
+    const environment = { version, stream, process, cancel: () => {} };
     fn.processes.push(environment);
     this.#processes.add(process);
     return environment;

@@ -180,7 +180,7 @@ export class FunctionProcess {
 function take(environment: Record<string, string>, compileCache: string): NodeProcess {
   const memory = Math.floor(Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) * HEAP_SHARE);
   const first = Object.entries(environment).filter(([name]) => /^(NODE_|TZ$|LANG$)/.test(name));
-  const kind = JSON.stringify([memory, compileCache, first.sort()]);
+  const kind = JSON.stringify([memory, first.sort()]);
   const index = spare.findIndex((node) => node.kind === kind && !node.ended);
   const [node = start(environment, memory, kind, compileCache)] = index < 0 ? [] : spare.splice(index, 1);
   reference(node, 'ref');

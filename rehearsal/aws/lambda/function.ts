@@ -49,7 +49,6 @@ export interface AsynchronousSettings {
 
 /** A process in which a version of a function runs. */
 export interface Environment {
-  id: string;
   version: string;
   /** Of the function's log. */
   stream: string;

@@ -7,6 +7,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { InvocationError } from '../cloud.ts';
 import { readEnvironment } from './preload.ts';
 
 /** A function to run from now on. */
@@ -31,15 +32,9 @@ export interface Call {
 /** What the process answers. */
 export type Answer =
   | { kind: 'returned'; requestId: string; payload: string }
-  | { kind: 'threw'; requestId: string; error: Described }
+  | { kind: 'threw'; requestId: string; error: InvocationError }
   /** The bundle could not be loaded: the process ends. */
-  | { kind: 'did-not-start'; error: Described };
-
-interface Described {
-  errorType: string;
-  errorMessage: string;
-  stackTrace?: string[];
-}
+  | { kind: 'did-not-start'; error: InvocationError };
 
 type Handler = (event: unknown, context: object) => unknown;
 
@@ -136,7 +131,7 @@ function isHandler(value: unknown): value is Handler {
   return typeof value === 'function';
 }
 
-function described(error: unknown): Described {
+function described(error: unknown): InvocationError {
   return error instanceof Error
     ? {
         errorType: error.name,
