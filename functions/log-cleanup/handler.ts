@@ -207,11 +207,12 @@ function keepingProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
   return limited(
     ran.flatMap((each) => {
       const kept = cleanedOf(each)?.kept;
-      if (!kept || (kept.why === undefined && kept.deleted + kept.emptied === 0 && !kept.isWithheld)) return [];
+      if (!kept || (kept.why === undefined && kept.deleted + kept.emptied === 0 && !kept.isWithheld))
+        return [];
       const { unkept, unkeptBytes, unnamed, deleted, emptied, isWithheld } = kept;
       const otherwise =
         unnamed > 0
-          ? `${unnamed} have no checksum, for they cannot be read, their names have a backslash or a line's end in them, or the container has neither sha256sum nor openssl`
+          ? `${unnamed} have no checksum, for they cannot be read, their names have a backslash, a line's end or a carriage return in them, or the container has neither sha256sum nor openssl`
           : 'they were rotated just before';
       const { why = otherwise } = kept;
       if (unkept === 0) return [];

@@ -96,7 +96,11 @@ async function look(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Wa
   try {
     return await lookOnce(ecs, order, before);
   } catch (error) {
-    if (before.stage === 'over' || !(error instanceof Error) || !(isUnanswered(error) || passes(wordsOf(error))))
+    if (
+      before.stage === 'over' ||
+      !(error instanceof Error) ||
+      !(isUnanswered(error) || passes(wordsOf(error)))
+    )
       throw error;
     const patience = before.stage === 'clearing' ? 0 : STOPPING_MILLISECONDS;
     if (Date.now() >= order.endBy + patience) return unaskable(before, error);

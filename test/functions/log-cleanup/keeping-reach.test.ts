@@ -274,7 +274,17 @@ test('one that is renamed or deleted before its upload keeps no other from being
 
 test('names that programs take for something else, or with blanks at an end, are those of files, also when they are put back', () =>
   withLogs(async ({ clean, rotate, stored, archive, allow, only }) => {
-    const names = ['-', '-x.gz', ' lead.gz', 'trail.gz ', 'tab\t.gz', '{a,b}.gz', '[1-3].gz', '*.gz', '%41.gz'];
+    const names = [
+      '-',
+      '-x.gz',
+      ' lead.gz',
+      'trail.gz ',
+      'tab\t.gz',
+      '{a,b}.gz',
+      '[1-3].gz',
+      '*.gz',
+      '%41.gz',
+    ];
     for (const name of names) rotate(name);
     rotate('line\r');
     allow({ ...ALLOWED, Action: 's3:GetObject' });

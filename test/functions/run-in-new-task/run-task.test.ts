@@ -46,7 +46,10 @@ const ENDED: Task = {
   containers: [{ name: 'app', exitCode: 0 }],
 };
 /** As the SDK has it where nobody answers. */
-const NO_ANSWER = Object.assign(new Error('read ECONNRESET'), { name: 'TimeoutError', $metadata: { attempts: 10 } });
+const NO_ANSWER = Object.assign(new Error('read ECONNRESET'), {
+  name: 'TimeoutError',
+  $metadata: { attempts: 10 },
+});
 const MISHAP = Object.assign(new Error('Service Unavailable. Please try again later.'), {
   name: 'ServerException',
 });
@@ -128,7 +131,11 @@ test('a task goes on to be followed, and is stopped in time, where ECS cannot be
     name: 'ThrottlingException',
     $metadata: { httpStatusCode: 400 },
   });
-  const seen = await runTask(ecsThat({ shows: [running, NO_ANSWER, throttled, MISHAP, ENDED] }).ecs, ORDER, context);
+  const seen = await runTask(
+    ecsThat({ shows: [running, NO_ANSWER, throttled, MISHAP, ENDED] }).ecs,
+    ORDER,
+    context,
+  );
   assert.equal(seen.ended.outcome, 'exited');
   const denied = Object.assign(new Error('You are not authorized'), {
     name: 'AccessDeniedException',
@@ -144,7 +151,11 @@ test('a task goes on to be followed, and is stopped in time, where ECS cannot be
         return Reflect.get(all, key);
       },
     });
-  const { ended, taskArn } = await runTask(ecsThat({ shows: slowly([running, NO_ANSWER]) }).ecs, ORDER, context);
+  const { ended, taskArn } = await runTask(
+    ecsThat({ shows: slowly([running, NO_ANSWER]) }).ecs,
+    ORDER,
+    context,
+  );
   assert.deepEqual(
     [ended.outcome, 'detail' in ended && ended.detail, taskArn],
     ['lost', 'ECS could not be asked until the window ended: TimeoutError: read ECONNRESET', 'task/1'],
