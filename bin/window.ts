@@ -13,6 +13,7 @@ import {
 import {
   databaseTraffic,
   loadBalancerTraffic,
+  silenceOf,
   type TrafficMetric,
   trafficOf,
 } from '../functions/shared/run/traffic.ts';
@@ -120,7 +121,7 @@ async function ordinaryWeekBy(
     const counted = await trafficOf(client, metric, span);
     if (counted.length === 0) continue;
     try {
-      return { metric, ...ordinaryWeek(counted, span, timeZone) };
+      return { metric, ...ordinaryWeek(counted, span, timeZone, silenceOf(metric)) };
     } catch (error) {
       if (!(error instanceof TooFewDays)) throw error;
       tooFew ??= new Error(`Of ${nameOf(metric)}: ${error.message}`);

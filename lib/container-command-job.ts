@@ -222,7 +222,18 @@ function mapped(secrets: Record<string, SecretForCommand>): Record<string, Comma
 function findings({ in: where = 'every-container', roles, ...props }: ContainerCommandJobProps): Finding[] {
   const names = Object.keys(roles);
   const isNewTask = where === 'new-task';
+  const script = 'script' in props.command ? props.command.script : '';
   return [
+    // `rm -f /srv/cache/*` then removes nothing, and ends well.
+    ...(/\r(\n|$)/.test(script)
+      ? [
+          {
+            field: ['command', 'script'],
+            problem:
+              "has lines that end with a carriage return (CRLF), which sh takes for a part of the line's last word; each line must end with a line feed alone.",
+          },
+        ]
+      : []),
     ...(['environment', 'secrets'] as const).flatMap((field) =>
       Object.keys(props[field] ?? {})
         .filter((name) => !VARIABLE_NAME.test(name))

@@ -78,6 +78,10 @@ const NOT_COUNTED = {
     why: 'it takes longer than the time limit',
     next: 'Allow more time (exactCount.timeLimitSeconds), or do without the count.',
   },
+  cancelled: {
+    why: 'somebody ended the count on the server (KILL QUERY, pg_cancel_backend)',
+    next: 'Ask who looks after the server, and start database-size by hand when it may count.',
+  },
   'no-time': {
     why: 'the count might have gone on after the end of the window',
     next: 'Schedule database-size earlier in the window, or allow a count less time (exactCount.timeLimitSeconds).',

@@ -32,6 +32,7 @@ export const PHASES = {
  *     MARKER archive unnamed FILES           of these such as have no checksum
  *     MARKER archive restored FILES          which the clean-up would have deleted
  *     MARKER archive deleted FILES           which it deleted, for the disk was nearly full
+ *     MARKER archive emptied FILES           which it cut off where they are: a second name is of no help then
  *     MARKER archive withheld                so there was no clean-up: what was not kept could not be held
  *
  * @param held a folder outside those that are cleaned, on the same file system.
@@ -43,8 +44,9 @@ kept=$archive/.upkeep-kept
 held=${quoted(held)}
 newline='
 '
+cr=$(printf '\\r')
 say() { printf '%s %s\\n' "$marker" "$*"; }
-size() { set -- $(ls -ln "$1" 2>/dev/null); echo "\${5:-0}"; }
+size() { set -- $(ls -ln -- "$1" 2>/dev/null); echo "\${5:-0}"; }
 is_known() {
 case $known in *"$newline$1$newline"*) return 0 ;; esac
 return 1
@@ -53,14 +55,14 @@ rotated() { find . -type f ! -name '.upkeep-*' "$@" 2>/dev/null; }
 sums() {
 if command -v sha256sum >/dev/null 2>&1; then rotated -exec sha256sum {} +
 else rotated -exec openssl dgst -sha256 -r {} +
-fi | sed -n 's/^\\([0-9a-f]\\{64\\}\\) [ *]\\.\\//\\1 /p' | LC_ALL=C sort -k 2
+fi | sed -n -e "/$cr/d" -e 's/^\\([0-9a-f]\\{64\\}\\) [ *]\\.\\//\\1 /p' | LC_ALL=C sort -k 2
 }
 curl_words() {
 for line in $files; do
 read_line "$line"
 printf 'next\\nurl = "%s%s?%s&X-Amz-Signature=%s"\\n' "$root" "$path" "$query" "$signature"
 printf 'header = "x-amz-checksum-sha256: %s"\\nheader = "if-none-match: *"\\n' "$checksum"
-printf 'upload-file = "%s"\\n' "$(printf %s "$name" | sed 's/[\\\\"]/\\\\&/g')"
+printf 'upload-file = "./%s"\\n' "$(printf %s "$name" | sed 's/[\\\\"]/\\\\&/g')"
 printf 'silent\\ngloboff\\noutput = "/dev/null"\\nwrite-out = "%%{http_code}\\\\n"\\nconnect-timeout = 10\\nmax-time = ${UPLOAD_SECONDS}\\n'
 done | sed 1d
 }
@@ -68,7 +70,7 @@ wget_each() {
 for line in $files; do
 read_line "$line"
 printf '%s%s?%s&X-Amz-Signature=%s\\n' "$root" "$path" "$query" "$signature" |
-wget --no-verbose --server-response --output-document=/dev/null --method=PUT --body-file="$name" --header="x-amz-checksum-sha256: $checksum" --header='if-none-match: *' --tries=1 --timeout=60 --input-file=- 2>&1 |
+wget --no-verbose --server-response --output-document=/dev/null --method=PUT --body-file="./$name" --header="x-amz-checksum-sha256: $checksum" --header='if-none-match: *' --tries=1 --timeout=60 --input-file=- 2>&1 |
 sed -n 's/^ *HTTP[^ ]* \\([0-9][0-9]*\\).*/\\1/p' | tail -n 1 | grep . || echo 000
 done
 }
@@ -107,16 +109,21 @@ known=$known$hash$newline
 [ "$skip" -gt 0 ] && { skip=$((skip - 1)); continue; }
 [ "$shown" -lt "$most" ] || { say more; break; }
 shown=$((shown + 1))
-day=$(date -u -r "$name" +%Y-%m-%d 2>/dev/null)
-say file "$hash" "$(size "$name")" "\${day:--}" "$name"
+day=$(date -u -r "./$name" +%Y-%m-%d 2>/dev/null)
+say file "$hash" "$(size "./$name")" "\${day:--}" "$name"
 done
 exit 0
 ;;
 keep)
 IFS= read -r query
 IFS= read -r root
-files=$(cat) sent=0 bytes=0
+asked=$(cat) files= sent=0 bytes=0
 IFS=$newline
+# curl gives all up that follow one which is not there any more.
+for line in $asked; do
+read_line "$line"
+[ ! -r "./$name" ] || files=$files$line$newline
+done
 if command -v curl >/dev/null 2>&1; then statuses=$(curl_words | curl -q --fail-early --config - 2>/dev/null)
 elif wget --help 2>&1 | grep -q -e --body-file; then statuses=$(wget_each)
 else statuses=none
@@ -130,7 +137,7 @@ none) ;;
 *) statuses= ;;
 esac
 unset IFS
-bytes_here=$(size "$name")
+bytes_here=$(size "./$name")
 case $status in
 200|412)
 if printf '%s\\n' "$hash" 2>/dev/null >>"$kept"; then
@@ -159,7 +166,8 @@ case $used$free in ''|*[!0-9]*) return 1 ;; esac
 release() {
 [ -d "$held" ] || return 0
 restored=0
-while read -r hash name; do
+while IFS= read -r line; do
+hash=\${line%% *} name=\${line#* }
 [ -f "$held/$hash" ] || continue
 set -- $(ls -ln "$held/$hash")
 if [ "\${2:-1}" -gt 1 ]; then rm -f "$held/$hash"
@@ -191,14 +199,15 @@ unnamed=$(($(cd "$archive" && rotated -exec sh -c 'for file; do echo; done' sh {
 guarded() {
 release
 set -f
-unkept= files=0 bytes=0 unnamed=0
+unkept= sizes= files=0 bytes=0 unnamed=0
 if [ -d "$archive" ]; then
 count_unnamed
 IFS=$newline
 for line in $all; do
 is_known "\${line%% *}" && continue
-unkept=$unkept$newline$line
-files=$((files + 1)) bytes=$((bytes + $(unset IFS; size "$archive/\${line#* }")))
+own=$(unset IFS; size "$archive/\${line#* }")
+unkept=$unkept$newline$line sizes=$sizes$own$newline
+files=$((files + 1)) bytes=$((bytes + own))
 done
 unset IFS
 files=$((files + unnamed))
@@ -213,10 +222,17 @@ set +f
 status=$?
 echo
 set -f
-gone=0
+gone=0 emptied=0
 IFS=$newline
-for line in \${full:+$unkept}; do [ -e "$archive/\${line#* }" ] || gone=$((gone + 1)); done
+for line in $unkept; do
+own=\${sizes%%"$newline"*} sizes=\${sizes#*"$newline"}
+if [ "$full" ]; then
+[ -s "$archive/\${line#* }" ] || { [ "$own" -eq 0 ] && [ -e "$archive/\${line#* }" ]; } || gone=$((gone + 1))
+elif [ "$(unset IFS; size "$held/\${line%% *}")" -lt "$own" ]; then emptied=$((emptied + 1))
+fi
+done
 unset IFS
+[ "$emptied" -eq 0 ] || say archive emptied "$emptied"
 if [ "$full" ] && [ "$unnamed" -gt 0 ]; then
 were=$unnamed
 count_unnamed

@@ -100,7 +100,7 @@ async function logCleanup(run: RunEvent, context: DurableContext): Promise<RunRe
         logsKept: total(ran, ({ files }) => files),
         bytesKept: total(ran, ({ bytes }) => bytes),
         logsUnkept: total(ran, ({ unkept, why }) => (why === undefined ? 0 : unkept)),
-        logsDeletedUnkept: total(ran, ({ deleted }) => deleted),
+        logsDeletedUnkept: total(ran, ({ deleted, emptied }) => deleted + emptied),
       }),
     },
     problems: [
@@ -207,11 +207,12 @@ function keepingProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
   return limited(
     ran.flatMap((each) => {
       const kept = cleanedOf(each)?.kept;
-      if (!kept || (kept.why === undefined && kept.deleted === 0 && !kept.isWithheld)) return [];
-      const { unkept, unkeptBytes, unnamed, deleted, isWithheld } = kept;
+      if (!kept || (kept.why === undefined && kept.deleted + kept.emptied === 0 && !kept.isWithheld))
+        return [];
+      const { unkept, unkeptBytes, unnamed, deleted, emptied, isWithheld } = kept;
       const otherwise =
         unnamed > 0
-          ? `${unnamed} have no checksum, for they cannot be read, their names have a backslash or a line's end in them, or the container has neither sha256sum nor openssl`
+          ? `${unnamed} have no checksum, for they cannot be read, their names have a backslash, a line's end or a carriage return in them, or the container has neither sha256sum nor openssl`
           : 'they were rotated just before';
       const { why = otherwise } = kept;
       if (unkept === 0) return [];
@@ -220,7 +221,9 @@ function keepingProblems(deployment: string, ran: Ran<Cleaned>[]): Problem[] {
         ? 'They could not be saved from the clean-up either, so it was not run.'
         : deleted > 0
           ? `The disk was nearly full, so the clean-up deleted ${deleted} of them: they are lost.`
-          : 'They were not deleted.';
+          : emptied > 0
+            ? `They were not deleted, but the clean-up emptied ${emptied} of them where they lie: what they held is lost.`
+            : 'They were not deleted.';
       return {
         what: `${unkept} rotated logs of ${megabytes} MB at most could not be kept: ${why}. ${fate}`,
         where: whereIs(deployment, each.container),

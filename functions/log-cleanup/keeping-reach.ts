@@ -318,7 +318,8 @@ function remembered(seen: Seen, stage: Stage): Seen {
 
 function linesOf(output: string, marker: string): string[][] {
   return output.split('\n').flatMap((line) => {
-    const [first, ...words] = line.trimEnd().split(' ');
+    // A file's name may end with a space, and the terminal ends each line with another sign.
+    const [first, ...words] = line.replace(/\r+$/, '').split(' ');
     return first === marker ? [words] : [];
   });
 }

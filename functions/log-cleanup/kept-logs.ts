@@ -38,6 +38,8 @@ export interface KeptLogs {
   unnamed: number;
   /** Of those, deleted though, for the disk was nearly full. */
   deleted: number;
+  /** Of those, such as the clean-up did not delete, but made shorter. */
+  emptied: number;
   /** There was no clean-up, for what was not kept could not be held. */
   isWithheld: boolean;
   why?: string;
@@ -52,6 +54,7 @@ export function readKeptLogs(output: string, marker: string): KeptLogs {
     unkeptBytes: 0,
     unnamed: 0,
     deleted: 0,
+    emptied: 0,
     isWithheld: false,
   };
   for (const line of output.split('\n')) {
@@ -64,6 +67,7 @@ export function readKeptLogs(output: string, marker: string): KeptLogs {
     else if (one === 'unkept') Object.assign(kept, { unkept: countOf(two), unkeptBytes: countOf(three) });
     else if (one === 'unnamed') kept.unnamed = countOf(two);
     else if (one === 'deleted') kept.deleted = countOf(two);
+    else if (one === 'emptied') kept.emptied = countOf(two);
     else if (one === 'withheld') kept.isWithheld = true;
   }
   return kept;

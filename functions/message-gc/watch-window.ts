@@ -6,7 +6,7 @@ import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 import type { RunEvent } from '../shared/run/run-event.ts';
 import type { RunResult } from '../shared/run/run-job.ts';
 import { wallClock } from '../shared/run/time-of-day.ts';
-import { trafficName, trafficOf } from '../shared/run/traffic.ts';
+import { silenceOf, trafficName, trafficOf } from '../shared/run/traffic.ts';
 import { QUIET_WINDOW_FIGURE, type WatchWindowSettings } from './contract.ts';
 
 /** Of the runs of a week that one tells of the window which is due on this day. */
@@ -70,7 +70,7 @@ async function lookAtTraffic({ traffic, window, timeZone }: WatchWindowSettings,
   const span = { from: to - WEEKS * WEEK_MS, to };
   try {
     const counted = await trafficOf(cloudWatch, traffic, span);
-    const { week, days } = ordinaryWeek(counted, span, timeZone);
+    const { week, days } = ordinaryWeek(counted, span, timeZone, silenceOf(traffic));
     return { kind: 'known', hours: quietHours(week, days, window) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -162,7 +162,9 @@ function isSame(one: Seen, other: Seen): boolean {
   const sorted = (seen: Seen) =>
     Object.entries(seen)
       .flatMap(([name, byLabel]) =>
-        Object.entries(byLabel).map(([label, { version, since }]) => [name, label, version, since].join(' ')),
+        Object.entries(byLabel).map(([label, { version, since, replaced }]) =>
+          [name, label, version, since, replaced].join(' '),
+        ),
       )
       .sort()
       .join('\n');

@@ -8,7 +8,10 @@ export type Seen = Record<string, Noted>;
 
 const schema = v.record(
   v.string(),
-  v.record(v.string(), v.object({ version: v.string(), since: v.number() })),
+  v.record(
+    v.string(),
+    v.object({ version: v.string(), since: v.number(), replaced: v.exactOptional(v.string()) }),
+  ),
 );
 
 /** One call. What cannot be understood is as if nothing had been seen yet. */
@@ -36,10 +39,7 @@ export function notedWith(
   const now = Object.entries(versions).map(([name, byLabel]): [string, Noted] => {
     const labels = new Set([...read(name), ...Object.keys(before[name] ?? {})]);
     const noted = Object.entries(byLabel).filter(([label]) => labels.has(label));
-    return [
-      name,
-      Object.fromEntries(noted.map(([label, { version, since }]) => [label, { version, since }])),
-    ];
+    return [name, Object.fromEntries(noted.map(([label, { isNew: _, ...version }]) => [label, version]))];
   });
   return { ...before, ...Object.fromEntries(now) };
 }

@@ -11,6 +11,11 @@ export interface LabelledVersion {
   version: string;
   /** A task made from then on was given it. Epoch milliseconds. */
   since: number;
+  /**
+   * Of the current version of a secret: which one was current before it, as Secrets Manager says it by `AWSPREVIOUS`. Empty: none. So a
+   * change that was taken back before anybody looked is known.
+   */
+  replaced?: string;
   /** An earlier run has seen another one there. */
   isNew: boolean;
 }
@@ -20,6 +25,7 @@ export type Versions = Record<string, LabelledVersion>;
 
 /** The label of what containers are given where they name none; of a parameter its latest version. */
 export const CURRENT = 'AWSCURRENT';
+const PREVIOUS = 'AWSPREVIOUS';
 
 /** What earlier runs have noted of a secret, by label. */
 export type Noted = Record<string, Omit<LabelledVersion, 'isNew'>>;
@@ -71,9 +77,12 @@ async function secretVersions(client: SecretsManagerClient, arn: string, noted: 
   const labels = Object.entries(described.VersionIdsToStages ?? {}).flatMap(([id, stages]) =>
     stages.map((label) => [label, id] as const),
   );
+  const previous = labels.find(([label]) => label === PREVIOUS)?.[1] ?? '';
   const versions = Object.fromEntries(
     labels.map(([label, version]): [string, LabelledVersion] => {
+      const replaced = label === CURRENT ? previous : undefined;
       const before = noted[label];
+      const isBack = replaced !== undefined && (before?.replaced ?? replaced) !== replaced;
       // The label may have been moved long after the version was made: at the latest when the secret was last changed.
       const since =
         before === undefined ? firstSince(created.get(version) ?? changed, rotated) : changed + SECOND;
@@ -81,8 +90,9 @@ async function secretVersions(client: SecretsManagerClient, arn: string, noted: 
         label,
         {
           version,
-          since: sinceOf(version, before, since),
-          isNew: differs(before, version),
+          since: sinceOf(version, isBack ? undefined : before, since),
+          ...(replaced !== undefined && { replaced }),
+          isNew: differs(before, version) || isBack,
         },
       ];
     }),

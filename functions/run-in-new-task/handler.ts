@@ -89,8 +89,6 @@ async function runOnceOrTwice(
   const order = {
     ...settings,
     launch,
-    // With or without secrets: that may have changed since an earlier run.
-    families: [settings.family, ownFamily(run)],
     endBy: Date.parse(run.endBy),
     request: {
       overrides: { containerOverrides: [overrideOf(settings)] },

@@ -19,8 +19,6 @@ export interface TaskOrder {
   launch: Launch;
   /** In whose place the command runs. */
   container: string;
-  /** Of task definitions that its tasks, and those of earlier runs, may have. */
-  families: string[];
   /** What is not of the service itself. */
   request: Pick<RunTaskCommandInput, 'overrides' | 'startedBy' | 'tags'> & { startedBy: string };
   /** Names the run, and which of its tries this is: the same is started once. */
@@ -93,7 +91,53 @@ export async function runTask(ecs: ECSClient, order: TaskOrder, context: Durable
   return ran;
 }
 
+/** Where ECS cannot be asked, it is asked again: of a task that goes on something may be learned later, and it is to be stopped in time. */
 async function look(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Watch> {
+  try {
+    return await lookOnce(ecs, order, before);
+  } catch (error) {
+    if (
+      before.stage === 'over' ||
+      !(error instanceof Error) ||
+      !(isUnanswered(error) || passes(wordsOf(error)))
+    )
+      throw error;
+    const patience = before.stage === 'clearing' ? 0 : STOPPING_MILLISECONDS;
+    if (Date.now() >= order.endBy + patience) return unaskable(before, error);
+    return before.stage === 'placing' ? before : { ...before, looks: before.looks + 1 };
+  }
+}
+
+/** Of what was asked for nothing is known: ECS did not answer, or with an error of its own. */
+function isUnanswered(error: Error): boolean {
+  const { name, $metadata }: { name: string; $metadata?: { httpStatusCode?: number } } = error;
+  const status = $metadata?.httpStatusCode;
+  return name === 'ServerException' || ($metadata !== undefined && (status === undefined || status >= 500));
+}
+
+function wordsOf({ name, message }: Error): string {
+  return `${name}: ${message}`;
+}
+
+function unaskable(before: Exclude<Watch, { stage: 'over' }>, error: Error): Watch {
+  const why = `ECS could not be asked until the window ended: ${wordsOf(error)}`;
+  const next =
+    'Look in ECS and in its log for a task. One that goes on is found by the next run, which waits for it.';
+  if (before.stage === 'clearing')
+    return over({
+      ended: { outcome: 'not-started', detail: why, next: 'See whether AWS tells of a fault of ECS.' },
+      seconds: 0,
+      withoutPlace: 0,
+    });
+  return over({
+    ended: { outcome: 'lost', detail: why, next },
+    ...(before.stage === 'going' && { taskArn: before.taskArn }),
+    seconds: 0,
+    withoutPlace: before.withoutPlace,
+  });
+}
+
+async function lookOnce(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Watch> {
   switch (before.stage) {
     case 'clearing':
       return clear(ecs, order, before);
@@ -109,7 +153,7 @@ async function look(ecs: ECSClient, order: TaskOrder, before: Watch): Promise<Wa
 /** A task of a run that gave up may go on, and one that is stopped may take its time for it: never two beside each other. */
 async function clear(ecs: ECSClient, order: TaskOrder, { looks, found }: Stage<'clearing'>): Promise<Watch> {
   const { clusterArn: cluster, timeoutSeconds, endBy } = order;
-  const left = await earlierTasks(ecs, order, found);
+  const left = await livingTasks(ecs, order, found);
   // By itself, so that what this run starts is never taken for an earlier one's.
   if (left.length === 0) return { stage: 'placing', withoutPlace: 0, refused: 0, why: '', unsure: false };
   const now = Date.now();
@@ -134,17 +178,15 @@ async function clear(ecs: ECSClient, order: TaskOrder, { looks, found }: Stage<'
 
 /**
  * Tasks of the job's that are not over. Beside `startedBy` ListTasks takes no other filter, and without one it lists what is to run: a
- * task that is being stopped, for up to its `stopTimeout` of 120 seconds, is found by its family only, among those that have ended.
+ * task that is being stopped, for up to its `stopTimeout` of 120 seconds, is among those of the cluster that have ended within the
+ * hour. Its family would tell less: the service may have another one since.
  */
-async function earlierTasks(
+async function livingTasks(
   ecs: ECSClient,
-  { clusterArn: cluster, families, request: { startedBy } }: TaskOrder,
+  { clusterArn: cluster, request: { startedBy } }: TaskOrder,
   found: string[],
 ): Promise<Task[]> {
-  const filters = [
-    { startedBy },
-    ...families.map((family) => ({ family, desiredStatus: 'STOPPED' as const })),
-  ];
+  const filters = [{ startedBy }, { desiredStatus: 'STOPPED' as const }];
   const arns = new Set(found);
   for (const filter of filters)
     for await (const { taskArns = [] } of paginateListTasks(
@@ -172,7 +214,13 @@ async function place(
 ): Promise<Watch> {
   const { clusterArn: cluster, launch, request, id, endBy } = order;
   const now = Date.now();
-  if (now >= endBy && unsure) return askWhetherStarted(ecs, order, { withoutPlace, refused, why });
+  if (unsure) {
+    // Nothing of the job's was there when it was asked for.
+    const [task] = await livingTasks(ecs, order, []);
+    if (task?.taskArn !== undefined)
+      return { stage: 'going', taskArn: task.taskArn, withoutPlace, refused, since: now, looks: 0 };
+    if (now >= endBy) return neverTold(why, withoutPlace);
+  }
   if (now >= endBy)
     return over({
       ended: {
@@ -206,23 +254,15 @@ async function place(
     const [taskArn] = error instanceof ConflictException ? (error.resourceIds ?? []) : [];
     if (taskArn !== undefined)
       return { stage: 'going', taskArn, withoutPlace, refused, since: now, looks: 0 };
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    if (!(error instanceof Error)) throw error;
     // It may have started one: asked with the same token it tells of that one.
-    if (name === 'ServerException') return again(message, 0);
-    if (passes(`${name}: ${message}`)) return again(message, 1);
+    if (isUnanswered(error)) return again(error.message, 0);
+    if (passes(wordsOf(error))) return again(error.message, 1);
     throw error;
   }
 }
 
-/** When no more may be started, and ECS has not said whether it started one: that one is stopped. */
-async function askWhetherStarted(
-  ecs: ECSClient,
-  order: TaskOrder,
-  { why, ...counted }: Pick<Stage<'placing'>, 'withoutPlace' | 'refused' | 'why'>,
-): Promise<Watch> {
-  const [task] = await earlierTasks(ecs, order, []);
-  if (task?.taskArn !== undefined)
-    return { stage: 'going', taskArn: task.taskArn, ...counted, since: Date.now(), looks: 0 };
+function neverTold(why: string, withoutPlace: number): Watch {
   return over({
     ended: {
       outcome: 'lost',
@@ -230,7 +270,7 @@ async function askWhetherStarted(
       next: 'Look in ECS and in its log for one. A task that goes on is found by the next run, which waits for it.',
     },
     seconds: 0,
-    withoutPlace: counted.withoutPlace,
+    withoutPlace,
   });
 }
 
@@ -329,7 +369,8 @@ function pauseSeconds(watch: Exclude<Watch, { stage: 'over' }>, order: TaskOrder
       if (watch.stopped) return first;
       const pace = Math.min(first * 1.5 ** watch.looks, longest);
       const left = Math.ceil((deadlineOf(watch.startedAt, order) - Date.now()) / 1000);
-      return Math.max(1, Math.min(Math.round(pace), left));
+      // Past it where ECS cannot be asked to stop it.
+      return left > 0 ? Math.min(Math.round(pace), left) : first;
     }
   }
 }

@@ -142,6 +142,7 @@ function whyUncounted(count: Answer<CountOutcome> | undefined): string {
 const NOT_COUNTED = {
   locked: 'somebody holds a lock by which nobody may read',
   'too-slow': 'that takes longer than the time limit',
+  cancelled: 'somebody ended the count on the server (KILL QUERY, pg_cancel_backend)',
   'no-time': 'that might have gone on after the time by which this run must end',
 } as const;
 

@@ -1,6 +1,7 @@
 import { CloudWatchClient, GetMetricDataCommand, type MetricDataResult } from '@aws-sdk/client-cloudwatch';
 import type { Engine } from '../shared/database/contract/engine.ts';
 import type { Answer } from '../shared/database/sizes/measure-set.ts';
+import { toldResults } from '../shared/run/metric-results.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 
@@ -29,7 +30,7 @@ export async function freeSpaceOf(engine: Engine, identifier: string): Promise<A
   const places = placesOf(engine, identifier);
   const now = Date.now();
   try {
-    const { MetricDataResults: results = [] } = await cloudWatch.send(
+    const { MetricDataResults } = await cloudWatch.send(
       new GetMetricDataCommand({
         StartTime: new Date(now - LOOK_BACK_MS),
         EndTime: new Date(now),
@@ -48,6 +49,7 @@ export async function freeSpaceOf(engine: Engine, identifier: string): Promise<A
         })),
       }),
     );
+    const results = toldResults(MetricDataResults);
     return {
       kind: 'told',
       value: places.map(({ name, metric, copies }, index) => ({

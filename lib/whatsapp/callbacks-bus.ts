@@ -1,6 +1,6 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import { type Alarm, Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import { CfnEventBus, EventBus, Rule } from 'aws-cdk-lib/aws-events';
+import { CfnEventBus, EventBus, Match, Rule } from 'aws-cdk-lib/aws-events';
 import {
   AccountPrincipal,
   ArnPrincipal,
@@ -123,7 +123,12 @@ export class CallbacksBus extends Construct {
       eventBus: this.bus,
       ruleName: callbacksBusName(deployment),
       description: `Counts the callbacks of ${deployment}`,
-      eventPattern: { source: [CALLBACK_SOURCE] },
+      // Not those that name another deployment alone: on a bus that several have, the window would be judged by their traffic. An
+      // empty list is no value for EventBridge's matcher (github.com/aws/event-ruler, Event.java), as if it did not exist.
+      eventPattern: {
+        source: [CALLBACK_SOURCE],
+        resources: Match.anyOf(deployment, Match.prefix('arn:'), Match.doesNotExist()),
+      },
     });
 
     // Two rules: a payload of either kind goes to the queue, and a pattern has no "or" across paths of an array

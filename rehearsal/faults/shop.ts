@@ -1,9 +1,12 @@
+import { AwsError } from '../aws/aws-error.ts';
 import type { RunTaskFault } from '../aws/ecs/run-task.ts';
-import { CLOSE_CARTS, REINDEX, REPLACED_AFTER, SECRETS } from '../shop/names.ts';
+import type { EcsTask } from '../aws/ecs/task.ts';
+import type { Aws } from '../aws/server.ts';
+import { CATALOGUE, CLOSE_CARTS, PLACE, REINDEX, REPLACED_AFTER, SECRETS } from '../shop/names.ts';
 import type { PlayedReaders } from '../shop/readers.ts';
 import type { PlayedShop } from '../shop/shop.ts';
 import type { World } from '../world.ts';
-import { HOUR, type ShopFault } from './fault.ts';
+import { GOOD, HOUR, MINUTE, type ShopFault } from './fault.ts';
 
 /** It is about what the shop's services read. */
 function striking(strike: (readers: PlayedReaders, world: World) => void | Promise<void>) {
@@ -36,8 +39,74 @@ function newTask(
   };
 }
 
+const REINDEX_TASKS = `shop/${REINDEX}`;
+
+/** The tasks in which the command was to run. */
+function reindexTasks({ ecs }: Aws): EcsTask[] {
+  return ecs.tasks.filter(({ startedBy }) => startedBy === REINDEX_TASKS);
+}
+
+/** A task of the run of the evening before, which somebody has stopped, still takes its time for that, or never ends. */
+function earlierTask(description: string, takes: number, expected: ShopFault['expected']): ShopFault {
+  let after: () => EcsTask[] = () => [];
+  let earlier: EcsTask | undefined;
+  return {
+    description,
+    deployment: 'shop',
+    commandsOnly: true,
+    strike(_shop, { aws, clock }) {
+      const { service } = CATALOGUE;
+      // The service had another task definition then.
+      const options = { ...PLACE, cluster: 'shop', service, family: `${service}-before`, containers: [] };
+      const task = aws.ecs.addTask({ ...options, isAlone: true, startedBy: REINDEX_TASKS });
+      Object.assign(task, { desiredStatus: 'STOPPED', lastStatus: 'STOPPING', stopCode: 'UserInitiated' });
+      const stop = aws.onCall(({ operation, caller }) => {
+        if (operation !== 'ListTasks' || caller.function?.name !== `shop-${REINDEX}`) return undefined;
+        stop();
+        if (Number.isFinite(takes))
+          clock.at(clock.now() + takes, () => {
+            Object.assign(task, { lastStatus: 'STOPPED', stoppedAt: clock.now() });
+          });
+        return undefined;
+      });
+      earlier = task;
+      after = () => reindexTasks(aws).filter((each) => each !== task);
+    },
+    mismatches() {
+      const end = earlier?.stoppedAt ?? Number.POSITIVE_INFINITY;
+      return after().flatMap(({ createdAt, id }) =>
+        createdAt < end ? [`shop: the task ${id} was started beside one that was being stopped.`] : [],
+      );
+    },
+    expected,
+  };
+}
+
 /** Until somebody ends it. */
 const ENDLESS = ': >"$(dirname "$0")/begun"; sleep 60';
+
+/** It was started, and whoever asked for it never hears so. */
+function notToldOf(): ShopFault {
+  let started: () => EcsTask[] = () => [];
+  return {
+    description:
+      'ECS starts the task for a command, and answers with an error of its own, as often as it is asked: the task is found, and followed',
+    deployment: 'shop',
+    commandsOnly: true,
+    strike(_shop, { aws }) {
+      const error = new AwsError('ServerException', 'Service Unavailable. Please try again later.');
+      aws.ecs.runTasks.lostAnswers.push(...Array.from({ length: 1_000 }, () => error));
+      // It is found before its command has ended.
+      aws.ecs.runTasks.faults.push({ at: 'pending', milliseconds: 10 * MINUTE });
+      started = () => reindexTasks(aws);
+    },
+    mismatches() {
+      const { length } = started();
+      return length === 1 ? [] : [`shop: ${length} tasks were started, and not one.`];
+    },
+    expected: GOOD,
+  };
+}
 
 /** What goes wrong where the same services read several passwords, with what others replace, and with commands in one place. */
 export const SHOP_FAULTS: Record<string, ShopFault> = {
@@ -145,6 +214,37 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
         /It found no place until the window ended: RESOURCE:MEMORY No container instance has room for it: add one/,
     },
   ),
+  'command-past-its-time': newTask(
+    'The command in a task of its own takes longer than it may: it is stopped, heeds that, and ends with 0, which is no success for that',
+    { at: 'pending', milliseconds: MINUTE },
+    {
+      problem: /^The command was stopped after \d+ seconds/,
+      program: 'trap "exit 0" TERM; while :; do sleep 0.2; done',
+    },
+  ),
+  'command-stopped-by-hand': newTask(
+    'Somebody stops the task in which the command runs',
+    { at: 'running', what: 'stopped-by-hand' },
+    {
+      problem: /^The task ended before its command: Task stopped by user \(UserInitiated\)/,
+      program: ENDLESS,
+    },
+  ),
+  'earlier-task-stopping': earlierTask(
+    'A task of an earlier run, of another task definition, is being stopped when a command is to run in a new one: it is waited for',
+    3 * MINUTE,
+    GOOD,
+  ),
+  'earlier-task-never-ends': earlierTask(
+    'A task of an earlier run is told to stop, and does not: no other one is started beside it',
+    Number.POSITIVE_INFINITY,
+    {
+      outcomes: { [REINDEX]: ['failed'] },
+      alarms: [`shop-${REINDEX}-failed`],
+      problems: [/A task of an earlier run was still there when the window ended/],
+    },
+  ),
+  'task-not-told-of': notToldOf(),
   'chosen-container-goes-away': {
     description:
       'The one container that was chosen for a command goes away just when it is to begin: another one is taken',

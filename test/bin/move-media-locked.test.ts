@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { beginEach, type Host, missing, rsync } from './move-media-stage.ts';
 
-const [FLOCK, FINDMNT] = ['flock', 'findmnt'].map((name) =>
+const [FLOCK, FINDMNT, MOUNT] = ['flock', 'findmnt', 'mount'].map((name) =>
   spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim(),
 );
 
@@ -24,6 +24,21 @@ describe('moving the media volume from several hosts', { skip: missing }, () => 
     other.stdin.end();
     await once(other, 'exit');
     host.works('last-copy');
+  });
+
+  it('leaves no lock with what a mount starts', () => {
+    const folder = join(host.folder, 'helper');
+    // As the helpers of some file systems do, which serve the mount.
+    host.shell(`
+      mkdir -p ${folder}
+      printf '#!/bin/sh\nsleep 100 < /dev/null > /dev/null 2>&1 & echo $! >> ${folder}/pids\nexec ${MOUNT} "$@"\n' > ${folder}/mount
+      chmod +x ${folder}/mount`);
+    const env = { PATH: [folder, rsync.folder, process.env.PATH].join(delimiter) };
+    for (const step of ['begin', 'copy', 'last-copy', 'verify', 'switch', 'back']) {
+      const { status, output } = host.typeStep(step, { env });
+      assert.equal(status, 0, `${step}: ${output}`);
+    }
+    assert.equal(host.shell(`wc -l < ${folder}/pids; xargs kill < ${folder}/pids`).trim(), '2');
   });
 
   it('does nothing where the volume gives no lock, or one that other hosts do not see', () => {

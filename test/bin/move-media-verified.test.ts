@@ -97,6 +97,11 @@ describe('moving the media volume', { skip: missing }, () => {
       client.works();
       assert.match(host.fails('switch'), /was changed after it was verified: the client still runs/);
       assert.equal(host.isSwitched(), false);
+      host.works('last-copy', 'verify');
+      chmodSync(host.oldSide('private/thumbnail'), 0o644);
+      rmSync(host.oldSide('link'));
+      symlinkSync('hard', host.oldSide('link'));
+      assert.match(host.fails('switch'), /link\n.*thumbnail\n.*was changed after it was verified/);
       host.works('last-copy', 'verify', 'switch');
       client.check('after the switch');
     });

@@ -141,7 +141,7 @@ describe('moving the media volume', { skip: missing }, () => {
   }
 
   describe('begins only', () => {
-    for (const { unless, harm, words, says } of [
+    for (const { unless, harm, mend, words, says } of [
       {
         unless: 'the new volume is mounted',
         harm: () => host.shell(`umount ${NEW}`),
@@ -178,6 +178,34 @@ describe('moving the media volume', { skip: missing }, () => {
           ),
         says: /are on one file system/,
       },
+      {
+        unless: 'nothing is mounted in the old folder, which would not be copied',
+        harm: () => host.shell(`mount -t tmpfs none ${CLIENT}/incoming; touch ${CLIENT}/incoming/nested`),
+        mend: () => host.shell(`umount ${CLIENT}/incoming`),
+        says: /media\/incoming is a mount of its own in \/mnt\/wa\/media/,
+      },
+      {
+        unless: 'the new volume is mounted beside the old folder, not in it',
+        harm: () => host.shell(`mkdir ${CLIENT}/to; mount --bind ${host.folder}/new ${CLIENT}/to`),
+        mend: () => host.shell(`umount ${CLIENT}/to`),
+        words: ['--type', 'tmpfs', '--new', `${CLIENT}/to`],
+        says: /media\/to is a mount of its own in/,
+      },
+      {
+        unless: 'fstab would mount nothing else there after a restart',
+        harm: () => appendFileSync(host.path('/etc/fstab'), `\n/dev/sdx /mnt//wa/media/ ext4 nofail 0 0\n`),
+        says: /has a line for \/mnt\/wa\/media: after a restart the host would have another folder/,
+      },
+      {
+        unless: 'the client can write to what the line mounts',
+        words: ['--line', `/new ${CLIENT} none bind,ro 0 0`],
+        says: /read-only/,
+      },
+      {
+        unless: 'the line counts at a restart',
+        words: ['--line', `/new ${CLIENT} none bind,noauto 0 0`],
+        says: /mounts nothing when the host starts/,
+      },
       { unless: 'the line has something in it', words: ['--line', ''], says: /line for fstab is empty/ },
       { unless: 'the line is one', words: ['--line', 'fs-1 /mnt/wa/media'], says: /is no line for fstab/ },
       {
@@ -205,6 +233,7 @@ describe('moving the media volume', { skip: missing }, () => {
         assert.equal(existsSync(host.newSide('.move-media')), false);
         // The other steps then do nothing either.
         for (const step of STEPS.slice(1, 6)) assert.match(host.fails(step), /begin/);
+        mend?.();
       });
 
     it('if the old folder has files: lost+found is none', () => {
@@ -213,6 +242,64 @@ describe('moving the media volume', { skip: missing }, () => {
       );
       assert.match(host.fails('begin'), /is empty: is it mounted/);
     });
+  });
+
+  it('copies nothing of a folder in which something was mounted since', () => {
+    host.works('begin');
+    host.shell(`mount -t tmpfs none ${CLIENT}/incoming`);
+    assert.match(host.fails('copy'), /is a mount of its own in/);
+    host.shell(`umount ${CLIENT}/incoming`);
+    host.works('copy');
+  });
+
+  it('is a move from one old folder: who begins from another one ends what was begun', () => {
+    host.works('begin');
+    host.keep('first');
+    // A host of another client, by mistake.
+    host.shell(`
+      umount /run/move-media/old; umount /mnt/wa; rm -r /var/lib/move-media
+      find ${host.folder}/other -mindepth 1 -delete; mkdir ${host.folder}/other/media; echo x > ${host.folder}/other/media/x
+      mount --bind ${host.folder}/other /mnt/wa; sed -i 's#/old /mnt#/other /mnt#' /etc/fstab`);
+    host.works('begin');
+    host.shell(`
+      umount /run/move-media/old; umount /mnt/wa; mount --bind ${host.folder}/old /mnt/wa
+      cp ${host.folder}/snapshots/first/fstab /etc/fstab; cp -a ${host.folder}/snapshots/first/lib/. /var/lib/`);
+    assert.match(host.fails('copy'), /is not the old side of this move/);
+    host.works('begin', 'copy');
+    assert.equal(existsSync(host.newSide('x')), false);
+  });
+
+  it('copies a file that took the place of a folder, whose files are kept aside', () => {
+    mkdirSync(host.oldSide('album'));
+    writeFileSync(host.oldSide('album/picture.jpg'), 'in an album');
+    host.works('begin', 'copy');
+    rmSync(host.oldSide('album'), { recursive: true });
+    writeFileSync(host.oldSide('album'), 'a file now');
+    host.works('copy');
+    assert.equal(readFileSync(host.newSide('album'), 'utf8'), 'a file now');
+    const [aside] = readdirSync(host.newSide('.move-media/removed'));
+    assert.equal(
+      readFileSync(host.newSide('.move-media/removed', aside ?? '', 'album/picture.jpg'), 'utf8'),
+      'in an album',
+    );
+  });
+
+  it('moves a folder with a space in its path', () => {
+    host.shell(`
+      mkdir -p '/mnt/w a'; mount --bind ${host.folder}/old '/mnt/w a'
+      printf '\\n%s\\n' '${host.folder}/old /mnt/w\\040a none bind 0 0' >> /etc/fstab`);
+    const before_ = host.fstab();
+    const line = `${host.folder}/new /mnt/w\\040a/media none bind 0 0`;
+    const begun = host.begin('--old', '/mnt/w a/media', '--new', NEW, '--line', line);
+    assert.equal(begun.status, 0, begun.output);
+    host.type('copy');
+    host.type('last-copy');
+    host.type('verify');
+    assert.match(host.type('switch').output, /Switched: \/mnt\/w a\/media is the new volume/);
+    assert.equal(host.fstab(), `${before_}${line}\n`);
+    assert.match(host.type('back').output, /Back: /);
+    assert.equal(host.fstab(), before_);
+    host.shell(`umount '/mnt/w a'`);
   });
 
   it('writes nothing to the host’s own disk when the new volume is unmounted later', () => {
@@ -308,9 +395,45 @@ describe('moving the media volume', { skip: missing }, () => {
       client.check('after a switch that failed');
     });
 
+    it('has the old folder again when nothing can be written to what the line mounts', () => {
+      const readOnly = `${host.folder}/other/read-only ${CLIENT} none bind 0 0`;
+      host.shell(`
+        mkdir -p ${host.folder}/other/read-only; mount --bind ${host.folder}/new ${host.folder}/other/read-only
+        mount -o remount,bind,ro ${host.folder}/other/read-only`);
+      assert.equal(host.begin('--old', CLIENT, '--new', NEW, '--line', readOnly).status, 0);
+      host.works('copy', 'last-copy', 'verify');
+      assert.match(host.fails('switch'), /as it was before: it is mounted so that nothing can be written/);
+      host.shell(`umount ${host.folder}/other/read-only`);
+      client.check('after a switch that failed');
+    });
+
+    it('knows the line when somebody has changed its options, and names one that is none of its own', () => {
+      host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
+      const change = (what: string) => host.shell(`sed -i 's#^${host.line}$#${what}#' /etc/fstab`);
+      const changed = host.line.replace(' none bind', '\tnone  bind,nofail');
+      change(changed);
+      assert.match(host.works('status'), /fstab {2}has the new volume/);
+      host.works('switch');
+      assert.ok(host.fstab().split('\n').includes(changed));
+      assert.equal(host.fstab().split(CLIENT).length, 2);
+      host.works('back');
+      assert.equal(host.fstab().includes(CLIENT), false);
+      host.restart();
+      client.check('back');
+    });
+
+    it('is not said to have the old folder while a line that is none of the move’s mounts another', () => {
+      host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
+      host.shell(`sed -i 's#^${host.line}$#${host.folder}/./new ${CLIENT} none bind 0 0#' /etc/fstab`);
+      assert.match(host.fails('back'), /still mounts something on .*: \S+\/\.\/new/);
+      host.shell(`sed -i '\\#/./new#d' /etc/fstab`);
+      host.works('back');
+      client.check('back');
+    });
+
     it('has the old folder’s own line in a comment where the new one replaces it', () => {
       host.shell(
-        `umount /mnt/wa; mkdir -p ${CLIENT}; printf '# the host\\n\\nproc /proc proc defaults 0 0\\n#%s\\n%s\\n' '${host.oldLine}' '${host.folder}/old/media ${CLIENT} none bind 0 0' > /etc/fstab; mount ${CLIENT}`,
+        `umount /mnt/wa; mkdir -p ${CLIENT}; printf '# the host\\n\\nproc /proc proc defaults 0 0\\n#%s\\n%s\\n' '${host.oldLine}' '${host.folder}/old/media /mnt//wa/./media/ none bind 0 0' > /etc/fstab; mount --bind ${host.folder}/old/media ${CLIENT}`,
       );
       const before_ = host.fstab();
       host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
@@ -337,6 +460,18 @@ describe('moving the media volume', { skip: missing }, () => {
       host.works('back');
       assert.equal(existsSync(host.path(CLIENT, 'incoming/unused.jpg')), false);
       assert.match(host.fails('switch'), /went back/);
+    });
+
+    it('and does not take what a switch has brought over for written on both sides', () => {
+      host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
+      writeFileSync(host.oldSide('incoming/forgotten.jpg'), 'by a task that was forgotten');
+      writeFileSync(host.oldSide('incoming/unused.jpg'), 'by it, too');
+      assert.match(host.works('switch'), /Brought from/);
+      assert.match(host.works('status'), /kept {3}nothing was written/);
+      assert.doesNotMatch(host.works('switch'), /Brought|both sides/);
+      rmSync(host.newSide('incoming/forgotten.jpg'));
+      assert.doesNotMatch(host.works('back'), /Brought|both sides/);
+      assert.equal(readFileSync(host.oldSide('incoming/unused.jpg'), 'utf8'), 'by it, too');
     });
 
     it('not while the old disk is full: then nothing is changed', () => {

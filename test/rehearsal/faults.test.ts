@@ -143,15 +143,22 @@ const NIGHTS = [
     'image-not-pulled',
     'chosen-container-goes-away',
   ],
-  ['media-needs-several-calls', 'settings-drift', 'window-no-longer-quiet'],
-  ['media-undeletable', 'start-run-fails-at-first', 'function-killed-while-asking', 'settings-refused'],
+  ['media-needs-several-calls', 'settings-drift', 'window-no-longer-quiet', 'task-not-told-of'],
+  [
+    'media-undeletable',
+    'start-run-fails-at-first',
+    'function-killed-while-asking',
+    'settings-refused',
+    'command-past-its-time',
+  ],
   [
     'media-volume-read-only',
+    'earlier-task-never-ends',
     'step-cut-by-timeout',
     'callback-failed-then-success',
     'administrator-locked-out',
   ],
-  ['cut-at-random', 'malformed-notification', 'first-deploy-failed'],
+  ['cut-at-random', 'malformed-notification', 'first-deploy-failed', 'command-stopped-by-hand'],
   // A day and a half.
   [
     'service-never-steady',
@@ -162,6 +169,7 @@ const NIGHTS = [
     'second-password-by-hand',
     'second-password-misread',
     'certificate-unusable',
+    'earlier-task-stopping',
   ],
   ['gc-does-nothing'],
   ['weekly-schedule-never-fires'],

@@ -1,8 +1,13 @@
-import { DescribeSecretCommand, ResourceNotFoundException } from '@aws-sdk/client-secrets-manager';
+import {
+  DescribeSecretCommand,
+  GetResourcePolicyCommand,
+  ResourceNotFoundException,
+} from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { type Check, couldNotLook, type Finding } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { type Needed, roleAllows } from '../role-allows.ts';
+import { judgeSecretPolicy } from '../secret-policy.ts';
 import { definitionOf, isKnown, LOOK_AT_DEFINITIONS, lastPart, serviceLabel } from '../used-services.ts';
 
 /** Of a job that runs its command in a task of its own. */
@@ -18,7 +23,12 @@ export const newTaskSettings = v.object({
 /** Whether ECS could start the tasks that jobs run their commands in, and fetch the secrets for them. */
 export const newTasks: Check = {
   name: 'new tasks',
-  actions: [...LOOK_AT_DEFINITIONS, 'iam:SimulatePrincipalPolicy', 'secretsmanager:DescribeSecret'],
+  actions: [
+    ...LOOK_AT_DEFINITIONS,
+    'iam:SimulatePrincipalPolicy',
+    'secretsmanager:DescribeSecret',
+    'secretsmanager:GetResourcePolicy',
+  ],
   async run(deployment) {
     const jobs = await deployment.settingsOf(newTaskSettings);
     const found = await Promise.all(
@@ -67,7 +77,9 @@ async function look(
   const looked = await Promise.all([...arns].map((secret) => forSecret(deployment, secret)));
   const missing = looked.flatMap((each) => (Array.isArray(each) ? [] : [each]));
   if (missing.length > 0) return missing;
+  const byPolicy = await Promise.all([...arns].map((secret) => policyFinding(deployment, { role, secret })));
   return [
+    ...byPolicy.flatMap((finding) => finding ?? []),
     await roleAllows(
       deployment,
       role,
@@ -78,6 +90,35 @@ async function look(
       },
     ),
   ];
+}
+
+/** What the secret's own policy has against it, if anything. */
+async function policyFinding(
+  { clients }: ExaminedDeployment,
+  reading: { role: string; secret: string },
+): Promise<Finding | undefined> {
+  const { role, secret } = reading;
+  const { ResourcePolicy: policy } = await clients.secretsManager.send(
+    new GetResourcePolicyCommand({ SecretId: secret }),
+  );
+  const verdict = judgeSecretPolicy(policy, reading);
+  if (verdict.kind === 'open') return undefined;
+  const look = `aws secretsmanager get-resource-policy --secret-id ${secret}`;
+  const by = 'sid' in verdict ? ` (its statement ${verdict.sid})` : '';
+  if (verdict.kind === 'depends')
+    return {
+      status: 'warning',
+      saw: `The policy of ${secret} denies its reading${by} by a condition that doctor cannot judge: ${verdict.on}.`,
+      mend: `${look}   # see that it lets ${role} read from the tasks' network`,
+    };
+  return {
+    status: 'failed',
+    saw:
+      verdict.why === 'denied'
+        ? `The policy of ${secret} denies ${role} to read it${by}.`
+        : `The secret ${secret} is of another account, and its policy does not allow ${role} to read it.`,
+    mend: `${look}   # let it except, or allow, ${role}; then: aws secretsmanager put-resource-policy --secret-id ${secret} --resource-policy file://policy.json`,
+  };
 }
 
 /** What whoever fetches a secret must be allowed; or that it is not there. */

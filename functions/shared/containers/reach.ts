@@ -19,9 +19,22 @@ export interface Order {
   stdin?: string;
 }
 
-/** The id of a run's order, and those of the job's earlier runs, of which there is never one at the same time. */
-export function orderId({ job, runId }: { job: string; runId: string }): Pick<Order, 'id' | 'supersedes'> {
-  return { id: `${job}.${runId}`, supersedes: `${job}.` };
+/**
+ * The id of a run's order, and those of the job's earlier runs, of which there is never one at the same time. Another deployment's
+ * job of the same name may work in the same container: its runs have ids of their own, for no name has a dot.
+ */
+export function orderId({
+  deployment,
+  job,
+  runId,
+}: {
+  deployment: string;
+  job: string;
+  runId: string;
+}): Pick<Order, 'id' | 'supersedes'> {
+  const supersedes = `${deployment}.${job}.`;
+  const named = `${deployment}-${job}-`;
+  return { id: supersedes + (runId.startsWith(named) ? runId.slice(named.length) : runId), supersedes };
 }
 
 /** How long to stay with a command. */

@@ -1,4 +1,5 @@
 import { CloudWatchClient, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
+import { toldResults } from './metric-results.ts';
 import { namingErrors } from './naming-errors.ts';
 import { METRIC_NAMESPACE } from './report.ts';
 import { REQUEST_LIMITS } from './request-limits.ts';
@@ -30,7 +31,7 @@ const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_L
 /**
  * What metrics that count something told of a time: of each metric the hours with a value, in no order.
  * @param from and `to` in epoch milliseconds.
- * @throws what the SDK throws.
+ * @throws what the SDK throws, and Error if CloudWatch could not read one of them.
  */
 export async function hourlyHistory(
   metrics: readonly HourlyMetric[],
@@ -57,8 +58,8 @@ export async function hourlyHistory(
       })),
     },
   );
-  for await (const { MetricDataResults: results = [] } of pages) {
-    for (const { Id: id = '', Timestamps: times = [], Values: found = [] } of results) {
+  for await (const { MetricDataResults: results } of pages) {
+    for (const { Id: id = '', Timestamps: times = [], Values: found = [] } of toldResults(results)) {
       const metric = Number(id.slice(1));
       for (const [index, time] of times.entries()) {
         const value = found[index];

@@ -7,6 +7,8 @@ const SLOTS = (24 * 60) / SLOT_MINUTES;
 const STEP_MINUTES = 30;
 /** Of which each weekday has been seen at least once. */
 const LEAST_DAYS = 7;
+/** Slots on end that no week had: more than an hour or two no clock is set forward. */
+const MOST_MISSING = 8;
 /**
  * A window is quiet that has at most so many times the requests of the quietest one of its length, or is so far below the
  * day's average: where nearly nothing is asked at night, twice as much of it is still nothing. And whatever the others have, with one in
@@ -34,6 +36,9 @@ export class TooFewDays extends Error {
   override readonly name = 'TooFewDays';
 }
 
+/** What a slot means of which a metric told nothing. */
+export type Silence = 'nothing-came' | 'unknown';
+
 /** An ordinary week: of each weekday, Monday first, and slot the median of the weeks that were seen. */
 export type Week = number[][];
 
@@ -56,14 +61,16 @@ export interface QuietHours {
 }
 
 /**
- * An ordinary week. Slots of which nothing is told had no requests: a load balancer tells CloudWatch nothing then.
+ * An ordinary week. A slot that none of the weeks had, as where clocks are set forward, is as the one before it.
  * @param span of which it was asked, in epoch milliseconds; what lies before the first request that is known does not count.
+ * @param silence what slots had of which nothing is told.
  * @throws TooFewDays if it is too little for a week.
  */
 export function ordinaryWeek(
   counted: Counted[],
   span: { from: number; to: number },
   timeZone: string,
+  silence: Silence = 'nothing-came',
 ): { week: Week; days: number } {
   const first = counted.reduce((least, { at }) => Math.min(least, at), Number.POSITIVE_INFINITY);
   const requests = new Map(counted.map(({ at, requests }) => [at, requests]));
@@ -72,6 +79,7 @@ export function ordinaryWeek(
   const dates = new Set<string>();
   const local = wallClock(timeZone);
   for (let at = Math.max(Math.ceil(span.from / step) * step, first); at + step <= span.to; at += step) {
+    if (silence === 'unknown' && !requests.has(at)) continue;
     const { date, weekday, minute } = local(at);
     const key = `${weekday} ${Math.floor(minute / SLOT_MINUTES)}`;
     const values = seen.get(key) ?? [];
@@ -84,13 +92,28 @@ export function ordinaryWeek(
     throw new TooFewDays(
       `Only ${days === 1 ? '1 day is' : `${days} days are`} known, of which the first and the last are parts: an ordinary week takes at least ${LEAST_DAYS} whole ones.`,
     );
-  const week = WEEKDAYS.map((weekday) =>
+  const medians = WEEKDAYS.flatMap((weekday) =>
     Array.from({ length: SLOTS }, (_, slot) => {
-      const values = seen.get(`${weekday} ${slot}`) ?? [];
-      return values.length > 0 ? median(values) : 0;
+      const values = seen.get(`${weekday} ${slot}`);
+      return values && median(values);
     }),
   );
-  return { week, days };
+  const filled = withoutHoles(medians);
+  return { week: WEEKDAYS.map((_, day) => filled.slice(day * SLOTS, (day + 1) * SLOTS)), days };
+}
+
+/** By the last slot before that is known, the week's end being before its beginning. */
+function withoutHoles(medians: (number | undefined)[]): number[] {
+  return medians.map((_, index) => {
+    for (let back = 0; back <= MOST_MISSING; back++) {
+      const known = medians.at(index - back);
+      if (known !== undefined) return known;
+    }
+    const [weekday, time] = [WEEKDAYS[Math.floor(index / SLOTS)], timeOf((index % SLOTS) * SLOT_MINUTES)];
+    throw new TooFewDays(
+      `Nothing is known of any ${weekday} at ${time}: an ordinary week takes a value of each hour.`,
+    );
+  });
 }
 
 /** The quietest window of a length, and whether the configured one is as quiet. */

@@ -1,5 +1,6 @@
 import { type CloudWatchClient, type Metric, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
-import { type Counted, SLOT_MINUTES } from './quiet-hours.ts';
+import { toldResults } from './metric-results.ts';
+import { type Counted, type Silence, SLOT_MINUTES } from './quiet-hours.ts';
 
 /** A metric of CloudWatch's that tells how much comes. */
 export interface TrafficMetric {
@@ -40,11 +41,16 @@ export function trafficName({ metricName, unit }: TrafficMetric): string {
   return `${unit ? 'kilobytes ' : ''}of ${metricName}`;
 }
 
+/** A load balancer, a bus and a queue tell CloudWatch nothing of a time in which nothing came; a server that runs always tells something. */
+export function silenceOf({ unit }: TrafficMetric): Silence {
+  return unit ? 'unknown' : 'nothing-came';
+}
+
 /**
  * What a metric counted in each slot of a time, or how many kilobytes it told of, in no order; a slot in which it counted nothing may be
  * missing.
  * @param span in epoch milliseconds.
- * @throws what the SDK throws.
+ * @throws what the SDK throws, and Error if CloudWatch could not read the metric.
  */
 export async function trafficOf(
   client: CloudWatchClient,
@@ -60,11 +66,13 @@ export async function trafficOf(
   const seconds = SLOT_MINUTES * 60;
   const [statistic, each] = unit ? ['Average', seconds / 1000] : ['Sum', 1];
   const query = { Id: 'requests', MetricStat: { Metric: metric, Period: seconds, Stat: statistic } };
-  for await (const { MetricDataResults: [result] = [] } of paginateGetMetricData(
+  for await (const { MetricDataResults: results } of paginateGetMetricData(
     { client },
     { StartTime: new Date(from), EndTime: new Date(to), MetricDataQueries: [query] },
-  ))
+  )) {
+    const [result] = toldResults(results);
     for (const [index, at] of (result?.Timestamps ?? []).entries())
       counted.push({ at: at.getTime(), requests: (result?.Values?.[index] ?? 0) * each });
+  }
   return counted;
 }

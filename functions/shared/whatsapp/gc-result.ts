@@ -222,7 +222,7 @@ function earlierDoubts(calls: readonly GcCall[], deployment: string): Problem[] 
 
 function doubtfulProblems(nodes: readonly string[] = [], deployment: string): Problem[] {
   return nodes.map((node) => ({
-    what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for they bear no name.',
+    what: 'More than one callback came, and they differ: which of them is of this request cannot be told apart, for a callback bears neither its request nor a date.',
     where: whereIn(deployment)(node),
     next: 'Have the webhook name the deployment in each event (Resources: [DEPLOYMENT]), and put on this bus the callbacks of this deployment only. What the last one told is reported.',
   }));

@@ -23,6 +23,8 @@ export interface Heard {
   doubtful: readonly string[];
   /** Nodes of which one came that nothing shows to be this deployment's: neither its event nor a node's name. */
   unnamed: readonly string[];
+  /** Nodes of which one came that is shown to be this deployment's: what names nobody does not take its place. */
+  named: readonly string[];
   /** Nodes of which one came just like the answer to an earlier request: the client may have sent that twice. */
   repeated: readonly string[];
   /** The names of the events that were taken. */
@@ -36,6 +38,7 @@ export const NOTHING_HEARD: Heard = {
   setAside: [],
   doubtful: [],
   unnamed: [],
+  named: [],
   repeated: [],
   events: [],
   said: [],
@@ -50,6 +53,7 @@ const SHOWN_CHARACTERS = 200;
 /** Of so many events the names, and what they said, are kept on record. */
 const MOST_EVENTS = 200;
 const DIGEST_CHARACTERS = 16;
+const NAMES_NOBODY = "it names nobody, and another one is shown to be this deployment's";
 /** By so much clocks may differ. */
 const CLOCKS_DIFFER_MS = 2000;
 
@@ -70,37 +74,62 @@ export function hear(hearing: Hearing, before: Heard, arrived: readonly Arrived[
   const { kind, nodes, earlier = [] } = hearing;
   const heard = { ...before.heard };
   const setAside = [...before.setAside];
-  const doubtful = [...before.doubtful];
-  const unnamed = [...before.unnamed];
-  const repeated = [...before.repeated];
+  let doubtful = [...before.doubtful];
+  let unnamed = [...before.unnamed];
+  let repeated = [...before.repeated];
+  let words = [...before.said];
+  const named = new Set(before.named);
   const events = [...before.events];
-  const words = [...before.said];
+  const putAside = (notification: GcNotification, reason: string) =>
+    void setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
+  const forget = (node: string, digest: string) => {
+    const isOther = (each: string) => each !== node;
+    [doubtful, unnamed, repeated] = [doubtful, unnamed, repeated].map((nodes) => nodes.filter(isOther)) as [
+      string[],
+      string[],
+      string[],
+    ];
+    words = words.filter((each) => each !== digest);
+    delete heard[node];
+  };
   for (const one of arrived) {
     const { notification, deployments, eventId } = one;
     // Media are the leader's work alone, whatever it calls itself.
     const node = kind === 'media' ? SINGLE_INSTANCE : notification.node;
     const reason = reasonToSetAside(hearing, one, node);
     if (reason) {
-      setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
+      putAside(notification, reason);
       continue;
     }
-    const other = heard[node];
     const said = { ...notification, node };
+    // Who names several has not told whose it is.
+    const isNamed = namedIn(deployments).length === 1 || isNameOfOne(node, nodes);
+    if (!isNamed && named.has(node)) {
+      putAside(notification, NAMES_NOBODY);
+      continue;
+    }
+    if (isNamed && heard[node] && !named.has(node)) {
+      // Told by nobody's name, it may have been a neighbour's.
+      putAside(heard[node], NAMES_NOBODY);
+      forget(node, digestOf(heard[node]));
+    }
+    const other = heard[node];
     // The client may send one twice, and the queue may.
     if (other && digestOf(other) !== digestOf(said)) doubtful.push(node);
     heard[node] = said;
+    if (isNamed) named.add(node);
     if (eventId !== undefined) events.push(eventId);
     // A client that deletes in portions tells the same count of each: it is taken, and told.
     words.push(digestOf(said));
     if (said.deleted && earlier.some((call) => call.said.includes(digestOf(said)))) repeated.push(node);
-    // Who names several has not told whose it is.
-    if (namedIn(deployments).length !== 1 && !isNameOfOne(node, nodes)) unnamed.push(node);
+    if (!isNamed) unnamed.push(node);
   }
   return {
     heard,
     setAside,
     doubtful: [...new Set(doubtful)],
     unnamed: [...new Set(unnamed)],
+    named: [...named],
     repeated: [...new Set(repeated)],
     events: [...new Set(events)].slice(-MOST_EVENTS),
     said: [...new Set(words)].slice(-MOST_EVENTS),

@@ -82,9 +82,16 @@ export class AccessControl {
   }
 
   /** Adds a policy to those of a resource. */
-  attach(arn: string, policy: PolicyDocument): void {
+  attach(arn: string, policy: PolicyDocument): () => void {
     checkPolicy(policy, arn, 'resource');
-    this.#resourcePolicies.set(arn, [...(this.#resourcePolicies.get(arn) ?? []), policy]);
+    const before = this.#resourcePolicies.get(arn) ?? [];
+    this.#resourcePolicies.set(arn, [...before, policy]);
+    return () => this.#resourcePolicies.set(arn, before);
+  }
+
+  /** That of a resource which has one at most. */
+  policyOf(arn: string): PolicyDocument | undefined {
+    return this.#resourcePolicies.get(arn)?.[0];
   }
 
   /** Takes a statement out of a resource's policies, as somebody might by hand. Returns the way to put it back. */

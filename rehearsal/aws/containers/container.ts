@@ -293,7 +293,8 @@ async function startNamespaces(folder: string): Promise<ChildProcess> {
   return child;
 }
 
-function childOf(pid: number): number | undefined {
+/** The first child of a process. Linux. */
+export function childOf(pid: number): number | undefined {
   try {
     const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
     return first ? Number(first) : undefined;

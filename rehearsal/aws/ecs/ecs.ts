@@ -52,6 +52,8 @@ import {
 } from './service.ts';
 import { describeTask, EcsTask, type ServiceOptions, type TaskOptions } from './task.ts';
 
+/** Milliseconds: so long a task that has ended is listed at least. */
+const SHOWN = 3_600_000;
 /** Services that can be described at once, and listed on a page by default. */
 const SERVICES = 10;
 
@@ -379,6 +381,7 @@ export class Ecs implements Service {
           task.desiredStatus === desiredStatus &&
           // A task that has ended is shown for about an hour.
           (task.lastStatus !== 'STOPPED' || desiredStatus === 'STOPPED') &&
+          this.#aws.clock.now() - (task.stoppedAt ?? Number.POSITIVE_INFINITY) < SHOWN &&
           (family === undefined || task.family === family) &&
           (startedBy === undefined || task.startedBy === startedBy),
       )

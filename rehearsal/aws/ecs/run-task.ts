@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { ContainerOverride, Failure, KeyValuePair, RunTaskCommandInput } from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
 import { type Ask, type Call, type Cloud, required } from '../cloud.ts';
-import { Container, rewritten } from '../containers/container.ts';
+import { Container, childOf, rewritten } from '../containers/container.ts';
 import type { Place } from '../place.ts';
 import { clusterArn, lastPart, partOfCluster } from './arns.ts';
 import { client, invalid } from './errors.ts';
@@ -21,8 +23,14 @@ export type RunTaskFault =
   | { at: 'pending'; milliseconds: number }
   /** It is accepted, and stops before its containers run. */
   | { at: 'start'; stoppedReason: string }
-  /** When its command runs: the container is out of memory, another one ends, the host is taken away. */
-  | { at: 'running'; what: 'out-of-memory' | 'other-container-ends' | 'interrupted' };
+  /** When its command runs: the container is out of memory, another one ends, the host is taken away, somebody stops it. */
+  | { at: 'running'; what: 'out-of-memory' | 'other-container-ends' | 'interrupted' | 'stopped-by-hand' };
+
+/** What RunTask answers. */
+interface Answer {
+  tasks: ReturnType<typeof describeTask>[];
+  failures: Failure[];
+}
 
 /** What RunTask needs of the stand-in. */
 interface Tasks {
@@ -41,8 +49,17 @@ interface Tasks {
 
 /** ECS's limit on a request's overrides, in characters (API reference, TaskOverride). */
 const MOST_OVERRIDES = 8192;
-/** Real milliseconds: the clock goes on while a command takes longer. */
+/** Real milliseconds: the clock goes on while a command takes longer, also to end. */
 const PATIENCE = 2_000;
+/** Seconds between TERM and KILL, where the task definition says nothing of it (Developer Guide, `stopTimeout`). */
+const STOP_TIMEOUT = 30;
+
+/** A command that is the first process of its container. */
+interface RunningCommand {
+  container: Container;
+  terminate(): void;
+  ended: Promise<unknown>;
+}
 
 /** What RunTask asks of the caller's policies: itself, the roles that the task gets, and its tags. */
 export function asksOfRunTask(
@@ -92,17 +109,23 @@ export class RunTasks {
   /** One for each task to come, in order. */
   readonly faults: RunTaskFault[] = [];
   readonly #tasks: Tasks;
+  /** In place of its answers, one for each request: what is asked for is done. */
+  readonly lostAnswers: AwsError[] = [];
   readonly #tokens = new Map<string, { input: string; task: EcsTask }>();
+  readonly #commands = new Map<EcsTask, RunningCommand>();
 
   constructor(tasks: Tasks) {
     this.#tasks = tasks;
   }
 
-  run(
-    cluster: string,
-    input: RunTaskCommandInput,
-    call: Call,
-  ): { tasks: ReturnType<typeof describeTask>[]; failures: Failure[] } {
+  run(cluster: string, input: RunTaskCommandInput, call: Call): Answer {
+    const answer = this.#run(cluster, input, call);
+    const lost = this.lostAnswers.shift();
+    if (lost) throw lost;
+    return answer;
+  }
+
+  #run(cluster: string, input: RunTaskCommandInput, call: Call): Answer {
     const { clientToken, count = 1, startedBy, tags = [], overrides = {}, ...others } = input;
     const token = clientToken === undefined ? undefined : `${cluster} ${clientToken}`;
     const asked = JSON.stringify({ startedBy, tags, overrides, count, ...others });
@@ -141,10 +164,24 @@ export class RunTasks {
   stop(task: EcsTask, reason: string): void {
     if (task.desiredStatus === 'STOPPED') return;
     Object.assign(task, { desiredStatus: 'STOPPED', stoppedReason: reason, stopCode: 'UserInitiated' });
-    this.#later(TAKES.stop, async () => {
-      await task.stop(reason);
+    this.#later(TAKES.stop, () => this.#end(task));
+  }
+
+  /** Its command gets TERM and, where it goes on after its time for that, KILL, as all the others do. */
+  async #end(task: EcsTask): Promise<void> {
+    const kill = async () => {
+      await task.stop(task.stoppedReason ?? '');
       task.stoppedAt ??= this.#tasks.clock.now();
-    });
+    };
+    const command = this.#commands.get(task);
+    if (!command?.container.running) return kill();
+    task.lastStatus = 'STOPPING';
+    command.terminate();
+    const { stopTimeout = STOP_TIMEOUT } = task.definition.container ?? {};
+    this.#later(stopTimeout * 1000, kill);
+    await withPatience(command.ended);
+    // The others, whose end nobody looks at.
+    if (!command.container.running) await kill();
   }
 
   #later(milliseconds: number, work: () => void | Promise<void>): void {
@@ -182,6 +219,7 @@ export class RunTasks {
         `CannotStartContainerError: failed to create task for container: exec: "${program}": executable file not found in $PATH`,
       );
     }
+    task.endOthers = () => void this.#end(task);
     task.run(containers, clock.now());
     for (const each of containers)
       void each.stopped.then(() => {
@@ -192,9 +230,8 @@ export class RunTasks {
       ...(options.environment ?? []),
       ...secrets.flatMap(({ name, value }) => (value === undefined ? [] : [{ name, value }])),
     ]);
-    if (fault?.at === 'running') this.#later(5_000, () => strike(task, container, fault.what));
-    // So long as it may be about to end, no time jumps.
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, PATIENCE).unref())]);
+    if (fault?.at === 'running') this.#later(5_000, () => this.#strike(task, container, fault.what));
+    await withPatience(ended);
   }
 
   #doesNotStart(task: EcsTask, stoppedReason: string): void {
@@ -205,6 +242,30 @@ export class RunTasks {
       lastStatus: 'STOPPED',
       stoppedAt: this.#tasks.clock.now(),
     });
+  }
+
+  #strike(
+    task: EcsTask,
+    container: Container,
+    what: Extract<RunTaskFault, { at: 'running' }>['what'],
+  ): void | Promise<void> {
+    if (what === 'stopped-by-hand') return this.stop(task, 'Task stopped by user');
+    if (what === 'interrupted') {
+      const stoppedReason = 'Your Spot Task was interrupted.';
+      Object.assign(task, { desiredStatus: 'STOPPED', stopCode: 'SpotInterruption', stoppedReason });
+      return this.#end(task);
+    }
+    if (what === 'out-of-memory') {
+      task.ends.set(container, {
+        exitCode: 137,
+        reason: 'OutOfMemoryError: Container killed due to memory usage',
+      });
+      return container.kill();
+    }
+    const other = task.containers.find((each) => each !== container);
+    if (other === undefined) throw new Error('The task has one container only.');
+    task.ends.set(other, { exitCode: 2 });
+    return other.kill();
   }
 
   /** As the first process of its container, with which the container ends. */
@@ -235,8 +296,18 @@ export class RunTasks {
       detached: true,
     });
     let isOpen = true;
-    child.once('close', () => {
-      isOpen = false;
+    const closed = new Promise<void>((resolve) => {
+      child.once('close', () => {
+        isOpen = false;
+        resolve();
+      });
+    });
+    const { linuxParameters } = task.definition.container ?? {};
+    this.#commands.set(task, {
+      container,
+      terminate: () =>
+        isOpen && terminate(child.pid, entrance.length > 0, linuxParameters?.initProcessEnabled ?? false),
+      ended: closed.then(() => container.stopped),
     });
     void container.stopped.then(() => isOpen && endGroup(child.pid));
     for (const output of [child.stdout, child.stderr])
@@ -261,26 +332,35 @@ function endGroup(leader: number | undefined): void {
   }
 }
 
-function strike(
-  task: EcsTask,
-  container: Container,
-  what: Extract<RunTaskFault, { at: 'running' }>['what'],
-): Promise<void> {
-  if (what === 'interrupted') {
-    Object.assign(task, { stopCode: 'SpotInterruption' });
-    return task.stop('Your Spot Task was interrupted.');
+/** So long as it may be about to end, no time jumps. */
+async function withPatience(ended: Promise<unknown>): Promise<void> {
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, PATIENCE).unref())]);
+}
+
+/**
+ * TERM for the first process of a container. Linux keeps from the first process of all a signal that it does not handle; with Docker's own
+ * init before it (`initProcessEnabled`) it is an ordinary one.
+ * @param isInside whether it is the child of who leads into the container.
+ */
+function terminate(leader: number | undefined, isInside: boolean, hasInit: boolean): void {
+  const pid = isInside ? childOf(leader ?? 0) : leader;
+  if (pid === undefined || !(hasInit || handlesTerm(pid))) return;
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It has ended already.
   }
-  if (what === 'out-of-memory') {
-    task.ends.set(container, {
-      exitCode: 137,
-      reason: 'OutOfMemoryError: Container killed due to memory usage',
-    });
-    return container.kill();
+}
+
+function handlesTerm(pid: number): boolean {
+  try {
+    const [, caught = '0'] =
+      /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return (BigInt(`0x${caught}`) & (1n << BigInt(constants.signals.SIGTERM - 1))) !== 0n;
+  } catch {
+    // Where nobody tells, as on other systems than Linux.
+    return true;
   }
-  const other = task.containers.find((each) => each !== container);
-  if (other === undefined) throw new Error('The task has one container only.');
-  task.ends.set(other, { exitCode: 2 });
-  return other.kill();
 }
 
 function definitionArn(nameOrArn: string, { account, region }: Place): string {

@@ -98,6 +98,8 @@ export class EcsTask {
   taskRoleArn: string | undefined;
   /** Whether ECS Exec's agents have connected to Session Manager. A fault can change it. */
   connected = true;
+  /** Ends the containers that go on when it ends by one of them. @default at once */
+  endOthers: (() => void) | undefined;
   /** How containers ended of which that is known. */
   readonly ends = new Map<TaskContainer, { exitCode?: number; reason?: string }>();
   readonly #dockerIds = new Map<TaskContainer, string>();
@@ -156,6 +158,7 @@ export class EcsTask {
 
   /** As StopTask does once the containers have had their time. */
   async stop(reason: string): Promise<void> {
+    if (this.lastStatus === 'STOPPED') return;
     this.desiredStatus = 'STOPPED';
     this.stoppedReason = reason;
     this.lastStatus = this.containers.length > 0 ? 'STOPPING' : 'STOPPED';
@@ -166,8 +169,14 @@ export class EcsTask {
     if (this.definition.inessential?.includes(name) && this.containers.some(({ running }) => running)) return;
     this.stoppedReason ??= 'Essential container in task exited';
     this.desiredStatus = 'STOPPED';
+    const others = this.containers.filter(({ running }) => running);
+    if (this.endOthers !== undefined && others.length > 0) {
+      // While it is being stopped already, that goes on.
+      if (this.lastStatus !== 'STOPPING') this.endOthers();
+      return;
+    }
     this.lastStatus = 'STOPPED';
-    for (const container of this.containers) if (container.running) void container.kill();
+    for (const container of others) void container.kill();
   }
 }
 

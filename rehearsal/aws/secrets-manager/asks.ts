@@ -25,6 +25,7 @@ export function secretAsks(arnOf: (id: string, call: Call) => string) {
     };
   return {
     DescribeSecret: on('DescribeSecret'),
+    GetResourcePolicy: on('GetResourcePolicy'),
     ListSecretVersionIds: on('ListSecretVersionIds'),
     PutSecretValue: on('PutSecretValue'),
     GetSecretValue: on<GetSecretValueCommandInput>('GetSecretValue', ({ VersionId, VersionStage }) => ({

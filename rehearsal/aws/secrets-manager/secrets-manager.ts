@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type {
   DescribeSecretCommandInput,
+  GetResourcePolicyCommandInput,
   GetSecretValueCommandInput,
   GetSecretValueCommandOutput,
   ListSecretsCommandInput,
@@ -75,6 +76,14 @@ export class SecretsManager implements Service {
         const secret = this.#find(SecretId ?? '', call);
         return described(secret);
       }),
+      GetResourcePolicy: operation(
+        asks.GetResourcePolicy,
+        ({ SecretId }: GetResourcePolicyCommandInput, call) => {
+          const { arn, name } = this.#find(SecretId ?? '', call);
+          const policy = aws.access.policyOf(arn);
+          return { ARN: arn, Name: name, ...(policy && { ResourcePolicy: JSON.stringify(policy) }) };
+        },
+      ),
       ListSecretVersionIds: operation(
         asks.ListSecretVersionIds,
         ({ SecretId }: ListSecretVersionIdsCommandInput, call) =>

@@ -61,6 +61,26 @@ export const NEW_TASK_MISCONFIGURATIONS: Misconfiguration[] = [
   },
   {
     ...common,
+    what: "an execution role that the policy of a new task's secret denies to read it",
+    spoil: (world) =>
+      all(
+        newTask()(world),
+        world.aws.access.attach(SECRET, {
+          Version: '2012-10-17',
+          Statement: {
+            Sid: 'NotTasks',
+            Effect: 'Deny',
+            Principal: { AWS: ROLE },
+            Action: READS.Action,
+            Resource: '*',
+          },
+        }),
+      ),
+    saw: /^The policy of \S+api-user-d4E5f6 denies \S+coreapp-execution to read it \(its statement NotTasks\)\.$/,
+    mend: /^aws secretsmanager get-resource-policy --secret-id \S+api-user-d4E5f6 /,
+  },
+  {
+    ...common,
     what: 'no execution role, though a new task has secrets',
     spoil: newTask({ definition: { executionRoleArn: undefined } }),
     saw: /^The task definition has no execution role, by which ECS fetches secrets/,

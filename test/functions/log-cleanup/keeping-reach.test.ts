@@ -59,6 +59,8 @@ interface Work {
     by?: 'ecs-exec' | 'run-command';
     full?: boolean;
     minutes?: number;
+    /** What happens in the container just before one of the orders. */
+    before?: (phase: string | undefined) => void;
   }): Promise<{
     seen: Seen;
     kept: ReturnType<typeof readKeptLogs>;
@@ -116,6 +118,7 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
             by = 'ecs-exec',
             full = false,
             minutes = 1,
+            before,
           } = {}) {
             const cleanup = join(folder, 'cleanup.sh');
             writeFileSync(cleanup, `#!/bin/sh\ncd '${archive}'\n${script}\n`, { mode: 0o755 });
@@ -129,6 +132,7 @@ async function withLogs(work: (tools: Work) => Promise<void>): Promise<void> {
             const reach: Reach = {
               async start(_container, order) {
                 orders.push(order);
+                before?.(order.phase);
                 return { outcome: 'exited', ...(await shell(command, order, path)) };
               },
               follow: async () => assert.fail('each ends at once'),
@@ -223,6 +227,7 @@ test('each rotated log is kept once, under its deployment, role, task and day, b
       unkeptBytes: 0,
       unnamed: 0,
       deleted: 0,
+      emptied: 0,
       isWithheld: false,
     });
     assert.deepEqual(
@@ -244,6 +249,58 @@ test('each rotated log is kept once, under its deployment, role, task and day, b
     assert.deepEqual(readdirSync(archive), ['.upkeep-kept']);
     const { seen } = await clean();
     assert.match('output' in seen ? seen.output : '', /before archive 0 0/, 'the record is no rotated log');
+  }));
+
+test('one that is renamed or deleted before its upload keeps no other from being kept, and a clean-up that empties what was not kept is told', () =>
+  withLogs(async ({ clean, rotate, stored, archive, allow }) => {
+    for (const name of ['a.gz', 'b.gz', 'c.gz']) rotate(name);
+    const { kept } = await clean({
+      by: 'run-command',
+      before: (phase) => phase === 'keep' && rmSync(join(archive, 'b.gz')),
+    });
+    assert.deepEqual([kept.files, kept.unkept, kept.why], [2, 0, undefined]);
+    assert.equal(Object.keys(stored()).length, 2);
+    allow({ ...ALLOWED, Action: 's3:GetObject' });
+    for (const full of [false, true]) {
+      rotate('d.gz', 'not kept');
+      rotate('e.gz', 'nor this');
+      const emptied = await clean({ script: ': >d.gz', full });
+      assert.deepEqual(
+        [emptied.kept.unkept, emptied.kept.emptied, emptied.kept.deleted],
+        full ? [2, 0, 1] : [2, 1, 0],
+      );
+    }
+  }));
+
+test('names that programs take for something else, or with blanks at an end, are those of files, also when they are put back', () =>
+  withLogs(async ({ clean, rotate, stored, archive, allow, only }) => {
+    const names = [
+      '-',
+      '-x.gz',
+      ' lead.gz',
+      'trail.gz ',
+      'tab\t.gz',
+      '{a,b}.gz',
+      '[1-3].gz',
+      '*.gz',
+      '%41.gz',
+    ];
+    for (const name of names) rotate(name);
+    rotate('line\r');
+    allow({ ...ALLOWED, Action: 's3:GetObject' });
+    const refused = await clean({ script: 'rm -f -- [!l]* .[!.]*' });
+    assert.deepEqual([refused.kept.isWithheld, refused.kept.unnamed], [true, 1]);
+    rmSync(join(archive, 'line\r'));
+    await clean({ script: 'rm -f -- *' });
+    assert.deepEqual(readdirSync(archive).sort(), names.toSorted());
+    allow(ALLOWED);
+    const { kept } = await clean({ script: 'rm -f -- *' });
+    assert.deepEqual([kept.files, kept.unkept, kept.why], [names.length, 0, undefined]);
+    assert.equal(Object.keys(stored()).length, names.length);
+    for (const name of names) rotate(name, `${name} by wget`);
+    const path = only(...TOOLS, ...MORE_TOOLS, 'wget');
+    const byWget = await clean({ path, by: 'run-command' });
+    assert.deepEqual([byWget.kept.files, byWget.kept.why], [names.length, undefined]);
   }));
 
 test('more than a list holds is kept in several', () =>

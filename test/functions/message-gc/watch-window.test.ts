@@ -12,6 +12,7 @@ import {
 } from '../../../functions/shared/run/traffic.ts';
 import { callbacksTraffic } from '../../../functions/shared/whatsapp/callbacks-traffic.ts';
 import { CallbacksBus } from '../../../lib/whatsapp/callbacks-bus.ts';
+import { matchesPattern } from '../../../rehearsal/aws/event-bridge/event-pattern.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../../rehearsal/aws/deploy.ts';
 
 const DAY = 24 * HOUR;
@@ -138,7 +139,7 @@ describe('on other days, as they are at the client', () => {
     });
 });
 
-it('EventBridge counts each callback by a rule of the bus that hands nothing on', async () => {
+it('EventBridge counts each callback by a rule of the bus that hands nothing on, but for those that name another deployment', async () => {
   await deploy(
     (stack: Stack) => {
       new CallbacksBus(stack, 'Callbacks', { deployment: 'shop', topic: new Topic(stack, 'Topic') });
@@ -149,6 +150,19 @@ it('EventBridge counts each callback by a rule of the bus that hands nothing on'
       assert.ok(rule);
       assert.equal(rule.properties.text('EventBusName'), dimensions.EventBusName);
       assert.equal(rule.properties.child('Targets'), undefined);
+      const pattern = rule.properties.child('EventPattern')?.values ?? {};
+      const isCounted = (resources: string[], source = 'whatsapp') =>
+        matchesPattern(pattern, { source, resources, detail: { statuses: [] } });
+      for (const ours of [
+        ['shop'],
+        [],
+        ['arn:aws:lambda:eu-central-1:1:function:webhook'],
+        ['bakery', 'shop'],
+      ])
+        assert.equal(isCounted(ours), true, ours.join());
+      assert.equal(isCounted(['bakery']), false);
+      assert.equal(isCounted(['shop-2']), false);
+      assert.equal(isCounted(['shop'], 'aws.s3'), false);
     },
   );
 });

@@ -307,6 +307,28 @@ test('a parameter has the service rolled that reads it by itself, with a second 
   assertAllHave('after the daily look');
 });
 
+test('a change that is taken back before any look is noticed: tasks that started meanwhile have what was taken back', async () => {
+  const [startRunArn = ''] = aws.deployed
+    .ofType('AWS::Lambda::Function')
+    .flatMap(({ name, arn }) => (name === 'checkout-start-run' ? arn : []));
+  const before = aws.secrets.value(arns['payment-key']);
+  aws.events.unreachable.add(startRunArn);
+  changeKey();
+  const [task] = running('worker');
+  assert.ok(task);
+  services.worker.stopTask(task, 'a host was replaced');
+  await clock.runUntil(clock.now() + 5 * MINUTE);
+  aws.secrets.label(arns['payment-key'], 'AWSCURRENT', 'AWSPREVIOUS');
+  assert.equal(aws.secrets.value(arns['payment-key']), before);
+  assert.deepEqual(await played(clock.now() + MINUTE), []);
+  assert.throws(() => assertAllHave('before the look'));
+  aws.events.unreachable.delete(startRunArn);
+  aws.dropped.length = 0;
+  assertSucceeded(await nextDay(), { newVersions: 1, servicesReloaded: 2, tasksReplaced: 4 });
+  assertAllHave('after the daily look');
+  assertSucceeded(await nextDay(), {});
+});
+
 test('what changes while services are rolled is loaded in the same run', async () => {
   let changed = false;
   const stop = aws.onCall(({ operation, input }) => {

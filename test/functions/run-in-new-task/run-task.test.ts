@@ -15,7 +15,6 @@ const ORDER: TaskOrder = {
   clusterArn: 'arn:aws:ecs:eu-west-1:111111111111:cluster/shop',
   launch: { request: { taskDefinition: 'orders:1' }, essential: ['app'] },
   container: 'app',
-  families: ['orders', 'shop-migrate'],
   request: { startedBy: 'shop/migrate' },
   id: 'shop-migrate-20270111T003000Z',
   timeoutSeconds: 600,
@@ -46,18 +45,26 @@ const ENDED: Task = {
   stopCode: 'EssentialContainerExited',
   containers: [{ name: 'app', exitCode: 0 }],
 };
+/** As the SDK has it where nobody answers. */
+const NO_ANSWER = Object.assign(new Error('read ECONNRESET'), {
+  name: 'TimeoutError',
+  $metadata: { attempts: 10 },
+});
 const MISHAP = Object.assign(new Error('Service Unavailable. Please try again later.'), {
   name: 'ServerException',
 });
 
-/** ECS, whose answers to RunTask are these, one after the other, and which shows the task like this, then so for good. */
+/**
+ * ECS, whose answers to RunTask are these, one after the other, and which shows the task like this, then so for good; an error in place
+ * of it is the answer to DescribeTasks.
+ */
 function ecsThat({
   answers = [],
   shows = [],
   lists = () => [],
 }: {
   answers?: (object | Error)[];
-  shows?: Task[];
+  shows?: (Task | Error)[];
   lists?: () => string[];
 }): { ecs: ECSClient; tokens: string[]; stopped: string[] } {
   const tokens: string[] = [];
@@ -72,7 +79,9 @@ function ecsThat({
     }
     if (command instanceof StopTaskCommand) return void stopped.push(command.input.task ?? '');
     assert.ok(command instanceof DescribeTasksCommand);
-    return { tasks: [{ ...ENDED, ...(shows.length > 1 ? shows.shift() : shows[0]) }] };
+    const shown = shows.length > 1 ? shows.shift() : shows[0];
+    if (shown instanceof Error) throw shown;
+    return { tasks: [{ ...ENDED, ...shown }] };
   };
   const ecs: ECSClient = Object.assign(Object.create(ECSClient.prototype), { send });
   return { ecs, tokens, stopped };
@@ -80,7 +89,7 @@ function ecsThat({
 
 test('where ECS does not say whether it started the task it is asked for the same one, and for another where it started none', async () => {
   const noPlace = { failures: [{ reason: 'RESOURCE:MEMORY' }] };
-  const { ecs, tokens } = ecsThat({ answers: [MISHAP, MISHAP, noPlace, MISHAP] });
+  const { ecs, tokens } = ecsThat({ answers: [MISHAP, NO_ANSWER, noPlace, MISHAP] });
   const { ended, withoutPlace } = await runTask(ecs, ORDER, context);
   assert.deepEqual([ended.outcome, withoutPlace], ['exited', 4]);
   const [first, second, third, fourth, fifth] = tokens;
@@ -88,7 +97,7 @@ test('where ECS does not say whether it started the task it is asked for the sam
   assert.notEqual(fourth, first);
 });
 
-test('where ECS has not said so when the window ends, a task that it did start is stopped, and one that is not to be seen is not called one that found no place', async (t) => {
+test('where ECS does not say so, a task that it did start is found and followed, and one that is not to be seen when the window ends is not called one that found no place', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: ORDER.endBy - 1000 });
   const untilTheEnd = () => {
     t.mock.timers.setTime(ORDER.endBy - 1000);
@@ -110,10 +119,48 @@ test('where ECS has not said so when the window ends, a task that it did start i
     answers: untilTheEnd(),
     // Not before it is started.
     lists: () => (listed++ > 0 ? ['task/1'] : []),
-    shows: [{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }, { ...ENDED, stopCode: 'UserInitiated' }],
+    shows: [{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }, ENDED],
   });
   const one = await runTask(ecs, ORDER, context);
-  assert.deepEqual([one.ended.outcome, one.taskArn, stopped], ['timed-out', 'task/1', ['task/1']]);
+  assert.deepEqual([one.ended.outcome, one.taskArn, stopped], ['exited', 'task/1', []]);
+});
+
+test('a task goes on to be followed, and is stopped in time, where ECS cannot be asked for a while; after the window it is given up', async (t) => {
+  const running: Task = { lastStatus: 'RUNNING', startedAt: new Date() };
+  const throttled = Object.assign(new Error('Rate exceeded'), {
+    name: 'ThrottlingException',
+    $metadata: { httpStatusCode: 400 },
+  });
+  const seen = await runTask(
+    ecsThat({ shows: [running, NO_ANSWER, throttled, MISHAP, ENDED] }).ecs,
+    ORDER,
+    context,
+  );
+  assert.equal(seen.ended.outcome, 'exited');
+  const denied = Object.assign(new Error('You are not authorized'), {
+    name: 'AccessDeniedException',
+    $metadata: { httpStatusCode: 400 },
+  });
+  await assert.rejects(runTask(ecsThat({ shows: [denied] }).ecs, ORDER, context), denied);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+  // Each look takes a minute.
+  const slowly = (shows: (Task | Error)[]) =>
+    new Proxy(shows, {
+      get: (all, key) => {
+        if (key === 'length') t.mock.timers.setTime(Date.now() + 60_000);
+        return Reflect.get(all, key);
+      },
+    });
+  const { ended, taskArn } = await runTask(
+    ecsThat({ shows: slowly([running, NO_ANSWER]) }).ecs,
+    ORDER,
+    context,
+  );
+  assert.deepEqual(
+    [ended.outcome, 'detail' in ended && ended.detail, taskArn],
+    ['lost', 'ECS could not be asked until the window ended: TimeoutError: read ECONNRESET', 'task/1'],
+  );
+  assert.ok(Date.now() > ORDER.endBy);
 });
 
 test('an essential container beside the command that is seen to end first makes it one that was stopped, though it ends with 0', async () => {

@@ -462,6 +462,11 @@ describe('a command in containers', () => {
       { command: { script: '# soon\n\n  # /srv/prune' } },
       `command is {"script":"# soon\\n\\n # /srv/prune"}; ${command}`,
     ],
+    [
+      'a script with the line ends of Windows',
+      { command: { script: 'rm -f /srv/cache/*\r\necho done\r\n' } },
+      "command.script has lines that end with a carriage return (CRLF), which sh takes for a part of the line's last word; each line must end with a line feed alone.",
+    ],
     ['no Upkeep', { upkeep: undefined }, 'upkeep is missing; it must be the Upkeep of its deployment.'],
     [
       'a text where it must be said whether',

@@ -1,3 +1,5 @@
+import type { DatabaseAddress } from './engine.ts';
+
 /** A secret's value is not what AWS documents for a database's credential. Never holds the value itself. */
 export class SecretInvalid extends Error {
   override name = 'SecretInvalid';
@@ -50,6 +52,18 @@ export class DatabaseUnreachable extends Error {
   override name = 'DatabaseUnreachable';
 }
 
+/** One that was there, and ended at a statement. @param what the statement, as {@link verbOf} has it @param reason a code, or the network's own text */
+export function connectionLost(
+  { host, port, engine }: DatabaseAddress,
+  what: string,
+  reason: string,
+): DatabaseUnreachable {
+  return new DatabaseUnreachable(
+    `The connection to ${host}:${port} (${engine}) ended at ${what}: ${reason}. ` +
+      "See the server's log whether somebody ended the session, or the server shut down, failed over or crashed; else something between cut it.",
+  );
+}
+
 /**
  * The server takes no changes: it is a replica, or was made one a moment ago. It may pass, where the address moves on to the
  * new primary.
@@ -78,6 +92,11 @@ export class StatementRefused extends Error {
     super(message);
     this.code = code;
   }
+}
+
+/** The server does not note what was asked for; the message says why. */
+export class NotKnown extends Error {
+  override name = 'NotKnown';
 }
 
 /** None of the databases in which a table was looked for has it. */

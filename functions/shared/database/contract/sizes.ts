@@ -20,7 +20,8 @@ export interface SizeReader {
   largestTable(login: Login, databases: readonly string[]): Promise<LargestTable>;
   /**
    * Connections to any of the databases that have done nothing for longer than a time.
-   * @throws MissingPrivilege where the server shows the login only its own connections; and as {@link table}
+   * @throws MissingPrivilege where the server shows the login only its own connections; NotKnown where it does not note what they do; and
+   *   as {@link table}
    */
   idleConnections(login: Login, databases: readonly string[], idleSeconds: number): Promise<number>;
 }
@@ -83,5 +84,7 @@ export type ExactCount =
   | { kind: 'counted'; rows: number }
   /** The time limit ended it. */
   | { kind: 'too-slow' }
+  /** Somebody ended it, before the time limit. */
+  | { kind: 'cancelled' }
   /** Somebody holds a lock by which nobody may read. */
   | { kind: 'locked' };

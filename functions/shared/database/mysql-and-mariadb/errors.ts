@@ -1,6 +1,7 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import {
   ConnectionRefused,
+  connectionLost,
   DatabaseUnreachable,
   LoginRefused,
   readOnly,
@@ -99,17 +100,22 @@ export function connectError(error: unknown, address: DatabaseAddress, { usernam
 }
 
 function unreachable(address: DatabaseAddress, code: string, error: unknown): DatabaseUnreachable {
-  // A server's own text, unlike the network's and TLS's, may quote what it was sent.
-  const detail = codesOf(error).fromServer || !(error instanceof Error) ? '' : `: ${error.message}`;
   return new DatabaseUnreachable(
-    `No trusted connection to ${address.host}:${address.port} (${address.engine}): ${code}${detail}. ` +
+    `No trusted connection to ${address.host}:${address.port} (${address.engine}): ${detailOf(code, error)}. ` +
       "Check the host, the port, the security groups between the function and the database, and the server's certificate authority.",
   );
 }
 
+/** A server's own text, unlike the network's and TLS's, may quote what it was sent. */
+function detailOf(code: string, error: unknown): string {
+  return codesOf(error).fromServer || !(error instanceof Error)
+    ? code
+    : `${code}: ${error.message.replace(/\.$/, '')}`;
+}
+
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const { code, errno, fromServer } = codesOf(error);
-  if (!fromServer) return unreachable(address, code, error);
+  if (!fromServer) return connectionLost(address, verbOf(statement), detailOf(code, error));
   if (isReadOnly(error, code)) return readOnly(`${address.host}:${address.port} (${address.engine})`, code);
   return new StatementRefused(
     `${address.host}:${address.port} (${address.engine}) refused ${verbOf(statement)}: ${code} (${errno}). ${adviceFor(code)}`,

@@ -37,6 +37,9 @@ const UNTOLD_FREE_BYTES = 4_194_304;
  */
 const UNSAMPLED = 1.25;
 
+/** So many times what the sampled pages were is in use: the server has not looked since. */
+const UNSEEN = 1.25;
+
 /** How many rows, of any table, open transactions have changed: the number has them, and a rollback takes them back. */
 export async function openRows(session: MysqlSession, { grants }: Server): Promise<number> {
   if (!hasProcess(grants)) return 0;
@@ -52,7 +55,7 @@ export async function openRows(session: MysqlSession, { grants }: Server): Promi
  */
 export async function heldAgainst(
   session: MysqlSession,
-  { database, table, row, fileBytes, sample, openRows: open }: FoundTable,
+  { database, table, row, fileBytes, fullTextBytes, sample, openRows: open }: FoundTable,
   told: RowEstimate,
   { pageBytes, keepsRolledBackDeletes }: Server,
 ): Promise<RowEstimate> {
@@ -64,11 +67,17 @@ export async function heldAgainst(
   if (fileBytes === undefined) return { ...rows, filesHold: Number.MAX_SAFE_INTEGER };
   const used = usedBytes(row, fileBytes);
   const contradicts = (asked: number) => used - UNTOLD_FREE_BYTES < CONTRADICTION * asked && { atLeast: 0 };
+  // The server falls back to an earlier sample when it is restarted, or the table altered: then it knows nothing of what came since.
+  const isUnseen =
+    used - fullTextBytes - row.parts * UNTOLD_FREE_BYTES >
+      UNSEEN * Math.max(sampledBytesOf(row), bytesFor(rows.rows, row, sample?.rows)) &&
+    (sample === undefined || told.rows <= UNSAMPLED * sample.rows + FEW_ROWS);
   // How few bytes a row may take nobody knows then.
   if (isCompressed)
     return {
       ...rows,
       filesHold: Number.MAX_SAFE_INTEGER,
+      ...(isUnseen && { atMost: Number.MAX_SAFE_INTEGER }),
       ...contradicts(bytesFor(rows.rows, row, sample?.rows)),
     };
   // Other columns may be in no row: one that is added instantly is not written into those that are there.
@@ -89,7 +98,7 @@ export async function heldAgainst(
       : undefined;
   return {
     ...rows,
-    ...(filesHold > rows.atMost && { filesHold }),
+    ...(filesHold > rows.atMost && (isUnseen ? { atMost: filesHold } : { filesHold })),
     ...(rowsShare !== undefined && {
       rowsShare,
       ...(Boolean(row.madeAt) && { madeAt: Number(row.madeAt) * 1000 }),
@@ -105,12 +114,12 @@ function usedBytes({ freeBytes }: TableRow, fileBytes: number): number {
 }
 
 /** What so many rows take as the sampled ones do; at the least what was in use when the server sampled. */
-function bytesFor(
-  rows: number,
-  { tableBytes, indexBytes }: TableRow,
-  sampleRows: number | undefined,
-): number {
-  const sampled = Number(tableBytes ?? 0) + Number(indexBytes ?? 0);
+function bytesFor(rows: number, row: TableRow, sampleRows: number | undefined): number {
+  const sampled = sampledBytesOf(row);
   if (sampled < LEAST_SAMPLED_BYTES) return 0;
   return sampleRows ? sampled * Math.max(1, rows / sampleRows) : sampled;
+}
+
+function sampledBytesOf({ tableBytes, indexBytes }: TableRow): number {
+  return Number(tableBytes ?? 0) + Number(indexBytes ?? 0);
 }

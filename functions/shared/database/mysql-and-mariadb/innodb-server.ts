@@ -61,6 +61,8 @@ export async function prepare(
   }
   // So that nothing waits for long, should there be a lock that even these questions wait for.
   await session.query('SET SESSION lock_wait_timeout = 1');
+  // A count sees what is committed, at one moment (READ UNCOMMITTED: also half of a purge that is rolled back), and locks no row (SERIALIZABLE).
+  await session.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
   await dialect.ask(session);
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)).join('\n');
   const [revokes] = await session.query("SHOW VARIABLES LIKE 'partial_revokes'");

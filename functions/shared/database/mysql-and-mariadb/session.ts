@@ -80,11 +80,14 @@ export async function withMysql<T>(
 }
 
 /**
- * The first statement of each session, whatever mode the server or a pooler has by default: the driver quotes with
+ * The first statement of each session, whatever the server, its init_connect or a pooler has by default. The driver quotes with
  * backslashes (NO_BACKSLASH_ESCAPES), and other modes read quotes, spaces or whole statements otherwise (ANSI_QUOTES,
- * IGNORE_SPACE, MariaDB's ORACLE). Names that the server tells are quoted, so that they can be told from its words.
+ * IGNORE_SPACE, MariaDB's ORACLE). Names that the server tells are quoted, so that they can be told from its words. Answers are whole
+ * (sql_select_limit), and texts rather than bytes (SET NAMES binary); no statement begins a transaction that stays open.
  */
-const OWN_MODE = "SET SESSION sql_mode = '', sql_quote_show_create = 1";
+const OWN_MODE =
+  "SET SESSION sql_mode = '', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1, " +
+  'character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci';
 
 /**
  * Does the work while holding the lock of a credential, which the server frees when the connection closes.

@@ -2,7 +2,7 @@ import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
 import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
-import { countOf, tableNotFound } from '../sizes/questions.ts';
+import { countOf, endedEarly, tableNotFound } from '../sizes/questions.ts';
 import { accountName } from './accounts.ts';
 import { heldAgainst, openRows } from './held-against.ts';
 import { idleByProcessList, idleByThreads } from './idle-connections.ts';
@@ -17,10 +17,12 @@ import {
 import { lastSample } from './last-sample.ts';
 import { type MysqlSession, withMysql } from './session.ts';
 import {
+  byEntries,
   bytesOf,
   type FoundTable,
   LEAST_ROW_BYTES,
   LOST_FILE,
+  missesEntries,
   rowsOf,
   type TableRow,
 } from './table-estimates.ts';
@@ -115,14 +117,16 @@ async function find(
       continue;
     }
     const files = await filesOf(session, database, server);
-    all.push({
+    const known = {
       database,
       table,
       row: { ...tableRowOf(row), parts: await partsOf(session, row), isLost },
       fileBytes: files.kind === 'known' ? files.sizes.get(table) : undefined,
+      fullTextBytes: files.kind === 'known' ? (files.fullText.get(table) ?? 0) : 0,
       sample,
       openRows: open,
-    });
+    };
+    all.push((await mayGoByEntries(session, known)) ? byEntries(known) : known);
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
@@ -151,6 +155,16 @@ async function hasLostFile(
   return (
     engine === 'InnoDB' && (warnings.some(({ Code }) => Number(Code) === 1013) || Number(tableBytes) === 0)
   );
+}
+
+/** Whether its rows are known by the entries of an index: these are far more, and none of its indexes has several of a row (of a JSON array). */
+async function mayGoByEntries(session: MysqlSession, found: FoundTable): Promise<boolean> {
+  if (!missesEntries(found)) return false;
+  const columns = await session.query(
+    'SELECT DATA_TYPE AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+    [found.database, found.table],
+  );
+  return columns.length > 0 && columns.every(({ type }) => String(type).toLowerCase() !== 'json');
 }
 
 /** How many partitions and parts of these a table has; 1 of one that has none. */
@@ -226,7 +240,7 @@ async function largestTable(
     const files = await filesOf(session, database, server);
     if (files.kind === 'unknown')
       return { kind: 'unknown', reason: `what the files of ${database} take: ${files.reason}` };
-    const { sizes } = files;
+    const { sizes, elsewhere } = files;
     for (const [table, bytes] of sizes)
       if (largest.kind === 'unknown' || bytes > largest.bytes)
         largest = { kind: 'known', database, table, bytes };
@@ -244,6 +258,13 @@ async function largestTable(
         kind: 'unknown',
         reason: `what ${withoutFile.name} in ${database} takes: the server tells of no file of its own (engine ${withoutFile.engine}; a tablespace that it shares, or one that is discarded or missing)`,
       };
+    // Of which the user is shown nothing else.
+    const [hiddenOne] = elsewhere;
+    if (hiddenOne !== undefined)
+      return {
+        kind: 'unknown',
+        reason: `what ${hiddenOne} in ${database} takes: the server tells of no file of its own (a tablespace that it shares, or one that was not opened since the server's start), and does not show it to ${login.username}: ${grantsOf(login, [database]).join('; ')}`,
+      };
   }
   return largest;
 }
@@ -260,6 +281,7 @@ async function count(
   }: { database: string; table: string; limitMs: number; answerMs: number },
 ): Promise<ExactCount> {
   const name = `${identifier(database)}.${identifier(table)}`;
+  const begun = performance.now();
   try {
     const [row] = await session.query(
       dialect.countWithin(Math.max(1, Math.round(limitMs)), `COUNT(*) AS count FROM ${name}`),
@@ -268,7 +290,8 @@ async function count(
     );
     return { kind: 'counted', rows: countOf(row) };
   } catch (error) {
-    if (isRefusal(error, ...dialect.tooSlow)) return { kind: 'too-slow' };
+    if (isRefusal(error, ...dialect.tooSlow, 'ER_QUERY_INTERRUPTED'))
+      return endedEarly(performance.now() - begun, limitMs);
     if (isRefusal(error, 'ER_LOCK_WAIT_TIMEOUT')) return { kind: 'locked' };
     if (isRefusal(error, 'ER_TABLESPACE_DISCARDED', 'ER_TABLESPACE_MISSING'))
       throw new TableNotFound(`The rows of ${name} cannot be counted: ${LOST_FILE}.`);

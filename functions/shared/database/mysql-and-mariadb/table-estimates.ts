@@ -32,6 +32,8 @@ export interface FoundTable {
   row: TableRow;
   /** Its file, and those of its parts and full-text indexes. Undefined: the user may not see that, or it has none of its own. */
   fileBytes: number | undefined;
+  /** How much of that is full-text indexes, of which no statistics tell. */
+  fullTextBytes: number;
   /** The server's last sample, asked for before {@link row}. Undefined: the user may not see that. */
   sample: Sample | undefined;
   /** Rows of any table that open transactions have changed, asked for before {@link row}. 0 also where the user may not see that. */
@@ -120,11 +122,41 @@ export function rowsOf(
     };
   }
   const told = estimate(Number(rows), INNODB_FACTOR, FEW_ROWS);
-  return told.kind === 'unknown' || sample === undefined ? told : sinceSample(told.rows, sample.rows);
+  if (told.kind === 'unknown' || sample === undefined) return told;
+  const ofRows = sinceSample(told.rows, sample.rows);
+  if (sample.entries === undefined) return ofRows;
+  // Rows may be of very uneven length, so that the few pages of a sample miss most of them; entries of an index are less so.
+  const ofEntries = sinceSample(Math.max(0, told.rows - sample.rows + sample.entries), sample.entries);
+  return {
+    ...ofRows,
+    atLeast: Math.min(ofRows.atLeast, ofEntries.atLeast),
+    atMost: Math.max(ofRows.atMost, ofEntries.atMost),
+  };
+}
+
+/**
+ * Whether the sample of the rows has so few of the entries of an index that one of the two is further off than a sample may be; and the number
+ * too, which else comes of a later sample.
+ */
+export function missesEntries({ sample, row }: Pick<FoundTable, 'sample' | 'row'>): boolean {
+  if (sample?.entries === undefined || row.rows === null || row.rows === undefined) return false;
+  return sample.entries > SAMPLE_FACTOR * Math.max(sample.rows, Number(row.rows)) + FEW_ROWS;
+}
+
+/** The number as it would be, had the server gone by the entries; the other sample stays the second source. */
+export function byEntries(found: FoundTable): FoundTable {
+  const { row, sample } = found;
+  if (sample?.entries === undefined) return found;
+  const rows = Math.max(0, Number(row.rows) - sample.rows + sample.entries);
+  return {
+    ...found,
+    row: { ...row, rows },
+    sample: { ...sample, rows: sample.entries, entries: sample.rows },
+  };
 }
 
 /** As wrong as the sample was, of which rows may have gone since, or of which more may have come: inserts are counted. */
-function sinceSample(rows: number, sampleRows: number): RowEstimate {
+function sinceSample(rows: number, sampleRows: number): Extract<RowEstimate, { kind: 'estimate' }> {
   const sampled = Math.max(rows, sampleRows);
   return {
     kind: 'estimate',

@@ -1,8 +1,21 @@
 import { hasProcess, isRefusal, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
-/** What files take, by table; or why that is not known. */
-export type Files = { kind: 'known'; sizes: Map<string, number> } | { kind: 'unknown'; reason: string };
+/**
+ * What files take, by table, of which `fullText` is that of full-text indexes; or why that is not known. `elsewhere`: tables of which a part has no
+ * file of its own, or one that is not told: what the others take is not what they take.
+ */
+export type Files =
+  | {
+      kind: 'known';
+      sizes: Map<string, number>;
+      fullText: Map<string, number>;
+      elsewhere: ReadonlySet<string>;
+    }
+  | { kind: 'unknown'; reason: string };
+
+/** What is asked twice for, where two answers do not fit: a table may have been made anew in between. */
+const ASK_AGAIN = 2;
 
 /**
  * What the files of a database's tables take, by table: parts and full-text indexes are added to theirs. MariaDB knows, from
@@ -23,21 +36,18 @@ export async function filesOf(
   const isInFolder = names.map(() => 'NAME LIKE ?').join(' OR ');
   const inFolder = names.map((name) => `${name.replaceAll(/[\\%_]/g, '\\$&')}/%`);
   try {
-    const spaces = await session.query(
-      `SELECT NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE ${isInFolder}`,
-      inFolder,
-    );
-    const tables = await session.query(
-      `SELECT NAME AS name, TABLE_ID AS id FROM information_schema.${files.tables} WHERE ${isInFolder}`,
-      inFolder,
-    );
-    const ids = new Map(
-      tables.map(({ name, id }) => [
-        BigInt(String(id)).toString(16).padStart(16, '0'),
-        tableOf(String(name)),
-      ]),
-    );
-    return { kind: 'known', sizes: sizesOf(spaces, ids) };
+    for (let time = 1; ; time++) {
+      const tables = await session.query(
+        `SELECT NAME AS name, TABLE_ID AS id, SPACE AS space FROM information_schema.${files.tables} WHERE ${isInFolder}`,
+        inFolder,
+      );
+      const spaces = await session.query(
+        `SELECT SPACE AS space, NAME AS name, FILE_SIZE AS bytes FROM information_schema.${files.tablespaces} WHERE ${isInFolder}`,
+        inFolder,
+      );
+      const found = sizesOf(spaces, tables);
+      if (found.elsewhere.size === 0 || time === ASK_AGAIN) return { kind: 'known', ...found };
+    }
   } catch (error) {
     if (!isRefusal(error, 'ER_UNKNOWN_TABLE', 'ER_BAD_FIELD_ERROR')) throw error;
     return {
@@ -47,20 +57,40 @@ export async function filesOf(
   }
 }
 
-/** @param ids the tables, by their ids in 16 hexadecimal digits, of which the files of full-text indexes are named. */
 function sizesOf(
   spaces: readonly Record<string, unknown>[],
-  ids: ReadonlyMap<string, string>,
-): Map<string, number> {
+  tables: readonly Record<string, unknown>[],
+): Omit<Extract<Files, { kind: 'known' }>, 'kind'> {
+  // Files of full-text indexes are named of their table's id, in 16 hexadecimal digits.
+  const byId = new Map(
+    tables.map(({ name, id }) => [BigInt(String(id)).toString(16).padStart(16, '0'), tableOf(String(name))]),
+  );
+  const ofFullText = (own: string) => byId.get(/^fts_([0-9a-f]{16})_/i.exec(own)?.[1]?.toLowerCase() ?? '');
   const sizes = new Map<string, number>();
-  for (const { name, bytes } of spaces) {
+  const fullText = new Map<string, number>();
+  const told = new Set<string>();
+  const add = (to: Map<string, number>, table: string, bytes: number) =>
+    to.set(table, (to.get(table) ?? 0) + bytes);
+  for (const { space, name, bytes } of spaces) {
     const own = tableOf(String(name));
-    const table = ids.get(/^fts_([0-9a-f]{16})_/i.exec(own)?.[1]?.toLowerCase() ?? '') ?? own;
+    const indexed = ofFullText(own);
     // A file has a page at the least: 0 is what a server says that keeps its tables otherwise.
-    if (Number(bytes) > 0 && Number.isFinite(Number(bytes)))
-      sizes.set(table, (sizes.get(table) ?? 0) + Number(bytes));
+    if (!(Number(bytes) > 0 && Number.isFinite(Number(bytes)))) continue;
+    told.add(String(space));
+    add(sizes, indexed ?? own, Number(bytes));
+    if (indexed !== undefined) add(fullText, indexed, Number(bytes));
   }
-  return sizes;
+  const elsewhere = new Set(
+    tables.flatMap(({ name, space }) => {
+      const own = tableOf(String(name));
+      const indexed = ofFullText(own);
+      // MariaDB opens files of full-text indexes no earlier than they are used.
+      if (told.has(String(space)) || (indexed !== undefined && Number(space) !== 0)) return [];
+      return [indexed ?? own];
+    }),
+  );
+  for (const table of elsewhere) sizes.delete(table);
+  return { sizes, fullText, elsewhere };
 }
 
 /** The table of a file's name, `folder/table` or `folder/table#p#part`. */

@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import {
   ConnectionRefused,
+  connectionLost,
   DatabaseUnreachable,
   LoginRefused,
   readOnly,
@@ -85,9 +86,9 @@ export function connectError(error: unknown, address: DatabaseAddress, { usernam
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const code = codeOf(error);
-  if (code === undefined) return unreachable(error, address);
   // Class 57: the server shut down or ended the session.
-  if (code.startsWith('57P')) return unreachable(error, address);
+  if (code === undefined || code.startsWith('57P'))
+    return connectionLost(address, verbOf(statement), code ?? reasonOf(error));
   if (code === READ_ONLY)
     return readOnly(`${address.host}:${address.port} (${address.engine})`, `SQLSTATE ${code}`);
   const verb = verbOf(statement);
@@ -109,8 +110,12 @@ const STATEMENT_ADVICE: Record<string, string> = {
   '57014': 'It took longer than the time that the server gives it (statement_timeout).',
 };
 
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'no reason';
+}
+
 function unreachable(error: unknown, address: DatabaseAddress): DatabaseUnreachable {
-  const detail = codeOf(error) ?? (error instanceof Error ? error.message : 'no reason');
+  const detail = codeOf(error) ?? reasonOf(error);
   return new DatabaseUnreachable(
     `No trusted connection to ${address.host}:${address.port} (${address.engine}): ${detail}. ` +
       "Check the host, the port, the security groups between the function and the database, and the server's certificate authority.",

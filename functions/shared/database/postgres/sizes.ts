@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
-import { MissingPrivilege, missingPrivilege } from '../contract/errors.ts';
+import { MissingPrivilege, missingPrivilege, NotKnown } from '../contract/errors.ts';
 import type {
   ExactCount,
   LargestTable,
@@ -11,12 +11,22 @@ import type {
   TableSearch,
   TableSize,
 } from '../contract/sizes.ts';
-import { countOf, estimate, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
+import { countOf, endedEarly, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './errors.ts';
 import { databasesToSearch, matchingDatabases, mayNotConnect } from './matching-databases.ts';
 import { arePlain, PLANNED } from './plain-expressions.ts';
+import { rowsOf, withinPages } from './row-estimates.ts';
 import { type PostgresSession, withPostgres } from './session.ts';
-import { filesOf, findTables, isRefusal, type Part, type Table } from './tables.ts';
+import {
+  type Files,
+  filesOf,
+  findTables,
+  IS_SHOWN_CHILD,
+  isRefusal,
+  LOCK_TIMEOUT_MS,
+  type Part,
+  type Table,
+} from './tables.ts';
 
 /** Sizes on PostgreSQL 12 and later, and Aurora PostgreSQL. */
 export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits): SizeReader {
@@ -96,31 +106,6 @@ export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits
   };
 }
 
-/**
- * How wrong the counters of live rows may be. They start from a sample of a vacuum or ANALYZE and are exact from there
- * on: 1.5 % was measured. Aborted transactions and uneven pages add to it.
- */
-const COUNTERS_FACTOR = 1.2;
-
-/**
- * Rows that must have been inserted for each page of a table: longer ones are moved out of it
- * (TOAST_TUPLES_PER_PAGE). Counters that know of fewer were lost in a crash or a reset, or are not yet written.
- */
-const LEAST_ROWS_PER_PAGE = 4;
-
-/** What a page can hold at the most, with pages of 8 KiB (MaxHeapTuplesPerPage). */
-const MOST_ROWS_PER_PAGE = 291;
-
-/**
- * By how many rows, for each time that a table has as many pages as ANALYZE reads, a sample of uneven pages (nearly all empty after a
- * large delete, the rest full) may be wrong beyond {@link COUNTERS_FACTOR}: of R rows on full pages three standard deviations are
- * 3√(R · pages / sample · 291), which is no more than (factor - 1) · R and this.
- */
-const UNEVEN_ROWS = (9 * MOST_ROWS_PER_PAGE) / (4 * (COUNTERS_FACTOR - 1));
-
-/** How long to wait for a lock on the table: under an upgrade of the schema or VACUUM FULL it can take hours. */
-const LOCK_TIMEOUT_MS = 100;
-
 const UNCOUNTED: RowEstimate = {
   kind: 'unknown',
   reason:
@@ -140,8 +125,8 @@ async function sizeOf(
     };
     return { database, rows: elsewhere, bytes: elsewhere };
   }
-  const sizes = [];
-  for (const part of table.parts) sizes.push(await sizeOfPart(session, part));
+  const files = await filesOf(session, table.parts);
+  const sizes = table.parts.map((part) => sizeOfPart(part, files.get(part.oid)));
   return {
     database,
     ...(others.length > 0 && { others }),
@@ -172,11 +157,13 @@ function sumOfBytes(parts: readonly TableBytes[]): TableBytes {
   return { ...sum, from: isOfFiles ? 'files' : 'statistics' };
 }
 
-async function sizeOfPart(
-  session: PostgresSession,
-  part: Part,
-): Promise<{ rows: RowEstimate; bytes: TableBytes }> {
-  const files = await filesOf(session, part);
+const ON_PRIMARY_ONLY = {
+  kind: 'unknown' as const,
+  reason: 'the server is a standby, which has nothing of an unlogged table: ask its primary',
+};
+
+function sizeOfPart(part: Part, files: Files | undefined): { rows: RowEstimate; bytes: TableBytes } {
+  if (part.isOnPrimaryOnly) return { rows: ON_PRIMARY_ONLY, bytes: ON_PRIMARY_ONLY };
   const bytes: TableBytes = files
     ? { kind: 'known', table: files.tableBytes, indexes: files.indexBytes, from: 'files' }
     : part.pages > 0
@@ -189,28 +176,26 @@ async function sizeOfPart(
   return { rows: files ? withinPages(known, files.pages) : known, bytes };
 }
 
-/** More rows than the pages can hold are not there, whatever the counters say, which are some seconds behind. */
-function withinPages(known: RowEstimate, pages: number): RowEstimate {
-  const most = pages * MOST_ROWS_PER_PAGE;
-  if (pages === 0) return { kind: 'estimate', rows: 0, atLeast: 0, atMost: 0 };
-  if (known.kind === 'unknown' || known.rows <= most) return known;
-  return { ...known, rows: most, atLeast: 0, atMost: most };
-}
-
 /** Undefined: the database has no table. */
 async function largestTable(session: PostgresSession, database: string): Promise<LargestTable | undefined> {
   try {
     const rows = await session.query(
       `WITH RECURSIVE tree AS (
          SELECT c.oid, c.oid AS root FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p', 'm') AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND ${IS_SHOWN_CHILD})
            AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_temp%'
-         UNION SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+         UNION SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND ${IS_SHOWN_CHILD}
        )
-       SELECT (SELECT relname FROM pg_class WHERE oid = t.root) AS name, sum(coalesce(pg_total_relation_size(t.oid), 0)) AS bytes
-       FROM tree t GROUP BY t.root ORDER BY bytes DESC LIMIT 1`,
+       SELECT (SELECT relname FROM pg_class WHERE oid = t.root) AS name, sum(coalesce(pg_total_relation_size(t.oid), 0)) AS bytes,
+         max(c.relname::text) FILTER (WHERE c.relpersistence = 'u' AND c.relkind IN ('r', 'm') AND pg_is_in_recovery()) AS elsewhere
+       FROM tree t JOIN pg_class c ON c.oid = t.oid GROUP BY t.root HAVING bool_or(c.relkind <> 'f') ORDER BY 3 NULLS LAST, 2 DESC LIMIT 1`,
     );
     const [row] = rows;
+    if (row?.elsewhere)
+      return {
+        kind: 'unknown',
+        reason: `what ${row.elsewhere} in ${database} takes: ${ON_PRIMARY_ONLY.reason}`,
+      };
     return row && { kind: 'known', database, table: String(row.name), bytes: Number(row.bytes) };
   } catch (error) {
     if (!isRefusal(error, LOCK_NOT_AVAILABLE)) throw error;
@@ -219,81 +204,6 @@ async function largestTable(session: PostgresSession, database: string): Promise
       reason: `somebody holds a lock on a table of ${database} by which nobody may look`,
     };
   }
-}
-
-function rowsOf(part: Part, pages: number | undefined): RowEstimate {
-  const { tuples, pages: pagesThen, live, inserted, counted, samplePages } = part;
-  if (counted) {
-    const share = (pages ?? pagesThen) / samplePages;
-    // All pages of a smaller table are read.
-    const few = MOST_ROWS_PER_PAGE + (share > 1 ? Math.ceil(UNEVEN_ROWS * share) : 0);
-    const known = withCountedTwice(estimate(live, COUNTERS_FACTOR, few), part, pages, few);
-    if (known.kind === 'unknown' || pages === undefined || pages <= pagesThen) return known;
-    // The files have grown, perhaps as the counters do not know: rows were loaded while they were off (track_counts), or updated.
-    const hasDensity = tuples > 0 && pagesThen > 0;
-    const byPages = hasDensity ? (tuples / pagesThen) * pages * COUNTERS_FACTOR : pages * MOST_ROWS_PER_PAGE;
-    const explained = !hasDensity && live >= LEAST_ROWS_PER_PAGE * (pages - 1);
-    return explained ? known : { ...known, atMost: Math.max(known.atMost, Math.ceil(byPages)) };
-  }
-  // Nothing has set the counters right yet, so that a page's limit alone tells what they may have missed.
-  const atMost = (pages ?? pagesThen) * MOST_ROWS_PER_PAGE;
-  // Nor are they complete where they know of fewer rows than the catalog does: they were lost in between.
-  const complete = pages !== undefined && inserted >= LEAST_ROWS_PER_PAGE * (pages - 1) && inserted >= tuples;
-  if (complete) {
-    // Deletes that were written before the inserts, of another session, have left the counter at 0, and are forgotten.
-    const least = Math.max(0, Math.min(live, inserted - part.deleted));
-    return { kind: 'estimate', rows: live, atLeast: Math.floor(least / COUNTERS_FACTOR), atMost };
-  }
-  if (pages === undefined && tuples < 0) {
-    return {
-      kind: 'unknown',
-      reason: 'the table was never analyzed, and somebody holds a lock by which nobody may look at its files',
-    };
-  }
-  if (tuples < 0) {
-    return {
-      kind: 'unknown',
-      reason:
-        "the table was never analyzed, and the server's counters know too little of it: they were lost or reset, or are some seconds behind",
-    };
-  }
-  // What has changed since then is not known, but for what the counters have seen.
-  const rows = Math.max(tuples, live);
-  return { kind: 'estimate', rows, atLeast: 0, atMost: Math.max(atMost, rows) };
-}
-
-/**
- * What a session has changed it adds to the counters some seconds later, also where its own VACUUM or ANALYZE has seen that
- * already: an import with ANALYZE at its end doubles the rows, and a purge with VACUUM at its end leaves none. So the range has what may
- * have been counted twice: of the rows that were inserted and deleted since that look, as far as the counters and the pages allow.
- */
-function withCountedTwice(
-  known: RowEstimate,
-  part: Part,
-  pages: number | undefined,
-  few: number,
-): RowEstimate {
-  const { pages: pagesThen, live, countedByHand, changed } = part;
-  if (known.kind === 'unknown' || !countedByHand) return known;
-  // Not on record since the table was written anew.
-  const seen = part.tuples < 0 ? undefined : part.tuples;
-  const inserted = Math.min(part.inserted, changed);
-  // With what was inserted it is no more than all changes, and they differ by what the number has changed by.
-  const deleted = Math.min(
-    part.deleted,
-    changed,
-    seen === undefined ? changed : Math.max(0, (changed - live + seen) / 2),
-  );
-  // What lies in pages that the look did not see came after it.
-  const newPages = Math.max(0, (pages ?? pagesThen) - pagesThen);
-  const later = pagesThen > 0 && seen !== undefined ? (newPages * seen) / pagesThen / COUNTERS_FACTOR : 0;
-  const ofLook = seen === undefined ? changed : seen * COUNTERS_FACTOR;
-  const insertedTwice = Math.max(0, Math.min(inserted - later, ofLook));
-  return {
-    ...known,
-    atLeast: Math.max(0, Math.min(known.atLeast, Math.floor((live - insertedTwice) / COUNTERS_FACTOR) - few)),
-    atMost: Math.max(known.atMost, Math.ceil((live + deleted) * COUNTERS_FACTOR) + few),
-  };
 }
 
 /** A part of a table for which its owner could have the counting user run code; none of its own, nor of a superuser's. */
@@ -320,6 +230,7 @@ async function count(
         `Let ${other.owner} itself count (its login in place of ${login.username}), or do without that index or constraint.`,
     );
   }
+  const begun = performance.now();
   try {
     await session.query(`SET statement_timeout = ${Math.max(1, Math.round(limitMs))}`);
     const [row] = await session.query(
@@ -329,7 +240,7 @@ async function count(
     );
     return { kind: 'counted', rows: countOf(row) };
   } catch (error) {
-    if (isRefusal(error, QUERY_CANCELED)) return { kind: 'too-slow' };
+    if (isRefusal(error, QUERY_CANCELED)) return endedEarly(performance.now() - begun, limitMs);
     if (isRefusal(error, LOCK_NOT_AVAILABLE)) return { kind: 'locked' };
     if (!isRefusal(error, INSUFFICIENT_PRIVILEGE)) throw error;
     const [policies] = await session.query(
@@ -367,6 +278,11 @@ async function idleConnections(
       login.username,
       "see what others' connections do",
       `GRANT pg_read_all_stats TO ${user} (it also shows the text of the statements that run, with what is in them)`,
+    );
+  }
+  if (rows.some(({ state }) => state === 'disabled')) {
+    throw new NotKnown(
+      'How long connections have been idle is unknown: the server does not note what some of them do (track_activities is off, for all or for a role: ALTER ROLE … RESET track_activities, and new connections).',
     );
   }
   return rows.filter(({ idle }) => idle === true).length;

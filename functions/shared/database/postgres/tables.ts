@@ -34,6 +34,10 @@ export interface Part {
   counted: boolean;
   /** Whether the last that did was one that somebody asked for, and not the server's own. */
   countedByHand: boolean;
+  /** Whether it was a vacuum, and rows have changed since the last ANALYZE. */
+  countedByVacuum: boolean;
+  /** Whether it is unlogged, and this server a standby, which has none of its rows. */
+  isOnPrimaryOnly: boolean;
   /** How many pages ANALYZE reads of it: 300 for each of the columns' statistics target. */
   samplePages: number;
   /** Bytes as of the last vacuum or ANALYZE. */
@@ -50,6 +54,16 @@ const UNCOUNTED = `(NOT current_setting('track_counts')::boolean OR EXISTS (
          WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
            AND setting ~* '^track_counts=' AND NOT split_part(setting, '=', 2)::boolean))`;
 
+/**
+ * Whether a child is one for who asks. Not the temporary one of a session, which only that session sees with its parent; nor a partition
+ * whose `DETACH … CONCURRENTLY` was interrupted, and of which the parent shows nothing any more (from PostgreSQL 14 on).
+ */
+export const IS_SHOWN_CHILD = `(to_jsonb(i) ->> 'inhdetachpending') IS DISTINCT FROM 'true'
+         AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = i.inhrelid AND t.relpersistence = 't')`;
+
+/** A standby keeps no counters of its tables; those that it may have are of when it was the primary. */
+const HAS_COUNTERS = 'NOT pg_is_in_recovery()';
+
 /** By the catalog alone, in which the table's own locks do not count. In all schemas: the empty one may be what an upgrade left. */
 export async function findTables(
   session: PostgresSession,
@@ -61,22 +75,29 @@ export async function findTables(
        WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
          AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp%'
      ), tree AS (
-       SELECT * FROM named UNION SELECT i.inhrelid, t.root, t.schema, t.root_kind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+       SELECT * FROM named UNION SELECT i.inhrelid, t.root, t.schema, t.root_kind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND ${IS_SHOWN_CHILD}
      )
-     SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples AS tuples, c.relpages AS pages,
-       pg_stat_get_live_tuples(c.oid) AS live, pg_stat_get_tuples_inserted(c.oid) AS inserted,
-       pg_stat_get_tuples_deleted(c.oid) AS deleted, pg_stat_get_mod_since_analyze(c.oid) AS changed,
-       coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
-         pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL AS counted,
-       coalesce(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_analyze_time(c.oid))
-         > coalesce(greatest(pg_stat_get_last_autovacuum_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)), '-infinity'), false) AS by_hand,
+     SELECT t.root, t.schema, t.root_kind, c.oid, c.relkind AS kind, c.reltuples::int8 AS tuples, c.relpages AS pages,
+       counter.live, counter.inserted, counter.deleted, counter.changed,
+       looked.by_vacuum IS NOT NULL OR looked.by_analyze IS NOT NULL AS counted,
+       coalesce(greatest(looked.vacuum_by_hand, looked.analyze_by_hand) > coalesce(greatest(looked.vacuum_by_itself, looked.analyze_by_itself), '-infinity'), false) AS by_hand,
+       counter.changed > 0 AND coalesce(looked.by_vacuum > coalesce(looked.by_analyze, '-infinity'), false) AS vacuumed_last,
+       c.relpersistence = 'u' AND pg_is_in_recovery() AS on_primary_only,
        ${UNCOUNTED} AS uncounted,
-       300 * greatest(current_setting('default_statistics_target')::bigint,
-         (SELECT coalesce(max(a.attstattarget), 0) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)) AS sample_pages,
+       -- PostgreSQL 17 and later have null where others have -1, and each reads 100 rows at the least.
+       greatest(100, 300 * (SELECT max(coalesce(nullif(a.attstattarget, -1), current_setting('default_statistics_target')::bigint))
+         FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) AS sample_pages,
        (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
        (SELECT coalesce(sum(x.relpages), 0) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)
          * current_setting('block_size')::bigint AS index_bytes
      FROM tree t JOIN pg_class c ON c.oid = t.oid LEFT JOIN pg_class o ON o.oid = c.reltoastrelid
+       CROSS JOIN LATERAL (SELECT CASE WHEN ${HAS_COUNTERS} THEN c.oid END) AS mine (oid)
+       CROSS JOIN LATERAL (SELECT coalesce(pg_stat_get_live_tuples(mine.oid), 0) AS live, coalesce(pg_stat_get_tuples_inserted(mine.oid), 0) AS inserted,
+         coalesce(pg_stat_get_tuples_deleted(mine.oid), 0) AS deleted, coalesce(pg_stat_get_mod_since_analyze(mine.oid), 0) AS changed) AS counter
+       CROSS JOIN LATERAL (SELECT vacuum_by_hand, vacuum_by_itself, analyze_by_hand, analyze_by_itself,
+           greatest(vacuum_by_hand, vacuum_by_itself) AS by_vacuum, greatest(analyze_by_hand, analyze_by_itself) AS by_analyze
+         FROM (SELECT pg_stat_get_last_vacuum_time(mine.oid) AS vacuum_by_hand, pg_stat_get_last_autovacuum_time(mine.oid) AS vacuum_by_itself,
+           pg_stat_get_last_analyze_time(mine.oid) AS analyze_by_hand, pg_stat_get_last_autoanalyze_time(mine.oid) AS analyze_by_itself) AS times) AS looked
      ORDER BY t.root`,
     [name],
   );
@@ -103,12 +124,11 @@ export async function findTables(
 }
 
 async function totalBytesOf(session: PostgresSession, parts: readonly Part[]): Promise<number> {
-  let total = 0;
-  for (const part of parts) {
-    const files = await filesOf(session, part);
-    total += files ? files.tableBytes + files.indexBytes : part.tableBytes + part.indexBytes;
-  }
-  return total;
+  const files = await filesOf(session, parts);
+  return parts.reduce((total, { oid, tableBytes, indexBytes }) => {
+    const now = files.get(oid);
+    return total + (now ? now.tableBytes + now.indexBytes : tableBytes + indexBytes);
+  }, 0);
 }
 
 function partOf(row: Record<string, unknown>): Part {
@@ -122,31 +142,61 @@ function partOf(row: Record<string, unknown>): Part {
     changed: Number(row.changed),
     counted: row.counted === true,
     countedByHand: row.by_hand === true,
+    countedByVacuum: row.vacuumed_last === true,
+    isOnPrimaryOnly: row.on_primary_only === true,
     samplePages: Number(row.sample_pages),
     tableBytes: Number(row.table_bytes),
     indexBytes: Number(row.index_bytes),
   };
 }
 
-/** Undefined while somebody holds the table's strongest lock: the functions take a lock themselves. */
-export async function filesOf(
+/** How long to wait for a lock on a table: under an upgrade of the schema or VACUUM FULL it can take hours. */
+export const LOCK_TIMEOUT_MS = 100;
+
+/** What the files of a part take now. */
+export interface Files {
+  pages: number;
+  tableBytes: number;
+  indexBytes: number;
+}
+
+/**
+ * Files by the part's id. None while somebody holds a part's strongest lock: the functions take a lock themselves. A lock on a table is one on each
+ * of its partitions, so after the first that is waited for in vain no other is.
+ */
+export async function filesOf(session: PostgresSession, parts: readonly Part[]): Promise<Map<string, Files>> {
+  const oids = parts.map(({ oid }) => oid);
+  if (oids.length === 0) return new Map();
+  const all = await filesIfUnlocked(session, oids);
+  if (all) return all;
+  const files = new Map<string, Files>();
+  if (oids.length === 1) return files;
+  await session.query('SET lock_timeout = 1');
+  for (const oid of oids)
+    for (const [id, of] of (await filesIfUnlocked(session, [oid])) ?? []) files.set(id, of);
+  await session.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  return files;
+}
+
+async function filesIfUnlocked(
   session: PostgresSession,
-  { oid }: Part,
-): Promise<{ pages: number; tableBytes: number; indexBytes: number } | undefined> {
+  oids: readonly string[],
+): Promise<Map<string, Files> | undefined> {
   try {
-    // By its id it needs no right on the table or the schema.
-    const [row] = await session.query(
-      `SELECT pg_relation_size($1::oid) / current_setting('block_size')::bigint AS pages,
-         pg_table_size($1::oid) AS table_bytes, pg_indexes_size($1::oid) AS index_bytes`,
-      [oid],
+    // By their ids it needs no right on the tables or the schemas.
+    const rows = await session.query(
+      `SELECT oid, pg_relation_size(oid) / current_setting('block_size')::bigint AS pages, pg_table_size(oid) AS table_bytes, pg_indexes_size(oid) AS index_bytes
+       FROM unnest($1::oid[]) AS parts (oid)`,
+      [oids],
     );
     // All null: dropped in the meantime.
-    if (row?.pages === null || row === undefined) return undefined;
-    return {
-      pages: Number(row.pages),
-      tableBytes: Number(row.table_bytes),
-      indexBytes: Number(row.index_bytes),
-    };
+    const there = rows.filter(({ pages }) => pages !== null);
+    return new Map(
+      there.map(({ oid, pages, table_bytes, index_bytes }) => [
+        String(oid),
+        { pages: Number(pages), tableBytes: Number(table_bytes), indexBytes: Number(index_bytes) },
+      ]),
+    );
   } catch (error) {
     if (isRefusal(error, LOCK_NOT_AVAILABLE)) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 import { CONNECTION_LIMITS, type ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { TableNotFound } from '../contract/errors.ts';
-import type { RowEstimate, TableSearch } from '../contract/sizes.ts';
+import type { ExactCount, RowEstimate, TableSearch } from '../contract/sizes.ts';
 
 /** How long one question to the server's own tables may take. Each takes some milliseconds; this only stops a hang. */
 export const QUESTION_LIMIT_MS = 5_000;
@@ -33,6 +33,12 @@ export function tableNotFound(
   return new TableNotFound(
     `${host}:${port} has no table ${table} in ${databases.join(', ')}${detail}. Check the prefix and the names of the databases in the configuration.`,
   );
+}
+
+/** What ended a count, of which the server says only that it was cancelled: its time limit, or somebody before that. */
+export function endedEarly(tookMs: number, limitMs: number): ExactCount {
+  // A server's clock may go a little faster.
+  return { kind: tookMs < 0.9 * limitMs ? 'cancelled' : 'too-slow' };
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   type FoundContainer,
 } from '../../../../functions/shared/containers/discover-containers.ts';
 import { EcsExecReach } from '../../../../functions/shared/containers/ecs-exec-reach.ts';
-import type { Reach, Seen } from '../../../../functions/shared/containers/reach.ts';
+import { orderId, type Reach, type Seen } from '../../../../functions/shared/containers/reach.ts';
 import { RunCommandReach } from '../../../../functions/shared/containers/run-command-reach.ts';
 import { ecsExecClients } from '../../../../functions/shared/ecs-exec/session.ts';
 import { ContainerCommandJob, type ContainerCommandJobProps, Upkeep } from '../../../../lib/index.ts';
@@ -243,10 +243,25 @@ test('by ecs-exec, a command takes one ExecuteCommand, and removes what the run 
       return undefined;
     });
     const files = () => readdirSync(container.path('/run')).filter((name) => name.endsWith('.lock'));
-    for (const id of ['nightly.1', 'weekly.1', 'nightly.2'])
-      await reach.start(found, { ...order, id, supersedes: `${id.split('.')[0]}.` }, stay(20_000));
-    assert.equal(calls, 3);
-    assert.deepEqual(files().sort(), ['ecs-exec-nightly.2.lock', 'ecs-exec-weekly.1.lock']);
+    // The jobs of two deployments may have one name, and work in one container: whose run has ended may still be looked for.
+    const runs = [
+      ['shop', 'nightly', '1'],
+      ['shop-nightly', 'nightly', '1'],
+      ['shop', 'nightly-nightly', '1'],
+      ['shop', 'nightly', '2'],
+    ] as const;
+    for (const [deployment, job, time] of runs)
+      await reach.start(
+        found,
+        { ...order, ...orderId({ deployment, job, runId: `${deployment}-${job}-${time}` }) },
+        stay(20_000),
+      );
+    assert.equal(calls, 4);
+    assert.deepEqual(files().sort(), [
+      'ecs-exec-shop-nightly.nightly.1.lock',
+      'ecs-exec-shop.nightly-nightly.1.lock',
+      'ecs-exec-shop.nightly.2.lock',
+    ]);
   }));
 
 test('by ecs-exec, a websocket that is cut again and again costs neither output nor exit code', () =>

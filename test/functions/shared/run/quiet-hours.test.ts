@@ -175,6 +175,27 @@ describe('the quiet hours', () => {
     assert.equal(ordinaryWeek(counted(office, old), FOUR_WEEKS, 'UTC').days, 9);
   });
 
+  it('do not go by hours of which a server that always tells something has told nothing', () => {
+    const holes = (hour: number, week: number) => (week < 2 && hour % 24 === 12 ? 0 : office(hour));
+    const of = (requests: typeof holes) => ordinaryWeek(counted(requests), FOUR_WEEKS, 'UTC', 'unknown').week;
+    assert.deepEqual(of(holes), of(office));
+    assert.equal(hoursOf(ordinaryWeek(counted(holes), FOUR_WEEKS, 'UTC').week)[0]?.[12], 40);
+    assert.throws(
+      () => of((hour) => (hour % 24 < 4 ? 0 : 20)),
+      /Nothing is known of any monday at 02:00: an ordinary week takes a value of each hour/,
+    );
+  });
+
+  it('know nothing of an hour that the clocks leave out in the only week, and take it as the one before', () => {
+    const span = { from: Date.parse('2027-03-22T00:00:00Z'), to: Date.parse('2027-03-30T00:00:00Z') };
+    const { week } = ordinaryWeek(
+      counted(() => 5, span),
+      span,
+      'Europe/Berlin',
+    );
+    assert.ok(week.flat().every((requests) => requests === 5));
+  });
+
   it('count an hour that comes twice, and none that does not come, by the clock on the wall', () => {
     const span = { from: Date.parse('2026-10-12T00:00:00Z'), to: Date.parse('2026-11-09T00:00:00Z') };
     const { week } = ordinaryWeek(

@@ -88,6 +88,32 @@ describe('of the callbacks that came, a request', () => {
     assert.equal(isComplete({ ...call, doubtful: both.doubtful }), false);
   });
 
+  it('believes one that names this deployment before those that name nobody, whichever comes first', () => {
+    const ours = arrived(media({ items_deleted: 5, status: 'complete' }), 'shop');
+    const neighbours = [
+      arrived(media({ items_deleted: 9, status: 'failed' })),
+      arrived(media({ items_deleted: 7, status: 'complete' }), 'shop', 'bakery'),
+    ].flat();
+    // In one look, and each in a look of its own.
+    for (const arrivals of [
+      [...ours, ...neighbours],
+      [...neighbours, ...ours],
+      [...neighbours.slice(1), ...ours, ...neighbours.slice(0, 1)],
+    ])
+      for (const looks of [[arrivals], arrivals.map((one) => [one])]) {
+        const { heard, doubtful, unnamed, setAside } = looks.reduce(
+          (before, look) => hear(request, before, look),
+          NOTHING_HEARD,
+        );
+        assert.equal(heard[SINGLE_INSTANCE]?.deleted, 5);
+        assert.deepEqual([doubtful, unnamed], [[], []]);
+        assert.match(setAside.join(), /it names nobody, and another one is shown to be this deployment's/);
+      }
+    const differing = arrived(media({ items_deleted: 6, status: 'complete' }), 'shop');
+    const both = hear(request, NOTHING_HEARD, [...ours, ...differing, ...neighbours]);
+    assert.deepEqual(both.doubtful, [SINGLE_INSTANCE]);
+  });
+
   it('tells one that names several deployments like one that names none, and looks past ARNs', () => {
     const callback = media({ items_deleted: 5, status: 'complete' });
     const bus = 'arn:aws:events:eu-central-1:123456789012:event-bus/shop-callbacks';

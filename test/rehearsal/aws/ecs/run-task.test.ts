@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import {
   ConflictException,
+  type ContainerDefinition,
   DescribeTasksCommand,
   ECSClient,
   ListTasksCommand,
@@ -15,6 +16,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Container } from '../../../../rehearsal/aws/containers/container.ts';
+import type { ManagedService } from '../../../../rehearsal/aws/ecs/service.ts';
 import { ACCOUNT, type Deployment, deploy, MINUTE, REGION } from '../deploy.ts';
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/web`;
@@ -23,6 +25,7 @@ const DEFINITION = `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/web:1`;
 const folder = mkdtempSync(join(tmpdir(), 'run-task-'));
 const containers: Container[] = [];
 let stage: Deployment;
+let web: ManagedService;
 let end = () => {};
 let ended: Promise<void>;
 
@@ -40,7 +43,7 @@ before(async () => {
           containers.push(container);
           return [container];
         };
-        deployment.aws.ecs.manageService({
+        web = deployment.aws.ecs.manageService({
           account: ACCOUNT,
           region: REGION,
           cluster: 'shop',
@@ -140,6 +143,39 @@ test('a client token starts one task however often it comes, and is refused with
   assert.deepEqual(
     [last?.lastStatus, last?.stopCode, last?.stoppedReason],
     ['STOPPED', 'UserInitiated', 'enough'],
+  );
+});
+
+test('StopTask has the command get TERM, and KILL where it goes on after its stopTimeout; the first process of a container gets no TERM that it does not handle', async () => {
+  const ecs = new ECSClient(stage.client());
+  const { definition = {} } = web.options;
+  const tasks: string[] = [];
+  const begin = async (script: string, container: Partial<ContainerDefinition> = {}) => {
+    web.options.definition = { ...definition, container: { ...definition.container, ...container } };
+    const { tasks: [begun] = [] } = await ecs.send(run(['sh', '-c', script]));
+    web.options.definition = definition;
+    tasks.push(begun?.taskArn ?? '');
+  };
+  await begin('trap "exit 0" TERM; while :; do sleep 0.1; done');
+  await begin('trap "" TERM; while :; do sleep 1; done', { stopTimeout: 120 });
+  await begin('while :; do sleep 1; done');
+  await begin('while :; do sleep 1; done', { linuxParameters: { initProcessEnabled: true } });
+  await stage.clock.runUntil(stage.clock.now() + 20_000);
+  const asked = stage.clock.now();
+  for (const task of tasks) await ecs.send(new StopTaskCommand({ cluster: 'shop', task }));
+  await stage.clock.runUntil(asked + 3 * MINUTE);
+  const { tasks: last = [] } = await ecs.send(new DescribeTasksCommand({ cluster: 'shop', tasks }));
+  assert.deepEqual(
+    last.map(({ lastStatus, stopCode, containers: [container] = [], stoppedAt }) => {
+      const seconds = Math.round(((stoppedAt?.getTime() ?? 0) - asked) / 1000);
+      return [lastStatus, stopCode, container?.exitCode, seconds < 20 ? 'soon' : seconds];
+    }),
+    [
+      ['STOPPED', 'UserInitiated', 0, 'soon'],
+      ['STOPPED', 'UserInitiated', 137, 124],
+      ['STOPPED', 'UserInitiated', 137, 34],
+      ['STOPPED', 'UserInitiated', 143, 'soon'],
+    ],
   );
 });
 

@@ -362,6 +362,110 @@ export function testInnodbSizes(engine: InnodbServer): void {
     );
 
     await t.test(
+      'as a range, where the last sample has far fewer rows than an index has entries, with a right to see both',
+      async () => {
+        const search = { table: 'sampled', databases: [DATABASE] };
+        await server.run('ALTER TABLE sampled ADD KEY (body)');
+        await server.run('TRUNCATE TABLE sampled');
+        await server.run(`INSERT INTO sampled ${engine.numbers("n, concat('m', n)", 20_000)}`);
+        await server.run('ANALYZE TABLE sampled');
+        // As a sample of some pages says where these have very long rows, and others nearly all that there are.
+        const ofIt = "database_name = 'wa1_messageStore' AND table_name = 'sampled'";
+        await server.run(`UPDATE mysql.innodb_table_stats SET n_rows = 800 WHERE ${ofIt}`);
+        await server.run(
+          `UPDATE mysql.innodb_index_stats SET stat_value = 800 WHERE ${ofIt} AND index_name = 'PRIMARY' AND stat_name LIKE 'n_diff%'`,
+        );
+        // Still as it was sampled: what is added up must not be of two samples.
+        for (const grant of [LAST_SAMPLE, SAMPLED_PAGES]) await server.run(`GRANT ${grant} TO size@'%'`);
+        assertWithin((await sizes.table(login, search)).rows, 20_000);
+        await server.run('RENAME TABLE sampled TO resampled');
+        const { rows } = await sizes.table(login, { ...search, table: 'resampled' });
+        assertWithin(rows, 20_000);
+        assertWithin(rows, 800);
+        assert.ok(rows.kind === 'estimate' && rows.rows > 15_000, JSON.stringify(rows));
+        await server.run('RENAME TABLE resampled TO sampled');
+        for (const grant of [LAST_SAMPLE, SAMPLED_PAGES]) await server.run(`REVOKE ${grant} FROM size@'%'`);
+      },
+    );
+
+    await t.test(
+      'as a range, where the server has fallen back to a sample of before, by the files',
+      async () => {
+        await server.run("GRANT PROCESS ON *.* TO size@'%'");
+        await server.run('CREATE TABLE filled (id bigint PRIMARY KEY, body varchar(200))');
+        await server.run(`INSERT INTO filled ${engine.numbers("n, repeat('m', 100)", 60_000)}`);
+        await server.run('RENAME TABLE filled TO refilled');
+        assertWithin((await sizes.table(login, { table: 'refilled', databases: [DATABASE] })).rows, 60_000);
+        await server.run('DROP TABLE refilled');
+      },
+    );
+
+    await t.test('bytes as unknown, where a part of it lies in a tablespace that is shared', async () => {
+      await server.run('SET GLOBAL innodb_file_per_table = OFF');
+      await server.run(
+        'CREATE TABLE split (id bigint PRIMARY KEY, body varchar(200)) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (20000))',
+      );
+      await server.run('SET GLOBAL innodb_file_per_table = ON');
+      await server.run('ALTER TABLE split ADD PARTITION (PARTITION b VALUES LESS THAN MAXVALUE)');
+      await server.run(`INSERT INTO split ${engine.numbers("n, repeat('m', 100)", 21_000)}`);
+      const { rows, bytes } = await sizes.table(login, { table: 'split', databases: [DATABASE] });
+      assertWithin(rows, 21_000);
+      assert.ok(bytes.kind === 'unknown' || bytes.from === 'statistics', JSON.stringify(bytes));
+      const largest = await sizes.largestTable(login, [DATABASE]);
+      assert.match(
+        largest.kind === 'unknown' ? largest.reason : '',
+        /what split in .*a tablespace that it shares/,
+      );
+      await server.run('DROP TABLE split');
+      await server.run("REVOKE PROCESS ON *.* FROM size@'%'");
+    });
+
+    await t.test('whatever the server sets for a session at its login', async () => {
+      await server.run('CREATE DATABASE wa1_other');
+      await server.run("GRANT REFERENCES ON `wa1\\_other`.* TO size@'%'");
+      await server.run('CREATE TABLE wa1_other.messages (id bigint)');
+      const search = { table: 'messages', databases: ['wa1_other', DATABASE] };
+      for (const setting of [
+        'SET NAMES binary',
+        'SET sql_select_limit = 1',
+        'SET sql_big_selects = 0, max_join_size = 1',
+      ]) {
+        await server.run(`SET GLOBAL init_connect = '${setting}'`);
+        const { rows, database, others } = await sizes.table(login, search);
+        assertWithin(rows, ROWS);
+        assert.deepEqual([database, others], [DATABASE, ['wa1_other']], setting);
+      }
+      await server.run("SET GLOBAL init_connect = ''");
+      await server.run('DROP DATABASE wa1_other');
+    });
+
+    await t.test('counting, what is committed, also where sessions see more by default', async () => {
+      await server.run('SET GLOBAL TRANSACTION ISOLATION LEVEL READ UNCOMMITTED');
+      const purge = await server.connect();
+      await purge.query('START TRANSACTION');
+      await purge.query('DELETE FROM messages WHERE id > 490000');
+      assert.deepEqual(await sizes.count(login, MESSAGES, 60_000), { kind: 'counted', rows: ROWS });
+      await purge.query('ROLLBACK');
+      await purge.end();
+      await server.run('SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    });
+
+    await t.test('counting, until somebody ends it, which is not taken for the time limit', async () => {
+      // It waits for the lock, for a second, and is found in that.
+      const release = await server.lock();
+      const counted = sizes.count(login, MESSAGES, 60_000);
+      for (let isKilled = false; !isKilled; await delay(10))
+        for (const { id } of await server.run(
+          "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE USER = 'size' AND INFO LIKE '%COUNT(*) AS count FROM `wa1%'",
+        )) {
+          await server.run(`KILL QUERY ${id}`);
+          isKilled = true;
+        }
+      assert.deepEqual(await counted, { kind: 'cancelled' });
+      await release();
+    });
+
+    await t.test(
       'as unknown, rows and bytes, where its data is gone, with and without a right to see files',
       async () => {
         const search = { table: 'discarded', databases: [DATABASE] };

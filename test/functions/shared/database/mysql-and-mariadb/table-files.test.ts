@@ -35,17 +35,24 @@ function session(version: string, spaces: Record<string, unknown>[]): MysqlSessi
       if (statement === 'SHOW GRANTS') return [{ grant: "GRANT PROCESS ON *.* TO 'size'@'%'" }];
       if (!statement.includes('information_schema.INNODB')) return [];
       if (!has.test(statement)) throw new StatementRefused('Unknown table', 'ER_UNKNOWN_TABLE');
-      return /TABLESPACES/.test(statement) ? spaces : [{ name: 'wa1_messageStore/messages', id: 327 }];
+      return /TABLESPACES/.test(statement)
+        ? spaces
+        : [
+            { name: 'wa1_messageStore/messages', id: 327, space: 1 },
+            { name: 'wa1_messageStore/split#P#p0', id: 328, space: 0 },
+            { name: 'wa1_messageStore/split#P#p1', id: 329, space: 5 },
+          ];
     },
     logInAs: async () => false,
   };
 }
 
 const SPACES = [
-  { name: 'wa1_messageStore/messages', bytes: 130_023_424 },
-  { name: 'wa1_messageStore/FTS_0000000000000147_00000000000001c9_INDEX_1', bytes: 98_304 },
-  { name: 'wa1_messageStore/parted#P#p0', bytes: 98_304 },
-  { name: 'wa1_messageStore/parted#P#p1', bytes: 98_304 },
+  { space: 1, name: 'wa1_messageStore/messages', bytes: 130_023_424 },
+  { space: 2, name: 'wa1_messageStore/FTS_0000000000000147_00000000000001c9_INDEX_1', bytes: 98_304 },
+  { space: 3, name: 'wa1_messageStore/parted#P#p0', bytes: 98_304 },
+  { space: 4, name: 'wa1_messageStore/parted#P#p1', bytes: 98_304 },
+  { space: 5, name: 'wa1_messageStore/split#P#p1', bytes: 98_304 },
 ];
 
 async function filesAt(version: string, spaces = SPACES, change: Partial<Server> = {}) {
@@ -63,10 +70,13 @@ describe('what the files of tables take', () => {
         messages: 130_023_424 + 98_304,
         parted: 2 * 98_304,
       });
+      assert.deepEqual([...files.fullText], [['messages', 98_304]]);
+      // Of one part only the file is its own.
+      assert.deepEqual([...files.elsewhere], ['split']);
     });
 
   it('is not told as nothing by a server that keeps its tables otherwise', async () => {
-    const files = await filesAt('8.0.36', [{ name: 'wa1_messageStore/messages', bytes: 0 }]);
+    const files = await filesAt('8.0.36', [{ space: 1, name: 'wa1_messageStore/messages', bytes: 0 }]);
     assert.ok(files.kind === 'known');
     assert.equal(files.sizes.get('messages'), undefined);
   });

@@ -1,7 +1,12 @@
+// In one file though long: all of it is asked of one or two servers.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { MissingPrivilege, TableNotFound } from '../../../../../functions/shared/database/contract/errors.ts';
+import {
+  MissingPrivilege,
+  NotKnown,
+  TableNotFound,
+} from '../../../../../functions/shared/database/contract/errors.ts';
 import {
   assertScansShow,
   assertUnknown,
@@ -241,6 +246,120 @@ test('PostgreSQL tells the size of a table', async (t) => {
     await server.run('DROP TABLE emptied');
   });
 
+  await t.test('as a range, where vacuums alone have looked since, and the pages are uneven', async () => {
+    const search = { table: 'uneven', databases: [DATABASE] };
+    await server.run('CREATE UNLOGGED TABLE uneven (id bigint, seen int, body text) WITH (fillfactor = 90)');
+    await server.run("INSERT INTO uneven SELECT n, 0, repeat('m', 100) FROM generate_series(1, 60000) n");
+    await server.run('DELETE FROM uneven WHERE id <= 54000');
+    await server.run('VACUUM (TRUNCATE off, ANALYZE) uneven');
+    // Each goes by the density of before for the pages that it does not read.
+    for (let night = 0; night < 20; night++) {
+      await server.run('UPDATE uneven SET seen = seen + 1 WHERE id > 54000 AND id % 60 = 0');
+      await server.run('VACUUM uneven');
+    }
+    const { rows } = await sizes.table(server.login, search);
+    assertWithin(rows, 6_000);
+    assert.ok(rows.kind === 'estimate' && rows.rows > 3 * 6_000, JSON.stringify(rows));
+    // Where what was inserted and deleted says the same, it is as near as ever.
+    await server.run('DROP TABLE uneven');
+    await server.run('CREATE UNLOGGED TABLE uneven (id bigint)');
+    await server.run('INSERT INTO uneven SELECT generate_series(1, 20000)');
+    await server.run('ANALYZE uneven');
+    await server.run('DELETE FROM uneven WHERE id > 18000');
+    await server.run('VACUUM uneven');
+    const even = (await sizes.table(server.login, search)).rows;
+    assertWithin(even, 18_000);
+    assert.ok(even.kind === 'estimate' && even.atMost < 30_000, JSON.stringify(even));
+    await server.run('DROP TABLE uneven');
+  });
+
+  await t.test('within its error, sampled in few of its pages by what its columns say', async () => {
+    await server.run('CREATE UNLOGGED TABLE emptied (id bigint, body text)');
+    await server.run('ALTER TABLE emptied ALTER id SET STATISTICS 1, ALTER body SET STATISTICS 1');
+    await server.run("INSERT INTO emptied SELECT n, repeat('m', 150) FROM generate_series(1, 120000) n");
+    await server.run('DELETE FROM emptied WHERE id <= 118000');
+    for (let look = 0; look < 12; look++) {
+      await server.run('ANALYZE emptied');
+      assertWithin(
+        (await sizes.table(server.login, { table: 'emptied', databases: [DATABASE] })).rows,
+        2_000,
+      );
+    }
+    await server.run('DROP TABLE emptied');
+  });
+
+  await t.test('without what who asks for it does not see as its own', async () => {
+    const search = { table: 'seen', databases: [DATABASE] };
+    await server.run('CREATE TABLE seen (id bigint)');
+    await server.run('INSERT INTO seen SELECT generate_series(1, 2000)');
+    const other = new pg.Client(server.connection());
+    await other.connect();
+    await other.query('CREATE TEMPORARY TABLE mine () INHERITS (seen)');
+    await other.query('INSERT INTO mine SELECT generate_series(1, 20000)');
+    await other.query('ANALYZE mine');
+    await server.run('ANALYZE seen');
+    const told = (await sizes.table(server.login, search)).rows;
+    assertWithin(told, 2_000);
+    assert.ok(told.kind === 'estimate' && told.atMost < 20_000);
+    await other.end();
+    await server.run('DROP TABLE seen');
+    // A partition whose detaching was interrupted.
+    await server.run('CREATE TABLE seen (id bigint) PARTITION BY RANGE (id)');
+    await server.run('CREATE TABLE seen_a PARTITION OF seen FOR VALUES FROM (0) TO (1000)');
+    await server.run('CREATE TABLE seen_b PARTITION OF seen FOR VALUES FROM (1000) TO (40000)');
+    await server.run('INSERT INTO seen SELECT generate_series(0, 39999)');
+    await server.run('ANALYZE seen');
+    const reading = new pg.Client(server.connection());
+    await reading.connect();
+    await reading.query('BEGIN');
+    await reading.query('SELECT count(*) FROM seen');
+    const detaching = new pg.Client(server.connection());
+    await detaching.connect();
+    await detaching.query("SET statement_timeout = '200ms'");
+    await assert.rejects(detaching.query('ALTER TABLE seen DETACH PARTITION seen_b CONCURRENTLY'));
+    await reading.end();
+    await detaching.end();
+    assertWithin((await sizes.table(server.login, search)).rows, 1_000);
+    const largest = await sizes.largestTable(server.login, [DATABASE]);
+    assert.equal(largest.kind, 'known');
+    await server.run('ALTER TABLE seen DETACH PARTITION seen_b FINALIZE');
+    await server.run('DROP TABLE seen_b');
+    // A lock on the whole is one on each part.
+    const holder = new pg.Client(server.connection());
+    await holder.connect();
+    await holder.query('BEGIN; LOCK TABLE seen IN ACCESS EXCLUSIVE MODE');
+    const locked = await sizes.table(server.login, search);
+    assertWithin(locked.rows, 1_000);
+    assert.ok(locked.bytes.kind === 'known' && locked.bytes.from === 'statistics');
+    await holder.end();
+    await server.run('DROP TABLE seen');
+  });
+
+  await t.test('of a local part of a foreign table, the largest', async () => {
+    await server.run('CREATE DATABASE wa1_abroad');
+    const abroad = new pg.Client(server.connection('wa1_abroad'));
+    await abroad.connect();
+    await abroad.query('CREATE FOREIGN DATA WRAPPER nowhere');
+    await abroad.query('CREATE SERVER far FOREIGN DATA WRAPPER nowhere');
+    await abroad.query('CREATE FOREIGN TABLE parent (id bigint) SERVER far');
+    await abroad.query('CREATE TABLE child () INHERITS (parent)');
+    await abroad.query('INSERT INTO child SELECT generate_series(1, 2000)');
+    const largest = await sizes.largestTable(server.login, ['wa1_abroad']);
+    assert.ok(largest.kind === 'known' && largest.bytes > 2000 * 20, JSON.stringify(largest));
+    await abroad.end();
+  });
+
+  await t.test('in all its digits, whatever a session shows', async () => {
+    await server.run('CREATE TABLE digits AS SELECT generate_series(1, 14800) AS id');
+    await server.run('ANALYZE digits');
+    await server.run("SELECT pg_stat_reset_single_table_counters('digits'::regclass)");
+    await server.run('ALTER ROLE size SET extra_float_digits = -15');
+    const { rows } = await sizes.table(server.login, { table: 'digits', databases: [DATABASE] });
+    assert.ok(rows.kind === 'estimate' && rows.rows === 14_800, JSON.stringify(rows));
+    await server.run('ALTER ROLE size RESET extra_float_digits');
+    await server.run('DROP TABLE digits');
+  });
+
   await t.test('of an empty table', async () => {
     await server.run('CREATE TABLE media (id bigint PRIMARY KEY)');
     const { rows, bytes } = await sizes.table(server.login, { table: 'media', databases: [DATABASE] });
@@ -271,6 +390,29 @@ test('PostgreSQL counts rows', async (t) => {
   await t.test('not while another session holds its strongest lock', async () => {
     const count = await underLock(server, () => sizes.count(server.login, MESSAGES, 60_000));
     assert.deepEqual(count, { kind: 'locked' });
+  });
+
+  await t.test('until somebody ends it, which is not taken for the time limit', async () => {
+    // It is found while it waits for the lock, for a tenth of a second.
+    const counted = async () => {
+      const count = sizes.count(server.login, MESSAGES, 60_000);
+      let isOver = false;
+      void count.finally(() => {
+        isOver = true;
+      });
+      while (!isOver)
+        await server.run(
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'size' AND query LIKE 'SELECT count%' AND state = 'active'",
+        );
+      return count;
+    };
+    const told = await underLock(server, async () => {
+      for (;;) {
+        const count = await counted();
+        if (count.kind !== 'locked') return count;
+      }
+    });
+    assert.deepEqual(told, { kind: 'cancelled' });
   });
 
   await t.test('only if no policy hides some of them, or the error says so', async () => {
@@ -348,5 +490,16 @@ test('PostgreSQL counts rows', async (t) => {
     assert.equal(await sizes.idleConnections(server.login, ['wa1_waweb'], 0), 0);
     await idle.end();
     await release();
+    // What a session does that is told to say nothing of it nobody knows.
+    await server.run("CREATE ROLE quiet LOGIN PASSWORD 'quiet'");
+    await server.run('ALTER ROLE quiet SET track_activities = off');
+    await server.run(`GRANT CONNECT ON DATABASE "${DATABASE}" TO quiet`);
+    const quiet = new pg.Client({ ...server.connection(), user: 'quiet', password: 'quiet' });
+    await quiet.connect();
+    await assert.rejects(
+      sizes.idleConnections(server.login, [DATABASE], 0),
+      (error) => error instanceof NotKnown && /track_activities is off/.test(error.message),
+    );
+    await quiet.end();
   });
 });

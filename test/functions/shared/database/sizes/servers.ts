@@ -131,7 +131,7 @@ export async function startSizedInnodb(
 /** @param rows of `messages`, whose text is left out where there are more than {@link ROWS} */
 export async function startSizedPostgres(
   rows = ROWS,
-): Promise<SizedServer & { connection(): pg.ClientConfig }> {
+): Promise<SizedServer & { connection(database?: string): pg.ClientConfig }> {
   const tls = await serverCertificate();
   const server = await startPostgres({ tls, settings: { autovacuum: 'off' } });
   const connection = (database = DATABASE): pg.ClientConfig => ({
