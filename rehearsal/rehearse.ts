@@ -1,6 +1,6 @@
 /** `wa-upkeep rehearse`: plays the stacks of a CDK app on this machine. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -74,6 +74,10 @@ async function rehearse(): Promise<number> {
   try {
     const cdkOut = output ?? made ?? '';
     if (app !== undefined) synthesize(app, cdkOut);
+    if (!existsSync(join(cdkOut, 'manifest.json')))
+      throw new Error(
+        `${cdkOut} holds nothing that was synthesized: ${app === undefined ? 'cdk synth writes into cdk.out, unless --output names another folder' : `"${app}" must write to the folder that CDK_OUTDIR names, as new App() does`}.`,
+      );
     console.log(`· Playing ${hours} hours from ${new Date(start).toISOString()} …`);
     const played = await playStacks({ cdkOut, description, start, hours, onEvent });
     if (json) writeFileSync(json, `${JSON.stringify(played, undefined, 2)}\n`);

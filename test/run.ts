@@ -32,7 +32,14 @@ import { affectedBy, filesOf, importGraph } from './house/import-graph.ts';
 const args = process.argv.slice(2);
 const changedSince = args.flatMap((arg) => /^--changed(?:=(.+))?$/.exec(arg)?.slice(1, 2) ?? [])[0] ?? 'HEAD';
 const isChanged = args.some((arg) => arg.startsWith('--changed'));
-const named = args.filter((arg) => !arg.startsWith('--'));
+const named = args.filter((arg) => !arg.startsWith('-'));
+const unknown = args.filter((arg) => arg.startsWith('-') && !/^--changed(?:=.+)?$/.test(arg));
+if (unknown.length > 0) {
+  console.error(
+    `${unknown.join(' ')} is not known. npm test runs everything; npm test -- FILE-OR-FOLDER… a part, npm test -- --changed[=COMMIT] what a change affects.`,
+  );
+  process.exit(2);
+}
 for (const path of named)
   if (!existsSync(path)) {
     console.error(`There is no ${path}. Name files of tests, or folders that have some, such as test/lib.`);

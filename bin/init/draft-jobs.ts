@@ -80,7 +80,7 @@ export function draftRotation(
     comments['jobs.credentialRotation.secret'] = 'Not there yet: put its ARN here.';
     around.note(
       'missing',
-      `A secret with the client's own database user, to be rotated, as JSON {"username": …, "password": …} with what the containers log in with now:\n${createSecret(name, 'database')}`,
+      `A secret with the client's own database user, to be rotated, as JSON {"username": …, "password": …} with what the containers log in with now:\n${createSecret(found, name, 'database', '--credential-secret')}`,
     );
   }
   const services = byRole(containers);
@@ -138,7 +138,7 @@ export function draftApplicationSettings(
     comments['jobs.applicationSettings.administrator'] = 'Not there yet: put its ARN here.';
     around.note(
       'missing',
-      `A secret with an administrator of WebApp, as JSON {"username": …, "password": …}, which application-settings alone reads:\n${createSecret(name, 'administrator')}`,
+      `A secret with an administrator of WebApp, as JSON {"username": …, "password": …}, which application-settings alone reads:\n${createSecret(found, name, 'administrator', '--administrator-secret')}`,
     );
   }
   around.note(

@@ -85,7 +85,7 @@ export function draft(around: Surroundings, found: Discovery, answers: Answers):
     comments['webApp.apiUser'] = 'Not there yet: put its ARN here.';
     around.note(
       'missing',
-      `A secret with the WebApp API user, as JSON {"username": …, "password": …}. An ordinary user is enough:\n${createSecret(answers.name, 'api-user')}`,
+      `A secret with the WebApp API user, as JSON {"username": …, "password": …}. An ordinary user is enough:\n${createSecret(found, answers.name, 'api-user', '--api-user-secret')}`,
     );
   }
   const deployment: Deployment = {
@@ -194,7 +194,7 @@ function draftDatabases(
     comments['databases.0.user'] = 'Not there yet: put its ARN here.';
     around.note(
       'missing',
-      `A database user that looks at sizes, with the grants of docs/database-size.md, and its secret, as JSON {"username": …, "password": …}:\n${createSecret(answers.name, 'database-size')}`,
+      `A database user that looks at sizes, with the grants of docs/database-size.md, and its secret, as JSON {"username": …, "password": …}:\n${createSecret(found, answers.name, 'database-size', '--database-user-secret')}`,
     );
   }
   if (databases.password?.kind === 'secret' && databases.password.key !== 'password') {

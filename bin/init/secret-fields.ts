@@ -24,7 +24,10 @@ export function keyOf(secret: ListedSecret | undefined): { encryptionKeyArn?: st
   return secret?.encryptionKeyArn === undefined ? {} : { encryptionKeyArn: secret.encryptionKeyArn };
 }
 
-/** The command that makes it. */
-export function createSecret(deployment: string, what: string): string {
-  return `aws secretsmanager create-secret --name whatsapp/${deployment}/${what} --secret-string file://${what}.json`;
+/** The command that makes it; of one that has its name by now, by which flag it is named. */
+export function createSecret({ secrets }: Discovery, deployment: string, what: string, flag: string): string {
+  const name = `whatsapp/${deployment}/${what}`;
+  return secrets.some((secret) => secret.name === name)
+    ? `There is a secret ${name}: if it is the one, say ${flag} ${name}. Otherwise make one by another name.`
+    : `aws secretsmanager create-secret --name ${name} --secret-string file://${what}.json`;
 }

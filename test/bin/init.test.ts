@@ -334,6 +334,11 @@ describe('init', () => {
     // An operator makes what is asked for.
     for (const arn of Object.values(secrets))
       aws.secrets.put(arn, '{"username":"u","password":"Never-Shown-6"}');
+    // Which of several it is nobody can know, but what is there is not to be made again.
+    assert.match(
+      whatOf(await init(place.account, flags), 'missing').join('\n'),
+      /There is a secret whatsapp\/apac\/database: if it is the one, say --credential-secret whatsapp\/apac\/database\./,
+    );
     const whole = await init(place.account, { ...flags, credentialSecret: 'whatsapp/apac/database' });
     assert.deepEqual(whatOf(whole, 'missing'), []);
     const instances = lacks.slice(-1);

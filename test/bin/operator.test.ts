@@ -507,6 +507,9 @@ describe('the command line of an operator', () => {
     const nothing = await inTerminal(['rehearse']);
     assert.equal(nothing.status, 2);
     assert.match(nothing.shown, /Say either --app, .*, or --output/);
+    const nowhere = await piped(['rehearse', '--output', 'nowhere']);
+    assert.equal(nowhere.status, 2);
+    assert.match(nowhere.err, /^nowhere holds nothing that was synthesized: cdk synth writes into cdk\.out/);
   });
 
   it('names what there is instead of what there is not', async () => {
