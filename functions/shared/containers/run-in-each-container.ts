@@ -248,7 +248,7 @@ async function lookAtAll<Read>(
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
-        if (after.stage === 'done') tellEnd(container, after, options.attempt);
+        if (after.stage === 'done' && !isThrottled(after.ended)) tellEnd(container, after, options.attempt);
         known += bytesOf(after);
         throttled ||= after.stage === 'waiting' && after !== watch;
       };
@@ -273,6 +273,11 @@ async function lookAtAll<Read>(
     }),
   );
   return watches;
+}
+
+/** It is not the end: whoever does not wait here starts it again. */
+export function isThrottled(ended: EndedAndRead<unknown>): boolean {
+  return ended.outcome === 'not-started' && ended.isThrottled === true;
 }
 
 /** Does the work when what was begun before under that name is over. */
