@@ -53,7 +53,7 @@ export function refuseUnknownJob({ deployment, jobs }: DeployedUpkeep, job: stri
  */
 export async function deploymentsNamed(lambda: LambdaClient, names: string[]): Promise<DeployedUpkeep[]> {
   const deployments = await (names.length > 0
-    ? Promise.all(names.map((name) => deploymentNamed(lambda, name)))
+    ? Promise.all([...new Set(names)].map((name) => deploymentNamed(lambda, name)))
     : allDeployments(lambda));
   if (deployments.length === 0)
     throw new Error(
@@ -118,15 +118,25 @@ export function upkeepOf(variables: Record<string, string> | undefined): Deploye
   }
 }
 
-/** A run as Lambda keeps it. */
+type ExecutionStatus = NonNullable<GetDurableExecutionResponse['Status']>;
+
+/** A run: one that Lambda keeps, or one that never began. */
 export interface Run {
   runId: string;
-  arn: string;
-  status: NonNullable<GetDurableExecutionResponse['Status']>;
+  /** Of its durable execution. Undefined of one that never began. */
+  arn: string | undefined;
+  status: ExecutionStatus | 'NOT_BEGUN';
+  /** Of one that never began: when it was to. */
   startedAt: Date;
   endedAt: Date | undefined;
   /** Undefined while it goes on, and of one that ended without a report. */
   report: RunReport | undefined;
+}
+
+/** A run as Lambda keeps it. */
+export interface BegunRun extends Run {
+  arn: string;
+  status: ExecutionStatus;
 }
 
 /**
@@ -137,7 +147,7 @@ export async function runsOf(
   lambda: LambdaClient,
   functionName: string,
   options: { since?: Date; limit?: number; isRunning?: true },
-): Promise<Run[]> {
+): Promise<BegunRun[]> {
   const executions = await executionsOf(lambda, functionName, {
     ...(options.since && { StartedAfter: options.since }),
     ...(options.isRunning && { Statuses: ['RUNNING'] }),
@@ -155,22 +165,27 @@ export async function lastRunsOf(
   lambda: LambdaClient,
   functionName: string,
   since: Date,
-): Promise<[last?: Run, before?: Run]> {
-  let last: Run | undefined;
+): Promise<[last?: BegunRun, before?: BegunRun]> {
+  let last: BegunRun | undefined;
   const seen = new Set<string>();
   for (const filter of [{ StartedAfter: since }, {}])
     for (const { DurableExecutionArn: arn = '' } of await executionsOf(lambda, functionName, filter)) {
       if (seen.has(arn)) continue;
       seen.add(arn);
       const run = await runWith(lambda, arn);
-      if (run.status !== 'RUNNING' && run.report?.outcome !== 'skipped') return last ? [last, run] : [run];
+      if (tellsHowTheJobIs(run)) return last ? [last, run] : [run];
       last ??= run;
     }
   return last ? [last] : [];
 }
 
+/** Whether it has ended and was not skipped. */
+export function tellsHowTheJobIs({ status, report }: Pick<Run, 'status' | 'report'>): boolean {
+  return status !== 'RUNNING' && report?.outcome !== 'skipped';
+}
+
 /** A run by its execution's ARN. */
-export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
+export async function runWith(lambda: LambdaClient, arn: string): Promise<BegunRun> {
   const execution = await lambda.send(
     new GetDurableExecutionCommand({ DurableExecutionArn: arn, IncludeExecutionData: true }),
   );
@@ -186,16 +201,30 @@ export async function runWith(lambda: LambdaClient, arn: string): Promise<Run> {
 }
 
 /** A run by its name or its execution's ARN. @throws Error if there is none. */
-export async function runNamed(lambda: LambdaClient, name: string): Promise<Run> {
+export async function runNamed(lambda: LambdaClient, name: string): Promise<BegunRun> {
   if (name.startsWith('arn:')) return runWith(lambda, name);
-  for (const { deployment, jobs } of await allDeployments(lambda))
-    for (const job of Object.keys(jobs)) {
-      if (!name.startsWith(`${deployment}-${job}-`)) continue;
-      const [found] = await executionsOf(lambda, `${deployment}-${job}`, { DurableExecutionName: name });
-      if (found?.DurableExecutionArn) return runWith(lambda, found.DurableExecutionArn);
-    }
-  throw new Error(
-    `There is no run ${name}: \`wa-upkeep history DEPLOYMENT JOB\` lists them as far as Lambda remembers. One that start-run skipped never began, and is told of in the log of start-run.`,
+  for (const { deployment, job } of await jobsWithRun(lambda, name)) {
+    const [found] = await executionsOf(lambda, `${deployment}-${job}`, { DurableExecutionName: name });
+    if (found?.DurableExecutionArn) return runWith(lambda, found.DurableExecutionArn);
+  }
+  throw new NoSuchRun(
+    `There is no run ${name}: \`wa-upkeep history DEPLOYMENT JOB\` lists them as far as Lambda remembers. Of one that never began, \`wa-upkeep show ${name}\` says why.`,
+  );
+}
+
+/** Of a name that is no run's, as far as Lambda remembers. */
+export class NoSuchRun extends Error {}
+
+/** Whose a run can be by its name. */
+export async function jobsWithRun(
+  lambda: LambdaClient,
+  name: string,
+): Promise<{ deployment: string; job: string }[]> {
+  const all = await allDeployments(lambda);
+  return all.flatMap(({ deployment, jobs }) =>
+    Object.keys(jobs)
+      .filter((job) => name.startsWith(`${deployment}-${job}-`))
+      .map((job) => ({ deployment, job })),
   );
 }
 

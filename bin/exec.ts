@@ -11,6 +11,7 @@ import {
   outputText,
   runningContainers,
 } from '../functions/shared/ecs-exec/index.ts';
+import { messageOf } from './output.ts';
 
 /** The command was stopped at its deadline: as `timeout` of coreutils has it. */
 const TIMED_OUT = 124;
@@ -77,7 +78,9 @@ not started, or how it ended is not known; 2 the words were not understood. Mess
       try {
         exit(await run({ cluster, service, command, options }, surroundings));
       } catch (error) {
-        err.write(`${messageOf(error)}\n`);
+        err.write(
+          `${error instanceof EcsExecError ? `${error.message} (${error.code})` : messageOf(error)}\n`,
+        );
         exit(UNKNOWN);
       }
     });
@@ -99,11 +102,14 @@ async function run(request: Request, given: Partial<Surroundings>): Promise<numb
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error('Interrupted: the command was stopped.'));
   for (const name of SIGNALS) process.once(name, interrupt);
+  // Its reader went away.
+  process.stdout.on('error', interrupt);
   const surroundings = { ...given, signal: given.signal ?? interrupted.signal };
   try {
     return await (request.options.interactive ? inTerminal : inContainers)(request, surroundings);
   } finally {
     for (const name of SIGNALS) process.off(name, interrupt);
+    process.stdout.off('error', interrupt);
   }
 }
 
@@ -225,11 +231,6 @@ function asJson(event: Exclude<ExecEvent, { event: 'output' }>): object {
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
   return Number(text);
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof EcsExecError) return `${error.message} (${error.code})`;
-  return error instanceof Error ? error.message : String(error);
 }
 
 function setExitCode(code: number): void {

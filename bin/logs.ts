@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-cloudwatch-logs';
 import { LambdaClient, paginateGetDurableExecutionHistory } from '@aws-sdk/client-lambda';
 import { Command } from 'commander';
-import { functionOf, type Run, runNamed, runWith } from './deployments.ts';
+import { type BegunRun, functionOf, runNamed, runWith } from './deployments.ts';
 import { EXIT_CODES_HELP, giveUp, levelText } from './output.ts';
 import { type LogLine, RunLines } from './run-lines.ts';
 
@@ -58,7 +58,7 @@ ${EXIT_CODES_HELP}`,
 async function tell(
   lambda: LambdaClient,
   logs: CloudWatchLogsClient,
-  run: Run,
+  run: BegunRun,
   { follow, json }: LogsOptions,
 ): Promise<void> {
   const { logGroup: group } = await functionOf(lambda, run.arn);

@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { Temporal } from 'temporal-polyfill';
@@ -56,11 +56,24 @@ export function answerText(answer: string): string {
   return styleText(ANSWERS[answer] ?? 'yellow', answer, { stream: process.stdout });
 }
 
-/** Asks on the terminal, beside what standard output is for. */
+/**
+ * Asks on the terminal, beside what standard output is for. The end of the input is a no.
+ * @throws Error if it is left with Ctrl-C
+ */
 export async function isAgreed(question: string): Promise<boolean> {
   const asking = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asking.question(`${question} [y/N] `);
+  let isLeft = false;
+  asking.once('SIGINT', () => {
+    isLeft = true;
+    asking.close();
+  });
+  const answer = await new Promise<string>((resolve) => {
+    asking.once('close', () => resolve(''));
+    asking.question(`${question} [y/N] `, resolve);
+  });
   asking.close();
+  if (isLeft || answer === '') process.stderr.write('\n');
+  if (isLeft) throw new Error('Left with Ctrl-C: this was not done, nor what would have come after it.');
   return /^y(es)?$/i.test(answer.trim());
 }
 
@@ -90,7 +103,22 @@ export function messageOf(error: unknown): string {
     const looked = profile ? ` The profile ${profile} (AWS_PROFILE) has none, or is not there.` : '';
     return `No AWS region is known: say --region NAME, or set AWS_REGION, or AWS_PROFILE to a profile that has one.${looked}`;
   }
+  if (error.message === 'Could not load credentials from any providers') {
+    const { AWS_PROFILE: profile } = process.env;
+    return `No AWS credentials are known: ${profile ? `the profile ${profile} (AWS_PROFILE) has none, or is not there` : 'set AWS_PROFILE to a profile that has some'}.`;
+  }
   return error.name === 'Error' ? error.message : `${error.message} (${error.name})`;
+}
+
+/**
+ * Of a pipe whose reader has what it wanted (`| head -1`): nobody is left to tell anything, so that is the end, and no fault. Who
+ * has something to stop before listens for the stream's errors, and ends by itself.
+ */
+export function endWithItsReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (stream.listenerCount('error') === 1) process.exit();
+  });
 }
 
 /** Says why a command could not do its work, and has it exit as such. */

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
@@ -12,7 +13,9 @@ import { windowCommand } from './window.ts';
 
 /** The operator's command line: a file for each group of subcommands. */
 export function program(): Command {
-  const all = new Command('wa-upkeep').description('Looks after what runs on Amazon ECS.');
+  const all = new Command('wa-upkeep')
+    .description('Looks after what runs on Amazon ECS.')
+    .version(ownVersion(), '--version', 'of this package');
   for (const command of [
     initCommand(),
     statusCommand(),
@@ -52,4 +55,8 @@ ${EXIT_CODES_HELP}`,
       process.exit(isParsers ? EXIT_CODES.usage : exitCode);
     });
   return all;
+}
+
+function ownVersion(): string {
+  return createRequire(import.meta.url)('wa-upkeep/package.json').version;
 }

@@ -12,9 +12,9 @@ import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
 import {
   awsTime,
+  type BegunRun,
   type DeployedUpkeep,
   deploymentNamed,
-  type Run,
   refuseUnknownJob,
   runNamed,
   runsOf,
@@ -53,7 +53,7 @@ export function runCommand(): Command {
     .option('--no-follow', 'only start it')
     .option('--request <text>', 'names this start: said twice, it starts one run')
     .option('--options <json>', 'for the job, as an object in JSON', anObject)
-    .option('--json', 'the report alone, as JSON')
+    .option('--json', "the report alone, as JSON; start-run's answer, if that is all there is")
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
@@ -129,7 +129,7 @@ async function begin(
   lambda: LambdaClient,
   job: string,
   deployment: string,
-  options: Pick<RunOptions, 'outsideWindow' | 'request' | 'options'>,
+  options: Pick<RunOptions, 'outsideWindow' | 'request' | 'options' | 'json'>,
 ): Promise<Begun> {
   const event: StartRunEvent = {
     job,
@@ -148,6 +148,7 @@ async function begin(
     );
   const started = JSON.parse(payload) as StartOutcome;
   if (started.outcome === 'skipped') {
+    if (options.json) process.stdout.write(`${JSON.stringify(started)}\n`);
     const next = started.isOutsideWindow ? ' Wait for it, or say --outside-window.' : '';
     throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
   }
@@ -215,7 +216,7 @@ async function lastOf(
   lambda: LambdaClient,
   arn: string,
   json: boolean | undefined,
-): Promise<Run | undefined> {
+): Promise<BegunRun | undefined> {
   const enough = new AbortController();
   const stop = () => enough.abort();
   process.once('SIGINT', stop);

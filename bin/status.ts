@@ -1,21 +1,28 @@
 import { setTimeout } from 'node:timers/promises';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { GetScheduleCommand, paginateListSchedules, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { Command, InvalidArgumentError } from 'commander';
 import { Cron } from 'croner';
 import PQueue from 'p-queue';
+import type { RunReport } from '../functions/shared/run/report.ts';
 import {
   alarmsOf,
   awsTime,
   type DeployedUpkeep,
   deploymentNamed,
   deploymentsNamed,
+  jobsWithRun,
   lastRunsOf,
+  NoSuchRun,
+  type Run,
   refuseUnknownJob,
   runNamed,
   runsOf,
+  tellsHowTheJobIs,
 } from './deployments.ts';
+import { loggedReports, logsClient, neverBegun, withNeverBegun } from './logged-reports.ts';
 import { EXIT_CODES, EXIT_CODES_HELP, giveUp, localTime, messageOf, table } from './output.ts';
 import { reportText } from './run.ts';
 import {
@@ -48,6 +55,7 @@ interface StatusOptions {
 
 interface Clients {
   lambda: LambdaClient;
+  logs: CloudWatchLogsClient;
   cloudWatch: CloudWatchClient;
   scheduler: SchedulerClient;
 }
@@ -79,12 +87,15 @@ ${EXIT_CODES_HELP}`,
         const where = { ...(region && { region }) };
         const clients: Clients = {
           lambda: new LambdaClient(where),
+          logs: logsClient(where),
           cloudWatch: new CloudWatchClient(where),
           scheduler: new SchedulerClient(where),
         };
         const show = async () => {
           const found = await allStatuses(clients, names);
-          process.exitCode = found.some(({ jobs, alarms }) => alarms.length > 0 || jobs.some(isWrong))
+          process.exitCode = found.some(
+            ({ jobs, alarms, notLookedAt }) => alarms.length > 0 || jobs.some(isWrong) || notLookedAt,
+          )
             ? EXIT_CODES.problem
             : EXIT_CODES.good;
           return json
@@ -157,7 +168,8 @@ ${EXIT_CODES_HELP}`,
           refuseUnknownJob(upkeep, job);
           const { timeZone } = upkeep;
           const since = new Date(awsTime(lambda).getTime() - days * DAY_MS);
-          const runs = await runsOf(lambda, `${deployment}-${job}`, { since });
+          const begun = await runsOf(lambda, `${deployment}-${job}`, { since });
+          const runs = withNeverBegun(begun, await othersOf({ deployment, job, since }, region));
           if (json) process.stdout.write(`${JSON.stringify(runs, undefined, 2)}\n`);
           else if (runs.length === 0)
             process.stdout.write(`Lambda remembers no run of ${job} of ${deployment} in ${days} days.\n`);
@@ -181,6 +193,25 @@ ${EXIT_CODES_HELP}`,
     );
 }
 
+/** The reports of a job's runs that never began. Where it may not be looked for them, it says so. */
+async function othersOf(
+  { deployment, job, since }: { deployment: string; job: string; since: Date },
+  region: string | undefined,
+): Promise<RunReport[]> {
+  try {
+    const logs = logsClient({ ...(region && { region }) });
+    return await loggedReports(logs, deployment, ['skipped', 'failed'], { job, since });
+  } catch (error) {
+    process.stderr.write(`${unseen(error)}\n`);
+    process.exitCode = EXIT_CODES.problem;
+    return [];
+  }
+}
+
+function unseen(error: unknown): string {
+  return `Runs that never began are not shown: ${messageOf(error)}`;
+}
+
 /** `wa-upkeep show`: the report of one run. */
 export function showCommand(): Command {
   return new Command('show')
@@ -198,7 +229,7 @@ ${EXIT_CODES_HELP}`,
     )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {
-        const run = await runNamed(new LambdaClient({ ...(region && { region }) }), name);
+        const run = await runOrReport(name, { ...(region && { region }) });
         if (json) process.stdout.write(`${JSON.stringify(run, undefined, 2)}\n`);
         else if (run.report) {
           process.stdout.write(reportText(run.report));
@@ -206,11 +237,35 @@ ${EXIT_CODES_HELP}`,
             process.stdout.write(`\n${JSON.stringify(run.report.details, undefined, 2)}\n`);
         } else if (run.status === 'RUNNING')
           process.stdout.write(`${run.runId} goes on: wa-upkeep watch ${run.runId}\n`);
-        else throw new Error(`${run.runId} ended without a report: ${run.status}.`);
+        else
+          process.stdout.write(
+            `${run.runId} ended without a report (${run.status}), and nobody has reported it yet.\n`,
+          );
       } catch (error) {
         giveUp(error);
       }
     });
+}
+
+/** A run with the report that it has itself, or that others made of it. @throws Error if there is no such run */
+async function runOrReport(name: string, where: { region?: string }): Promise<Run> {
+  const lambda = new LambdaClient(where);
+  const run = await runNamed(lambda, name).catch((error: unknown) => {
+    if (error instanceof NoSuchRun) return error;
+    throw error;
+  });
+  if (!(run instanceof Error) && (run.report || run.status === 'RUNNING')) return run;
+  const runId = run instanceof Error ? name : run.runId;
+  const logs = logsClient(where);
+  for (const { deployment } of await jobsWithRun(lambda, runId)) {
+    const [report] = await loggedReports(logs, deployment, ['failed', 'skipped'], { runId });
+    if (report) return run instanceof Error ? neverBegun(report) : { ...run, report };
+  }
+  if (run instanceof Error)
+    throw new Error(
+      `There is no run ${name}, and none of this name is told of that never began: \`wa-upkeep history DEPLOYMENT JOB\` lists them.`,
+    );
+  return run;
 }
 
 async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<DeploymentStatus> {
@@ -222,9 +277,16 @@ async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<Deplo
     alarmsOf(clients.lambda, clients.cloudWatch, deployment, 'ALARM'),
     clients.lambda.config.region(),
   ]);
+  const failed = await loggedReports(clients.logs, deployment, ['failed'], { since }).catch(unseen);
   const found: JobStatus[] = [];
   for (const job of Object.keys(jobs).sort()) {
-    const [run, before] = await lastRunsOf(clients.lambda, `${deployment}-${job}`, since);
+    const begun = await lastRunsOf(clients.lambda, `${deployment}-${job}`, since);
+    const [run, before] = upToTheLast(
+      withNeverBegun(
+        begun.filter((each) => each !== undefined),
+        typeof failed === 'string' ? [] : failed.filter((report) => report.job === job),
+      ),
+    );
     const schedule = schedules.get(job);
     found.push({
       deployment,
@@ -240,6 +302,7 @@ async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<Deplo
     deployment,
     timeZone,
     jobs: found,
+    ...(typeof failed === 'string' && { notLookedAt: failed }),
     alarms: alarms.map(
       ({ AlarmName: name = '', AlarmDescription: means = '', StateUpdatedTimestamp: at }) => ({
         name,
@@ -249,6 +312,13 @@ async function statusOf(clients: Clients, upkeep: DeployedUpkeep): Promise<Deplo
       }),
     ),
   };
+}
+
+/** The newest run, and where that does not tell how the job is, the newest that does. */
+function upToTheLast([last, ...others]: Run[]): [last?: Run, before?: Run] {
+  if (!last) return [];
+  const before = tellsHowTheJobIs(last) ? undefined : others.find(tellsHowTheJobIs);
+  return before ? [last, before] : [last];
 }
 
 interface JobSchedule {

@@ -1,7 +1,7 @@
 import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { CONTAINER_ENDED, type ContainerEnd } from '../../functions/shared/containers/container-ended.ts';
-import { awsTime, functionOf, type Run } from '../deployments.ts';
+import { awsTime, type BegunRun, functionOf } from '../deployments.ts';
 import { messageOf } from '../output.ts';
 
 /** The clocks of Lambda and of the function's log need not agree to the second, and lines come late. */
@@ -22,7 +22,7 @@ export class ContainerEnds {
   }
 
   /** A line for each since the last look. Where it may not be looked, one line that says so, once. */
-  async since({ runId, arn, startedAt }: Run): Promise<{ time: Date; text: string }[]> {
+  async since({ runId, arn, startedAt }: BegunRun): Promise<{ time: Date; text: string }[]> {
     if (this.#isOver) return [];
     try {
       if (this.#group === undefined) {

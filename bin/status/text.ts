@@ -29,6 +29,8 @@ export interface DeploymentStatus {
   timeZone: string;
   jobs: JobStatus[];
   alarms: { name: string; since: Date | undefined; console: string; means: string }[];
+  /** Why starts that failed could not be looked for, if they could not. */
+  notLookedAt?: string;
 }
 
 /** All of it for a person: of several deployments a line each, and what is wrong with any. */
@@ -42,6 +44,7 @@ export function textOf(
     ...jobLines(found, quiet || isOverview),
     ...(isOverview || quiet ? [] : found.flatMap((each) => standingLine(each, now))),
     ...found.flatMap(alarmLines),
+    ...found.flatMap(({ deployment, notLookedAt: why }) => (why ? [`${deployment}: ${why}`] : [])),
   ];
   if (lines.length === 0) lines.push('Nothing is wrong.');
   return `${lines.join('\n')}\n`;
@@ -169,6 +172,8 @@ function nextText({ next, schedule }: JobStatus, timeZone: string): string {
 
 /** How a run ended, in its colour. */
 export function stateOf({ status, report }: Pick<Run, 'status' | 'report'>): string {
+  if (report && status === 'NOT_BEGUN' && report.outcome !== 'skipped')
+    return alarmText(`${report.outcome}, never began`);
   if (report) return outcomeText(report.outcome);
   return status === 'RUNNING' ? 'goes on' : alarmText(`lost (${status.toLowerCase().replaceAll('_', ' ')})`);
 }

@@ -28,6 +28,9 @@ const LEAST_MINUTES = 15;
 const LOOK_SECONDS = 60;
 const PAUSE_SECONDS = 600;
 
+/** A run that was started and is not to be found after this is not waited for: Lambda begins what is started within seconds, or gives it up. */
+const UNSEEN_MINUTES = 15;
+
 /** After a run, until the servers' estimates have followed what it deleted: seconds (MySQL, MariaDB, PostgreSQL). */
 const SETTLE_SECONDS = 60;
 
@@ -128,12 +131,13 @@ async function runOnce(
         kind: 'stopped',
         reason: `The downtime window ends too soon for another run of ${job}.${skipped}`,
       };
-    if (before.running !== null) return endOf(cleaning, before.running, endBy, context);
+    const since = Date.parse(before.now);
+    if (before.running !== null) return endOf(cleaning, before.running, { since, endBy }, context);
     try {
       const started = await context.step(`start run ${number}`, () =>
         startRun(settings, job, `upgrade-check ${before.now}`),
       );
-      if (started.outcome !== 'skipped') return endOf(cleaning, started.runId, endBy, context);
+      if (started.outcome !== 'skipped') return endOf(cleaning, started.runId, { since, endBy }, context);
       skipped = ` It could not start: ${started.reason}`;
     } catch (error) {
       return { kind: 'stopped', reason: error instanceof Error ? error.message : String(error) };
@@ -145,20 +149,25 @@ async function runOnce(
 async function endOf(
   cleaning: CleaningSettings,
   runId: string,
-  endBy: number,
+  { since, endBy }: { since: number; endBy: number },
   context: DurableContext,
 ): Promise<Attempt> {
   const initialState: Seen = { run: null, at: 0 };
+  const unseenAt = since + UNSEEN_MINUTES * 60_000;
   const { run } = await context.waitForCondition(`end of ${runId}`, () => seeRun(cleaning, runId), {
     initialState,
     waitStrategy: ({ run, at }) =>
-      run?.kind === 'ended' || at >= endBy
+      run?.kind === 'ended' || at >= endBy || (run === null && at >= unseenAt)
         ? { shouldContinue: false }
         : { shouldContinue: true, delay: { seconds: LOOK_SECONDS } },
   });
-  return run?.kind === 'ended'
-    ? { kind: 'ended', runId, outcome: run.outcome }
-    : { kind: 'stopped', reason: `${runId} still went on when the downtime window ended.` };
+  if (run?.kind === 'ended') return { kind: 'ended', runId, outcome: run.outcome };
+  return {
+    kind: 'stopped',
+    reason: run
+      ? `${runId} still went on when the downtime window ended.`
+      : `${runId} was started, and Lambda shows no such run since: it may begin yet, or its start was lost, which an alarm tells then.`,
+  };
 }
 
 interface Seen {

@@ -4,8 +4,10 @@ import { spawn } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { CloudWatchClient, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { clientsOf } from '../../rehearsal/clients.ts';
+import { stopRuns } from '../../rehearsal/operator.ts';
 import { reportsOf } from '../../rehearsal/run-reports.ts';
 import { createWorld, type World } from '../../rehearsal/world.ts';
 import { WINDOW_METRICS } from '../docs/run-calls.ts';
@@ -205,9 +207,11 @@ describe('the command line of an operator', () => {
     assert.equal(status, 0);
     const [head, ...lines] = out.trim().split('\n');
     assert.match(head ?? '', /^run +began +took +outcome +figures$/);
-    // Two by hand, and at half past two the schedule's.
-    assert.equal(lines.length, 3);
-    for (const line of lines)
+    // Two by hand, one that was skipped, and at half past two the schedule's.
+    assert.equal(lines.length, 4);
+    const begun = lines.filter((line) => !/^latam-message-gc-\S+ +2026-11-25 02:\d\d +skipped$/.test(line));
+    assert.equal(begun.length, 3);
+    for (const line of begun)
       assert.match(line, /^latam-message-gc-\S+ +2026-11-25 02:\d\d +\d+ s +succeeded +\S/);
     assert.match(lines[0] ?? '', /^latam-message-gc-20261125T053000Z /);
     const [runId = ''] = (lines[0] ?? '').split(' ');
@@ -527,5 +531,84 @@ describe('the command line of an operator', () => {
     const outside = await cli(['run', 'message-gc', 'emea'], undefined, inEmea);
     assert.equal(outside.status, 1);
     assert.match(outside.err, /outside the downtime window .*\. Wait for it, or say --outside-window\./);
+  });
+
+  it('tells of runs that never began, and of those that ended without a report, what others report of them', async () => {
+    const { out: answer } = await cli([
+      ...['run', 'message-gc', 'latam', '--outside-window', '--no-follow', '--json'],
+    ]);
+    const { runId: stopped } = JSON.parse(answer);
+    const { out: skip } = await cli(['run', 'message-gc', 'latam', '--outside-window', '--json']);
+    const { runId: skipped, outcome, reason } = JSON.parse(skip);
+    assert.equal(outcome, 'skipped');
+    await stopRuns(world.aws, 'latam-message-gc');
+    const stop = world.aws.onInvoke(({ functionName, payload }) =>
+      functionName === 'latam-start-run' && payload.includes('doomed')
+        ? new Error('Every try fails')
+        : undefined,
+    );
+    const lambda = new LambdaClient({
+      ...clientOptions,
+      credentials: credentialsFor('lambda:InvokeFunction'),
+    });
+    const event = { job: 'log-cleanup', deployment: 'latam', outsideWindow: true, request: 'doomed' };
+    await lambda.send(
+      new InvokeCommand({
+        ...{ FunctionName: 'latam-start-run', InvocationType: 'Event', Payload: JSON.stringify(event) },
+      }),
+    );
+    lambda.destroy();
+    await world.clock.runUntil(world.clock.now() + 15 * MINUTE);
+    stop();
+
+    const history = await cli(['history', 'latam', 'log-cleanup']);
+    assert.equal(history.status, 0, history.err);
+    const [, newest = ''] = history.out.split('\n');
+    assert.match(newest, /^latam-log-cleanup-manual-\S+ +2026-11-2\d \d\d:\d\d +failed, never began$/);
+    const [failed = ''] = newest.split(' ');
+    assert.match((await cli(['show', failed])).out, /The run was not started: .*Every try fails/);
+    const status = await cli(['status', 'latam']);
+    assert.equal(status.status, 1);
+    assert.match(status.out, /^latam +log-cleanup +2026-11-2\d \d\d:\d\d +failed, never began /m);
+    assert.match(status.out, /^latam +message-gc +2026-11-2\d \d\d:\d\d +lost \(stopped\) /m);
+
+    const gc = await cli(['history', 'latam', 'message-gc']);
+    assert.match(gc.out, new RegExp(`^${skipped} .* skipped$`, 'm'));
+    assert.match(gc.out, new RegExp(`^${stopped} .* lost \\(stopped\\)$`, 'm'));
+    assert.ok((await cli(['show', skipped])).out.includes(reason));
+    assert.match((await cli(['show', stopped])).out, /The run was stopped by somebody/);
+
+    // Who may not look in these logs is told so, and that is no good answer.
+    const who = credentialsFor(
+      ...['cloudwatch:DescribeAlarms', 'lambda:GetDurableExecution', 'lambda:GetFunctionConfiguration'],
+      ...['lambda:ListDurableExecutionsByFunction', 'lambda:ListFunctions', 'scheduler:GetSchedule'],
+      'scheduler:ListSchedules',
+    );
+    const blind = {
+      ...environment,
+      AWS_ACCESS_KEY_ID: who.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: who.secretAccessKey,
+      AWS_SESSION_TOKEN: who.sessionToken,
+    };
+    const unseen = await cli(['status', 'latam'], undefined, blind);
+    assert.equal(unseen.status, 1);
+    assert.match(unseen.out, /^latam: Runs that never began are not shown: .*logs:FilterLogEvents/m);
+    const dim = await cli(['history', 'latam', 'log-cleanup'], undefined, blind);
+    assert.equal(dim.status, 1);
+    assert.match(dim.err, /^Runs that never began are not shown: .*logs:FilterLogEvents/);
+    assert.match(dim.out, / succeeded /);
+  });
+
+  it('ends quietly when whoever reads it has had enough', async () => {
+    const child = spawn(process.execPath, ['bin/wa-upkeep.ts', 'history', 'latam', 'message-gc'], {
+      env: environment,
+    });
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.on('data', (text) => {
+      err += text;
+    });
+    const ended = await new Promise((resolve) => child.on('close', (...how) => resolve(how)));
+    assert.deepEqual([ended, err], [[0, null], '']);
   });
 });

@@ -125,6 +125,20 @@ export async function callbacksIn(queueUrl: string): Promise<number | undefined>
   }
 }
 
+/**
+ * Tries to take a callback out of a queue that there is not: whether the queue is there, and whether we may, without touching what
+ * waits in it. (A callback that is received counts as received, and after some times is put away.)
+ * @throws SQSServiceException if there is no such queue, or it may not be
+ */
+export async function tryToDelete(queueUrl: string): Promise<void> {
+  await sqs.send(
+    new DeleteMessageBatchCommand({
+      QueueUrl: queueUrl,
+      Entries: [{ Id: '0', ReceiptHandle: Buffer.from('none').toString('base64') }],
+    }),
+  );
+}
+
 /** What comes one by one is sent in whole batches, and after a second as it is. */
 export interface InBatches<T> {
   /** Whoever makes a batch whole waits until it is sent. */

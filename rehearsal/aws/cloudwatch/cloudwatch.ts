@@ -125,24 +125,8 @@ export class CloudWatch implements Service, Metrics {
           this.#change(alarm, input.StateValue as AlarmState, input.StateReason ?? '');
         },
       ),
-      EnableAlarmActions: operation(
-        ({ AlarmNames = [] }: EnableAlarmActionsCommandInput, { account, region }) =>
-          AlarmNames.map((name) => ({
-            action: 'cloudwatch:EnableAlarmActions',
-            resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`,
-          })),
-        ({ AlarmNames = [] }, { account, region }) => {
-          for (const alarm of this.#alarms) {
-            const { resource } = alarm;
-            if (
-              resource.account === account &&
-              resource.region === region &&
-              AlarmNames.includes(resource.name)
-            )
-              alarm.actionsEnabled = true;
-          }
-        },
-      ),
+      EnableAlarmActions: this.#switchOfActions('EnableAlarmActions', true),
+      DisableAlarmActions: this.#switchOfActions('DisableAlarmActions', false),
       DescribeAlarmHistory: operation(
         ({ AlarmName: name = '*' }: DescribeAlarmHistoryCommandInput, { account, region }) => [
           {
@@ -229,6 +213,27 @@ export class CloudWatch implements Service, Metrics {
 
   close(): void {
     this.#cancel();
+  }
+
+  #switchOfActions(name: 'EnableAlarmActions' | 'DisableAlarmActions', on: boolean) {
+    return operation(
+      ({ AlarmNames = [] }: EnableAlarmActionsCommandInput, { account, region }) =>
+        AlarmNames.map((alarm) => ({
+          action: `cloudwatch:${name}`,
+          resource: `arn:aws:cloudwatch:${region}:${account}:alarm:${alarm}`,
+        })),
+      ({ AlarmNames = [] }, { account, region }) => {
+        for (const alarm of this.#alarms) {
+          const { resource } = alarm;
+          if (
+            resource.account === account &&
+            resource.region === region &&
+            AlarmNames.includes(resource.name)
+          )
+            alarm.actionsEnabled = on;
+        }
+      },
+    );
   }
 
   #tick(): void {

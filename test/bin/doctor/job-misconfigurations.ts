@@ -3,7 +3,7 @@ import { keepCertificate } from '../../../rehearsal/certificates.ts';
 import { createCertificate } from '../../../rehearsal/whatsapp/certificate.ts';
 import type { WebAppFaults } from '../../../rehearsal/whatsapp/web-app.ts';
 import type { World } from '../../../rehearsal/world.ts';
-import { coreApps, type Misconfiguration, set } from './misconfiguration.ts';
+import { all, configure, coreApps, type Misconfiguration, set } from './misconfiguration.ts';
 
 const SECRETS = 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea';
 const API_USER = `${SECRETS}/api-user-d4E5f6`;
@@ -104,6 +104,24 @@ export const JOB_MISCONFIGURATIONS: Misconfiguration[] = [
     status: 'warning',
     saw: /^None of its \d+ nodes is connected to WhatsApp's servers\.$/,
     mend: /^See the logs of the CoreApps\./,
+  },
+  {
+    what: 'a queue of callbacks that there is no more',
+    spoil: (world) => {
+      const change = (settings: { notificationsQueueUrl: string }) => {
+        settings.notificationsQueueUrl += '-of-old';
+      };
+      const back = configure(world, 'emea-media-gc', change as (settings: never) => void);
+      // What runs has read its settings.
+      const anew = () => world.aws.killFunction('emea-media-gc');
+      anew();
+      return all(anew, back);
+    },
+    check: 'what the jobs need',
+    job: 'media-gc',
+    status: 'failed',
+    saw: /(does not exist|not authorized to perform: sqs:DeleteMessage)/,
+    mend: /^npx cdk deploy --all$/,
   },
   {
     what: 'a secret without the fields of a login',

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import {
   CloudWatchClient,
   DescribeAlarmsCommand,
+  DisableAlarmActionsCommand,
+  EnableAlarmActionsCommand,
   GetMetricDataCommand,
   GetMetricStatisticsCommand,
   PutMetricDataCommand,
@@ -262,6 +264,12 @@ test('takes metrics from log lines, and shows them and the alarms to any client'
         MetricAlarms?.map(({ AlarmName }) => AlarmName),
         ['failed'],
       );
+      const areOn = async () =>
+        (await cloudWatch.send(new DescribeAlarmsCommand())).MetricAlarms?.[0]?.ActionsEnabled;
+      await cloudWatch.send(new DisableAlarmActionsCommand({ AlarmNames: ['failed'] }));
+      assert.equal(await areOn(), false);
+      await cloudWatch.send(new EnableAlarmActionsCommand({ AlarmNames: ['failed'] }));
+      assert.equal(await areOn(), true);
       cloudWatch.destroy();
     },
   ));
