@@ -60,6 +60,11 @@ export type Ended =
    */
   | { outcome: 'not-started'; detail: string; isFinal?: true; isFull?: true; isThrottled?: true };
 
+/** It is not the end: whoever does not wait for AWS by itself starts it again. */
+export function isThrottled(ended: { outcome: string; isThrottled?: true }): boolean {
+  return ended.isThrottled === true;
+}
+
 /** What a look at a command found. */
 export type Seen =
   | Ended

@@ -2,7 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
-import type { Ended, Order, Reach } from './reach.ts';
+import { type Ended, isThrottled, type Order, type Reach } from './reach.ts';
 import { tellEnd } from './tell-end.ts';
 import { firstWords } from './words.ts';
 
@@ -273,11 +273,6 @@ async function lookAtAll<Read>(
     }),
   );
   return watches;
-}
-
-/** It is not the end: whoever does not wait here starts it again. */
-export function isThrottled(ended: EndedAndRead<unknown>): boolean {
-  return ended.outcome === 'not-started' && ended.isThrottled === true;
 }
 
 /** Does the work when what was begun before under that name is over. */

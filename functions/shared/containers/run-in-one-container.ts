@@ -3,13 +3,8 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { Problem } from '../run/report.ts';
 import { limited, whereIs } from './container-report.ts';
 import type { Discovery, FoundContainer } from './discover-containers.ts';
-import type { Reach } from './reach.ts';
-import {
-  type EachContainerOptions,
-  isThrottled,
-  type Ran,
-  runInEachContainer,
-} from './run-in-each-container.ts';
+import { isThrottled, type Reach } from './reach.ts';
+import { type EachContainerOptions, type Ran, runInEachContainer } from './run-in-each-container.ts';
 
 /** What became of a command for one container, whichever it is. */
 export interface RanInOne<Read> {
