@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { Stack } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
@@ -95,7 +95,10 @@ export function bundlesBuilt(): number {
   return bundles.size;
 }
 
-/** Shares bundles with other processes by a folder: for tests, which run in many, and meanwhile no source changes. */
+/**
+ * Shares bundles with other processes by a folder: for tests, which run in many, and meanwhile no source changes. Copies of the
+ * package share those of its own functions.
+ */
 export function keepBundlesIn(folder: string): void {
   keptIn = folder;
 }
@@ -108,11 +111,21 @@ export function bundle(entry: string, purpose: BundlePurpose = {}): Bundle {
   const key = [entry, ...wordsOf(purpose)].join('\n');
   const known = bundles.get(key);
   if (known) return known;
-  const file = keptIn && join(keptIn, createHash('sha256').update(key).digest('hex'));
+  const file = keptIn && fileIn(keptIn, entry, purpose);
   const made = file && existsSync(file) ? (deserialize(readFileSync(file)) as Bundle) : build(entry, purpose);
   bundles.set(key, made);
   if (file && !existsSync(file)) keep(file, made);
   return made;
+}
+
+/** Of our own function the bundle is the same wherever the package lies. */
+function fileIn(
+  folder: string,
+  entry: string,
+  { isOwn = isOwnEntry(entry), ...purpose }: BundlePurpose,
+): string {
+  const key = [isOwn ? relative(packageRoot(entry), entry) : entry, ...wordsOf(purpose)];
+  return join(folder, createHash('sha256').update(key.join('\n')).digest('hex'));
 }
 
 function wordsOf({ leaveOut = [], rdsRegions = ['every region'] }: BundlePurpose): string[] {
