@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { ECSClient, ExecuteCommandCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Duration, type Stack } from 'aws-cdk-lib';
+import { orderId } from '../../functions/shared/containers/reach.ts';
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import { type ContainerReach, type LogArchiveProps, Upkeep } from '../../lib/index.ts';
 import { AwsError } from '../../rehearsal/aws/aws-error.ts';
@@ -143,7 +144,7 @@ test('cleans up in every container, measures it, by one ExecuteCommand each, and
       for (const { container } of tasks.containers)
         assert.deepEqual(
           readdirSync(container.path('/run/x').slice(0, -2)).filter((name) => name.endsWith('.lock')),
-          [`ecs-exec-log-cleanup.${report.runId}.lock`],
+          [`ecs-exec-${orderId(report).id}.lock`],
           "the run's own status, until the next run",
         );
       assert.deepEqual(aws.denials, []);

@@ -56,9 +56,14 @@ export type Ended =
   | { outcome: 'lost'; detail: string }
   /**
    * It was not started. `isFinal`: nor can it be, for as long as the container is. `isFull`: its sessions were all taken, such
-   * as by those that a killed invocation left open.
+   * as by those that a killed invocation left open. `isThrottled`: AWS asked for fewer calls, and the one who asked does not wait by itself.
    */
-  | { outcome: 'not-started'; detail: string; isFinal?: true; isFull?: true };
+  | { outcome: 'not-started'; detail: string; isFinal?: true; isFull?: true; isThrottled?: true };
+
+/** It is not the end: whoever does not wait for AWS by itself starts it again. */
+export function isThrottled(ended: { outcome: string; isThrottled?: true }): boolean {
+  return ended.isThrottled === true;
+}
 
 /** What a look at a command found. */
 export type Seen =

@@ -2,7 +2,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import { leftOfInvocation } from '../run/time-left.ts';
 import type { FoundContainer } from './discover-containers.ts';
 import { mixedByRole, type Places, placesFor } from './places.ts';
-import type { Ended, Order, Reach } from './reach.ts';
+import { type Ended, isThrottled, type Order, type Reach } from './reach.ts';
 import { tellEnd } from './tell-end.ts';
 import { firstWords } from './words.ts';
 
@@ -248,7 +248,7 @@ async function lookAtAll<Read>(
         );
         if (after.stage !== 'running') count(index, -1);
         watches[index] = after;
-        if (after.stage === 'done') tellEnd(container, after, options.attempt);
+        if (after.stage === 'done' && !isThrottled(after.ended)) tellEnd(container, after, options.attempt);
         known += bytesOf(after);
         throttled ||= after.stage === 'waiting' && after !== watch;
       };

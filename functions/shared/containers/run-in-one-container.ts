@@ -3,6 +3,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js';
 import type { Problem } from '../run/report.ts';
 import { limited, whereIs } from './container-report.ts';
 import type { Discovery, FoundContainer } from './discover-containers.ts';
+import { isThrottled, type Reach } from './reach.ts';
 import { type EachContainerOptions, type Ran, runInEachContainer } from './run-in-each-container.ts';
 
 /** What became of a command for one container, whichever it is. */
@@ -19,6 +20,8 @@ export interface RanInOne<Read> {
 const TRIES = 10;
 /** Between two looks: a task is started within one or two. */
 const PAUSE_SECONDS = 60;
+/** Where AWS asks for fewer calls, ever more rarely: a run has room for 3,000 operations. */
+const LONGEST_PAUSE_SECONDS = 600;
 
 /**
  * Runs the command in one of the containers that are there, another one in each run, and in the next where it was certainly not
@@ -31,7 +34,8 @@ export async function runInOneContainer<Read>(
   context: DurableContext,
 ): Promise<RanInOne<Read>> {
   const passedOver: Ran<Read>[] = [];
-  for (let tries = 1; ; tries++) {
+  const reach = withoutWaiting(options.reach);
+  for (let tries = 1, throttled = 0; ; tries++) {
     const discovery = await discover(context);
     const next = choose(discovery.containers, passedOver, runId);
     const mayLookAgain = async () =>
@@ -53,13 +57,42 @@ export async function runInOneContainer<Read>(
     });
     const ran = await runInEachContainer(
       [next],
-      { ...options, retryFailed: options.retryFailed && 'if-begun' },
+      { ...options, reach, retryFailed: options.retryFailed && 'if-begun' },
       context,
     );
-    // Of what an invocation did that ended by force nothing is known.
-    if (!isFirstLook || ran.some(wasBegun) || tries >= TRIES) return { discovery, ran, passedOver };
+    if (ran.some(wasBegun)) return { discovery, ran, passedOver };
+    // Of what an invocation did that ended by force nothing is known. On record, for in a replay the step above is not done again.
+    const isKnown = await context.step('in one invocation', async () => isFirstLook);
+    if (!isKnown) return { discovery, ran, passedOver };
+    // It was not begun: what is there then is looked at anew, for this one may have gone away.
+    if (ran.every(({ ended }) => isThrottled(ended))) {
+      const seconds = Math.min(PAUSE_SECONDS * 1.5 ** throttled, LONGEST_PAUSE_SECONDS);
+      const now = await context.step('time', async () => Date.now());
+      if (now + seconds * 1000 >= options.endBy) return { discovery, ran, passedOver };
+      await context.wait('fewer calls', { seconds: Math.round(seconds) });
+      throttled += 1;
+      tries -= 1;
+      continue;
+    }
+    if (tries >= TRIES) return { discovery, ran, passedOver };
     passedOver.push(...ran);
   }
+}
+
+/**
+ * One that is told to wait does so here, between two tries: of a look that another invocation goes on with it would not be known whether
+ * it has begun the command.
+ */
+function withoutWaiting(reach: Reach): Reach {
+  return {
+    follow: (...at) => reach.follow(...at),
+    async start(...at) {
+      const seen = await reach.start(...at);
+      return seen.outcome === 'not-now'
+        ? { outcome: 'not-started', detail: seen.detail, isThrottled: true }
+        : seen;
+    },
+  };
 }
 
 /** By the run: no order of ECS's, and the same in a replay. */

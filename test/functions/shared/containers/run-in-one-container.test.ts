@@ -3,15 +3,20 @@ import { after, before, it } from 'node:test';
 import { withDurableExecution } from '@aws/durable-execution-sdk-js';
 import { LocalDurableTestRunner } from '@aws/durable-execution-sdk-js-testing';
 import type { FoundContainer } from '../../../../functions/shared/containers/discover-containers.ts';
-import type { Reach } from '../../../../functions/shared/containers/reach.ts';
+import type { Reach, Seen } from '../../../../functions/shared/containers/reach.ts';
 import {
   type RanInOne,
   runInOneContainer,
 } from '../../../../functions/shared/containers/run-in-one-container.ts';
 import { insideInvocations } from '../../../../functions/shared/run/time-left.ts';
 
-before(() => LocalDurableTestRunner.setupTestEnvironment());
-after(() => LocalDurableTestRunner.teardownTestEnvironment());
+// What is skipped has no timer that is real: without one the process would end in the middle.
+const alive = setInterval(() => {}, 60_000);
+before(() => LocalDurableTestRunner.setupTestEnvironment({ skipTime: true }));
+after(async () => {
+  await LocalDurableTestRunner.teardownTestEnvironment();
+  clearInterval(alive);
+});
 
 const containers = ['a', 'b', 'c'].map(
   (name): FoundContainer => ({
@@ -28,10 +33,9 @@ const DONE: Reach = {
   follow: async () => assert.fail('it was done at once'),
 };
 
-/** In which one it ran. */
-async function chosenBy(runId: string, listed: FoundContainer[]): Promise<string | undefined> {
+async function runIn(runId: string, list: () => FoundContainer[], reach: Reach): Promise<RanInOne<string>> {
   const options = {
-    reach: DONE,
+    reach,
     orderOf: () => ({ id: runId, supersedes: '', command: ['true'], marker: '' }),
     readOutput: (output: string) => output,
     timeoutSeconds: 60,
@@ -41,14 +45,20 @@ async function chosenBy(runId: string, listed: FoundContainer[]): Promise<string
   };
   const handlerFunction = withDurableExecution((_event: unknown, context) =>
     runInOneContainer(
-      async () => ({ containers: listed, notReady: [], missing: [] }),
+      async (context) =>
+        context.step('discover', async () => ({ containers: list(), notReady: [], missing: [] })),
       options,
       runId,
       insideInvocations(context),
     ),
   );
   const runner = new LocalDurableTestRunner<RanInOne<string>>({ handlerFunction });
-  const { ran = [] } = (await runner.run({ payload: {} })).getResult() ?? {};
+  return (await runner.run({ payload: {} })).getResult() ?? assert.fail();
+}
+
+/** In which one it ran. */
+async function chosenBy(runId: string, listed: FoundContainer[]): Promise<string | undefined> {
+  const { ran } = await runIn(runId, () => listed, DONE);
   assert.equal(ran.length, 1);
   return ran[0]?.container.runtimeId;
 }
@@ -59,4 +69,29 @@ it('one container is chosen anew in each run, whatever the order in which ECS li
   for (const run of runs) chosen.push(await chosenBy(run, containers));
   assert.deepEqual([...new Set(chosen)].sort(), ['a', 'b', 'c']);
   assert.equal(await chosenBy(runs[0] ?? '', containers.toReversed()), chosen[0]);
+});
+
+it('one that goes away, or cannot be entered, before the command began is passed over, also after AWS has asked for fewer calls; one in which it may have begun is the last', async () => {
+  const played = async (...seen: Seen[]) => {
+    const started: string[] = [];
+    let looks = 0;
+    const list = () =>
+      looks++ < 4 ? containers : containers.map((each) => ({ ...each, runtimeId: `${each.runtimeId} 2` }));
+    const { ran, passedOver } = await runIn('a run', list, {
+      ...DONE,
+      async start({ runtimeId }) {
+        started.push(runtimeId);
+        return seen.shift() ?? { outcome: 'exited', exitCode: 0, output: '' };
+      },
+    });
+    return [started.length, new Set(started).size, passedOver.length, ran[0]?.ended.outcome];
+  };
+  const gone: Seen = { outcome: 'gone', detail: 'scaling in', beforeStart: true };
+  const throttled: Seen = { outcome: 'not-now', detail: 'Rate exceeded' };
+  assert.deepEqual(await played(gone, { outcome: 'not-started', detail: 'no agent' }), [3, 3, 2, 'exited']);
+  assert.deepEqual(await played(throttled, throttled), [3, 1, 0, 'exited']);
+  assert.deepEqual(await played(throttled, gone), [3, 2, 1, 'exited']);
+  assert.deepEqual(await played(gone, gone, gone), [4, 4, 3, 'exited'], 'a task is started in their place');
+  assert.deepEqual(await played({ outcome: 'gone', detail: 'scaling in' }), [1, 1, 0, 'gone']);
+  assert.deepEqual(await played({ outcome: 'lost', detail: 'the channel broke' }), [1, 1, 0, 'lost']);
 });
