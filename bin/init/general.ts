@@ -7,7 +7,7 @@ import { generalApp, type Rotation, roleName, type Worked } from './general-app.
 import type { Initialized } from './initialize.ts';
 import { MissingFlags } from './missing-flags.ts';
 import { findNetwork, networkHints } from './networks.ts';
-import { importPath, isInstalled, moduleExtension } from './own-package.ts';
+import { importPath, isInstalled, isOutsideClone, moduleExtension } from './own-package.ts';
 import type { Asker } from './questions.ts';
 import { listSecrets, secretOf, sourceOf } from './secrets.ts';
 import { clusterNames, type FoundService, findServices, lastPart, secretsOf } from './services.ts';
@@ -48,6 +48,10 @@ export async function initializeGeneral(
   asker: Asker | undefined,
 ): Promise<Initialized> {
   refuseMissing(options, asker);
+  if (isOutsideClone(options.output))
+    throw new MissingFlags(
+      `${options.output} lies outside of this clone, where Node.js would find neither the CDK nor this package: --output names a folder within. Or install what npm pack makes in an app of its own, and say npx wa-upkeep init --general there.`,
+    );
   const around = new Surroundings(options.region);
   const { Account: account = '' } = await around.sts.send(new GetCallerIdentityCommand({}));
   const region = await around.ecs.config.region();

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 /** Whether this package is installed in somebody's app, and not a clone with an app of its own. */
 export function isInstalled(): boolean {
@@ -14,6 +14,12 @@ export function importPath(folder: string, file: string): string {
   if (isInstalled()) return 'wa-upkeep';
   const path = relative(resolve(folder), join(import.meta.dirname, '..', '..', file));
   return path.startsWith('.') ? path : `./${path}`;
+}
+
+/** Whether a folder lies outside of a clone, so that a module in it finds none of the packages that are installed there. */
+export function isOutsideClone(folder: string): boolean {
+  const path = relative(join(import.meta.dirname, '..', '..'), resolve(folder));
+  return !isInstalled() && (path.split(sep)[0] === '..' || isAbsolute(path));
 }
 
 /** `ts`, or `mts` where Node.js would not take a `.ts` of the folder for an ES module by its package's word. */

@@ -93,7 +93,7 @@ function placeInTime({ target, scheduledFor, outsideWindow }: StartRequest, now:
   const isOutsideWindow = !window && !target.outsideWindow && !outsideWindow;
   const { from, to } = settings.window;
   const reason = isOutsideWindow
-    ? `The scheduled time lies outside the downtime window ${from}–${to} ${settings.timeZone}.`
+    ? `The time of this run, ${scheduledFor.toISOString()}, lies outside the downtime window ${from}–${to} ${settings.timeZone}.`
     : window && now >= window.end
       ? `The start came at ${now.toISOString()}, after the downtime window ended at ${window.end.toISOString()}.`
       : now >= timeLimit

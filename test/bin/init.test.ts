@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify, stripVTControlCharacters } from 'node:util';
@@ -651,14 +652,17 @@ describe('init', () => {
   it('writes a CDK app for any application, which passes the type check and synthesizes', async () => {
     const env = environmentOf(ODD);
     const app = join(folder, 'general');
-    const done = await piped(
-      [
-        ...['--general', '--output', app, '--cluster', 'chat', '--time-zone', 'UTC', '--silent'],
-        ...['--service', 'wa-web/log_router', '--service', 'wa-coreapp', '--command', 'du -s /tmp | sort'],
-        ...['--name', 'shop'],
-      ],
-      env,
-    );
+    const words = [
+      ...['--general', '--cluster', 'chat', '--time-zone', 'UTC', '--silent'],
+      ...['--service', 'wa-web/log_router', '--service', 'wa-coreapp', '--command', 'du -s /tmp | sort'],
+      ...['--name', 'shop'],
+    ];
+    const elsewhere = join(tmpdir(), 'app-of-nobody');
+    const outside = await piped([...words, '--output', elsewhere], env);
+    assert.equal(outside.status, 2);
+    assert.match(outside.err, /app-of-nobody lies outside of this clone/);
+    assert.ok(!existsSync(elsewhere));
+    const done = await piped([...words, '--output', app], env);
     assert.deepEqual([done.status, done.err], [0, '']);
     const source = readFileSync(join(app, 'app.ts'), 'utf8');
     assert.match(source, /new ContainerCommandJob\(/);
