@@ -10,6 +10,8 @@ export type TaskOutput = { first: string; last: string } | { unread: string };
 
 /** Lines that are asked for: more than enough for the words that are told. */
 const LINES = 50;
+/** Pages that may be empty though more follow (API reference of GetLogEvents: as long as the token is another one). */
+const EMPTY_PAGES = 20;
 /** Bytes of the beginning. */
 const FIRST_BYTES = 500;
 
@@ -32,8 +34,17 @@ export async function readOutput(
     limit: LINES,
   };
   const linesOf = async (startFromHead: boolean) => {
-    const { events = [] } = await logs.send(new GetLogEventsCommand({ ...stream, startFromHead }));
-    return events.map(({ message = '' }) => `${message}\n`).join('');
+    let nextToken: string | undefined;
+    for (let page = 1; ; page++) {
+      const answer = await logs.send(
+        new GetLogEventsCommand({ ...stream, startFromHead, ...(nextToken !== undefined && { nextToken }) }),
+      );
+      const { events = [], nextForwardToken, nextBackwardToken } = answer;
+      const further = startFromHead ? nextForwardToken : nextBackwardToken;
+      if (events.length > 0 || further === nextToken || page === EMPTY_PAGES)
+        return events.map(({ message = '' }) => `${message}\n`).join('');
+      nextToken = further;
+    }
   };
   try {
     return { first: firstWords(await linesOf(true), FIRST_BYTES), last: lastWords(await linesOf(false)) };

@@ -70,8 +70,14 @@ let cuts = new Map<string, number>();
 /** The migration's runs, one after the other in one night. What of it fails rings `orders-migrate-failed`. */
 const RUNS: ByHand[] = [
   {
-    what: 'a command that fails is told with its exit code and its last words',
+    what: 'a command that fails is told with its exit code and its last words, though their first page is empty',
     script: 'echo begun; echo "no such column" >&2; exit 3',
+    before() {
+      aws.logGroups.beginsWithEmptyPage = true;
+    },
+    check() {
+      aws.logGroups.beginsWithEmptyPage = false;
+    },
     outcome: 'failed',
     problem: /^The command ended with exit code 3\. It last said: begun\nno such column$/,
   },

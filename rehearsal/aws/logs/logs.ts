@@ -56,6 +56,8 @@ export class Logs implements Service, LogGroups {
   readonly signingName = 'logs';
   readonly client = client;
   readonly operations: Operations;
+  /** Whether GetLogEvents begins with a page that is empty though more follow, as it may (API reference). A fault can change it. */
+  beginsWithEmptyPage = false;
   /** Of functions, without Lambda's own about their invocations. */
   readonly lines: LogLine[] = [];
   readonly #aws: Cloud;
@@ -173,6 +175,12 @@ export class Logs implements Service, LogGroups {
     const [, direction, text] = /^([fb])\/(\d+)$/.exec(input.nextToken ?? '') ?? [];
     if (input.nextToken !== undefined && text === undefined)
       throw new AwsError('InvalidParameterException', 'The specified nextToken is invalid.');
+    if (input.nextToken === undefined && this.beginsWithEmptyPage)
+      return {
+        events: [],
+        nextForwardToken: `f/${within[0]?.number ?? 0}`,
+        nextBackwardToken: `b/${(within.at(-1)?.number ?? -1) + 1}`,
+      };
     const place = Number(text);
     const events =
       direction === 'f' || (direction === undefined && startFromHead)
