@@ -84,6 +84,23 @@ function common<Value>(values: readonly (Value | undefined)[], otherwise: Value)
   return [...said][0] ?? otherwise;
 }
 
+/**
+ * When a night with these faults begins, in epoch milliseconds, and how long it lasts.
+ * @throws Error if they are not of one night
+ */
+export function timesOf(faults: readonly AnyFault[]): { start: number; lasts: number } {
+  return {
+    start: common(
+      faults.map(({ starts }) => starts),
+      faults.length > 0 ? FAULTY_NIGHT_STARTS : GOOD_NIGHT_STARTS,
+    ),
+    lasts: common(
+      faults.map(({ lasts = NIGHT_LASTS }) => lasts),
+      NIGHT_LASTS,
+    ),
+  };
+}
+
 /** Plays a night of upkeep with real rows through what was synthesized, and holds it against the script. */
 export async function playNight(options: NightOptions): Promise<Night> {
   const { cdkOut, change, postgres, mysql, jobs, faults = [], only, onEvent = () => {} } = options;
@@ -91,10 +108,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
   const striking = faults.map((fault): Striking => ({ fault, hooks: {} }));
   const hooksOf = (name: string) =>
     striking.filter(({ fault }) => fault.deployment === name).map(({ hooks }) => hooks);
-  const start = common(
-    faults.map(({ starts }) => starts),
-    faults.length > 0 ? FAULTY_NIGHT_STARTS : GOOD_NIGHT_STARTS,
-  );
+  const { start, lasts } = timesOf(faults);
   const clients = Object.entries(clientsOf(scale, start, mysql))
     .filter(([name]) => only === undefined || only.includes(name))
     .map(([name, client]) => {
@@ -125,7 +139,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
   });
   try {
     options.onBegin?.(world);
-    const night = await play(world, striking, { scale, onEvent });
+    const night = await play(world, striking, { scale, lasts, onEvent });
     options.onEnd?.(world, night);
     return night;
   } finally {
@@ -136,7 +150,7 @@ export async function playNight(options: NightOptions): Promise<Night> {
 async function play(
   world: World,
   striking: readonly Striking[],
-  { scale, onEvent }: { scale: Scale; onEvent: NonNullable<NightOptions['onEvent']> },
+  { scale, lasts, onEvent }: { scale: Scale; lasts: number; onEvent: NonNullable<NightOptions['onEvent']> },
 ): Promise<Night> {
   const { clock, aws } = world;
   const { latam } = world.deployments;
@@ -152,12 +166,7 @@ async function play(
   // A fault can put others in their place.
   const rotated = rotatedLogs(world);
 
-  const end =
-    start +
-    common(
-      faults.map(({ lasts = NIGHT_LASTS }) => lasts),
-      NIGHT_LASTS,
-    );
+  const end = start + lasts;
   const due = runsDue(world, end);
   let told = { reports: 0, alarms: 0 };
   for (let time = start; time < end; ) {

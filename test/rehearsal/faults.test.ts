@@ -5,7 +5,7 @@ import { CONTAINERS_FAULTS } from '../../rehearsal/faults/containers.ts';
 import type { AnyFault } from '../../rehearsal/faults/fault.ts';
 import { FAULTS } from '../../rehearsal/faults/faults.ts';
 import { MISREAD_CREDENTIALS_FAULTS } from '../../rehearsal/faults/misread-credentials.ts';
-import { playNight } from '../../rehearsal/night.ts';
+import { playNight, timesOf } from '../../rehearsal/night.ts';
 import { mismatchesOfFault, type Night } from '../../rehearsal/night-checks.ts';
 import { nightPage } from '../../rehearsal/picture/page.ts';
 import { type Recording, record } from '../../rehearsal/picture/recording.ts';
@@ -123,6 +123,7 @@ const NIGHTS = [
     'database-read-only',
     'old-user-on-replica',
     'log-upload-breaks',
+    'earlier-task-stopping',
   ],
   [
     'relay-without-bus',
@@ -169,7 +170,6 @@ const NIGHTS = [
     'second-password-by-hand',
     'second-password-misread',
     'certificate-unusable',
-    'earlier-task-stopping',
   ],
   ['gc-does-nothing'],
   ['weekly-schedule-never-fires'],
@@ -183,7 +183,8 @@ const PLAYED_BY_COMMAND = Object.keys(MISREAD_CREDENTIALS_FAULTS).filter(
   (name) => !NIGHTS.flat().includes(name),
 );
 
-test('each fault is played', () => {
+test('each fault is played, and those of a night can be', () => {
+  for (const names of NIGHTS) timesOf(names.flatMap((name) => FAULTS[name] ?? []));
   assert.deepEqual([...NIGHTS.flat(), ...PLAYED_BY_COMMAND].sort(), Object.keys(FAULTS).sort());
   const misread = NIGHTS.flat().filter((name) => name in MISREAD_CREDENTIALS_FAULTS);
   for (const each of [/^password-/, /^user-/, /^old-/, /-by-masters/, /-on-mysql$/, /-on-mariadb$/])
