@@ -105,6 +105,7 @@ const OWN_PROCESSES: Record<string, Part[]> = {
   // They change the process's time or how it finds modules, or measure its memory.
   'test/docs/api.test.ts': [{}],
   'test/functions/shared/containers/run-in-each-container.test.ts': [{}],
+  'test/functions/shared/containers/run-in-one-container.test.ts': [{}],
   'test/functions/shared/run/dry-run.test.ts': [{}],
   'test/rehearsal/aws/lambda/judged-by-aws.test.ts': [{}],
   // In a shared one it hung, once; why was not found.
