@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { it } from 'node:test';
 import { withDurableExecution } from '@aws/durable-execution-sdk-js';
 import { LocalDurableTestRunner } from '@aws/durable-execution-sdk-js-testing';
 import type { FoundContainer } from '../../../../functions/shared/containers/discover-containers.ts';
@@ -9,14 +9,6 @@ import {
   runInOneContainer,
 } from '../../../../functions/shared/containers/run-in-one-container.ts';
 import { insideInvocations } from '../../../../functions/shared/run/time-left.ts';
-
-// What is skipped has no timer that is real: without one the process would end in the middle.
-const alive = setInterval(() => {}, 60_000);
-before(() => LocalDurableTestRunner.setupTestEnvironment({ skipTime: true }));
-after(async () => {
-  await LocalDurableTestRunner.teardownTestEnvironment();
-  clearInterval(alive);
-});
 
 const containers = ['a', 'b', 'c'].map(
   (name): FoundContainer => ({
@@ -52,8 +44,17 @@ async function runIn(runId: string, list: () => FoundContainer[], reach: Reach):
       insideInvocations(context),
     ),
   );
-  const runner = new LocalDurableTestRunner<RanInOne<string>>({ handlerFunction });
-  return (await runner.run({ payload: {} })).getResult() ?? assert.fail();
+  // What is skipped has no timer that is real: without one the process would end in the middle.
+  const alive = setInterval(() => {}, 60_000);
+  // No longer than that: a test's end is told by timers, too.
+  await LocalDurableTestRunner.setupTestEnvironment({ skipTime: true });
+  try {
+    const runner = new LocalDurableTestRunner<RanInOne<string>>({ handlerFunction });
+    return (await runner.run({ payload: {} })).getResult() ?? assert.fail();
+  } finally {
+    await LocalDurableTestRunner.teardownTestEnvironment();
+    clearInterval(alive);
+  }
 }
 
 /** In which one it ran. */
