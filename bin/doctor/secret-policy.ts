@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { matches } from './policy-pattern.ts';
 
 /** What a secret's own policy says to a role that is to read it. */
 export type PolicyVerdict =
@@ -108,14 +109,4 @@ function holds(operator: string, key: string, wanted: unknown, role: string): bo
   if (kind === 'unknown') return undefined;
   const isOne = /Like|^Arn/.test(operator) ? matches(values, value) : values.includes(value);
   return not ? !isOne : isOne;
-}
-
-function matches(patterns: string[], value: string, flags = ''): boolean {
-  return patterns.some((pattern) => {
-    const words = pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replace(/\*/g, '.*')
-      .replace(/\?/g, '.');
-    return new RegExp(`^${words}$`, flags).test(value);
-  });
 }

@@ -2,6 +2,7 @@ import { GetPolicyCommand, GetPolicyVersionCommand, NoSuchEntityException } from
 import * as v from 'valibot';
 import { type Check, type Finding, ofEach } from '../check.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
+import { matches } from '../policy-pattern.ts';
 
 const texts = v.pipe(
   v.union([v.string(), v.array(v.string())]),
@@ -91,13 +92,5 @@ function actionsOf(deployment: ExaminedDeployment, logicalId: string, policies: 
 
 /** Whether a statement is of an action, on whatever resource. */
 function covers({ Action, NotAction }: v.InferOutput<typeof statement>, action: string): boolean {
-  const matches = (pattern: string) =>
-    new RegExp(
-      `^${pattern
-        .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-        .replaceAll('*', '.*')
-        .replaceAll('?', '.')}$`,
-      'i',
-    ).test(action);
-  return NotAction ? !NotAction.some(matches) : (Action ?? []).some(matches);
+  return NotAction ? !matches(NotAction, action, 'i') : matches(Action ?? [], action, 'i');
 }
