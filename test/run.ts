@@ -30,10 +30,11 @@ import { synthesize } from '../rehearsal/synthesize.ts';
 import { affectedBy, filesOf, importGraph } from './house/import-graph.ts';
 
 const args = process.argv.slice(2);
-const changedSince = args.flatMap((arg) => /^--changed(?:=(.+))?$/.exec(arg)?.slice(1, 2) ?? [])[0] ?? 'HEAD';
-const isChanged = args.some((arg) => arg.startsWith('--changed'));
+const CHANGED = /^--changed(?:=(.+))?$/;
+const isChanged = args.some((arg) => CHANGED.test(arg));
+const changedSince = args.flatMap((arg) => CHANGED.exec(arg)?.[1] ?? [])[0] ?? 'HEAD';
 const named = args.filter((arg) => !arg.startsWith('-'));
-const unknown = args.filter((arg) => arg.startsWith('-') && !/^--changed(?:=.+)?$/.test(arg));
+const unknown = args.filter((arg) => arg.startsWith('-') && !CHANGED.test(arg));
 if (unknown.length > 0) {
   console.error(
     `${unknown.join(' ')} is not known. npm test runs everything; npm test -- FILE-OR-FOLDER… a part, npm test -- --changed[=COMMIT] what a change affects.`,

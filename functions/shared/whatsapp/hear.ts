@@ -84,11 +84,9 @@ export function hear(hearing: Hearing, before: Heard, arrived: readonly Arrived[
     void setAside.push(setAside.length < MOST_KEPT ? `${describe(notification)} (${reason})` : '');
   const forget = (node: string, digest: string) => {
     const isOther = (each: string) => each !== node;
-    [doubtful, unnamed, repeated] = [doubtful, unnamed, repeated].map((nodes) => nodes.filter(isOther)) as [
-      string[],
-      string[],
-      string[],
-    ];
+    doubtful = doubtful.filter(isOther);
+    unnamed = unnamed.filter(isOther);
+    repeated = repeated.filter(isOther);
     words = words.filter((each) => each !== digest);
     delete heard[node];
   };

@@ -186,23 +186,25 @@ describe('the quiet hours', () => {
     );
   });
 
-  it('know nothing of an hour that the clocks leave out in the only week, and take it as the one before', () => {
-    const span = { from: Date.parse('2027-03-22T00:00:00Z'), to: Date.parse('2027-03-30T00:00:00Z') };
-    const { week } = ordinaryWeek(
-      counted(() => 5, span),
-      span,
-      'Europe/Berlin',
-    );
-    assert.ok(week.flat().every((requests) => requests === 5));
-  });
-
-  it('count an hour that comes twice, and none that does not come, by the clock on the wall', () => {
-    const span = { from: Date.parse('2026-10-12T00:00:00Z'), to: Date.parse('2026-11-09T00:00:00Z') };
-    const { week } = ordinaryWeek(
-      counted(() => 5, span),
-      span,
-      'Europe/Berlin',
-    );
-    assert.ok(week.flat().every((requests) => requests === 5));
-  });
+  for (const [what, from, to] of [
+    [
+      'know nothing of an hour that the clocks leave out in the only week, and take it as the one before',
+      '2027-03-22',
+      '2027-03-30',
+    ],
+    [
+      'count an hour that comes twice, and none that does not come, by the clock on the wall',
+      '2026-10-12',
+      '2026-11-09',
+    ],
+  ] as const)
+    it(what, () => {
+      const span = { from: Date.parse(`${from}T00:00:00Z`), to: Date.parse(`${to}T00:00:00Z`) };
+      const { week } = ordinaryWeek(
+        counted(() => 5, span),
+        span,
+        'Europe/Berlin',
+      );
+      assert.ok(week.flat().every((requests) => requests === 5));
+    });
 });
