@@ -250,6 +250,7 @@ test('two credentials of two engines, by one roll', async (t) => {
         async () => {
           await days.playUntil(EVENING);
           const old = both();
+          const failedBefore = logins.reasons.length;
           const valid = async () => [await accepts(old.orders), await acceptsStock(old.stock)];
           const stopListening = onOperationEnd(days, (name) => {
             if (name === 'stock: deliver')
@@ -276,7 +277,9 @@ test('two credentials of two engines, by one roll', async (t) => {
           const finished = await days.run();
           assert.equal(finished?.outcome, 'succeeded', JSON.stringify(finished?.problems));
           assert.equal(finished.figures.tasksReplaced, 0);
-          await expectRetired(old, 'the mend');
+          assert.deepEqual(await valid(), [false, false]);
+          await logins.round();
+          assert.deepEqual(logins.reasons.slice(failedBefore), []);
         },
       );
 
