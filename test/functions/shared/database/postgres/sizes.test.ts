@@ -502,4 +502,91 @@ test('PostgreSQL counts rows', async (t) => {
     );
     await quiet.end();
   });
+
+  await t.test('the same, whatever its role and its database set for a session', async () => {
+    await server.run('CREATE TABLE set_up AS SELECT generate_series(1, 30000) AS id');
+    await server.run('ALTER TABLE set_up ENABLE ROW LEVEL SECURITY');
+    await server.run('CREATE POLICY a_part ON set_up USING (id <= 10)');
+    await server.run('ANALYZE set_up');
+    await server.run('CREATE ROLE reader BYPASSRLS');
+    await server.run('GRANT SELECT (id) ON set_up TO reader');
+    await server.run('GRANT SELECT (id) ON set_up TO size');
+    await server.run('GRANT reader TO size');
+    await server.run('ALTER ROLE size BYPASSRLS');
+    const search = { table: 'set_up', databases: [DATABASE] };
+    const told = async () => ({
+      size: await sizes.table(server.login, search),
+      count: await sizes.count(server.login, search, 60_000),
+      largest: await sizes.largestTable(server.login, [DATABASE]),
+      idle: await sizes.idleConnections(server.login, [DATABASE], 3600),
+    });
+    const expected = await told();
+    assert.deepEqual(expected.count, { kind: 'counted', rows: 30_000 });
+    // All at once, for each costs a dozen logins.
+    for (const whose of ['ROLE size', `DATABASE "${DATABASE}"`]) {
+      for (const setting of ROLE_SETTINGS) await server.run(`ALTER ${whose} SET ${setting}`);
+      assert.deepEqual(await told(), expected, whose);
+      await server.run(`ALTER ${whose} RESET ALL`);
+    }
+    // Another's rights are those that are named.
+    await server.run('ALTER ROLE size SET role = reader');
+    await server.run('REVOKE SELECT (id) ON set_up FROM reader');
+    await assert.rejects(sizes.count(server.login, search, 60_000), /GRANT SELECT \(id\) ON .* TO "reader"/);
+    await assert.rejects(
+      sizes.idleConnections(server.login, [DATABASE], 0),
+      /GRANT pg_read_all_stats TO "reader"/,
+    );
+    await server.run('ALTER ROLE size RESET role');
+    await server.run('DROP TABLE set_up');
+  });
+
+  await t.test('no nearer than others sample, whatever statistics its own role asks for', async () => {
+    const search = { table: 'thin', databases: [DATABASE] };
+    await server.run('CREATE UNLOGGED TABLE thin (id bigint, body text)');
+    await server.run("INSERT INTO thin SELECT n, repeat('m', 150) FROM generate_series(1, 120000) n");
+    await server.run('DELETE FROM thin WHERE id <= 118000');
+    await server.run('ALTER ROLE size SET default_statistics_target = 10000');
+    // A client's own role makes the ANALYZE, after its purge.
+    await server.run('CREATE ROLE purger');
+    await server.run('ALTER ROLE purger SET default_statistics_target = 1');
+    await server.run('SET default_statistics_target = 1');
+    for (let look = 0; look < 12; look++) {
+      await server.run('ANALYZE thin');
+      assertWithin((await sizes.table(server.login, search)).rows, 2_000);
+    }
+    await server.run('ALTER ROLE size RESET default_statistics_target');
+    await server.run('ANALYZE thin');
+    assertWithin((await sizes.table(server.login, search)).rows, 2_000);
+    await server.run('RESET default_statistics_target');
+    await server.run('DROP ROLE purger');
+    await server.run('DROP TABLE thin');
+  });
 });
+
+/** What real servers set for roles and databases, and what would make an answer another one. */
+const ROLE_SETTINGS = [
+  "statement_timeout = '1s'",
+  "lock_timeout = '1ms'",
+  "idle_in_transaction_session_timeout = '1ms'",
+  "transaction_timeout = '1s'",
+  "idle_session_timeout = '1s'",
+  'row_security = on',
+  "search_path = ''",
+  'search_path = nowhere',
+  "work_mem = '64kB'",
+  "default_transaction_isolation = 'serializable'",
+  'default_transaction_deferrable = on',
+  'default_transaction_read_only = on',
+  "client_encoding = 'SQL_ASCII'",
+  "DateStyle = 'German, DMY'",
+  "TimeZone = 'Pacific/Kiritimati'",
+  "IntervalStyle = 'sql_standard'",
+  "bytea_output = 'escape'",
+  'extra_float_digits = -15',
+  'standard_conforming_strings = off',
+  'enable_seqscan = off',
+  'quote_all_identifiers = on',
+  'array_nulls = off',
+  'from_collapse_limit = 1',
+  'max_parallel_workers_per_gather = 0',
+];
