@@ -298,10 +298,16 @@ async function count(
     if (isRefusal(error, 'ER_TABLESPACE_DISCARDED', 'ER_TABLESPACE_MISSING'))
       throw new TableNotFound(`The rows of ${name} cannot be counted: ${LOST_FILE}.`);
     if (!isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR')) throw error;
+    // Without a right on the table no column is shown.
+    const columns = await session.query(
+      'SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ' +
+        "ORDER BY COLUMN_NAME = 'id' DESC, COLUMN_KEY = 'PRI' DESC, ORDINAL_POSITION LIMIT 1",
+      [database, table],
+    );
     throw missingPrivilege(
       login.username,
       `count the rows of ${name}`,
-      `GRANT SELECT (id) ON ${name} TO ${accountName(login.username)} (one column that says nothing is enough)`,
+      `GRANT SELECT (${identifier(String(columns[0]?.name ?? 'id'))}) ON ${name} TO ${accountName(login.username)} (any one column is enough)`,
     );
   }
 }

@@ -227,7 +227,6 @@ async function count(
 ): Promise<ExactCount> {
   const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
   const username = await actingUser(session);
-  const user = pg.escapeIdentifier(username);
   if (parts.some(({ isOnPrimaryOnly }) => isOnPrimaryOnly))
     throw new NotKnown(`The rows of ${table} are not counted: ${ON_PRIMARY_ONLY.reason}.`);
   // Whose policies the other server would have hide rows, without a word of it.
@@ -252,22 +251,38 @@ async function count(
     if (isRefusal(error, QUERY_CANCELED)) return endedEarly(performance.now() - begun, limitMs);
     if (isRefusal(error, LOCK_NOT_AVAILABLE)) return { kind: 'locked' };
     if (!isRefusal(error, INSUFFICIENT_PRIVILEGE)) throw error;
-    const [policies] = await session.query(
-      "SELECT bool_or(row_security_active(c.oid)) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND has_any_column_privilege(c.oid, 'SELECT')",
-      [schema, name],
-    );
-    if (policies?.active === true)
-      throw missingPrivilege(
-        username,
-        `count the rows of ${table}, of which policies (row-level security) show it a part only,`,
-        `ALTER ROLE ${user} BYPASSRLS`,
-      );
-    throw missingPrivilege(
-      username,
-      `count the rows of ${table}`,
-      `GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(schema)} TO ${user}; GRANT SELECT (id) ON ${table} TO ${user} (one column that says nothing is enough)`,
-    );
+    throw await whatLacks(session, { schema, name }, username);
   }
+}
+
+/** Which of the rights that a count needs its user has not. */
+async function whatLacks(
+  session: PostgresSession,
+  { schema, name }: Pick<Table, 'schema' | 'name'>,
+  username: string,
+): Promise<MissingPrivilege> {
+  const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
+  const user = pg.escapeIdentifier(username);
+  // The count's own may be shorter than this takes.
+  await session.query(`SET statement_timeout = ${QUESTION_LIMIT_MS}`);
+  const [has] = await session.query(
+    `SELECT has_schema_privilege(n.oid, 'USAGE') AS entered, has_any_column_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policies,
+       (SELECT attname FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+         ORDER BY attname = 'id' DESC, EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND attnum = indkey[0]) DESC, attnum LIMIT 1) AS column
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  const grants = [
+    ...(has?.entered === false ? [`GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(schema)} TO ${user}`] : []),
+    ...(has?.readable === false
+      ? [`GRANT SELECT (${pg.escapeIdentifier(String(has.column))}) ON ${table} TO ${user}`]
+      : []),
+    ...(has?.policies === true ? [`ALTER ROLE ${user} BYPASSRLS`] : []),
+  ];
+  const policies =
+    has?.policies === true ? ', of which policies (row-level security) show it a part only,' : '';
+  const enough = has?.readable === false ? ' (any one column is enough)' : '';
+  return missingPrivilege(username, `count the rows of ${table}${policies}`, `${grants.join('; ')}${enough}`);
 }
 
 async function idleConnections(

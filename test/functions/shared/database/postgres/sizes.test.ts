@@ -11,6 +11,7 @@ import {
   assertScansShow,
   assertUnknown,
   assertWithin,
+  grantsAndAnswers,
   reader,
   sizeWithoutReading,
   underLock,
@@ -376,7 +377,7 @@ test('PostgreSQL counts rows', async (t) => {
   await t.test('only with a right to read, which the error names', async () => {
     await assert.rejects(sizes.count(server.login, MESSAGES, 60_000), (error) => {
       assert.ok(error instanceof MissingPrivilege);
-      assert.match(error.message, /GRANT SELECT \(id\) ON "public"\."messages" TO "size"/);
+      assert.match(error.message, /GRANT SELECT \("id"\) ON "public"\."messages" TO "size"/);
       return true;
     });
     await server.run('GRANT SELECT (id) ON messages TO size');
@@ -531,13 +532,71 @@ test('PostgreSQL counts rows', async (t) => {
     // Another's rights are those that are named.
     await server.run('ALTER ROLE size SET role = reader');
     await server.run('REVOKE SELECT (id) ON set_up FROM reader');
-    await assert.rejects(sizes.count(server.login, search, 60_000), /GRANT SELECT \(id\) ON .* TO "reader"/);
+    await assert.rejects(
+      sizes.count(server.login, search, 60_000),
+      /GRANT SELECT \("id"\) ON .* TO "reader"/,
+    );
     await assert.rejects(
       sizes.idleConnections(server.login, [DATABASE], 0),
       /GRANT pg_read_all_stats TO "reader"/,
     );
     await server.run('ALTER ROLE size RESET role');
+    await server.run('ALTER ROLE size NOBYPASSRLS');
     await server.run('DROP TABLE set_up');
+  });
+
+  await t.test('and each right that lacks is named as it is granted', async () => {
+    await server.run('CREATE SCHEMA client');
+    await server.run('CREATE TABLE client.granted AS SELECT generate_series(1, 3000) AS "Key", 0 AS body');
+    await server.run('ANALYZE client.granted');
+    await server.run('CREATE TABLE client.notes (id int)');
+    for (const grant of [
+      'USAGE ON SCHEMA client',
+      'SELECT ("Key") ON client.granted',
+      'pg_read_all_stats',
+      `CONNECT ON DATABASE "${DATABASE}"`,
+    ])
+      await server.run(`GRANT ${grant} TO size`);
+    const ask = async () => {
+      const search = { table: 'granted', databases: [DATABASE] };
+      return grantsAndAnswers([
+        sizes.table(server.login, search),
+        sizes.count(server.login, search, 60_000),
+        sizes.largestTable(server.login, [DATABASE]),
+        sizes.idleConnections(server.login, [DATABASE], 3600),
+      ]);
+    };
+    const whole = await ask();
+    assert.deepEqual(whole.grants, []);
+    for (const [lacks, ...grants] of [
+      ['REVOKE USAGE ON SCHEMA client FROM size', 'GRANT USAGE ON SCHEMA "client" TO "size"'],
+      [
+        'REVOKE SELECT ("Key") ON client.granted FROM size',
+        'GRANT SELECT ("Key") ON "client"."granted" TO "size"',
+      ],
+      [
+        'REVOKE SELECT ("Key") ON client.granted FROM size; REVOKE USAGE ON SCHEMA client FROM size',
+        'GRANT USAGE ON SCHEMA "client" TO "size"',
+        'GRANT SELECT ("Key") ON "client"."granted" TO "size"',
+      ],
+      ['REVOKE pg_read_all_stats FROM size', 'GRANT pg_read_all_stats TO "size"'],
+      [
+        `REVOKE CONNECT ON DATABASE "${DATABASE}" FROM size`,
+        `GRANT CONNECT ON DATABASE "${DATABASE}" TO "size"`,
+      ],
+      [
+        'ALTER TABLE client.granted ENABLE ROW LEVEL SECURITY; REVOKE USAGE ON SCHEMA client FROM size',
+        'GRANT USAGE ON SCHEMA "client" TO "size"',
+        'ALTER ROLE "size" BYPASSRLS',
+      ],
+    ] as const) {
+      await server.run(lacks);
+      assert.deepEqual((await ask()).grants, grants, lacks);
+      for (const grant of grants) await server.run(grant);
+      assert.deepEqual(await ask(), whole, lacks);
+    }
+    await server.run('ALTER ROLE size NOBYPASSRLS');
+    await server.run('DROP SCHEMA client CASCADE');
   });
 
   await t.test('no nearer than others sample, whatever statistics its own role asks for', async () => {
