@@ -57,7 +57,7 @@ export async function grantsAndAnswers(
       .replaceAll('\\"', '"')
       .replaceAll('\\\\', '\\')
       .matchAll(
-        /(?:GRANT [A-Z_a-z]+ .*? TO ("[^"]+"|[\w@'%]+)|GRANT pg_\w+ TO "\w+"|ALTER ROLE "\w+" BYPASSRLS)/g,
+        /(?:GRANT [A-Z_a-z]+ .*? TO ("[^"]+"|\w+(?:@'[^']+')?)|GRANT pg_\w+ TO "\w+"|ALTER ROLE "\w+" BYPASSRLS)/g,
       ))
       grants.add(grant);
   return { answers, grants: [...grants] };
