@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Event,
   type GetDurableExecutionHistoryCommandOutput,
   InvokeCommand,
   LambdaClient,
+  LambdaServiceException,
   paginateGetDurableExecutionHistory,
 } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
+import { runIdOf } from '../functions/shared/run/identity.ts';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
@@ -20,7 +23,7 @@ import {
   runsOf,
   runWith,
 } from './deployments.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, outcomeText } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf, outcomeText } from './output.ts';
 import { ContainerEnds } from './run/container-ends.ts';
 
 /** Between two looks at a run that goes on. */
@@ -124,27 +127,30 @@ export async function startAndFollow(
   return lastReport(lambda, await arnOf(lambda, started), options.json);
 }
 
-/** @throws Error if it is skipped, with start-run's reason, or start-run fails */
+/** @throws Error if it is skipped, with start-run's reason, or start-run fails or does not answer */
 async function begin(
   lambda: LambdaClient,
   job: string,
   deployment: string,
   options: Pick<RunOptions, 'outsideWindow' | 'request' | 'options' | 'json'>,
 ): Promise<Begun> {
+  // Named here, so that the run has a name that is known before start-run answers, and asking again is no second start.
+  const request = options.request ?? randomUUID();
+  const runId = runIdOf(deployment, job, { request });
   const event: StartRunEvent = {
-    job,
-    deployment,
+    ...{ job, deployment, request },
     ...(options.outsideWindow && { outsideWindow: true }),
-    ...(options.request !== undefined && { request: options.request }),
     ...(options.options && { options: options.options }),
   };
-  const answer = await lambda.send(
-    new InvokeCommand({ FunctionName: `${deployment}-start-run`, Payload: JSON.stringify(event) }),
-  );
+  const answer = await ask(lambda, deployment, event).catch((error: unknown) => {
+    // Turned down by Lambda itself, so nothing has run.
+    if (error instanceof LambdaServiceException && error.$fault === 'client') throw error;
+    throw new Error(`${messageOf(error)}\n${perhapsBegun(runId)}`);
+  });
   const payload = Buffer.from(answer.Payload ?? []).toString();
   if (answer.FunctionError)
     throw new Error(
-      `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}`,
+      `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}\n${perhapsBegun(runId)}`,
     );
   const started = JSON.parse(payload) as StartOutcome;
   if (started.outcome === 'skipped') {
@@ -152,9 +158,37 @@ async function begin(
     const next = started.isOutsideWindow ? ' Wait for it, or say --outside-window.' : '';
     throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
   }
-  const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
-  process.stderr.write(`${started.runId} ${words}.\n`);
+  const isOfBefore = started.outcome === 'already-started' && options.request !== undefined;
+  process.stderr.write(
+    `${started.runId} ${isOfBefore ? 'was started before, by the same request' : 'started'}.\n`,
+  );
   return started;
+}
+
+/** @throws Error if it is left with Ctrl-C before start-run has answered */
+async function ask(lambda: LambdaClient, deployment: string, event: StartRunEvent) {
+  const enough = new AbortController();
+  const stop = () => enough.abort();
+  process.once('SIGINT', stop);
+  try {
+    return await lambda.send(
+      new InvokeCommand({ FunctionName: `${deployment}-start-run`, Payload: JSON.stringify(event) }),
+      { abortSignal: enough.signal },
+    );
+  } catch (error) {
+    if (enough.signal.aborted) throw new Error('Left with Ctrl-C before start-run had answered.');
+    throw error;
+  } finally {
+    process.off('SIGINT', stop);
+  }
+}
+
+/** Of a start of which nobody has said how it ended: start-run may have let the run begin, and what it has only written down so far, the next start begins that comes across it. */
+function perhapsBegun(runId: string): string {
+  return (
+    `Whether ${runId} has begun is not known. Look before you start it again: wa-upkeep show ${runId}\n` +
+    'Where that finds none, it may begin yet: with the next start, if start-run had written it down. That start is then skipped, and names it.'
+  );
 }
 
 async function arnOf(lambda: LambdaClient, { runId, durableExecutionArn }: Begun): Promise<string> {
