@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import type { AddHelpTextContext } from 'commander';
 import { Temporal } from 'temporal-polyfill';
 import type { Outcome } from '../functions/shared/run/report.ts';
 
@@ -10,6 +11,26 @@ export const EXIT_CODES = { good: 0, problem: 1, usage: 2 } as const;
 export const EXIT_CODES_HELP = `
 Exit codes: ${EXIT_CODES.good} all is well; ${EXIT_CODES.problem} a problem was found, or AWS could not be asked; ${EXIT_CODES.usage} the command was not understood.
 The AWS profile, region and credentials are those of the environment, as the AWS CLI takes them.`;
+
+/** Where it is not a terminal's: as commander takes it. */
+const HELP_COLUMNS = 80;
+
+/**
+ * What stands below a command's options in its help, in lines of the terminal's width as these are. Examples, and what else is
+ * indented, stay as they are.
+ */
+export function helpText(text: string): (context: AddHelpTextContext) => string {
+  return ({ error, command }) => {
+    const { getErrHelpWidth, getOutHelpWidth } = command.configureOutput();
+    const columns = (error ? getErrHelpWidth?.() : getOutHelpWidth?.()) ?? HELP_COLUMNS;
+    const help = command.createHelp();
+    return text
+      .replaceAll(/([^:\n])\n(?=\S)/g, '$1 ')
+      .split('\n')
+      .map((line) => (line.startsWith(' ') ? line : help.boxWrap(line, columns)))
+      .join('\n');
+  };
+}
 
 const NO_LINES = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '' },

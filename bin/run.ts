@@ -23,7 +23,7 @@ import {
   runsOf,
   runWith,
 } from './deployments.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf, outcomeText } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, messageOf, outcomeText } from './output.ts';
 import { ContainerEnds } from './run/container-ends.ts';
 
 /** Between two looks at a run that goes on. */
@@ -46,7 +46,7 @@ export function runCommand(): Command {
   return new Command('run')
     .summary('start a job now and follow it to its report')
     .description(
-      'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that\n' +
+      'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that ' +
         'is in its way. Then shows its steps and the containers of a command as they end, and last its report.',
     )
     .argument('<job>', 'such as message-gc')
@@ -60,13 +60,13 @@ export function runCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep run message-gc shop
   wa-upkeep run upgrade-check shop --options '{"prepare": true}'
 
 Ctrl-C ends the watching, not the run; \`wa-upkeep watch RUN\` takes it up again. A run that is skipped, partial or failed is a problem.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (job: string, deployment: string, options: RunOptions) => {
       try {
@@ -90,10 +90,10 @@ export function watchCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep watch shop-message-gc-20261125T053000Z
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {

@@ -7,7 +7,7 @@ import {
   type UpgradeCheckOptions,
 } from '../functions/upgrade-check/contract.ts';
 import { deploymentNamed, refuseUnknownJob } from './deployments.ts';
-import { answerText, EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
+import { answerText, EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, table } from './output.ts';
 import { startAndFollow } from './run.ts';
 
 const JOB = 'upgrade-check';
@@ -45,13 +45,13 @@ export function upgradeCheckCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep upgrade-check shop
   wa-upkeep upgrade-check shop --prepare
 
 Ctrl-C ends the watching, not the run. A problem is any answer but yes.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (deployment: string, { prepare, exactCount, json, region }: Options) => {
       try {
