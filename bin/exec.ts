@@ -117,6 +117,10 @@ async function inTerminal(
   { cluster, service, command, options }: Request,
   { clients: clientsOf = clientsIn, signal }: Given,
 ): Promise<number> {
+  if (!process.stdin.isTTY)
+    throw new Error(
+      'With --interactive a terminal is needed on standard input. What comes through a pipe, --stdin gives to a command: wa-upkeep exec CLUSTER SERVICE --stdin -- sh',
+    );
   const clients = clientsOf(options.region);
   const where = {
     cluster,

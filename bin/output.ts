@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import Table from 'cli-table3';
 import type { AddHelpTextContext } from 'commander';
 import { Temporal } from 'temporal-polyfill';
@@ -38,8 +38,47 @@ const NO_LINES = {
   ...{ right: '', 'right-mid': '', middle: '  ' },
 };
 
-/** Columns without lines between them, the first row their names. */
-export function table(head: string[], rows: string[][]): string {
+/**
+ * Columns without lines between them, the first row their names. Where a terminal is too narrow for them, each row has lines of its own
+ * instead, below its first column.
+ * @param columns the terminal's. @default that of standard output; without a terminal any width will do
+ */
+export function table(head: string[], rows: string[][], columns = terminalColumns()): string {
+  const lines = columnsOf(head, rows);
+  if (widthOf(lines) <= columns) return lines.join('\n');
+  return rows
+    .map(([first = '', ...others]) =>
+      [first, ...others.flatMap((text, index) => (text ? `  ${head[index + 1]}: ${text}` : []))].join('\n'),
+    )
+    .join('\n');
+}
+
+/**
+ * As {@link table}, but a row has one line however narrow the terminal is: the last columns are left out for that, and named below.
+ * @param kept how many columns stay whatever their width is
+ */
+export function lineEach(
+  head: string[],
+  rows: string[][],
+  kept: number,
+  columns = terminalColumns(),
+): string {
+  for (let shown = head.length; ; shown--) {
+    const lines = columnsOf(
+      head.slice(0, shown),
+      rows.map((row) => row.slice(0, shown)),
+    );
+    if (shown > kept && widthOf(lines) > columns) continue;
+    const without = head.slice(shown).join(', ');
+    return [...lines, ...(without ? [`(too narrow for: ${without})`] : [])].join('\n');
+  }
+}
+
+function terminalColumns(): number {
+  return (process.stdout.isTTY && process.stdout.columns) || Number.POSITIVE_INFINITY;
+}
+
+function columnsOf(head: string[], rows: string[][]): string[] {
   const drawn = new Table({
     head: head.map((name) => styleText('dim', name, { stream: process.stdout })),
     chars: NO_LINES,
@@ -49,8 +88,11 @@ export function table(head: string[], rows: string[][]): string {
   return drawn
     .toString()
     .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+    .map((line) => line.trimEnd());
+}
+
+function widthOf(lines: string[]): number {
+  return Math.max(0, ...lines.map((line) => stripVTControlCharacters(line).length));
 }
 
 const COLOURS = { succeeded: 'green', partial: 'yellow', failed: 'red', skipped: 'yellow' } as const;

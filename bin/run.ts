@@ -254,7 +254,7 @@ async function lastOf(
   const enough = new AbortController();
   const stop = () => enough.abort();
   process.once('SIGINT', stop);
-  let seen = 0;
+  const shown: Shown = { events: 0, polls: new Set() };
   const ends = new ContainerEnds(lambda);
   try {
     while (true) {
@@ -262,7 +262,7 @@ async function lastOf(
       if (!json) {
         // What ended in a step stands before the step's own end.
         for (const { time, text } of await ends.since(run)) tell(time, text);
-        seen = await showFrom(lambda, arn, seen);
+        await showFrom(lambda, arn, shown);
       }
       if (run.status !== 'RUNNING') return run;
       await setTimeout(LOOK_MS, undefined, { signal: enough.signal }).catch(() => {});
@@ -276,37 +276,48 @@ async function lastOf(
   }
 }
 
-/** Prints what has happened since the last look, and returns how far the history has come. */
-async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promise<number> {
-  let last = seen;
+/** How far a run's history is shown. */
+interface Shown {
+  events: number;
+  /** Of what is looked at again and again until it is so: that it was not is told once. */
+  polls: Set<string>;
+}
+
+/** Prints what has happened since the last look. */
+async function showFrom(lambda: LambdaClient, arn: string, shown: Shown): Promise<void> {
   const pages = paginateGetDurableExecutionHistory(
     { client: lambda },
     { DurableExecutionArn: arn, IncludeExecutionData: false },
   );
+  const before = shown.events;
   for await (const { Events: events = [] } of pages as AsyncIterable<GetDurableExecutionHistoryCommandOutput>)
     for (const event of events) {
       const id = event.EventId ?? 0;
-      if (id <= last) continue;
-      last = id;
+      if (id <= before) continue;
+      shown.events = Math.max(shown.events, id);
+      if (isPoll(event)) {
+        if (shown.polls.has(event.Id ?? '')) continue;
+        shown.polls.add(event.Id ?? '');
+      }
       const words = wordsOf(event);
       if (words) tell(event.EventTimestamp, words);
     }
-  return last;
+}
+
+/** Whether a condition was looked at, is not so yet, and will be looked at again. */
+function isPoll({ StepSucceededDetails: details }: Event): boolean {
+  return details?.RetryDetails?.NextAttemptDelaySeconds !== undefined;
 }
 
 function tell(time: Date | undefined, words: string): void {
   process.stderr.write(`${time?.toISOString().slice(11, 19)}Z  ${words}\n`);
 }
 
-function wordsOf({
-  EventType: type,
-  Name: name,
-  WaitStartedDetails: wait,
-  StepFailedDetails: failed,
-}: Event) {
+function wordsOf(event: Event) {
+  const { EventType: type, Name: name, WaitStartedDetails: wait, StepFailedDetails: failed } = event;
   switch (type) {
     case 'StepSucceeded':
-      return name;
+      return isPoll(event) ? `${name}: not yet` : name;
     case 'StepFailed':
       return failed?.RetryDetails?.NextAttemptDelaySeconds === undefined
         ? `${name}: failed`
