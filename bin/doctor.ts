@@ -6,7 +6,7 @@ import { CHECKS, CHECKS_WITH_SECRETS } from './doctor/checks.ts';
 import { type Diagnosis, examine } from './doctor/examine.ts';
 import { clientsIn, ExaminedDeployment } from './doctor/examined-deployment.ts';
 import { permissionChecks } from './doctor/permissions/permissions.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, isAgreed, messageOf } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, isAgreed, messageOf } from './output.ts';
 
 interface Options {
   json?: true;
@@ -37,7 +37,7 @@ export function doctorCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep doctor
   wa-upkeep doctor shop --quiet --fix
@@ -52,7 +52,7 @@ are looked at if they are named, and then refused; each is looked at in its own 
 
 --permissions asks CloudTrail what AWS refused, and by a role's ARN tries what no document of AWS says, in sessions of that role that may
 do next to nothing: docs/command-line.md says what it needs, docs/security.md what hangs on each answer.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (names: string[], options: Options) => {
       const { json, quiet, region, permissions, fix, yes, beforeDeploy } = options;

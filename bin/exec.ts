@@ -11,7 +11,7 @@ import {
   outputText,
   runningContainers,
 } from '../functions/shared/ecs-exec/index.ts';
-import { messageOf } from './output.ts';
+import { helpText, messageOf } from './output.ts';
 
 /** The command was stopped at its deadline: as `timeout` of coreutils has it. */
 const TIMED_OUT = 124;
@@ -43,7 +43,7 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
   return new Command('exec')
     .summary('run a command in containers of an ECS service')
     .description(
-      'Runs a command in a container of an ECS service, or in all of them, by ECS Exec, and exits as the command did.\n' +
+      'Runs a command in a container of an ECS service, or in all of them, by ECS Exec, and exits as the command did. ' +
         'No shell reads the command: for a pipe say -- sh -c "a | b".',
     )
     .argument('<cluster>', 'name or ARN')
@@ -64,14 +64,14 @@ export function execCommand(surroundings: Partial<Surroundings> = {}): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep exec production web -- nginx -t
   wa-upkeep exec production web --all -- sh -c 'df -P / | tail -n 1'
   wa-upkeep exec production web --interactive -- sh
 
 Exit codes: the command's own; with --all the highest of them; ${TIMED_OUT} it was stopped at its timeout; ${UNKNOWN} it was
-not started, or how it ended is not known; 2 the words were not understood. Messages go to standard error.`,
+not started, or how it ended is not known; 2 the words were not understood. Messages go to standard error.`),
     )
     .action(async (cluster: string, service: string, command: string[], options: Options) => {
       const { exit = setExitCode, err = process.stderr } = surroundings;
@@ -117,6 +117,10 @@ async function inTerminal(
   { cluster, service, command, options }: Request,
   { clients: clientsOf = clientsIn, signal }: Given,
 ): Promise<number> {
+  if (!process.stdin.isTTY)
+    throw new Error(
+      'With --interactive a terminal is needed on standard input. What comes through a pipe, --stdin gives to a command: wa-upkeep exec CLUSTER SERVICE --stdin -- sh',
+    );
   const clients = clientsOf(options.region);
   const where = {
     cluster,

@@ -7,7 +7,7 @@ import { MissingFlags } from './init/missing-flags.ts';
 import { moduleExtension } from './init/own-package.ts';
 import type { Note } from './init/surroundings.ts';
 import { isTimeZone, parseWindow, WINDOW_FORM } from './init/window.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, messageOf } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, messageOf } from './output.ts';
 
 interface Options extends InitOptions {
   general?: true;
@@ -24,7 +24,7 @@ export function initCommand(): Command {
   const command = new Command('init')
     .summary('find a deployment that exists, and write its configuration')
     .description(
-      'Looks in the account for a deployment of the client: clusters, services, containers, the address of WebApp, databases, secrets\n' +
+      'Looks in the account for a deployment of the client: clusters, services, containers, the address of WebApp, databases, secrets ' +
         '(never their values), the file system, the network. Asks for the rest and writes upkeep.config.ts. Changes nothing on AWS.',
     )
     .option('--from-stack <name>', "read a stack of CloudFormation, such as one of Meta's AWS template")
@@ -84,7 +84,7 @@ export function initCommand(): Command {
     .option('--command <command>', 'with --general: what runs each night in their containers')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep init
   wa-upkeep init --from-stack whatsapp --time-zone America/Sao_Paulo --email oncall@example.com
@@ -94,7 +94,7 @@ Examples:
 Every question has a flag; without a terminal there are only flags. What could not be found is named, with the flag or the command
 that mends it; in its place stands something that must be replaced, such as a secret whose ARN ends with ABSENT.
 What it asks of AWS: docs/command-line.md.
-${EXIT_CODES_HELP.replace('a problem was found', 'something is missing, or must be done, before the configuration can be deployed')}`,
+${EXIT_CODES_HELP.replace('a problem was found', 'something is missing, or must be done, before the configuration can be deployed')}`),
     )
     .action(async ({ yes, json, general, ...options }: Options) => {
       // It brings nine clients of AWS, which no other command needs.

@@ -7,7 +7,7 @@ import {
 import { LambdaClient, paginateGetDurableExecutionHistory } from '@aws-sdk/client-lambda';
 import { Command } from 'commander';
 import { type BegunRun, functionOf, runNamed, runWith } from './deployments.ts';
-import { EXIT_CODES_HELP, giveUp, levelText } from './output.ts';
+import { EXIT_CODES_HELP, giveUp, helpText, levelText } from './output.ts';
 import { type LogLine, RunLines } from './run-lines.ts';
 
 /** Between two looks at a log that grows. */
@@ -35,13 +35,13 @@ export function logsCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep logs shop-message-gc-20261125T053000Z
   wa-upkeep logs --follow shop-log-cleanup-manual-17642
 
 The log keeps its lines for as long as its retention says (three months by default), Lambda the run for as long as the job's does.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (name: string, options: LogsOptions) => {
       try {

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import Table from 'cli-table3';
+import type { AddHelpTextContext } from 'commander';
 import { Temporal } from 'temporal-polyfill';
 import type { Outcome } from '../functions/shared/run/report.ts';
 
@@ -11,14 +12,73 @@ export const EXIT_CODES_HELP = `
 Exit codes: ${EXIT_CODES.good} all is well; ${EXIT_CODES.problem} a problem was found, or AWS could not be asked; ${EXIT_CODES.usage} the command was not understood.
 The AWS profile, region and credentials are those of the environment, as the AWS CLI takes them.`;
 
+/** Where it is not a terminal's: as commander takes it. */
+const HELP_COLUMNS = 80;
+
+/**
+ * What stands below a command's options in its help, in lines of the terminal's width as these are. Examples, and what else is
+ * indented, stay as they are.
+ */
+export function helpText(text: string): (context: AddHelpTextContext) => string {
+  return ({ error, command }) => {
+    const { getErrHelpWidth, getOutHelpWidth } = command.configureOutput();
+    const columns = (error ? getErrHelpWidth?.() : getOutHelpWidth?.()) ?? HELP_COLUMNS;
+    const help = command.createHelp();
+    return text
+      .replaceAll(/([^:\n])\n(?=\S)/g, '$1 ')
+      .split('\n')
+      .map((line) => (line.startsWith(' ') ? line : help.boxWrap(line, columns)))
+      .join('\n');
+  };
+}
+
 const NO_LINES = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '' },
   ...{ 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '' },
   ...{ right: '', 'right-mid': '', middle: '  ' },
 };
 
-/** Columns without lines between them, the first row their names. */
-export function table(head: string[], rows: string[][]): string {
+/**
+ * Columns without lines between them, the first row their names. Where a terminal is too narrow for them, each row has lines of its own
+ * instead, below its first column.
+ * @param columns the terminal's. @default that of standard output; without a terminal any width will do
+ */
+export function table(head: string[], rows: string[][], columns = terminalColumns()): string {
+  const lines = columnsOf(head, rows);
+  if (widthOf(lines) <= columns) return lines.join('\n');
+  return rows
+    .map(([first = '', ...others]) =>
+      [first, ...others.flatMap((text, index) => (text ? `  ${head[index + 1]}: ${text}` : []))].join('\n'),
+    )
+    .join('\n');
+}
+
+/**
+ * As {@link table}, but a row has one line however narrow the terminal is: the last columns are left out for that, and named below.
+ * @param kept how many columns stay whatever their width is
+ */
+export function lineEach(
+  head: string[],
+  rows: string[][],
+  kept: number,
+  columns = terminalColumns(),
+): string {
+  for (let shown = head.length; ; shown--) {
+    const lines = columnsOf(
+      head.slice(0, shown),
+      rows.map((row) => row.slice(0, shown)),
+    );
+    if (shown > kept && widthOf(lines) > columns) continue;
+    const without = head.slice(shown).join(', ');
+    return [...lines, ...(without ? [`(too narrow for: ${without})`] : [])].join('\n');
+  }
+}
+
+function terminalColumns(): number {
+  return (process.stdout.isTTY && process.stdout.columns) || Number.POSITIVE_INFINITY;
+}
+
+function columnsOf(head: string[], rows: string[][]): string[] {
   const drawn = new Table({
     head: head.map((name) => styleText('dim', name, { stream: process.stdout })),
     chars: NO_LINES,
@@ -28,8 +88,11 @@ export function table(head: string[], rows: string[][]): string {
   return drawn
     .toString()
     .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+    .map((line) => line.trimEnd());
+}
+
+function widthOf(lines: string[]): number {
+  return Math.max(0, ...lines.map((line) => stripVTControlCharacters(line).length));
 }
 
 const COLOURS = { succeeded: 'green', partial: 'yellow', failed: 'red', skipped: 'yellow' } as const;

@@ -1,15 +1,18 @@
 import { createRequire } from 'node:module';
-import { Command } from 'commander';
+import { Command, Help } from 'commander';
 import { doctorCommand } from './doctor.ts';
 import { execCommand } from './exec.ts';
 import { initCommand } from './init.ts';
 import { logsCommand } from './logs.ts';
-import { EXIT_CODES, EXIT_CODES_HELP } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, helpText } from './output.ts';
 import { runCommand, watchCommand } from './run.ts';
 import { historyCommand, showCommand, statusCommand } from './status.ts';
 import { testAlarmsCommand } from './test-alarms.ts';
 import { upgradeCheckCommand } from './upgrade-check.ts';
 import { windowCommand } from './window.ts';
+
+/** Columns that are left beside an option's name, for its description to be broken into lines. */
+const NARROWEST_DESCRIPTION = 10;
 
 /** The operator's command line: a file for each group of subcommands. */
 export function program(): Command {
@@ -41,19 +44,26 @@ export function program(): Command {
   });
   all.addHelpText(
     'after',
-    `
+    helpText(`
 Examples:
   wa-upkeep init
   wa-upkeep doctor
   wa-upkeep run message-gc shop
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
   );
-  for (const command of [all, ...all.commands])
+  for (const command of [all, ...all.commands]) {
+    command.configureHelp({
+      minWidthToWrap: NARROWEST_DESCRIPTION,
+      // That a list is empty by default is what anybody expects.
+      optionDescription: (option) =>
+        Array.isArray(option.defaultValue) ? option.description : new Help().optionDescription(option),
+    });
     command.exitOverride(({ exitCode, code }) => {
       // A command that is a program of its own has ended: its exit code is no complaint of the parser.
       const isParsers = code !== 'commander.executeSubCommandAsync' && exitCode !== 0;
       process.exit(isParsers ? EXIT_CODES.usage : exitCode);
     });
+  }
   return all;
 }
 

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Event,
   type GetDurableExecutionHistoryCommandOutput,
   InvokeCommand,
   LambdaClient,
+  LambdaServiceException,
   paginateGetDurableExecutionHistory,
 } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
+import { runIdOf } from '../functions/shared/run/identity.ts';
 import type { RunReport } from '../functions/shared/run/report.ts';
 import { windowContaining } from '../functions/shared/run/window.ts';
 import type { StartOutcome, StartRunEvent } from '../functions/start-run/contract.ts';
@@ -20,7 +23,7 @@ import {
   runsOf,
   runWith,
 } from './deployments.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, outcomeText } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, messageOf, outcomeText } from './output.ts';
 import { ContainerEnds } from './run/container-ends.ts';
 
 /** Between two looks at a run that goes on. */
@@ -43,7 +46,7 @@ export function runCommand(): Command {
   return new Command('run')
     .summary('start a job now and follow it to its report')
     .description(
-      'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that\n' +
+      'Starts a job by hand, as its schedule would: through start-run, inside the downtime window, never beside a run that ' +
         'is in its way. Then shows its steps and the containers of a command as they end, and last its report.',
     )
     .argument('<job>', 'such as message-gc')
@@ -57,13 +60,13 @@ export function runCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep run message-gc shop
   wa-upkeep run upgrade-check shop --options '{"prepare": true}'
 
 Ctrl-C ends the watching, not the run; \`wa-upkeep watch RUN\` takes it up again. A run that is skipped, partial or failed is a problem.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (job: string, deployment: string, options: RunOptions) => {
       try {
@@ -87,10 +90,10 @@ export function watchCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep watch shop-message-gc-20261125T053000Z
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {
@@ -124,27 +127,30 @@ export async function startAndFollow(
   return lastReport(lambda, await arnOf(lambda, started), options.json);
 }
 
-/** @throws Error if it is skipped, with start-run's reason, or start-run fails */
+/** @throws Error if it is skipped, with start-run's reason, or start-run fails or does not answer */
 async function begin(
   lambda: LambdaClient,
   job: string,
   deployment: string,
   options: Pick<RunOptions, 'outsideWindow' | 'request' | 'options' | 'json'>,
 ): Promise<Begun> {
+  // Named here, so that the run has a name that is known before start-run answers, and asking again is no second start.
+  const request = options.request ?? randomUUID();
+  const runId = runIdOf(deployment, job, { request });
   const event: StartRunEvent = {
-    job,
-    deployment,
+    ...{ job, deployment, request },
     ...(options.outsideWindow && { outsideWindow: true }),
-    ...(options.request !== undefined && { request: options.request }),
     ...(options.options && { options: options.options }),
   };
-  const answer = await lambda.send(
-    new InvokeCommand({ FunctionName: `${deployment}-start-run`, Payload: JSON.stringify(event) }),
-  );
+  const answer = await ask(lambda, deployment, event).catch((error: unknown) => {
+    // Turned down by Lambda itself, so nothing has run.
+    if (error instanceof LambdaServiceException && error.$fault === 'client') throw error;
+    throw new Error(`${messageOf(error)}\n${perhapsBegun(runId)}`);
+  });
   const payload = Buffer.from(answer.Payload ?? []).toString();
   if (answer.FunctionError)
     throw new Error(
-      `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}`,
+      `start-run of ${deployment} failed: ${JSON.parse(payload).errorMessage ?? answer.FunctionError}\n${perhapsBegun(runId)}`,
     );
   const started = JSON.parse(payload) as StartOutcome;
   if (started.outcome === 'skipped') {
@@ -152,9 +158,37 @@ async function begin(
     const next = started.isOutsideWindow ? ' Wait for it, or say --outside-window.' : '';
     throw new Error(`${started.runId} was skipped. ${started.reason}${next}`);
   }
-  const words = started.outcome === 'started' ? 'started' : 'was started before, by the same request';
-  process.stderr.write(`${started.runId} ${words}.\n`);
+  const isOfBefore = started.outcome === 'already-started' && options.request !== undefined;
+  process.stderr.write(
+    `${started.runId} ${isOfBefore ? 'was started before, by the same request' : 'started'}.\n`,
+  );
   return started;
+}
+
+/** @throws Error if it is left with Ctrl-C before start-run has answered */
+async function ask(lambda: LambdaClient, deployment: string, event: StartRunEvent) {
+  const enough = new AbortController();
+  const stop = () => enough.abort();
+  process.once('SIGINT', stop);
+  try {
+    return await lambda.send(
+      new InvokeCommand({ FunctionName: `${deployment}-start-run`, Payload: JSON.stringify(event) }),
+      { abortSignal: enough.signal },
+    );
+  } catch (error) {
+    if (enough.signal.aborted) throw new Error('Left with Ctrl-C before start-run had answered.');
+    throw error;
+  } finally {
+    process.off('SIGINT', stop);
+  }
+}
+
+/** Of a start of which nobody has said how it ended: start-run may have let the run begin, and what it has only written down so far, the next start begins that comes across it. */
+function perhapsBegun(runId: string): string {
+  return (
+    `Whether ${runId} has begun is not known. Look before you start it again: wa-upkeep show ${runId}\n` +
+    'Where that finds none, it may begin yet: with the next start, if start-run had written it down. That start is then skipped, and names it.'
+  );
 }
 
 async function arnOf(lambda: LambdaClient, { runId, durableExecutionArn }: Begun): Promise<string> {
@@ -220,7 +254,7 @@ async function lastOf(
   const enough = new AbortController();
   const stop = () => enough.abort();
   process.once('SIGINT', stop);
-  let seen = 0;
+  const shown: Shown = { events: 0, polls: new Set() };
   const ends = new ContainerEnds(lambda);
   try {
     while (true) {
@@ -228,7 +262,7 @@ async function lastOf(
       if (!json) {
         // What ended in a step stands before the step's own end.
         for (const { time, text } of await ends.since(run)) tell(time, text);
-        seen = await showFrom(lambda, arn, seen);
+        await showFrom(lambda, arn, shown);
       }
       if (run.status !== 'RUNNING') return run;
       await setTimeout(LOOK_MS, undefined, { signal: enough.signal }).catch(() => {});
@@ -242,37 +276,48 @@ async function lastOf(
   }
 }
 
-/** Prints what has happened since the last look, and returns how far the history has come. */
-async function showFrom(lambda: LambdaClient, arn: string, seen: number): Promise<number> {
-  let last = seen;
+/** How far a run's history is shown. */
+interface Shown {
+  events: number;
+  /** Of what is looked at again and again until it is so: that it was not is told once. */
+  polls: Set<string>;
+}
+
+/** Prints what has happened since the last look. */
+async function showFrom(lambda: LambdaClient, arn: string, shown: Shown): Promise<void> {
   const pages = paginateGetDurableExecutionHistory(
     { client: lambda },
     { DurableExecutionArn: arn, IncludeExecutionData: false },
   );
+  const before = shown.events;
   for await (const { Events: events = [] } of pages as AsyncIterable<GetDurableExecutionHistoryCommandOutput>)
     for (const event of events) {
       const id = event.EventId ?? 0;
-      if (id <= last) continue;
-      last = id;
+      if (id <= before) continue;
+      shown.events = Math.max(shown.events, id);
+      if (isPoll(event)) {
+        if (shown.polls.has(event.Id ?? '')) continue;
+        shown.polls.add(event.Id ?? '');
+      }
       const words = wordsOf(event);
       if (words) tell(event.EventTimestamp, words);
     }
-  return last;
+}
+
+/** Whether a condition was looked at, is not so yet, and will be looked at again. */
+function isPoll({ StepSucceededDetails: details }: Event): boolean {
+  return details?.RetryDetails?.NextAttemptDelaySeconds !== undefined;
 }
 
 function tell(time: Date | undefined, words: string): void {
   process.stderr.write(`${time?.toISOString().slice(11, 19)}Z  ${words}\n`);
 }
 
-function wordsOf({
-  EventType: type,
-  Name: name,
-  WaitStartedDetails: wait,
-  StepFailedDetails: failed,
-}: Event) {
+function wordsOf(event: Event) {
+  const { EventType: type, Name: name, WaitStartedDetails: wait, StepFailedDetails: failed } = event;
   switch (type) {
     case 'StepSucceeded':
-      return name;
+      return isPoll(event) ? `${name}: not yet` : name;
     case 'StepFailed':
       return failed?.RetryDetails?.NextAttemptDelaySeconds === undefined
         ? `${name}: failed`

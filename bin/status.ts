@@ -23,7 +23,7 @@ import {
   tellsHowTheJobIs,
 } from './deployments.ts';
 import { loggedReports, logsClient, neverBegun, withNeverBegun } from './logged-reports.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, localTime, messageOf, table } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, localTime, messageOf, table } from './output.ts';
 import { reportText } from './run.ts';
 import {
   type DeploymentStatus,
@@ -72,7 +72,7 @@ export function statusCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep status
   wa-upkeep status shop --watch 10
@@ -80,7 +80,7 @@ Examples:
 Several deployments have a line each, with their rows and the age of their credential, and below what is wrong with any.
 Times are each deployment's own. A problem: an alarm rings, a last run failed, was partial or ended without a report, or a schedule is
 switched off.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (names: string[], { json, quiet, jobs, watch, region }: StatusOptions) => {
       try {
@@ -150,11 +150,11 @@ export function historyCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep history shop message-gc
   wa-upkeep history shop message-gc --days 90 --json
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(
       async (
@@ -221,11 +221,11 @@ export function showCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep show shop-log-cleanup-20261125T051000Z
   wa-upkeep show shop-log-cleanup-20261125T051000Z --json
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (name: string, { json, region }: { json?: true; region?: string }) => {
       try {

@@ -12,7 +12,7 @@ import { Command } from 'commander';
 import PQueue from 'p-queue';
 import { isOnlyShown } from '../functions/shared/run/only-shown.ts';
 import { alarmsOf, deploymentNamed } from './deployments.ts';
-import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, isAgreed, okText } from './output.ts';
+import { alarmText, EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, isAgreed, okText } from './output.ts';
 
 /** CloudWatch acts "often within seconds"; after so long its history is taken to have it, or never to. */
 const LOOKS = 20;
@@ -55,7 +55,7 @@ export function testAlarmsCommand(): Command {
   return new Command('test-alarms')
     .summary('ring each alarm once, and say what arrived where')
     .description(
-      'Has each alarm of a deployment ring once, as if what it watches for had come, looks in its history whether its actions were\n' +
+      'Has each alarm of a deployment ring once, as if what it watches for had come, looks in its history whether its actions were ' +
         'carried out, and puts it back. Whoever gets the alarms gets one message for each; those that are only shown are left out.',
     )
     .argument('<deployment>')
@@ -65,13 +65,13 @@ export function testAlarmsCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep test-alarms shop
   wa-upkeep test-alarms shop --only message-gc-failed --yes
 
 One that rings already is left alone. SNS does not say whether a mail was read: count them.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (deployment: string, { only = '', yes, json, region }: Options) => {
       try {

@@ -1,13 +1,14 @@
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError } from 'commander';
 import type { RunReport } from '../functions/shared/run/report.ts';
+import { windowContaining } from '../functions/shared/run/window.ts';
 import {
   ANSWER_FIGURE,
   LONGEST_COUNT_SECONDS,
   type UpgradeCheckOptions,
 } from '../functions/upgrade-check/contract.ts';
-import { deploymentNamed, refuseUnknownJob } from './deployments.ts';
-import { answerText, EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
+import { awsTime, type DeployedUpkeep, deploymentNamed, refuseUnknownJob } from './deployments.ts';
+import { answerText, EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, table } from './output.ts';
 import { startAndFollow } from './run.ts';
 
 const JOB = 'upgrade-check';
@@ -45,18 +46,20 @@ export function upgradeCheckCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep upgrade-check shop
   wa-upkeep upgrade-check shop --prepare
 
 Ctrl-C ends the watching, not the run. A problem is any answer but yes.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (deployment: string, { prepare, exactCount, json, region }: Options) => {
       try {
         const lambda = new LambdaClient({ ...(region && { region }) });
-        refuseUnknownJob(await deploymentNamed(lambda, deployment), JOB);
+        const upkeep = await deploymentNamed(lambda, deployment);
+        refuseUnknownJob(upkeep, JOB);
+        if (prepare) refuseOutsideWindow(lambda, upkeep);
         const options: UpgradeCheckOptions = {
           ...(prepare && { prepare }),
           ...(exactCount !== undefined && { exactCount: { timeLimitSeconds: exactCount } }),
@@ -72,6 +75,14 @@ ${EXIT_CODES_HELP}`,
         giveUp(error);
       }
     });
+}
+
+/** A run that prepares begins nothing there, and rings for it. @throws Error saying when the window is */
+function refuseOutsideWindow(lambda: LambdaClient, { deployment, window, timeZone }: DeployedUpkeep): void {
+  if (windowContaining(awsTime(lambda), window, timeZone)) return;
+  throw new Error(
+    `--prepare has garbage collected inside the downtime window of ${deployment} only, ${window.from}–${window.to} ${timeZone}: wait for it, or ask without --prepare.`,
+  );
 }
 
 function textOf({ deployment, figures, problems, details }: RunReport): string {

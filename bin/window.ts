@@ -20,7 +20,7 @@ import {
 import { callbacksTraffic } from '../functions/shared/whatsapp/callbacks-traffic.ts';
 import { WEEKDAYS } from '../lib/local-time.ts';
 import { awsTime, deploymentNamed } from './deployments.ts';
-import { EXIT_CODES, EXIT_CODES_HELP, giveUp, table } from './output.ts';
+import { EXIT_CODES, EXIT_CODES_HELP, giveUp, helpText, table } from './output.ts';
 
 const WEEK = 7 * 24 * 3600 * 1000;
 const DEFAULT_WEEKS = 4;
@@ -40,7 +40,7 @@ export function windowCommand(): Command {
   return new Command('window')
     .summary('is the downtime window quiet, and which would be?')
     .description(
-      'Counts what came in the last weeks, by weekday and hour, says whether the downtime window is quiet, and which would be the\n' +
+      'Counts what came in the last weeks, by weekday and hour, says whether the downtime window is quiet, and which would be the ' +
         'quietest one of its length, as a line of the configuration. It changes nothing.',
     )
     .argument('<deployment>')
@@ -62,7 +62,7 @@ export function windowCommand(): Command {
     .option('--region <name>', 'default: that of the environment')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   wa-upkeep window shop
   wa-upkeep window shop --load-balancer net/shop/0123456789abcdef --weeks 8
@@ -70,7 +70,7 @@ Examples:
 
 A problem is a window that is not quiet. An application load balancer counts requests, a network load balancer connections,
 a database the kilobytes that it is sent.
-${EXIT_CODES_HELP}`,
+${EXIT_CODES_HELP}`),
     )
     .action(async (deployment: string, { loadBalancer, database, weeks, json, region }: Options) => {
       try {

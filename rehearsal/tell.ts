@@ -21,7 +21,10 @@ export function tell(
   for (const { endedAt, deployment, job, outcome, problems } of reports.slice(told.reports))
     onEvent(
       Date.parse(endedAt),
-      [`${deployment}: ${job} ${outcome}`, ...problems.map(({ what }) => what)].join('. '),
+      [
+        `${deployment}: ${job} ${outcome}${problems.length > 0 ? '.' : ''}`,
+        ...problems.map(({ what }) => what),
+      ].join(' '),
     );
   for (const { time, alarm, to } of aws.alarms.slice(told.alarms))
     if (to === 'ALARM') onEvent(time, `The alarm ${alarm} rings`);

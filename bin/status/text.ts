@@ -1,8 +1,10 @@
 import type { RunReport } from '../../functions/shared/run/report.ts';
 import type { Run } from '../deployments.ts';
-import { alarmText, localTime, okText, outcomeText, table } from '../output.ts';
+import { alarmText, lineEach, localTime, okText, outcomeText, table } from '../output.ts';
 
 const DAY_MS = 24 * 3600_000;
+/** Of the line of a deployment, on however narrow a terminal: its name, its jobs, its alarms. */
+const KEPT_COLUMNS = 3;
 /** Of a report's figures, in the table. */
 const SHOWN_FIGURES = 3;
 /** What was counted longer ago is shown with its day: of a daily job, a night or two were left out. */
@@ -36,12 +38,12 @@ export interface DeploymentStatus {
 /** All of it for a person: of several deployments a line each, and what is wrong with any. */
 export function textOf(
   found: DeploymentStatus[],
-  { quiet, jobs, now }: { quiet: boolean; jobs: boolean; now: Date },
+  { quiet, jobs, now, columns }: { quiet: boolean; jobs: boolean; now: Date; columns?: number },
 ): string {
   const isOverview = found.length > 1 && !jobs && !quiet;
   const lines = [
-    ...(isOverview ? [overviewOf(found, now)] : []),
-    ...jobLines(found, quiet || isOverview),
+    ...(isOverview ? [overviewOf(found, now, columns)] : []),
+    ...jobLines(found, quiet || isOverview, columns),
     ...(isOverview || quiet ? [] : found.flatMap((each) => standingLine(each, now))),
     ...found.flatMap(alarmLines),
     ...found.flatMap(({ deployment, notLookedAt: why }) => (why ? [`${deployment}: ${why}`] : [])),
@@ -50,9 +52,9 @@ export function textOf(
   return `${lines.join('\n')}\n`;
 }
 
-function overviewOf(found: DeploymentStatus[], now: Date): string {
-  return table(
-    ['deployment', 'jobs', 'last run', 'next run', 'alarms', 'rows', 'credential'],
+function overviewOf(found: DeploymentStatus[], now: Date, columns: number | undefined): string {
+  return lineEach(
+    ['deployment', 'jobs', 'alarms', 'last run', 'next run', 'rows', 'credential'],
     found.map((each) => {
       const { deployment, timeZone, jobs, alarms } = each;
       const wrong = jobs.filter(isWrong).length;
@@ -63,17 +65,19 @@ function overviewOf(found: DeploymentStatus[], now: Date): string {
       return [
         deployment,
         wrong > 0 ? alarmText(`${wrong} of ${jobs.length} wrong`) : okText(`${jobs.length} well`),
+        alarms.length > 0 ? alarmText(`${alarms.length} ${alarms.length === 1 ? 'rings' : 'ring'}`) : '-',
         last ? localTime(last, timeZone) : '-',
         next ? localTime(next, timeZone) : '-',
-        alarms.length > 0 ? alarmText(`${alarms.length} ${alarms.length === 1 ? 'rings' : 'ring'}`) : '-',
         rowsOf(each, now) || '-',
         ageOf(jobs, now) ?? '-',
       ];
     }),
+    KEPT_COLUMNS,
+    columns,
   );
 }
 
-function jobLines(found: DeploymentStatus[], onlyWrong: boolean): string[] {
+function jobLines(found: DeploymentStatus[], onlyWrong: boolean, columns: number | undefined): string[] {
   const rows = found.flatMap(({ deployment, timeZone, jobs }) =>
     jobs
       .filter((status) => !onlyWrong || isWrong(status))
@@ -87,7 +91,7 @@ function jobLines(found: DeploymentStatus[], onlyWrong: boolean): string[] {
       ]),
   );
   return rows.length > 0
-    ? [table(['deployment', 'job', 'last run', 'outcome', 'next run', 'figures'], rows)]
+    ? [table(['deployment', 'job', 'last run', 'outcome', 'next run', 'figures'], rows, columns)]
     : [];
 }
 

@@ -219,19 +219,25 @@ describe('a command in the containers of a service', () => {
     assert.equal(Math.max(...starts), 2);
   });
 
-  it('is a terminal for a person if asked', async () => {
+  it('is a terminal for a person if asked, which ends with its input', async () => {
     const input = new PassThrough();
     const output = Object.assign(new PassThrough(), { columns: 77, rows: 11 });
     let shown = '';
     output.on('data', (text) => {
       shown += text;
       if (/\$ $|# $/.test(shown) && !shown.includes('typed'))
-        input.write('echo ty""ped $(stty size); touch /tmp/typed; exit\r');
+        input.end('echo ty""ped $(stty size); touch /tmp/typed\r');
     });
     const [task = ''] = tasks;
     await interactiveSession({ cluster: 'shop', task, container: 'web', clients: clients(), input, output });
     assert.match(shown, /\r\ntyped 11 77\r\n/);
     assert.ok(existsSync(containers[0]?.path('/tmp/typed') ?? ''));
+  });
+
+  it('is no terminal for what comes through a pipe', async () => {
+    const { status, err } = await cli('exec', 'shop', 'web', '--interactive', '--', 'sh');
+    assert.equal(status, 125);
+    assert.match(err, /^With --interactive a terminal is needed on standard input\. .*--stdin/);
   });
 
   it('is a terminal that follows its size, passes Ctrl-C on, and is given back as it was', async () => {

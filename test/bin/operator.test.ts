@@ -153,6 +153,11 @@ describe('the command line of an operator', () => {
     assert.match(err, new RegExp(`^${report.runId} started\\.\\n`));
     assert.match(err, /\d\d:\d\d:\d\dZ {2}start\n/);
     assert.match(err, /\d\d:\d\d:\d\dZ {2}report event\n/);
+    // What is looked at until it is so is told twice: once that it is not, and when it is.
+    assert.deepEqual(
+      Array.from(err.matchAll(/Z {2}(callbacks of call 1.*)\n/g), ([, words]) => words),
+      ['callbacks of call 1: not yet', 'callbacks of call 1'],
+    );
     assert.match(out, new RegExp(`^${report.runId}: succeeded, `));
     for (const [name, value] of Object.entries(report.figures))
       assert.match(out, new RegExp(`  ${name}: ${value}\n`));
@@ -338,6 +343,9 @@ describe('the command line of an operator', () => {
     assert.match(ended.out, /^criterion +answer +where +what$/m);
     assert.match(ended.out, /^rows of messages +yes +/m);
     assert.match(ended.out, /^ {2}Next: \S/m);
+    const early = await cli(['upgrade-check', 'emea', '--prepare'], undefined, inEmea);
+    assert.equal(early.status, 1);
+    assert.match(early.err, /^--prepare .* only, \d\d:\d\d–\d\d:\d\d Europe\/Berlin: wait for it/);
     const none = await cli(['upgrade-check', 'latam']);
     assert.equal(none.status, 1);
     assert.match(none.err, /^latam has no job upgrade-check/);

@@ -141,6 +141,29 @@ test('every command says how it is used, with examples, and what it exits with',
   }
 });
 
+test('every help is in lines as wide as the terminal, each as full as it can be', () => {
+  const all = program();
+  for (const columns of [70, 80, 130])
+    for (const command of [all, ...all.commands].filter((each) => PROGRAMS[each.name()] === undefined)) {
+      let help = '';
+      const writeOut = (text: string) => {
+        help += text;
+      };
+      command.configureOutput({ writeOut, getOutHelpWidth: () => columns }).outputHelp();
+      assert.doesNotMatch(help, /\(default: \[\]\)/, command.name());
+      const lines = help.split('\n');
+      for (const [index, line] of lines.entries()) {
+        // Examples are for copying.
+        if (line.startsWith('  wa-upkeep ')) continue;
+        assert.ok(line.length <= columns, `${command.name()}, ${columns} columns: ${line}`);
+        const next = lines[index + 1] ?? '';
+        const [word = ''] = next.split(' ');
+        if (/^\S.*[^:]$/.test(line) && word !== '')
+          assert.ok(line.length + 1 + word.length > columns, `${command.name()}: ${line}\n${next}`);
+      }
+    }
+});
+
 /** Commands that are programs of their own, whose help stands in their sources. */
 const PROGRAMS: Record<string, string> = {
   'migrate-to-alternating-users': 'bin/migrate-to-alternating-users.ts',

@@ -7,13 +7,16 @@ import type { TerminalSize } from './messages.ts';
 import { type Clients, ecsExecClients, type OpenedChannel, openChannel } from './session.ts';
 import { type Resolvers, withResolvers, withTimeout } from './timers.ts';
 
+/** EOT, in ASCII. */
+const END_OF_INPUT = '\u0004';
+
 /** A terminal's two ends, such as `process.stdin` and `process.stdout`. */
 export interface InteractiveOptions extends Target {
   /** The command line, which no shell reads: words as google/shlex splits them. @default sh */
   command?: string;
   /** @default {@link ecsExecClients} for the environment's region and credentials */
   clients?: Clients;
-  /** Keys as they are typed: a terminal is put into raw mode for it. */
+  /** Keys as they are typed: a terminal is put into raw mode for it. Its end is typed as Ctrl-D. */
   input: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
   /** Its size is told to the container, and told anew when it changes. */
   output: Writable & { columns?: number; rows?: number };
@@ -44,6 +47,8 @@ export async function interactiveSession(options: InteractiveOptions): Promise<v
     onEnd: (end) => ended.resolve(end),
   });
   const onInput = (bytes: Buffer | string) => opened.channel.send(Buffer.from(bytes));
+  // As Ctrl-D on an empty line: what reads the terminal there knows no other end of it.
+  const onInputEnd = () => opened.channel.send(Buffer.from(END_OF_INPUT));
   const onResize = () => {
     const size = sizeOf(output);
     if (size !== undefined) opened.channel.resize(size);
@@ -51,6 +56,7 @@ export async function interactiveSession(options: InteractiveOptions): Promise<v
   const onAbort = () => void opened.terminate().finally(() => opened.channel.close());
   if (input.isTTY) input.setRawMode?.(true);
   input.on('data', onInput);
+  input.on('end', onInputEnd);
   output.on('resize', onResize);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -64,6 +70,7 @@ export async function interactiveSession(options: InteractiveOptions): Promise<v
     }
   } finally {
     input.off('data', onInput);
+    input.off('end', onInputEnd);
     input.pause();
     output.off('resize', onResize);
     signal?.removeEventListener('abort', onAbort);

@@ -41,19 +41,22 @@ const fleet = Array.from({ length: 50 }, (_, index): DeploymentStatus => {
   };
 });
 
-const shown = (found: DeploymentStatus[], options: { quiet?: boolean; jobs?: boolean } = {}) =>
+const shown = (
+  found: DeploymentStatus[],
+  options: { quiet?: boolean; jobs?: boolean; columns?: number } = {},
+) =>
   stripVTControlCharacters(textOf(found, { quiet: false, jobs: false, now: NOW, ...options }))
     .trimEnd()
     .split('\n');
 
 test('fifty deployments are on one screen, a line each, and below what is wrong with any', () => {
   const lines = shown(fleet);
-  assert.match(lines[0] ?? '', /^deployment +jobs +last run +next run +alarms +rows +credential$/);
+  assert.match(lines[0] ?? '', /^deployment +jobs +alarms +last run +next run +rows +credential$/);
   assert.match(
     lines[1] ?? '',
-    /^shop-0 +3 well +2026-11-23 03:30 +2026-11-26 03:30 +- +messageRows 97,776, mediaRows 873 +14 days$/,
+    /^shop-0 +3 well +- +2026-11-23 03:30 +2026-11-26 03:30 +messageRows 97,776, mediaRows 873 +14 days$/,
   );
-  assert.match(lines[8] ?? '', /^shop-7 +1 of 3 wrong .* 1 rings /);
+  assert.match(lines[8] ?? '', /^shop-7 +1 of 3 wrong +1 rings /);
   assert.equal(
     lines.findIndex((line) => line.startsWith('deployment  job ')),
     51,
@@ -64,6 +67,24 @@ test('fifty deployments are on one screen, a line each, and below what is wrong 
     '  https://console',
   ]);
   for (const line of lines.slice(0, 51)) assert.ok(line.length <= 120, line);
+});
+
+test('fifty deployments are on one screen of a narrow terminal too: a line each, with what fits, and what is wrong below each other', () => {
+  const lines = shown(fleet, { columns: 40 });
+  assert.match(lines[0] ?? '', /^deployment +jobs +alarms$/);
+  assert.match(lines[8] ?? '', /^shop-7 +1 of 3 wrong +1 rings$/);
+  assert.deepEqual(lines.slice(51, 57), [
+    '(too narrow for: last run, next run, rows, credential)',
+    'shop-7',
+    '  job: message-gc',
+    '  last run: 2026-11-23 03:30',
+    '  outcome: failed',
+    '  next run: 2026-11-26 03:30',
+  ]);
+  for (const line of lines.slice(0, 51)) assert.ok(line.length <= 40, line);
+  const wider = shown(fleet, { columns: 80 });
+  assert.match(wider[0] ?? '', /^deployment +jobs +alarms +last run +next run$/);
+  assert.equal(wider[51], '(too narrow for: rows, credential)');
 });
 
 test('each job of all is shown if asked for, and of one deployment always, with its rows and the age of its credential', () => {
