@@ -8,7 +8,7 @@ import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
 const cloudWatch = namingErrors(new CloudWatchClient({ requestHandler: REQUEST_LIMITS }));
 
 /** Of a history: how often Lambda repeats an invocation nobody says, so that a longer one is not read to its beginning. */
-const PAGES = 20;
+const HISTORY = { pages: 20, pageSize: 100 };
 
 /** Of the function's minute: the run has to be reported in it, whoever else does not answer. */
 const PATIENCE_MS = 20_000;
@@ -64,7 +64,7 @@ export async function haveTold(
 
 async function crashesToldOf({ durableExecutionArn, startedAt }: LostRun, alarm: string): Promise<boolean> {
   const [{ since, goesFurtherBack }, messages] = await Promise.all([
-    failedInvocations(durableExecutionArn, PAGES),
+    failedInvocations(durableExecutionArn, HISTORY),
     messagesOf(alarm),
   ]);
   const first = goesFurtherBack ? (startedAt ?? since) : since;

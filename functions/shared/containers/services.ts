@@ -72,27 +72,33 @@ export async function livingTasks(
   ecs: ECSClient,
   { clusterArn: cluster, name: serviceName }: ServiceAddress,
 ): Promise<Task[]> {
-  const living: Task[] = [];
+  const arns = new Set<string>();
   for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
     const pages = paginateListTasks(
       { client: ecs, pageSize: TASKS },
       { cluster, serviceName, desiredStatus },
     );
-    for await (const { taskArns = [] } of pages) {
-      if (taskArns.length === 0) continue;
-      const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
-      living.push(...tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED' && lastStatus !== 'DELETED'));
-    }
+    // One that is stopped meanwhile comes in both.
+    for await (const { taskArns = [] } of pages) for (const arn of taskArns) arns.add(arn);
   }
-  return living;
+  const tasks = await describeTasks(ecs, cluster, [...arns]);
+  return tasks.filter(({ lastStatus }) => lastStatus !== 'STOPPED' && lastStatus !== 'DELETED');
 }
 
 /** The tasks of a cluster that are to run, of whichever service or none. */
 export async function tasksOfCluster(ecs: ECSClient, cluster: string): Promise<Task[]> {
+  const arns: string[] = [];
+  for await (const { taskArns = [] } of paginateListTasks({ client: ecs, pageSize: TASKS }, { cluster }))
+    arns.push(...taskArns);
+  return describeTasks(ecs, cluster, arns);
+}
+
+async function describeTasks(ecs: ECSClient, cluster: string, arns: string[]): Promise<Task[]> {
   const found: Task[] = [];
-  for await (const { taskArns = [] } of paginateListTasks({ client: ecs, pageSize: TASKS }, { cluster })) {
-    if (taskArns.length === 0) continue;
-    const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
+  for (let from = 0; from < arns.length; from += TASKS) {
+    const { tasks = [] } = await ecs.send(
+      new DescribeTasksCommand({ cluster, tasks: arns.slice(from, from + TASKS) }),
+    );
     found.push(...tasks);
   }
   return found;

@@ -14,10 +14,13 @@ export interface FailedInvocations {
   goesFurtherBack: boolean;
 }
 
-/** Events of one invocation that got nowhere are few, but for what it begins at once, such as commands in many containers. */
-const PAGE = 100;
+/**
+ * Events on a page: nearly always the newest few say that the run got further. Of an invocation that got nowhere there are few more, but for
+ * what it begins at once, such as commands in many containers.
+ */
+const PAGE = 20;
 /** Of those of the newest invocations that got nowhere: where the run got further, only the first is read. */
-const PAGES = 10;
+const PAGES = 50;
 
 /** That the run got further. Not the beginning of a step, nor its failure, which a step that is cut has too. */
 const PROGRESS = /^(Step|Context|Wait|Callback|ChainedInvoke)(Succeeded|Cancelled|TimedOut)$/;
@@ -34,17 +37,17 @@ const lambda = new LambdaClient({ requestHandler: REQUEST_LIMITS });
 /**
  * How often Lambda has repeated the invocation in vain, as the execution's history tells: each try is counted there, by Lambda
  * itself, whatever ended it. A history that cannot be read is none.
- * @param pages of the history that are read at most, the newest first.
+ * @param limits of the history: pages that are read at most, the newest first, and events on each.
  */
 export async function failedInvocations(
   durableExecutionArn: string,
-  pages = PAGES,
+  { pages, pageSize } = { pages: PAGES, pageSize: PAGE },
 ): Promise<FailedInvocations> {
   const failed: FailedInvocations = { count: 0, error: '', since: undefined, goesFurtherBack: false };
   try {
     let read = 0;
     const history = paginateGetDurableExecutionHistory(
-      { client: lambda, pageSize: PAGE },
+      { client: lambda, pageSize },
       { DurableExecutionArn: durableExecutionArn, ReverseOrder: true, IncludeExecutionData: true },
     );
     for await (const { Events: events = [], NextMarker: next } of history) {

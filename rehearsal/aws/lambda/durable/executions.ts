@@ -39,7 +39,7 @@ export class Executions {
    * Operations in one answer with an execution's state. Lambda fills an answer up to its size limit; few here, so that a
    * rehearsal goes through several.
    */
-  page = 10;
+  page = 50;
   protected readonly aws: Cloud;
   protected readonly lambda: DurableRunner;
   protected readonly executions = new Map<string, Execution>();

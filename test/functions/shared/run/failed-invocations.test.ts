@@ -19,8 +19,9 @@ const notLoaded = endedBy('TooManyRequestsException', 'Rate exceeded');
 /** The newest first, as Lambda is asked. */
 let events: object[] = [];
 const lambda = createServer((request, response) => {
-  const from = Number(new URL(request.url ?? '', 'http://lambda').searchParams.get('Marker') ?? 0);
-  const next = from + 100;
+  const { searchParams: asked } = new URL(request.url ?? '', 'http://lambda');
+  const from = Number(asked.get('Marker') ?? 0);
+  const next = from + Number(asked.get('MaxItems') ?? 100);
   response.writeHead(200, { 'content-type': 'application/json' });
   const marker = next < events.length ? { NextMarker: String(next) } : {};
   response.end(JSON.stringify({ Events: events.slice(from, next), ...marker }));

@@ -63,6 +63,7 @@ test('looks again and again for a condition, with its state kept', () =>
 
 test('replays a map of many operations from pages of its state', () =>
   withJob(async (start, { aws, clock, lambda }) => {
+    aws.lambda.durable.page = 10;
     const arn = await start('map');
     await clock.runUntil(START + 2 * HOUR);
     assert.deepEqual(await ended(lambda, arn), ['SUCCEEDED', String(29 * 30)]);
