@@ -579,7 +579,7 @@ describe('the command line of an operator', () => {
     const [failed = ''] = newest.split(' ');
     assert.match(
       (await cli(['show', failed])).out,
-      /The run was not started: .*Every try fails[^]*It may begin yet: if start-run had written it into its ledger/,
+      /The run was not started: .*Every try fails[\s\S]*It may begin yet: if start-run had written it into its ledger/,
     );
     const status = await cli(['status', 'latam']);
     assert.equal(status.status, 1);
