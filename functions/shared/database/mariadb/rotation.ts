@@ -1,12 +1,7 @@
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused, StatementRefused } from '../contract/errors.ts';
 import type { CredentialRotation, Strategy } from '../contract/rotation.ts';
-import {
-  type AccountChange,
-  accountName,
-  alterAccounts,
-  readAccounts,
-} from '../mysql-and-mariadb/accounts.ts';
+import { type AccountChange, alterAccounts, readAccounts } from '../mysql-and-mariadb/accounts.ts';
 import type { Account, Change, MysqlDialect } from '../mysql-and-mariadb/dialect.ts';
 import { rowsIfReadable, sumByAddress } from '../mysql-and-mariadb/logins.ts';
 import { nativePasswordHash } from '../mysql-and-mariadb/password-hash.ts';
@@ -51,7 +46,7 @@ export const MARIADB: MysqlDialect = {
       // As text: the driver would parse the JSON type by itself on some versions and not on others.
       statement: `SELECT User AS username, Host AS host, CAST(Priv AS CHAR) AS privileges
         FROM mysql.global_priv WHERE User IN (?) ORDER BY User, Host`,
-      grant: `GRANT SELECT ON mysql.global_priv TO ${accountName(admin.username)}`,
+      grant: 'GRANT SELECT ON mysql.global_priv',
       since: 'MariaDB 10.4',
     });
     return rows.map(({ username, host, privileges }): Account => {
@@ -120,7 +115,7 @@ async function alter(
   change: Pick<AccountChange, 'option' | 'values' | 'suffix'>,
 ): Promise<void> {
   // The own account needs the right too.
-  const grant = `GRANT CREATE USER ON *.* TO ${accountName(admin.username)}`;
+  const grant = 'GRANT CREATE USER ON *.*';
   try {
     const hosts = accounts.map(({ host }) => host);
     await alterAccounts(session, { ...change, admin, username, hosts, grant });

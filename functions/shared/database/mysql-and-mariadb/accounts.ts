@@ -14,7 +14,7 @@ export interface AccountChange {
   values?: readonly unknown[];
   /** What it is told for all of them together. */
   suffix?: string;
-  /** The statement that allows it. */
+  /** The statement that allows it, without `TO account`. */
   grant: string;
 }
 
@@ -32,13 +32,17 @@ export async function alterAccounts(session: MysqlSession, change: AccountChange
     );
   } catch (error) {
     if (!lacksPrivilege(error)) throw error;
-    throw missingPrivilege(admin.username, `change ${username} on ${hosts.join(', ')}`, grant);
+    throw missingPrivilege(
+      admin.username,
+      `change ${username} on ${hosts.join(', ')}`,
+      `${grant} TO ${await ownAccount(session)}`,
+    );
   }
 }
 
 /**
  * Reads accounts, which needs a privilege of its own.
- * @param request the statement, with one `?` for the list of users, what allows it, and the first version of the server
+ * @param request the statement, with one `?` for the list of users, what allows it (without `TO account`), and the first version of the server
  * that has what it reads.
  * @throws {@link MissingPrivilege}, {@link RotationRefused}, {@link StatementRefused}, {@link DatabaseUnreachable}
  */
@@ -63,8 +67,19 @@ export async function readAccounts(
       );
     }
     if (!lacksPrivilege(error)) throw error;
-    throw missingPrivilege(admin.username, `see the state of ${usernames.join(' and ')}`, grant);
+    throw missingPrivilege(
+      admin.username,
+      `see the state of ${usernames.join(' and ')}`,
+      `${grant} TO ${await ownAccount(session)}`,
+    );
   }
+}
+
+/** The account whose rights a session has, as a statement names it: one of another host's has others. */
+export async function ownAccount(session: MysqlSession): Promise<string> {
+  const [row] = await session.query('SELECT CURRENT_USER() AS account');
+  const [, username = '', host = '%'] = /^(.*)@(.*)$/s.exec(String(row?.account)) ?? [];
+  return host === '%' ? accountName(username) : `${accountName(username)}@'${host}'`;
 }
 
 /** A user's name as a statement has it, in the text of an error. */

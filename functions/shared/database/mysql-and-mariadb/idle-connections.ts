@@ -1,12 +1,12 @@
 import type { Login } from '../contract/engine.ts';
 import { missingPrivilege } from '../contract/errors.ts';
-import { accountName } from './accounts.ts';
 import { hasProcess, isRefusal, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
 export async function idleByThreads(
   session: MysqlSession,
   login: Login,
+  server: Server,
   databases: readonly string[],
   idleSeconds: number,
 ): Promise<number> {
@@ -21,11 +21,12 @@ export async function idleByThreads(
     ).length;
   } catch (error) {
     if (!isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR')) throw error;
+    if (hasProcess(server.grants)) return idleByProcessList(session, login, server, databases, idleSeconds);
     throw missingPrivilege(
       login.username,
       'see how long connections have been idle',
       // PROCESS would do too, but shows the text of others' statements.
-      `GRANT SELECT (${columns.join(', ')}) ON performance_schema.threads TO ${accountName(login.username)}`,
+      `GRANT SELECT (${columns.join(', ')}) ON performance_schema.threads TO ${server.account}`,
     );
   }
 }
@@ -33,7 +34,7 @@ export async function idleByThreads(
 export async function idleByProcessList(
   session: MysqlSession,
   login: Login,
-  { grants }: Server,
+  { grants, account }: Server,
   databases: readonly string[],
   idleSeconds: number,
 ): Promise<number> {
@@ -42,7 +43,7 @@ export async function idleByProcessList(
     throw missingPrivilege(
       login.username,
       "see others' connections",
-      `GRANT PROCESS ON *.* TO ${accountName(login.username)} (it also shows the text of the statements that run, with what is in them)`,
+      `GRANT PROCESS ON *.* TO ${account} (it also shows the text of the statements that run, with what is in them)`,
     );
   }
   const rows = await session.query(

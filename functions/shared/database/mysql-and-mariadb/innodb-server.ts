@@ -1,5 +1,6 @@
 import type { DatabaseAddress } from '../contract/engine.ts';
 import { RotationRefused, StatementRefused } from '../contract/errors.ts';
+import { ownAccount } from './accounts.ts';
 import type { MysqlSession } from './session.ts';
 
 /** What of the sizes differs between MySQL and MariaDB. */
@@ -29,6 +30,8 @@ export interface Server {
   /** Of InnoDB's pages: also what an empty table or index takes. */
   pageBytes: number;
   keepsRolledBackDeletes: boolean;
+  /** Whose rights these are, as a statement names it. */
+  account: string;
   /** The user's own rights, one statement a line. */
   grants: string;
   /** Whether `_` and `%` in a database's name of a GRANT stand for other letters. */
@@ -67,6 +70,7 @@ export async function prepare(
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)).join('\n');
   const [revokes] = await session.query("SHOW VARIABLES LIKE 'partial_revokes'");
   return {
+    account: await ownAccount(session),
     grants,
     patterns: revokes?.Value !== 'ON',
     files: /^5\./.test(String(row?.version)) ? OLD_NAMES : dialect.files,

@@ -6,7 +6,7 @@ import { currentRefused } from '../rotation/refusals.ts';
 import { alternatingUsers, refuseChangeOfItself } from '../rotation/strategies.ts';
 import { type AccountOptions, optionsIn, passwordTermsToMatch, termsToMatch } from './account-options.ts';
 import { defaultRoleIn } from './account-view.ts';
-import { accountName } from './accounts.ts';
+import { ownAccount } from './accounts.ts';
 import { isBeyond } from './alternating-users.ts';
 import { type Account, hasPassword, type MysqlDialect } from './dialect.ts';
 import { lacksPrivilege } from './errors.ts';
@@ -225,7 +225,7 @@ async function lookAt({ session, admin }: Work, username: string, host: string):
     throw missingPrivilege(
       admin.username,
       `see what ${username} may do`,
-      `GRANT SELECT ON mysql.* TO ${accountName(admin.username)}. Nothing was changed.`,
+      `GRANT SELECT ON mysql.* TO ${await ownAccount(session)}. Nothing was changed.`,
     );
   }
 }

@@ -3,7 +3,6 @@ import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
 import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
 import { countOf, endedEarly, tableNotFound } from '../sizes/questions.ts';
-import { accountName } from './accounts.ts';
 import { heldAgainst, openRows } from './held-against.ts';
 import { idleByProcessList, idleByThreads } from './idle-connections.ts';
 import {
@@ -50,7 +49,7 @@ export function innodbSizes(
         const bytes = bytesOf(row, fileBytes, known);
         const rows =
           hidden.length > 0
-            ? hiddenRows(login, hidden)
+            ? hiddenRows(login, hidden, server)
             : (perhapsLarger(others, server) ?? (await heldAgainst(session, largest, known, server)));
         return {
           database,
@@ -63,9 +62,14 @@ export function innodbSizes(
     count: (login, search, limitMs) =>
       connected(login, async (session, server) => {
         const { largest, hidden } = await find(session, address, login, search, server);
-        if (hidden.length > 0) throw hiddenDatabases(address, login, hidden);
+        if (hidden.length > 0) throw hiddenDatabases(address, login, hidden, server);
         const { database, table } = largest;
-        return count(session, login, dialect, { database, table, limitMs, answerMs: limits.answerMs });
+        return count(session, login, server, dialect, {
+          database,
+          table,
+          limitMs,
+          answerMs: limits.answerMs,
+        });
       }),
 
     largestTable: (login, databases) =>
@@ -77,7 +81,7 @@ export function innodbSizes(
       connected(login, (session, server) => {
         const names = databases.map(server.nameOf);
         return dialect.idleFromThreads && server.performanceSchema
-          ? idleByThreads(session, login, names, idleSeconds)
+          ? idleByThreads(session, login, server, names, idleSeconds)
           : idleByProcessList(session, login, server, names, idleSeconds);
       }),
   };
@@ -131,13 +135,13 @@ async function find(
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (largest) return { largest, others, hidden };
   const seen = visible.filter((database) => !hidden.includes(database));
-  if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden);
+  if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden, server);
   throw tableNotFound(
     address,
     { table, databases: seen.length > 0 ? seen : databases },
     `${views.length > 0 ? `, but ${views.join(' and ')}, of which no size is told` : ''}${
       hidden.length > 0
-        ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(login, hidden).join('; ')})`
+        ? `, and does not show ${login.username} ${hidden.join(', ')} (if they exist: ${grantsOf(server, hidden).join('; ')})`
         : ''
     }`,
   );
@@ -229,7 +233,7 @@ async function largestTable(
   if (!hasProcess(server.grants))
     return {
       kind: 'unknown',
-      reason: `the server shows what files take only to who has PROCESS, and its statistics miss what was not looked at since: GRANT PROCESS ON *.* TO ${accountName(login.username)} (it also shows the text of the statements that run, with what is in them)`,
+      reason: `the server shows what files take only to who has PROCESS, and its statistics miss what was not looked at since: GRANT PROCESS ON *.* TO ${server.account} (it also shows the text of the statements that run, with what is in them)`,
     };
   let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${names.join(', ')}` };
   const { visible, hidden } = await visibleDatabases(session, names, server);
@@ -249,7 +253,7 @@ async function largestTable(
     if (sizes.size === 0 && hidden.includes(database))
       return {
         kind: 'unknown',
-        reason: `the server does not show ${login.username} ${database}, and no file of it (if it exists: ${grantsOf(login, [database]).join('; ')})`,
+        reason: `the server does not show ${login.username} ${database}, and no file of it (if it exists: ${grantsOf(server, [database]).join('; ')})`,
       };
     const withoutFile = tables.find(
       ({ schemaName, name, engine }) =>
@@ -265,7 +269,7 @@ async function largestTable(
     if (hiddenOne !== undefined)
       return {
         kind: 'unknown',
-        reason: `what ${hiddenOne} in ${database} takes: the server tells of no file of its own (a tablespace that it shares, or one that was not opened since the server's start), and does not show it to ${login.username}: ${grantsOf(login, [database]).join('; ')}`,
+        reason: `what ${hiddenOne} in ${database} takes: the server tells of no file of its own (a tablespace that it shares, or one that was not opened since the server's start), and does not show it to ${login.username}: ${grantsOf(server, [database]).join('; ')}`,
       };
   }
   return largest;
@@ -274,6 +278,7 @@ async function largestTable(
 async function count(
   session: MysqlSession,
   login: Login,
+  { account }: Server,
   dialect: InnodbDialect,
   {
     database,
@@ -298,10 +303,16 @@ async function count(
     if (isRefusal(error, 'ER_TABLESPACE_DISCARDED', 'ER_TABLESPACE_MISSING'))
       throw new TableNotFound(`The rows of ${name} cannot be counted: ${LOST_FILE}.`);
     if (!isRefusal(error, 'ER_TABLEACCESS_DENIED_ERROR', 'ER_COLUMNACCESS_DENIED_ERROR')) throw error;
+    // Without a right on the table no column is shown.
+    const columns = await session.query(
+      'SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ' +
+        "ORDER BY COLUMN_NAME = 'id' DESC, COLUMN_KEY = 'PRI' DESC, ORDINAL_POSITION LIMIT 1",
+      [database, table],
+    );
     throw missingPrivilege(
       login.username,
       `count the rows of ${name}`,
-      `GRANT SELECT (id) ON ${name} TO ${accountName(login.username)} (one column that says nothing is enough)`,
+      `GRANT SELECT (${identifier(String(columns[0]?.name ?? 'id'))}) ON ${name} TO ${account} (any one column is enough)`,
     );
   }
 }

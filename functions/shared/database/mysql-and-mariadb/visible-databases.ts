@@ -1,7 +1,6 @@
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { MissingPrivilege } from '../contract/errors.ts';
 import type { RowEstimate } from '../contract/sizes.ts';
-import { accountName } from './accounts.ts';
 import { identifier, type Server } from './innodb-server.ts';
 import type { MysqlSession } from './session.ts';
 
@@ -86,24 +85,24 @@ export function hiddenDatabases(
   { host, port }: DatabaseAddress,
   login: Login,
   databases: readonly string[],
+  server: Server,
 ): MissingPrivilege {
   return new MissingPrivilege(
     `${host}:${port} shows ${login.username} no table of ${databases.join(', ')}: either there are no such databases, or ${login.username} has no right on them. ` +
-      `An administrator grants one by which no row can be read: ${grantsOf(login, databases).join('; ')}`,
+      `An administrator grants one by which no row can be read: ${grantsOf(server, databases).join('; ')}`,
   );
 }
 
-export function hiddenRows(login: Login, hidden: readonly string[]): RowEstimate {
+export function hiddenRows(login: Login, hidden: readonly string[], server: Server): RowEstimate {
   return {
     kind: 'unknown',
-    reason: `the server does not show ${login.username} ${hidden.join(', ')}, where a larger table of the name may be (grant it, by which no row can be read: ${grantsOf(login, hidden).join('; ')})`,
+    reason: `the server does not show ${login.username} ${hidden.join(', ')}, where a larger table of the name may be (grant it, by which no row can be read: ${grantsOf(server, hidden).join('; ')})`,
   };
 }
 
 /** Unescaped, `_` and `%` would open the databases of other prefixes too. */
-export function grantsOf(login: Login, databases: readonly string[]): string[] {
+export function grantsOf({ account }: Server, databases: readonly string[]): string[] {
   return databases.map(
-    (database) =>
-      `GRANT REFERENCES ON ${identifier(database.replaceAll(/[\\_%]/g, '\\$&'))}.* TO ${accountName(login.username)}`,
+    (database) => `GRANT REFERENCES ON ${identifier(database.replaceAll(/[\\_%]/g, '\\$&'))}.* TO ${account}`,
   );
 }

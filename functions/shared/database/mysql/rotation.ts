@@ -41,7 +41,7 @@ async function readMysqlAccounts(
     statement: `SELECT User AS username, Host AS host, plugin, account_locked AS locked, authentication_string AS hash,
         ${withSecondary ? secondary : 'NULL'} AS secondary
       FROM mysql.user WHERE User IN (?) ORDER BY User, Host`,
-    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user TO ${accountName(admin.username)}`,
+    grant: `GRANT SELECT (${[...columns, ...(withSecondary ? ['User_attributes'] : [])].join(', ')}) ON mysql.user`,
     since: withSecondary ? 'MySQL 8.0.14' : 'MySQL 5.7.6',
   });
   return rows.map(({ username, host, plugin, locked, hash, secondary }): Account => {
@@ -265,8 +265,6 @@ function described({ admin, username, accounts }: Change) {
     admin,
     username,
     hosts: accounts.map(({ host }) => host),
-    grant: own
-      ? `GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO ${accountName(username)}`
-      : `GRANT CREATE USER ON *.* TO ${accountName(admin.username)}`,
+    grant: own ? 'GRANT APPLICATION_PASSWORD_ADMIN ON *.*' : 'GRANT CREATE USER ON *.*',
   };
 }

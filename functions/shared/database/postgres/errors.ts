@@ -15,6 +15,7 @@ export const INSUFFICIENT_PRIVILEGE = '42501';
 export const LOCK_NOT_AVAILABLE = '55P03';
 export const QUERY_CANCELED = '57014';
 export const DEPENDENT_OBJECTS = '2BP01';
+export const FEATURE_NOT_SUPPORTED = '0A000';
 const READ_ONLY = '25006';
 
 /**
@@ -86,8 +87,8 @@ export function connectError(error: unknown, address: DatabaseAddress, { usernam
 
 export function statementError(error: unknown, address: DatabaseAddress, statement: string): Error {
   const code = codeOf(error);
-  // Class 57: the server shut down or ended the session.
-  if (code === undefined || code.startsWith('57P'))
+  // Class 57: the server shut down or ended the session; class 25: for the time that a transaction takes.
+  if (code === undefined || code.startsWith('57P') || code === '25P03' || code === '25P04')
     return connectionLost(address, verbOf(statement), code ?? reasonOf(error));
   if (code === READ_ONLY)
     return readOnly(`${address.host}:${address.port} (${address.engine})`, `SQLSTATE ${code}`);
@@ -107,6 +108,8 @@ const STATEMENT_ADVICE: Record<string, string> = {
     'The server does not take the new password or a setting: see its log, and the password rules that it has.',
   '08P01':
     'What answers is a pooler in statement mode, or no PostgreSQL server of ours: configure the address of the server itself.',
+  '40001':
+    "On a standby, what it replays of its primary's came in the way (max_standby_streaming_delay): try again, or ask the primary.",
   '57014': 'It took longer than the time that the server gives it (statement_timeout).',
 };
 

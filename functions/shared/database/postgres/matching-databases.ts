@@ -42,7 +42,7 @@ export async function matchingDatabases(
   names: readonly string[],
 ): Promise<{ name: string; mayConnect: boolean }[]> {
   const rows = await session.query(
-    "SELECT datname AS name, datdba AS owner, has_database_privilege(oid, 'CONNECT') AS may_connect, datallowconn AS allows FROM pg_database WHERE lower(datname) = ANY($1)",
+    "SELECT datname AS name, datdba AS owner, has_database_privilege(session_user, oid, 'CONNECT') AS may_connect, datallowconn AS allows FROM pg_database WHERE lower(datname) = ANY($1)",
     [names.map((name) => name.toLowerCase())],
   );
   const all = rows.map((row) => ({

@@ -19,7 +19,7 @@ import {
   verbOf,
 } from '../contract/errors.ts';
 import { lockHeld } from '../rotation/refusals.ts';
-import { connectError, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
+import { connectError, FEATURE_NOT_SUPPORTED, LOCK_NOT_AVAILABLE, statementError } from './errors.ts';
 
 /** A connection to PostgreSQL whose errors never quote a statement. */
 export interface PostgresSession {
@@ -94,7 +94,7 @@ export async function withPostgres<T>(
   };
   try {
     const { processID = null } = client as unknown as { processID?: number | null };
-    const [own] = await query(OWN_FIRST, [processID]);
+    const [own] = await setOwn(query, processID);
     const isPooled = own?.pooled === true;
     return await work(
       isPooled
@@ -115,12 +115,14 @@ function streamOf(client: pg.Client): { destroy(): unknown } | undefined {
 /**
  * What no session of ours takes from the role, the database or a pooler: the path in which functions and operators are found
  * (as in CVE-2018-1058), whether policies of row level security are run, which are anybody's code with the rights of whoever
- * reads the table (a table that has them is refused instead), and how backslashes in our own statements are read.
+ * reads the table (a table that has them is refused instead), how backslashes in our own statements are read, and what
+ * transactions see (serializable ones may fail for what others do, and a standby has none).
  */
 const OWN_SETTINGS = Object.entries({
   search_path: 'pg_catalog, pg_temp',
   row_security: 'off',
   standard_conforming_strings: 'on',
+  default_transaction_isolation: 'read committed',
 });
 
 /**
@@ -131,12 +133,32 @@ const OWN_FIRST = `SELECT pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4 AS poo
     ${OWN_SETTINGS.map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', pid OPERATOR(pg_catalog.<>) $1::pg_catalog.int4)`).join(', ')}
   FROM (SELECT pg_catalog.pg_backend_pid() AS pid) AS own`;
 
+async function setOwn(
+  query: PostgresSession['query'],
+  processID: number | null,
+): Promise<Record<string, unknown>[]> {
+  try {
+    return await query(OWN_FIRST, [processID]);
+  } catch (error) {
+    if (!(error instanceof StatementRefused) || error.code !== FEATURE_NOT_SUPPORTED) throw error;
+    // On a standby, of which the role or the database wants serializable transactions.
+    await query(`BEGIN; ${READ_COMMITTED}`);
+    const own = await query(OWN_FIRST, [processID]);
+    await query('COMMIT');
+    return own;
+  }
+}
+
+const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED';
+
 /**
  * Behind a pooler a setting of the session may stay with a server's session that others are given next, and the next
  * statement come to one without it. So each statement is a transaction with the settings of its own.
  */
 function eachInItsTransaction(query: PostgresSession['query']): PostgresSession['query'] {
-  const settings = OWN_SETTINGS.map(([name, value]) => `SET LOCAL ${name} = ${value}`);
+  const settings = OWN_SETTINGS.map(
+    ([name, value]) => `SET LOCAL ${name} = '${value.replaceAll(', ', "', '")}'`,
+  );
   let isOpen = false;
   return async (statement, values, answerMs) => {
     if (/^SET /.test(statement)) {
@@ -153,7 +175,7 @@ function eachInItsTransaction(query: PostgresSession['query']): PostgresSession[
     if (isOpen) return query(statement, values, answerMs);
     await query('BEGIN');
     try {
-      await query(settings.join('; '));
+      await query([READ_COMMITTED, ...settings].join('; '));
       const rows = await query(statement, values, answerMs);
       await query('COMMIT');
       return rows;
@@ -167,10 +189,11 @@ function eachInItsTransaction(query: PostgresSession['query']): PostgresSession[
 
 /** Takes from a session the limits that its user has for work of another kind. Each version has some of them. */
 export async function withoutTimeouts({ query }: PostgresSession): Promise<void> {
-  await query(
-    `SELECT set_config(name, '0', false) FROM pg_settings
+  const limits = await query(
+    `SELECT name FROM pg_settings
       WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'idle_session_timeout')`,
   );
+  await query(limits.map(({ name }) => `SET ${name} = 0`).join('; '));
 }
 
 /** Why nothing is changed through a pooler. */

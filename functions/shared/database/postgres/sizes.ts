@@ -16,7 +16,7 @@ import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './er
 import { databasesToSearch, matchingDatabases, mayNotConnect } from './matching-databases.ts';
 import { arePlain, PLANNED } from './plain-expressions.ts';
 import { rowsOf, withinPages } from './row-estimates.ts';
-import { type PostgresSession, withPostgres } from './session.ts';
+import { type PostgresSession, withoutTimeouts, withPostgres } from './session.ts';
 import {
   type Files,
   filesOf,
@@ -39,6 +39,7 @@ export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits
       to,
       login,
       async (session) => {
+        await withoutTimeouts(session);
         await session.query(
           `SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${QUESTION_LIMIT_MS}; SET application_name = 'database size'`,
         );
@@ -80,7 +81,7 @@ export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits
   return {
     table: (login, search) => inTable(login, search, sizeOf),
     count: (login, search, limitMs) =>
-      inTable(login, search, (session, table) => count(session, login, table, limitMs, limits.answerMs)),
+      inTable(login, search, (session, table) => count(session, table, limitMs, limits.answerMs)),
     largestTable: async (login, databases) => {
       let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${databases.join(', ')}` };
       for (const { name, mayConnect } of await existing(login, databases)) {
@@ -98,7 +99,6 @@ export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits
         const names = await matchingDatabases(session, address, databases);
         return idleConnections(
           session,
-          login,
           names.map(({ name }) => name),
           idleSeconds,
         );
@@ -112,19 +112,18 @@ const UNCOUNTED: RowEstimate = {
     'the server is told not to count what changes (track_counts is off, for all or for a role: ALTER DATABASE or ALTER ROLE … RESET track_counts, then ANALYZE)',
 };
 
+const ELSEWHERE = {
+  kind: 'unknown' as const,
+  reason: 'parts of it are foreign tables, on another server',
+};
+
 async function sizeOf(
   session: PostgresSession,
   table: Table,
   database: string,
   others: string[],
 ): Promise<TableSize> {
-  if (table.isElsewhere) {
-    const elsewhere = {
-      kind: 'unknown' as const,
-      reason: 'parts of it are foreign tables, on another server',
-    };
-    return { database, rows: elsewhere, bytes: elsewhere };
-  }
+  if (table.isElsewhere) return { database, rows: ELSEWHERE, bytes: ELSEWHERE };
   const files = await filesOf(session, table.parts);
   const sizes = table.parts.map((part) => sizeOfPart(part, files.get(part.oid)));
   return {
@@ -214,20 +213,29 @@ const FOREIGN_CODE = `
   SELECT tree.oid::regclass AS part, o.rolname AS owner FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_roles o ON o.oid = relowner
    WHERE NOT o.rolsuper AND o.rolname <> current_user AND NOT ${arePlain(PLANNED('c.oid'))} LIMIT 1`;
 
+/** Whose rights a session has: another's than its login's where the role is told to become that (`ALTER ROLE … SET role`). */
+async function actingUser(session: PostgresSession): Promise<string> {
+  const [row] = await session.query('SELECT current_user::text AS name');
+  return String(row?.name);
+}
+
 async function count(
   session: PostgresSession,
-  login: Login,
-  { schema, name }: Table,
+  { schema, name, parts, isElsewhere }: Table,
   limitMs: number,
   answerMs: number,
 ): Promise<ExactCount> {
   const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
-  const user = pg.escapeIdentifier(login.username);
+  const username = await actingUser(session);
+  if (parts.some(({ isOnPrimaryOnly }) => isOnPrimaryOnly))
+    throw new NotKnown(`The rows of ${table} are not counted: ${ON_PRIMARY_ONLY.reason}.`);
+  // Whose policies the other server would have hide rows, without a word of it.
+  if (isElsewhere) throw new NotKnown(`The rows of ${table} are not counted: ${ELSEWHERE.reason}.`);
   const [other] = await session.query(FOREIGN_CODE, [schema, name]);
   if (other !== undefined) {
     throw new MissingPrivilege(
-      `The rows of ${table} are not counted by ${login.username}: an index or a constraint of ${other.part} calls functions, which the server would run with its rights, and the owner of that is ${other.owner}. ` +
-        `Let ${other.owner} itself count (its login in place of ${login.username}), or do without that index or constraint.`,
+      `The rows of ${table} are not counted by ${username}: an index or a constraint of ${other.part} calls functions, which the server would run with its rights, and the owner of that is ${other.owner}. ` +
+        `Let ${other.owner} itself count (its login in place of ${username}), or do without that index or constraint.`,
     );
   }
   const begun = performance.now();
@@ -243,27 +251,42 @@ async function count(
     if (isRefusal(error, QUERY_CANCELED)) return endedEarly(performance.now() - begun, limitMs);
     if (isRefusal(error, LOCK_NOT_AVAILABLE)) return { kind: 'locked' };
     if (!isRefusal(error, INSUFFICIENT_PRIVILEGE)) throw error;
-    const [policies] = await session.query(
-      "SELECT bool_or(row_security_active(c.oid)) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND has_any_column_privilege(c.oid, 'SELECT')",
-      [schema, name],
-    );
-    if (policies?.active === true)
-      throw missingPrivilege(
-        login.username,
-        `count the rows of ${table}, of which policies (row-level security) show it a part only,`,
-        `ALTER ROLE ${user} BYPASSRLS`,
-      );
-    throw missingPrivilege(
-      login.username,
-      `count the rows of ${table}`,
-      `GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(schema)} TO ${user}; GRANT SELECT (id) ON ${table} TO ${user} (one column that says nothing is enough)`,
-    );
+    throw await whatLacks(session, { schema, name }, username);
   }
+}
+
+/** Which of the rights that a count needs its user has not. */
+async function whatLacks(
+  session: PostgresSession,
+  { schema, name }: Pick<Table, 'schema' | 'name'>,
+  username: string,
+): Promise<MissingPrivilege> {
+  const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
+  const user = pg.escapeIdentifier(username);
+  // The count's own may be shorter than this takes.
+  await session.query(`SET statement_timeout = ${QUESTION_LIMIT_MS}`);
+  const [has] = await session.query(
+    `SELECT has_schema_privilege(n.oid, 'USAGE') AS entered, has_any_column_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policies,
+       (SELECT attname FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+         ORDER BY attname = 'id' DESC, EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND attnum = indkey[0]) DESC, attnum LIMIT 1) AS column
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  const grants = [
+    ...(has?.entered === false ? [`GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(schema)} TO ${user}`] : []),
+    ...(has?.readable === false
+      ? [`GRANT SELECT (${pg.escapeIdentifier(String(has.column))}) ON ${table} TO ${user}`]
+      : []),
+    ...(has?.policies === true ? [`ALTER ROLE ${user} BYPASSRLS`] : []),
+  ];
+  const policies =
+    has?.policies === true ? ', of which policies (row-level security) show it a part only,' : '';
+  const enough = has?.readable === false ? ' (any one column is enough)' : '';
+  return missingPrivilege(username, `count the rows of ${table}${policies}`, `${grants.join('; ')}${enough}`);
 }
 
 async function idleConnections(
   session: PostgresSession,
-  login: Login,
   databases: readonly string[],
   idleSeconds: number,
 ): Promise<number> {
@@ -273,9 +296,10 @@ async function idleConnections(
     [databases, idleSeconds],
   );
   if (rows.some(({ state }) => state === null)) {
-    const user = pg.escapeIdentifier(login.username);
+    const username = await actingUser(session);
+    const user = pg.escapeIdentifier(username);
     throw missingPrivilege(
-      login.username,
+      username,
       "see what others' connections do",
       `GRANT pg_read_all_stats TO ${user} (it also shows the text of the statements that run, with what is in them)`,
     );

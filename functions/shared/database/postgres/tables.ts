@@ -55,6 +55,16 @@ const UNCOUNTED = `(NOT current_setting('track_counts')::boolean OR EXISTS (
            AND setting ~* '^track_counts=' AND NOT split_part(setting, '=', 2)::boolean))`;
 
 /**
+ * The least by which anybody's ANALYZE may have sampled: of a role or the database that has one of its own, or the server's. Where the own role has
+ * one, the server's is not shown.
+ */
+const STATISTICS_TARGET = `(SELECT least(
+         (SELECT CASE WHEN source LIKE '%user' THEN 1 ELSE setting::bigint END FROM pg_settings WHERE name = 'default_statistics_target'),
+         (SELECT min(CASE WHEN split_part(setting, '=', 2) ~ '^[0-9]+$' THEN split_part(setting, '=', 2)::bigint ELSE 1 END)
+            FROM pg_db_role_setting s, unnest(s.setconfig) setting
+           WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND setting ~* '^default_statistics_target=')))`;
+
+/**
  * Whether a child is one for who asks. Not the temporary one of a session, which only that session sees with its parent; nor a partition
  * whose `DETACH … CONCURRENTLY` was interrupted, and of which the parent shows nothing any more (from PostgreSQL 14 on).
  */
@@ -85,7 +95,7 @@ export async function findTables(
        c.relpersistence = 'u' AND pg_is_in_recovery() AS on_primary_only,
        ${UNCOUNTED} AS uncounted,
        -- PostgreSQL 17 and later have null where others have -1, and each reads 100 rows at the least.
-       greatest(100, 300 * (SELECT max(coalesce(nullif(a.attstattarget, -1), current_setting('default_statistics_target')::bigint))
+       greatest(100, 300 * (SELECT max(coalesce(nullif(a.attstattarget, -1), ${STATISTICS_TARGET}))
          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) AS sample_pages,
        (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint AS table_bytes,
        (SELECT coalesce(sum(x.relpages), 0) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)

@@ -14,6 +14,7 @@ import {
   assertScansShow,
   assertUnknown,
   assertWithin,
+  grantsAndAnswers,
   reader,
   sizeWithoutReading,
   underLock,
@@ -56,7 +57,7 @@ export function testInnodbSizes(engine: InnodbServer): void {
     await t.test('counting, only with a right to read, which the error names', async () => {
       await rejectsWithGrant(
         sizes.count(login, MESSAGES, 60_000),
-        'GRANT SELECT (id) ON `wa1_messageStore`.`messages` TO size',
+        'GRANT SELECT (`id`) ON `wa1_messageStore`.`messages` TO size',
       );
       await server.run("GRANT SELECT (id) ON `wa1_messageStore`.messages TO size@'%'");
       assert.deepEqual(await sizes.count(login, MESSAGES, 60_000), { kind: 'counted', rows: ROWS });
@@ -508,6 +509,70 @@ export function testInnodbSizes(engine: InnodbServer): void {
           );
         },
       );
+
+    await t.test(
+      'and each right that lacks is named as it is granted; what none is told of keeps the range true',
+      async () => {
+        // An account of one host's, as they are made for a network.
+        const [{ host } = {}] = await server.run("SELECT SUBSTRING_INDEX(USER(), '@', -1) AS host");
+        const own = `narrow@'${host}'`;
+        const narrow = { username: 'narrow', password: login.password };
+        await server.run(`CREATE USER ${own} IDENTIFIED BY '${login.password}'`);
+        await server.run('CREATE DATABASE `wa%1_granted`');
+        await server.run('CREATE TABLE `wa%1_granted`.granted (`_id` bigint PRIMARY KEY, body varchar(9))');
+        await server.run(`INSERT INTO \`wa%1_granted\`.granted ${engine.numbers("n, 'm'", 3000)}`);
+        await server.run('ANALYZE TABLE `wa%1_granted`.granted');
+        const needed = [
+          'REFERENCES ON `wa\\%1\\_granted`.*',
+          'SELECT (`_id`) ON `wa%1_granted`.`granted`',
+          'PROCESS ON *.*',
+          ...(engine.engine === 'mysql' ? [engine.idleGrant] : []),
+        ];
+        const further = [LAST_SAMPLE, SAMPLED_PAGES];
+        for (const grant of [...needed, ...further]) await server.run(`GRANT ${grant} TO ${own}`);
+        const search = { table: 'granted', databases: ['wa%1_granted'] };
+        const ask = async () =>
+          grantsAndAnswers([
+            sizes.table(narrow, search),
+            sizes.count(narrow, search, 60_000),
+            sizes.largestTable(narrow, search.databases),
+            sizes.idleConnections(narrow, search.databases, 3600),
+          ]);
+        const whole = await ask();
+        assert.deepEqual(whole.grants, []);
+        for (const lacks of [...needed.map((grant) => [grant]), needed.slice(0, 2), needed]) {
+          for (const grant of lacks) await server.run(`REVOKE ${grant} FROM ${own}`);
+          const named = new Set<string>();
+          for (;;) {
+            const told = await ask();
+            const grants = told.grants.filter((grant) => !named.has(grant));
+            if (grants.length === 0) {
+              assert.deepEqual(told, whole, lacks.join());
+              break;
+            }
+            for (const grant of grants) {
+              await server.run(grant);
+              named.add(grant);
+            }
+          }
+          // Where a table is shown by the right to count it, no other is needed; nor, with PROCESS, one to see threads.
+          const unneeded = lacks.length === 1 && [needed[0], needed[3]].includes(lacks[0]);
+          assert.deepEqual(
+            [...named].toSorted(),
+            unneeded ? [] : lacks.map((grant) => `GRANT ${grant} TO ${own}`).toSorted(),
+          );
+          for (const grant of needed) await server.run(`GRANT ${grant} TO ${own}`);
+        }
+        for (const grant of further) {
+          await server.run(`REVOKE ${grant} FROM ${own}`);
+          assert.deepEqual((await ask()).grants, []);
+          assertWithin((await sizes.table(narrow, search)).rows, 3000);
+          await server.run(`GRANT ${grant} TO ${own}`);
+        }
+        await server.run(`DROP USER ${own}`);
+        await server.run('DROP DATABASE `wa%1_granted`');
+      },
+    );
 
     await t.test('unless the configured engine is another one', async () => {
       const other = engine.engine === 'mysql' ? 'mariadb' : 'mysql';

@@ -11,6 +11,7 @@ import {
   assertScansShow,
   assertUnknown,
   assertWithin,
+  grantsAndAnswers,
   reader,
   sizeWithoutReading,
   underLock,
@@ -376,7 +377,7 @@ test('PostgreSQL counts rows', async (t) => {
   await t.test('only with a right to read, which the error names', async () => {
     await assert.rejects(sizes.count(server.login, MESSAGES, 60_000), (error) => {
       assert.ok(error instanceof MissingPrivilege);
-      assert.match(error.message, /GRANT SELECT \(id\) ON "public"\."messages" TO "size"/);
+      assert.match(error.message, /GRANT SELECT \("id"\) ON "public"\."messages" TO "size"/);
       return true;
     });
     await server.run('GRANT SELECT (id) ON messages TO size');
@@ -502,4 +503,149 @@ test('PostgreSQL counts rows', async (t) => {
     );
     await quiet.end();
   });
+
+  await t.test('the same, whatever its role and its database set for a session', async () => {
+    await server.run('CREATE TABLE set_up AS SELECT generate_series(1, 30000) AS id');
+    await server.run('ALTER TABLE set_up ENABLE ROW LEVEL SECURITY');
+    await server.run('CREATE POLICY a_part ON set_up USING (id <= 10)');
+    await server.run('ANALYZE set_up');
+    await server.run('CREATE ROLE reader BYPASSRLS');
+    await server.run('GRANT SELECT (id) ON set_up TO reader');
+    await server.run('GRANT SELECT (id) ON set_up TO size');
+    await server.run('GRANT reader TO size');
+    await server.run('ALTER ROLE size BYPASSRLS');
+    const search = { table: 'set_up', databases: [DATABASE] };
+    const told = async () => ({
+      size: await sizes.table(server.login, search),
+      count: await sizes.count(server.login, search, 60_000),
+      largest: await sizes.largestTable(server.login, [DATABASE]),
+      idle: await sizes.idleConnections(server.login, [DATABASE], 3600),
+    });
+    const expected = await told();
+    assert.deepEqual(expected.count, { kind: 'counted', rows: 30_000 });
+    // All at once, for each costs a dozen logins.
+    for (const whose of ['ROLE size', `DATABASE "${DATABASE}"`]) {
+      for (const setting of ROLE_SETTINGS) await server.run(`ALTER ${whose} SET ${setting}`);
+      assert.deepEqual(await told(), expected, whose);
+      await server.run(`ALTER ${whose} RESET ALL`);
+    }
+    // Another's rights are those that are named.
+    await server.run('ALTER ROLE size SET role = reader');
+    await server.run('REVOKE SELECT (id) ON set_up FROM reader');
+    await assert.rejects(
+      sizes.count(server.login, search, 60_000),
+      /GRANT SELECT \("id"\) ON .* TO "reader"/,
+    );
+    await assert.rejects(
+      sizes.idleConnections(server.login, [DATABASE], 0),
+      /GRANT pg_read_all_stats TO "reader"/,
+    );
+    await server.run('ALTER ROLE size RESET role');
+    await server.run('ALTER ROLE size NOBYPASSRLS');
+    await server.run('DROP TABLE set_up');
+  });
+
+  await t.test('and each right that lacks is named as it is granted', async () => {
+    await server.run('CREATE SCHEMA client');
+    await server.run('CREATE TABLE client.granted AS SELECT generate_series(1, 3000) AS "Key", 0 AS body');
+    await server.run('ANALYZE client.granted');
+    await server.run('CREATE TABLE client.notes (id int)');
+    for (const grant of [
+      'USAGE ON SCHEMA client',
+      'SELECT ("Key") ON client.granted',
+      'pg_read_all_stats',
+      `CONNECT ON DATABASE "${DATABASE}"`,
+    ])
+      await server.run(`GRANT ${grant} TO size`);
+    const ask = async () => {
+      const search = { table: 'granted', databases: [DATABASE] };
+      return grantsAndAnswers([
+        sizes.table(server.login, search),
+        sizes.count(server.login, search, 60_000),
+        sizes.largestTable(server.login, [DATABASE]),
+        sizes.idleConnections(server.login, [DATABASE], 3600),
+      ]);
+    };
+    const whole = await ask();
+    assert.deepEqual(whole.grants, []);
+    for (const [lacks, ...grants] of [
+      ['REVOKE USAGE ON SCHEMA client FROM size', 'GRANT USAGE ON SCHEMA "client" TO "size"'],
+      [
+        'REVOKE SELECT ("Key") ON client.granted FROM size',
+        'GRANT SELECT ("Key") ON "client"."granted" TO "size"',
+      ],
+      [
+        'REVOKE SELECT ("Key") ON client.granted FROM size; REVOKE USAGE ON SCHEMA client FROM size',
+        'GRANT USAGE ON SCHEMA "client" TO "size"',
+        'GRANT SELECT ("Key") ON "client"."granted" TO "size"',
+      ],
+      ['REVOKE pg_read_all_stats FROM size', 'GRANT pg_read_all_stats TO "size"'],
+      [
+        `REVOKE CONNECT ON DATABASE "${DATABASE}" FROM size`,
+        `GRANT CONNECT ON DATABASE "${DATABASE}" TO "size"`,
+      ],
+      [
+        'ALTER TABLE client.granted ENABLE ROW LEVEL SECURITY; REVOKE USAGE ON SCHEMA client FROM size',
+        'GRANT USAGE ON SCHEMA "client" TO "size"',
+        'ALTER ROLE "size" BYPASSRLS',
+      ],
+    ] as const) {
+      await server.run(lacks);
+      assert.deepEqual((await ask()).grants, grants, lacks);
+      for (const grant of grants) await server.run(grant);
+      assert.deepEqual(await ask(), whole, lacks);
+    }
+    await server.run('ALTER ROLE size NOBYPASSRLS');
+    await server.run('DROP SCHEMA client CASCADE');
+  });
+
+  await t.test('no nearer than others sample, whatever statistics its own role asks for', async () => {
+    const search = { table: 'thin', databases: [DATABASE] };
+    await server.run('CREATE UNLOGGED TABLE thin (id bigint, body text)');
+    await server.run("INSERT INTO thin SELECT n, repeat('m', 150) FROM generate_series(1, 120000) n");
+    await server.run('DELETE FROM thin WHERE id <= 118000');
+    await server.run('ALTER ROLE size SET default_statistics_target = 10000');
+    // A client's own role makes the ANALYZE, after its purge.
+    await server.run('CREATE ROLE purger');
+    await server.run('ALTER ROLE purger SET default_statistics_target = 1');
+    await server.run('SET default_statistics_target = 1');
+    for (let look = 0; look < 12; look++) {
+      await server.run('ANALYZE thin');
+      assertWithin((await sizes.table(server.login, search)).rows, 2_000);
+    }
+    await server.run('ALTER ROLE size RESET default_statistics_target');
+    await server.run('ANALYZE thin');
+    assertWithin((await sizes.table(server.login, search)).rows, 2_000);
+    await server.run('RESET default_statistics_target');
+    await server.run('DROP ROLE purger');
+    await server.run('DROP TABLE thin');
+  });
 });
+
+/** What real servers set for roles and databases, and what would make an answer another one. */
+const ROLE_SETTINGS = [
+  "statement_timeout = '1s'",
+  "lock_timeout = '1ms'",
+  "idle_in_transaction_session_timeout = '1ms'",
+  "transaction_timeout = '1s'",
+  "idle_session_timeout = '1s'",
+  'row_security = on',
+  "search_path = ''",
+  'search_path = nowhere',
+  "work_mem = '64kB'",
+  "default_transaction_isolation = 'serializable'",
+  'default_transaction_deferrable = on',
+  'default_transaction_read_only = on',
+  "client_encoding = 'SQL_ASCII'",
+  "DateStyle = 'German, DMY'",
+  "TimeZone = 'Pacific/Kiritimati'",
+  "IntervalStyle = 'sql_standard'",
+  "bytea_output = 'escape'",
+  'extra_float_digits = -15',
+  'standard_conforming_strings = off',
+  'enable_seqscan = off',
+  'quote_all_identifiers = on',
+  'array_nulls = off',
+  'from_collapse_limit = 1',
+  'max_parallel_workers_per_gather = 0',
+];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
+import { NotKnown } from '../../../../../functions/shared/database/contract/errors.ts';
 import { sizeReader } from '../../../../../functions/shared/database/registry.ts';
 import { type Postgres, STREAMING, startPostgres } from '../../../../../rehearsal/databases/postgres.ts';
 import { serverCertificate } from '../../../../../rehearsal/databases/tls-certificate.ts';
@@ -21,6 +22,9 @@ test('a standby does not tell as empty what lies on its primary alone, and all e
   await admin.query('CREATE TABLE messages AS SELECT generate_series(1, 20000) AS id');
   await admin.query('CREATE UNLOGGED TABLE media AS SELECT generate_series(1, 20000) AS id');
   await admin.query('ANALYZE');
+  await admin.query("CREATE ROLE strict LOGIN PASSWORD 'strict'");
+  await admin.query("ALTER ROLE strict SET default_transaction_isolation = 'serializable'");
+  await admin.query('GRANT SELECT ON messages TO strict');
   const standby = await startPostgres({ tls, settings: { autovacuum: 'off' }, standbyOf: primary });
   t.after(() => standby.stop());
   const { port, user: username, password, database } = standby;
@@ -39,6 +43,19 @@ test('a standby does not tell as empty what lies on its primary alone, and all e
     largest.kind === 'unknown' ? largest.reason : '',
     /what media in postgres takes: the server is a standby/,
   );
+  await assert.rejects(
+    sizes.count({ username, password }, { table: 'media', databases: [database] }, 10_000),
+    (error) =>
+      error instanceof NotKnown &&
+      /"public"\."media" .* is a standby, which has nothing of an unlogged table: ask its primary/.test(
+        error.message,
+      ),
+  );
+  // A standby has no serializable transactions.
+  const strict = { username: 'strict', password: 'strict' };
+  const messages = { table: 'messages', databases: [database] };
+  assertWithin((await sizes.table(strict, messages)).rows, 20_000);
+  assert.deepEqual(await sizes.count(strict, messages, 10_000), { kind: 'counted', rows: 20_000 });
   // What is deleted there no counter here knows.
   assertWithin((await sizeOf('messages')).rows, 20_000);
   assertWithin((await sizeOf('messages')).rows, 100);

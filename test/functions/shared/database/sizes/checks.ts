@@ -44,3 +44,21 @@ export async function underLock<T>(server: SizedServer, work: () => Promise<T>):
     await release();
   }
 }
+
+/** What is answered, and each statement that an answer, or an error in its place, says an administrator is to make. */
+export async function grantsAndAnswers(
+  asked: readonly Promise<unknown>[],
+): Promise<{ answers: unknown[]; grants: string[] }> {
+  const settled = await Promise.allSettled(asked);
+  const answers = settled.map((each) => (each.status === 'fulfilled' ? each.value : String(each.reason)));
+  const grants = new Set<string>();
+  for (const answer of answers)
+    for (const [grant] of JSON.stringify(answer)
+      .replaceAll('\\"', '"')
+      .replaceAll('\\\\', '\\')
+      .matchAll(
+        /(?:GRANT [A-Z_a-z]+ .*? TO ("[^"]+"|\w+(?:@'[^']+')?)|GRANT pg_\w+ TO "\w+"|ALTER ROLE "\w+" BYPASSRLS)/g,
+      ))
+      grants.add(grant);
+  return { answers, grants: [...grants] };
+}
