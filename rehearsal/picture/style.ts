@@ -11,7 +11,7 @@ export const STYLE = `
     --good: #5fbf74; --warning: #e6a33c; --bad: #ff6b6b; --alarm: #e377d2; --work: #6ea8f0; --wait: #2f4b70;
   }
 }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--page); color: var(--text);
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; overflow-wrap: break-word; background: var(--page); color: var(--text);
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.2; }
 h2 { margin-top: 2.5rem; font-size: 1.25rem; border-bottom: 1px solid var(--line); }
