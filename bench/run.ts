@@ -20,6 +20,7 @@ const ALL = [
   'warm-start',
   'synth',
   'callback-relay',
+  'relay-ways',
   'exec-look',
   'session-channel',
   'database-size',

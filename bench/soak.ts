@@ -3,6 +3,7 @@
  * its own: `npm run bench soak -- --seed SEED` plays one again, to the same faults at the same calls, and tells each of its
  * nights; `--nights 100` plays fewer.
  */
+import { availableParallelism } from 'node:os';
 import { startClientDatabases } from '../rehearsal/client-databases.ts';
 import { synthesize } from '../rehearsal/synthesize.ts';
 import { LIFE_NIGHTS, type Soaked, soak } from '../test/rehearsal/soak/soak.ts';
@@ -16,29 +17,12 @@ const wanted = Number(after('--nights') ?? 1_000);
 if (!(wanted > 0)) throw new Error('Say how many nights: npm run bench soak -- --nights 100');
 const begun = only ?? new Date().toISOString();
 
-const [postgres, cdkOut] = await Promise.all([startClientDatabases(), synthesized ?? synthesize()]);
+const cdkOut = synthesized ?? (await synthesize());
 const all: Soaked[] = [];
 const nights = () => all.reduce((sum, each) => sum + each.nights, 0);
-try {
-  do {
-    const seed = only ?? `${begun}/${all.length + 1}`;
-    const soaked = await soak({
-      cdkOut,
-      postgres,
-      seed,
-      nights: LIFE_NIGHTS,
-      ...(only !== undefined && { onNight: (line: string) => console.log(line) }),
-    });
-    all.push(soaked);
-    const { runs, violations } = soaked;
-    console.log(
-      `${seed}: ${nights()} nights so far; ${JSON.stringify(runs)}; ${violations.length} violations`,
-    );
-    for (const violation of violations) console.log(`✖ ${violation}`);
-  } while (only === undefined && nights() < wanted);
-} finally {
-  await postgres.stop();
-}
+let lives = 0;
+// A life waits for real time half of its time: one more of them than there are cores keeps these at work.
+await Promise.all(Array.from({ length: only === undefined ? availableParallelism() + 1 : 1 }, playLives));
 const sum = (of: (soaked: Soaked) => Record<string, number>) => {
   const total: Record<string, number> = {};
   for (const each of all)
@@ -63,4 +47,29 @@ if (violations.length > 0) {
     `${violations.length} violations; of the first: npm run bench soak -- --seed ${violations[0]?.split(/[ ,]/)[1]}`,
   );
   process.exitCode = 1;
+}
+
+/** Lives one after the other, with a database server of their own. */
+async function playLives(): Promise<void> {
+  const postgres = await startClientDatabases();
+  try {
+    do {
+      const seed = only ?? `${begun}/${++lives}`;
+      const soaked = await soak({
+        cdkOut,
+        postgres,
+        seed,
+        nights: LIFE_NIGHTS,
+        ...(only !== undefined && { onNight: (line: string) => console.log(line) }),
+      });
+      all.push(soaked);
+      const { runs, violations } = soaked;
+      console.log(
+        `${seed}: ${nights()} nights so far; ${JSON.stringify(runs)}; ${violations.length} violations`,
+      );
+      for (const violation of violations) console.log(`✖ ${violation}`);
+    } while (only === undefined && nights() < wanted);
+  } finally {
+    await postgres.stop();
+  }
 }

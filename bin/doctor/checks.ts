@@ -29,6 +29,7 @@ import { services } from './checks/services.ts';
 import { sessions } from './checks/sessions.ts';
 import { taskNetworks } from './checks/task-networks.ts';
 import { taskRoles } from './checks/task-roles.ts';
+import { taskSecrets } from './checks/task-secrets.ts';
 
 /** All of doctor's checks, in the order in which they are shown. */
 export const CHECKS: readonly Check[] = [
@@ -52,6 +53,7 @@ export const CHECKS: readonly Check[] = [
   execAgents,
   execDefinitions,
   taskRoles,
+  taskSecrets,
   newTasks,
   taskNetworks,
   sessions,

@@ -7,6 +7,11 @@ import { lastPart } from './used-services.ts';
 export interface Needed {
   actions: string[];
   resource: string;
+  /**
+   * Whether the resource's own policy allows it to the role, so that the role's policies need not; its permissions boundary, the
+   * organization's policies and denials hold all the same. @default false
+   */
+  isGranted?: boolean | undefined;
 }
 
 /**
@@ -49,7 +54,7 @@ export async function roleAllows(
 async function refusedOf(
   { clients }: ExaminedDeployment,
   role: string,
-  { actions, resource }: Needed,
+  { actions, resource, isGranted = false }: Needed,
 ): Promise<{ action: string; resource: string; decision: string; by: string | undefined }[]> {
   const { EvaluationResults: results = [] } = await clients.iam.send(
     new SimulatePrincipalPolicyCommand({
@@ -71,7 +76,9 @@ async function refusedOf(
           : organization?.AllowedByOrganizations === false
             ? "the organization's policies"
             : undefined;
-      return decision === 'allowed' ? [] : [{ action, resource, decision, by }];
+      const isAllowed =
+        decision === 'allowed' || (isGranted && decision === 'implicitDeny' && by === undefined);
+      return isAllowed ? [] : [{ action, resource, decision, by }];
     },
   );
 }

@@ -3,7 +3,8 @@ import { matches } from './policy-pattern.ts';
 
 /** What a secret's own policy says to a role that is to read it. */
 export type PolicyVerdict =
-  | { kind: 'open' }
+  /** It has nothing against it. `grants`: it allows it itself, so that the role's own policies need not. */
+  | { kind: 'open'; grants: boolean }
   /** It denies it, or is of another account and does not allow it. `sid`: the statement's, if it has one. */
   | { kind: 'closed'; why: 'denied' | 'not allowed'; sid?: string }
   /** A denial depends on what is known only when it is read, such as the network. */
@@ -56,19 +57,23 @@ export function judgeSecretPolicy(document: string | undefined, reading: Reading
   const denial = denials.find(({ applies }) => applies === true);
   if (denial) return { kind: 'closed', why: 'denied', ...sidOf(denial) };
   const accountOf = (arn: string) => arn.split(':')[4];
+  const isOwn = accountOf(reading.role) === accountOf(reading.secret);
   const allowances = applying.filter(({ Effect }) => Effect === 'Allow');
-  if (
-    accountOf(reading.role) !== accountOf(reading.secret) &&
-    allowances.every(({ applies }) => applies === false)
-  )
+  if (!isOwn && allowances.every(({ applies }) => applies === false))
     return { kind: 'closed', why: 'not allowed' };
   const open = denials.find(({ applies }) => applies !== false);
-  if (open === undefined || typeof open.applies !== 'string') return { kind: 'open' };
+  if (open === undefined || typeof open.applies !== 'string')
+    return {
+      kind: 'open',
+      // To an account it only lets that account's own policies allow it; across accounts both must.
+      grants: isOwn && allowances.some((each) => each.applies === true && namesItself(each, reading.role)),
+    };
   return { kind: 'depends', on: open.applies, ...sidOf(open) };
 }
 
 /** Whether a statement is about it; a text: on what it depends. */
-function applies(each: Statement, { role, secret }: Reading): boolean | string {
+function applies(each: Statement, reading: Reading): boolean | string {
+  const { role, secret } = reading;
   const { Action, NotAction = [], Resource, NotResource = [] } = each;
   if (Action ? !matches(Action, READ, 'i') : matches(NotAction, READ, 'i')) return false;
   if (Resource ? !matches(Resource, secret) : matches(NotResource, secret)) return false;
@@ -77,7 +82,7 @@ function applies(each: Statement, { role, secret }: Reading): boolean | string {
   // It would have to except the role's session as well, of which the name is made by ECS.
   if (isExcepted) return 'who is excepted from it (NotPrincipal)';
   const conditions = Object.entries(each.Condition ?? {}).flatMap(([operator, keys]) =>
-    Object.entries(keys).map(([key, value]) => ({ key, holds: holds(operator, key, value, role) })),
+    Object.entries(keys).map(([key, value]) => ({ key, holds: holds(operator, key, value, reading) })),
   );
   if (conditions.some(({ holds }) => holds === false)) return false;
   return conditions.find(({ holds }) => holds === undefined)?.key ?? true;
@@ -90,12 +95,23 @@ function names(who: v.InferOutput<typeof principal>, role: string): boolean {
   return (who.AWS ?? []).some((each) => own.includes(each));
 }
 
+/** Whether a statement is for the role, or for everybody, and not for the role's account. */
+function namesItself({ Principal: who }: Statement, role: string): boolean {
+  return who === '*' || (who?.AWS ?? []).some((each) => each === '*' || each === role);
+}
+
 /** Undefined: that is known only when it is read. */
-function holds(operator: string, key: string, wanted: unknown, role: string): boolean | undefined {
+function holds(
+  operator: string,
+  key: string,
+  wanted: unknown,
+  { role, secret }: Reading,
+): boolean | undefined {
   const values = [wanted].flat().map(String);
   const known: Record<string, string> = {
     'aws:principalarn': role,
     'aws:principalaccount': role.split(':')[4] ?? '',
+    'aws:requestedregion': secret.split(':')[3] ?? '',
     // ECS asks by TLS, and as the role.
     'aws:securetransport': 'true',
     'aws:principalisawsservice': 'false',

@@ -13,6 +13,7 @@ import {
 import type { Discovery } from '../shared/containers/discover-containers.ts';
 import type { Ran } from '../shared/containers/run-in-each-container.ts';
 import { wordsOf } from '../shared/ecs-exec/command-words.ts';
+import { withoutFullStop } from '../shared/run/full-stop.ts';
 import { namingErrors } from '../shared/run/naming-errors.ts';
 import type { Problem } from '../shared/run/report.ts';
 import { REQUEST_LIMITS } from '../shared/run/request-limits.ts';
@@ -58,11 +59,12 @@ async function runInNewTask(run: RunEvent, context: DurableContext): Promise<Run
   const launch = await withSecrets(run, settings, await launchOf(settings, context), context);
   const { task, attempts } = await runOnceOrTwice(run, settings, launch, context);
   const { taskArn } = task;
-  const wantsOutput = settings.logGroup !== undefined && (settings.keepOutput || !isWell(task));
-  const output =
-    taskArn !== undefined && wantsOutput
-      ? await context.step('output', () => readOutput(launch.log, { ...settings, taskArn }))
-      : undefined;
+  // What never came to run has said nothing.
+  const hasRun = taskArn !== undefined && task.ended.outcome !== 'not-started';
+  const wantsOutput = hasRun && settings.logGroup !== undefined && (settings.keepOutput || !isWell(task));
+  const output = wantsOutput
+    ? await context.step('output', () => readOutput(launch.log, { ...settings, taskArn }))
+    : undefined;
   return resultOf(settings, task, attempts, output);
 }
 
@@ -148,7 +150,7 @@ function resultOf(
       ...(output && 'unread' in output
         ? [
             {
-              what: `The output of the command could not be read: ${output.unread}.`,
+              what: `The output of the command could not be read: ${withoutFullStop(output.unread)}.`,
               where: whereIs(deployment, ran.container),
               next: `See that the container logs to ${settings.logGroup} by "awslogs" with a stream prefix, and read it there.`,
             },

@@ -165,15 +165,21 @@ async function clear(ecs: ECSClient, order: TaskOrder, { looks, found }: Stage<'
   const arns = left.flatMap(({ taskArn }) => taskArn ?? []);
   if (now >= endBy)
     return over({
-      ended: {
-        outcome: 'not-started',
-        detail: `A task of an earlier run was still there when the window ended: ${arns.join(', ')}.`,
-        next: 'See in ECS what it does. The next run waits for it, too, and stops it after its time.',
-      },
+      ended: { outcome: 'not-started', ...stillThere(left, arns) },
       seconds: 0,
       withoutPlace: 0,
     });
   return { stage: 'clearing', looks: looks + 1, found: arns };
+}
+
+function stillThere(left: readonly Task[], arns: readonly string[]): { detail: string; next: string } {
+  const isToldToStop = left.every(({ desiredStatus }) => desiredStatus === 'STOPPED');
+  return {
+    detail: `A task of an earlier run${isToldToStop ? ', which was told to stop,' : ''} was still there when the window ended: ${arns.join(', ')}.`,
+    next: isToldToStop
+      ? 'See in ECS why it does not end, such as a container instance whose agent answers no more. The next run waits for it, too.'
+      : 'See in ECS what it does, and stop it there if it is to end. The next run waits for it, too, and stops it after its time.',
+  };
 }
 
 /**

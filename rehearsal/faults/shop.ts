@@ -241,7 +241,9 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     {
       outcomes: { [REINDEX]: ['failed'] },
       alarms: [`shop-${REINDEX}-failed`],
-      problems: [/A task of an earlier run was still there when the window ended/],
+      problems: [
+        /A task of an earlier run, which was told to stop, was still there when the window ended.* See in ECS why it does not end/,
+      ],
     },
   ),
   'task-not-told-of': notToldOf(),
@@ -276,6 +278,9 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     expected: {
       outcomes: { [CLOSE_CARTS]: ['failed'] },
       alarms: [`shop-${CLOSE_CARTS}-failed`],
+      problems: [
+        /The container went away meanwhile: .* See in its log whether the command did its work.* in one of those that run then\.$/,
+      ],
     },
   },
 };

@@ -100,6 +100,18 @@ const FOR_ECS_EXEC: PolicyDocument = {
   },
 };
 
+/** By which ECS fetches what containers are given at their start. */
+function forStart(references: string[], { account, region }: { account: string; region: string }) {
+  const arns = references.map((each) => each.split(':').slice(0, 7).join(':'));
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      { Effect: 'Allow' as const, Action: 'secretsmanager:GetSecretValue', Resource: arns },
+      { Effect: 'Allow' as const, Action: 'kms:Decrypt', Resource: `arn:aws:kms:${region}:${account}:key/*` },
+    ],
+  };
+}
+
 /** Starts the tasks of a client. */
 export async function startClientTasks(options: ClientTasksOptions): Promise<ClientTasks> {
   const { aws, cluster, account, region, folder, roles, hosts: wanted, database, faultOf, network } = options;
@@ -121,12 +133,23 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
     const taskRoleArn = `arn:aws:iam::${account}:role/${cluster}-${role}`;
     const usesMedia = role === 'webapp' || role === 'coreapp';
     aws.iam.putRole({ arn: taskRoleArn, policies: [FOR_ECS_EXEC] });
+    const monitoring = role === 'exporter' ? metaTemplate?.monitoring?.secretArn : undefined;
+    const given = [
+      ...(service.secrets ?? []).map(({ valueFrom }) => valueFrom),
+      ...(monitoring ? [monitoring] : []),
+    ];
+    const execution = given.length > 0 && { executionRoleArn: `${taskRoleArn}-execution` };
+    if (execution)
+      aws.iam.putRole({ arn: execution.executionRoleArn, policies: [forStart(given, { account, region })] });
     const where = { account, region, cluster: service.cluster ?? cluster, service: service.service };
     const ofTemplate = metaTemplate && {
-      definition: metaTaskDefinition(META_SERVICES[role], {
-        stackName: metaTemplate.stackName,
-        monitoringSecretArn: metaTemplate.monitoring?.secretArn ?? '',
-      }),
+      definition: {
+        ...execution,
+        ...metaTaskDefinition(META_SERVICES[role], {
+          stackName: metaTemplate.stackName,
+          monitoringSecretArn: metaTemplate.monitoring?.secretArn ?? '',
+        }),
+      },
       enableExecuteCommand: false,
       host: metaHost(where, join(folder, `${role}-host`), metaTemplate.stackName),
     };
@@ -136,6 +159,7 @@ export async function startClientTasks(options: ClientTasksOptions): Promise<Cli
           ...where,
           definition: {
             taskRoleArn,
+            ...execution,
             container: {
               linuxParameters: { initProcessEnabled: true },
               ...(usesMedia && { mountPoints: [{ sourceVolume: 'media', containerPath: MEDIA_PATH }] }),

@@ -34,6 +34,7 @@ import { type Misconfiguration, set } from './doctor/misconfiguration.ts';
 import { MISCONFIGURATIONS, reachedByRunCommand } from './doctor/misconfigurations.ts';
 import { NETWORK_MISCONFIGURATIONS, SOUND_NETWORKS } from './doctor/network-misconfigurations.ts';
 import { NEW_TASK_MISCONFIGURATIONS, newTask } from './doctor/new-task-misconfigurations.ts';
+import { grantedByPolicy, TASK_SECRET_MISCONFIGURATIONS } from './doctor/task-secret-misconfigurations.ts';
 
 /** What doctor may do here: what its checks say that they call, and what finding the deployments needs. */
 const ACTIONS = [
@@ -159,12 +160,25 @@ describe('doctor', () => {
     };
     assert.deepEqual(await look({}), [
       'services, ok: It is there, as whose tasks log-cleanup starts one.',
-      'new tasks, ok: It can be started of arn:aws:ecs:eu-central-1:222222222222:task-definition/coreapp:1, and arn:aws:iam::222222222222:role/whatsapp-emea-coreapp-execution may fetch its secrets.',
+      'new tasks, ok: It can be started of arn:aws:ecs:eu-central-1:222222222222:task-definition/coreapp:1, and arn:aws:iam::222222222222:role/whatsapp-emea-commands-execution may fetch its secrets.',
     ]);
     // As it is synthesized where the app makes the secret itself, or the service.
     const [, ofSecret] = await look({ secrets: { TOKEN: `\${TokenA1B2C3D4}:token::` } });
     assert.match(ofSecret ?? '', /^new tasks, ok: It can be started of \S+$/);
     assert.deepEqual(await look({ service: `\${ServiceD69D759B.Name}` }), []);
+  });
+
+  it('gives tasks no warning whose role only the policy of their secret lets read it', async () => {
+    const back = grantedByPolicy(world);
+    const clients = clientsIn(undefined);
+    const deployment = new ExaminedDeployment(await deploymentNamed(clients.lambda, 'emea'), clients);
+    const checks = CHECKS.filter(({ name }) => name === 'secrets of tasks');
+    const found = await examine(deployment, checks).finally(back);
+    assert.deepEqual(
+      found.map(({ of, status }) => [of, status]).sort(),
+      ['coreapp', 'master', 'webapp'].map((service) => [`whatsapp-emea/${service}`, 'ok']),
+      JSON.stringify(found),
+    );
   });
 
   it('shows only what is wrong if asked to, on a terminal in colours, and exits with 1', async () => {
@@ -403,6 +417,7 @@ describe('doctor', () => {
     ...BEFORE_DEPLOY_MISCONFIGURATIONS,
     ...JOB_MISCONFIGURATIONS,
     ...NEW_TASK_MISCONFIGURATIONS,
+    ...TASK_SECRET_MISCONFIGURATIONS,
   ])
     it(`finds ${misconfiguration.what}, and says what mends it`, async () => {
       const { spoil, check, status, saw, mend, readsSecrets } = misconfiguration;

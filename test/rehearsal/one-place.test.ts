@@ -92,7 +92,10 @@ const RUNS: ByHand[] = [
     ],
     outcome: 'failed',
     problem: /^The command was not started: CannotPullContainerError/,
-    check: ({ problems }) => assert.match(problems[0]?.next ?? '', /image and its tag are there/),
+    check: ({ problems: [problem, ...others] }) => {
+      assert.match(problem?.next ?? '', /image and its tag are there/);
+      assert.deepEqual(others, [], 'of an output that there is not');
+    },
   },
   {
     what: 'a program that the image does not have is told as such',

@@ -5,6 +5,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { taskIdOf } from '../containers/discover-containers.ts';
 import { describeServices, type ServiceAddress, whyUnsteady } from '../containers/services.ts';
+import { withoutFullStop } from '../run/full-stop.ts';
 
 /** How far a service has come. */
 export interface Progress {
@@ -35,7 +36,11 @@ export async function rollingProgress(
   }
   if (rolloutState === 'COMPLETED') return { kind: 'done', reason: '', at };
   if (rolloutState === 'FAILED' || status !== 'PRIMARY') {
-    return { kind: 'failed', reason: `The deployment ${id} failed: ${rolloutStateReason || status}.`, at };
+    return {
+      kind: 'failed',
+      reason: `The deployment ${id} failed: ${withoutFullStop(rolloutStateReason || String(status))}.`,
+      at,
+    };
   }
   return { kind: 'moving', reason: rolloutStateReason, at };
 }
@@ -66,7 +71,11 @@ export async function deploymentProgress(
   if (status === 'SUCCESSFUL') return { kind: 'done', reason: '', at };
   return status === 'PENDING' || status === 'IN_PROGRESS'
     ? { kind: 'moving', reason: statusReason, at }
-    : { kind: 'failed', reason: `The service deployment ${newest} is ${status}: ${statusReason}.`, at };
+    : {
+        kind: 'failed',
+        reason: `The service deployment ${newest} is ${status}: ${withoutFullStop(statusReason)}.`,
+        at,
+      };
 }
 
 /** Between this function's clock and that of ECS. Milliseconds. */

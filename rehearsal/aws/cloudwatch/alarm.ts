@@ -2,7 +2,7 @@ import type { Place } from '../place.ts';
 import { type Properties, UnknownTemplate } from '../template/properties.ts';
 import type { Resource } from '../template/resource.ts';
 import { type MathExpression, parseMetricMath, type Series } from './metric-math.ts';
-import { metricKey, STATISTICS } from './metrics.ts';
+import { metricKey, type Point, STATISTICS } from './metrics.ts';
 
 export type AlarmState = 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
 
@@ -16,10 +16,10 @@ interface Query {
 export interface Alarm {
   resource: Resource;
   queries: Query[];
-  /** Whether its expressions come to the same at any time. */
-  isTimeless: boolean;
-  /** As when it was last judged, if nothing was to be seen then. */
-  quiet: string | undefined;
+  /** Milliseconds after which what its expressions say of the time may be another. `undefined`: they say nothing of it. */
+  timeStep: number | undefined;
+  /** When it was judged last it kept its state, and it would again until that time (epoch milliseconds), or until a value comes in. */
+  settledUntil: number | undefined;
   /** Milliseconds. */
   period: number;
   compare: (value: number) => boolean;
@@ -37,8 +37,11 @@ export interface Alarm {
 }
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 /** Of metric math: what they give depends on the period's time. */
 const TIME_FUNCTIONS = /\b(DATE|DAY|EPOCH|HOUR|MINUTE|MONTH|YEAR)\b/;
+/** Of these, those that differ within an hour. */
+const WITHIN_HOURS = /\b(EPOCH|MINUTE)\b/;
 
 /** The state that the points of an evaluation range give, oldest first, after CloudWatch's documented tables. */
 export function judge(
@@ -111,10 +114,11 @@ export function alarmOf(resource: Resource, now: number): Alarm {
   return {
     resource,
     queries: queries.map(({ query }) => query),
-    isTimeless: queries.every(
-      ({ query: { source } }) => 'key' in source || !TIME_FUNCTIONS.test(source.text),
+    timeStep: timeStepOf(
+      queries.flatMap(({ query: { source } }) => ('text' in source ? [source.text] : [])).join(),
+      period * 1000,
     ),
-    quiet: undefined,
+    settledUntil: undefined,
     period: period * 1000,
     compare: (value) => compare(value, threshold),
     condition: `${datapointsToAlarm} of ${evaluationPeriods} periods of ${period} s ${operator} ${threshold}`,
@@ -135,6 +139,35 @@ export function alarmOf(resource: Resource, now: number): Alarm {
     since: now,
     reason: 'Unchecked: Initial alarm creation',
   };
+}
+
+/** Periods begin at any minute: which hour one is in changes at the next hour at the latest, or by a period within it. */
+function timeStepOf(expressions: string, period: number): number | undefined {
+  if (!TIME_FUNCTIONS.test(expressions)) return undefined;
+  const isEven = HOUR % period === 0 || period % HOUR === 0;
+  return isEven && !WITHIN_HOURS.test(expressions) ? Math.min(period, HOUR) : MINUTE;
+}
+
+/**
+ * When an alarm that looks back from `end` sees something else than then, if no value comes in: when a value comes to lie in another one of
+ * its periods, or a period in another hour. Epoch milliseconds of a minute.
+ */
+export function seesTheSameUntil(
+  { period, timeStep }: Pick<Alarm, 'period' | 'timeStep'>,
+  metrics: readonly (readonly Point[])[],
+  end: number,
+  periods: number,
+): number {
+  let until = timeStep === undefined ? Number.POSITIVE_INFINITY : (Math.floor(end / timeStep) + 1) * timeStep;
+  for (const points of metrics)
+    for (let index = points.length - 1; index >= 0 && until > end + MINUTE; index -= 1) {
+      const { time = 0 } = points[index] ?? {};
+      if (time < end - periods * period) break;
+      // A minute's values are looked at from its end on, and each period later they are one further back.
+      const passed = Math.max(0, Math.floor((end - MINUTE - time) / period) + 1);
+      until = Math.min(until, time + MINUTE + passed * period);
+    }
+  return until;
 }
 
 interface PeriodicQuery {

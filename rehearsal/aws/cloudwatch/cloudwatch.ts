@@ -15,7 +15,7 @@ import { AwsError } from '../aws-error.ts';
 import { anywhere, type Cloud, type Metrics, type Operations, operation, type Service } from '../cloud.ts';
 import type { Place } from '../place.ts';
 import { UnknownTemplate } from '../template/properties.ts';
-import { type Alarm, type AlarmState, alarmOf, described, judge } from './alarm.ts';
+import { type Alarm, type AlarmState, alarmOf, described, judge, seesTheSameUntil } from './alarm.ts';
 import { embeddedMetrics } from './embedded-metrics.ts';
 import type { MathInput, Series } from './metric-math.ts';
 import { aggregate, dimensionsKey, type Metric, metricKey, type Point, span } from './metrics.ts';
@@ -52,19 +52,19 @@ export class CloudWatch implements Service, Metrics {
   readonly #aws: Cloud;
   readonly #metrics = new Map<string, Metric>();
   readonly #alarms: Alarm[];
-  /** Metrics that an alarm looks at. */
-  readonly #watched: Set<string>;
+  /** Metrics that alarms look at, and these. */
+  readonly #watched = new Map<string, Alarm[]>();
+  /** What `wants` found. */
+  readonly #wanted = new Map<string, boolean>();
   #cancel: () => void;
 
   constructor(aws: Cloud) {
     this.#aws = aws;
     const now = aws.clock.now();
     this.#alarms = aws.deployed.ofType('AWS::CloudWatch::Alarm').map((resource) => alarmOf(resource, now));
-    this.#watched = new Set(
-      this.#alarms.flatMap(({ queries }) =>
-        queries.flatMap(({ source }) => ('key' in source ? [source.key] : [])),
-      ),
-    );
+    for (const alarm of this.#alarms)
+      for (const { source } of alarm.queries)
+        if ('key' in source) this.#watched.set(source.key, [...(this.#watched.get(source.key) ?? []), alarm]);
     this.#cancel = aws.clock.at(nextMinute(now), () => this.#tick());
     this.operations = {
       PutMetricData: operation(
@@ -186,8 +186,11 @@ export class CloudWatch implements Service, Metrics {
   wants(namespace: string, place: Place, dimensions: Record<string, string>): boolean {
     const prefix = `${place.account}/${place.region}/${namespace}/`;
     const suffix = `/${dimensionsKey(dimensions)}`;
-    for (const key of this.#watched) if (key.startsWith(prefix) && key.endsWith(suffix)) return true;
-    return false;
+    const known = this.#wanted.get(prefix + suffix);
+    if (known !== undefined) return known;
+    const wants = [...this.#watched.keys()].some((key) => key.startsWith(prefix) && key.endsWith(suffix));
+    this.#wanted.set(prefix + suffix, wants);
+    return wants;
   }
 
   /** The names of the alarms that are in a state now. */
@@ -247,11 +250,10 @@ export class CloudWatch implements Service, Metrics {
 
   /** The alarm's window slides: each minute it looks at the periods that end now. */
   #evaluate(alarm: Alarm, end: number): void {
+    // Most alarms see the same for most of the time, and would come to the same as the minute before.
+    if (alarm.settledUntil !== undefined && end < alarm.settledUntil) return;
+    alarm.settledUntil = undefined;
     const range = alarm.evaluationPeriods + EXTRA_PERIODS;
-    // Most alarms look at nothing most of the time, in the same state: that comes to the same as the minute before.
-    const quiet = this.#quiet(alarm, end, range);
-    if (quiet !== undefined && quiet === alarm.quiet) return;
-    alarm.quiet = undefined;
     const series = this.#values(alarm, end, range);
     if (alarm.warmUp !== undefined) {
       const full = series.slice(-alarm.evaluationPeriods).every((point) => point !== undefined);
@@ -260,7 +262,10 @@ export class CloudWatch implements Service, Metrics {
     }
     const state = judge(alarm, series);
     if (state === alarm.state) {
-      alarm.quiet = quiet;
+      const metrics = alarm.queries.map(
+        ({ source }) => ('key' in source && this.#metrics.get(source.key)?.points) || [],
+      );
+      alarm.settledUntil = seesTheSameUntil(alarm, metrics, end, range);
       return;
     }
     const shown = series
@@ -269,25 +274,6 @@ export class CloudWatch implements Service, Metrics {
       .slice(-5)
       .join(', ');
     this.#change(alarm, state, `${alarm.condition}; latest datapoints: [${shown}]`);
-  }
-
-  /** Where none of its metrics has a value within the periods: its state, and which of them exist. */
-  #quiet(
-    { queries, period, isTimeless, warmUp, state }: Alarm,
-    end: number,
-    range: number,
-  ): string | undefined {
-    if (!isTimeless || warmUp !== undefined) return undefined;
-    let quiet: string = state;
-    for (const { source } of queries) {
-      if (!('key' in source)) continue;
-      const points = this.#metrics.get(source.key)?.points ?? [];
-      let index = points.length - 1;
-      while (index >= 0 && (points[index]?.time ?? 0) >= end) index -= 1;
-      if ((points[index]?.time ?? 0) >= end - range * period) return undefined;
-      quiet += points.length > 0 ? '1' : '0';
-    }
-    return quiet;
   }
 
   #change(alarm: Alarm, state: AlarmState, reason: string): void {
@@ -305,6 +291,7 @@ export class CloudWatch implements Service, Metrics {
     this.history.push(change);
     const before = alarm.state;
     alarm.state = state;
+    alarm.settledUntil = undefined;
     alarm.since = this.#aws.clock.now();
     alarm.reason = reason;
     if (alarm.actionsEnabled) change.actions = this.#act(alarm, before);
@@ -387,6 +374,7 @@ export class CloudWatch implements Service, Metrics {
       metric = { account, region, namespace, name, dimensions, points: [] };
       this.#metrics.set(key, metric);
     }
+    for (const alarm of this.#watched.get(key) ?? []) alarm.settledUntil = undefined;
     const minute = Math.floor(time / MINUTE) * MINUTE;
     let index = metric.points.length;
     while (index > 0 && (metric.points[index - 1]?.time ?? 0) >= minute) index--;

@@ -3,7 +3,7 @@ import type { World } from '../../../rehearsal/world.ts';
 import { all, configure, coreApps, type Misconfiguration, set } from './misconfiguration.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp/emea/api-user-d4E5f6';
-const ROLE = 'arn:aws:iam::222222222222:role/whatsapp-emea-coreapp-execution';
+const ROLE = 'arn:aws:iam::222222222222:role/whatsapp-emea-commands-execution';
 const KEY = 'arn:aws:kms:eu-central-1:222222222222:key/0a1b2c3d-0000-4000-8000-000000000001';
 const READS = { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: SECRET };
 
@@ -49,8 +49,8 @@ export const NEW_TASK_MISCONFIGURATIONS: Misconfiguration[] = [
     ...common,
     what: "an execution role that may not read a new task's secret",
     spoil: newTask({ allows: [{ ...READS, Resource: `${SECRET}-other` }] }),
-    saw: /^arn:aws:iam::222222222222:role\/whatsapp-emea-coreapp-execution does not allow secretsmanager:GetSecretValue\.$/,
-    mend: /^aws iam put-role-policy --role-name whatsapp-emea-coreapp-execution --policy-name secrets-of-new-tasks .*"Action":\["secretsmanager:GetSecretValue"\],"Resource":"arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp\/emea\/api-user-d4E5f6"\}\]\}'$/,
+    saw: /^arn:aws:iam::222222222222:role\/whatsapp-emea-commands-execution does not allow secretsmanager:GetSecretValue\.$/,
+    mend: /^aws iam put-role-policy --role-name whatsapp-emea-commands-execution --policy-name secrets-of-tasks .*"Action":\["secretsmanager:GetSecretValue"\],"Resource":"arn:aws:secretsmanager:eu-central-1:222222222222:secret:whatsapp\/emea\/api-user-d4E5f6"\}\]\}'$/,
   },
   {
     ...common,
@@ -76,7 +76,7 @@ export const NEW_TASK_MISCONFIGURATIONS: Misconfiguration[] = [
           },
         }),
       ),
-    saw: /^The policy of \S+api-user-d4E5f6 denies \S+coreapp-execution to read it \(its statement NotTasks\)\.$/,
+    saw: /^The policy of \S+api-user-d4E5f6 denies \S+commands-execution to read it \(its statement NotTasks\)\.$/,
     mend: /^aws secretsmanager get-resource-policy --secret-id \S+api-user-d4E5f6 /,
   },
   {

@@ -29,6 +29,8 @@ const CASES: [object | object[], string, string?][] = [
   [unless('ArnNotEquals', 'aws:PrincipalArn', 'arn:aws:iam::222222222222:role/admin'), 'denied'],
   [unless('StringNotEqualsIfExists', 'AWS:PrincipalAccount', '222222222222'), 'open'],
   [unless('Bool', 'aws:SecureTransport', 'false'), 'open'],
+  [unless('StringNotEquals', 'aws:RequestedRegion', 'eu-central-1'), 'open'],
+  [unless('StringNotEquals', 'aws:RequestedRegion', 'eu-west-1'), 'denied'],
   [unless('StringNotEquals', 'aws:sourceVpce', 'vpce-1'), 'depends aws:sourceVpce'],
   [unless('ForAnyValue:StringEquals', 'aws:PrincipalArn', ROLE), 'depends aws:PrincipalArn'],
   [
@@ -47,6 +49,13 @@ const CASES: [object | object[], string, string?][] = [
   [allow({ Principal: { AWS: '444444444444' } }), 'not allowed', ELSEWHERE],
   [allow(), 'open', ELSEWHERE],
   [allow({ Condition: { StringEquals: { 'aws:sourceVpc': 'vpc-1' } } }), 'open', ELSEWHERE],
+  [allow(), 'granted'],
+  [allow({ Principal: '*', Condition: { ArnLike: { 'aws:PrincipalArn': ROLE } } }), 'granted'],
+  [allow({ Principal: { AWS: 'arn:aws:iam::222222222222:root' } }), 'open'],
+  [allow({ Principal: { AWS: `${ROLE}-other` } }), 'open'],
+  [allow({ Condition: { StringEquals: { 'aws:sourceVpc': 'vpc-1' } } }), 'open'],
+  [allow({ Principal: undefined, NotPrincipal: { AWS: `${ROLE}-other` } }), 'open'],
+  [[allow(), deny({ Sid: 'All' })], 'denied All'],
 ];
 
 test("a secret's own policy is judged for the role by which ECS fetches it", () => {
@@ -56,9 +65,18 @@ test("a secret's own policy is judged for the role by which ECS fetches it", () 
       secret,
     });
     const words =
-      verdict.kind === 'open' ? 'open' : verdict.kind === 'closed' ? verdict.why : `depends ${verdict.on}`;
+      verdict.kind === 'open'
+        ? verdict.grants
+          ? 'granted'
+          : 'open'
+        : verdict.kind === 'closed'
+          ? verdict.why
+          : `depends ${verdict.on}`;
     const said = 'sid' in verdict ? `${words} ${verdict.sid}` : words;
     assert.equal(said, expected, JSON.stringify(Statement));
   }
-  assert.deepEqual(judgeSecretPolicy(undefined, { role: ROLE, secret: SECRET }), { kind: 'open' });
+  assert.deepEqual(judgeSecretPolicy(undefined, { role: ROLE, secret: SECRET }), {
+    kind: 'open',
+    grants: false,
+  });
 });

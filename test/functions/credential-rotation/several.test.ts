@@ -14,6 +14,7 @@ import {
   rotationDays,
   SECOND,
   SECRET,
+  soon,
 } from './rotation-days.ts';
 import { stopAfter } from './run-faults.ts';
 import { expectNoPasswordIn, watchFunctions } from './secrecy.ts';
@@ -241,6 +242,44 @@ test('two credentials of two engines, by one roll', async (t) => {
           }
           await logins.round();
           assert.ok(!logins.reasons.some((reason) => !reason.startsWith('web:')), logins.reasons.join());
+        },
+      );
+
+      await t.test(
+        'where the database refuses to retire one the others are retired, and it is told what stays valid until that is mended',
+        async () => {
+          await days.playUntil(EVENING);
+          const old = both();
+          const failedBefore = logins.reasons.length;
+          const valid = async () => [await accepts(old.orders), await acceptsStock(old.stock)];
+          const stopListening = onOperationEnd(days, (name) => {
+            if (name === 'stock: deliver')
+              soon(days, () => void first.query('ALTER ROLE rotator NOCREATEROLE'));
+          });
+          const refused = await days.run({ rotate: true });
+          stopListening();
+          assert.deepEqual(await valid(), [true, false]);
+          // Nothing was mended: it is told again, no task is replaced for it, and a password in use is never set.
+          const again = await days.run();
+          for (const report of [refused, again]) {
+            assert.equal(report?.outcome, 'partial', JSON.stringify(report));
+            assert.equal(report.problems.length, 1, JSON.stringify(report.problems));
+            const [{ what = '', where = '', next = '' } = {}] = report.problems;
+            assert.equal(where, 'shop, credential orders');
+            assert.match(what, /the old one was not retired: .*: ALTER ROLE "rotator" CREATEROLE, /);
+            assert.match(next, /the next run retires it\. Until then both are valid\.$/);
+            const { orders, stock } = told(report);
+            assert.deepEqual([orders?.retired, stock?.retired], [false, true]);
+          }
+          assert.deepEqual([refused?.figures.rotations, again?.figures.tasksReplaced], [2, 0]);
+          assert.deepEqual(await valid(), [true, false]);
+          await first.query('ALTER ROLE rotator CREATEROLE');
+          const finished = await days.run();
+          assert.equal(finished?.outcome, 'succeeded', JSON.stringify(finished?.problems));
+          assert.equal(finished.figures.tasksReplaced, 0);
+          assert.deepEqual(await valid(), [false, false]);
+          await logins.round();
+          assert.deepEqual(logins.reasons.slice(failedBefore), []);
         },
       );
 

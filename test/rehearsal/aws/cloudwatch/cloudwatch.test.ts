@@ -23,7 +23,10 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
-import { type AlarmState, judge } from '../../../../rehearsal/aws/cloudwatch/alarm.ts';
+import { type AlarmState, judge, seesTheSameUntil } from '../../../../rehearsal/aws/cloudwatch/alarm.ts';
+import { parseMetricMath } from '../../../../rehearsal/aws/cloudwatch/metric-math.ts';
+import { aggregate } from '../../../../rehearsal/aws/cloudwatch/metrics.ts';
+import { seededRandom } from '../../../../rehearsal/aws/seeded-random.ts';
 import { UnknownTemplate } from '../../../../rehearsal/aws/template/properties.ts';
 import { ACCOUNT, deploy, HOUR, MINUTE, REGION, START } from '../deploy.ts';
 
@@ -288,4 +291,41 @@ test('stops at an alarm that it does not understand', async () => {
     ),
     UnknownTemplate,
   );
+});
+
+test('an alarm that is not judged again would have seen the same', () => {
+  const random = seededRandom('alarms');
+  const between = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+  const time = parseMetricMath('IF(DAY(m) == 7 && HOUR(m) >= 3, HOUR(m), DATE(m))');
+  let longest = 0;
+  for (let round = 0; round < 300; round += 1) {
+    const period = between(1, 3) === 1 ? 24 * HOUR : ([1, 5, 60][between(0, 2)] ?? 1) * MINUTE;
+    const periods = between(1, 12);
+    const begin = START + between(0, 3000) * MINUTE;
+    const minutes = Array.from({ length: between(0, 4) }, () => between(-periods * (period / MINUTE) - 3, 3));
+    const points = [...new Set(minutes)]
+      .sort((a, b) => a - b)
+      .map((minute) => ({
+        time: begin + minute * MINUTE,
+        sum: 1e6 + minute,
+        count: 1,
+        minimum: 0,
+        maximum: 0,
+      }));
+    const timeStep = round % 2 === 0 ? undefined : Math.min(period, HOUR);
+    const seen = (end: number) => {
+      const series = aggregate(points, 'Sum', end, period, periods);
+      const inputs = new Map([['m', { series, exists: true }]]);
+      const range = { start: end - periods * period, period };
+      return timeStep === undefined ? series : [...series, ...time.evaluate(inputs, range)];
+    };
+    const until = seesTheSameUntil({ period, timeStep }, [points], begin, periods);
+    assert.ok(until > begin);
+    const [now, last] = [seen(begin), Math.min(until, begin + 30 * HOUR)];
+    for (let end = begin + MINUTE; end < last; end += MINUTE) assert.deepEqual(seen(end), now);
+    // And no sooner than need be.
+    if (timeStep === undefined && Number.isFinite(until)) assert.notDeepEqual(seen(until), now);
+    longest = Math.max(longest, last - begin);
+  }
+  assert.ok(longest > HOUR);
 });
