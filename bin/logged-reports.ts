@@ -7,8 +7,11 @@ import {
 import type { RunReport } from '../functions/shared/run/report.ts';
 import type { Run } from './deployments.ts';
 
-/** CloudWatch Logs filters five times a second for all of an account, in some regions: of fifty deployments some have to wait. */
-const PATIENT = { maxAttempts: 8 };
+/**
+ * CloudWatch Logs filters five times a second for all of an account, in some regions: of fifty deployments some have to wait, and more
+ * where it answers in several pages. Adaptive, they slow down together: against such a limit each alone took twice as long, and one gave up.
+ */
+const PATIENT = { retryMode: 'adaptive', maxAttempts: 10 };
 
 /** Who reports runs that have no report of their own: start-run those that it skipped, the other those that failed to start or were lost. */
 const REPORTERS = { skipped: 'start-run', failed: 'report-lost-run' } as const;

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { ConfigurationError, checkConfiguration } from '../../lib/whatsapp/configuration/configuration.ts';
 import type { Answers } from './answers.ts';
 import { appOfConfiguration } from './app-of-configuration.ts';
@@ -161,7 +161,9 @@ async function answersOf(
   const notifications = notificationsOf(options) ?? {
     emails: (
       await ask('Who is mailed when something fails? (addresses, with commas)', '', (answer) =>
-        answer.includes('@') ? undefined : 'At least one e-mail address.',
+        answer.includes('@')
+          ? undefined
+          : 'At least one e-mail address; or leave with Ctrl-C, and say --silent, or --topic-arn ARN.',
       )
     )
       .split(/[\s,]+/)
@@ -295,9 +297,12 @@ async function certificateOf(
       return { file, serverName: shown.serverName };
     }
   }
+  // The configuration names it from where that lies, a shell from where it is used.
+  const path = relative(process.cwd(), resolve(folder, file));
+  const making = existsSync(dirname(path)) ? '' : `mkdir -p ${dirname(path)} && `;
   around.note(
     'to do',
-    `Save WebApp's certificate authority, or its self-signed certificate, as ${file}, before cdk synth; from where WebApp is reached:\nopenssl s_client -connect ${url ? hostAndPort(url) : 'HOST:443'} </dev/null | openssl x509 > ${file}`,
+    `Save WebApp's certificate authority, or its self-signed certificate, as ${path}, before cdk synth; from where WebApp is reached:\n${making}openssl s_client -connect ${url ? hostAndPort(url) : 'HOST:443'} </dev/null | openssl x509 > ${path}`,
   );
   return { file };
 }

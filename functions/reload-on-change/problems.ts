@@ -30,7 +30,7 @@ export function pinnedProblem(
   const current = versions[of]?.[CURRENT]?.version;
   const lags = current !== undefined && current !== version;
   return {
-    what: `Its task definition pins the version ${version} of ${of}${lags ? `, and ${current} is in use` : ''}: new tasks would get that one too${lags ? ', so none was replaced for it' : ''}.`,
+    what: `Its task definition pins the version ${version} of ${of}${lags ? `, and ${current} is in use` : ''}: new tasks would get the pinned one too${lags ? ', so none was replaced for it' : ''}.`,
     where: `${settings.deployment}, service ${service.name}`,
     next: 'Take the version id from "valueFrom" and deploy the task definition; or, if that is wanted, leave the service out of "services".',
   };

@@ -37,6 +37,8 @@ interface FailedStart {
   runId: string;
   scheduledFor: string;
   cause: string;
+  /** It came as far as start-run, which may have written it down before it failed. */
+  isInLedgerPerhaps: boolean;
 }
 
 /**
@@ -88,6 +90,7 @@ function startOf(letter: Letter, { deployment, jobs }: ReportLostRunSettings): F
     job,
     runId: runIdOf(deployment, job, occasion),
     scheduledFor: (scheduledFor ? new Date(scheduledFor) : letter.sentAt).toISOString(),
+    isInLedgerPerhaps: isOfLambda,
     cause: shown(isOfLambda ? causeOf(responsePayload, context) : schedulersCause(letter)),
   };
 }
@@ -113,11 +116,14 @@ async function isBegun({ job, runId }: FailedStart, { deployment }: ReportLostRu
 }
 
 function reportOf(
-  { letter, event, job, runId, scheduledFor, cause }: FailedStart,
+  { letter, event, job, runId, scheduledFor, cause, isInLedgerPerhaps }: FailedStart,
   deployment: string,
   queue: string,
 ): RunReport {
   const sent = letter.sentAt.toISOString();
+  const yet = isInLedgerPerhaps
+    ? ' It may begin yet: if start-run had written it into its ledger before it failed, the next start begins it of a job that must not run beside it, and is skipped for it.'
+    : '';
   return {
     job,
     deployment,
@@ -131,7 +137,7 @@ function reportOf(
       {
         what: `The run was not started: ${cause || 'no cause is given'}.`,
         where: `${deployment}, queue ${queue}`,
-        next: `Mend the cause (the log /aws/lambda/${deployment}-start-run may say more); then start ${job} by hand inside the downtime window.`,
+        next: `Mend the cause (the log /aws/lambda/${deployment}-start-run may say more); then start ${job} by hand inside the downtime window.${yet}`,
       },
     ],
     details: { event },

@@ -76,7 +76,13 @@ async function runInContainers(run: RunEvent, context: DurableContext): Promise<
     outcome: outcomeOf(discovery, ran),
     figures: { containersSucceeded: ran.filter(isDone).length, ...containerFigures(discovery, ran) },
     problems: [
-      ...containerProblems(settings.deployment, discovery, ran, (words) => words),
+      ...containerProblems(
+        settings.deployment,
+        discovery,
+        ran,
+        (words) => words,
+        settings.in === 'one-container',
+      ),
       ...passedOverProblems(settings.deployment, passedOver),
     ],
     details: containerDetails(ran, (each) => ({

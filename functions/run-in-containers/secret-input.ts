@@ -3,16 +3,13 @@ import type { FoundContainer } from '../shared/containers/discover-containers.ts
 import type { Order, Reach, Seen, Stay } from '../shared/containers/reach.ts';
 import { readSecretValue } from '../shared/run/secret-value.ts';
 import type { CommandSecret, RunInContainersSettings } from './contract.ts';
+import { mask } from './mask.ts';
 
 /** What is brought into a container for a command, and what of it nobody may read elsewhere. */
 interface Input {
   text: string;
   secrets: string[];
 }
-
-/** Shorter ones could be anything in an output. */
-const SHORTEST_MASKED = 4;
-const MASK = '****';
 
 /**
  * Whether the command gets something besides its words; the line of each secret variable comes first, and its standard input
@@ -105,11 +102,5 @@ export class ReachWithInput implements Reach {
 }
 
 function masked(seen: Seen, secrets: string[]): Seen {
-  if (!('output' in seen)) return seen;
-  const parts = secrets.flatMap((secret) => [secret, ...secret.split('\n')]);
-  const output = parts
-    .filter((part) => part.length >= SHORTEST_MASKED)
-    .sort((one, other) => other.length - one.length)
-    .reduce((text, part) => text.replaceAll(part, MASK), seen.output);
-  return { ...seen, output };
+  return 'output' in seen ? { ...seen, output: mask(seen.output, secrets) } : seen;
 }

@@ -217,9 +217,11 @@ const HOUR_MS = 3600 * 1000;
 /**
  * Whether no other run of the deployment goes on.
  * @param running the runs that go on.
+ * @param runs the cleaning job's, asked for after these: one may have begun in between.
  */
 export function quietFinding(
   running: Answer<string[]>,
+  runs: Answer<CleaningRun[]> | undefined,
   { deployment, otherJobs, cleaning }: UpgradeCheckSettings,
 ): Finding {
   const about = {
@@ -235,7 +237,8 @@ export function quietFinding(
       next: 'Mend this, then ask again.',
       cleaningHelps: false,
     };
-  const going = running.value;
+  const begun = runs?.kind === 'told' ? runs.value.filter(({ kind }) => kind === 'running') : [];
+  const going = [...new Set([...running.value, ...begun.map(({ runId }) => runId)])];
   if (going.length > 0)
     return {
       ...about,

@@ -59,6 +59,8 @@ export async function look(
     largest.set(set.database.host, [...(largest.get(set.database.host) ?? []), asked]);
   }
   const { cleaning, services } = settings;
+  // Before the list of the cleaning job's: a run that ends in between is in that, with how it ended.
+  const running = await ask(context, 'runs that go on', () => runsThatGoOn(settings));
   const now = await context.step('time', async () => Date.now());
   const runs = cleaning
     ? await ask(context, `runs of ${cleaning.job}`, () =>
@@ -76,13 +78,12 @@ export async function look(
         : undefined;
     spaces.push(spaceFinding({ host, largest: tables, spaces: free }, settings));
   }
-  const running = await ask(context, 'runs that go on', () => runsThatGoOn(settings));
   return {
     at: new Date(now).toISOString(),
     findings: [
       ...rowsFindings(rows, settings),
       cleaningFinding(runs, settings, now),
-      quietFinding(running, settings),
+      quietFinding(running, runs, settings),
       servicesFinding(states, settings),
       ...spaces,
     ],

@@ -278,6 +278,9 @@ export const SHOP_FAULTS: Record<string, ShopFault> = {
     expected: {
       outcomes: { [CLOSE_CARTS]: ['failed'] },
       alarms: [`shop-${CLOSE_CARTS}-failed`],
+      problems: [
+        /The container went away meanwhile: .* See in its log whether the command did its work.* in one of those that run then\.$/,
+      ],
     },
   },
 };

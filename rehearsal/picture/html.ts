@@ -21,9 +21,16 @@ export function trusted(markup: string): Html {
   return { markup };
 }
 
-/** Numbers stand there as they are, so that they can be read from the page, and grouped for the eye. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): Html {
-  return html`<table><thead><tr>${join(head.map((name) => html`<th scope="col">${name}</th>`))}</tr></thead>
+/**
+ * Numbers stand there as they are, so that they can be read from the page, and grouped for the eye.
+ * @param name for a screen reader. @default what is around it names it
+ */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  name?: string,
+): Html {
+  return html`<table${name === undefined ? '' : html` aria-label="${name}"`}><thead><tr>${join(head.map((name) => html`<th scope="col">${name}</th>`))}</tr></thead>
 <tbody>${join(
     rows.map(
       ([first = '', ...others]) =>

@@ -131,6 +131,7 @@ function alarmsTable({ alarms }: Recording): Html {
   return html`<div class="scroll">${table(
     ['alarm', 'rang', 'quiet again'],
     alarms.map(({ name, begin, end }) => [name, clock(begin), end === undefined ? 'not yet' : clock(end)]),
+    'Alarms that rang',
   )}</div>`;
 }
 
@@ -227,7 +228,7 @@ ${join(
       html`<div class="problem"><p><strong>${what}</strong></p><p>Where: ${where}</p><p>Next: ${next}</p></div>`,
   ),
 )}
-<div class="scroll">${table(['figure', 'value'], Object.entries(figures))}</div>
+<div class="scroll figures">${table(['figure', 'value'], Object.entries(figures), `Figures of ${runId}`)}</div>
 ${execution ? await stepFigure(execution) : ''}
 </details>`;
 }

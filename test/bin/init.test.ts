@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
@@ -514,10 +514,11 @@ describe('init', () => {
       const file = join(folder, flags.certificateAuthority);
       const untrusting = await init(ODD, flags);
       assert.ok(!existsSync(file));
-      assert.match(
-        whatOf(untrusting, 'to do').join('\n'),
-        /^Save WebApp's certificate authority,.*\nopenssl s_client -connect localhost:\d+ /m,
-      );
+      const [, where = ''] =
+        /^Save WebApp's certificate authority,.*\nmkdir -p \S+ && openssl s_client -connect localhost:\d+ .* > (\S+)$/m.exec(
+          whatOf(untrusting, 'to do').join('\n'),
+        ) ?? [];
+      assert.equal(resolve(where), resolve(file));
       assert.match(untrusting.mistakes.join('\n'), /webApp\.certificateAuthority names/);
       const done = await init(ODD, { ...flags, trustCertificate: true });
       assert.deepEqual(new X509Certificate(readFileSync(file)).raw, new X509Certificate(own.cert).raw);

@@ -247,6 +247,9 @@ for (const [engine, startDatabase] of [
       }
       const opened = await parts.runUndo();
       assert.match(opened.stdout, /^opened: wa and wa_clone may both log in/);
+      await query("CREATE USER wa@'10.9.%' IDENTIFIED BY ?", [anyPassword()]);
+      const other = await parts.runDocumented('--dry-run');
+      assert.match(other.stderr, /current password for wa on 10\.9\.%, so nothing was changed/);
       for (const { password } of [database.user, administrator])
         assert.ok(!parts.written.some((text) => text.includes(password)));
     } finally {

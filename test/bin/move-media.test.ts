@@ -478,13 +478,62 @@ describe('moving the media volume', { skip: missing }, () => {
       host.works('begin', 'copy', 'last-copy', 'verify', 'switch');
       writeFileSync(host.path(CLIENT, 'incoming/large.mp4'), Buffer.alloc(12_000_000, 1));
       host.shell(`head -c 20M /dev/zero > ${host.folder}/old/data/zeros || true`);
-      assert.match(host.fails('back'), /rsync ended with status/);
+      assert.match(
+        host.fails('back'),
+        /There is no room on .* Nothing was lost: give it more room, and type the same/,
+      );
       assert.equal(host.isSwitched(), true);
       client.check('still switched');
       assert.equal(statSync(host.path(CLIENT, 'incoming/large.mp4')).size, 12_000_000);
       host.shell(`rm ${host.folder}/old/data/zeros`);
       host.works('back');
       client.check('back');
+    });
+  });
+
+  describe('a volume without room', () => {
+    const steps = ['begin', 'copy', 'last-copy', 'verify', 'switch'];
+    for (const [where, option] of [
+      ['new', 'size=4k'],
+      ['new', 'size=280k'],
+      ['new', 'size=340k'],
+      ['new', 'nr_inodes=24'],
+      ['/var/lib', 'nr_inodes=2'],
+    ] as const)
+      it(`${where} with ${option} is named, nothing is lost, and the step goes on once there is more`, () => {
+        const place = where === 'new' ? join(host.folder, where) : where;
+        host.shell(`mount -o remount,${option} ${place}`);
+        let refused = 0;
+        for (const step of steps) {
+          const { status, output } = host.typeStep(step);
+          if (status === 0) continue;
+          refused += 1;
+          assert.match(
+            output,
+            /move-media: .* has no room left|move-media: There is no room/,
+            `${step}: ${output}`,
+          );
+          assert.match(output, /Nothing was lost/, output);
+          client.check(`${step}, refused`);
+          host.shell(`mount -o remount,size=24m,nr_inodes=9000 ${place}`);
+          host.works(step);
+        }
+        assert.equal(refused, 1);
+        client.check('switched');
+      });
+
+    it('is left for a larger one that is mounted in its place', () => {
+      host.shell(`mount -o remount,size=280k ${host.folder}/new`);
+      host.works('begin');
+      assert.match(host.fails('copy'), /larger one .* begin/);
+      host.shell(
+        `mount -o remount,size=24m ${host.folder}/new; umount ${NEW}; find ${host.folder}/other -mindepth 1 -delete; mount --bind ${host.folder}/other ${NEW}`,
+      );
+      const line = `${host.folder}/other ${CLIENT} none bind 0 0`;
+      const { status, output } = host.begin('--old', CLIENT, '--new', NEW, '--line', line);
+      assert.equal(status, 0, output);
+      host.works('copy', 'last-copy', 'verify', 'switch');
+      client.check('on the larger one');
     });
   });
 

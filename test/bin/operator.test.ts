@@ -577,11 +577,25 @@ describe('the command line of an operator', () => {
     const [, newest = ''] = history.out.split('\n');
     assert.match(newest, /^latam-log-cleanup-manual-\S+ +2026-11-2\d \d\d:\d\d +failed, never began$/);
     const [failed = ''] = newest.split(' ');
-    assert.match((await cli(['show', failed])).out, /The run was not started: .*Every try fails/);
+    assert.match(
+      (await cli(['show', failed])).out,
+      /The run was not started: .*Every try fails[\s\S]*It may begin yet: if start-run had written it into its ledger/,
+    );
     const status = await cli(['status', 'latam']);
     assert.equal(status.status, 1);
     assert.match(status.out, /^latam +log-cleanup +2026-11-2\d \d\d:\d\d +failed, never began /m);
     assert.match(status.out, /^latam +message-gc +2026-11-2\d \d\d:\d\d +lost \(stopped\) /m);
+
+    // What begins all the same after that speaks for itself.
+    const late = await cli([
+      ...['run', 'log-cleanup', 'latam', '--outside-window', '--request', 'doomed', '--no-follow'],
+    ]);
+    assert.equal(late.err, `${failed} started.\n`);
+    assert.match(
+      (await cli(['history', 'latam', 'log-cleanup'])).out,
+      new RegExp(`^${failed} +2026-11-2\\d \\d\\d:\\d\\d +goes on$`, 'm'),
+    );
+    assert.equal((await cli(['show', failed])).out, `${failed} goes on: wa-upkeep watch ${failed}\n`);
 
     const gc = await cli(['history', 'latam', 'message-gc']);
     assert.match(gc.out, new RegExp(`^${skipped} .* skipped$`, 'm'));

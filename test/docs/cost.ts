@@ -218,10 +218,11 @@ interface Part {
 /** As if each container had so many rotated logs a night, each so large; both depend on traffic. */
 const LOGS = { files: 24, megabytes: 1, keepDays: 180, containers: 38 };
 
-function parts(): Part[] {
-  const alarms = Object.entries(stackOf(defineShop(appWithoutBundles(), 'rds'))).filter(
-    ([, { type }]) => type === 'AWS::CloudWatch::Alarm',
-  );
+function parts(released: Release): Part[] {
+  const alarms = Object.entries({
+    ...stackOf(defineShop(appWithoutBundles(), 'rds')),
+    ...released['upkeep-emea'],
+  }).filter(([, { type }]) => type === 'AWS::CloudWatch::Alarm');
   const part = (
     what: string,
     of: RegExp,
@@ -233,7 +234,7 @@ function parts(): Part[] {
       `${looked} metrics in ${its.length} alarms`,
       `${metrics} custom metrics`,
       ...(secrets > 0 ? [`${secrets} secrets`] : []),
-      ...(runs > 0 ? [`${runs} runs that work for ${whole(runs * seconds)} seconds together`] : []),
+      ...(runs > 0 ? [`${whole(runs)} runs that work for ${whole(runs * seconds)} seconds together`] : []),
       note,
     ];
     return {
@@ -269,6 +270,13 @@ function parts(): Part[] {
       runs: NIGHTS,
       seconds: secondsOf(callsOf('run-in-new-task') + callsOf('start-run'), 6),
       note: 'and the task itself as long as it runs',
+    }),
+    part('application-settings, weekly, which the cluster has', /^ApplicationSettings/, {
+      metrics: 6 + 3,
+      secrets: 1,
+      runs: NIGHTS / 7,
+      seconds: secondsOf(callsOf('application-settings') + callsOf('start-run'), 2),
+      note: "the administrator's secret",
     }),
     {
       what: 'rotated logs kept in S3 (`archive` of log-cleanup), of the cluster',
@@ -343,7 +351,7 @@ function costs(released: Release): string {
     '',
     row(['', 'of how much', 'a month']),
     row(['---', '---', '---:']),
-    ...parts().map(({ what, amount, dollars }) => row([what, amount, money(dollars)])),
+    ...parts(released).map(({ what, amount, dollars }) => row([what, amount, money(dollars)])),
     '',
     '## The prices',
     '',

@@ -112,12 +112,14 @@ export function whereIs(
 /**
  * What went wrong in finding and in working.
  * @param lastWords the end of the output, for a command that failed.
+ * @param inOne whether it was for one of the containers, whichever it is, and not for each.
  */
 export function containerProblems<Read>(
   deployment: string,
   discovery: Discovery,
   ran: Ran<Read>[],
   lastWords: (read: Read) => string,
+  inOne = false,
 ): Problem[] {
   const nothing = ran.length === 0 && discovery.missing.length === 0;
   return [
@@ -139,12 +141,14 @@ export function containerProblems<Read>(
     ),
     ...limited(
       discovery.notReady.map(({ status, ...task }) => ({
-        what: `Left out: it was ${status} when the run looked for containers.`,
+        what: `${inOne ? 'Not among those to choose from' : 'Left out'}: it was ${status} when the run looked for containers.`,
         where: whereIs(deployment, task),
-        next: 'If it has come to run by then, the next scheduled run works in it.',
+        next: inOne
+          ? 'Nothing, if the task was just being started or stopped. The next scheduled run chooses from those that run then.'
+          : 'If it has come to run by then, the next scheduled run works in it.',
       })),
     ),
-    ...limited(ran.flatMap((each) => problemOf(deployment, each, lastWords) ?? [])),
+    ...limited(ran.flatMap((each) => problemOf(deployment, each, lastWords, inOne) ?? [])),
   ];
 }
 
@@ -167,6 +171,7 @@ function problemOf<Read>(
   deployment: string,
   { container, ended, seconds }: Ran<Read>,
   lastWords: (read: Read) => string,
+  inOne: boolean,
 ): Problem | undefined {
   const where = whereIs(deployment, container);
   const said = (read: Read) => {
@@ -191,7 +196,9 @@ function problemOf<Read>(
       return {
         what: `The container went away meanwhile: ${ended.detail}`,
         where,
-        next: 'The next scheduled run works in its successor. See in ECS why the task was replaced.',
+        next: inOne
+          ? 'See in its log whether the command did its work, and in ECS why the task was replaced. The next scheduled run begins it in one of those that run then.'
+          : 'The next scheduled run works in its successor. See in ECS why the task was replaced.',
       };
     case 'lost':
       return {

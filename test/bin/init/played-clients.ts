@@ -106,6 +106,14 @@ export async function putApac(aws: Aws, folder: string): Promise<() => Promise<v
   putTemplateOf(aws, configured);
   aws.ssm.write('/cdk-bootstrap/hnb659fds/version', '31', place);
   aws.secrets.put(monitoringSecretArn, '{"data_src_name":"whatsapp:Never-Shown-5@(db:3306)/"}');
+  // ECS registers no task definition with secrets without one.
+  const executionRoleArn = `arn:aws:iam::${place.account}:role/${stackName}-ms-execution`;
+  const reads = {
+    Effect: 'Allow' as const,
+    Action: ['secretsmanager:GetSecretValue', 'kms:Decrypt'],
+    Resource: '*',
+  };
+  aws.iam.putRole({ arn: executionRoleArn, policies: [{ Version: '2012-10-17', Statement: [reads] }] });
   const runService = runIn(aws);
   const containers: Container[] = [];
   for (const [id, service] of Object.entries(names) as [keyof typeof names, string][]) {
@@ -119,7 +127,7 @@ export async function putApac(aws: Aws, folder: string): Promise<() => Promise<v
     runService(place, {
       ...{ service, cluster, enableExecuteCommand: false, desiredCount: 1, running: [[container]] },
       host: metaHost({ cluster, service }, join(folder, service), stackName),
-      definition,
+      definition: { ...definition, ...(id === 'WAMonitoringService' && { executionRoleArn }) },
       ...(id === 'WAEntWebService' && { loadBalancers: metaLoadBalancers(stackName, place) }),
     });
   }

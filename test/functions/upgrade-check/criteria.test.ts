@@ -6,6 +6,7 @@ import {
   answerOf,
   cleaningFinding,
   type Finding,
+  quietFinding,
   rowsFinding,
   type Verdict,
 } from '../../../functions/upgrade-check/criteria.ts';
@@ -115,6 +116,19 @@ describe('the last garbage collection', () => {
     assert.equal(judge(ended(1, 'skipped'), ended(5, 'succeeded')).answer, 'yes');
     assert.equal(judge(ended(1, 'skipped')).answer, 'no');
   });
+});
+
+it('other runs are also one that began after they were asked for, as the list of the cleaning job has it', () => {
+  const runs: CleaningRun[] = [
+    { kind: 'running', runId: 'gc-2' },
+    { kind: 'ended', runId: 'gc-1', outcome: 'succeeded', endedAt: 0 },
+  ];
+  const judge = (...running: string[]) =>
+    quietFinding({ kind: 'told', value: running }, { kind: 'told', value: runs }, SETTINGS);
+  assert.equal(judge().answer, 'no');
+  assert.match(judge('gc-2').what, /^gc-2 goes on: /);
+  assert.match(judge('media-gc').what, /^media-gc and gc-2 go on: /);
+  assert.equal(quietFinding({ kind: 'told', value: [] }, undefined, SETTINGS).answer, 'yes');
 });
 
 it('a small table needs room all the same, and numbers are told in units that show them', () => {

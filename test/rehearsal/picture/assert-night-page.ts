@@ -34,8 +34,21 @@ export async function assertNightPage(browser: Browser, html: string, night: Nig
       assert.ok(Math.abs(brightness(text) - brightness(background)) > 150, `${text} on ${background}`);
     assert.ok(brightness(light.background) > brightness(dark.background));
     assert.notEqual(light.bar, dark.bar);
-    await page.setViewportSize({ width: 390, height: 800 });
+    await page.setViewportSize({ width: 360, height: 800 });
     await assertShown(page, 'narrow');
+    await page.$$eval('details.run', (runs) => {
+      for (const run of runs) run.setAttribute('open', '');
+    });
+    assert.deepEqual(await page.evaluate(CUT_TEXTS), [], 'cut in the charts of runs');
+    assert.ok((await page.locator('.figures').count()) > 0);
+    // Figures beside their names: no value is to be looked for behind the edge of a phone.
+    for (const figures of await page.locator('.figures').all()) {
+      const [needed, there] = await figures.evaluate(({ scrollWidth, clientWidth }) => [
+        scrollWidth,
+        clientWidth,
+      ]);
+      assert.ok((needed ?? 0) <= (there ?? 0), `figures ${needed} wide of ${there}`);
+    }
   } finally {
     await page.close();
     rmSync(folder, { recursive: true });
@@ -110,6 +123,8 @@ async function assertTables(page: Page): Promise<void> {
     assert.ok((await figure.locator('table th[scope=col]').count()) > 1, `${title}: a table with headings`);
     assert.ok((await figure.locator('table th[scope=row]').count()) > 0, `${title}: a table with rows`);
   }
+  // A table that no summary names has a name of its own.
+  assert.equal(await page.locator('table:not([aria-label]):not(figure details table)').count(), 0);
   assert.equal(await page.locator('html').getAttribute('lang'), 'en');
   assert.equal(await page.locator('h1').count(), 1);
 }

@@ -4,6 +4,7 @@ import type { RunReport } from '../../../functions/shared/run/report.ts';
 import type { Night } from '../../../rehearsal/night-checks.ts';
 import { nightPage } from '../../../rehearsal/picture/page.ts';
 import type { Recording } from '../../../rehearsal/picture/recording.ts';
+import { STYLE } from '../../../rehearsal/picture/style.ts';
 
 const BEGIN = Date.parse('2026-11-24T21:00:00Z');
 const MINUTE = 60_000;
@@ -127,3 +128,26 @@ test('each chart is drawn in both sizes, in colours that the page has for dark a
     assert.equal(defined, 2, `${name} is there in dark and light`);
   }
 });
+
+test('what is read stands out from the page in light and in dark, as WCAG asks of text', () => {
+  const schemes = Array.from(STYLE.matchAll(/:root \{[^}]*--page[^}]*\}/g), ([rule]) =>
+    Object.fromEntries(
+      Array.from(rule.matchAll(/--(\w+): (#[0-9a-f]{6})/g), ([, name, colour]) => [name, colour]),
+    ),
+  );
+  assert.equal(schemes.length, 2);
+  for (const { page = '', ...colours } of schemes)
+    for (const name of ['text', 'good', 'warning', 'bad', 'muted']) {
+      const [dark = 0, light = 0] = [luminance(page), luminance(colours[name] ?? '')].sort((a, b) => a - b);
+      assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${name} ${colours[name]} on ${page}`);
+    }
+});
+
+/** Of WCAG 2.2, relative luminance. */
+function luminance(colour: string): number {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}

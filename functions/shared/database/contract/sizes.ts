@@ -29,7 +29,7 @@ export interface SizeReader {
 /** Where to look for a table. Names are compared as the engine compares them. */
 export interface TableSearch {
   table: string;
-  /** Where several of them have the table, the largest counts. */
+  /** Where several of them have the table, the one with most rows counts. */
   databases: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface TableSearch {
 export interface TableSize {
   /** The database that has it, as the server spells it. */
   database: string;
-  /** Others that have a table of the name, which is smaller: `database`, or `database.schema`. */
+  /** Others that have a table of the name, with fewer rows: `database`, or `database.schema`. */
   others?: string[];
   rows: RowEstimate;
   bytes: TableBytes;

@@ -36,8 +36,8 @@ export function alternatingUsersOn(
     const own = accounts.filter(({ username }) => username === one);
     const all = accounts.filter(({ username }) => username === other);
     const used = own.filter((account) => !(account.locked && isBeyond(account, all)));
-    const proven = used.every((account) => !account.locked && hasPassword(account, current));
-    if (used.length === 0 || !proven) throw currentRefused(current);
+    const unproven = used.filter((account) => account.locked || !hasPassword(account, current));
+    if (used.length === 0 || unproven.length > 0) throw currentRefused(current, unproven);
     return { other, used, others: all.filter((account) => !isBeyond(account, used)), all };
   };
 

@@ -32,7 +32,8 @@ export function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect):
         if (current === undefined) return 'was-finished';
         const { username } = current;
         const tasks = accounts.map((account) => ({ account, task: taskFor(account, current, pending) }));
-        if (tasks.some(({ task }) => task === 'unknown')) throw currentRefused(current);
+        const unknown = tasks.filter(({ task }) => task === 'unknown').map(({ account }) => account);
+        if (unknown.length > 0) throw currentRefused(current, unknown);
         if (tasks.some(({ task }) => task === 'in-use')) {
           throw unretired(username, `${username} still has the old password of an earlier rotation`);
         }
@@ -58,7 +59,8 @@ export function dualPasswordOn(address: DatabaseAddress, dialect: MysqlDialect):
     retire: ({ admin, username, read, patience = 0 }) =>
       withAccounts(admin, username, async (session, accounts) => {
         const { current, pending } = await read();
-        if (!accounts.every((account) => hasPassword(account, current))) throw currentRefused(current);
+        const others = accounts.filter((account) => !hasPassword(account, current));
+        if (others.length > 0) throw currentRefused(current, others);
         const several = accounts.filter(({ hashes }) => hashes.length > 1);
         if (several.length === 0) return 'nothing-to-retire';
         // The pending one comes first when its rotation has set it, and second while one is being healed.

@@ -136,8 +136,8 @@ async function accountsOf(
   const used = accounts.filter(
     (account) => account.username === one && !(account.locked && isBeyond(account, all)),
   );
-  const proven = used.every((account) => !account.locked && hasPassword(account, current));
-  if (used.length === 0 || !proven) throw currentRefused(current);
+  const unproven = used.filter((account) => account.locked || !hasPassword(account, current));
+  if (used.length === 0 || unproven.length > 0) throw currentRefused(current, unproven);
   return {
     used,
     others: all.filter((account) => !isBeyond(account, used)),

@@ -1,7 +1,8 @@
 import type { ConnectionLimits } from '../connection.ts';
 import type { DatabaseAddress, Login } from '../contract/engine.ts';
 import { missingPrivilege, TableNotFound } from '../contract/errors.ts';
-import type { ExactCount, LargestTable, RowEstimate, SizeReader, TableSearch } from '../contract/sizes.ts';
+import type { ExactCount, LargestTable, SizeReader, TableBytes, TableSearch } from '../contract/sizes.ts';
+import { countMost, type NamesakeRows, withMostRows } from '../sizes/most-rows.ts';
 import { countOf, endedEarly, tableNotFound } from '../sizes/questions.ts';
 import { heldAgainst, openRows } from './held-against.ts';
 import { idleByProcessList, idleByThreads } from './idle-connections.ts';
@@ -43,33 +44,28 @@ export function innodbSizes(
   return {
     table: (login, search) =>
       connected(login, async (session, server) => {
-        const { largest, others, hidden } = await find(session, address, login, search, server);
-        const { database, row, fileBytes } = largest;
-        const known = rowsOf(largest, server);
-        const bytes = bytesOf(row, fileBytes, known);
-        const rows =
-          hidden.length > 0
-            ? hiddenRows(login, hidden, server)
-            : (perhapsLarger(others, server) ?? (await heldAgainst(session, largest, known, server)));
+        const { found, hidden } = await find(session, address, login, search, server);
+        const { table, others, rows } = withMostRows(await namesakes(session, found, server));
         return {
-          database,
-          ...(others.length > 0 && { others: others.map((other) => other.database) }),
-          rows,
-          bytes,
+          database: table.found.database,
+          ...(others.length > 0 && { others: others.map((other) => other.found.database) }),
+          rows: hidden.length > 0 ? hiddenRows(login, hidden, server) : rows,
+          bytes: table.bytes,
         };
       }),
 
     count: (login, search, limitMs) =>
       connected(login, async (session, server) => {
-        const { largest, hidden } = await find(session, address, login, search, server);
+        const { found, hidden } = await find(session, address, login, search, server);
         if (hidden.length > 0) throw hiddenDatabases(address, login, hidden, server);
-        const { database, table } = largest;
-        return count(session, login, server, dialect, {
-          database,
-          table,
-          limitMs,
-          answerMs: limits.answerMs,
-        });
+        return countMost(await namesakes(session, found, server), limitMs, ({ found: one }, restMs) =>
+          count(session, login, server, dialect, {
+            database: one.database,
+            table: one.table,
+            limitMs: restMs,
+            answerMs: limits.answerMs,
+          }),
+        );
       }),
 
     largestTable: (login, databases) =>
@@ -98,7 +94,7 @@ async function find(
   login: Login,
   search: TableSearch,
   server: Server,
-): Promise<{ largest: FoundTable; others: FoundTable[]; hidden: string[] }> {
+): Promise<{ found: [FoundTable, ...FoundTable[]]; hidden: string[] }> {
   const table = server.nameOf(search.table);
   const databases = search.databases.map(server.nameOf);
   const { visible, hidden, withoutTables } = await visibleDatabases(session, databases, server);
@@ -133,7 +129,7 @@ async function find(
     all.push((await mayGoByEntries(session, known)) ? byEntries(known) : known);
   }
   const [largest, ...others] = all.sort((a, b) => sizeOf(b) - sizeOf(a));
-  if (largest) return { largest, others, hidden };
+  if (largest) return { found: [largest, ...others], hidden };
   const seen = visible.filter((database) => !hidden.includes(database));
   if (hidden.length > 0 && seen.length === 0) throw hiddenDatabases(address, login, hidden, server);
   throw tableNotFound(
@@ -192,17 +188,29 @@ function sizeOf({ row, fileBytes }: FoundTable): number {
   return fileBytes ?? Math.max(sampled, Number(row.rows ?? 0) * LEAST_ROW_BYTES);
 }
 
-/** Without the files, one of which the statistics are unknown may be larger than the one that looks largest. */
-function perhapsLarger(others: readonly FoundTable[], server: Server): RowEstimate | undefined {
-  for (const other of others) {
-    const rows = rowsOf(other, server);
-    if (other.fileBytes === undefined && rows.kind === 'unknown' && !other.row.isLost)
-      return {
-        kind: 'unknown',
-        reason: `${other.table} in ${other.database} may be larger than the one that looks largest: ${rows.reason} (with PROCESS the files tell)`,
-      };
-  }
-  return undefined;
+/** A table of the name that is looked for. */
+interface Namesake extends NamesakeRows {
+  found: FoundTable;
+  bytes: TableBytes;
+}
+
+/** With what each has; but not those whose data is gone, unless there is no other. */
+async function namesakes(
+  session: MysqlSession,
+  [largest, ...others]: readonly [FoundTable, ...FoundTable[]],
+  server: Server,
+): Promise<[Namesake, ...Namesake[]]> {
+  const namesakeOf = async (found: FoundTable): Promise<Namesake> => {
+    const known = rowsOf(found, server);
+    const rows = await heldAgainst(session, found, known, server);
+    const bytes = bytesOf(found.row, found.fileBytes, known);
+    const filesHold =
+      found.fileBytes === undefined ? undefined : Math.floor(found.fileBytes / LEAST_ROW_BYTES);
+    return { found, rows, bytes, filesHold };
+  };
+  const smaller: Namesake[] = [];
+  for (const other of others) if (!other.row.isLost) smaller.push(await namesakeOf(other));
+  return [await namesakeOf(largest), ...smaller];
 }
 
 /** Followed by further conditions; the first value is the database. */

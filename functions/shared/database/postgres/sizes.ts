@@ -9,8 +9,8 @@ import type {
   SizeReader,
   TableBytes,
   TableSearch,
-  TableSize,
 } from '../contract/sizes.ts';
+import { countMost, type NamesakeRows, withMostRows } from '../sizes/most-rows.ts';
 import { countOf, endedEarly, QUESTION_LIMIT_MS, tableNotFound } from '../sizes/questions.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, QUERY_CANCELED } from './errors.ts';
 import { databasesToSearch, matchingDatabases, mayNotConnect } from './matching-databases.ts';
@@ -51,37 +51,41 @@ export function postgresSizes(address: DatabaseAddress, limits: ConnectionLimits
   const existing = (login: Login, names: readonly string[]) =>
     connected(address, login, (session) => matchingDatabases(session, address, names));
 
-  /** Does the work with the largest table of the name, in whichever of the databases and schemas it is. */
-  const inTable = async <T>(
-    login: Login,
-    search: TableSearch,
-    work: (session: PostgresSession, table: Table, database: string, others: string[]) => Promise<T>,
-  ): Promise<T> => {
+  /** All tables of the name with their sizes, in whichever of the databases and schemas they are: the largest first. */
+  const namesakes = async (login: Login, search: TableSearch): Promise<[Namesake, ...Namesake[]]> => {
     const databases = await databasesToSearch(address, login, search, existing);
-    const found: { table: Table; database: string }[] = [];
+    const found: Namesake[] = [];
     const other: string[] = [];
     for (const database of databases)
       await connected({ ...address, database }, login, async (session) => {
         const { tables, views } = await findTables(session, search.table);
-        found.push(...tables.map((table) => ({ table, database })));
+        for (const table of tables) found.push(await namesakeOf(session, table, database));
         other.push(...views.map((view) => `${view} of ${database}`));
       });
     const [largest, ...smaller] = found.sort((a, b) => b.table.totalBytes - a.table.totalBytes);
-    if (!largest) {
-      throw tableNotFound(
-        address,
-        { table: search.table, databases },
-        other.length > 0 ? `, but ${other.join(' and ')}, of which no size is told` : '',
-      );
-    }
-    const others = smaller.map(({ table, database }) => `${database}.${table.schema}`);
-    const { table, database } = largest;
-    return connected({ ...address, database }, login, (session) => work(session, table, database, others));
+    if (largest) return [largest, ...smaller];
+    throw tableNotFound(
+      address,
+      { table: search.table, databases },
+      other.length > 0 ? `, but ${other.join(' and ')}, of which no size is told` : '',
+    );
   };
+  const countOne = (login: Login, { table, database }: Namesake, limitMs: number) =>
+    connected({ ...address, database }, login, (session) => count(session, table, limitMs, limits.answerMs));
   return {
-    table: (login, search) => inTable(login, search, sizeOf),
-    count: (login, search, limitMs) =>
-      inTable(login, search, (session, table) => count(session, table, limitMs, limits.answerMs)),
+    table: async (login, search) => {
+      const { table: told, others, rows } = withMostRows(await namesakes(login, search));
+      return {
+        database: told.database,
+        ...(others.length > 0 && {
+          others: others.map(({ table, database }) => `${database}.${table.schema}`),
+        }),
+        rows,
+        bytes: told.bytes,
+      };
+    },
+    count: async (login, search, limitMs) =>
+      countMost(await namesakes(login, search), limitMs, (one, restMs) => countOne(login, one, restMs)),
     largestTable: async (login, databases) => {
       let largest: LargestTable = { kind: 'unknown', reason: `there is no table in ${databases.join(', ')}` };
       for (const { name, mayConnect } of await existing(login, databases)) {
@@ -117,20 +121,28 @@ const ELSEWHERE = {
   reason: 'parts of it are foreign tables, on another server',
 };
 
-async function sizeOf(
-  session: PostgresSession,
-  table: Table,
-  database: string,
-  others: string[],
-): Promise<TableSize> {
-  if (table.isElsewhere) return { database, rows: ELSEWHERE, bytes: ELSEWHERE };
+/** A table of the name that is looked for. */
+interface Namesake extends NamesakeRows {
+  table: Table;
+  database: string;
+  bytes: TableBytes;
+}
+
+/** What a row takes of a page at the least: its header and the pointer to it. */
+const LEAST_ROW_BYTES = 28;
+
+async function namesakeOf(session: PostgresSession, table: Table, database: string): Promise<Namesake> {
+  if (table.isElsewhere) return { table, database, rows: ELSEWHERE, bytes: ELSEWHERE, filesHold: undefined };
   const files = await filesOf(session, table.parts);
   const sizes = table.parts.map((part) => sizeOfPart(part, files.get(part.oid)));
+  const bytes = sumOfBytes(sizes.map((size) => size.bytes));
+  const isTold = bytes.kind === 'known' && bytes.from === 'files';
   return {
+    table,
     database,
-    ...(others.length > 0 && { others }),
     rows: table.isUncounted ? UNCOUNTED : sumOfRows(sizes.map(({ rows }) => rows)),
-    bytes: sumOfBytes(sizes.map(({ bytes }) => bytes)),
+    bytes,
+    filesHold: isTold ? Math.floor(bytes.table / LEAST_ROW_BYTES) : undefined,
   };
 }
 

@@ -49,9 +49,14 @@ export function unfinished(username: string): RotationUnfinished {
   );
 }
 
-export function currentRefused({ username }: Login): LoginRefused {
+/** @param accounts of the user, those that do not accept it, where a user has several */
+export function currentRefused(
+  { username }: Login,
+  accounts: readonly { host: string }[] = [],
+): LoginRefused {
+  const on = accounts.length > 0 ? ` on ${accounts.map(({ host }) => host).join(' and ')}` : '';
   return new LoginRefused(
-    `The database does not accept the secret's current password for ${username}, so nothing was changed: ` +
+    `The database does not accept the secret's current password for ${username}${on}, so nothing was changed: ` +
       'write the password that the database has into the secret, or set the one of the secret in the database.',
   );
 }

@@ -225,6 +225,24 @@ export function testInnodbSizes(engine: InnodbServer): void {
       },
     );
 
+    await t.test('of two the one that has more rows, which need not have the larger file', async () => {
+      await server.run('CREATE TABLE twofold (id bigint PRIMARY KEY, body longtext)');
+      await server.run('CREATE TABLE `wa1_contactStore`.twofold (id bigint PRIMARY KEY)');
+      await server.run(`INSERT INTO twofold ${engine.numbers("n, repeat('m', 6000)", 1500)}`);
+      await server.run(`INSERT INTO \`wa1_contactStore\`.twofold ${engine.numbers('n', 20_000)}`);
+      for (const database of [DATABASE, 'wa1_contactStore']) {
+        await server.run(`ANALYZE TABLE \`${database}\`.twofold`);
+        await server.run(`GRANT SELECT (id) ON \`${database}\`.twofold TO size@'%'`);
+      }
+      const search = { table: 'twofold', databases: [DATABASE, 'wa1_contactStore'] };
+      const { rows, database, others } = await sizes.table(login, search);
+      assertWithin(rows, 20_000);
+      assert.deepEqual([database, others], ['wa1_contactStore', [DATABASE]]);
+      assert.deepEqual(await sizes.count(login, search, 60_000), { kind: 'counted', rows: 20_000 });
+      for (const database of [DATABASE, 'wa1_contactStore'])
+        await server.run(`DROP TABLE \`${database}\`.twofold`);
+    });
+
     await t.test('only of databases that it may see, or the error names the grant', async () => {
       for (const [database, escaped] of [
         ['wa10contactStore', 'wa10contactStore'],

@@ -437,6 +437,30 @@ test('PostgreSQL counts rows', async (t) => {
     );
   });
 
+  await t.test(
+    'of tables of one name the one that has most rows, which need not have the largest files',
+    async () => {
+      await server.run('CREATE SCHEMA old');
+      await server.run(
+        "CREATE TABLE old.twofold AS SELECT n AS id, repeat('m', 1900) AS body FROM generate_series(1, 3000) n",
+      );
+      await server.run('CREATE TABLE public.twofold AS SELECT generate_series(1, 20000) AS id');
+      await server.run('DELETE FROM old.twofold WHERE id > 40');
+      await server.run('ANALYZE old.twofold');
+      await server.run('ANALYZE public.twofold');
+      for (const schema of ['old', 'public'])
+        await server.run(`GRANT SELECT (id) ON ${schema}.twofold TO size`);
+      await server.run('GRANT USAGE ON SCHEMA old TO size');
+      const search = { table: 'twofold', databases: [DATABASE] };
+      const { rows, others } = await sizes.table(server.login, search);
+      assertWithin(rows, 20_000);
+      assert.deepEqual(others, [`${DATABASE}.old`]);
+      assert.deepEqual(await sizes.count(server.login, search, 60_000), { kind: 'counted', rows: 20_000 });
+      await server.run('DROP SCHEMA old CASCADE');
+      await server.run('DROP TABLE twofold');
+    },
+  );
+
   await t.test('in the database of the very name, whatever else begins like it', async () => {
     await server.run('CREATE DATABASE wa1_waweb');
     for (const name of ['WA1_waweb', 'wa1_waweb'])
