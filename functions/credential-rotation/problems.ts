@@ -1,4 +1,5 @@
 import type { Roll } from '../shared/roll/roll-services.ts';
+import { withoutFullStop } from '../shared/run/full-stop.ts';
 import type { Problem } from '../shared/run/report.ts';
 import {
   type CredentialRotationSettings,
@@ -50,7 +51,7 @@ export function databaseProblem(
   { message }: Failed,
 ): Problem {
   return {
-    what: `${message} Nothing was changed.`,
+    what: `${withoutFullStop(message)}. Nothing was changed.`,
     where: `${deployment}, database ${database.host}:${database.port}`,
     next: 'Mend this; the next run tries again.',
   };
@@ -87,7 +88,7 @@ export function unwritableCopyProblem(
   { place, reason }: { place: string; reason: string },
 ): Problem {
   return {
-    what: `The ${place} could not be written after a rotation: ${reason} Nothing was changed.`,
+    what: `The ${place} could not be written after a rotation: ${withoutFullStop(reason)}. Nothing was changed.`,
     where: deployment,
     next: 'Let the function credential-rotation write there: see who denies it, such as a policy of the resource or of the organization.',
   };
@@ -136,7 +137,7 @@ export function unsteadyProblem(deployment: string, reason: string): Problem {
 
 export function rotationProblem({ deployment, name }: CredentialRotationSettings, why: string): Problem {
   return {
-    what: `${why} Containers go on with the password that they have.`,
+    what: `${withoutFullStop(why)}. Containers go on with the password that they have.`,
     where: deployment,
     next: `Read in the log /aws/lambda/${deployment}-${rotateSecretName(name)} which step failed and why, and mend that. The next run rotates.`,
     toldBy: { alarm: rotationFailedAlarmName(deployment, name) },

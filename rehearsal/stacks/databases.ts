@@ -58,6 +58,8 @@ export async function startRotatedDatabase(
     family === 'mariadb' ? 'IDENTIFIED VIA mysql_native_password USING PASSWORD(?)' : 'IDENTIFIED BY ?';
   await admin.query(`CREATE USER ?@'%' ${plugin}`, [user.username, user.password]);
   if (other) await admin.query(`CREATE USER ?@'%' ${plugin} ACCOUNT LOCK`, [other, anyPassword()]);
+  if (family === 'mysql' && strategy.kind === 'dual-password')
+    for (const right of OWN_PASSWORD_RIGHTS) await admin.query(`GRANT ${right} TO ?@'%'`, [user.username]);
   await admin.end();
   return {
     port: server.port,
@@ -71,6 +73,12 @@ export async function startRotatedDatabase(
     stop: () => server.stop(),
   };
 }
+
+/** What docs/credential-rotation.md has granted to a user that changes its own password. */
+const OWN_PASSWORD_RIGHTS = [
+  'APPLICATION_PASSWORD_ADMIN ON *.*',
+  'SELECT (User, Host, plugin, authentication_string, account_locked, User_attributes, Password_reuse_history, Password_reuse_time) ON mysql.user',
+];
 
 interface OnPostgres {
   host: string;
