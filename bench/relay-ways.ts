@@ -53,11 +53,13 @@ const WAYS = {
       await within(putting);
     };
   },
-  'an extension: a second process of the environment puts it on the bus': (settings): Way => {
+  'an extension: a second process of the environment puts it on the bus': async (settings): Promise<Way> => {
     const admit = admission(settings);
     const { call } = webhook(settings);
     // It ends with its environment: Lambda shuts the whole of it down after a timeout or a crash.
     const extension = fork(import.meta.filename, [], { env: { ...process.env, EXTENSION: '1' } });
+    // Lambda too has extensions ready before the first invocation.
+    await once(extension, 'message');
     const handOver = (detail: string) =>
       new Promise<void>((resolve) => extension.send(detail, () => resolve()));
     return async (event, answer) => {
@@ -69,11 +71,11 @@ const WAYS = {
       answer(status);
     };
   },
-} satisfies Record<string, (settings: CallbackRelaySettings) => Way>;
+} satisfies Record<string, (settings: CallbackRelaySettings) => Way | Promise<Way>>;
 
 const { WAY, EXTENSION, ORIGIN = '' } = process.env;
 if (EXTENSION !== undefined) extend();
-else if (WAY !== undefined) await serve(WAYS[WAY as keyof typeof WAYS](settings()));
+else if (WAY !== undefined) await serve(await WAYS[WAY as keyof typeof WAYS](settings()));
 else await measure();
 
 async function measure(): Promise<void> {
@@ -257,9 +259,9 @@ function extend(): void {
   const { put, within } = callbacksBus(settings());
   const going = new Set<Promise<unknown>>();
   process.on('message', (detail: string) => {
-    const putting = within(put(detail));
-    going.add(putting);
+    going.add(within(put(detail)));
   });
+  process.send?.('ready');
   process.on('disconnect', async () => {
     await Promise.all(going);
     process.exit(0);
