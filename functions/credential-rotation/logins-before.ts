@@ -7,6 +7,8 @@ import { type Packed, pack, unpack } from './packed.ts';
 export interface LoginsBefore {
   /** Absent: the database could not be asked. */
   mark?: LoginMark;
+  /** When that was. Epoch milliseconds. Absent in runs that an earlier version began. */
+  at?: number;
   /** Why it could not. */
   unread?: string;
   /** By service: its tasks that are to be replaced, and how many of them had logged in. */
@@ -61,7 +63,7 @@ export async function recordedInParts(
 
 /** With those addresses, and counts by address, that it takes. */
 function partOf(
-  { mark, addresses, services, unread }: LoginsBefore,
+  { mark, at, addresses, services, unread }: LoginsBefore,
   takes: (key: string) => boolean,
 ): LoginsBefore {
   const some = (counts: Record<string, number>) =>
@@ -70,6 +72,7 @@ function partOf(
     ...(mark && {
       mark: { ...mark, logins: some(mark.logins), refusedFrom: some(mark.refusedFrom) },
     }),
+    ...(at !== undefined && { at }),
     ...(unread !== undefined && { unread }),
     addresses: addresses.filter(takes),
     services,

@@ -50,6 +50,7 @@ async function lookBefore(
   { settings, ecs, secretsManager, deliveredAt }: ProofRequest,
   services: ServiceAddress[],
 ): Promise<LoginsBefore> {
+  const at = Date.now();
   const addresses = new Map<string, string[][]>();
   for (const service of services) {
     const old = (await runningTasks(ecs, service)).filter((task) => isOlder(task, deliveredAt));
@@ -66,6 +67,7 @@ async function lookBefore(
   const hasLoggedIn = (own: string[]) => own.some((address) => seen.has(address));
   return {
     mark,
+    at,
     addresses: [...addresses.values()].flat(2),
     services: Object.fromEntries(
       [...addresses].map(([service, tasks]) => [
@@ -136,7 +138,19 @@ async function look(
     // Those of tasks that an earlier run has made.
     olderSessions: old.tasks === 0,
   });
-  const seen = asked.kind === 'done' ? (asked.value.seen.from ?? []) : [];
+  // Where there are others too, only of those tasks.
+  const earlier = running
+    .filter((task) => old.tasks > 0 && isOlder(task, before.at ?? 0))
+    .flatMap(ownAddressesOf);
+  const askedOfEarlier =
+    earlier.length > 0
+      ? await askSince(before, settings, secretsManager, { addresses: earlier, olderSessions: true })
+      : undefined;
+  const fromEarlier = askedOfEarlier?.kind === 'done' ? (askedOfEarlier.value.seen.from ?? []) : [];
+  const seen = [
+    ...(asked.kind === 'done' ? (asked.value.seen.from ?? []) : []),
+    ...fromEarlier.filter(({ address }) => earlier.includes(address)),
+  ];
   const known = seenBefore === undefined ? [] : unpack(seenBefore);
   const own = new Set(addresses);
   const isOfInterest = ({ address }: SeenLogin) => hosts !== undefined || own.has(address);

@@ -23,6 +23,8 @@ class Ecs extends ECSClient {
   readonly #createdAt: Date;
   /** That run. */
   addresses = ADDRESSES;
+  /** Of them, those of tasks from before the delivery. */
+  old: string[] = [];
 
   constructor(onHosts = false, createdAt = new Date()) {
     super({ region: 'eu-central-1' });
@@ -41,7 +43,7 @@ class Ecs extends ECSClient {
         taskArn: `task/${value}`,
         lastStatus: 'RUNNING',
         desiredStatus: 'RUNNING',
-        createdAt: this.#createdAt,
+        createdAt: this.old.includes(value) ? new Date(0) : this.#createdAt,
         ...(this.#onHosts
           ? { containerInstanceArn: `container-instance/${value}` }
           : {
@@ -100,7 +102,7 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
         settings,
         ecs,
         secretsManager: bench.secretsManager.client,
-        deliveredAt: 0,
+        deliveredAt: 1,
         endBy: Number.POSITIVE_INFINITY,
       },
       {
@@ -136,6 +138,41 @@ test('PostgreSQL: looks again and again, and what was not seen is not disproven'
         assert.deepEqual([proof.answer, proof.seen], ['proven', 2]);
       },
     );
+
+  await t.test(
+    'a task of an earlier run, which has kept its session since, is proven beside one that is still old',
+    async () => {
+      const [one = '', other = ''] = ADDRESSES;
+      const ecs = new Ecs();
+      ecs.old = [other];
+      const { promise: end, resolve: close } = Promise.withResolvers<void>();
+      let closed: Promise<void> = Promise.resolve();
+      await new Promise<void>((opened) => {
+        closed = database.logIn(database.user, { from: one, until: () => end, opened });
+      });
+      // A clock that stands in the same millisecond would tell nothing of which was first.
+      await delay(5);
+      const before = await loginsBefore(
+        { step: (_: string, work: () => Promise<unknown>) => work() } as unknown as DurableContext,
+        {
+          settings,
+          ecs,
+          secretsManager: bench.secretsManager.client,
+          deliveredAt: 1,
+          endBy: Number.POSITIVE_INFINITY,
+        },
+        [{ name: 'web', clusterArn: 'shop' }],
+      );
+      // As if the old one had been seen, so that it says something that others are not.
+      const proof = await prove(async () => {}, ecs, {
+        ...before,
+        services: { web: { tasks: 1, seen: 1 } },
+      });
+      close();
+      await closed;
+      assert.deepEqual([proof.answer, proof.seen], ['proven', 1]);
+    },
+  );
 
   await t.test('tasks that were seen in no look: nobody knows, and the roll stops there', async () => {
     const proof = await prove(async () => {});
