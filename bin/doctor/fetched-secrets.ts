@@ -1,12 +1,8 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
-import {
-  DescribeSecretCommand,
-  type DescribeSecretResponse,
-  GetResourcePolicyCommand,
-  ResourceNotFoundException,
-} from '@aws-sdk/client-secrets-manager';
+import { GetResourcePolicyCommand } from '@aws-sdk/client-secrets-manager';
 import { type SecretReference, secretReference } from '../../functions/shared/roll/secret-references.ts';
 import type { Finding } from './check.ts';
+import { describedSecret } from './described-secret.ts';
 import type { ExaminedDeployment } from './examined-deployment.ts';
 import { type Needed, roleAllows } from './role-allows.ts';
 import { judgeSecretPolicy } from './secret-policy.ts';
@@ -86,21 +82,16 @@ async function lookAtSecret(
   const [, partition, , region, account] = arn.split(':');
   // Asked here, Secrets Manager would know of none in another region.
   if (region !== (await deployment.region())) return { needed: [read], findings: [] };
-  const { secretsManager } = deployment.clients;
   const failed = (saw: string, mend: string) => ({
     needed: [],
     findings: [{ status: 'failed' as const, saw, mend }],
   });
-  let found: DescribeSecretResponse;
-  try {
-    found = await secretsManager.send(new DescribeSecretCommand({ SecretId: arn }));
-  } catch (error) {
-    if (!(error instanceof ResourceNotFoundException)) throw error;
+  const found = await describedSecret(deployment, arn);
+  if (found === undefined)
     return failed(
       `There is no secret ${arn}.`,
       `aws secretsmanager list-secrets --query 'SecretList[].ARN' --output text   # the right one ${list}`,
     );
-  }
   if (found.DeletedDate !== undefined)
     return failed(
       `The secret ${arn} is to be deleted, since ${found.DeletedDate.toISOString().slice(0, 10)}: no task that starts gets it.`,
@@ -127,7 +118,7 @@ async function lookAtSecret(
             resource: key.startsWith('arn:') ? key : `arn:${partition}:kms:${region}:${account}:key/${key}`,
           },
         ];
-  const { ResourcePolicy: policy } = await secretsManager.send(
+  const { ResourcePolicy: policy } = await deployment.clients.secretsManager.send(
     new GetResourcePolicyCommand({ SecretId: arn }),
   );
   const verdict = judgeSecretPolicy(policy, { role, secret: arn });

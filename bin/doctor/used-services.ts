@@ -229,6 +229,22 @@ export async function definitionOf(
   });
 }
 
+/** Looks at the definition of each of several services; of one that is not there another check tells. */
+export function ofEachDefinition(
+  deployment: ExaminedDeployment,
+  services: readonly UsedService[],
+  look: (definition: TaskDefinition, service: UsedService) => Finding[] | Promise<Finding[]>,
+): Promise<Finding[]> {
+  return ofEach(
+    services,
+    ({ label }) => label,
+    async (service) => {
+      const definition = await definitionOf(deployment, service);
+      return definition ? look(definition, service) : [];
+    },
+  );
+}
+
 /** The containers of a definition that commands are run in. */
 export function execContainers({ exec }: UsedService, definition: TaskDefinition): ContainerDefinition[] {
   const names = new Set(exec.map(({ container }) => container));

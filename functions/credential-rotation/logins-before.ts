@@ -7,7 +7,7 @@ import { type Packed, pack, unpack } from './packed.ts';
 export interface LoginsBefore {
   /** Absent: the database could not be asked. */
   mark?: LoginMark;
-  /** When that was. Epoch milliseconds. Absent in runs that an earlier version began. */
+  /** When that was. Epoch milliseconds. Absent likewise. */
   at?: number;
   /** Why it could not. */
   unread?: string;

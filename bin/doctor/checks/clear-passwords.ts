@@ -1,20 +1,12 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
-import { type Check, type Finding, ofEach } from '../check.ts';
-import { definitionOf, LOOK_AT_DEFINITIONS, usedServices } from '../used-services.ts';
+import type { Check, Finding } from '../check.ts';
+import { LOOK_AT_DEFINITIONS, ofEachDefinition, usedServices } from '../used-services.ts';
 
 /** Whether a task definition holds a password, where everybody reads it who may describe it. */
 export const clearPasswords: Check = {
   name: 'passwords in task definitions',
   actions: LOOK_AT_DEFINITIONS,
-  run: async (deployment) =>
-    ofEach(
-      await usedServices(deployment),
-      ({ label }) => label,
-      async (service) => {
-        const definition = await definitionOf(deployment, service);
-        return definition ? look(definition) : [];
-      },
-    ),
+  run: async (deployment) => ofEachDefinition(deployment, await usedServices(deployment), look),
 };
 
 const NAME = /PASS(WORD|WD|PHRASE)?$|SECRET|TOKEN|API_?KEY/i;

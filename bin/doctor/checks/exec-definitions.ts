@@ -1,10 +1,10 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
-import { type Check, type Finding, ofEach } from '../check.ts';
+import type { Check, Finding } from '../check.ts';
 import {
-  definitionOf,
   execContainers,
   execServices,
   LOOK_AT_DEFINITIONS,
+  ofEachDefinition,
   type UsedService,
 } from '../used-services.ts';
 
@@ -12,21 +12,13 @@ import {
 export const execDefinitions: Check = {
   name: 'task definitions for ECS Exec',
   actions: LOOK_AT_DEFINITIONS,
-  run: async (deployment) =>
-    ofEach(
-      await execServices(deployment),
-      ({ label }) => label,
-      async (service) => {
-        const definition = await definitionOf(deployment, service);
-        return definition ? look(service, definition) : [];
-      },
-    ),
+  run: async (deployment) => ofEachDefinition(deployment, await execServices(deployment), look),
 };
 
 /** The agent takes them in place of the task role (amazon-ecs-exec-checker). */
 const CREDENTIALS = ['AWS_ACCESS_KEY', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
 
-function look(service: UsedService, definition: TaskDefinition): Finding[] {
+function look(definition: TaskDefinition, service: UsedService): Finding[] {
   const { pidMode, taskDefinitionArn: arn, containerDefinitions: all = [] } = definition;
   const findings: Finding[] = [];
   const say = (status: 'warning' | 'failed', saw: string, lines: string) =>

@@ -1,11 +1,7 @@
-import {
-  DescribeSecretCommand,
-  type DescribeSecretResponse,
-  GetSecretValueCommand,
-  ResourceNotFoundException,
-} from '@aws-sdk/client-secrets-manager';
+import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { type Check, type Finding, ofEach } from '../check.ts';
+import { describedSecret } from '../described-secret.ts';
 import type { ExaminedDeployment } from '../examined-deployment.ts';
 import { isKnown } from '../used-services.ts';
 import { newTaskSettings } from './new-tasks.ts';
@@ -103,17 +99,12 @@ async function look(
       `It is in ${itsRegion}, and the functions read from ${region}.`,
       `aws secretsmanager replicate-secret-to-regions --region ${itsRegion} --secret-id ${arn} --add-replica-regions Region=${region}   # the replica's ARN into the configuration`,
     );
-  const { secretsManager } = deployment.clients;
-  let found: DescribeSecretResponse;
-  try {
-    found = await secretsManager.send(new DescribeSecretCommand({ SecretId: arn }));
-  } catch (error) {
-    if (!(error instanceof ResourceNotFoundException)) throw error;
+  const found = await describedSecret(deployment, arn);
+  if (found === undefined)
     return failed(
       'There is no such secret.',
       "aws secretsmanager list-secrets --query 'SecretList[].ARN' --output text   # the whole ARN into the configuration",
     );
-  }
   if (found.ARN !== undefined && found.ARN !== arn)
     return failed(
       `Its ARN is ${found.ARN}: a function may read only what is named to the last character.`,
@@ -136,7 +127,9 @@ async function look(
     );
   if (!readValues)
     return { status: 'ok', saw: 'It is there, and has a value. --read-secrets looks for its fields.' };
-  const { SecretString: value } = await secretsManager.send(new GetSecretValueCommand({ SecretId: arn }));
+  const { SecretString: value } = await deployment.clients.secretsManager.send(
+    new GetSecretValueCommand({ SecretId: arn }),
+  );
   const missing = missingFields(value, fields);
   return missing.length > 0
     ? failed(`It has no ${missing.map((name) => `"${name}"`).join(' and no ')}.`, putSecret(arn, fields))
